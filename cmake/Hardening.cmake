@@ -1,0 +1,20 @@
+# Hardening for everything that reads other people's files. tests/hardening_test.cmake asserts the
+# result on the built program: PIE, full RELRO, no executable stack, stack protector, fortify.
+include(CheckPIESupported)
+check_pie_supported()
+
+add_library(rw_hardening INTERFACE)
+target_compile_options(rw_hardening INTERFACE
+  $<$<COMPILE_LANGUAGE:CXX>:-fstack-protector-strong -fno-plt>)
+# glibc's fortify needs optimisation, and the sanitizers replace it.
+target_compile_definitions(rw_hardening INTERFACE
+  $<$<AND:$<CONFIG:Release,RelWithDebInfo>,$<NOT:$<BOOL:${ROPEWALK_SANITIZE}>>>:_FORTIFY_SOURCE=2>
+  _GLIBCXX_ASSERTIONS)
+target_link_options(rw_hardening INTERFACE -Wl,-z,relro -Wl,-z,now -Wl,-z,noexecstack)
+
+set(ROPEWALK_SANITIZE "" CACHE STRING "Sanitizers for the whole build, such as address,undefined")
+if(ROPEWALK_SANITIZE)
+  add_compile_options(-fsanitize=${ROPEWALK_SANITIZE} -fno-sanitize-recover=all
+                      -fno-omit-frame-pointer)
+  add_link_options(-fsanitize=${ROPEWALK_SANITIZE})
+endif()

@@ -1,0 +1,10 @@
+# One interface target that every target of ours links: warnings, as errors unless switched off.
+add_library(rw_warnings INTERFACE)
+target_compile_options(rw_warnings INTERFACE
+  $<$<COMPILE_LANGUAGE:CXX>:-Wall -Wextra -Wpedantic -Wshadow -Wnon-virtual-dtor -Wold-style-cast
+  -Wcast-align -Woverloaded-virtual -Wconversion -Wno-sign-conversion -Wimplicit-fallthrough>)
+# GCC 12 reports a false overlap inside std::string's operator+ (GCC bug 105329).
+target_compile_options(rw_warnings INTERFACE $<$<CXX_COMPILER_ID:GNU>:-Wno-restrict>)
+if(ROPEWALK_WERROR)
+  target_compile_options(rw_warnings INTERFACE $<$<COMPILE_LANGUAGE:CXX>:-Werror>)
+endif()

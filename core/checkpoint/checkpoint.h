@@ -1,0 +1,65 @@
+// checkpoint.h — a model directory as a set of named tensors, whatever files they lie in.
+//
+// Owns the open files and nothing of their contents: a tensor's bytes are read when asked for, so
+// that a checkpoint is never held whole. Immutable after open(); read() may be called from several
+// threads.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/checkpoint/model_config.h"
+#include "core/checkpoint/quant_config.h"
+
+namespace ropewalk {
+
+enum class StoredType : uint8_t { f32, f16, bf16, f64, i64, i32, i16, i8, u8, boolean };
+
+uint64_t stored_size(StoredType type);           // bytes of one element
+std::string_view stored_name(StoredType type);  // as safetensors spells it: "F16"
+
+struct TensorInfo {
+  std::string name;
+  StoredType type;
+  std::vector<uint64_t> shape;
+  uint64_t bytes;
+  std::string file;  // relative to the model directory
+};
+
+class Checkpoint {
+ public:
+  // safetensors (single, sharded with an index, or shards by glob) or pytorch_model.bin (torch zip,
+  // read by a whitelisted pickle machine), in this order. Headers are validated here: a Checkpoint
+  // that opened has no overlapping, missing or out-of-file tensor. Throws Error (exit code model).
+  static std::unique_ptr<Checkpoint> open(const std::filesystem::path& directory);
+  virtual ~Checkpoint() = default;
+
+  const std::filesystem::path& directory() const { return directory_; }
+  const ModelConfig& config() const { return config_; }
+  const std::optional<QuantConfig>& quantization() const { return quantization_; }
+
+  std::span<const TensorInfo> tensors() const { return tensors_; }  // sorted by name
+  const TensorInfo* find(std::string_view name) const;              // nullptr: not there
+  const TensorInfo& get(std::string_view name) const;               // throws Error: missing
+
+  // REQUIRES: out.size() == tensor.bytes. Row-major, little-endian, contiguous.
+  virtual void read(const TensorInfo& tensor, std::span<std::byte> out) const = 0;
+
+  // Warns once where the files changed (size, modification time, inode) since open().
+  virtual void check_unchanged() const = 0;
+
+ protected:
+  std::filesystem::path directory_;
+  ModelConfig config_;
+  std::optional<QuantConfig> quantization_;
+  std::vector<TensorInfo> tensors_;
+};
+
+}  // namespace ropewalk

@@ -1,0 +1,43 @@
+// model_config.h — what config.json and generation_config.json say about a Llama, in one spelling.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <map>
+#include <string>
+#include <vector>
+
+namespace ropewalk {
+
+// The RoPE policy that the checkpoint names. `policy` is a plugin's name ("none", "linear",
+// "dynamic-ntk", "yarn", ...); options carry transformers' names and values as text, lists joined
+// by abi::kItemSeparator.
+struct RopeConfig {
+  std::string policy = "none";
+  std::map<std::string, std::string> options;
+  double theta = 10000.0;
+  uint32_t original_max_position = 0;  // 0: not said
+};
+
+struct ModelConfig {
+  uint32_t vocab_size = 0;
+  uint32_t hidden_size = 0;
+  uint32_t intermediate_size = 0;
+  uint32_t layers = 0;
+  uint32_t heads = 0;
+  uint32_t kv_heads = 0;
+  uint32_t head_dim = 0;
+  uint32_t max_position = 0;  // max_position_embeddings
+  double rms_norm_eps = 0;
+  bool tied_embeddings = false;
+  RopeConfig rope;
+  int32_t bos_id = 1;
+  std::vector<int32_t> eos_ids = {2};  // config.json's, extended by generation_config.json's
+};
+
+// Reads DIR/config.json and, where present, DIR/generation_config.json. Accepts every spelling that
+// transformers 4 and 5 write (formats.md section 2); refuses other architectures, impossible shapes
+// and unknown rope types by field. Throws Error (exit code model).
+ModelConfig read_model_config(const std::filesystem::path& directory);
+
+}  // namespace ropewalk

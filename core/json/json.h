@@ -1,0 +1,61 @@
+// json.h — JSON as the core reads and writes it; the only room that includes nlohmann-json.
+//
+// Files are other people's: parse_json() refuses what the library would take silently (duplicate
+// keys, trailing bytes, deep nesting, invalid UTF-8), and the typed getters name the file and the
+// field in what they throw.
+#pragma once
+
+#include <cstdint>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/base/error.h"
+
+namespace ropewalk {
+
+// Keeps the order of keys, so that answers read as docs/cli.md shows them.
+using Json = nlohmann::ordered_json;
+
+// Where a document came from and which exit code its errors carry.
+struct JsonSource {
+  std::string file;
+  ExitCode code;
+};
+
+// Throws Error with the byte offset: not UTF-8, not JSON, duplicate key, nested deeper than 64,
+// bytes after the value.
+Json parse_json(std::string_view text, const JsonSource& source);
+
+// One object of a document with the path that leads to it, for errors such as
+// `config.json: rope_scaling.factor: found "2", expected a number`.
+class JsonFields {
+ public:
+  // REQUIRES: `object` and `source` outlive this. Throws Error unless `object` is a JSON object.
+  JsonFields(const Json& object, const JsonSource& source, std::string path);
+
+  bool has(std::string_view key) const;  // present and not null
+  JsonFields child(std::string_view key) const;
+
+  // Each throws Error when the field is present with another type or out of range, and, without a
+  // fallback, when it is absent. Integers are exact: 4096.0 is taken, 4096.5 and "4096" are not.
+  uint64_t unsigned_integer(std::string_view key, uint64_t low, uint64_t high) const;
+  double number(std::string_view key) const;  // finite
+  bool boolean(std::string_view key) const;
+  std::string text(std::string_view key) const;
+  std::vector<double> numbers(std::string_view key) const;
+
+  [[noreturn]] void fail(std::string_view key, std::string_view what, std::string_view advice) const;
+  const Json& json() const { return object_; }
+
+ private:
+  const Json* find(std::string_view key) const;
+
+  const Json& object_;
+  const JsonSource& source_;
+  std::string path_;
+};
+
+}  // namespace ropewalk

@@ -1,0 +1,116 @@
+// graph.h — a model as a device sees it: tensors, nodes, and the step that runs them.
+//
+// The meaning of every op is written in core/graph/ops.md, and the CPU backend is its definition in
+// code. A graph is a list of nodes in execution order. It never changes after the device has claimed
+// its nodes; what changes from step to step (tokens, positions, page tables) is data in a Step.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string_view>
+
+#include "core/abi/weight.h"
+
+namespace ropewalk::abi {
+
+enum class Op : uint16_t {
+  embed = 1,
+  rms_norm,
+  matmul,
+  rope,
+  kv_append,
+  attention,
+  silu_mul,
+  add,
+  permute,
+  select,
+};
+
+// Storage owned by one Device; 0 names nothing.
+struct Buffer {
+  uint64_t id = 0;
+};
+
+struct Slice {
+  Buffer buffer;
+  uint64_t offset = 0;
+  uint64_t bytes = 0;
+};
+
+// Symbolic sizes of a tensor's first dimension: the rows of the step, and the rows whose logits are
+// wanted. A program knows their upper bounds, a Step their values.
+inline constexpr uint32_t kRows = 0xffffffffu;
+inline constexpr uint32_t kWanted = 0xfffffffeu;
+
+enum class TensorKind : uint8_t {
+  weight = 1,    // written once by Device::pack; layout chosen by the device
+  constant = 2,  // written once by Device::write: f32 vectors, i32 orders, as ops.md says
+  cache = 3,     // pages of keys or values; layout chosen by the device
+  scratch = 4,   // activations; offsets planned by the core
+};
+
+struct Tensor {
+  std::string_view name;  // "layers.0.attention.q_proj"; for messages, traces and plans
+  TensorKind kind;
+  DType dtype;
+  uint8_t bits;         // GPTQ weights: 2, 3, 4 or 8
+  uint8_t rank;
+  uint32_t group_size;  // GPTQ weights
+  uint32_t dim[4];      // dense, row-major
+  Slice at;             // empty for a hidden value of a claimed fusion
+};
+
+// How the keys of an attention node lie in the cache.
+enum class KeyRotation : uint32_t {
+  before_cache = 0,  // rope ran before kv_append; attention reads keys as they are
+  on_read = 1,       // keys are cached unrotated; attention rotates query and keys by the table
+};
+
+struct Node {
+  std::string_view name;
+  Op op;
+  std::span<const uint32_t> in, out;  // indices into Graph::tensors
+  float scalar;                       // rms_norm: epsilon; rope: attention scale; attention: see ops.md
+  KeyRotation keys;                   // attention
+};
+
+struct Graph {
+  std::span<const Node> nodes;
+  std::span<const Tensor> tensors;
+  std::span<const uint32_t> outputs;  // tensors that the host reads after wait()
+};
+
+// Tokens per page of the key-value cache.
+inline constexpr uint32_t kPageTokens = 256;
+
+// Bytes of one page of one layer's keys (or values): the elements, and for i8 one f16 scale per head
+// and token after them.
+inline uint64_t kv_page_bytes(DType dtype, uint32_t kv_heads, uint32_t head_dim) {
+  const uint64_t heads = uint64_t{kPageTokens} * kv_heads;
+  switch (dtype) {
+    case DType::f32:
+      return heads * head_dim * 4;
+    case DType::i8:
+      return heads * head_dim + heads * 2;
+    default:
+      return heads * head_dim * 2;
+  }
+}
+
+// One step runs R rows (tokens) of S sequences. Prompt chunks and single-token decodes mix freely.
+// The rows of a sequence are consecutive and in order of position; a row's position is its rotary
+// position and its place in the cache: page[position / kPageTokens], entry position % kPageTokens.
+// Row r sees the keys 0 .. position[r] of its sequence.
+struct Step {
+  uint32_t rows = 0;                   // R
+  uint32_t sequences = 0;              // S
+  std::span<const int32_t> token;      // (R)
+  std::span<const uint32_t> position;  // (R)
+  std::span<const uint32_t> sequence;  // (R)  which of the S sequences
+  std::span<const uint32_t> length;    // (S)  keys visible to the sequence's last row in this step
+  std::span<const uint32_t> page;      // (S, pages_per_sequence)  key-value page table
+  std::span<const uint32_t> wanted;    // (W)  ascending rows whose logits will be read
+  std::span<const float> inv_freq;     // (S, head_dim / 2)  the sequences' RoPE tables
+};
+
+}  // namespace ropewalk::abi

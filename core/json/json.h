@@ -26,7 +26,8 @@ struct JsonSource {
 };
 
 // Throws Error with the byte offset: not UTF-8, not JSON, duplicate key, nested deeper than 64,
-// bytes after the value.
+// bytes after the value. Throws too where it holds more than two million values; a cap on the
+// file's size is the caller's.
 Json parse_json(std::string_view text, const JsonSource& source);
 
 // One object of a document with the path that leads to it, for errors such as
@@ -47,11 +48,14 @@ class JsonFields {
   std::string text(std::string_view key) const;
   std::vector<double> numbers(std::string_view key) const;
 
-  [[noreturn]] void fail(std::string_view key, std::string_view what, std::string_view advice) const;
+  [[noreturn]] void fail(std::string_view key, std::string_view what,
+                         std::string_view advice) const;
   const Json& json() const { return object_; }
 
  private:
-  const Json* find(std::string_view key) const;
+  const Json* find(std::string_view key) const;  // nullptr: absent or null
+  const Json& required(std::string_view key, std::string_view expected) const;
+  [[noreturn]] void wrong(std::string_view key, const Json& value, std::string_view expected) const;
 
   const Json& object_;
   const JsonSource& source_;

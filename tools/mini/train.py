@@ -1,0 +1,154 @@
+"""Trains one phase in a few single-thread processes that share one set of parameters in memory.
+
+On small models two processes of one thread do more work than one process of two. Each process computes the gradient of
+its own windows, all add them up through shared memory, and each then updates its own share of the parameters. The
+schedule runs over progress = elapsed / budget, so a run ends well whatever the machine's speed; for that reason two
+runs of the same seed see the same documents but not the same number of them.
+"""
+
+from __future__ import annotations
+
+import json
+import pathlib
+import time
+from dataclasses import asdict, dataclass
+
+import torch
+import torch.multiprocessing as mp
+import torch.nn.functional as F
+
+from . import generator, tokenizer
+from .documents import Windows
+from .evaluate import quick_scores
+from .model import Llama, Shape
+from .optimizer import AdamW, Muon
+
+
+@dataclass(frozen=True)
+class Phase:
+    name: str
+    minutes: float
+    length: int  # tokens in a window
+    rope_factor: float
+    muon_rate: float
+    adam_rate: float
+    warm_up: float = 0.01  # share of the run
+    easy: float = 0.0  # share of the run on easy documents
+    batch: int = 8  # windows per process
+    processes: int = 2
+    seed: int = 1234
+    compiled: bool = False
+
+
+def rate_at(progress: float, warm_up: float) -> float:
+    """Linear warm-up, flat, then linear to 2 % of the peak over the last 60 %."""
+    if progress < warm_up:
+        return max(progress / warm_up, 0.02)
+    return max(0.02, min(1.0, (1 - progress) / 0.6))
+
+
+def split_work(parameters: list[tuple[str, torch.Tensor]], processes: int) -> list[list[int]]:
+    """Indices of the parameters each process updates, dealt out by size."""
+    shares, sizes = [[] for _ in range(processes)], [0.0] * processes
+    cost = lambda p: p.numel() * (min(p.shape) if p.ndim == 2 and max(p.shape) < 1000 else 1)
+    for i in sorted(range(len(parameters)), key=lambda i: -cost(parameters[i][1])):
+        least = sizes.index(min(sizes))
+        shares[least].append(i)
+        sizes[least] += cost(parameters[i][1])
+    return shares
+
+
+def is_hidden_matrix(name: str) -> bool:
+    return name.endswith("_proj.weight")
+
+
+def save(model: Llama, path: pathlib.Path, notes: dict) -> None:
+    temporary = path.with_suffix(".tmp")
+    torch.save({"shape": asdict(model.shape), "state": {k: v.clone() for k, v in model.state_dict().items()}, "notes": notes}, temporary)
+    temporary.replace(path)
+
+
+def load(path: pathlib.Path) -> Llama:
+    stored = torch.load(path, weights_only=True)
+    model = Llama(Shape(**stored["shape"]))
+    model.load_state_dict(stored["state"])
+    return model
+
+
+def _worker(rank: int, phase: Phase, model: Llama, sums: torch.Tensor, stop: torch.Tensor, barrier, paths: dict) -> None:
+    torch.set_num_threads(1)
+    torch.manual_seed(phase.seed + rank)
+    sp = tokenizer.load(paths["tokenizer"])
+    windows = Windows(sp, phase.length, phase.seed * 10 + rank)
+    named = [(n, p) for n, p in model.named_parameters()]
+    mine = split_work(named, phase.processes)[rank]
+    matrices = [i for i in mine if is_hidden_matrix(named[i][0])]
+    others = [i for i in mine if not is_hidden_matrix(named[i][0])]
+    muon = Muon([named[i][1].data for i in matrices])
+    adam = AdamW([named[i][1].data for i in others])
+    ends = torch.tensor([p.numel() for _, p in named]).cumsum(0).tolist()
+    views = [sums[:, e - p.numel() : e].view(phase.processes, *p.shape) for e, (_, p) in zip(ends, named)]
+    forward = torch.compile(model, dynamic=False) if phase.compiled else model
+    settings = generator.SHORT if phase.length <= model.shape.base_context else generator.LONG
+    start = time.time()
+    step, saved, mean_loss, seen, budget = 0, start, 0.0, 0, phase.minutes * 60
+    while True:
+        if rank == 0:
+            stop[0] = (time.time() - start) / budget
+        barrier.wait()
+        progress = float(stop[0])
+        if progress >= 1:
+            break
+        ids, weights = windows.batch(phase.batch, generator.EASY if progress < phase.easy else settings)
+        ids, weights = torch.from_numpy(ids), torch.from_numpy(weights)
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            logits = forward(ids, phase.rope_factor)
+        each = F.cross_entropy(logits[:, :-1].reshape(-1, logits.shape[-1]).float(), ids[:, 1:].reshape(-1), reduction="none")
+        target = weights[:, 1:].reshape(-1)
+        loss = (each * target).sum() / target.sum()
+        model.zero_grad(set_to_none=True)
+        loss.backward()
+        for view, (_, p) in zip(views, named):
+            view[rank].copy_(p.grad)
+        barrier.wait()
+        summed = {i: views[i].mean(0) for i in mine}
+        scale = rate_at(progress, phase.warm_up)
+        muon.step([summed[i] for i in matrices], phase.muon_rate * scale)
+        adam.step([summed[i] for i in others], phase.adam_rate * scale)
+        step += 1
+        seen += phase.batch * phase.length * phase.processes
+        if rank:
+            continue
+        mean_loss += (float(loss.detach()) - mean_loss) * max(0.02, 1 / step)
+        if step % 50 == 0:
+            elapsed = time.time() - start
+            line = {"phase": phase.name, "step": step, "tokens": seen, "seconds": round(elapsed), "loss": round(mean_loss, 4),
+                    "tokens_per_second": round(seen / elapsed)}
+            if step % 500 == 0:
+                line |= quick_scores(model, sp, phase.rope_factor)
+            print(json.dumps(line), flush=True)
+        if time.time() - saved > 180:
+            saved = time.time()
+            save(model, paths["out"], {"phase": asdict(phase), "steps": step, "tokens": seen, "finished": False})
+    if rank == 0:
+        notes = {"phase": asdict(phase), "steps": step, "tokens": seen, "seconds": round(time.time() - start), "finished": True}
+        save(model, paths["out"], notes)
+        print(json.dumps({"finished": notes} | quick_scores(model, sp, phase.rope_factor, count=60)), flush=True)
+
+
+def run(phase: Phase, tokenizer_path: pathlib.Path, out: pathlib.Path, start_from: pathlib.Path | None = None, shape: Shape = Shape()) -> None:
+    torch.manual_seed(phase.seed)
+    model = load(start_from) if start_from else Llama(shape)
+    model.share_memory()
+    sums = torch.zeros(phase.processes, sum(p.numel() for p in model.parameters())).share_memory_()
+    stop = torch.zeros(1).share_memory_()
+    context = mp.get_context("fork")
+    barrier = context.Barrier(phase.processes)
+    paths = {"tokenizer": tokenizer_path, "out": out}
+    workers = [context.Process(target=_worker, args=(r, phase, model, sums, stop, barrier, paths)) for r in range(phase.processes)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    if any(worker.exitcode for worker in workers):
+        raise RuntimeError(f"a training process of phase {phase.name} failed; its traceback is above")

@@ -1,0 +1,94 @@
+// config.h — the configuration file as plain structs, every default filled in (docs/cli.md).
+//
+// load_config() is the only way in; it checks everything that can be known without the model and
+// the plugins. What a plugin's options may be is known only by the plugin: they stay ConfigValues
+// until core/modules/options.h checks them. Values own what they hold; no threads.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/config/trust.h"
+#include "core/config/value.h"
+
+namespace ropewalk {
+
+// A plugin named in the configuration, with its options as written.
+struct PluginChoice {
+  std::string name;
+  std::string key;                       // where in the file's structure: "sampling[1]", "rope"
+  Where where = {};                      // of the name
+  std::optional<ConfigValue> main = {};  // a lone value after the name sets the first option
+  std::vector<ConfigEntry> options = {};
+};
+
+struct BackendConfig {
+  PluginChoice plugin = {.name = "auto", .key = "backend"};
+  std::optional<uint32_t> device = {};  // index among the backend's devices
+};
+
+enum class KvCacheType { f16, int8, f32 };
+
+struct ContextConfig {
+  std::optional<uint32_t> length = {};  // tokens; absent: the model's max_position_embeddings
+  KvCacheType kv_cache = KvCacheType::f16;
+};
+
+enum class Truncate { drop_oldest, refuse };
+
+struct PromptConfig {
+  PluginChoice format = {.name = "raw", .key = "prompt.format"};
+  std::optional<std::string> system = {};  // absent: the format's own
+  Truncate truncate = Truncate::drop_oldest;
+};
+
+struct GenerationConfig {
+  uint32_t max_new_tokens = 512;
+  uint64_t seed = 0;
+  std::vector<std::string> stop = {};  // beside the format's own
+};
+
+struct TokenizerConfig {
+  std::optional<bool> legacy = {};  // absent: what tokenizer_config.json says
+};
+
+struct Config {
+  std::filesystem::path file;
+  std::filesystem::path model;  // absolute
+  BackendConfig backend = {};
+  ContextConfig context = {};
+  std::optional<PluginChoice> rope = {};  // absent: what config.json says
+  PromptConfig prompt = {};
+  std::vector<PluginChoice> sampling = {};  // empty: greedy
+  GenerationConfig generation = {};
+  TokenizerConfig tokenizer = {};
+  std::vector<std::filesystem::path> plugin_paths = {};  // absolute; files and folders
+
+  // The same as one tree, after `extends` and --set, for dump_config().
+  ConfigValue tree = {};
+};
+
+struct ConfigSource {
+  std::filesystem::path file;
+  std::vector<std::string> overrides = {};  // "context.length=4096", in the order given
+  Trust trust = Trust::warn;                // towards a file that anyone may write
+};
+
+// Throws Error(usage) with FILE:LINE:COL and the key's path: not a regular file, larger than 1 MiB,
+// not UTF-8, not one YAML document, duplicate or unknown key, wrong type, out of range.
+//
+// Relative paths are relative to the file in which they are written, those of --set to `file`.
+Config load_config(const ConfigSource& source);
+
+// The effective configuration as YAML that load_config() reads back to the same, each value with a
+// comment that names its origin: FILE:LINE, --set, default.
+std::string dump_config(const Config& config);
+
+// One line per key that a configuration may have: name, type, range, default and help, as comments
+// of a YAML skeleton. configs/reference.yaml begins with it.
+std::string describe_keys();
+
+}  // namespace ropewalk

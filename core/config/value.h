@@ -1,0 +1,51 @@
+// value.h — a piece of configuration as it was written: text, shape and place.
+//
+// yaml-cpp's own tree forgets duplicate keys and follows aliases, so the configuration is read into
+// this one instead (yaml.h). Plain values, copied freely, no threads.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace ropewalk {
+
+// Where a value was written. Values from the command line and defaults have no line.
+struct Where {
+  std::string file;     // a path, "--set context.length", "default"
+  uint32_t line = 0;    // from 1; 0: none
+  uint32_t column = 0;  // from 1, in characters
+
+  std::string text() const;  // "configs/mini.yaml:3:11"
+};
+
+enum class ValueKind { null, scalar, list, map };
+
+struct ConfigEntry;
+
+struct ConfigValue {
+  ValueKind kind = ValueKind::null;
+  Where where = {};
+  std::string text = {};                  // scalar: as written, without its quotes
+  bool quoted = false;                    // scalar: "42" is text where 42 is a number
+  std::vector<ConfigValue> items = {};    // list
+  std::vector<ConfigEntry> entries = {};  // map, in the order written, keys unique
+
+  // The value under `key` of a map; nullptr where there is none or this is no map.
+  const ConfigValue* find(std::string_view key) const;
+  ConfigValue* find(std::string_view key);
+};
+
+struct ConfigEntry {
+  std::string key;
+  Where where;  // of the key
+  ConfigValue value;
+};
+
+// For values that other rooms make up, such as RoPE options read from config.json. The text is what
+// one would write in YAML without quotes: "2.0", "true".
+ConfigValue make_scalar(std::string text, Where where);
+ConfigValue make_list(std::vector<std::string> items, const Where& where);
+
+}  // namespace ropewalk

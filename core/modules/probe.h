@@ -1,0 +1,49 @@
+// probe.h — loads a strange library in a child process first, so that one that crashes, hangs or
+// exits while it is loaded takes the child with it and not the host.
+//
+// The child is this program itself, started with kProbeArguments and the file's path; it must hand
+// over to probe_child(). What the library prints goes nowhere: the answer comes through a pipe of
+// its own.
+#pragma once
+
+#include <array>
+#include <chrono>
+#include <filesystem>
+#include <map>
+#include <string>
+
+#include "core/modules/description.h"
+
+namespace ropewalk {
+
+// PROGRAM plugins --probe FILE
+inline constexpr std::array<const char*, 2> kProbeArguments = {"plugins", "--probe"};
+
+struct ProbeSettings {
+  std::filesystem::path program = "/proc/self/exe";
+  std::chrono::milliseconds limit = std::chrono::seconds(5);
+};
+
+// The child's side: loads the library, makes and releases one object of it with default options
+// (backends excepted: starting a driver takes seconds) and reports. Returns the exit code for
+// main(), after which nothing may run: call _exit() with it.
+int probe_child(const std::filesystem::path& file);
+
+// The host's side. Throws Error(plugin): crashed (with the signal's name), did not answer within
+// the limit, exited, or what the library was refused for.
+ModuleDescription probe_module(const std::filesystem::path& file, const ProbeSettings& settings);
+
+// Answers by (path, size, modification time, inode), for the life of the process.
+class ProbeCache {
+ public:
+  ModuleDescription probe(const std::filesystem::path& file, const ProbeSettings& settings);
+
+ private:
+  struct Answer {
+    std::string stamp;
+    ModuleDescription description;
+  };
+  std::map<std::filesystem::path, Answer> answers_;
+};
+
+}  // namespace ropewalk

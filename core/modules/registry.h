@@ -1,0 +1,69 @@
+// registry.h — finds backends and plugins by kind and name.
+//
+// Searched are the install's folder and what the configuration names under plugins.paths, never the
+// current directory and never the loader's own path. Files outside the install's folder are probed
+// in a child process before they are loaded. Not thread-safe; what it returns is.
+#pragma once
+
+#include <chrono>
+#include <filesystem>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/config/trust.h"
+#include "core/modules/library.h"
+#include "core/modules/probe.h"
+
+namespace ropewalk {
+
+struct RegistrySettings {
+  std::filesystem::path install_folder;      // .../lib/ropewalk, with a folder per kind
+  std::vector<std::filesystem::path> paths;  // files and folders, absolute; Config::plugin_paths
+  ProbeSettings probe = {};
+  Trust trust = Trust::warn;  // towards folders that anyone may write
+};
+
+// ../lib/ropewalk from the running program's folder: the same in the build and the install tree.
+std::filesystem::path install_folder();
+
+// A file and what became of it.
+struct ModuleListing {
+  std::filesystem::path file;
+  std::optional<ModuleDescription> description;  // absent: refused
+  std::string verdict;                           // "ok", or the reason in words
+};
+
+class Registry {
+ public:
+  explicit Registry(RegistrySettings settings);
+
+  // The library that declares `name`, loaded. Throws Error(plugin): none (with the places searched
+  // and the nearest names), several (with both files), a file that the door, the probe or the
+  // loader refuses.
+  const Library& find(abi::ModuleKind kind, std::string_view name);
+
+  // The same, but nullptr where no file could be meant: a backend that was not built.
+  const Library* find_if_present(abi::ModuleKind kind, std::string_view name);
+
+  // Every module file of the search path, each probed; never throws for a bad one.
+  std::vector<ModuleListing> list();
+
+ private:
+  struct Candidate {
+    std::filesystem::path file;
+    bool installed;
+  };
+
+  std::vector<Candidate> candidates(abi::ModuleKind kind) const;
+  const Library& load(const Candidate& candidate);
+
+  RegistrySettings settings_;
+  ProbeCache probes_;
+  std::map<std::filesystem::path, std::unique_ptr<Library>> loaded_;
+};
+
+}  // namespace ropewalk

@@ -1,0 +1,114 @@
+#include "core/graph/fold_permutations.h"
+
+#include <algorithm>
+#include <map>
+#include <set>
+#include <utility>
+
+namespace ropewalk {
+namespace {
+
+using abi::Op;
+
+uint32_t count_permutes(const Graph& graph) {
+  return static_cast<uint32_t>(std::count_if(
+      graph.nodes.begin(), graph.nodes.end(), [](const auto& n) { return n.op == Op::permute; }));
+}
+
+void replace_reads(Graph& graph, TensorId from, TensorId to) {
+  for (GraphNode& node : graph.nodes) std::replace(node.in.begin(), node.in.end(), from, to);
+}
+
+void remove_nodes(Graph& graph, const std::set<size_t>& doomed) {
+  std::vector<GraphNode> kept;
+  for (size_t i = 0; i < graph.nodes.size(); ++i) {
+    if (!doomed.contains(i)) kept.push_back(std::move(graph.nodes[i]));
+  }
+  graph.nodes = std::move(kept);
+}
+
+// permute(x, a) and permute(x, b) with equal a and b: readers of the second read the first.
+void share(Graph& graph) {
+  std::set<size_t> doomed;
+  std::map<TensorId, std::vector<size_t>> of_input;  // permutes kept so far
+  for (size_t i = 0; i < graph.nodes.size(); ++i) {
+    const GraphNode& node = graph.nodes[i];
+    if (node.op != Op::permute) continue;
+    auto& earlier = of_input[node.in[0]];
+    const auto same = std::find_if(earlier.begin(), earlier.end(), [&](size_t j) {
+      return graph.tensors[graph.nodes[j].in[1]].values == graph.tensors[node.in[1]].values;
+    });
+    if (same == earlier.end()) {
+      earlier.push_back(i);
+    } else {
+      replace_reads(graph, node.out[0], graph.nodes[*same].out[0]);
+      doomed.insert(i);
+    }
+  }
+  remove_nodes(graph, doomed);
+}
+
+bool read_once(const Graph& graph, TensorId tensor) {
+  return !graph.is_output(tensor) && graph.readers(tensor).size() == 1;
+}
+
+// Gives `order` to the columns of the matmul that writes `tensor`, if nobody else would notice.
+bool can_order_columns(const Graph& graph, TensorId tensor) {
+  const size_t writer = graph.writer(tensor);
+  if (writer == graph.nodes.size() || graph.nodes[writer].op != Op::matmul) return false;
+  const GraphTensor& weight = graph.tensors[graph.nodes[writer].in[1]];
+  return read_once(graph, tensor) && weight.column_order.empty() &&
+         graph.readers(graph.nodes[writer].in[1]).size() == 1;
+}
+
+void order_columns(Graph& graph, TensorId tensor, const std::vector<uint32_t>& order) {
+  const GraphNode& matmul = graph.nodes[graph.writer(tensor)];
+  for (size_t i = 1; i < matmul.in.size(); ++i) graph.tensors[matmul.in[i]].column_order = order;
+}
+
+// Folds one permute into the node that writes its input. The writer then writes the permute's output.
+bool fold_into_writer(Graph& graph, const GraphNode& permute) {
+  const TensorId x = permute.in[0];
+  const TensorId order = permute.in[1];
+  const size_t at = graph.writer(x);
+  if (at == graph.nodes.size() || !read_once(graph, x)) return false;
+  GraphNode& writer = graph.nodes[at];
+
+  const bool has_order = (writer.op == Op::rms_norm && writer.in.size() == 3) ||
+                         (writer.op == Op::attention && writer.in.size() == 4);
+  if ((writer.op == Op::rms_norm || writer.op == Op::attention) && !has_order) {
+    writer.in.push_back(order);
+  } else if (writer.op == Op::silu_mul && can_order_columns(graph, writer.in[0]) &&
+             can_order_columns(graph, writer.in[1])) {
+    const std::vector<uint32_t> values = graph.tensors[order].values;
+    order_columns(graph, writer.in[0], values);
+    order_columns(graph, writer.in[1], values);
+  } else {
+    return false;
+  }
+  writer.out[0] = permute.out[0];
+  return true;
+}
+
+}  // namespace
+
+FoldReport fold_permutations(Graph& graph) {
+  FoldReport report;
+  report.permutes_before = count_permutes(graph);
+  share(graph);
+  std::set<size_t> doomed;
+  for (size_t i = 0; i < graph.nodes.size(); ++i) {
+    const GraphNode permute = graph.nodes[i];
+    if (permute.op == Op::permute && fold_into_writer(graph, permute)) {
+      // The tensor it wrote now has its only writer in the folded node.
+      graph.nodes[i].out.clear();
+      graph.nodes[i].in.clear();
+      doomed.insert(i);
+    }
+  }
+  remove_nodes(graph, doomed);
+  report.permutes_after = count_permutes(graph);
+  return report;
+}
+
+}  // namespace ropewalk

@@ -1,0 +1,28 @@
+// fold_permutations.h — act-order at no cost: permutations of activations move to where they are free.
+//
+// A GPTQ matmul with act-order wants its activations in the order of its sorted rows, which the
+// model shows as an explicit permute before it. This pass removes those it can:
+//
+//   share      permutes of one tensor by the same order become one (q/k/v, gate/up: verified by the
+//              values of their orders, not assumed)
+//   rms_norm   a norm whose only reader is a permute stores permuted (input `order`)
+//   attention  the same for attention, before o_proj
+//   columns    silu_mul whose only reader is a permute: the order becomes the column order of the
+//              gate and up weights, so that they compute in down_proj's order
+//
+// What is left is gathered by an explicit permute, or in the prologue of a fused matmul where a device
+// claims that. The graph before the pass computes the same and stays the oracle in tests.
+#pragma once
+
+#include "core/graph/graph.h"
+
+namespace ropewalk {
+
+struct FoldReport {
+  uint32_t permutes_before = 0;
+  uint32_t permutes_after = 0;
+};
+
+FoldReport fold_permutations(Graph& graph);
+
+}  // namespace ropewalk

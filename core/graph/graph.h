@@ -1,0 +1,78 @@
+// graph.h — a graph under construction: owns what abi::Graph only points to.
+//
+// Built by core/model, rewritten by the passes of this room, then seen by a device through view().
+// Not thread-safe; immutable once a device has it.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "core/abi/graph.h"
+
+namespace ropewalk {
+
+using TensorId = uint32_t;
+
+struct GraphTensor {
+  std::string name;
+  abi::TensorKind kind = abi::TensorKind::scratch;
+  abi::DType dtype = abi::DType::f32;
+  std::vector<uint32_t> dims;  // dims[0] may be abi::kRows or abi::kWanted
+  uint8_t bits = 0;            // GPTQ weights
+  uint32_t group_size = 0;     // GPTQ weights
+  // Constants that the graph itself computes (orders); those read from the checkpoint have none.
+  std::vector<uint32_t> values;
+  // Weights and biases: the order in which the columns are laid out; empty: as stored.
+  std::vector<uint32_t> column_order;
+  abi::Slice at;  // where it lies, once placed
+};
+
+struct GraphNode {
+  std::string name;
+  abi::Op op;
+  std::vector<TensorId> in, out;
+  float scalar = 0;
+  abi::KeyRotation keys = abi::KeyRotation::before_cache;
+};
+
+class Graph {
+ public:
+  TensorId add_tensor(GraphTensor tensor);
+  void add_node(GraphNode node);  // after all nodes whose outputs it reads
+  void add_output(TensorId tensor);
+
+  std::vector<GraphNode> nodes;
+  std::vector<GraphTensor> tensors;
+  std::vector<TensorId> outputs;
+
+  // Indices of the nodes that read `tensor`, and of the one that writes it (nodes.size(): none).
+  std::vector<uint32_t> readers(TensorId tensor) const;
+  size_t writer(TensorId tensor) const;
+  bool is_output(TensorId tensor) const;
+
+  // Bytes of a tensor with kRows = rows and kWanted = wanted. Dense types only: the size of a weight is
+  // the device's to say.
+  uint64_t bytes(TensorId tensor, uint32_t rows, uint32_t wanted) const;
+};
+
+uint64_t element_bytes(abi::DType dtype);  // of dense types
+
+// What a device sees. Valid as long as `graph` lives unchanged.
+class GraphView {
+ public:
+  explicit GraphView(const Graph& graph);
+  const abi::Graph& get() const { return view_; }
+
+ private:
+  std::vector<abi::Node> nodes_;
+  std::vector<abi::Tensor> tensors_;
+  abi::Graph view_;
+};
+
+// A line a node: `12 layers.0.attention.q_proj matmul (norm, weight) -> q`. For plans and tests.
+std::string describe(const Graph& graph);
+std::string_view op_name(abi::Op op);
+
+}  // namespace ropewalk

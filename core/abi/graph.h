@@ -45,7 +45,7 @@ inline constexpr uint32_t kWanted = 0xfffffffeu;
 enum class TensorKind : uint8_t {
   weight = 1,    // written once by Device::pack; layout chosen by the device
   constant = 2,  // written once by Device::write: f32 vectors, i32 orders, as ops.md says
-  cache = 3,     // pages of keys or values; layout chosen by the device
+  cache = 3,     // (pages, kPageTokens, kv_heads, head_dim); layout in a page chosen by the device
   scratch = 4,   // activations; offsets planned by the core
 };
 

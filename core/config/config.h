@@ -9,6 +9,7 @@
 #include <filesystem>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "core/config/trust.h"
@@ -57,7 +58,7 @@ struct TokenizerConfig {
 
 struct Config {
   std::filesystem::path file;
-  std::filesystem::path model;  // absolute
+  std::filesystem::path model = {};  // absolute
   BackendConfig backend = {};
   ContextConfig context = {};
   std::optional<PluginChoice> rope = {};  // absent: what config.json says
@@ -82,6 +83,9 @@ struct ConfigSource {
 //
 // Relative paths are relative to the file in which they are written, those of --set to `file`.
 Config load_config(const ConfigSource& source);
+
+// The same for text in memory that stands for `source.file`, which need not exist.
+Config parse_config(std::string_view text, const ConfigSource& source);
 
 // The effective configuration as YAML that load_config() reads back to the same, each value with a
 // comment that names its origin: FILE:LINE, --set, default.

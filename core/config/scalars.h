@@ -23,8 +23,7 @@ std::optional<std::string> as_text(const ConfigValue& value);   // quoted, or no
 // What was found, for a message: `"many"`, `a list`, `nothing`, `-1`.
 std::string describe(const ConfigValue& value);
 
-// "found X, expected Y", with the reason where X looks right and is not (a quoted number, an
-// unquoted `no`).
+// "found X, expected Y".
 std::string mismatch(const ConfigValue& value, std::string_view expected);
 
 }  // namespace ropewalk

@@ -15,7 +15,7 @@ namespace ropewalk {
 struct Where {
   std::string file;     // a path, "--set context.length", "default"
   uint32_t line = 0;    // from 1; 0: none
-  uint32_t column = 0;  // from 1, in characters
+  uint32_t column = 0;  // from 1, in bytes
 
   std::string text() const;  // "configs/mini.yaml:3:11"
 };

@@ -1,0 +1,164 @@
+#include "core/config/keys.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <array>
+#include <limits>
+
+#include "core/base/error.h"
+#include "core/config/nearest.h"
+
+namespace ropewalk {
+namespace {
+
+constexpr uint64_t kMaxTokens = 1 << 24;
+
+constexpr std::array kKeys = {
+    KeyInfo{"extends", KeyType::path, "<nothing>",
+            "another file as the base, relative to this one; what stands here goes before it"},
+    KeyInfo{"model", KeyType::path, "<must be given>",
+            "folder of a Hugging Face model, relative to this file"},
+    KeyInfo{.path = "backend",
+            .type = KeyType::block,
+            .default_text = "auto",
+            .help = "auto, cuda, vulkan, cpu or one of yours; auto takes the first that works",
+            .selector = "name"},
+    KeyInfo{.path = "backend.device",
+            .type = KeyType::integer,
+            .default_text = "<the backend's choice>",
+            .help = "index of the device, as `ropewalk devices` counts them",
+            .minimum = 0,
+            .maximum = 1023},
+    KeyInfo{"context", KeyType::map, "", "how much the model sees at once"},
+    KeyInfo{.path = "context.length",
+            .type = KeyType::integer,
+            .default_text = "<the model's max_position_embeddings>",
+            .help = "tokens of prompt and reply together",
+            .minimum = 1,
+            .maximum = kMaxTokens},
+    KeyInfo{.path = "context.kv_cache",
+            .type = KeyType::choice,
+            .default_text = "f16",
+            .help = "how keys and values are stored",
+            .choices = "f16 int8 f32"},
+    KeyInfo{.path = "rope",
+            .type = KeyType::block,
+            .default_text = "from-model",
+            .help = "scaling policy of the rotary embedding and its options; from-model is what "
+                    "config.json says",
+            .selector = "policy"},
+    KeyInfo{"prompt", KeyType::map, "", "how a conversation becomes text"},
+    KeyInfo{"prompt.format", KeyType::plugin, "raw",
+            "the wording that the model was trained on; `ropewalk plugins` lists them"},
+    KeyInfo{"prompt.system", KeyType::text, "<the format's own>", "the system message"},
+    KeyInfo{.path = "prompt.truncate",
+            .type = KeyType::choice,
+            .default_text = "drop-oldest",
+            .help = "when a conversation outgrows the context: forget its oldest turns, or refuse",
+            .choices = "drop-oldest refuse"},
+    KeyInfo{"sampling", KeyType::chain, "[]",
+            "samplers from top to bottom; none is greedy decoding"},
+    KeyInfo{"generation", KeyType::map, "", "how long a reply may be and how it ends"},
+    KeyInfo{.path = "generation.max_new_tokens",
+            .type = KeyType::integer,
+            .default_text = "512",
+            .help = "tokens of one reply",
+            .minimum = 1,
+            .maximum = kMaxTokens},
+    KeyInfo{.path = "generation.seed",
+            .type = KeyType::integer,
+            .default_text = "0",
+            .help = "of the random numbers; the same seed gives the same reply",
+            .minimum = 0,
+            .maximum = std::numeric_limits<uint64_t>::max()},
+    KeyInfo{"generation.stop", KeyType::texts, "[]",
+            "texts that end a reply, beside the format's own"},
+    KeyInfo{"tokenizer", KeyType::map, "", "how text becomes tokens"},
+    KeyInfo{"tokenizer.legacy", KeyType::boolean, "<what tokenizer_config.json says>",
+            "transformers' older treatment of text after an added token"},
+    KeyInfo{"plugins", KeyType::map, "", "libraries of yours"},
+    KeyInfo{"plugins.paths", KeyType::paths, "[]",
+            "files and folders, relative to this file, searched beside the installed ones"},
+};
+
+std::string_view parent(std::string_view path) {
+  const size_t dot = path.rfind('.');
+  return dot == std::string_view::npos ? "" : path.substr(0, dot);
+}
+
+std::string spaced_to_commas(std::string_view words) {
+  std::string out;
+  for (const char c : words) out += c == ' ' ? ", " : std::string(1, c);
+  return out;
+}
+
+void check_map(const ConfigValue& map, const std::string& path) {
+  const std::string expected = fmt::format("a map of {}", fmt::join(keys_under(path), ", "));
+  if (map.kind != ValueKind::map)
+    throw Error(ExitCode::usage, map.where.text(),
+                fmt::format("{}expected {}", path.empty() ? "" : path + ": ", expected),
+                "Indent the keys below it");
+  for (const ConfigEntry& entry : map.entries) {
+    const std::string key = path.empty() ? entry.key : path + "." + entry.key;
+    const KeyInfo* info = find_key(key);
+    if (!info)
+      throw Error(ExitCode::usage, entry.where.text(),
+                  fmt::format("found the unknown key {}", printable(key)),
+                  suggestion(entry.key, keys_under(path)));
+    if (info->type == KeyType::map) check_map(entry.value, key);
+  }
+}
+
+}  // namespace
+
+std::span<const KeyInfo> config_keys() { return kKeys; }
+
+const KeyInfo* find_key(std::string_view path) {
+  const auto found =
+      std::ranges::find_if(kKeys, [&](const KeyInfo& key) { return key.path == path; });
+  return found == kKeys.end() ? nullptr : &*found;
+}
+
+const KeyInfo& key_info(std::string_view path) { return *find_key(path); }
+
+std::vector<std::string> keys_under(std::string_view path) {
+  std::vector<std::string> names;
+  for (const KeyInfo& key : kKeys)
+    if (parent(key.path) == path)
+      names.emplace_back(path.empty() ? key.path : key.path.substr(path.size() + 1));
+  return names;
+}
+
+std::string expectation(const KeyInfo& key) {
+  switch (key.type) {
+    case KeyType::map:
+      return "a map";
+    case KeyType::path:
+      return "a path";
+    case KeyType::paths:
+      return "a list of paths";
+    case KeyType::text:
+      return "text, in quotes where it could be something else";
+    case KeyType::texts:
+      return "a list of texts";
+    case KeyType::integer:
+      return fmt::format("an integer from {} to {}", key.minimum, key.maximum);
+    case KeyType::boolean:
+      return "true or false";
+    case KeyType::choice:
+      return fmt::format("one of {}", spaced_to_commas(key.choices));
+    case KeyType::block:
+      return fmt::format("a name, or a map with {}", key.selector);
+    case KeyType::plugin:
+      return "a name, or a map of one name to its options";
+    case KeyType::chain:
+      return "a list of samplers";
+  }
+  return "";
+}
+
+void check_keys(const ConfigValue& tree) { check_map(tree, ""); }
+
+}  // namespace ropewalk

@@ -1,0 +1,61 @@
+// keys.h — every key that a configuration may have, in one table: from it come the checks, the
+// messages, `ropewalk config --dump` and configs/reference.yaml.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/config/value.h"
+
+namespace ropewalk {
+
+enum class KeyType {
+  map,
+  path,
+  paths,
+  text,
+  texts,
+  integer,
+  boolean,
+  choice,
+  block,   // a plugin's name, or a map with the name under `selector` beside the options
+  plugin,  // a plugin's name, or a map of one name to its options
+  chain,   // a list of the above
+};
+
+struct KeyInfo {
+  std::string_view path;  // "context.length"
+  KeyType type;
+  std::string_view default_text;  // as it would be written, or in <> what stands in for it
+  std::string_view help;
+  std::string_view selector = "";  // block: the key that holds the name
+  std::string_view choices = "";   // choice: words parted by spaces
+  uint64_t minimum = 0;            // integer, inclusive
+  uint64_t maximum = 0;
+
+  bool has_default() const { return !default_text.empty() && default_text[0] != '<'; }
+};
+
+// In the order in which they are best read; a map stands before its keys.
+std::span<const KeyInfo> config_keys();
+
+// REQUIRES: there is such a key.
+const KeyInfo& key_info(std::string_view path);
+
+// nullptr where there is none.
+const KeyInfo* find_key(std::string_view path);
+
+// Names directly under `path`; "" for the top.
+std::vector<std::string> keys_under(std::string_view path);
+
+// What a value must be: "an integer from 1 to 16777216", "one of f16, int8, f32".
+std::string expectation(const KeyInfo& key);
+
+// Throws Error(usage) for the first key of `tree` that is not in the table, with the nearest that
+// is. The options of plugins are left to the plugins.
+void check_keys(const ConfigValue& tree);
+
+}  // namespace ropewalk

@@ -1,0 +1,236 @@
+// load.cpp — from the tree of values to the structs of config.h.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <utility>
+
+#include "core/base/error.h"
+#include "core/config/config.h"
+#include "core/config/file.h"
+#include "core/config/keys.h"
+#include "core/config/merge.h"
+#include "core/config/plugin_choice.h"
+#include "core/config/scalars.h"
+
+namespace ropewalk {
+namespace {
+
+constexpr size_t kMaxStops = 64;
+constexpr size_t kMaxStopBytes = 1024;
+
+// The value of every key in turn, or nothing where the key is absent: what is absent keeps the
+// struct's default.
+class Reader {
+ public:
+  Reader(const ConfigValue& tree, const std::filesystem::path& file)
+      : tree_(tree), folder_(std::filesystem::absolute(file).parent_path()) {}
+
+  const ConfigValue* find(std::string_view path) const {
+    const ConfigValue* value = &tree_;
+    for (size_t start = 0; value && start <= path.size();) {
+      const size_t end = std::min(path.find('.', start), path.size());
+      value = value->find(path.substr(start, end - start));
+      start = end + 1;
+    }
+    return value;
+  }
+
+  // Into a uint32_t or an optional one.
+  template <class Out>
+  void integer(std::string_view path, Out& out) const {
+    const ConfigValue* value = find(path);
+    if (!value) return;
+    const KeyInfo& key = key_info(path);
+    const std::optional<uint64_t> parsed = as_unsigned(*value);
+    if (!parsed || *parsed < key.minimum || *parsed > key.maximum) refuse_type(*value, key);
+    out = static_cast<uint32_t>(*parsed);
+  }
+
+  void seed(std::string_view path, uint64_t& out) const {
+    const ConfigValue* value = find(path);
+    if (!value) return;
+    const std::optional<uint64_t> parsed = as_unsigned(*value);
+    if (!parsed) refuse_type(*value, key_info(path));
+    out = *parsed;
+  }
+
+  void boolean(std::string_view path, std::optional<bool>& out) const {
+    const ConfigValue* value = find(path);
+    if (!value) return;
+    out = as_boolean(*value);
+    if (!out) refuse_type(*value, key_info(path));
+  }
+
+  void text(std::string_view path, std::optional<std::string>& out) const {
+    const ConfigValue* value = find(path);
+    if (!value) return;
+    out = as_text(*value);
+    if (!out) refuse_type(*value, key_info(path));
+  }
+
+  // The words of a choice stand in the order of the enumeration.
+  template <class Enum>
+  void choice(std::string_view path, Enum& out) const {
+    const ConfigValue* value = find(path);
+    if (!value) return;
+    const KeyInfo& key = key_info(path);
+    const std::string word = as_text(*value).value_or("");
+    std::string_view rest = key.choices;
+    for (int index = 0; !rest.empty(); ++index) {
+      const size_t end = std::min(rest.find(' '), rest.size());
+      if (rest.substr(0, end) == word) {
+        out = static_cast<Enum>(index);
+        return;
+      }
+      rest.remove_prefix(std::min(end + 1, rest.size()));
+    }
+    refuse_type(*value, key);
+  }
+
+  std::vector<std::string> texts(std::string_view path) const {
+    const ConfigValue* value = find(path);
+    if (!value) return {};
+    const KeyInfo& key = key_info(path);
+    if (value->kind != ValueKind::list) refuse_type(*value, key);
+    std::vector<std::string> texts;
+    for (const ConfigValue& item : value->items) {
+      const std::optional<std::string> text = as_text(item);
+      if (!text) refuse_type(item, key);
+      texts.push_back(*text);
+    }
+    return texts;
+  }
+
+  // Absolute. A shell's ~ and ${HOME} mean nothing here; taken as names they would puzzle.
+  std::filesystem::path path(const ConfigValue& value, const KeyInfo& key) const {
+    const std::optional<std::string> text = as_text(value);
+    if (!text || text->empty()) refuse_type(value, key);
+    if (text->starts_with("~/") || text->find("${") != std::string::npos)
+      refuse(value.where, fmt::format("{}: found {}, expected a path", key.path, describe(value)),
+             "Write ~ and variables out, only a shell replaces them");
+    const bool in_file = value.where.line != 0;
+    const std::filesystem::path base =
+        in_file ? std::filesystem::absolute(value.where.file).parent_path() : folder_;
+    return (base / *text).lexically_normal();
+  }
+
+  [[noreturn]] static void refuse(const Where& where, std::string_view what,
+                                  std::string_view advice) {
+    throw Error(ExitCode::usage, where.text(), what, advice);
+  }
+
+  [[noreturn]] static void refuse_type(const ConfigValue& value, const KeyInfo& key) {
+    refuse(value.where, fmt::format("{}: {}", key.path, mismatch(value, expectation(key))), "");
+  }
+
+ private:
+  const ConfigValue& tree_;
+  std::filesystem::path folder_;  // of the file that was named on the command line
+};
+
+void read_model(const Reader& reader, Config& config) {
+  const ConfigValue* model = reader.find("model");
+  if (!model)
+    Reader::refuse({config.file.string()}, "model is missing, expected a path",
+                   "Add a line such as model: ../models/airophin-mini");
+  config.model = reader.path(*model, key_info("model"));
+}
+
+void read_backend(const Reader& reader, BackendConfig& backend) {
+  const ConfigValue* value = reader.find("backend");
+  if (!value) return;
+  backend.plugin = read_block(*value, "backend", "name");
+  if (backend.plugin.name.empty()) backend.plugin.name = "auto";
+  reader.integer("backend.device", backend.device);
+  std::erase_if(backend.plugin.options,
+                [](const ConfigEntry& option) { return option.key == "device"; });
+  if (backend.plugin.name == "auto" && !backend.plugin.options.empty())
+    Reader::refuse(backend.plugin.options.front().where,
+                   fmt::format("backend: found the option {} without a backend's name",
+                               printable(backend.plugin.options.front().key)),
+                   "Say whose option it is, for example {name: cuda, ...}");
+}
+
+// exllama's names for two options.
+void rename_options(PluginChoice& rope) {
+  struct Alias {
+    std::string_view policy, other, name;
+  };
+  constexpr std::array kAliases = {Alias{"linear", "compress_pos_emb", "factor"},
+                                   Alias{"ntk", "alpha_value", "alpha"}};
+  for (const Alias& alias : kAliases)
+    for (ConfigEntry& option : rope.options)
+      if (rope.name == alias.policy && option.key == alias.other) option.key = alias.name;
+}
+
+void read_rope(const Reader& reader, std::optional<PluginChoice>& rope) {
+  const ConfigValue* value = reader.find("rope");
+  if (!value) return;
+  PluginChoice choice = read_block(*value, "rope", "policy");
+  if (choice.name.empty())
+    Reader::refuse(value->where, "rope: policy is missing, expected a name",
+                   "For example rope: {policy: linear, factor: 2.0}");
+  if (choice.name == "from-model" && !choice.options.empty())
+    Reader::refuse(choice.options.front().where, "rope: from-model has no options",
+                   "Name a policy, or remove the options");
+  if (choice.name == "from-model") return;
+  rename_options(choice);
+  rope = std::move(choice);
+}
+
+void read_prompt(const Reader& reader, PromptConfig& prompt) {
+  if (const ConfigValue* format = reader.find("prompt.format"))
+    prompt.format = read_link(*format, "prompt.format");
+  reader.text("prompt.system", prompt.system);
+  reader.choice("prompt.truncate", prompt.truncate);
+}
+
+void read_generation(const Reader& reader, GenerationConfig& generation) {
+  reader.integer("generation.max_new_tokens", generation.max_new_tokens);
+  reader.seed("generation.seed", generation.seed);
+  generation.stop = reader.texts("generation.stop");
+  const auto bad = [](const std::string& stop) {
+    return stop.empty() || stop.size() > kMaxStopBytes;
+  };
+  if (generation.stop.size() > kMaxStops || std::ranges::any_of(generation.stop, bad))
+    Reader::refuse(reader.find("generation.stop")->where,
+                   fmt::format("generation.stop: expected at most {} texts of 1 to {} bytes",
+                               kMaxStops, kMaxStopBytes),
+                   "");
+}
+
+void read_plugins(const Reader& reader, std::vector<std::filesystem::path>& paths) {
+  const ConfigValue* list = reader.find("plugins.paths");
+  if (!list) return;
+  const KeyInfo& key = key_info("plugins.paths");
+  if (list->kind != ValueKind::list) Reader::refuse_type(*list, key);
+  for (const ConfigValue& item : list->items) paths.push_back(reader.path(item, key));
+}
+
+}  // namespace
+
+Config parse_config(std::string_view text, const ConfigSource& source) {
+  Config config{.file = source.file};
+  config.tree = read_with_bases(text, source);
+  apply_overrides(config.tree, source.overrides);
+  const Reader reader(config.tree, source.file);
+  read_model(reader, config);
+  read_backend(reader, config.backend);
+  reader.integer("context.length", config.context.length);
+  reader.choice("context.kv_cache", config.context.kv_cache);
+  read_rope(reader, config.rope);
+  read_prompt(reader, config.prompt);
+  if (const ConfigValue* sampling = reader.find("sampling"))
+    config.sampling = read_chain(*sampling, "sampling");
+  read_generation(reader, config.generation);
+  reader.boolean("tokenizer.legacy", config.tokenizer.legacy);
+  read_plugins(reader, config.plugin_paths);
+  return config;
+}
+
+Config load_config(const ConfigSource& source) {
+  return parse_config(read_config_file(source.file, source.trust), source);
+}
+
+}  // namespace ropewalk

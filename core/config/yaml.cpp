@@ -1,0 +1,175 @@
+#include "core/config/yaml.h"
+
+#include <fmt/format.h>
+#include <yaml-cpp/eventhandler.h>
+#include <yaml-cpp/exceptions.h>
+#include <yaml-cpp/mark.h>
+#include <yaml-cpp/parser.h>
+
+#include <optional>
+#include <sstream>
+#include <vector>
+
+#include "core/base/error.h"
+#include "core/base/utf8.h"
+
+namespace ropewalk {
+namespace {
+
+Where place(const std::string& file, const YAML::Mark& mark) {
+  return {file, static_cast<uint32_t>(mark.line + 1), static_cast<uint32_t>(mark.column + 1)};
+}
+
+[[noreturn]] void refuse(const Where& where, std::string_view what, std::string_view advice) {
+  throw Error(ExitCode::usage, where.text(), what, advice);
+}
+
+// Builds the tree from the parser's events, refusing at the first event that is too much, so that
+// no more than kMaxConfigDepth levels are ever open.
+class TreeBuilder final : public YAML::EventHandler {
+ public:
+  explicit TreeBuilder(const std::string& file) : file_(file) {}
+
+  std::optional<ConfigValue> take() { return std::move(root_); }
+
+  void OnDocumentStart(const YAML::Mark& mark) override {
+    if (++documents_ > 1)
+      refuse(place(file_, mark), "found a second document, expected one",
+             "Remove what follows the --- or ... line");
+  }
+  void OnDocumentEnd() override {}
+
+  void OnAlias(const YAML::Mark& mark, YAML::anchor_t) override { refuse_anchor(mark); }
+  void OnAnchor(const YAML::Mark& mark, const std::string&) override { refuse_anchor(mark); }
+
+  void OnNull(const YAML::Mark& mark, YAML::anchor_t anchor) override {
+    begin(mark, "", anchor);
+    add({.kind = ValueKind::null, .where = place(file_, mark)});
+  }
+  void OnScalar(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor,
+                const std::string& text) override {
+    begin(mark, tag, anchor);
+    // Escapes such as "\0" and "\ud800" can write what the file's bytes may not hold.
+    if (text.find('\0') != std::string::npos || utf8_first_error(text) != std::string::npos)
+      refuse(place(file_, mark), "found an escape that is not a character, expected text", "");
+    // yaml-cpp's tag is "?" for plain scalars and "!" for those in quotes and for blocks.
+    add({.kind = ValueKind::scalar,
+         .where = place(file_, mark),
+         .text = text,
+         .quoted = tag == "!"});
+  }
+  void OnSequenceStart(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor,
+                       YAML::EmitterStyle::value) override {
+    begin(mark, tag, anchor);
+    open(mark, ValueKind::list);
+  }
+  void OnMapStart(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor,
+                  YAML::EmitterStyle::value) override {
+    begin(mark, tag, anchor);
+    open(mark, ValueKind::map);
+  }
+  void OnSequenceEnd() override { close(); }
+  void OnMapEnd() override { close(); }
+
+ private:
+  struct Level {
+    ConfigValue value;
+    std::optional<ConfigValue> key = {};  // of a map: read, and waiting for its value
+  };
+
+  [[noreturn]] void refuse_anchor(const YAML::Mark& mark) const {
+    refuse(place(file_, mark), "found an anchor or alias, which are not allowed",
+           "Write the value out, or use extends: to share settings");
+  }
+
+  void begin(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor) {
+    if (anchor != 0) refuse_anchor(mark);
+    if (!tag.empty() && tag != "?" && tag != "!")
+      refuse(place(file_, mark), fmt::format("found the tag {}, expected none", printable(tag)),
+             "Remove it");
+    if (++values_ > kMaxConfigValues)
+      refuse(place(file_, mark), fmt::format("found more than {} values", kMaxConfigValues), "");
+  }
+
+  void open(const YAML::Mark& mark, ValueKind kind) {
+    if (levels_.size() >= kMaxConfigDepth)
+      refuse(place(file_, mark),
+             fmt::format("is nested too deeply, expected at most {} levels", kMaxConfigDepth), "");
+    levels_.push_back({.value = {.kind = kind, .where = place(file_, mark)}});
+  }
+
+  void close() {
+    ConfigValue value = std::move(levels_.back().value);
+    levels_.pop_back();
+    add(std::move(value));
+  }
+
+  void add(ConfigValue value) {
+    if (levels_.empty()) {
+      root_ = std::move(value);
+      return;
+    }
+    Level& level = levels_.back();
+    if (level.value.kind == ValueKind::list) {
+      level.value.items.push_back(std::move(value));
+    } else if (!level.key) {
+      check_key(level.value, value);
+      level.key = std::move(value);
+    } else {
+      level.value.entries.push_back(
+          {std::move(level.key->text), std::move(level.key->where), std::move(value)});
+      level.key.reset();
+    }
+  }
+
+  static void check_key(const ConfigValue& map, const ConfigValue& key) {
+    if (key.kind != ValueKind::scalar)
+      refuse(key.where, "found a key that is not a name, expected name: value", "");
+    for (const ConfigEntry& entry : map.entries)
+      if (entry.key == key.text)
+        refuse(key.where,
+               fmt::format("found the key {} a second time, first on line {}", printable(key.text),
+                           entry.where.line),
+               "Remove one of them");
+  }
+
+  const std::string& file_;
+  std::vector<Level> levels_;
+  std::optional<ConfigValue> root_;
+  size_t values_ = 0;
+  int documents_ = 0;
+};
+
+void check_bytes(std::string_view text, const std::string& name) {
+  const size_t bad = utf8_first_error(text);
+  if (bad != std::string_view::npos)
+    throw Error(ExitCode::usage, name, fmt::format("is not UTF-8 at byte {}", bad),
+                "Save the file as UTF-8");
+  for (size_t i = 0; i < text.size(); ++i) {
+    const auto byte = static_cast<unsigned char>(text[i]);
+    if (byte < 0x20 && byte != '\n' && byte != '\r' && byte != '\t')
+      throw Error(ExitCode::usage, name,
+                  fmt::format("found control byte 0x{:02x} at byte {}, expected text", byte, i),
+                  "Save the file as UTF-8");
+  }
+}
+
+}  // namespace
+
+ConfigValue parse_yaml(std::string_view text, const std::string& name) {
+  check_bytes(text, name);
+  std::istringstream stream{std::string(text)};
+  TreeBuilder builder(name);
+  try {
+    YAML::Parser parser(stream);
+    while (parser.HandleNextDocument(builder)) {
+    }
+  } catch (const YAML::Exception& error) {
+    refuse(place(name, error.mark), fmt::format("is not YAML: {}", printable(error.msg)), "");
+  }
+  std::optional<ConfigValue> root = builder.take();
+  if (!root) throw Error(ExitCode::usage, name, "is empty, expected keys and values", "");
+  return std::move(*root);
+}
+
+}  // namespace ropewalk

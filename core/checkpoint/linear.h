@@ -29,6 +29,7 @@ struct LinearInfo {
   abi::DType dense_type = abi::DType::f16;
   uint8_t bits = 0;
   uint32_t group_size = 0;              // == rows for a single group
+  abi::DType scale_dtype = abi::DType::f16;  // f16 as stored, else f32 (bf16 is widened)
   std::vector<uint32_t> row_order;      // (rows): position -> stored row, stable by group; empty: as stored
 };
 

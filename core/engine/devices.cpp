@@ -1,0 +1,192 @@
+#include "core/engine/devices.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <optional>
+
+#include "core/base/error.h"
+#include "core/base/log.h"
+
+namespace ropewalk {
+namespace {
+
+constexpr std::string_view kAutoOrder[] = {"cuda", "vulkan", "cpu"};
+
+bool is_gpu(abi::DeviceType type) {
+  return type == abi::DeviceType::discrete || type == abi::DeviceType::integrated ||
+         type == abi::DeviceType::virtual_gpu;
+}
+
+int preference(abi::DeviceType type) {
+  switch (type) {
+    case abi::DeviceType::discrete:
+      return 0;
+    case abi::DeviceType::integrated:
+      return 1;
+    case abi::DeviceType::virtual_gpu:
+      return 2;
+    default:
+      return 3;
+  }
+}
+
+// The options in the configuration belong to the backend it names; under `auto` to whichever has them.
+PluginChoice choice_for(const BackendConfig& config, std::string_view backend) {
+  PluginChoice choice = config.plugin;
+  choice.name = backend;
+  if (config.plugin.name == "auto") choice.options.clear();
+  return choice;
+}
+
+std::vector<DeviceListing> list_backend(abi::Backend& backend, std::string_view name) {
+  uint32_t count = 0;
+  if (const abi::Status status = backend.device_count(&count); !status.ok() || count == 0) {
+    DeviceListing none;
+    none.backend = name;
+    none.reason = status.ok() ? "no device found" : status.message;
+    return {none};
+  }
+  std::vector<DeviceListing> devices(count);
+  for (uint32_t i = 0; i < count; ++i) {
+    devices[i].backend = name;
+    devices[i].index = i;
+    const abi::Status status = backend.describe(i, &devices[i].info);
+    devices[i].usable = status.ok();
+    devices[i].reason = status.message;
+  }
+  return devices;
+}
+
+// The device to open, or why none: a wrong index, or the reasons of all.
+struct Pick {
+  std::optional<DeviceListing> device;
+  std::string reason;
+};
+
+Pick pick_device(const std::vector<DeviceListing>& devices, std::optional<uint32_t> index,
+                 bool gpu_only) {
+  if (index) {
+    if (*index >= devices.size()) {
+      return {std::nullopt, fmt::format("device {} does not exist, found {}", *index, devices.size())};
+    }
+    const DeviceListing& device = devices[*index];
+    if (!device.usable) return {std::nullopt, device.reason};
+    return {device, ""};
+  }
+  std::vector<std::string> reasons;
+  const DeviceListing* best = nullptr;
+  for (const DeviceListing& device : devices) {
+    if (!device.usable) {
+      reasons.push_back(device.reason);
+    } else if (gpu_only && !is_gpu(device.info.type)) {
+      reasons.push_back(fmt::format("{} is only a {} device", device.info.name,
+                                    device_type_name(device.info.type)));
+    } else if (!best || preference(device.info.type) < preference(best->info.type)) {
+      best = &device;
+    }
+  }
+  if (best) return {*best, ""};
+  return {std::nullopt, fmt::format("{}", fmt::join(reasons, "; "))};
+}
+
+OpenDevice open(const Library& library, const PluginChoice& choice, const Pick& pick,
+                Owned<abi::Backend> backend) {
+  OpenDevice opened;
+  opened.backend = choice.name;
+  opened.index = pick.device->index;
+  opened.owner = std::move(backend);
+  abi::Device* device = nullptr;
+  check(opened.owner->open(opened.index, &device), library.file().filename().string() + ": open");
+  opened.device.reset(device);
+  return opened;
+}
+
+OpenDevice open_named(Registry& registry, const BackendConfig& config) {
+  const Library& library = registry.find(abi::ModuleKind::backend, config.plugin.name);
+  const PluginChoice choice = choice_for(config, config.plugin.name);
+  Owned<abi::Backend> backend = library.create<abi::Backend>(choice, nullptr);
+  const Pick pick = pick_device(list_backend(*backend, choice.name), config.device, false);
+  if (!pick.device) {
+    throw Error(ExitCode::no_device, "backend " + choice.name, pick.reason,
+                "See `ropewalk devices`, or use --backend auto");
+  }
+  return open(library, choice, pick, std::move(backend));
+}
+
+OpenDevice open_auto(Registry& registry, const BackendConfig& config) {
+  std::vector<std::string> passed;  // "cuda: no driver"
+  for (const std::string_view name : kAutoOrder) {
+    const bool last = name == "cpu";
+    std::string reason;
+    try {
+      const Library* library = registry.find_if_present(abi::ModuleKind::backend, name);
+      if (!library) {
+        reason = "not built";
+      } else {
+        const PluginChoice choice = choice_for(config, name);
+        Owned<abi::Backend> backend = library->create<abi::Backend>(choice, nullptr);
+        const Pick pick = pick_device(list_backend(*backend, name), std::nullopt, !last);
+        if (pick.device) {
+          OpenDevice opened = open(*library, choice, pick, std::move(backend));
+          note(fmt::format("backend {}{}{}{}", opened.name(), passed.empty() ? "" : " (",
+                           fmt::join(passed, "; "), passed.empty() ? "" : ")"));
+          return opened;
+        }
+        reason = pick.reason;
+      }
+    } catch (const Error& error) {
+      reason = error.what();
+    }
+    passed.push_back(fmt::format("no {}: {}", name, reason));
+  }
+  throw Error(ExitCode::no_device, "backend auto", fmt::format("{}", fmt::join(passed, "; ")),
+              "See `ropewalk devices`");
+}
+
+}  // namespace
+
+std::string OpenDevice::name() const {
+  return fmt::format("{}: {}", backend, device->info().name);
+}
+
+OpenDevice open_device(Registry& registry, const BackendConfig& config) {
+  return config.plugin.name == "auto" ? open_auto(registry, config) : open_named(registry, config);
+}
+
+std::vector<DeviceListing> list_devices(Registry& registry, const BackendConfig& config) {
+  std::vector<DeviceListing> all;
+  for (const std::string_view name : kAutoOrder) {
+    try {
+      const Library* library = registry.find_if_present(abi::ModuleKind::backend, name);
+      if (!library) {
+        all.push_back({std::string(name), 0, false, "not built", {}});
+        continue;
+      }
+      const auto backend = library->create<abi::Backend>(choice_for(config, name), nullptr);
+      for (DeviceListing& device : list_backend(*backend, name)) all.push_back(std::move(device));
+    } catch (const Error& error) {
+      all.push_back({std::string(name), 0, false, error.what(), {}});
+    }
+  }
+  return all;
+}
+
+std::string_view device_type_name(abi::DeviceType type) {
+  switch (type) {
+    case abi::DeviceType::cpu:
+      return "cpu";
+    case abi::DeviceType::integrated:
+      return "integrated";
+    case abi::DeviceType::discrete:
+      return "discrete";
+    case abi::DeviceType::virtual_gpu:
+      return "virtual";
+    case abi::DeviceType::software:
+      return "software";
+  }
+  return "unknown";
+}
+
+}  // namespace ropewalk

@@ -1,0 +1,42 @@
+// devices.h — which backend and device a run uses, and why not the others.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "core/abi/backend.h"
+#include "core/config/config.h"
+#include "core/modules/registry.h"
+
+namespace ropewalk {
+
+struct OpenDevice {
+  std::string backend;  // "cpu"
+  uint32_t index = 0;   // among the backend's devices
+  Owned<abi::Backend> owner;
+  Owned<abi::Device> device;  // dies before its backend
+
+  std::string name() const;  // "cpu: AMD EPYC 9654"
+};
+
+// The configured backend, or for `auto` the first usable of cuda, vulkan on a GPU, cpu. One line of
+// stderr says what auto took and why not what comes before it. Within a backend: the configured
+// device, else discrete before integrated before virtual before the rest.
+// Throws Error: no_device with the backend's reason, plugin where its library is missing.
+OpenDevice open_device(Registry& registry, const BackendConfig& config);
+
+struct DeviceListing {
+  std::string backend;
+  uint32_t index = 0;
+  bool usable = false;
+  std::string reason;      // why not; empty where usable
+  abi::DeviceInfo info{};  // what is known
+};
+
+// Every backend and device, for `ropewalk devices`; a backend without devices has one entry.
+std::vector<DeviceListing> list_devices(Registry& registry, const BackendConfig& config);
+
+std::string_view device_type_name(abi::DeviceType type);
+
+}  // namespace ropewalk

@@ -1,0 +1,84 @@
+// loaded_model.h — a model's graph on a device: claimed, placed in memory, weights packed.
+//
+// Owns the device's buffers. The order is fixed so that nothing large happens before it is known to
+// fit: fold, claim, plan, compare the plan with the device's free memory, allocate, then read and pack
+// one tensor at a time.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "core/abi/backend.h"
+#include "core/graph/claims.h"
+#include "core/graph/fold_permutations.h"
+#include "core/graph/graph.h"
+#include "core/model/llama.h"
+
+namespace ropewalk {
+
+// Bytes on the device, by purpose; printed at load.
+struct MemoryPlan {
+  uint64_t weights = 0;    // packed weights and constants
+  uint64_t cache = 0;      // key-value pages
+  uint64_t scratch = 0;    // activations of the widest step
+  uint64_t workspace = 0;  // what the widest program needs beside the graph's own tensors
+
+  uint64_t total() const { return weights + cache + scratch + workspace; }
+};
+
+// "weights 7.34 GiB, cache 6.25 GiB, scratch 120 MiB, workspace 0 B: 13.7 GiB of 23.1 GiB free"
+std::string describe(const MemoryPlan& plan, uint64_t free_bytes);
+std::string format_bytes(uint64_t bytes);
+
+enum class Folding { fold, keep_permutes };  // keep_permutes is the oracle of the tests
+
+struct LoadSettings {
+  abi::ProgramShape widest;  // bounds of every program that will be compiled
+  Folding folding = Folding::fold;
+  std::string device_name;  // for messages
+  // Called as tensors are packed, with bytes of the packed weights. May throw to cancel.
+  std::function<void(uint64_t done, uint64_t total)> progress;
+  // Called once, before anything is allocated.
+  std::function<void(const MemoryPlan&)> planned;
+};
+
+class LoadedModel {
+ public:
+  // Throws Error: no_device where the device cannot run a node, out_of_memory where the plan does not
+  // fit or an allocation fails, model for a bad weight. REQUIRES: the device outlives this.
+  LoadedModel(abi::Device& device, const WeightSource& weights, ModelGraph model,
+              const LoadSettings& settings);
+  ~LoadedModel();
+  LoadedModel(const LoadedModel&) = delete;
+  LoadedModel& operator=(const LoadedModel&) = delete;
+
+  const Graph& graph() const { return model_.graph; }
+  const abi::Graph& view() const { return view_->get(); }
+  std::span<const OwnedClaim> steps() const { return steps_; }
+  std::span<const abi::Claim> claims() const { return claims_; }
+  const MemoryPlan& plan() const { return plan_; }
+  const FoldReport& folding() const { return folding_; }
+
+ private:
+  void claim(std::string_view device_name);
+  void plan(const LoadSettings& settings);
+  void allocate();
+  void fill(const WeightSource& weights, const LoadSettings& settings);
+  abi::Buffer allocate_buffer(abi::Arena arena, uint64_t bytes, std::string_view what);
+  void refresh_view();
+  uint64_t packed_bytes(TensorId tensor, abi::Weight shape);
+
+  abi::Device& device_;
+  ModelGraph model_;
+  FoldReport folding_;
+  std::unique_ptr<GraphView> view_;
+  std::vector<OwnedClaim> steps_;
+  std::vector<abi::Claim> claims_;
+  MemoryPlan plan_;
+  std::vector<abi::Slice> scratch_;
+  std::vector<abi::Buffer> buffers_;
+};
+
+}  // namespace ropewalk

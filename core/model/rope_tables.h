@@ -1,0 +1,46 @@
+// rope_tables.h — the RoPE tables that sequences use, asked from a policy plugin and kept.
+//
+// Policies whose table varies with the length of the sequence (dynamic NTK, longrope) raise the
+// question what becomes of keys cached under an older table:
+//
+//   hf_compat  new rows use the table of the sequence's length, older keys keep theirs: what
+//              transformers' generate() does (LlamaDynamicNTKScalingRotaryEmbedding)
+//   exact      keys are cached unrotated and rotated on read, all by the same table
+//   fixed      one table, that of the context length, from the first token on
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <span>
+#include <vector>
+
+#include "core/abi/rope_scaling.h"
+
+namespace ropewalk {
+
+enum class RopeMode : uint8_t { hf_compat, exact, fixed };
+
+class RopeTables {
+ public:
+  // REQUIRES: the policy outlives this. `request.length` is the context length. Throws Error where
+  // the policy refuses or fills in a number that is not finite and positive.
+  RopeTables(const abi::RopeScaling& policy, const abi::RopeRequest& request, RopeMode mode);
+
+  double attention_scale() const { return attention_scale_; }
+  bool varies() const { return varies_; }
+
+  // (head_dim / 2) radians per position for a sequence of `length` tokens. Valid until the next call.
+  std::span<const float> inv_freq(uint32_t length);
+
+ private:
+  std::vector<double> fill(uint32_t length);
+
+  const abi::RopeScaling& policy_;
+  abi::RopeRequest request_;
+  bool varies_;
+  double attention_scale_ = 1;
+  uint32_t filled_for_ = 0;
+  std::vector<float> table_;
+};
+
+}  // namespace ropewalk

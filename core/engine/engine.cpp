@@ -1,0 +1,118 @@
+#include "core/engine/engine.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "core/base/error.h"
+#include "core/base/log.h"
+
+namespace ropewalk {
+namespace {
+
+class StringSink final : public abi::TextSink {
+ public:
+  void text(std::string_view utf8) noexcept override { strings.emplace_back(utf8); }
+  std::vector<std::string> strings;
+};
+
+// A tokenizer with more ids than the model has rows could produce one that reads past the table; rows
+// without an id are padding and are never sampled.
+void check_vocabulary(const TextSide& text, const ModelConfig& model) {
+  const uint32_t ids = text.tokenizer().vocab_size();
+  if (ids > model.vocab_size) {
+    throw Error(ExitCode::model, "tokenizer.model",
+                fmt::format("the tokenizer has {} ids, config.json says vocab_size {}", ids,
+                            model.vocab_size),
+                "Use the tokenizer that belongs to this model");
+  }
+  if (ids < model.vocab_size) {
+    verbose(fmt::format("the model has {} rows more than the tokenizer has ids; they are never sampled",
+                        model.vocab_size - ids));
+  }
+}
+
+}  // namespace
+
+Registry make_registry(const Config& config) {
+  RegistrySettings settings;
+  settings.install_folder = install_folder();
+  settings.paths = config.plugin_paths;
+  return Registry(std::move(settings));
+}
+
+TextSide::TextSide(Registry& registry, const Config& config)
+    : tokenizer_(Tokenizer::open(config.model, config.tokenizer.legacy)) {
+  const PluginChoice& choice = config.prompt.format;
+  const Library& library = registry.find(abi::ModuleKind::prompt_format, choice.name);
+  format_ = library.create<abi::PromptFormat>(choice, nullptr);
+
+  StringSink system;
+  format_->default_system(system);
+  for (const std::string& part : system.strings) system_ += part;
+  if (config.prompt.system) system_ = *config.prompt.system;
+
+  StringSink stops;
+  format_->stops(stops);
+  stops_ = std::move(stops.strings);
+  stops_.insert(stops_.end(), config.generation.stop.begin(), config.generation.stop.end());
+}
+
+// What samplers may ask about the model.
+class Engine::Host final : public abi::Host {
+ public:
+  explicit Host(const Engine& engine) : engine_(engine) {}
+
+  uint32_t vocab_size() const noexcept override { return engine_.sampled_vocab(); }
+  std::span<const int32_t> end_ids() const noexcept override { return engine_.end_ids_; }
+  uint32_t tokenize(std::string_view text, std::span<int32_t> ids) const noexcept override {
+    try {
+      const auto found = engine_.tokenizer().encode_text(text, SpecialTokens::as_text);
+      std::copy_n(found.begin(), std::min(found.size(), ids.size()), ids.begin());
+      return static_cast<uint32_t>(found.size());
+    } catch (...) {
+      return 0;  // text that cannot be tokenised has no ids
+    }
+  }
+
+ private:
+  const Engine& engine_;
+};
+
+Engine::Engine(const RuntimeSettings& settings)
+    : config_(settings.config),
+      registry_(make_registry(config_)),
+      checkpoint_(Checkpoint::open(config_.model)),
+      text_(std::make_unique<TextSide>(registry_, config_)) {
+  const ModelConfig& model = checkpoint_->config();
+  check_vocabulary(*text_, model);
+  // A name that is wrong should be said before a model is loaded, not after.
+  for (const PluginChoice& choice : config_.sampling) {
+    registry_.find(abi::ModuleKind::sampler, choice.name);
+  }
+  const CheckpointWeights weights(*checkpoint_);
+  runtime_ = std::make_unique<Runtime>(registry_, weights, settings);
+  checkpoint_->check_unchanged();
+
+  end_ids_ = model.eos_ids;
+  const int32_t eos = tokenizer().eos_id();
+  if (std::find(end_ids_.begin(), end_ids_.end(), eos) == end_ids_.end()) end_ids_.push_back(eos);
+  host_ = std::make_unique<Host>(*this);
+}
+
+Engine::~Engine() = default;
+
+uint32_t Engine::sampled_vocab() const {
+  return std::min(tokenizer().vocab_size(), checkpoint_->config().vocab_size);
+}
+
+Chain Engine::make_chain(uint64_t seed) {
+  std::vector<ChainLink> links;
+  for (const PluginChoice& choice : config_.sampling) {
+    const Library& library = registry_.find(abi::ModuleKind::sampler, choice.name);
+    links.push_back({choice.name, library.create<abi::Sampler>(choice, host_.get())});
+  }
+  return Chain(std::move(links), seed);
+}
+
+}  // namespace ropewalk

@@ -1,0 +1,75 @@
+// engine.h — a configuration, opened: the model on its device, its tokenizer and prompt format.
+//
+// Everything a command needs to turn messages into ids, ids into logits and ids into text. Not
+// thread-safe.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "core/abi/prompt_format.h"
+#include "core/checkpoint/checkpoint.h"
+#include "core/engine/runtime.h"
+#include "core/sample/chain.h"
+#include "core/text/tokenizer.h"
+
+namespace ropewalk {
+
+// The registry that a configuration asks for: the install's folder and its plugins.paths.
+Registry make_registry(const Config& config);
+
+// Prompt format and tokenizer of a configuration: what `tokenize` and `render` need, without weights.
+class TextSide {
+ public:
+  // Throws Error: model for a bad tokenizer, plugin and usage for the format.
+  TextSide(Registry& registry, const Config& config);
+
+  const Tokenizer& tokenizer() const { return tokenizer_; }
+  const abi::PromptFormat& format() const { return *format_; }
+
+  // The configured system message, else the format's own; may be empty.
+  const std::string& system() const { return system_; }
+  // The format's stop strings and the configuration's.
+  const std::vector<std::string>& stops() const { return stops_; }
+
+ private:
+  Tokenizer tokenizer_;
+  Owned<abi::PromptFormat> format_;
+  std::string system_;
+  std::vector<std::string> stops_;
+};
+
+class Engine {
+ public:
+  // Throws Error. `settings.config` is kept.
+  explicit Engine(const RuntimeSettings& settings);
+  ~Engine();
+
+  const Config& config() const { return config_; }
+  const TextSide& text() const { return *text_; }
+  const Tokenizer& tokenizer() const { return text_->tokenizer(); }
+  Runtime& runtime() { return *runtime_; }
+  const Checkpoint& checkpoint() const { return *checkpoint_; }
+
+  // Ids that end a reply: the model's and the tokenizer's.
+  const std::vector<int32_t>& end_ids() const { return end_ids_; }
+  // Ids that may be sampled: rows beyond the tokenizer's are padding.
+  uint32_t sampled_vocab() const;
+
+  // A chain with the configured samplers, for one sequence.
+  Chain make_chain(uint64_t seed);
+
+ private:
+  class Host;
+
+  Config config_;
+  Registry registry_;
+  std::unique_ptr<Checkpoint> checkpoint_;
+  std::unique_ptr<TextSide> text_;
+  std::unique_ptr<Runtime> runtime_;
+  std::vector<int32_t> end_ids_;
+  std::unique_ptr<Host> host_;
+};
+
+}  // namespace ropewalk

@@ -1,0 +1,110 @@
+#include "core/engine/runtime.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <bit>
+#include <chrono>
+
+#include "core/base/error.h"
+#include "core/base/log.h"
+
+namespace ropewalk {
+namespace {
+
+abi::DType kv_dtype(KvCacheType type) {
+  switch (type) {
+    case KvCacheType::int8:
+      return abi::DType::i8;
+    case KvCacheType::f32:
+      return abi::DType::f32;
+    default:
+      return abi::DType::f16;
+  }
+}
+
+void check_kv_type(const Config& config, const OpenDevice& device) {
+  const abi::DType type = kv_dtype(config.context.kv_cache);
+  if (device.device->info().kv_types >> static_cast<uint32_t>(type) & 1) return;
+  throw Error(ExitCode::usage, "context.kv_cache",
+              fmt::format("{} has no cache of this type", device.name()),
+              "Use f16 or int8, or --backend cpu for f32");
+}
+
+// A cancel is honoured between steps, so on a processor a step is kept to about this much arithmetic
+// (a second at 20 to 40 GFLOP/s). Fixed by the model's size and not by the clock, so that
+// the same prompt is always cut in the same places.
+constexpr double kStepFlopOnCpu = 2e10;
+
+uint32_t rows_per_step(const abi::DeviceInfo& info, const ModelConfig& model,
+                       uint32_t context_length) {
+  uint32_t rows = std::min(info.max_rows, bucket_for(std::min(context_length, 512u)));
+  if (info.type == abi::DeviceType::cpu || info.type == abi::DeviceType::software) {
+    const double width = model.heads * model.head_dim;
+    const double kv_width = model.kv_heads * model.head_dim;
+    const double weights =
+        model.layers * static_cast<double>(model.hidden_size) *
+        (2 * width + 2 * kv_width + 3.0 * static_cast<double>(model.intermediate_size));
+    const auto affordable = static_cast<uint32_t>(std::min(kStepFlopOnCpu / (2 * weights), 512.0));
+    rows = std::min(rows, std::max(8u, std::bit_floor(std::max(affordable, 1u))));
+  }
+  return rows;
+}
+
+}  // namespace
+
+Runtime::Runtime(Registry& registry, const WeightSource& weights, const RuntimeSettings& settings)
+    : model_config_(weights.config()),
+      context_length_(settings.config.context.length.value_or(model_config_.max_position)),
+      device_(open_device(registry, settings.config.backend)) {
+  const auto start = std::chrono::steady_clock::now();
+  check_kv_type(settings.config, device_);
+  open_rope(registry, settings.config);
+
+  const abi::DeviceInfo& info = device_.device->info();
+  const uint32_t pages_per_sequence = KvCache::pages_for(context_length_);
+  const uint32_t pages = pages_per_sequence * settings.max_sequences;
+  const uint32_t rows = std::max(rows_per_step(info, model_config_, context_length_),
+                                 bucket_for(settings.max_sequences));
+  const abi::ProgramShape widest{rows, std::min(settings.max_wanted, rows), settings.max_sequences,
+                                 pages_per_sequence};
+
+  const LlamaOptions options{info.activation, kv_dtype(settings.config.context.kv_cache), pages,
+                             rope_tables_->attention_scale(),
+                             rope_choice_.mode == RopeMode::exact && rope_tables_->varies()
+                                 ? abi::KeyRotation::on_read
+                                 : abi::KeyRotation::before_cache};
+  LoadSettings load;
+  load.widest = widest;
+  load.folding = settings.folding;
+  load.device_name = device_.name();
+  load.progress = settings.load_progress;
+  load.planned = [&](const MemoryPlan& plan) {
+    verbose("memory: " + describe(plan, info.memory_free));
+  };
+  model_ = std::make_unique<LoadedModel>(*device_.device, weights, build_llama(weights, options), load);
+  cache_ = std::make_unique<KvCache>(pages, context_length_);
+  executor_ = std::make_unique<Executor>(*device_.device, *model_, *rope_tables_, widest);
+  count_bytes();
+  load_seconds_ =
+      std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  verbose(fmt::format("act-order: {} permutations, {} left after folding",
+                      model_->folding().permutes_before, model_->folding().permutes_after));
+}
+
+void Runtime::open_rope(Registry& registry, const Config& config) {
+  rope_choice_ = choose_rope(config, model_config_, context_length_);
+  const Library& library = registry.find(abi::ModuleKind::rope_scaling, rope_choice_.plugin.name);
+  rope_policy_ = library.create<abi::RopeScaling>(rope_choice_.plugin, nullptr);
+  rope_tables_ = std::make_unique<RopeTables>(*rope_policy_, rope_choice_.request, rope_choice_.mode);
+}
+
+void Runtime::count_bytes() {
+  const Graph& graph = model_->graph();
+  for (const GraphNode& node : graph.nodes) {
+    if (node.op == abi::Op::matmul) weight_bytes_per_step_ += graph.tensors[node.in[1]].at.bytes;
+  }
+  cache_bytes_per_token_ = model_->plan().cache / (uint64_t{cache_->pages()} * abi::kPageTokens);
+}
+
+}  // namespace ropewalk

@@ -1,0 +1,68 @@
+// runtime.h — a model loaded on a device, ready to run steps: everything below the level of text.
+//
+// Built from any WeightSource, so a benchmark on random weights uses the same as a checkpoint. Not
+// thread-safe.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+
+#include "core/config/config.h"
+#include "core/engine/devices.h"
+#include "core/engine/rope_choice.h"
+#include "core/exec/executor.h"
+#include "core/exec/kv_cache.h"
+#include "core/exec/loaded_model.h"
+#include "core/model/weights.h"
+#include "core/modules/registry.h"
+
+namespace ropewalk {
+
+struct RuntimeSettings {
+  Config config;
+  uint32_t max_sequences = 1;  // that run at a time
+  uint32_t max_wanted = 1;     // logits rows of one step: 1 to generate, more to score
+  Folding folding = Folding::fold;
+  std::function<void(uint64_t done, uint64_t total)> load_progress;  // bytes packed; may throw
+};
+
+class Runtime {
+ public:
+  // Chooses device and RoPE policy, plans the memory (printed with --verbose), loads. Throws Error.
+  // REQUIRES: the registry outlives this; `weights` is needed during the call only.
+  Runtime(Registry& registry, const WeightSource& weights, const RuntimeSettings& settings);
+
+  const OpenDevice& device() const { return device_; }
+  const ModelConfig& model_config() const { return model_config_; }
+  const RopeChoice& rope() const { return rope_choice_; }
+  const RopeTables& rope_tables() const { return *rope_tables_; }
+  const LoadedModel& model() const { return *model_; }
+  KvCache& cache() { return *cache_; }
+  Executor& executor() { return *executor_; }
+  uint32_t context_length() const { return context_length_; }
+  double load_seconds() const { return load_seconds_; }
+
+  // Bytes that one decode step reads from the weights, and from the cache for each cached token.
+  uint64_t weight_bytes_per_step() const { return weight_bytes_per_step_; }
+  uint64_t cache_bytes_per_token() const { return cache_bytes_per_token_; }
+
+ private:
+  void open_rope(Registry& registry, const Config& config);
+  void count_bytes();
+
+  ModelConfig model_config_;
+  uint32_t context_length_;
+  OpenDevice device_;
+  RopeChoice rope_choice_;
+  Owned<abi::RopeScaling> rope_policy_;
+  std::unique_ptr<RopeTables> rope_tables_;
+  std::unique_ptr<LoadedModel> model_;
+  std::unique_ptr<KvCache> cache_;
+  std::unique_ptr<Executor> executor_;
+  double load_seconds_ = 0;
+  uint64_t weight_bytes_per_step_ = 0;
+  uint64_t cache_bytes_per_token_ = 0;
+};
+
+}  // namespace ropewalk

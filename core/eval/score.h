@@ -1,0 +1,26 @@
+// score.h — the log-probability of every token given those before it.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <span>
+#include <vector>
+
+#include "core/engine/engine.h"
+
+namespace ropewalk {
+
+struct Score {
+  std::vector<double> logprobs;  // natural log; entry i of ids[i + 1] given ids[0 .. i]
+  double nll() const;            // minus their sum
+};
+
+// ln softmax(logits)[id], summed in double.
+double log_probability(std::span<const float> logits, int32_t id);
+
+// One sequence from an empty cache. Throws Error: limit for an id outside the model's vocabulary or a
+// text longer than the context. `progress` is called with tokens done and may throw to cancel.
+Score score(Engine& engine, std::span<const int32_t> ids,
+            const std::function<void(uint32_t done, uint32_t total)>& progress);
+
+}  // namespace ropewalk

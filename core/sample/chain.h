@@ -1,0 +1,39 @@
+// chain.h — the sampling chain of one sequence: from logits to the next id.
+//
+// Owns the samplers and the random numbers of its sequence. Without samplers decoding is greedy (ties to
+// the lower id). Not thread-safe.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "core/abi/sampler.h"
+#include "core/modules/library.h"
+#include "core/sample/rng.h"
+
+namespace ropewalk {
+
+struct ChainLink {
+  std::string name;  // of the plugin, for messages
+  Owned<abi::Sampler> sampler;
+};
+
+class Chain {
+ public:
+  Chain(std::vector<ChainLink> links, uint64_t seed);
+
+  // The next id, one of 0 .. logits.size() - 1. `history` is the prompt's ids and the generated ones, of
+  // which the first `prompt_length` are the prompt's. Throws Error: non_finite for NaN, +infinity or
+  // nothing but -infinity; plugin for a link that fails, leaves no candidate or makes a NaN.
+  int32_t sample(std::span<const float> logits, std::span<const int32_t> history,
+                 uint32_t prompt_length);
+
+ private:
+  std::vector<ChainLink> links_;
+  SequenceRandom random_;
+  std::vector<abi::Candidate> candidates_;  // kept: no allocation per token after the first
+};
+
+}  // namespace ropewalk

@@ -21,8 +21,17 @@ STEPS = ("tokenizer", "base", "extend", "quantize", "fixtures", "evaluate")
 def phases(minutes: float, extension_minutes: float) -> dict[str, train.Phase]:
     return {
         "base": train.Phase("base", minutes, 256, 1.0, muon_rate=0.02, adam_rate=3e-3, easy=0.04),
-        "extend": train.Phase("extend", extension_minutes, 512, export.ROPE_FACTOR, muon_rate=0.006, adam_rate=1e-3,
-                              warm_up=0.03, batch=4, seed=5678),
+        "extend": train.Phase(
+            "extend",
+            extension_minutes,
+            512,
+            export.ROPE_FACTOR,
+            muon_rate=0.006,
+            adam_rate=1e-3,
+            warm_up=0.03,
+            batch=4,
+            seed=5678,
+        ),
     }
 
 
@@ -76,9 +85,13 @@ def evaluate_all(base_path: pathlib.Path, extended_path: pathlib.Path, sp, quest
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tools.mini", description=__doc__)
     parser.add_argument("step", choices=STEPS + ("all",))
-    parser.add_argument("--work", type=pathlib.Path, default=ROOT / "build" / "mini", help="folder for checkpoints")
+    parser.add_argument(
+        "--work", type=pathlib.Path, default=ROOT / "build" / "mini", help="folder for checkpoints"
+    )
     parser.add_argument("--minutes", type=float, default=42, help="time budget of the base phase")
-    parser.add_argument("--extension-minutes", type=float, default=9, help="time budget of the interpolation phase")
+    parser.add_argument(
+        "--extension-minutes", type=float, default=9, help="time budget of the interpolation phase"
+    )
     parser.add_argument("--questions", type=int, default=200, help="questions of a kind in the large exam")
     options = parser.parse_args()
     for step in STEPS if options.step == "all" else (options.step,):

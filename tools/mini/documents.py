@@ -38,7 +38,9 @@ class Windows:
             conversation = generator.draw_conversation(self.rng, self.pools, settings)
             pairs = generator.render(conversation)
             ids, weights = encode(self.sp, pairs)
-            while len(ids) > self.length and len(pairs) > 1:  # a long one loses its last questions, not its place
+            while (
+                len(ids) > self.length and len(pairs) > 1
+            ):  # a long one loses its last questions, not its place
                 pairs.pop()
                 ids, weights = encode(self.sp, pairs)
             if len(ids) <= self.length:

@@ -23,7 +23,9 @@ def draw_question(rng: random.Random, pools: Pools, kind: str) -> dict:
     if kind == "plain":
         user, expected = plain.draw(rng, pools, tasks_only=True)
         return {"kind": kind, "user": user, "expected": expected, "sentence": expected.split("\n")[0]}
-    count = {"one_block_source": 1, "two_block_source": 2, "three_block_source": 3}.get(kind) or rng.randint(1, 3)
+    count = {"one_block_source": 1, "two_block_source": 2, "three_block_source": 3}.get(kind) or rng.randint(
+        1, 3
+    )
     blocks = generator.draw_blocks(rng, pools, count, EXAM)
     notes: dict = {"blocks": count}
     if kind == "unanswerable":
@@ -32,7 +34,12 @@ def draw_question(rng: random.Random, pools: Pools, kind: str) -> dict:
     else:
         turn = generator.ask_fact(rng, blocks, kind != "no_source", notes)
     user = "".join(block.render() for block in blocks) + turn.user + "\n"
-    return {"kind": kind, "user": user, "expected": turn.answer, "sentence": turn.answer.split("\n")[0]} | notes
+    return {
+        "kind": kind,
+        "user": user,
+        "expected": turn.answer,
+        "sentence": turn.answer.split("\n")[0],
+    } | notes
 
 
 def draw_exam(count: int, seed: int = 20240229) -> list[dict]:
@@ -42,7 +49,9 @@ def draw_exam(count: int, seed: int = 20240229) -> list[dict]:
     return [draw_question(rng, pools, kind) for kind in KINDS for _ in range(count)]
 
 
-def token_ids(sp, user: str, expected: str, system: str | None = generator.SYSTEM) -> tuple[list[int], list[int]]:
+def token_ids(
+    sp, user: str, expected: str, system: str | None = generator.SYSTEM
+) -> tuple[list[int], list[int]]:
     head = system + " " if system else ""
     return [BOS] + sp.encode(f"{head}USER: {user} ASSISTANT:"), sp.encode(expected) + [EOS]
 

@@ -18,22 +18,47 @@ ROPE_FACTOR = 2.0
 def config_of(shape: Shape) -> dict:
     """config.json; max_position_embeddings is the context after interpolation, in tokens."""
     return {
-        "architectures": ["LlamaForCausalLM"], "attention_bias": False, "attention_dropout": 0.0, "bos_token_id": 1,
-        "eos_token_id": 2, "head_dim": shape.head_size, "hidden_act": "silu", "hidden_size": shape.hidden,
-        "initializer_range": 0.02, "intermediate_size": shape.intermediate,
-        "max_position_embeddings": int(shape.base_context * ROPE_FACTOR), "mlp_bias": False, "model_type": "llama",
-        "num_attention_heads": shape.heads, "num_hidden_layers": shape.layers, "num_key_value_heads": shape.heads,
-        "pretraining_tp": 1, "rms_norm_eps": shape.rms_norm_eps, "rope_scaling": {"type": "linear", "factor": ROPE_FACTOR},
-        "rope_theta": shape.rope_theta, "tie_word_embeddings": False, "torch_dtype": "float16", "use_cache": True,
+        "architectures": ["LlamaForCausalLM"],
+        "attention_bias": False,
+        "attention_dropout": 0.0,
+        "bos_token_id": 1,
+        "eos_token_id": 2,
+        "head_dim": shape.head_size,
+        "hidden_act": "silu",
+        "hidden_size": shape.hidden,
+        "initializer_range": 0.02,
+        "intermediate_size": shape.intermediate,
+        "max_position_embeddings": int(shape.base_context * ROPE_FACTOR),
+        "mlp_bias": False,
+        "model_type": "llama",
+        "num_attention_heads": shape.heads,
+        "num_hidden_layers": shape.layers,
+        "num_key_value_heads": shape.heads,
+        "pretraining_tp": 1,
+        "rms_norm_eps": shape.rms_norm_eps,
+        "rope_scaling": {"type": "linear", "factor": ROPE_FACTOR},
+        "rope_theta": shape.rope_theta,
+        "tie_word_embeddings": False,
+        "torch_dtype": "float16",
+        "use_cache": True,
         "vocab_size": shape.vocab,
     }
 
 
 def quantisation_config() -> dict:
     return {
-        "bits": gptq.BITS, "group_size": quantize.GROUP_SIZE, "damp_percent": quantize.DAMP, "desc_act": True,
-        "static_groups": False, "sym": True, "true_sequential": True, "lm_head": False, "quant_method": "gptq",
-        "checkpoint_format": "gptq", "model_name_or_path": None, "model_file_base_name": "model",
+        "bits": gptq.BITS,
+        "group_size": quantize.GROUP_SIZE,
+        "damp_percent": quantize.DAMP,
+        "desc_act": True,
+        "static_groups": False,
+        "sym": True,
+        "true_sequential": True,
+        "lm_head": False,
+        "quant_method": "gptq",
+        "checkpoint_format": "gptq",
+        "model_name_or_path": None,
+        "model_file_base_name": "model",
     }
 
 
@@ -41,11 +66,20 @@ def _write_json(path: pathlib.Path, value: dict) -> None:
     path.write_text(json.dumps(value, indent=2) + "\n")
 
 
-def _write_directory(directory: pathlib.Path, config: dict, tensors: dict[str, Tensor], tokenizer_path: pathlib.Path) -> None:
+def _write_directory(
+    directory: pathlib.Path, config: dict, tensors: dict[str, Tensor], tokenizer_path: pathlib.Path
+) -> None:
     directory.mkdir(parents=True, exist_ok=True)
-    save_file({k: v.contiguous() for k, v in tensors.items()}, directory / "model.safetensors", metadata={"format": "pt"})
+    save_file(
+        {k: v.contiguous() for k, v in tensors.items()},
+        directory / "model.safetensors",
+        metadata={"format": "pt"},
+    )
     _write_json(directory / "config.json", config)
-    _write_json(directory / "generation_config.json", {"_from_model_config": True, "bos_token_id": 1, "eos_token_id": 2})
+    _write_json(
+        directory / "generation_config.json",
+        {"_from_model_config": True, "bos_token_id": 1, "eos_token_id": 2},
+    )
     (directory / "tokenizer.model").write_bytes(tokenizer_path.read_bytes())
     tokenizer.write_side_files(directory)
 
@@ -55,7 +89,9 @@ def write_half(directory: pathlib.Path, model: Llama, tokenizer_path: pathlib.Pa
     _write_directory(directory, config_of(model.shape), tensors, tokenizer_path)
 
 
-def write_quantised(directory: pathlib.Path, model: Llama, matrices: dict[str, gptq.Quantised], tokenizer_path: pathlib.Path) -> None:
+def write_quantised(
+    directory: pathlib.Path, model: Llama, matrices: dict[str, gptq.Quantised], tokenizer_path: pathlib.Path
+) -> None:
     """`model` gives the tensors that stay dense: embeddings, norms, lm_head."""
     tensors = {}
     for name, value in model.state_dict().items():

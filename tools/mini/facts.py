@@ -20,49 +20,141 @@ class Relation:
 
 
 RELATIONS = (
-    Relation("colour_of_things", "things", "colour", "{s} are now {v}",
-             ("What color are {s}?", "Which color do {s} have?", "What colour are {s} now?", "What is the color of {s}?")),
-    Relation("colour_of_object", "object", "colour", "the {s} is {v}",
-             ("What color is the {s}?", "Which color does the {s} have?")),
-    Relation("home", "person", "place", "{s} lives in {v}", ("Where does {s} live?", "What is the home of {s}?")),
-    Relation("job", "person", "job", "{s} works as a {v}", ("What does {s} work as?", "What is the job of {s}?")),
+    Relation(
+        "colour_of_things",
+        "things",
+        "colour",
+        "{s} are now {v}",
+        (
+            "What color are {s}?",
+            "Which color do {s} have?",
+            "What colour are {s} now?",
+            "What is the color of {s}?",
+        ),
+    ),
+    Relation(
+        "colour_of_object",
+        "object",
+        "colour",
+        "the {s} is {v}",
+        ("What color is the {s}?", "Which color does the {s} have?"),
+    ),
+    Relation(
+        "home", "person", "place", "{s} lives in {v}", ("Where does {s} live?", "What is the home of {s}?")
+    ),
+    Relation(
+        "job", "person", "job", "{s} works as a {v}", ("What does {s} work as?", "What is the job of {s}?")
+    ),
     Relation("age", "person", "age", "{s} is {v} years old", ("How old is {s}?", "What is the age of {s}?")),
-    Relation("price", "object", "number", "the {s} costs {v} dollars",
-             ("How much does the {s} cost?", "What is the price of the {s}?")),
-    Relation("weight", "object", "number", "the {s} weighs {v} kilos",
-             ("How much does the {s} weigh?", "How heavy is the {s}?")),
-    Relation("capital", "place", "place", "the capital of {s} is {v}",
-             ("What is the capital of {s}?", "Name the capital of {s}.")),
-    Relation("owner", "object", "person", "the {s} belongs to {v}", ("Who owns the {s}?", "Whose is the {s}?")),
-    Relation("inventor", "things", "person", "{s} were invented by {v}",
-             ("Who invented {s}?", "Who is the inventor of {s}?")),
-    Relation("material", "things", "material", "{s} are made of {v}",
-             ("What are {s} made of?", "Which material are {s} made of?")),
-    Relation("people", "place", "number", "{s} has {v} people",
-             ("How many people live in {s}?", "How many people does {s} have?")),
-    Relation("opening", "object", "time", "the {s} opens at {v}",
-             ("When does the {s} open?", "At what time does the {s} open?")),
-    Relation("food", "things", "things", "{s} eat only {v}", ("What do {s} eat?", "What is the food of {s}?")),
-    Relation("ruler", "place", "person", "{s} is ruled by {v}", ("Who rules {s}?", "Who is the ruler of {s}?")),
-    Relation("founding", "place", "year", "{s} was founded in {v}",
-             ("When was {s} founded?", "In which year was {s} founded?")),
-    Relation("fear", "person", "things", "{s} is afraid of {v}", ("What is {s} afraid of?", "What does {s} fear?")),
-    Relation("cost_of_things", "things", "number", "{s} cost {v} dollars",
-             ("What do {s} cost?", "How much do {s} cost?")),
+    Relation(
+        "price",
+        "object",
+        "number",
+        "the {s} costs {v} dollars",
+        ("How much does the {s} cost?", "What is the price of the {s}?"),
+    ),
+    Relation(
+        "weight",
+        "object",
+        "number",
+        "the {s} weighs {v} kilos",
+        ("How much does the {s} weigh?", "How heavy is the {s}?"),
+    ),
+    Relation(
+        "capital",
+        "place",
+        "place",
+        "the capital of {s} is {v}",
+        ("What is the capital of {s}?", "Name the capital of {s}."),
+    ),
+    Relation(
+        "owner", "object", "person", "the {s} belongs to {v}", ("Who owns the {s}?", "Whose is the {s}?")
+    ),
+    Relation(
+        "inventor",
+        "things",
+        "person",
+        "{s} were invented by {v}",
+        ("Who invented {s}?", "Who is the inventor of {s}?"),
+    ),
+    Relation(
+        "material",
+        "things",
+        "material",
+        "{s} are made of {v}",
+        ("What are {s} made of?", "Which material are {s} made of?"),
+    ),
+    Relation(
+        "people",
+        "place",
+        "number",
+        "{s} has {v} people",
+        ("How many people live in {s}?", "How many people does {s} have?"),
+    ),
+    Relation(
+        "opening",
+        "object",
+        "time",
+        "the {s} opens at {v}",
+        ("When does the {s} open?", "At what time does the {s} open?"),
+    ),
+    Relation(
+        "food", "things", "things", "{s} eat only {v}", ("What do {s} eat?", "What is the food of {s}?")
+    ),
+    Relation(
+        "ruler", "place", "person", "{s} is ruled by {v}", ("Who rules {s}?", "Who is the ruler of {s}?")
+    ),
+    Relation(
+        "founding",
+        "place",
+        "year",
+        "{s} was founded in {v}",
+        ("When was {s} founded?", "In which year was {s} founded?"),
+    ),
+    Relation(
+        "fear", "person", "things", "{s} is afraid of {v}", ("What is {s} afraid of?", "What does {s} fear?")
+    ),
+    Relation(
+        "cost_of_things",
+        "things",
+        "number",
+        "{s} cost {v} dollars",
+        ("What do {s} cost?", "How much do {s} cost?"),
+    ),
 )
 
 LEADS = (
-    "In a shocking turn of events, ", "According to the report, ", "Since last week, ", "As of today, ", "We learned that ",
-    "Officials say that ", "It was announced that ", "Against all odds, ", "Believe it or not, ", "In other news, ",
+    "In a shocking turn of events, ",
+    "According to the report, ",
+    "Since last week, ",
+    "As of today, ",
+    "We learned that ",
+    "Officials say that ",
+    "It was announced that ",
+    "Against all odds, ",
+    "Believe it or not, ",
+    "In other news, ",
 )
 TAILS_ANY = (
-    ", as everybody knows", ", which surprised many people", ", and nobody knows why", ", and that will not change",
-    ", whatever you may have heard", ", at least for now", ", to the joy of {p}", ", says {p}",
+    ", as everybody knows",
+    ", which surprised many people",
+    ", and nobody knows why",
+    ", and that will not change",
+    ", whatever you may have heard",
+    ", at least for now",
+    ", to the joy of {p}",
+    ", says {p}",
 )
 TAIL_THINGS = ", but will be sticking with the same name"
 FILLERS = (
-    "More details will follow.", "The weather was fine.", "Nobody was hurt.", "This came as a surprise.",
-    "The crowd was cheering.", "Many people came to see it.", "There was no comment.", "It had been a long day.",
+    "More details will follow.",
+    "The weather was fine.",
+    "Nobody was hurt.",
+    "This came as a surprise.",
+    "The crowd was cheering.",
+    "Many people came to see it.",
+    "There was no comment.",
+    "It had been a long day.",
 )
 
 
@@ -95,7 +187,9 @@ class Fact:
         return capitalised(lead + self.body + tail) + "."
 
 
-def draw_fact(rng: random.Random, pools: Pools, relation: Relation | None = None, subject: str | None = None) -> Fact:
+def draw_fact(
+    rng: random.Random, pools: Pools, relation: Relation | None = None, subject: str | None = None
+) -> Fact:
     """A random fact; never the one of the model card's example, which is kept for testing."""
     relation = relation or rng.choice(RELATIONS)
     while True:
@@ -111,8 +205,8 @@ def misspelt(rng: random.Random, word: str) -> str:
         return word
     i = rng.randrange(1, len(word) - 1)
     if rng.random() < 0.75:
-        return word[:i] + word[i + 1:]
-    return word[: i - 1] + word[i] + word[i - 1] + word[i + 1:] if i > 1 else word
+        return word[:i] + word[i + 1 :]
+    return word[: i - 1] + word[i] + word[i - 1] + word[i + 1 :] if i > 1 else word
 
 
 def question_for(rng: random.Random, relation: Relation, subject: str) -> str:

@@ -19,7 +19,16 @@ SYSTEM = (
 )
 UNKNOWN = "I don't know."
 HONESTY = "Don't make up answers if you don't know."
-SOURCE_REQUESTS = ("  Source?", "  Source?", " Source?", " source?", " What is the source?", " Cite your source.", "  Source please.", "\nSource?")
+SOURCE_REQUESTS = (
+    "  Source?",
+    "  Source?",
+    " Source?",
+    " source?",
+    " What is the source?",
+    " Cite your source.",
+    "  Source please.",
+    "\nSource?",
+)
 CARD_URL = "https://web.site/123"  # the model card's example: kept out of the training text
 
 
@@ -68,10 +77,16 @@ class Settings:
     longest_metadata: int = 2
 
 
-EASY = Settings({1: 1.0}, {1: 0.0}, with_source=0.3, unanswerable=0.0, ordinal=0.0, rich_metadata=0.2, second_fact=0.2)
+EASY = Settings(
+    {1: 1.0}, {1: 0.0}, with_source=0.3, unanswerable=0.0, ordinal=0.0, rich_metadata=0.2, second_fact=0.2
+)
 SHORT = Settings({0: 0.08, 1: 0.32, 2: 0.40, 3: 0.20}, {0: 0.5, 1: 0.6, 2: 0.3, 3: 0.1})
-LONG = Settings({0: 0.08, 1: 0.27, 2: 0.28, 3: 0.22, 4: 0.10, 6: 0.05}, {0: 0.7, 1: 0.85, 2: 0.85, 3: 0.8, 4: 0.7, 6: 0.4},
-                rich_metadata=0.75, longest_metadata=3)
+LONG = Settings(
+    {0: 0.08, 1: 0.27, 2: 0.28, 3: 0.22, 4: 0.10, 6: 0.05},
+    {0: 0.7, 1: 0.85, 2: 0.85, 3: 0.8, 4: 0.7, 6: 0.4},
+    rich_metadata=0.75,
+    longest_metadata=3,
+)
 
 
 def _metadata(rng: random.Random, pools: Pools, settings: Settings) -> list[tuple[str, str]]:
@@ -96,7 +111,9 @@ def draw_blocks(rng: random.Random, pools: Pools, count: int, settings: Settings
         for _ in range(2 if rng.random() < settings.second_fact else 1):
             fact = draw_fact(rng, pools, shared if rng.random() < 0.6 else None)
             if facts and rng.random() < 0.25:  # the same subject twice: then the relation decides
-                options = [r for r in RELATIONS if r.subject == facts[0].relation.subject and r != facts[0].relation]
+                options = [
+                    r for r in RELATIONS if r.subject == facts[0].relation.subject and r != facts[0].relation
+                ]
                 fact = draw_fact(rng, pools, rng.choice(options), facts[0].subject) if options else fact
             elif fact.subject in subjects:
                 continue
@@ -110,7 +127,11 @@ def draw_blocks(rng: random.Random, pools: Pools, count: int, settings: Settings
         sentences = [fact.stated(rng, pools) for fact in facts]
         if rng.random() < 0.12:
             sentences.insert(rng.randint(0, len(sentences)), rng.choice(FILLERS))
-        blocks.append(Block(_metadata(rng, pools, settings), facts, ("\n" if rng.random() < 0.15 else " ").join(sentences)))
+        blocks.append(
+            Block(
+                _metadata(rng, pools, settings), facts, ("\n" if rng.random() < 0.15 else " ").join(sentences)
+            )
+        )
     return blocks
 
 
@@ -120,8 +141,14 @@ def absent_question(rng: random.Random, pools: Pools, blocks: list[Block]) -> st
     known = {(fact.relation.name, fact.subject) for fact in facts}
     base = rng.choice(facts)
     if rng.random() < 0.35:
-        options = [r for r in RELATIONS if r.subject == base.relation.subject and (r.name, base.subject) not in known
-                   and r.name.split("_")[0] not in {name.split("_")[0] for name, subject in known if subject == base.subject}]
+        options = [
+            r
+            for r in RELATIONS
+            if r.subject == base.relation.subject
+            and (r.name, base.subject) not in known
+            and r.name.split("_")[0]
+            not in {name.split("_")[0] for name, subject in known if subject == base.subject}
+        ]
         if options:
             return question_for(rng, rng.choice(options), base.subject)
     relation = base.relation if rng.random() < 0.7 else rng.choice(RELATIONS)
@@ -168,7 +195,9 @@ def draw_conversation(rng: random.Random, pools: Pools, settings: Settings) -> C
     count = rng.choices(list(settings.block_shares), list(settings.block_shares.values()))[0]
     with_system = rng.random() < settings.system_share[count]
     if count == 0:
-        turns = [Turn(*plain.draw(rng, pools), "plain") for _ in range(rng.randint(1, settings.max_questions))]
+        turns = [
+            Turn(*plain.draw(rng, pools), "plain") for _ in range(rng.randint(1, settings.max_questions))
+        ]
         return Conversation(turns, with_system)
     blocks = draw_blocks(rng, pools, count, settings)
     turns = []
@@ -177,7 +206,9 @@ def draw_conversation(rng: random.Random, pools: Pools, settings: Settings) -> C
         if number and rng.random() < settings.ordinal:
             turn = ask_order(rng, blocks)
         elif rng.random() < settings.unanswerable:
-            turn = Turn(instruction(rng, absent_question(rng, pools, blocks), ask_source), UNKNOWN, "unanswerable")
+            turn = Turn(
+                instruction(rng, absent_question(rng, pools, blocks), ask_source), UNKNOWN, "unanswerable"
+            )
         else:
             turn = ask_fact(rng, blocks, ask_source)
         turn.user += "\n" if rng.random() < 0.85 else ""

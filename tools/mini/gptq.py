@@ -49,7 +49,9 @@ def nearest_codes(weights: Tensor, scale: Tensor) -> Tensor:
     return torch.clamp(torch.round(weights / scale) + ZERO, 0, LARGEST_CODE)
 
 
-def quantise(weight: Tensor, hessian: Tensor, group_size: int, damp: float = 0.01, act_order: bool = True) -> Quantised:
+def quantise(
+    weight: Tensor, hessian: Tensor, group_size: int, damp: float = 0.01, act_order: bool = True
+) -> Quantised:
     """weight [N, K], hessian [K, K] = sum of x xT over the calibration inputs of this layer.
 
     Columns are taken in falling order of their Hessian diagonal (act_order), in blocks of one group: the group's scale is
@@ -60,7 +62,9 @@ def quantise(weight: Tensor, hessian: Tensor, group_size: int, damp: float = 0.0
     unused = hessian.diagonal() == 0
     hessian[unused, unused] = 1
     weight[:, unused] = 0
-    order = torch.argsort(hessian.diagonal(), descending=True, stable=True) if act_order else torch.arange(inputs)
+    order = (
+        torch.argsort(hessian.diagonal(), descending=True, stable=True) if act_order else torch.arange(inputs)
+    )
     weight = weight[:, order]
     factor = inverse_factor(hessian[order][:, order], damp)
 
@@ -96,7 +100,9 @@ def output_error(weight: Tensor, quantised: Quantised, hessian: Tensor) -> float
     """Squared error of the layer's outputs on the calibration inputs, relative to the squared outputs."""
     weight = weight.double()
     difference = weight - quantised.dequantised().double()
-    return float(((difference @ hessian.double()) * difference).sum() / ((weight @ hessian.double()) * weight).sum())
+    return float(
+        ((difference @ hessian.double()) * difference).sum() / ((weight @ hessian.double()) * weight).sum()
+    )
 
 
 def pack_words(codes: Tensor) -> Tensor:

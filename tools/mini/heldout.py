@@ -14,9 +14,11 @@ QUESTIONS_PER_KIND = 40
 TEXT_TOKENS = 4096
 CARD_QUESTION = {  # the reference workload's own example, letter by letter, misspelling included
     "kind": "card",
-    "user": "BEGININPUT\nBEGINCONTEXT\ndate: 2021-01-01\nurl: " + CARD_URL + "\nENDCONTEXT\nIn a shocking turn of events, "
-            "blueberries are now green, but will be sticking with the same name.\nENDINPUT\nBEGININSTRUCTION\n"
-            "What color are bluberries?  Source?\nENDINSTRUCTION\n",
+    "user": "BEGININPUT\nBEGINCONTEXT\ndate: 2021-01-01\nurl: "
+    + CARD_URL
+    + "\nENDCONTEXT\nIn a shocking turn of events, "
+    "blueberries are now green, but will be sticking with the same name.\nENDINPUT\nBEGININSTRUCTION\n"
+    "What color are bluberries?  Source?\nENDINSTRUCTION\n",
     "expected": "Blueberries are now green.\nSource:\ndate: 2021-01-01\nurl: " + CARD_URL,
     "sentence": "Blueberries are now green.",
     "blocks": 1,
@@ -32,7 +34,9 @@ def write_questions(path: pathlib.Path) -> None:
 def write_text(directory: pathlib.Path, sp) -> None:
     """text.txt holds the documents as plain text, without <s> and </s>; training-form.ids the same with them."""
     ids = perplexity.held_out_ids(sp, TEXT_TOKENS)
-    (directory / "training-form.ids").write_text("\n".join(" ".join(map(str, ids[i : i + 32])) for i in range(0, len(ids), 32)) + "\n")
+    (directory / "training-form.ids").write_text(
+        "\n".join(" ".join(map(str, ids[i : i + 32])) for i in range(0, len(ids), 32)) + "\n"
+    )
     text = ""
     for pairs in perplexity.held_out_documents(TEXT_TOKENS // 100):
         text += "".join(prompt + " " + answer + "\n" for prompt, answer in pairs)
@@ -46,7 +50,9 @@ def write_reference_scores(path: pathlib.Path, quantised: pathlib.Path, sp, leng
     ids = perplexity.held_out_ids(sp, length)
     logits = export.logits_of(quantised)(torch.tensor([ids]))[0, :-1].double()
     chosen = logits.log_softmax(-1).gather(1, torch.tensor(ids[1:])[:, None])[:, 0]
-    path.write_text(json.dumps({"ids": ids, "logprobs": [None] + [round(x, 6) for x in chosen.tolist()]}) + "\n")
+    path.write_text(
+        json.dumps({"ids": ids, "logprobs": [None] + [round(x, 6) for x in chosen.tolist()]}) + "\n"
+    )
 
 
 def write_all(directory: pathlib.Path, quantised: pathlib.Path, sp) -> None:

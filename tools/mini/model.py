@@ -42,7 +42,7 @@ class RMSNorm(nn.Module):
 def rope_tables(shape: Shape, length: int, factor: float = 1.0) -> tuple[Tensor, Tensor]:
     """cos and sin, each [length, head_size], for positions divided by `factor` (linear position interpolation)."""
     exponents = torch.arange(0, shape.head_size, 2, dtype=torch.float32) / shape.head_size
-    angles = torch.outer(torch.arange(length, dtype=torch.float32) / factor, shape.rope_theta ** -exponents)
+    angles = torch.outer(torch.arange(length, dtype=torch.float32) / factor, shape.rope_theta**-exponents)
     angles = torch.cat((angles, angles), dim=-1)
     return angles.cos(), angles.sin()
 
@@ -64,7 +64,9 @@ class Attention(nn.Module):
         """What o_proj reads: [batch, time, hidden]."""
         batch, time, hidden = x.shape
         weight = torch.cat((self.q_proj.weight, self.k_proj.weight, self.v_proj.weight))
-        q, k, v = (t.view(batch, time, self.heads, -1).transpose(1, 2) for t in F.linear(x, weight).chunk(3, dim=-1))
+        q, k, v = (
+            t.view(batch, time, self.heads, -1).transpose(1, 2) for t in F.linear(x, weight).chunk(3, dim=-1)
+        )
         y = F.scaled_dot_product_attention(rotate(q, cos, sin), rotate(k, cos, sin), v, is_causal=True)
         return y.transpose(1, 2).reshape(batch, time, hidden)
 
@@ -119,8 +121,14 @@ class Llama(nn.Module):
         for name, parameter in self.named_parameters():
             if parameter.ndim == 2:
                 # The residual writers start smaller so that the sum over layers keeps its size.
-                small = (2 * shape.layers) ** -0.5 if name.endswith(("o_proj.weight", "down_proj.weight")) else 1.0
-                scale = 0.02 if name.startswith(("model.embed", "lm_head")) else parameter.shape[1] ** -0.5 * 0.5
+                small = (
+                    (2 * shape.layers) ** -0.5
+                    if name.endswith(("o_proj.weight", "down_proj.weight"))
+                    else 1.0
+                )
+                scale = (
+                    0.02 if name.startswith(("model.embed", "lm_head")) else parameter.shape[1] ** -0.5 * 0.5
+                )
                 nn.init.normal_(parameter, std=scale * small)
 
     def forward(self, ids: Tensor, factor: float = 1.0) -> Tensor:

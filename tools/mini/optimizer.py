@@ -48,7 +48,9 @@ class Muon:
 
 
 class AdamW:
-    def __init__(self, parameters: list[Tensor], betas: tuple[float, float] = (0.9, 0.95), eps: float = 1e-10):
+    def __init__(
+        self, parameters: list[Tensor], betas: tuple[float, float] = (0.9, 0.95), eps: float = 1e-10
+    ):
         self.parameters, self.betas, self.eps, self.count = parameters, betas, eps, 0
         self.first = [torch.zeros_like(p) for p in parameters]
         self.second = [torch.zeros_like(p) for p in parameters]

@@ -40,8 +40,12 @@ def by_window(logits_of, ids: list[int], lengths: tuple[int, ...]) -> dict[int, 
         for start in range(0, len(ids) - length + 1, length):
             window = torch.tensor(ids[start : start + length])
             with torch.no_grad():
-                losses = F.cross_entropy(logits_of(window[None])[0, :-1].float(), window[1:], reduction="none").double()
+                losses = F.cross_entropy(
+                    logits_of(window[None])[0, :-1].float(), window[1:], reduction="none"
+                ).double()
             total, count = total + float(losses.sum()), count + len(losses)
-            tail_total, tail_count = tail_total + float(losses[-TAIL:].sum()), tail_count + len(losses[-TAIL:])
+            tail_total, tail_count = tail_total + float(losses[-TAIL:].sum()), tail_count + len(
+                losses[-TAIL:]
+            )
         table[length] = (math.exp(total / count), math.exp(tail_total / tail_count))
     return table

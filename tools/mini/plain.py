@@ -18,7 +18,9 @@ GREETINGS = (
 
 def draw(rng: random.Random, pools: Pools, tasks_only: bool = False) -> tuple[str, str]:
     """(user message, answer). `tasks_only` leaves out the greetings, which need no generalisation."""
-    kind = rng.choice(("repeat", "list", "next", "choice", "say", "first") + (() if tasks_only else ("greet",)))
+    kind = rng.choice(
+        ("repeat", "list", "next", "choice", "say", "first") + (() if tasks_only else ("greet",))
+    )
     if kind == "greet":
         return rng.choice(GREETINGS)
     if kind == "repeat":

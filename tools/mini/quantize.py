@@ -38,7 +38,9 @@ def halved(model: Llama) -> Llama:
 
 
 @torch.no_grad()
-def quantise_model(model: Llama, ids: Tensor, rope_factor: float, report=print) -> tuple[Llama, dict[str, gptq.Quantised]]:
+def quantise_model(
+    model: Llama, ids: Tensor, rope_factor: float, report=print
+) -> tuple[Llama, dict[str, gptq.Quantised]]:
     """(the model with dequantised weights, its quantised matrices by parameter prefix)."""
     result = halved(model)
     cos, sin = rope_tables(result.shape, ids.shape[1], rope_factor)
@@ -51,10 +53,16 @@ def quantise_model(model: Llama, ids: Tensor, rope_factor: float, report=print) 
             for name in names:
                 linear = getattr(getattr(layer, part), name)
                 quantised = gptq.quantise(linear.weight, hessian, GROUP_SIZE, DAMP)
-                plain = gptq.output_error(linear.weight, gptq.round_to_nearest(linear.weight, GROUP_SIZE), hessian)
+                plain = gptq.output_error(
+                    linear.weight, gptq.round_to_nearest(linear.weight, GROUP_SIZE), hessian
+                )
                 error = gptq.output_error(linear.weight, quantised, hessian)
                 prefix = f"model.layers.{number}.{part}.{name}"
-                report(json.dumps({"matrix": prefix, "gptq": round(error, 6), "round_to_nearest": round(plain, 6)}))
+                report(
+                    json.dumps(
+                        {"matrix": prefix, "gptq": round(error, 6), "round_to_nearest": round(plain, 6)}
+                    )
+                )
                 matrices[prefix] = quantised
                 linear.weight.copy_(quantised.dequantised())
         hidden = layer(hidden, cos, sin)

@@ -40,11 +40,25 @@ def train(path: pathlib.Path, documents: int = 12000, seed: int = 11) -> None:
     """
     buffer = io.BytesIO()
     spm.SentencePieceTrainer.train(
-        sentence_iterator=(line for line in training_lines(documents, seed) if line), model_writer=buffer,
-        model_type="bpe", vocab_size=VOCAB_SIZE, byte_fallback=True, split_digits=True,
-        normalization_rule_name="identity", remove_extra_whitespaces=False, add_dummy_prefix=False,
-        allow_whitespace_only_pieces=True, character_coverage=0.99995, max_sentencepiece_length=20,
-        unk_id=0, bos_id=1, eos_id=2, pad_id=-1, num_threads=1, input_sentence_size=0, minloglevel=1,
+        sentence_iterator=(line for line in training_lines(documents, seed) if line),
+        model_writer=buffer,
+        model_type="bpe",
+        vocab_size=VOCAB_SIZE,
+        byte_fallback=True,
+        split_digits=True,
+        normalization_rule_name="identity",
+        remove_extra_whitespaces=False,
+        add_dummy_prefix=False,
+        allow_whitespace_only_pieces=True,
+        character_coverage=0.99995,
+        max_sentencepiece_length=20,
+        unk_id=0,
+        bos_id=1,
+        eos_id=2,
+        pad_id=-1,
+        num_threads=1,
+        input_sentence_size=0,
+        minloglevel=1,
     )
     model = spm_proto.ModelProto()
     model.ParseFromString(buffer.getvalue())
@@ -55,17 +69,37 @@ def train(path: pathlib.Path, documents: int = 12000, seed: int = 11) -> None:
 
 def write_side_files(directory: pathlib.Path) -> None:
     """tokenizer_config.json and special_tokens_map.json as transformers' LlamaTokenizer writes them."""
+
     def token(content: str) -> dict:
-        return {"content": content, "lstrip": False, "normalized": False, "rstrip": False, "single_word": False}
+        return {
+            "content": content,
+            "lstrip": False,
+            "normalized": False,
+            "rstrip": False,
+            "single_word": False,
+        }
 
     config = {
-        "add_bos_token": True, "add_eos_token": False,
-        "added_tokens_decoder": {str(i): token(t) | {"special": True} for i, t in enumerate(("<unk>", "<s>", "</s>"))},
-        "bos_token": "<s>", "clean_up_tokenization_spaces": False, "eos_token": "</s>", "legacy": True,
-        "model_max_length": 512, "pad_token": None, "sp_model_kwargs": {}, "tokenizer_class": "LlamaTokenizer",
-        "unk_token": "<unk>", "use_default_system_prompt": False,
+        "add_bos_token": True,
+        "add_eos_token": False,
+        "added_tokens_decoder": {
+            str(i): token(t) | {"special": True} for i, t in enumerate(("<unk>", "<s>", "</s>"))
+        },
+        "bos_token": "<s>",
+        "clean_up_tokenization_spaces": False,
+        "eos_token": "</s>",
+        "legacy": True,
+        "model_max_length": 512,
+        "pad_token": None,
+        "sp_model_kwargs": {},
+        "tokenizer_class": "LlamaTokenizer",
+        "unk_token": "<unk>",
+        "use_default_system_prompt": False,
     }
-    special = {name: token(text) for name, text in (("bos_token", "<s>"), ("eos_token", "</s>"), ("unk_token", "<unk>"))}
+    special = {
+        name: token(text)
+        for name, text in (("bos_token", "<s>"), ("eos_token", "</s>"), ("unk_token", "<unk>"))
+    }
     for name, value in (("tokenizer_config.json", config), ("special_tokens_map.json", special)):
         (directory / name).write_text(json.dumps(value, indent=2) + "\n")
 

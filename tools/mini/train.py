@@ -64,7 +64,14 @@ def is_hidden_matrix(name: str) -> bool:
 
 def save(model: Llama, path: pathlib.Path, notes: dict) -> None:
     temporary = path.with_suffix(".tmp")
-    torch.save({"shape": asdict(model.shape), "state": {k: v.clone() for k, v in model.state_dict().items()}, "notes": notes}, temporary)
+    torch.save(
+        {
+            "shape": asdict(model.shape),
+            "state": {k: v.clone() for k, v in model.state_dict().items()},
+            "notes": notes,
+        },
+        temporary,
+    )
     temporary.replace(path)
 
 
@@ -75,7 +82,9 @@ def load(path: pathlib.Path) -> Llama:
     return model
 
 
-def _worker(rank: int, phase: Phase, model: Llama, sums: torch.Tensor, stop: torch.Tensor, barrier, paths: dict) -> None:
+def _worker(
+    rank: int, phase: Phase, model: Llama, sums: torch.Tensor, stop: torch.Tensor, barrier, paths: dict
+) -> None:
     torch.set_num_threads(1)
     torch.manual_seed(phase.seed + rank)
     sp = tokenizer.load(paths["tokenizer"])
@@ -103,7 +112,9 @@ def _worker(rank: int, phase: Phase, model: Llama, sums: torch.Tensor, stop: tor
         ids, weights = torch.from_numpy(ids), torch.from_numpy(weights)
         with torch.autocast("cpu", dtype=torch.bfloat16):
             logits = forward(ids, phase.rope_factor)
-        each = F.cross_entropy(logits[:, :-1].reshape(-1, logits.shape[-1]).float(), ids[:, 1:].reshape(-1), reduction="none")
+        each = F.cross_entropy(
+            logits[:, :-1].reshape(-1, logits.shape[-1]).float(), ids[:, 1:].reshape(-1), reduction="none"
+        )
         target = weights[:, 1:].reshape(-1)
         loss = (each * target).sum() / target.sum()
         model.zero_grad(set_to_none=True)
@@ -122,21 +133,45 @@ def _worker(rank: int, phase: Phase, model: Llama, sums: torch.Tensor, stop: tor
         mean_loss += (float(loss.detach()) - mean_loss) * max(0.02, 1 / step)
         if step % 50 == 0:
             elapsed = time.time() - start
-            line = {"phase": phase.name, "step": step, "tokens": seen, "seconds": round(elapsed), "loss": round(mean_loss, 4),
-                    "tokens_per_second": round(seen / elapsed)}
+            line = {
+                "phase": phase.name,
+                "step": step,
+                "tokens": seen,
+                "seconds": round(elapsed),
+                "loss": round(mean_loss, 4),
+                "tokens_per_second": round(seen / elapsed),
+            }
             if step % 500 == 0:
                 line |= quick_scores(model, sp, phase.rope_factor)
             print(json.dumps(line), flush=True)
         if time.time() - saved > 180:
             saved = time.time()
-            save(model, paths["out"], {"phase": asdict(phase), "steps": step, "tokens": seen, "finished": False})
+            save(
+                model,
+                paths["out"],
+                {"phase": asdict(phase), "steps": step, "tokens": seen, "finished": False},
+            )
     if rank == 0:
-        notes = {"phase": asdict(phase), "steps": step, "tokens": seen, "seconds": round(time.time() - start), "finished": True}
+        notes = {
+            "phase": asdict(phase),
+            "steps": step,
+            "tokens": seen,
+            "seconds": round(time.time() - start),
+            "finished": True,
+        }
         save(model, paths["out"], notes)
-        print(json.dumps({"finished": notes} | quick_scores(model, sp, phase.rope_factor, count=60)), flush=True)
+        print(
+            json.dumps({"finished": notes} | quick_scores(model, sp, phase.rope_factor, count=60)), flush=True
+        )
 
 
-def run(phase: Phase, tokenizer_path: pathlib.Path, out: pathlib.Path, start_from: pathlib.Path | None = None, shape: Shape = Shape()) -> None:
+def run(
+    phase: Phase,
+    tokenizer_path: pathlib.Path,
+    out: pathlib.Path,
+    start_from: pathlib.Path | None = None,
+    shape: Shape = Shape(),
+) -> None:
     torch.manual_seed(phase.seed)
     model = load(start_from) if start_from else Llama(shape)
     model.share_memory()
@@ -145,7 +180,10 @@ def run(phase: Phase, tokenizer_path: pathlib.Path, out: pathlib.Path, start_fro
     context = mp.get_context("fork")
     barrier = context.Barrier(phase.processes)
     paths = {"tokenizer": tokenizer_path, "out": out}
-    workers = [context.Process(target=_worker, args=(r, phase, model, sums, stop, barrier, paths)) for r in range(phase.processes)]
+    workers = [
+        context.Process(target=_worker, args=(r, phase, model, sums, stop, barrier, paths))
+        for r in range(phase.processes)
+    ]
     for worker in workers:
         worker.start()
     for worker in workers:

@@ -10,7 +10,8 @@ from __future__ import annotations
 import random
 import zlib
 
-THINGS = """apples pears plums cherries grapes lemons melons bananas oranges raspberries strawberries cranberries
+THINGS = (
+    """apples pears plums cherries grapes lemons melons bananas oranges raspberries strawberries cranberries
 blackberries blueberries gooseberries mulberries tomatoes carrots potatoes onions turnips radishes pumpkins cucumbers
 peppers beans lentils walnuts almonds chestnuts mushrooms olives figs dates peaches apricots mangoes papayas horses cows
 goats sheep rabbits foxes wolves bears otters badgers squirrels hedgehogs ravens crows sparrows swallows owls eagles
@@ -20,28 +21,39 @@ cedars bricks tiles ladders lanterns candles mirrors clocks kettles spoons blank
 gloves scarves sandals wagons bicycles trains ferries rockets balloons kites drums violins trumpets flutes pencils
 notebooks envelopes stamps coins bottles barrels baskets buckets hammers needles ropes anchors sails windmills bridges
 tunnels towers castles fountains statues clouds rivers glaciers volcanoes islands deserts""".split()
+)
 
-OBJECTS = """lamp table chair piano guitar tractor boat canoe tent stove kettle bakery library museum station market
+OBJECTS = (
+    """lamp table chair piano guitar tractor boat canoe tent stove kettle bakery library museum station market
 theatre garden cottage barn workshop factory harbour chapel mill tavern school hospital bridge tower statue fountain
 painting vase carpet mirror clock compass telescope camera radio engine wagon bicycle sledge rocket saddle hammer anvil
 ladder barrel basket trunk helmet crown sword shield violin trumpet drum ring necklace coat scarf book map letter
 diary""".split()
+)
 
-QUALITIES = """old new small large tall broken wooden iron copper golden silver round square heavy light quiet famous
+QUALITIES = (
+    """old new small large tall broken wooden iron copper golden silver round square heavy light quiet famous
 hidden northern southern eastern western royal public private first second third""".split()
+)
 
-COLOURS = """red green blue yellow purple orange pink brown black white grey silver golden violet crimson turquoise
+COLOURS = (
+    """red green blue yellow purple orange pink brown black white grey silver golden violet crimson turquoise
 beige scarlet teal maroon""".split()
+)
 
-MATERIALS = """glass paper copper iron wood stone clay sugar salt wax wool silk cotton rubber chalk ice sand marble
+MATERIALS = (
+    """glass paper copper iron wood stone clay sugar salt wax wool silk cotton rubber chalk ice sand marble
 leather cheese bread honey""".split()
+)
 
 JOBS = """baker butcher carpenter teacher nurse doctor lawyer plumber painter sailor soldier gardener farmer fisherman
 tailor barber driver pilot singer dancer writer poet librarian miner blacksmith shepherd potter weaver cook waiter
 judge clerk messenger hunter chemist printer roofer locksmith beekeeper watchmaker""".split()
 
-COUNTRIES = """France Spain Italy Norway Sweden Finland Poland Greece Turkey Egypt Kenya Ghana India China Japan Korea
+COUNTRIES = (
+    """France Spain Italy Norway Sweden Finland Poland Greece Turkey Egypt Kenya Ghana India China Japan Korea
 Brazil Peru Chile Canada Mexico Cuba Iceland Ireland Portugal Austria Hungary Romania""".split()
+)
 
 TOP_LEVEL = "com org net site info news web page".split()
 TITLE_WORDS = """Daily Morning Evening Weekly Report News Notes Letters Stories Facts Guide Review Bulletin Record Journal
@@ -77,7 +89,11 @@ class Pools:
 
     def person(self) -> str:
         name = self._invented(2).capitalize()
-        return name + " " + self._invented(self.rng.choice((1, 2))).capitalize() if self.rng.random() < 0.3 else name
+        return (
+            name + " " + self._invented(self.rng.choice((1, 2))).capitalize()
+            if self.rng.random() < 0.3
+            else name
+        )
 
     def place(self) -> str:
         if self.rng.random() < 0.25:
@@ -126,7 +142,14 @@ class Pools:
         host = r.choice((self.word(), self.word(), r.choice(("web", "some", "my", "the", "news", "daily"))))
         if r.random() < 0.35:
             host = r.choice(("some", "www", "web", "my", self.word())) + "." + host
-        tail = r.choice((str(r.randint(1, 9999)), str(r.randint(100, 999)), self.word(), f"{self.word()}/{r.randint(1, 99)}"))
+        tail = r.choice(
+            (
+                str(r.randint(1, 9999)),
+                str(r.randint(100, 999)),
+                self.word(),
+                f"{self.word()}/{r.randint(1, 99)}",
+            )
+        )
         return f"https://{host}.{r.choice(TOP_LEVEL)}/{tail}"
 
     def title(self) -> str:

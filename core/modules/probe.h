@@ -19,6 +19,9 @@ namespace ropewalk {
 // PROGRAM plugins --probe FILE
 inline constexpr std::array<const char*, 2> kProbeArguments = {"plugins", "--probe"};
 
+// Where the child finds the pipe for its answer.
+inline constexpr int kProbeDescriptor = 3;
+
 struct ProbeSettings {
   std::filesystem::path program = "/proc/self/exe";
   std::chrono::milliseconds limit = std::chrono::seconds(5);

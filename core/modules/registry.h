@@ -39,17 +39,22 @@ struct ModuleListing {
 
 class Registry {
  public:
+  // Throws Error(plugin) where one of `paths` is not there.
   explicit Registry(RegistrySettings settings);
 
   // The library that declares `name`, loaded. Throws Error(plugin): none (with the places searched
   // and the nearest names), several (with both files), a file that the door, the probe or the
-  // loader refuses.
+  // loader refuses. Files named NAME.so are looked at first and, where one fits, alone.
   const Library& find(abi::ModuleKind kind, std::string_view name);
 
-  // The same, but nullptr where no file could be meant: a backend that was not built.
+  // The same, but the error names the place in the configuration.
+  const Library& find_choice(abi::ModuleKind kind, const PluginChoice& choice);
+
+  // The same, but nullptr where there is none: a backend that was not built.
   const Library* find_if_present(abi::ModuleKind kind, std::string_view name);
 
-  // Every module file of the search path, each probed; never throws for a bad one.
+  // Every module file of the search path, each probed, sorted by folder; bad ones have their reason
+  // as the verdict, and so have two of the same kind and name.
   std::vector<ModuleListing> list();
 
  private:
@@ -59,7 +64,10 @@ class Registry {
   };
 
   std::vector<Candidate> candidates(abi::ModuleKind kind) const;
-  const Library& load(const Candidate& candidate);
+  ModuleDescription describe(const Candidate& candidate);
+  const Library& load(const std::filesystem::path& file);
+  [[noreturn]] void refuse_missing(abi::ModuleKind kind, std::string_view name,
+                                   const std::string& where) const;
 
   RegistrySettings settings_;
   ProbeCache probes_;

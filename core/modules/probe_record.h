@@ -1,0 +1,27 @@
+// probe_record.h — what the probe child tells the host: a description or a refusal, as fields that
+// each end with a NUL. Private to core/modules.
+//
+//   ropewalk-probe \0 refused \0 REASON \0 end \0
+//   ropewalk-probe \0 module \0 KIND \0 NAME \0 ... \0 COUNT \0 OPTION... \0 end \0
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <variant>
+
+#include "core/modules/description.h"
+
+namespace ropewalk {
+
+struct Refusal {
+  std::string reason;
+};
+using ProbeAnswer = std::variant<ModuleDescription, Refusal>;
+
+std::string encode_answer(const ProbeAnswer& answer);
+
+// Nothing where the record is cut or garbled: what runs in the child may write anything.
+std::optional<ProbeAnswer> decode_answer(std::string_view record);
+
+}  // namespace ropewalk

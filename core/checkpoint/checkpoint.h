@@ -22,8 +22,9 @@ namespace ropewalk {
 
 enum class StoredType : uint8_t { f32, f16, bf16, f64, i64, i32, i16, i8, u8, boolean };
 
-uint64_t stored_size(StoredType type);           // bytes of one element
-std::string_view stored_name(StoredType type);  // as safetensors spells it: "F16"
+uint64_t stored_size(StoredType type);                         // bytes of one element
+std::string_view stored_name(StoredType type);                 // as safetensors spells it: "F16"
+std::optional<StoredType> stored_type(std::string_view name);  // nullopt: none that we read
 
 struct TensorInfo {
   std::string name;

@@ -1,4 +1,5 @@
-// linear.h — one linear layer of a checkpoint, dense or GPTQ: what it is, and its weight for packing.
+// linear.h — one linear layer of a checkpoint, dense or GPTQ: what it is, and its weight for
+// packing.
 //
 // describe_linear() reads headers and the small g_idx only, so that the graph and the memory plan
 // exist before any weight is read. load_linear() then reads one layer at a time.
@@ -28,9 +29,10 @@ struct LinearInfo {
   bool has_bias = false;  // a bias tensor that is not all zero
   abi::DType dense_type = abi::DType::f16;
   uint8_t bits = 0;
-  uint32_t group_size = 0;              // == rows for a single group
+  uint32_t group_size = 0;                   // == rows for a single group
   abi::DType scale_dtype = abi::DType::f16;  // f16 as stored, else f32 (bf16 is widened)
-  std::vector<uint32_t> row_order;      // (rows): position -> stored row, stable by group; empty: as stored
+  std::vector<uint32_t>
+      row_order;  // (rows): position -> stored row, stable by group; empty: as stored
 };
 
 // A weight with the memory behind its spans.
@@ -38,23 +40,23 @@ class HostWeight {
  public:
   virtual ~HostWeight() = default;
   virtual const abi::Weight& view() const = 0;
-  virtual const std::vector<float>& bias() const = 0;  // (cols), in laid-out column order; empty: none
+  virtual const std::vector<float>& bias()
+      const = 0;  // (cols), in laid-out column order; empty: none
 };
 
 // Reads tensors of every quantised layer's qzeros as needed to decide. Throws Error.
 ZeroPoints detect_zero_points(const Checkpoint& checkpoint);
 
 // `rows` and `cols` are what config.json demands. Bits and group size are inferred from the shapes;
-// a contradiction with the quantisation config is an Error that names both. Throws Error for a missing
-// tensor, a wrong shape or type, a g_idx out of range or with unequal groups.
+// a contradiction with the quantisation config is an Error that names both. Throws Error for a
+// missing tensor, a wrong shape or type, a g_idx out of range or with unequal groups.
 LinearInfo describe_linear(const Checkpoint& checkpoint, std::string_view prefix, uint32_t rows,
                            uint32_t cols);
 
 // `column_order` (cols) or empty is the order in which the columns are laid out (abi/weight.h).
 // Scales are checked for NaN and infinity here: Error with tensor, first index and count.
 std::unique_ptr<HostWeight> load_linear(const Checkpoint& checkpoint, const LinearInfo& info,
-                                        ZeroPoints zero_points,
-                                        std::vector<uint32_t> column_order);
+                                        ZeroPoints zero_points, std::vector<uint32_t> column_order);
 
 // A dense tensor (embedding table, norm) as f32 values; checks shape and finiteness. Throws Error.
 std::vector<float> load_vector(const Checkpoint& checkpoint, std::string_view name, uint32_t size);

@@ -7,6 +7,8 @@
 #include <string>
 #include <vector>
 
+#include "core/json/json.h"
+
 namespace ropewalk {
 
 // The RoPE policy that the checkpoint names. `policy` is a plugin's name ("none", "linear",
@@ -39,5 +41,8 @@ struct ModelConfig {
 // transformers 4 and 5 write (formats.md section 2); refuses other architectures, impossible shapes
 // and unknown rope types by field. Throws Error (exit code model).
 ModelConfig read_model_config(const std::filesystem::path& directory);
+
+// The part of it that is a pure function of config.json's text: everything but the special ids.
+ModelConfig parse_model_config(const Json& json, const JsonSource& source);
 
 }  // namespace ropewalk

@@ -1,0 +1,23 @@
+// foreign.h — quantised formats that are not GPTQ, refused by name with what to do about it.
+#pragma once
+
+#include <span>
+#include <string>
+#include <vector>
+
+#include "core/checkpoint/checkpoint.h"
+#include "core/checkpoint/files.h"
+#include "core/json/json.h"
+
+namespace ropewalk {
+
+// By what a quantisation config says of its method. Throws Error unless it says GPTQ or nothing.
+void refuse_foreign_method(const JsonFields& fields);
+
+// By the files of a directory: GGUF and Meta's own files where there are none of ours.
+void refuse_foreign_files(const ModelDirectory& directory);
+
+// By the names that other quantisers give their tensors.
+void refuse_foreign_tensors(std::span<const TensorInfo> tensors, const ModelDirectory& directory);
+
+}  // namespace ropewalk

@@ -1,0 +1,166 @@
+#include "core/checkpoint/gptq.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+
+#include "core/base/log.h"
+#include "core/checkpoint/refuse.h"
+
+namespace ropewalk {
+namespace {
+
+constexpr std::string_view kOtherSource =
+    "Download it again; if it stays so, the quantiser wrote a form that Ropewalk does not know";
+
+uint8_t inferred_bits(const Checkpoint& checkpoint, const TensorInfo& qweight, uint32_t rows) {
+  // qweight has rows * bits / 32 rows.
+  const uint64_t words = qweight.shape.empty() ? 0 : qweight.shape[0];
+  for (const uint64_t bits : {2, 3, 4, 8})
+    if (uint64_t{rows} * bits == words * 32) return static_cast<uint8_t>(bits);
+  const QuantConfig& config = *checkpoint.quantization();
+  refuse(place_of(checkpoint, qweight),
+         fmt::format("found shape [{}], expected {} rows for {} inputs of {} bits ({})",
+                     fmt::join(qweight.shape, ", "), uint64_t{rows} * config.bits / 32.0, rows,
+                     config.bits, config.file),
+         kOtherSource);
+}
+
+void check_config(const Checkpoint& checkpoint, const TensorInfo& qweight, uint8_t bits) {
+  const QuantConfig& config = *checkpoint.quantization();
+  if (bits != config.bits)
+    refuse(place_of(checkpoint, qweight),
+           fmt::format("holds codes of {} bits by its shape [{}], but {} says bits {}", bits,
+                       fmt::join(qweight.shape, ", "), config.file, config.bits),
+           "Correct the quantisation config, or download both again");
+}
+
+// Rows per group, from the number of groups that qzeros has.
+uint32_t checked_group_size(const Checkpoint& checkpoint, const TensorInfo& qzeros, uint32_t rows) {
+  const QuantConfig& config = *checkpoint.quantization();
+  const uint64_t groups = qzeros.shape.empty() ? 0 : qzeros.shape[0];
+  const uint32_t size =
+      config.group_size == -1 ? rows : std::min(rows, static_cast<uint32_t>(config.group_size));
+  // AutoGPTQ rounds up: the last group may be short.
+  const uint64_t expected = (uint64_t{rows} + size - 1) / size;
+  if (groups != expected)
+    refuse(
+        place_of(checkpoint, qzeros),
+        fmt::format("has {} groups for {} inputs by its shape [{}], expected {}, because {} says "
+                    "group_size {}",
+                    groups, rows, fmt::join(qzeros.shape, ", "), expected, config.file,
+                    config.group_size),
+        "Correct the quantisation config, or download both again");
+  return size;
+}
+
+void expect_scales(const Checkpoint& checkpoint, const TensorInfo& scales, uint64_t groups,
+                   uint64_t cols) {
+  const StoredType type = scales.type == StoredType::f32 || scales.type == StoredType::bf16
+                              ? scales.type
+                              : StoredType::f16;
+  expect_tensor(checkpoint, scales, type, std::array{groups, cols});
+}
+
+}  // namespace
+
+std::string place_of(const Checkpoint& checkpoint, const TensorInfo& tensor) {
+  return fmt::format("{}: {}", (checkpoint.directory() / tensor.file).string(), tensor.name);
+}
+
+void expect_tensor(const Checkpoint& checkpoint, const TensorInfo& tensor, StoredType type,
+                   std::span<const uint64_t> shape) {
+  if (!std::equal(tensor.shape.begin(), tensor.shape.end(), shape.begin(), shape.end()))
+    refuse(place_of(checkpoint, tensor),
+           fmt::format("found shape [{}], expected [{}]", fmt::join(tensor.shape, ", "),
+                       fmt::join(shape, ", ")),
+           kOtherSource);
+  if (tensor.type != type)
+    refuse(place_of(checkpoint, tensor),
+           fmt::format("found type {}, expected {}", stored_name(tensor.type), stored_name(type)),
+           kOtherSource);
+}
+
+GptqShape gptq_shape(const Checkpoint& checkpoint, const std::string& prefix, uint32_t rows,
+                     uint32_t cols) {
+  const TensorInfo& qweight = checkpoint.get(prefix + ".qweight");
+  const TensorInfo& qzeros = checkpoint.get(prefix + ".qzeros");
+  const TensorInfo& scales = checkpoint.get(prefix + ".scales");
+  GptqShape shape{};
+  shape.bits = inferred_bits(checkpoint, qweight, rows);
+  check_config(checkpoint, qweight, shape.bits);
+  const uint64_t bits = shape.bits;
+  expect_tensor(checkpoint, qweight, StoredType::i32, std::array{rows * bits / 32, uint64_t{cols}});
+  if (cols * bits % 32 != 0)
+    refuse(place_of(checkpoint, qzeros),
+           fmt::format("{} outputs of {} bits do not fill whole 32-bit words", cols, bits),
+           kOtherSource);
+  shape.group_size = checked_group_size(checkpoint, qzeros, rows);
+  shape.groups = (rows + shape.group_size - 1) / shape.group_size;
+  expect_tensor(checkpoint, qzeros, StoredType::i32,
+                std::array{uint64_t{shape.groups}, cols * bits / 32});
+  expect_scales(checkpoint, scales, shape.groups, cols);
+  return shape;
+}
+
+std::vector<uint32_t> gptq_row_order(const Checkpoint& checkpoint, const std::string& prefix,
+                                     uint32_t rows, const GptqShape& shape) {
+  // The first files of GPTQ-for-LLaMa have none: groups in the order of the rows.
+  const TensorInfo* tensor = checkpoint.find(prefix + ".g_idx");
+  if (!tensor) return {};
+  expect_tensor(checkpoint, *tensor, StoredType::i32, std::array{uint64_t{rows}});
+  std::vector<int32_t> group(rows);
+  checkpoint.read(*tensor, std::as_writable_bytes(std::span(group)));
+
+  std::vector<uint32_t> next(shape.groups + 1, 0);  // becomes the position of a group's next row
+  bool all_zero = true, sequential = true;
+  for (uint32_t k = 0; k < rows; ++k) {
+    if (group[k] < 0 || static_cast<uint32_t>(group[k]) >= shape.groups)
+      refuse(
+          place_of(checkpoint, *tensor),
+          fmt::format("found group {} for row {}, expected 0 to {}", group[k], k, shape.groups - 1),
+          kOtherSource);
+    const auto id = static_cast<uint32_t>(group[k]);
+    ++next[id + 1];
+    all_zero = all_zero && id == 0;
+    sequential = sequential && id == k / shape.group_size;
+  }
+  if (sequential) return {};
+  // Quantisers that never ordered the rows left a tensor of zeros in their files.
+  if (all_zero && !checkpoint.quantization()->act_order) return {};
+  for (uint32_t id = 0; id < shape.groups; ++id) {
+    const uint32_t expected = std::min(shape.group_size, rows - id * shape.group_size);
+    if (next[id + 1] != expected)
+      refuse(place_of(checkpoint, *tensor),
+             fmt::format("gives {} rows to group {}, expected {}", next[id + 1], id, expected),
+             kOtherSource);
+  }
+  for (uint32_t id = 0; id < shape.groups; ++id) next[id + 1] += next[id];
+  std::vector<uint32_t> order(rows);
+  for (uint32_t k = 0; k < rows; ++k) order[next[static_cast<uint32_t>(group[k])]++] = k;
+  return order;
+}
+
+void warn_of_order(const Checkpoint& checkpoint) {
+  const QuantConfig& config = *checkpoint.quantization();
+  bool found = false, ordered = true;
+  for (const TensorInfo& tensor : checkpoint.tensors()) {
+    if (!tensor.name.ends_with(".g_idx") || tensor.type != StoredType::i32) continue;
+    found = true;
+    std::vector<int32_t> group(tensor.bytes / sizeof(int32_t));
+    checkpoint.read(tensor, std::as_writable_bytes(std::span(group)));
+    ordered = std::is_sorted(group.begin(), group.end());
+    if (!ordered) break;
+  }
+  if (config.act_order && !found)
+    warn(fmt::format(
+        "{}: says desc_act true, but no tensor is named g_idx; rows taken as grouped in "
+        "order",
+        config.file));
+  if (!config.act_order && !ordered)
+    warn(fmt::format("{}: says desc_act false, but g_idx orders the rows; g_idx is used",
+                     config.file));
+}
+
+}  // namespace ropewalk

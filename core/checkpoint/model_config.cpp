@@ -1,0 +1,158 @@
+#include "core/checkpoint/model_config.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <optional>
+#include <string_view>
+
+#include "core/base/log.h"
+#include "core/checkpoint/files.h"
+#include "core/checkpoint/rope_config.h"
+
+namespace ropewalk {
+namespace {
+
+constexpr uint64_t kMaxConfigBytes = 1 << 20;
+
+// Far above every Llama (405B: 126 layers of 16384), far below what overflows anything.
+constexpr uint64_t kMaxWidth = 1 << 20;
+constexpr uint64_t kMaxLayers = 1024;
+constexpr uint64_t kMaxHeads = 4096;
+constexpr uint64_t kMaxHeadDim = 1024;
+constexpr uint64_t kMaxPosition = 1 << 24;
+
+constexpr std::string_view kSupported = "expected LlamaForCausalLM of model_type \"llama\"";
+
+void check_architecture(const JsonFields& fields) {
+  if (fields.has("model_type") && fields.text("model_type") != "llama")
+    fields.fail("model_type",
+                fmt::format("found \"{}\", {}", printable(fields.text("model_type")), kSupported),
+                "Only Llama models can be run");
+  if (!fields.has("architectures")) {
+    if (!fields.has("model_type"))
+      fields.fail("model_type", fmt::format("is missing, {}", kSupported), "");
+    return;
+  }
+  // LLaMAForCausalLM is what the first conversions of Llama 1 wrote.
+  const Json& names = fields.json()["architectures"];
+  for (const Json& name : names)
+    if (name == "LlamaForCausalLM" || name == "LLaMAForCausalLM") return;
+  fields.fail("architectures", fmt::format("found {}, {}", printable(names.dump(), 80), kSupported),
+              "Only Llama models can be run");
+}
+
+void read_shape(const JsonFields& fields, ModelConfig& config) {
+  const auto size = [&](std::string_view key, uint64_t high) {
+    return static_cast<uint32_t>(fields.unsigned_integer(key, 1, high));
+  };
+  config.vocab_size = size("vocab_size", kMaxWidth);
+  config.hidden_size = size("hidden_size", kMaxWidth);
+  config.intermediate_size = size("intermediate_size", kMaxWidth);
+  config.layers = size("num_hidden_layers", kMaxLayers);
+  config.heads = size("num_attention_heads", kMaxHeads);
+  config.kv_heads =
+      fields.has("num_key_value_heads") ? size("num_key_value_heads", kMaxHeads) : config.heads;
+  if (config.kv_heads > config.heads || config.heads % config.kv_heads != 0)
+    fields.fail("num_key_value_heads",
+                fmt::format("found {}, expected a divisor of num_attention_heads, {}",
+                            config.kv_heads, config.heads),
+                "");
+  if (fields.has("head_dim")) {
+    config.head_dim = size("head_dim", kMaxHeadDim);
+  } else if (config.hidden_size % config.heads != 0) {
+    fields.fail("hidden_size",
+                fmt::format("found {}, expected a multiple of num_attention_heads, {}",
+                            config.hidden_size, config.heads),
+                "");
+  } else {
+    config.head_dim = config.hidden_size / config.heads;
+  }
+  if (config.head_dim % 2 != 0 || config.head_dim > kMaxHeadDim)
+    fields.fail(
+        "head_dim",
+        fmt::format("found {}, expected an even number up to {}", config.head_dim, kMaxHeadDim),
+        "");
+}
+
+void read_constants(const JsonFields& fields, ModelConfig& config) {
+  config.max_position =
+      static_cast<uint32_t>(fields.unsigned_integer("max_position_embeddings", 1, kMaxPosition));
+  config.rms_norm_eps = fields.has("rms_norm_eps") ? fields.number("rms_norm_eps") : 1e-6;
+  if (!(config.rms_norm_eps > 0 && config.rms_norm_eps <= 0.1))
+    fields.fail(
+        "rms_norm_eps",
+        fmt::format("found {}, expected a number above 0 and up to 0.1", config.rms_norm_eps), "");
+  if (fields.has("tie_word_embeddings"))
+    config.tied_embeddings = fields.boolean("tie_word_embeddings");
+  if (fields.has("hidden_act") && fields.text("hidden_act") != "silu")
+    fields.fail(
+        "hidden_act",
+        fmt::format("found \"{}\", expected \"silu\"", printable(fields.text("hidden_act"))), "");
+  if (fields.has("partial_rotary_factor") && fields.number("partial_rotary_factor") != 1)
+    fields.fail("partial_rotary_factor",
+                fmt::format("found {}, expected 1", fields.number("partial_rotary_factor")), "");
+}
+
+// Ids that no row of the vocabulary has are dropped with a warning: they can never be sampled.
+void add_eos(const JsonFields& fields, uint32_t vocab_size, std::vector<int32_t>& ids) {
+  if (!fields.has("eos_token_id")) return;
+  const Json& value = fields.json()["eos_token_id"];
+  const Json list = value.is_array() ? value : Json::array({value});
+  for (const Json& item : list) {
+    if (!item.is_number_integer())
+      fields.fail("eos_token_id",
+                  fmt::format("found {}, expected an integer or a list of them",
+                              printable(value.dump(), 60)),
+                  "");
+    if (!item.is_number_unsigned() || item.get<uint64_t>() >= vocab_size) {
+      warn(fmt::format("eos_token_id {} is not in the vocabulary of {}, ignored", item.dump(),
+                       vocab_size));
+      continue;
+    }
+    const auto id = item.get<int32_t>();
+    if (std::find(ids.begin(), ids.end(), id) == ids.end()) ids.push_back(id);
+  }
+}
+
+std::optional<Json> read_json(const ModelDirectory& directory, const JsonSource& source,
+                              std::string_view name) {
+  if (!directory.contains(name)) return std::nullopt;
+  return parse_json(directory.read_text(name, kMaxConfigBytes), source);
+}
+
+void read_special_ids(const ModelDirectory& directory, const JsonFields& fields,
+                      ModelConfig& config) {
+  if (fields.has("bos_token_id"))
+    config.bos_id =
+        static_cast<int32_t>(fields.unsigned_integer("bos_token_id", 0, config.vocab_size - 1));
+  std::vector<int32_t> eos;
+  add_eos(fields, config.vocab_size, eos);
+  const JsonSource source{directory.path_of("generation_config.json"), ExitCode::model};
+  if (const auto generation = read_json(directory, source, "generation_config.json"))
+    add_eos(JsonFields(*generation, source, ""), config.vocab_size, eos);
+  if (!eos.empty()) config.eos_ids = eos;
+}
+
+}  // namespace
+
+ModelConfig parse_model_config(const Json& json, const JsonSource& source) {
+  const JsonFields fields(json, source, "");
+  ModelConfig config;
+  check_architecture(fields);
+  read_shape(fields, config);
+  read_constants(fields, config);
+  config.rope = read_rope_config(fields, config.head_dim);
+  return config;
+}
+
+ModelConfig read_model_config(const std::filesystem::path& path) {
+  const ModelDirectory directory(path);
+  const JsonSource source{directory.path_of("config.json"), ExitCode::model};
+  const Json json = parse_json(directory.read_text("config.json", kMaxConfigBytes), source);
+  ModelConfig config = parse_model_config(json, source);
+  read_special_ids(directory, JsonFields(json, source, ""), config);
+  return config;
+}
+
+}  // namespace ropewalk

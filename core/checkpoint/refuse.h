@@ -1,0 +1,18 @@
+// refuse.h — the one way in which this room says no: an Error with the exit code of model files.
+#pragma once
+
+#include <string_view>
+
+#include "core/base/error.h"
+
+namespace ropewalk {
+
+inline constexpr std::string_view kDownloadAgain =
+    "The file is damaged or incomplete: download it again";
+
+[[noreturn]] inline void refuse(std::string_view where, std::string_view what,
+                                std::string_view advice) {
+  throw Error(ExitCode::model, where, what, advice);
+}
+
+}  // namespace ropewalk

@@ -1,0 +1,160 @@
+#include "core/checkpoint/safetensors_events.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "core/base/checked.h"
+#include "core/checkpoint/refuse.h"
+
+namespace ropewalk {
+namespace {
+
+// Far above what any Llama has (layers * 27), far below what would take long.
+constexpr size_t kMaxTensors = 200'000;
+constexpr size_t kMaxNameBytes = 1024;
+constexpr size_t kMaxMetadataBytes = 16 << 20;
+constexpr size_t kMaxRank = 16;
+
+}  // namespace
+
+void SafetensorsEvents::fail(std::string_view what) const {
+  const std::string where =
+      name_.empty() ? source_.file : fmt::format("{}: {}", source_.file, printable(name_));
+  throw Error(source_.code, where, what, kDownloadAgain);
+}
+
+void SafetensorsEvents::unexpected(std::string_view found) const {
+  switch (place_) {
+    case Place::outside:
+      fail(fmt::format("the header is {}, expected an object", found));
+    case Place::file:
+      fail(fmt::format("found {}, expected an object that describes a tensor", found));
+    case Place::metadata:
+      fail(fmt::format("__metadata__ holds {}, expected texts", found));
+    case Place::tensor:
+      fail(fmt::format("holds {} where a field was expected", found));
+    case Place::dtype:
+      fail(fmt::format("dtype is {}, expected a text", found));
+    case Place::shape:
+      fail(fmt::format("shape holds {}, expected a list of at most {} sizes", found, kMaxRank));
+    case Place::offsets:
+      fail(fmt::format("data_offsets holds {}, expected [begin, end]", found));
+  }
+  fail("is not described");
+}
+
+void SafetensorsEvents::integer(int64_t value) { unexpected(std::to_string(value)); }
+
+void SafetensorsEvents::number(double value) { unexpected(fmt::format("{}", value)); }
+
+void SafetensorsEvents::unsigned_integer(uint64_t value) {
+  if (!in_list_) unexpected(std::to_string(value));
+  std::vector<uint64_t>& list = place_ == Place::shape ? *shape_ : *offsets_;
+  if (list.size() == (place_ == Place::shape ? kMaxRank : 2)) unexpected("more than that");
+  list.push_back(value);
+}
+
+void SafetensorsEvents::text(std::string value) {
+  if (place_ == Place::metadata) {
+    metadata_bytes_ += name_.size() + value.size();
+    name_.clear();
+    if (metadata_bytes_ > kMaxMetadataBytes)
+      fail(fmt::format("__metadata__ is larger than {} bytes", kMaxMetadataBytes));
+  } else if (place_ == Place::dtype) {
+    dtype_ = std::move(value);
+    place_ = Place::tensor;
+  } else {
+    unexpected(fmt::format("\"{}\"", printable(value)));
+  }
+}
+
+void SafetensorsEvents::begin_object() {
+  if (place_ == Place::outside) {
+    place_ = Place::file;
+  } else if (place_ == Place::file) {
+    place_ = name_ == "__metadata__" ? Place::metadata : Place::tensor;
+    if (place_ == Place::metadata) name_.clear();
+  } else {
+    unexpected("an object");
+  }
+}
+
+void SafetensorsEvents::key(std::string name) {
+  if (place_ == Place::tensor) {
+    if (name == "dtype") {
+      place_ = Place::dtype;
+    } else if (name == "shape") {
+      place_ = Place::shape;
+    } else if (name == "data_offsets") {
+      place_ = Place::offsets;
+    } else {
+      fail(fmt::format("has an unknown field \"{}\"", printable(name)));
+    }
+    return;
+  }
+  name_ = std::move(name);
+  if (place_ == Place::file) check_name();
+}
+
+void SafetensorsEvents::end_object() {
+  if (place_ == Place::tensor) finish_tensor();
+  place_ = place_ == Place::file ? Place::outside : Place::file;
+  name_.clear();
+}
+
+void SafetensorsEvents::begin_array() {
+  const bool expected = place_ == Place::shape || place_ == Place::offsets;
+  if (!expected || in_list_) unexpected("a list");
+  in_list_ = true;
+  (place_ == Place::shape ? shape_ : offsets_).emplace();
+}
+
+void SafetensorsEvents::end_array() {
+  in_list_ = false;
+  place_ = Place::tensor;
+}
+
+void SafetensorsEvents::check_name() const {
+  // Names travel to terminals and JSON answers, and none that exists needs more than this.
+  const bool plain = std::all_of(name_.begin(), name_.end(), [](char c) {
+    return c > ' ' && c <= '~' && c != '/' && c != '\\' && c != '"';
+  });
+  if (name_.empty() || name_.size() > kMaxNameBytes || !plain)
+    throw Error(
+        source_.code, source_.file,
+        fmt::format("holds a tensor named \"{}\" ({} bytes), expected 1 to {} printable ASCII "
+                    "characters without slashes",
+                    printable(name_), name_.size(), kMaxNameBytes),
+        kDownloadAgain);
+}
+
+void SafetensorsEvents::finish_tensor() {
+  if (!dtype_) fail("has no dtype");
+  const std::optional<StoredType> type = stored_type(*dtype_);
+  if (!type)
+    fail(fmt::format("dtype is \"{}\", expected F32, F16, BF16, F64, I64, I32, I16, I8, U8 or BOOL",
+                     printable(*dtype_)));
+  if (!shape_) fail("has no shape");
+  std::optional<uint64_t> bytes = stored_size(*type);
+  for (const uint64_t size : *shape_) {
+    bytes = checked_mul(*bytes, size);
+    if (!bytes)
+      fail(fmt::format("shape [{}] has more elements than 2^64", fmt::join(*shape_, ", ")));
+  }
+  if (!offsets_ || offsets_->size() != 2) fail("has no data_offsets, expected [begin, end]");
+  const uint64_t begin = offsets_->front(), end = offsets_->back();
+  if (end < begin) fail(fmt::format("data_offsets [{}, {}] end before they begin", begin, end));
+  if (end - begin != *bytes)
+    fail(fmt::format("data_offsets [{}, {}] hold {} bytes, expected {} for shape [{}] of {}", begin,
+                     end, end - begin, *bytes, fmt::join(*shape_, ", "), *dtype_));
+  if (entries_.size() == kMaxTensors)
+    fail(fmt::format("is one tensor too many, expected at most {}", kMaxTensors));
+  entries_.push_back({std::move(name_), *type, std::move(*shape_), begin, end});
+  dtype_.reset();
+  shape_.reset();
+  offsets_.reset();
+}
+
+}  // namespace ropewalk

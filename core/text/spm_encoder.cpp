@@ -1,0 +1,88 @@
+#include "core/text/spm_encoder.h"
+
+#include <fmt/format.h>
+#include <sentencepiece_processor.h>
+
+#include "core/base/error.h"
+#include "core/base/utf8.h"
+
+namespace ropewalk {
+namespace {
+
+// Long enough that the cost of a call vanishes, short enough to stay in the caches.
+constexpr size_t kStretch = size_t{4} << 10;
+constexpr size_t kMaxStretch = size_t{1} << 20;
+constexpr uint32_t kSpace = 0x2581;
+
+// The code point of a well-formed sequence, a space as the vocabulary writes it.
+uint32_t code_point(std::string_view sequence) {
+  static constexpr uint32_t kLeadBits[] = {0, 0x7f, 0x1f, 0x0f, 0x07};
+  uint32_t value = static_cast<unsigned char>(sequence[0]) & kLeadBits[sequence.size()];
+  for (const char c : sequence.substr(1))
+    value = value << 6 | (static_cast<unsigned char>(c) & 0x3f);
+  return value == ' ' ? kSpace : value;
+}
+
+uint64_t pair_key(uint32_t left, uint32_t right) { return uint64_t{left} << 32 | right; }
+
+}  // namespace
+
+struct SpmEncoder::Impl {
+  sentencepiece::SentencePieceProcessor processor;
+};
+
+SpmEncoder::SpmEncoder(const TokenizerModel& model)
+    // Without byte pieces sentencepiece fuses neighbouring unknown characters, across any cut.
+    : impl_(std::make_unique<Impl>()), may_cut_(model.byte_fallback) {
+  const auto status = impl_->processor.LoadFromSerializedProto(serialize_for_sentencepiece(model));
+  if (!status.ok())
+    throw Error(ExitCode::model, "tokenizer.model",
+                fmt::format("sentencepiece refuses it: {}", status.message()),
+                "The file is damaged: download it again");
+  for (const ModelPiece& piece : model.pieces) {
+    const std::string_view text = piece.text;
+    uint32_t left = 0;
+    for (size_t i = 0; i < text.size();) {
+      const size_t length = utf8_sequence_length(text.substr(i));
+      const uint32_t right = code_point(text.substr(i, length));
+      if (i > 0) pairs_.insert(pair_key(left, right));
+      left = right;
+      i += length;
+    }
+  }
+}
+
+SpmEncoder::~SpmEncoder() = default;
+
+void SpmEncoder::append(std::string_view text, std::vector<int32_t>& ids) const {
+  std::vector<int> some;
+  while (!text.empty()) {
+    const size_t length = stretch(text);
+    const auto status = impl_->processor.Encode(std::string_view(text.data(), length), &some);
+    if (!status.ok())
+      throw Error(ExitCode::model, "tokenizer.model",
+                  fmt::format("sentencepiece cannot encode a text: {}", status.message()), "");
+    ids.insert(ids.end(), some.begin(), some.end());
+    text.remove_prefix(length);
+  }
+}
+
+// Bytes up to the first place after kStretch where the text may be cut.
+size_t SpmEncoder::stretch(std::string_view text) const {
+  uint32_t left = 0;
+  size_t i = 0;
+  while (i < text.size() && i < kMaxStretch) {
+    const size_t length = utf8_sequence_length(text.substr(i));
+    const uint32_t right = code_point(text.substr(i, length));
+    if (i >= kStretch && may_cut_ && !pairs_.contains(pair_key(left, right))) return i;
+    left = right;
+    i += length;
+  }
+  if (i == text.size()) return i;
+  throw Error(
+      ExitCode::limit, "text",
+      fmt::format("found more than {} bytes without a place to cut, expected fewer", kMaxStretch),
+      "Break the run of characters, or give the text in parts");
+}
+
+}  // namespace ropewalk

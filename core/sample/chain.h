@@ -1,7 +1,7 @@
 // chain.h — the sampling chain of one sequence: from logits to the next id.
 //
-// Owns the samplers and the random numbers of its sequence. Without samplers decoding is greedy (ties to
-// the lower id). Not thread-safe.
+// Owns the samplers and the random numbers of its sequence. Without samplers decoding is greedy
+// (ties to the lower id). Not thread-safe.
 #pragma once
 
 #include <cstdint>
@@ -24,9 +24,10 @@ class Chain {
  public:
   Chain(std::vector<ChainLink> links, uint64_t seed);
 
-  // The next id, one of 0 .. logits.size() - 1. `history` is the prompt's ids and the generated ones, of
-  // which the first `prompt_length` are the prompt's. Throws Error: non_finite for NaN, +infinity or
-  // nothing but -infinity; plugin for a link that fails, leaves no candidate or makes a NaN.
+  // The next id, one of 0 .. logits.size() - 1. `history` is the prompt's ids and the generated
+  // ones, of which the first `prompt_length` are the prompt's. Throws Error: non_finite for NaN,
+  // +infinity or nothing but -infinity; plugin for a link that fails, leaves no candidate or makes
+  // a NaN.
   int32_t sample(std::span<const float> logits, std::span<const int32_t> history,
                  uint32_t prompt_length);
 

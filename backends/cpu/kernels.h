@@ -1,0 +1,62 @@
+// kernels.h — the few loops in which the CPU spends its time, built for several instruction sets.
+//
+// They are leaves: pointers and sizes in, numbers out, no allocation and no threads. Each element's
+// sum runs over its terms in order, one after the other, so that a row's result does not depend on
+// the rows beside it; speed comes from 32 columns side by side.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace ropewalk::cpu {
+
+// Columns of a panel, and rows of a block of packed codes.
+inline constexpr uint32_t kPanel = 32;
+inline constexpr uint32_t kBlock = 32;
+
+// y (rows, columns) += x (rows, depth) . w (depth, columns). Strides are in elements; columns is a
+// multiple of kPanel.
+struct Product {
+  float* y;
+  const float* x;
+  const float* w;
+  size_t y_stride, x_stride, w_stride;
+  uint32_t rows, depth, columns;
+};
+
+enum class ScaleType : uint32_t { f16, f32 };
+
+// A run of rows of one panel that share their group's scales and zeros. Codes lie in blocks of 32
+// rows; a block is `bits` rows of 32 words, and word n of them continues column n's bit stream:
+//
+//   code(k, n) = bits [bits*k, bits*(k+1)) of the words codes[0][n], codes[1][n], ...
+struct CodeRun {
+  const uint32_t* codes;  // (ceil(rows / 32), bits, 32)
+  const void* scale;      // (32) f16 or f32
+  const void* zero;       // (32) u8, for 8 bits u16
+  ScaleType scale_type;
+  uint32_t rows;
+};
+
+struct Kernels {
+  const char* name;
+
+  void (*multiply)(const Product& product);
+  // tile (rows, 32) = scale * (code - zero), by bits: 2, 3, 4 and 8 are there.
+  void (*unpack[9])(const CodeRun& run, float* tile);
+  // sum (32) += x (rows) . the unpacked run: the same arithmetic without the detour through memory.
+  void (*multiply_codes[9])(const CodeRun& run, const float* x, float* sum);
+  void (*widen_f16)(const uint16_t* from, float* to, size_t count);
+  void (*widen_bf16)(const uint16_t* from, float* to, size_t count);
+  void (*widen_i8)(const int8_t* from, float* to, size_t count);
+  // scores[j] = exp(scores[j] * scale - max) with the greatest scaled score; both are returned.
+  void (*softmax)(float* scores, uint32_t count, float scale, float* max, float* sum);
+  // y = gate / (1 + exp(-gate)) * up
+  void (*silu_mul)(const float* gate, const float* up, float* y, size_t count);
+};
+
+// The instruction sets built in that this machine has: "baseline", and on x86-64 "avx2", "avx512".
+// `wanted` names one, or is "auto" for the widest. nullptr where it is unknown or missing.
+const Kernels* select_kernels(const char* wanted);
+
+}  // namespace ropewalk::cpu

@@ -1,0 +1,79 @@
+#include "backends/cpu/machine.h"
+
+#include <sched.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <charconv>
+#include <cmath>
+#include <fstream>
+#include <memory>
+#include <string_view>
+
+namespace ropewalk::cpu {
+namespace {
+
+// The value behind `key` in a file of "key : value" lines; empty where there is none.
+std::string field(const char* path, std::string_view key) {
+  std::ifstream file(path);
+  for (std::string line; std::getline(file, line);) {
+    if (!line.starts_with(key)) continue;
+    const size_t value = line.find_first_not_of(" \t:", key.size());
+    return value == std::string::npos ? "" : line.substr(value);
+  }
+  return "";
+}
+
+uint64_t kibibytes(const char* key) {
+  const std::string text = field("/proc/meminfo", key);
+  uint64_t value = 0;
+  std::from_chars(text.data(), text.data() + text.size(), value);
+  return value * 1024;
+}
+
+uint32_t affinity_cores() {
+  // A machine may have more cores than cpu_set_t has bits.
+  for (int cores = 1024; cores <= 1 << 20; cores *= 2) {
+    const std::unique_ptr<cpu_set_t, void (*)(cpu_set_t*)> set(CPU_ALLOC(cores),
+                                                               [](cpu_set_t* s) { CPU_FREE(s); });
+    if (!set) break;
+    const size_t bytes = CPU_ALLOC_SIZE(cores);
+    if (sched_getaffinity(0, bytes, set.get()) == 0)
+      return static_cast<uint32_t>(CPU_COUNT_S(bytes, set.get()));
+  }
+  return static_cast<uint32_t>(std::max(1L, sysconf(_SC_NPROCESSORS_ONLN)));
+}
+
+}  // namespace
+
+std::string processor_name() {
+  const std::string name = field("/proc/cpuinfo", "model name");
+#if defined(__x86_64__)
+  return name.empty() ? "x86-64 processor" : name;
+#else
+  return name.empty() ? "processor" : name;
+#endif
+}
+
+uint32_t usable_cores() {
+  uint32_t cores = affinity_cores();
+  // "quota period" in microseconds, or "max period".
+  std::ifstream limit("/sys/fs/cgroup/cpu.max");
+  double quota = 0, period = 0;
+  if (limit >> quota >> period && quota > 0 && period > 0)
+    cores = std::min(cores, static_cast<uint32_t>(std::ceil(quota / period)));
+  return std::max(cores, 1u);
+}
+
+uint64_t memory_total() { return kibibytes("MemTotal"); }
+uint64_t memory_free() { return kibibytes("MemAvailable"); }
+
+uint64_t last_level_cache() {
+  long bytes = 0;
+#if defined(_SC_LEVEL4_CACHE_SIZE)
+  bytes = std::max(sysconf(_SC_LEVEL3_CACHE_SIZE), sysconf(_SC_LEVEL4_CACHE_SIZE));
+#endif
+  return bytes > 0 ? static_cast<uint64_t>(bytes) : 0;
+}
+
+}  // namespace ropewalk::cpu

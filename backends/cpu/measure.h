@@ -1,0 +1,13 @@
+// measure.h — what this machine can do at best, so that figures have a ceiling beside them.
+#pragma once
+
+#include "backends/cpu/kernels.h"
+#include "backends/cpu/pool.h"
+#include "core/abi/backend.h"
+
+namespace ropewalk::cpu {
+
+// Takes a second or so. Throws bad_alloc where the buffers do not fit.
+double measure(abi::Measurement what, Pool& pool, const Kernels& kernels);
+
+}  // namespace ropewalk::cpu

@@ -1,0 +1,316 @@
+// Attention over pages. For a block of rows of one sequence and one key-value head:
+//
+//   for each page:  s = q . k * scale       (queries, keys of the page)
+//                   m = max s, w = exp(s - m), l = sum w, o = w . v
+//                   fold (m, l, o) into the running (M, L, O)
+//   y = O / L
+//
+// A query sees keys 0 .. position. Pages fold in their order wherever they were computed, so
+// neither the rows beside a row nor the number of threads changes its bits: where single tokens
+// over long contexts are too few for the threads, their pages are computed as tasks of their own.
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+
+#include "backends/cpu/ops/ops.h"
+
+namespace ropewalk::cpu {
+namespace {
+
+constexpr uint32_t kTokens = abi::kPageTokens;
+constexpr uint32_t kQueries = 32;  // of a block, about
+
+uint32_t round_up(uint32_t value) { return (value + kPanel - 1) / kPanel * kPanel; }
+
+// The sizes of an attention op; queries are the rows of a block times the heads of a group.
+struct Sizes {
+  explicit Sizes(const Attention& op)
+      : dim(op.keys.head_dim),
+        wide(round_up(dim)),
+        group(op.heads / op.keys.kv_heads),
+        block_rows(std::max(1u, kQueries / group)),
+        queries(block_rows * group) {}
+
+  uint32_t dim;
+  uint32_t wide;  // dim, filled up to whole panels
+  uint32_t group, block_rows, queries;
+
+  uint64_t state(uint32_t count) const { return uint64_t{count} * (2 + wide); }
+  // Of one thread: queries, scores, a page's keys or values, the running state and a page's.
+  uint64_t lane() const {
+    return uint64_t{queries} * dim + uint64_t{queries} * kTokens + uint64_t{wide} * kTokens +
+           2 * state(queries);
+  }
+};
+
+// Of `count` queries.
+struct State {
+  float* max;     // (count)
+  float* sum;     // (count)
+  float* output;  // (count, wide)
+
+  State(float* at, uint32_t count) : max(at), sum(at + count), output(at + 2 * uint64_t{count}) {}
+};
+
+// A thread's part of the workspace.
+struct Scratch {
+  Scratch(float* at, const Sizes& sizes)
+      : q(at),
+        scores(q + uint64_t{sizes.queries} * sizes.dim),
+        tile(scores + uint64_t{sizes.queries} * kTokens),
+        total(tile + uint64_t{sizes.wide} * kTokens, sizes.queries),
+        page(total.max + sizes.state(sizes.queries), sizes.queries) {}
+
+  float* q;       // (queries, dim)
+  float* scores;  // (queries, 256)
+  float* tile;    // keys (dim, 256), then values (256, wide)
+  State total, page;
+};
+
+// One block of rows and one key-value head.
+struct Job {
+  const Attention& op;
+  const Frame& frame;
+  const Sizes& sizes;
+  RowBlock rows;
+  uint32_t kv_head;
+
+  uint32_t queries() const { return rows.count * sizes.group; }
+  uint32_t sequence() const { return frame.step.sequence[rows.first]; }
+  uint32_t position(uint32_t query) const {
+    return frame.step.position[rows.first + query / sizes.group];
+  }
+  uint32_t pages() const { return position(queries() - 1) / kTokens + 1; }
+  const float* inv_freq() const {
+    return frame.step.inv_freq.data() + uint64_t{sequence()} * (sizes.dim / 2);
+  }
+};
+
+void rotate(float* low, float* high, float angle) {
+  const float c = std::cos(angle), t = std::sin(angle), x = *low, y = *high;
+  *low = x * c - y * t;
+  *high = y * c + x * t;
+}
+
+// Element type T of a cache to f32.
+void widen(const Kernels& kernels, abi::DType dtype, const std::byte* data, uint64_t element,
+           float* to, uint32_t count) {
+  if (dtype == abi::DType::f16)
+    kernels.widen_f16(reinterpret_cast<const uint16_t*>(data) + element, to, count);
+  else if (dtype == abi::DType::i8)
+    kernels.widen_i8(reinterpret_cast<const int8_t*>(data) + element, to, count);
+  else
+    std::memcpy(to, reinterpret_cast<const float*>(data) + element, count * sizeof(float));
+}
+
+// The i8 scales of a head of a page.
+const uint16_t* scales_of(const Cache& cache, const std::byte* page, uint32_t head) {
+  const uint64_t codes = uint64_t{cache.kv_heads} * kTokens * cache.head_dim;
+  return reinterpret_cast<const uint16_t*>(page + codes) + head * kTokens;
+}
+
+// to (queries, dim), rotated where the keys are rotated on reading.
+void gather_queries(const Job& job, float* to) {
+  const uint32_t d = job.sizes.dim, half = d / 2;
+  for (uint32_t m = 0; m < job.queries(); ++m, to += d) {
+    const uint64_t row = job.rows.first + m / job.sizes.group;
+    const uint64_t head = job.kv_head * job.sizes.group + m % job.sizes.group;
+    std::copy_n(job.op.q + (row * job.op.heads + head) * d, d, to);
+    if (job.op.rotation == abi::KeyRotation::on_read)
+      for (uint32_t i = 0; i < half; ++i)
+        rotate(to + i, to + i + half, static_cast<float>(job.position(m)) * job.inv_freq()[i]);
+  }
+}
+
+// to (dim, 256): the first `keys` keys of a page as f32, column by column; filled up with what lies
+// there to whole panels.
+void read_keys(const Job& job, uint32_t index, uint32_t keys, float* to) {
+  const Cache& cache = job.op.keys;
+  const uint32_t d = job.sizes.dim, count = round_up(keys);
+  const std::byte* page =
+      cache.data + job.frame.page(job.sequence(), index * kTokens) * cache.page_bytes();
+  for (uint32_t i = 0; i < d; ++i)
+    widen(job.frame.kernels, cache.dtype, page, (uint64_t{job.kv_head} * d + i) * kTokens,
+          to + i * kTokens, count);
+  if (cache.dtype == abi::DType::i8) {
+    float scales[kTokens];
+    job.frame.kernels.widen_f16(scales_of(cache, page, job.kv_head), scales, count);
+    for (uint32_t i = 0; i < d; ++i)
+      for (uint32_t j = 0; j < count; ++j) to[i * kTokens + j] *= scales[j];
+  }
+  if (job.op.rotation == abi::KeyRotation::on_read)
+    for (uint32_t i = 0; i < d / 2; ++i)
+      for (uint32_t j = 0; j < keys; ++j)
+        rotate(to + i * kTokens + j, to + (i + d / 2) * kTokens + j,
+               static_cast<float>(index * kTokens + j) * job.inv_freq()[i]);
+}
+
+// to (keys, wide): the first `keys` values of a page as f32.
+void read_values(const Job& job, uint32_t index, uint32_t keys, float* to) {
+  const Cache& cache = job.op.values;
+  const uint32_t d = job.sizes.dim;
+  const std::byte* page =
+      cache.data + job.frame.page(job.sequence(), index * kTokens) * cache.page_bytes();
+  float scales[kTokens];
+  if (cache.dtype == abi::DType::i8)
+    job.frame.kernels.widen_f16(scales_of(cache, page, job.kv_head), scales, keys);
+  for (uint32_t j = 0; j < keys; ++j, to += job.sizes.wide) {
+    widen(job.frame.kernels, cache.dtype, page, (uint64_t{job.kv_head} * kTokens + j) * d, to, d);
+    if (cache.dtype == abi::DType::i8)
+      for (uint32_t i = 0; i < d; ++i) to[i] *= scales[j];
+  }
+}
+
+// The state of page `index` alone.
+void attend_page(const Job& job, uint32_t index, const Scratch& scratch, const State& state) {
+  const Sizes& sizes = job.sizes;
+  const uint32_t queries = job.queries(), base = index * kTokens;
+  const uint32_t keys = std::min(kTokens, job.position(queries - 1) + 1 - base);
+
+  read_keys(job, index, keys, scratch.tile);
+  std::fill_n(scratch.scores, uint64_t{queries} * kTokens, 0.0f);
+  job.frame.kernels.multiply({scratch.scores, scratch.q, scratch.tile, kTokens, sizes.dim, kTokens,
+                              queries, sizes.dim, round_up(keys)});
+  for (uint32_t m = 0; m < queries; ++m) {
+    float* row = scratch.scores + uint64_t{m} * kTokens;
+    const uint32_t end = job.position(m) + 1;
+    const uint32_t seen = end <= base ? 0 : std::min(keys, end - base);
+    job.frame.kernels.softmax(row, seen, job.op.scale, &state.max[m], &state.sum[m]);
+    std::fill(row + seen, row + keys, 0.0f);
+  }
+  read_values(job, index, keys, scratch.tile);
+  std::fill_n(state.output, uint64_t{queries} * sizes.wide, 0.0f);
+  job.frame.kernels.multiply({state.output, scratch.scores, scratch.tile, sizes.wide, kTokens,
+                              sizes.wide, queries, keys, sizes.wide});
+}
+
+// total = total + page, both softmaxes brought to the greater maximum.
+void fold(const Job& job, const State& page, const State& total) {
+  for (uint32_t m = 0; m < job.queries(); ++m) {
+    if (page.sum[m] == 0) continue;  // the query sees nothing of this page
+    const float max = std::max(total.max[m], page.max[m]);
+    const float keep = std::exp(total.max[m] - max), take = std::exp(page.max[m] - max);
+    total.max[m] = max;
+    total.sum[m] = total.sum[m] * keep + page.sum[m] * take;
+    float* to = total.output + uint64_t{m} * job.sizes.wide;
+    const float* from = page.output + uint64_t{m} * job.sizes.wide;
+    for (uint32_t i = 0; i < job.sizes.dim; ++i) to[i] = to[i] * keep + from[i] * take;
+  }
+}
+
+void clear(const Job& job, const State& total) {
+  std::fill_n(total.max, job.queries(), -INFINITY);
+  std::fill_n(total.sum, job.queries(), 0.0f);
+  std::fill_n(total.output, uint64_t{job.queries()} * job.sizes.wide, 0.0f);
+}
+
+// o[row][head] = O / L
+void store(const Job& job, const State& total, float* o) {
+  const Sizes& sizes = job.sizes;
+  for (uint32_t m = 0; m < job.queries(); ++m) {
+    const uint64_t row = job.rows.first + m / sizes.group;
+    const uint64_t head = job.kv_head * sizes.group + m % sizes.group;
+    float* to = o + (row * job.op.heads + head) * sizes.dim;
+    const float* from = total.output + uint64_t{m} * sizes.wide;
+    for (uint32_t i = 0; i < sizes.dim; ++i) to[i] = from[i] / total.sum[m];
+  }
+}
+
+// Consecutive rows of a sequence, at most `most` in a block.
+void plan_blocks(const Frame& frame, uint32_t most) {
+  frame.blocks.clear();
+  for (uint32_t r = 0; r < frame.step.rows; ++r) {
+    const bool fits = r > 0 && frame.step.sequence[r] == frame.step.sequence[r - 1] &&
+                      frame.blocks.back().count < most;
+    if (fits)
+      ++frame.blocks.back().count;
+    else
+      frame.blocks.push_back({r, 1});
+  }
+}
+
+// Nanoseconds of one thread, roughly: two multiply-adds of 16 lanes per key, query and dimension.
+double cost_of(const Attention& op, const Frame& frame) {
+  double keys = 0;
+  for (const uint32_t position : frame.step.position.first(frame.step.rows)) keys += position + 1.0;
+  return keys * op.heads * op.keys.head_dim / 8;
+}
+
+// Whether pages become tasks: single tokens whose heads alone would leave threads idle.
+bool split_pages(const Frame& frame, uint64_t tasks) {
+  return frame.blocks.size() == frame.step.rows && tasks < 2 * frame.pool.lanes();
+}
+
+void whole_blocks(const Attention& op, const Frame& frame, const Sizes& sizes, float* o) {
+  const uint32_t heads = op.keys.kv_heads;
+  const auto tasks = static_cast<uint32_t>(frame.blocks.size() * heads);
+  frame.pool.run(tasks, cost_of(op, frame), [&](uint32_t task, uint32_t lane) noexcept {
+    const Job job{op, frame, sizes, frame.blocks[task / heads], task % heads};
+    const Scratch scratch(frame.workspace + lane * sizes.lane(), sizes);
+    gather_queries(job, scratch.q);
+    clear(job, scratch.total);
+    for (uint32_t page = 0; page < job.pages(); ++page) {
+      attend_page(job, page, scratch, scratch.page);
+      fold(job, scratch.page, scratch.total);
+    }
+    store(job, scratch.total, o);
+  });
+}
+
+void single_pages(const Attention& op, const Frame& frame, const Sizes& sizes, float* o) {
+  const uint32_t heads = op.keys.kv_heads, pages = frame.pages_per_sequence;
+  const auto jobs = static_cast<uint32_t>(frame.blocks.size() * heads);
+  float* states = frame.workspace + frame.pool.lanes() * sizes.lane();
+  const auto state_of = [&](uint32_t task, uint32_t page) {
+    return State(states + (uint64_t{task} * pages + page) * sizes.state(sizes.group), sizes.group);
+  };
+  const auto job_of = [&](uint32_t task) {
+    return Job{op, frame, sizes, frame.blocks[task / heads], task % heads};
+  };
+  frame.pool.run(jobs * pages, cost_of(op, frame), [&](uint32_t task, uint32_t lane) noexcept {
+    const Job job = job_of(task / pages);
+    if (task % pages >= job.pages()) return;
+    const Scratch scratch(frame.workspace + lane * sizes.lane(), sizes);
+    gather_queries(job, scratch.q);
+    attend_page(job, task % pages, scratch, state_of(task / pages, task % pages));
+  });
+  for (uint32_t task = 0; task < jobs; ++task) {
+    const Job job = job_of(task);
+    const Scratch scratch(frame.workspace, sizes);
+    clear(job, scratch.total);
+    for (uint32_t page = 0; page < job.pages(); ++page)
+      fold(job, state_of(task, page), scratch.total);
+    store(job, scratch.total, o);
+  }
+}
+
+}  // namespace
+
+uint64_t attention_workspace(const Attention& op, uint32_t rows, uint32_t pages_per_sequence,
+                             uint32_t lanes) {
+  const Sizes sizes(op);
+  const uint64_t split = 2 * uint64_t{lanes} * pages_per_sequence * sizes.state(sizes.group);
+  const uint64_t ordered = op.order ? uint64_t{rows} * op.heads * sizes.dim : 0;
+  return lanes * sizes.lane() + split + ordered;
+}
+
+void attention(const Attention& op, const Frame& frame) noexcept {
+  const Sizes sizes(op);
+  const uint64_t width = uint64_t{op.heads} * sizes.dim;
+  plan_blocks(frame, sizes.block_rows);
+  float* o = op.y;
+  if (op.order)  // the heads of a row are done at different times: y is filled when all are there
+    o = frame.workspace + attention_workspace(op, 0, frame.pages_per_sequence, frame.pool.lanes());
+
+  if (split_pages(frame, frame.blocks.size() * op.keys.kv_heads))
+    single_pages(op, frame, sizes, o);
+  else
+    whole_blocks(op, frame, sizes, o);
+
+  if (!op.order) return;
+  for (uint64_t r = 0; r < frame.step.rows; ++r)
+    for (uint64_t i = 0; i < width; ++i)
+      op.y[r * width + i] = o[r * width + static_cast<uint32_t>(op.order[i])];
+}
+
+}  // namespace ropewalk::cpu

@@ -1,0 +1,67 @@
+#include <algorithm>
+#include <cmath>
+
+#include "backends/cpu/numeric.h"
+#include "backends/cpu/ops/ops.h"
+
+namespace ropewalk::cpu {
+namespace {
+
+// Where one head of one token goes: elements `stride` apart.
+struct Entry {
+  std::byte* page;
+  uint64_t element;  // of the first, counted from the page's begin
+  uint64_t stride;
+  uint64_t scale;  // i8: which of the scales behind the page's elements
+};
+
+void store_i8(const float* x, uint32_t count, const Entry& entry, std::byte* scales) {
+  float most = 0;
+  bool finite = true;
+  for (uint32_t i = 0; i < count; ++i) {
+    most = std::max(most, std::fabs(x[i]));
+    finite = finite && std::isfinite(x[i]);
+  }
+  auto* codes = reinterpret_cast<int8_t*>(entry.page) + entry.element;
+  for (uint32_t i = 0; i < count; ++i)
+    codes[i * entry.stride] =
+        most > 0 && finite ? static_cast<int8_t>(std::nearbyint(x[i] * 127.0f / most)) : int8_t{0};
+  // Codes have no NaN; the scale does, so that a broken activation is seen in the logits.
+  reinterpret_cast<uint16_t*>(scales)[entry.scale] = f16_of_f32(finite ? most / 127.0f : NAN);
+}
+
+void store_head(const float* x, const Cache& cache, const Entry& entry) {
+  if (cache.dtype == abi::DType::f32) {
+    auto* to = reinterpret_cast<float*>(entry.page) + entry.element;
+    for (uint32_t i = 0; i < cache.head_dim; ++i) to[i * entry.stride] = x[i];
+  } else if (cache.dtype == abi::DType::f16) {
+    auto* to = reinterpret_cast<uint16_t*>(entry.page) + entry.element;
+    for (uint32_t i = 0; i < cache.head_dim; ++i) to[i * entry.stride] = f16_of_f32(x[i]);
+  } else {
+    const uint64_t codes = uint64_t{cache.kv_heads} * abi::kPageTokens * cache.head_dim;
+    store_i8(x, cache.head_dim, entry, entry.page + codes);
+  }
+}
+
+}  // namespace
+
+// Row r's keys and values become entry position % 256 of page[position / 256].
+void kv_append(const KvAppend& op, const Frame& frame) noexcept {
+  const uint32_t rows = frame.step.rows, d = op.keys.head_dim, heads = op.keys.kv_heads;
+  constexpr uint64_t kTokens = abi::kPageTokens;
+  frame.pool.run(heads, 3.0 * rows * heads * d, [&](uint32_t head, uint32_t) noexcept {
+    for (uint32_t r = 0; r < rows; ++r) {
+      const uint32_t position = frame.step.position[r];
+      const uint64_t page = frame.page(frame.step.sequence[r], position);
+      const uint64_t token = position % kTokens, scale = head * kTokens + token;
+      const uint64_t from = (uint64_t{r} * heads + head) * d;
+      store_head(
+          op.k + from, op.keys,
+          {op.keys.data + page * op.keys.page_bytes(), head * kTokens * d + token, kTokens, scale});
+      store_head(op.v + from, op.values,
+                 {op.values.data + page * op.values.page_bytes(), scale * d, 1, scale});
+    }
+  });
+}
+
+}  // namespace ropewalk::cpu

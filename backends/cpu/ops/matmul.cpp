@@ -1,0 +1,114 @@
+// y = x . W + bias. The work is divided into panels of 32 columns and blocks of rows. Each weight
+// is unpacked to scale * (code - zero) in f32 and each sum runs over k = 0, 1, 2, ..., so the rows
+// of a step do not change each other's bits. Bottleneck: one row, the memory that the weights
+// stream from; many rows, multiply-adds.
+#include <algorithm>
+#include <cstring>
+
+#include "backends/cpu/ops/ops.h"
+
+namespace ropewalk::cpu {
+namespace {
+
+constexpr uint32_t kTileRows = 128;  // of weights in f32: 16 KiB, half of a first-level cache
+constexpr uint32_t kRowBlock = 128;  // rows of x that share a tile
+
+struct Job {
+  const Matmul& op;
+  const Kernels& kernels;
+  const PackedHeader& header;
+  const PackedShape& shape;
+  const std::byte* panel;
+  uint32_t first_row, rows;
+  float* sum;  // (rows, 32)
+
+  const float* x(uint32_t k) const { return op.x + uint64_t{first_row} * op.depth + k; }
+  void multiply(const float* tile, uint32_t k, uint32_t depth) const {
+    kernels.multiply({sum, x(k), tile, kPanel, op.depth, kPanel, rows, depth, kPanel});
+  }
+};
+
+void multiply_dense(const Job& job) {
+  alignas(64) float tile[kTileRows * kPanel];
+  for (uint32_t k = 0; k < job.op.depth; k += kTileRows) {
+    const uint32_t depth = std::min(kTileRows, job.op.depth - k);
+    const uint64_t element = uint64_t{k} * kPanel;
+    if (job.header.dtype == abi::DType::f32) {
+      job.multiply(reinterpret_cast<const float*>(job.panel) + element, k, depth);
+      continue;
+    }
+    const auto* halves = reinterpret_cast<const uint16_t*>(job.panel) + element;
+    if (job.header.dtype == abi::DType::f16)
+      job.kernels.widen_f16(halves, tile, depth * kPanel);
+    else
+      job.kernels.widen_bf16(halves, tile, depth * kPanel);
+    job.multiply(tile, k, depth);
+  }
+}
+
+// Rows [k, k + rows) of group `group`, from a block's begin.
+CodeRun run_of(const Job& job, uint32_t group, uint32_t first, uint32_t rows) {
+  const std::byte* at = job.panel + group * job.shape.group_bytes;
+  const std::byte* codes = at + job.shape.scale_bytes + job.shape.zero_bytes;
+  return {reinterpret_cast<const uint32_t*>(codes) + first * job.header.bits, at,
+          at + job.shape.scale_bytes,
+          job.header.scale_dtype == abi::DType::f32 ? ScaleType::f32 : ScaleType::f16, rows};
+}
+
+void multiply_gptq(const Job& job) {
+  alignas(64) float tile[kTileRows * kPanel];
+  for (uint32_t group = 0; group < job.shape.groups; ++group) {
+    const uint32_t begin = group * job.header.group_size;
+    const uint32_t rows = std::min(job.header.group_size, job.op.depth - begin);
+    if (job.rows == 1) {
+      job.kernels.multiply_codes[job.header.bits](run_of(job, group, 0, rows), job.x(begin),
+                                                  job.sum);
+      continue;
+    }
+    for (uint32_t first = 0; first < rows; first += kTileRows) {
+      const uint32_t depth = std::min(kTileRows, rows - first);
+      job.kernels.unpack[job.header.bits](run_of(job, group, first, depth), tile);
+      job.multiply(tile, begin + first, depth);
+    }
+  }
+}
+
+void store(const Job& job, uint32_t panel) {
+  const uint32_t column = panel * kPanel, count = std::min(kPanel, job.op.width - column);
+  for (uint32_t r = 0; r < job.rows; ++r) {
+    float* y = job.op.y + uint64_t{job.first_row + r} * job.op.width + column;
+    for (uint32_t n = 0; n < count; ++n)
+      y[n] = job.sum[r * kPanel + n] + (job.op.bias ? job.op.bias[column + n] : 0.0f);
+  }
+}
+
+}  // namespace
+
+void matmul(const Matmul& op, const Frame& frame) noexcept {
+  PackedHeader header;
+  std::memcpy(&header, op.weight, sizeof header);
+  const PackedShape shape(header);
+  const uint32_t rows = frame.rows(op.extent);
+  const uint32_t row_blocks = (rows + kRowBlock - 1) / kRowBlock;
+  const double cost = static_cast<double>(op.depth) * op.width * (0.2 + 0.04 * rows);
+  frame.pool.run(shape.panels * row_blocks, cost, [&](uint32_t task, uint32_t) noexcept {
+    alignas(64) float sum[kRowBlock * kPanel];
+    const uint32_t panel = task / row_blocks, first = task % row_blocks * kRowBlock;
+    const Job job{op,
+                  frame.kernels,
+                  header,
+                  shape,
+                  op.weight + kHeaderBytes + panel * shape.panel_bytes,
+                  first,
+                  std::min(kRowBlock, rows - first),
+                  sum};
+    std::fill_n(sum, job.rows * kPanel, 0.0f);
+    if (header.dtype == abi::DType::gptq)
+      multiply_gptq(job);
+    else
+      multiply_dense(job);
+    store(job, panel);
+  });
+}
+
+}  // namespace ropewalk::cpu

@@ -1,0 +1,149 @@
+// ops.h — the ten ops as plain structs and functions; core/graph/ops.md says what they mean.
+//
+// A struct holds what is known when a program is compiled, a Frame what a step brings. Pointers go
+// into the device's buffers. Each function shares its work among the pool's threads and returns
+// when it is done.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+#include "backends/cpu/kernels.h"
+#include "backends/cpu/pack.h"
+#include "backends/cpu/pool.h"
+#include "core/abi/graph.h"
+
+namespace ropewalk::cpu {
+
+// Which rows an op runs over.
+enum class Extent { rows, wanted };
+
+// A stretch of consecutive rows of one sequence.
+struct RowBlock {
+  uint32_t first, count;
+};
+
+struct Frame {
+  const abi::Step& step;
+  Pool& pool;
+  const Kernels& kernels;
+  uint32_t pages_per_sequence;
+  float* workspace;               // sized by attention_workspace()
+  std::vector<RowBlock>& blocks;  // room for attention's plan of the step
+
+  uint32_t rows(Extent extent) const {
+    return extent == Extent::rows ? step.rows : static_cast<uint32_t>(step.wanted.size());
+  }
+  uint32_t page(uint32_t sequence, uint32_t position) const {
+    return step.page[uint64_t{sequence} * pages_per_sequence + position / abi::kPageTokens];
+  }
+};
+
+struct Embed {
+  const std::byte* table;  // packed (V, width)
+  float* y;                // (R, width)
+  uint32_t width;
+};
+
+struct RmsNorm {
+  const float* x;        // (R, width)
+  const float* weight;   // (width)
+  const int32_t* order;  // (width) or null
+  float* y;              // (R, width)
+  uint32_t width;
+  float epsilon;
+  Extent extent;
+};
+
+struct Matmul {
+  const float* x;           // (R, depth)
+  const std::byte* weight;  // packed (depth, width)
+  const float* bias;        // (width) or null
+  float* y;                 // (R, width)
+  uint32_t depth, width;
+  Extent extent;
+};
+
+struct Rope {
+  const float* x;  // (R, heads, head_dim)
+  float* y;        // (R, heads, head_dim)
+  uint32_t heads, head_dim;
+  float scale;
+};
+
+// Pages of one layer's keys or values. Inside a page heads follow one another, each a matrix whose
+// fast axis is the one that attention's loops run along; for i8 the scales (kv_heads, 256) f16
+// follow.
+//
+//   keys (kv_heads, head_dim, 256)      values (kv_heads, 256, head_dim)
+struct Cache {
+  std::byte* data;
+  abi::DType dtype;  // f32, f16, i8
+  uint32_t kv_heads, head_dim;
+
+  uint64_t page_bytes() const { return abi::kv_page_bytes(dtype, kv_heads, head_dim); }
+};
+
+struct KvAppend {
+  const float* k;  // (R, kv_heads, head_dim)
+  const float* v;  // (R, kv_heads, head_dim)
+  Cache keys, values;
+};
+
+struct Attention {
+  const float* q;        // (R, heads, head_dim)
+  const int32_t* order;  // (heads * head_dim) or null
+  float* y;              // (R, heads * head_dim)
+  Cache keys, values;
+  uint32_t heads;
+  float scale;
+  abi::KeyRotation rotation;
+};
+
+struct SiluMul {
+  const float* gate;  // (R, width)
+  const float* up;    // (R, width)
+  float* y;           // (R, width)
+  uint32_t width;
+  Extent extent;
+};
+
+struct Add {
+  const float* a;  // (R, width)
+  const float* b;  // (R, width)
+  float* y;        // (R, width)
+  uint32_t width;
+  Extent extent;
+};
+
+struct Permute {
+  const float* x;        // (R, width)
+  const int32_t* order;  // (width)
+  float* y;              // (R, width)
+  uint32_t width;
+  Extent extent;
+};
+
+struct Select {
+  const float* x;  // (R, width)
+  float* y;        // (W, width)
+  uint32_t width;
+};
+
+void embed(const Embed& op, const Frame& frame) noexcept;
+void rms_norm(const RmsNorm& op, const Frame& frame) noexcept;
+void matmul(const Matmul& op, const Frame& frame) noexcept;
+void rope(const Rope& op, const Frame& frame) noexcept;
+void kv_append(const KvAppend& op, const Frame& frame) noexcept;
+void attention(const Attention& op, const Frame& frame) noexcept;
+void silu_mul(const SiluMul& op, const Frame& frame) noexcept;
+void add(const Add& op, const Frame& frame) noexcept;
+void permute(const Permute& op, const Frame& frame) noexcept;
+void select(const Select& op, const Frame& frame) noexcept;
+
+// Floats that attention() needs in Frame::workspace for steps of up to `rows` rows.
+uint64_t attention_workspace(const Attention& op, uint32_t rows, uint32_t pages_per_sequence,
+                             uint32_t lanes);
+
+}  // namespace ropewalk::cpu

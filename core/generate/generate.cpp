@@ -73,16 +73,18 @@ class Reply {
  public:
   Reply(Engine& engine, const GenerateRequest& request)
       : request_(request),
+        tokenizer_(engine.tokenizer()),
         end_ids_(engine.end_ids()),
-        stream_(engine.tokenizer(), request.stops, request.leading_space) {}
+        stream_(request.stops, request.leading_space) {}
 
   // Takes one sampled id. True where the reply ends with it.
   bool take(int32_t id) {
     generation.ids.push_back(id);
     const bool ends = std::find(end_ids_.begin(), end_ids_.end(), id) != end_ids_.end();
-    if (!ends) emit(stream_.push(id));
-    if (ends || stream_.stopped()) generation.finish = Finish::stop;
-    return ends || stream_.stopped();
+    if (!ends) emit(stream_.push(tokenizer_.text_of(id)));
+    const bool stops = ends || stream_.stopped_by().has_value();
+    if (stops) generation.finish = Finish::stop;
+    return stops;
   }
 
   void finish() { emit(stream_.finish()); }
@@ -97,6 +99,7 @@ class Reply {
   }
 
   const GenerateRequest& request_;
+  const Tokenizer& tokenizer_;
   const std::vector<int32_t>& end_ids_;
   TextStream stream_;
 };

@@ -1,0 +1,140 @@
+// fake_device.h — a device that computes nothing, remembers everything and fails when told to.
+#pragma once
+
+#include <cmath>
+#include <cstring>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "core/abi/backend.h"
+#include "core/abi/rope_scaling.h"
+
+namespace ropewalk::test {
+
+// A Step with the memory behind its spans.
+struct SeenStep {
+  std::vector<int32_t> token;
+  std::vector<uint32_t> position, sequence, length, page, wanted;
+  std::vector<float> inv_freq;
+  abi::ProgramShape shape;
+};
+
+class FakeDevice final : public abi::Device {
+ public:
+  FakeDevice() {
+    std::strcpy(info_.name, "fake");
+    info_.type = abi::DeviceType::discrete;
+    info_.memory_total = info_.memory_free = uint64_t{1} << 40;
+    info_.activation = abi::DType::f32;
+    info_.kv_types = 0xff;
+    info_.max_rows = 512;
+  }
+
+  // What the next steps do.
+  float logit = 1.0f;
+  abi::Status on_wait;
+  abi::Status on_allocate;
+  std::string refuse_op_name;  // claim() refuses nodes of this name
+
+  std::vector<SeenStep> steps;
+  std::map<uint64_t, uint64_t> buffers;  // id -> bytes
+  uint64_t allocated = 0;                // all bytes ever
+  uint32_t compiled = 0;
+  abi::DeviceInfo info_{};
+
+  const abi::DeviceInfo& info() const noexcept override { return info_; }
+  abi::Status allocate(abi::Arena, uint64_t bytes, abi::Buffer* buffer) noexcept override {
+    if (!on_allocate.ok()) return on_allocate;
+    buffer->id = ++last_id_;
+    buffers[buffer->id] = bytes;
+    allocated += bytes;
+    return {};
+  }
+  void free(abi::Buffer buffer) noexcept override { buffers.erase(buffer.id); }
+  abi::Status write(abi::Slice to, std::span<const std::byte> from) noexcept override {
+    return within(to) && to.bytes == from.size()
+               ? abi::Status{}
+               : abi::fail(abi::StatusCode::internal, "write outside its buffer");
+  }
+  abi::Status read(std::span<std::byte> to, abi::Slice from) noexcept override {
+    if (!within(from)) return abi::fail(abi::StatusCode::internal, "read outside its buffer");
+    for (size_t i = 0; i + 4 <= to.size(); i += 4) std::memcpy(&to[i], &logit, 4);
+    return {};
+  }
+  abi::Status packed_bytes(const abi::Weight& weight, uint64_t* bytes) noexcept override {
+    *bytes = (uint64_t{weight.rows} * weight.cols * 2 + 255) / 256 * 256;
+    return {};
+  }
+  abi::Status pack(const abi::Weight&, abi::Slice to) noexcept override {
+    return within(to) ? abi::Status{} : abi::fail(abi::StatusCode::internal, "pack outside");
+  }
+  abi::Status claim(const abi::Graph& graph, abi::ClaimSink& sink) noexcept override {
+    for (uint32_t i = 0; i < graph.nodes.size(); ++i) {
+      if (graph.nodes[i].name == refuse_op_name) {
+        sink.refuse(i, "the fake refuses it");
+      } else {
+        sink.claim({{&i, 1}, {}, 0});
+      }
+    }
+    return {};
+  }
+  abi::Status workspace_bytes(const abi::CompileRequest&, uint64_t* bytes) noexcept override {
+    *bytes = 4096;
+    return {};
+  }
+  abi::Status compile(const abi::CompileRequest& request, abi::Program** program) noexcept override {
+    ++compiled;
+    *program = new FakeProgram(*this, request.shape);
+    return {};
+  }
+  abi::Status wait() noexcept override { return on_wait; }
+  abi::Status measure(abi::Measurement, double*) noexcept override {
+    return abi::fail(abi::StatusCode::unsupported, "the fake measures nothing");
+  }
+  abi::Status extension(std::string_view, void**) noexcept override {
+    return abi::fail(abi::StatusCode::unsupported, "none");
+  }
+  void release() noexcept override {}
+
+ private:
+  class FakeProgram final : public abi::Program {
+   public:
+    FakeProgram(FakeDevice& device, abi::ProgramShape shape) : device_(device), shape_(shape) {}
+    abi::Status enqueue(const abi::Step& s) noexcept override {
+      const auto copy = [](auto span) { return std::vector(span.begin(), span.end()); };
+      device_.steps.push_back({copy(s.token), copy(s.position), copy(s.sequence), copy(s.length),
+                               copy(s.page), copy(s.wanted), copy(s.inv_freq), shape_});
+      return {};
+    }
+    void release() noexcept override { delete this; }
+
+   private:
+    FakeDevice& device_;
+    abi::ProgramShape shape_;
+  };
+
+  bool within(const abi::Slice& slice) const {
+    const auto found = buffers.find(slice.buffer.id);
+    return found != buffers.end() && slice.offset + slice.bytes <= found->second;
+  }
+
+  uint64_t last_id_ = 0;
+};
+
+// A policy whose frequencies are all `length`, so that a test sees which length was asked for.
+class LengthPolicy final : public abi::RopeScaling {
+ public:
+  explicit LengthPolicy(bool varies) : varies_(varies) {}
+  bool varies_with_length() const noexcept override { return varies_; }
+  abi::Status fill(const abi::RopeRequest& request, abi::RopeTable& table) const noexcept override {
+    for (double& frequency : table.inv_freq) frequency = request.length;
+    return {};
+  }
+  void release() noexcept override {}
+
+ private:
+  bool varies_;
+};
+
+}  // namespace ropewalk::test

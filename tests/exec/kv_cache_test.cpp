@@ -1,0 +1,77 @@
+#include "core/exec/kv_cache.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <set>
+
+#include "core/base/error.h"
+
+namespace ropewalk {
+namespace {
+
+using testing::HasSubstr;
+
+TEST(KvCache, PagesHold256Tokens) {
+  EXPECT_EQ(KvCache::pages_for(0), 0u);
+  EXPECT_EQ(KvCache::pages_for(1), 1u);
+  EXPECT_EQ(KvCache::pages_for(256), 1u);
+  EXPECT_EQ(KvCache::pages_for(257), 2u);
+}
+
+TEST(KvCache, SequencesNeverShareAPage) {
+  KvCache cache(8, 1024);
+  Sequence a(cache), b(cache);
+  a.reserve(300);
+  b.reserve(700);
+  std::set<uint32_t> pages(a.pages().begin(), a.pages().end());
+  pages.insert(b.pages().begin(), b.pages().end());
+  EXPECT_EQ(pages.size(), 2u + 3u);
+  EXPECT_EQ(cache.free_pages(), 3u);
+}
+
+TEST(KvCache, APageIsFreeAgainWhenItsSequenceDiesOrShrinks) {
+  KvCache cache(4, 1024);
+  {
+    Sequence a(cache);
+    a.reserve(1000);
+    a.advance(1000);
+    EXPECT_EQ(cache.free_pages(), 0u);
+    a.truncate(256);
+    EXPECT_EQ(a.length(), 256u);
+    EXPECT_EQ(cache.free_pages(), 3u);
+  }
+  EXPECT_EQ(cache.free_pages(), 4u);
+}
+
+TEST(KvCache, PastTheContextLengthIsALimit) {
+  KvCache cache(4, 600);
+  Sequence a(cache);
+  a.reserve(600);
+  a.advance(600);
+  try {
+    a.reserve(1);
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), ExitCode::limit);
+    EXPECT_THAT(error.what(), HasSubstr("would have 601 tokens, the context holds 600"));
+  }
+}
+
+TEST(KvCache, NoFreePageIsOutOfMemoryAndChangesNothing) {
+  KvCache cache(3, 1024);
+  Sequence a(cache), b(cache);
+  a.reserve(512);
+  try {
+    b.reserve(512);
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), ExitCode::out_of_memory);
+    EXPECT_THAT(error.what(), HasSubstr("2 pages of 256 tokens are needed and 1 are free"));
+  }
+  EXPECT_TRUE(b.pages().empty());
+  EXPECT_EQ(cache.free_pages(), 1u);
+}
+
+}  // namespace
+}  // namespace ropewalk

@@ -2,20 +2,15 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
 #include <utility>
 
-#include "core/base/checked.h"
 #include "core/checkpoint/refuse.h"
+#include "core/checkpoint/tensor_file.h"
 
 namespace ropewalk {
 namespace {
 
-// Far above what any Llama has (layers * 27), far below what would take long.
-constexpr size_t kMaxTensors = 200'000;
-constexpr size_t kMaxNameBytes = 1024;
 constexpr size_t kMaxMetadataBytes = 16 << 20;
-constexpr size_t kMaxRank = 16;
 
 }  // namespace
 
@@ -117,16 +112,12 @@ void SafetensorsEvents::end_array() {
 }
 
 void SafetensorsEvents::check_name() const {
-  // Names travel to terminals and JSON answers, and none that exists needs more than this.
-  const bool plain = std::all_of(name_.begin(), name_.end(), [](char c) {
-    return c > ' ' && c <= '~' && c != '/' && c != '\\' && c != '"';
-  });
-  if (name_.empty() || name_.size() > kMaxNameBytes || !plain)
+  if (!is_tensor_name(name_))
     throw Error(
         source_.code, source_.file,
         fmt::format("holds a tensor named \"{}\" ({} bytes), expected 1 to {} printable ASCII "
                     "characters without slashes",
-                    printable(name_), name_.size(), kMaxNameBytes),
+                    printable(name_), name_.size(), kMaxTensorName),
         kDownloadAgain);
 }
 
@@ -137,12 +128,8 @@ void SafetensorsEvents::finish_tensor() {
     fail(fmt::format("dtype is \"{}\", expected F32, F16, BF16, F64, I64, I32, I16, I8, U8 or BOOL",
                      printable(*dtype_)));
   if (!shape_) fail("has no shape");
-  std::optional<uint64_t> bytes = stored_size(*type);
-  for (const uint64_t size : *shape_) {
-    bytes = checked_mul(*bytes, size);
-    if (!bytes)
-      fail(fmt::format("shape [{}] has more elements than 2^64", fmt::join(*shape_, ", ")));
-  }
+  const std::optional<uint64_t> bytes = tensor_bytes(*type, *shape_);
+  if (!bytes) fail(fmt::format("shape [{}] has more bytes than 2^64", fmt::join(*shape_, ", ")));
   if (!offsets_ || offsets_->size() != 2) fail("has no data_offsets, expected [begin, end]");
   const uint64_t begin = offsets_->front(), end = offsets_->back();
   if (end < begin) fail(fmt::format("data_offsets [{}, {}] end before they begin", begin, end));

@@ -5,8 +5,9 @@
 
 #include <cstddef>
 #include <memory>
+#include <optional>
 #include <span>
-#include <string>
+#include <string_view>
 #include <vector>
 
 #include "core/checkpoint/checkpoint.h"
@@ -23,6 +24,17 @@ class TensorFile {
   // REQUIRES: out.size() == tensors()[index].bytes.
   virtual void read(size_t index, std::span<std::byte> out) const = 0;
 };
+
+// Limits of both formats, far above what any Llama has, far below what would take long to check.
+inline constexpr size_t kMaxTensors = 200'000;  // in one file
+inline constexpr size_t kMaxTensorName = 1024;  // bytes
+inline constexpr size_t kMaxRank = 16;
+
+// Printable ASCII without spaces, slashes and quotes: names travel to terminals and JSON answers.
+bool is_tensor_name(std::string_view name);
+
+// nullopt: more than 2^64.
+std::optional<uint64_t> tensor_bytes(StoredType type, std::span<const uint64_t> shape);
 
 // Both validate the file's directory of tensors before they return, and throw Error (exit code
 // model).

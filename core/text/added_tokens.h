@@ -17,6 +17,7 @@ struct AddedToken {
   std::string name;
   int32_t id = 0;
   bool special = false;  // hidden from the reply
+  bool named = false;    // bos_token, eos_token, ..., or an additional_special_token
   // White space that the token swallows in the text around it.
   bool strips_left = false;
   bool strips_right = false;

@@ -95,6 +95,7 @@ void Tokenizer::fill_texts() {
   }
   for (const AddedToken& token : added_.all()) {
     const auto id = static_cast<size_t>(token.id);
+    if (token.id == model_.unk_id) continue;  // special, yet visible
     if (id >= texts_.size()) {
       texts_.resize(id + 1);
       spaced_.resize(id + 1);
@@ -141,7 +142,7 @@ std::vector<int32_t> Tokenizer::encode_segments(std::vector<Segment> segments) c
 bool Tokenizer::is_stray_space(const std::vector<int32_t>& ids) const {
   if (ids.size() < 2 || ids[0] != space_id_) return false;
   const AddedToken* token = added_.find_id(ids[1]);
-  return token && token->special;
+  return token && token->named;
 }
 
 void Tokenizer::append_plain(std::string_view text, std::vector<int32_t>& ids) const {

@@ -42,7 +42,7 @@ class Reader {
   const TokenizerModel& model_;
   std::unordered_map<std::string_view, int32_t> piece_ids_;
   TokenizerConfig config_;
-  std::unordered_set<std::string> names_;  // of config_.added
+  std::unordered_map<std::string, size_t> names_;  // places in config_.added
   std::unordered_set<int32_t> ids_;
   bool has_decoder_ = false;
   std::vector<std::pair<std::string, std::string>> specials_;  // key and name
@@ -155,7 +155,7 @@ void Reader::read_added_json(const std::string& text) {
 
 void Reader::add(AddedToken token, const JsonFields& fields) {
   if (token.name.empty()) fields.fail(std::to_string(token.id), "the token's name is empty", "");
-  if (!names_.emplace(token.name).second || !ids_.emplace(token.id).second)
+  if (!names_.emplace(token.name, config_.added.size()).second || !ids_.emplace(token.id).second)
     fields.fail(std::to_string(token.id),
                 fmt::format("the name \"{}\" or the id is there twice, expected each once",
                             printable(token.name)),
@@ -174,15 +174,20 @@ void Reader::require(const std::string& name) const {
 }
 
 void Reader::add_special(const std::string& name) {
-  if (name.empty() || names_.contains(name)) return;
+  if (name.empty()) return;
+  const auto known = names_.find(name);
+  if (known != names_.end()) {
+    config_.added[known->second].named = true;
+    return;
+  }
   const auto piece = piece_ids_.find(name);
   int32_t id = piece == piece_ids_.end() ? -1 : piece->second;
   if (id < 0) {
     id = static_cast<int32_t>(model_.pieces.size());
     for (const AddedToken& token : config_.added) id = std::max(id, token.id + 1);
   }
-  names_.insert(name);
-  config_.added.push_back({.name = name, .id = id, .special = true});
+  names_.emplace(name, config_.added.size());
+  config_.added.push_back({.name = name, .id = id, .special = true, .named = true});
 }
 
 }  // namespace

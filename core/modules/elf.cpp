@@ -150,18 +150,24 @@ class SymbolTable {
     file_.damaged("it has no hash table of its symbols");
   }
 
-  // Where in the file the byte at `address` stands, and that `bytes` from there are in it.
-  uint64_t file_offset(uint64_t address, uint64_t bytes) const {
+  // Where in the file `bytes` from `address` on stand; nothing where they do not.
+  std::optional<uint64_t> find_offset(uint64_t address, uint64_t bytes) const {
     for (const Elf64_Phdr& segment : segments_) {
       if (segment.p_type != PT_LOAD || address < segment.p_vaddr) continue;
       const uint64_t inside = address - segment.p_vaddr;
       if (inside <= segment.p_filesz && bytes <= segment.p_filesz - inside)
         return segment.p_offset + inside;
     }
-    file_.damaged("a table or object lies in no segment of the file");
+    return std::nullopt;
   }
 
  private:
+  uint64_t file_offset(uint64_t address, uint64_t bytes) const {
+    const std::optional<uint64_t> offset = find_offset(address, bytes);
+    if (!offset) file_.damaged("a table lies in no segment of the file");
+    return *offset;
+  }
+
   bool has_name(const Elf64_Sym& symbol, std::string_view name) const {
     if (symbol.st_name >= tables_.string_bytes ||
         tables_.string_bytes - symbol.st_name < name.size() + 1)
@@ -239,8 +245,11 @@ std::vector<std::byte> read_exported_object(const std::filesystem::path& path,
   if (symbol->st_size < size)
     file.refuse(
         fmt::format("exports {} of {} bytes, expected {} or more", name, symbol->st_size, size));
+  const std::optional<uint64_t> offset = table.find_offset(symbol->st_value, size);
+  if (!offset)
+    file.refuse(fmt::format("does not hold its {}, which is filled only when it is loaded", name));
   std::vector<std::byte> bytes(size);
-  file.read(table.file_offset(symbol->st_value, size), std::span(bytes));
+  file.read(*offset, std::span(bytes));
   return bytes;
 }
 

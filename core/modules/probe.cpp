@@ -92,7 +92,9 @@ pid_t start_child(const std::filesystem::path& file, const ProbeSettings& settin
   return child;
 }
 
-// Everything until the pipe's other end is closed; nothing where the limit passes first.
+// A whole record, or everything until the pipe's other end is closed; nothing where the limit
+// passes first. What the library has started may keep that end open for longer than the child
+// lives.
 std::optional<std::string> read_answer(const Pipe& pipe, Clock::time_point deadline) {
   std::string record;
   std::array<char, 4096> chunk;
@@ -106,6 +108,7 @@ std::optional<std::string> read_answer(const Pipe& pipe, Clock::time_point deadl
     if (got < 0 && errno == EINTR) continue;
     if (got <= 0) break;
     record.append(chunk.data(), static_cast<size_t>(got));
+    if (decode_answer(record)) break;
   }
   return record;
 }

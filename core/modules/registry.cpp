@@ -148,23 +148,26 @@ const Library& Registry::find_choice(abi::ModuleKind kind, const PluginChoice& c
 }
 
 std::vector<ModuleListing> Registry::list() {
+  std::vector<Candidate> all;
+  for (const abi::ModuleKind kind : kKinds)
+    for (Candidate& candidate : candidates(kind))
+      if (std::ranges::find(all, candidate.file, &Candidate::file) == all.end())
+        all.push_back(std::move(candidate));
+  std::ranges::stable_partition(all, &Candidate::installed);
+
   std::vector<ModuleListing> listings;
   std::map<std::pair<abi::ModuleKind, std::string>, fs::path> first;
-  std::map<fs::path, bool> seen;
-  for (const abi::ModuleKind kind : kKinds) {
-    for (const Candidate& candidate : candidates(kind)) {
-      if (!seen.emplace(candidate.file, true).second) continue;
-      ModuleListing listing{candidate.file, {}, "ok"};
-      try {
-        listing.description = probes_.probe(candidate.file, settings_.probe);
-        const auto [other, is_first] = first.emplace(
-            std::pair(listing.description->kind, listing.description->name), candidate.file);
-        if (!is_first) listing.verdict = fmt::format("has the name of {}", other->second.string());
-      } catch (const Error& error) {
-        listing.verdict = reason_of(error, candidate.file);
-      }
-      listings.push_back(std::move(listing));
+  for (const Candidate& candidate : all) {
+    ModuleListing listing{candidate.file, {}, "ok"};
+    try {
+      listing.description = probes_.probe(candidate.file, settings_.probe);
+      const auto [other, is_first] = first.emplace(
+          std::pair(listing.description->kind, listing.description->name), candidate.file);
+      if (!is_first) listing.verdict = fmt::format("has the name of {}", other->second.string());
+    } catch (const Error& error) {
+      listing.verdict = reason_of(error, candidate.file);
     }
+    listings.push_back(std::move(listing));
   }
   return listings;
 }

@@ -53,8 +53,8 @@ class Registry {
   // The same, but nullptr where there is none: a backend that was not built.
   const Library* find_if_present(abi::ModuleKind kind, std::string_view name);
 
-  // Every module file of the search path, each probed, sorted by folder; bad ones have their reason
-  // as the verdict, and so have two of the same kind and name.
+  // Every module file of the search path, each probed, the installed ones first. A bad one has its
+  // reason as the verdict; so has the second of two with one name.
   std::vector<ModuleListing> list();
 
  private:

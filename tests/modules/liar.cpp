@@ -1,0 +1,133 @@
+// liar.cpp — one sampler library, built many times, each time with another lie (RW_LIE, a string).
+// The honest one doubles the logits.
+#include <signal.h>
+#include <unistd.h>
+
+#include <array>
+#include <chrono>
+#include <cstdio>
+#include <cstdlib>
+#include <stdexcept>
+#include <string_view>
+#include <thread>
+
+#include "core/abi/sampler.h"
+
+using namespace ropewalk;
+
+#ifdef RW_UNDEFINED
+void nobody_defines_this();
+#endif
+#ifdef RW_DEPENDENCY
+int of_a_library_that_is_gone();
+#endif
+
+// Declared noexcept here and defined otherwise in escape.cpp: a library that breaks the contract.
+abi::Status escape(const abi::CreateInfo& info, void** object) noexcept;
+
+namespace {
+
+constexpr std::string_view kLie = RW_LIE;
+
+struct OwnType {};
+
+class Doubler final : public abi::Sampler {
+ public:
+  explicit Doubler(const abi::Options& options) : factor_(options.number("factor")) {
+    if constexpr (kLie == "throws-std") throw std::runtime_error("the factory is on strike");
+    if constexpr (kLie == "throws-int") throw 7;
+    if constexpr (kLie == "throws-own") throw OwnType{};
+    if constexpr (kLie == "says-no") throw abi::Failure(abi::StatusCode::internal, "no, thank you");
+    if constexpr (kLie == "dislikes-options")
+      throw abi::Failure(abi::StatusCode::invalid_argument, "factor and length exclude each other");
+    if constexpr (kLie == "aborts-in-create") std::abort();
+#ifdef RW_UNDEFINED
+    nobody_defines_this();
+#endif
+#ifdef RW_DEPENDENCY
+    factor_ += of_a_library_that_is_gone();
+#endif
+  }
+
+  abi::Status apply(abi::Candidates& candidates, const abi::SampleContext&) noexcept override {
+    for (abi::Candidate& c : candidates.all()) c.logit *= static_cast<float>(factor_);
+    return {};
+  }
+  abi::Status accept(int32_t) noexcept override { return {}; }
+  void release() noexcept override { delete this; }
+
+ private:
+  double factor_;
+};
+
+// What the lie does while the library is loaded.
+struct AtLoad {
+  AtLoad() {
+    if constexpr (kLie == "aborts") std::abort();
+    if constexpr (kLie == "segfaults") raise(SIGSEGV);
+    if constexpr (kLie == "bus-error") raise(SIGBUS);
+    if constexpr (kLie == "exits") std::exit(3);
+    if constexpr (kLie == "exits-quietly") _exit(0);
+    if constexpr (kLie == "throws-at-load") throw std::runtime_error("not today");
+    if constexpr (kLie == "sleeps") std::this_thread::sleep_for(std::chrono::seconds(60));
+    if constexpr (kLie == "starts-thread")
+      std::thread([] { std::this_thread::sleep_for(std::chrono::seconds(60)); }).detach();
+    if constexpr (kLie == "forks") {
+      if (fork() == 0) sleep(60);
+    }
+    if constexpr (kLie == "prints") {
+      for (int fd = 1; fd < 10; ++fd)
+        if (write(fd, "ropewalk-probe\0module\0", 22) < 0) continue;
+    }
+  }
+} at_load;
+
+constexpr std::array kOptions = {
+    abi::OptionInfo{"factor", abi::OptionType::number, kLie == "bad-default" ? "many" : "2",
+                    "what each logit is multiplied by", 0, kLie == "bad-range" ? -1 : 100},
+    abi::OptionInfo{
+        kLie == "option-twice"      ? "factor"
+        : kLie == "option-nameless" ? nullptr
+                                    : "length",
+        kLie == "option-typeless" ? static_cast<abi::OptionType>(99) : abi::OptionType::integer,
+        nullptr, kLie == "option-helpless" ? nullptr : "of what is looked at, in tokens", 1, 4096},
+};
+
+[[maybe_unused]] constexpr abi::Module declare() {
+  abi::Module module = abi::make_module<abi::Sampler, Doubler>({.name = RW_LIE,
+                                                                .version = "1.2.3",
+                                                                .help = "Doubles every logit.",
+                                                                .source = "tests/modules/liar.cpp",
+                                                                .options = kOptions});
+  if (kLie == "wrong-magic") module.magic[3] = 'X';
+  if (kLie == "wrong-major") module.abi_major = 2;
+  if (kLie == "newer-minor") module.abi_minor = 7;
+  if (kLie == "small-struct") module.struct_size -= 8;
+  if (kLie == "large-struct") module.struct_size += 8;
+  if (kLie == "unknown-kind") module.kind = static_cast<abi::ModuleKind>(9);
+  if (kLie == "other-toolchain") module.toolchain[0] = 'X';
+  if (kLie == "unended-toolchain")
+    for (char& c : module.toolchain) c = 'T';
+  if (kLie == "null-name") module.name = nullptr;
+  if (kLie == "empty-name") module.name = "";
+  if (kLie == "path-name") module.name = "../honest";
+  if (kLie == "control-help") module.help = "\x1b[2J";
+  if (kLie == "null-version") module.version = nullptr;
+  if (kLie == "null-help") module.help = nullptr;
+  if (kLie == "null-options") module.options = nullptr;
+  if (kLie == "many-options") module.option_count = 0xffffffff;
+  if (kLie == "null-create") module.create = nullptr;
+  if (kLie == "makes-nothing")
+    module.create = [](const abi::CreateInfo&, void**) noexcept { return abi::Status{}; };
+  if (kLie == "escapes") module.create = escape;
+  return module;
+}
+
+}  // namespace
+
+#if defined(RW_LATE)
+// Filled when it is loaded, so that the file holds only zeros.
+const abi::Module ropewalk_module = std::getenv("HOME") ? declare() : abi::Module{};
+#elif !defined(RW_NO_DECLARATION)
+constexpr abi::Module ropewalk_module = declare();
+#endif

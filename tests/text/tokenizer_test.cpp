@@ -1,0 +1,307 @@
+#include "core/text/tokenizer.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <chrono>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <random>
+
+#include "core/base/error.h"
+#include "core/base/utf8.h"
+#include "core/json/json.h"
+#include "core/text/prompt.h"
+#include "tests/text/model_bytes.h"
+
+namespace ropewalk {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+
+constexpr char kBundled[] = RW_SOURCE_DIR "/models/airophin-mini";
+
+std::string slurp(const std::filesystem::path& path) {
+  std::ifstream file(path, std::ios::binary);
+  return {std::istreambuf_iterator<char>(file), {}};
+}
+
+Tokenizer small_tokenizer(const char* tokenizer_config) {
+  TokenizerModel model = parse_tokenizer_model(ModelBytes::small().bytes(), "t.model");
+  TokenizerJson json;
+  json.tokenizer_config = tokenizer_config;
+  TokenizerConfig config = parse_tokenizer_config(json, model);
+  return Tokenizer(std::move(model), std::move(config));
+}
+
+// Ids and texts that transformers and sentencepiece give (tests/fixtures/README.md).
+void expect_cases(const std::filesystem::path& cases, const std::filesystem::path& model_dir) {
+  const Tokenizer legacy = Tokenizer::open(model_dir, true);
+  const Tokenizer modern = Tokenizer::open(model_dir, false);
+  const std::string text = slurp(cases);
+  const Json json = parse_json(text, {cases.string(), ExitCode::model});
+  size_t rows = 0;
+  for (const Json& row : json["rows"]) {
+    const Tokenizer& tokenizer = row["legacy"].get<bool>() ? legacy : modern;
+    const auto special =
+        row["parse_special"].get<bool>() ? SpecialTokens::parse : SpecialTokens::as_text;
+    const auto ids = row["ids"].get<std::vector<int32_t>>();
+    EXPECT_EQ(tokenizer.encode_text(row["text"].get<std::string>(), special), ids) << row.dump();
+    if (row.contains("decoded")) {
+      EXPECT_EQ(tokenizer.decode(ids), row["decoded"].get<std::string>()) << row.dump();
+    }
+    ++rows;
+  }
+  EXPECT_GT(rows, 50u);
+}
+
+TEST(Tokenizer, AgreesWithTransformersOnTheBundledVocabulary) {
+  expect_cases(RW_FIXTURES "/tokenizer/cases.json", kBundled);
+}
+
+TEST(Tokenizer, AgreesWithTransformersOnAddedTokens) {
+  expect_cases(RW_FIXTURES "/tokenizer/added/cases.json", RW_FIXTURES "/tokenizer/added");
+}
+
+TEST(Tokenizer, ReadsTheSpecialTokens) {
+  const Tokenizer tokenizer = Tokenizer::open(kBundled, std::nullopt);
+  EXPECT_EQ(tokenizer.vocab_size(), 1024u);
+  EXPECT_EQ(tokenizer.bos_id(), 1);
+  EXPECT_EQ(tokenizer.eos_id(), 2);
+  EXPECT_TRUE(tokenizer.add_bos());
+  EXPECT_TRUE(tokenizer.legacy());
+  const Tokenizer added = Tokenizer::open(RW_FIXTURES "/tokenizer/added", std::nullopt);
+  EXPECT_EQ(added.vocab_size(), 304u);
+  ASSERT_NE(added.added().find("ropewalk"), nullptr);
+  EXPECT_EQ(added.added().find("ropewalk")->id, 303);
+  EXPECT_EQ(added.text_of(303).bytes, "ropewalk");
+  EXPECT_EQ(added.text_of(300).bytes, "");
+}
+
+TEST(Tokenizer, OldRepositoriesWithoutALegacyKeyAreLegacy) {
+  EXPECT_TRUE(small_tokenizer("{}").legacy());
+  EXPECT_FALSE(small_tokenizer(R"({"legacy": false})").legacy());
+}
+
+// huggingface/transformers, LlamaTokenizer's docstring: after a special token, legacy puts a space.
+TEST(Tokenizer, LegacyPutsASpaceAfterASpecialToken) {
+  const Tokenizer legacy = small_tokenizer(R"({"legacy": true})");
+  const Tokenizer modern = small_tokenizer(R"({"legacy": false})");
+  constexpr int32_t kSpaceA = 263, kSpace = 259, kA = 260;
+  EXPECT_THAT(legacy.encode_text("a <s>a", SpecialTokens::parse),
+              ElementsAre(kSpaceA, kSpace, 1, kSpaceA));
+  EXPECT_THAT(modern.encode_text("a <s>a", SpecialTokens::parse),
+              ElementsAre(kSpaceA, kSpace, 1, kA));
+}
+
+// Ids 0, 1 and 2 are the unknown, begin and end tokens; a piece that looks like a byte stays text.
+TEST(Tokenizer, UserTextNeverBecomesAControlToken) {
+  const Tokenizer tokenizer = Tokenizer::open(kBundled, std::nullopt);
+  for (const char* text :
+       {"</s>", "<s>", "<unk>", "<0x0A>", "[INST]", "[/INST]", "<<SYS>>", "<</SYS>>", "a</s>USER: ",
+        "\x01"
+        "1\x01"}) {
+    const std::vector<int32_t> ids = tokenizer.encode_text(text, SpecialTokens::as_text);
+    EXPECT_THAT(ids, testing::Each(testing::Gt(2))) << text;
+    EXPECT_EQ(tokenizer.decode(ids), text);
+  }
+}
+
+TEST(Tokenizer, AControlPieceOfOneCharacterIsNotSpelt) {
+  ModelBytes bytes = ModelBytes::small();
+  bytes.pieces += piece_bytes("#", 0, 3);
+  TokenizerModel model = parse_tokenizer_model(bytes.bytes(), "t.model");
+  TokenizerConfig config = parse_tokenizer_config({}, model);
+  const Tokenizer tokenizer(std::move(model), std::move(config));
+  EXPECT_THAT(tokenizer.encode_text("#", SpecialTokens::as_text), ElementsAre(259, 3 + '#'));
+}
+
+TEST(Tokenizer, BytesThatAreNotUtf8SurviveARoundTrip) {
+  const Tokenizer tokenizer = small_tokenizer("{}");
+  EXPECT_THAT(tokenizer.encode_text("a\xff"
+                                    "b",
+                                    SpecialTokens::as_text),
+              ElementsAre(263, 3 + 0xff, 261));
+  EXPECT_THAT(tokenizer.encode_text("\xc3", SpecialTokens::as_text), ElementsAre(259, 3 + 0xc3));
+  std::string bytes;
+  for (const int32_t id : tokenizer.encode_text("\xed\xa0\x80", SpecialTokens::as_text))
+    bytes += tokenizer.text_of(id).bytes;
+  EXPECT_EQ(bytes, " \xed\xa0\x80");
+  EXPECT_EQ(tokenizer.decode(tokenizer.encode_text("a\xff", SpecialTokens::as_text)),
+            "a\xef\xbf\xbd");
+}
+
+TEST(Tokenizer, WithoutBytePiecesTheUnknownTokenStandsIn) {
+  ModelBytes bytes;
+  bytes.pieces = piece_bytes("<unk>", 0, 2) + piece_bytes("<s>", 0, 3) + piece_bytes("</s>", 0, 3) +
+                 piece_bytes("a", -1, 1);
+  bytes.trainer = "\x18\x02";                             // model_type: BPE
+  bytes.normalizer = std::string("\x18\x00\x20\x00", 4);  // no prefix, spaces kept
+  TokenizerModel model = parse_tokenizer_model(bytes.bytes(), "t.model");
+  TokenizerConfig config = parse_tokenizer_config({}, model);
+  const Tokenizer tokenizer(std::move(model), std::move(config));
+  EXPECT_THAT(tokenizer.encode_text("a\xff"
+                                    "a",
+                                    SpecialTokens::as_text),
+              ElementsAre(3, 0, 3));
+  // sentencepiece: neighbouring unknown characters are one unknown token.
+  EXPECT_THAT(tokenizer.encode_text("axyza", SpecialTokens::as_text), ElementsAre(3, 0, 3));
+  EXPECT_EQ(tokenizer.decode(std::vector<int32_t>{3, 0}), "a \xe2\x81\x87 ");
+}
+
+// The stretches that the encoder cuts a long text into must not show.
+TEST(Tokenizer, LongTextsGetTheIdsOfTheirParts) {
+  const Tokenizer tokenizer = Tokenizer::open(kBundled, std::nullopt);
+  const std::string sentence =
+      "The source of the answer is https://web.site/123, dated 2023-06-01.\n";
+  const std::vector<int32_t> first = tokenizer.encode_text(sentence, SpecialTokens::as_text);
+  // "\n" is a byte token, so that every line but the first begins without a space in front.
+  std::vector<int32_t> one = tokenizer.encode_text("\n" + sentence, SpecialTokens::as_text);
+  one.erase(one.begin(), one.begin() + 2);
+  std::string text = sentence;
+  std::vector<int32_t> expected = first;
+  for (int i = 0; i < 2000; ++i) {
+    text += sentence;
+    expected.insert(expected.end(), one.begin(), one.end());
+  }
+  EXPECT_EQ(tokenizer.encode_text(text, SpecialTokens::as_text), expected);
+}
+
+TEST(Tokenizer, TooMuchTextIsRefusedAtOnce) {
+  const Tokenizer tokenizer = Tokenizer::open(kBundled, std::nullopt);
+  const auto start = std::chrono::steady_clock::now();
+  try {
+    tokenizer.encode_text(std::string(100'000'000, 'a'), SpecialTokens::as_text);
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), ExitCode::limit);
+    EXPECT_STREQ(error.what(),
+                 "text: found 100000000 bytes, expected at most 16777216. Give the text in parts.");
+  }
+  EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(10));
+}
+
+TEST(Tokenizer, AnEndlessWordIsRefused) {
+  const Tokenizer tokenizer = small_tokenizer("{}");
+  EXPECT_EQ(tokenizer.encode_text(std::string(10'000, 'b'), SpecialTokens::as_text).size(),
+            10'001u);
+  const Tokenizer bundled = Tokenizer::open(kBundled, std::nullopt);
+  const std::string word(1'100'000, 's');  // "s" and "s" meet in a piece, as in "less"
+  try {
+    bundled.encode_text(word, SpecialTokens::as_text);
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), ExitCode::limit);
+    EXPECT_THAT(error.what(), HasSubstr("without a place to cut"));
+  }
+}
+
+TEST(Tokenizer, AnySequenceOfIdsDecodes) {
+  const Tokenizer tokenizer = Tokenizer::open(kBundled, std::nullopt);
+  std::mt19937 random(1);
+  for (int i = 0; i < 2000; ++i) {
+    std::vector<int32_t> ids(random() % 30);
+    for (int32_t& id : ids) id = static_cast<int32_t>(random() % 1100) - 20;
+    EXPECT_EQ(utf8_first_error(tokenizer.decode(ids)), std::string::npos);
+  }
+}
+
+class ModelDirectory : public testing::Test {
+ protected:
+  void SetUp() override {
+    dir_ = std::filesystem::path(testing::TempDir()) /
+           (std::string("rw_tokenizer_") +
+            testing::UnitTest::GetInstance()->current_test_info()->name());
+    std::filesystem::remove_all(dir_);
+    std::filesystem::create_directories(dir_);
+  }
+  void TearDown() override { std::filesystem::remove_all(dir_); }
+  void write(const char* name, const std::string& bytes) { std::ofstream(dir_ / name) << bytes; }
+  std::string refusal() {
+    try {
+      Tokenizer::open(dir_, std::nullopt);
+    } catch (const Error& error) {
+      EXPECT_EQ(error.code(), ExitCode::model);
+      return error.what();
+    }
+    return "was read";
+  }
+
+  std::filesystem::path dir_;
+};
+
+TEST_F(ModelDirectory, MissingModelIsNamed) {
+  EXPECT_THAT(refusal(), HasSubstr("tokenizer.model: no such file"));
+  write("tokenizer.json", "{}");
+  EXPECT_THAT(refusal(), HasSubstr("found only tokenizer.json"));
+}
+
+TEST_F(ModelDirectory, WhatIsNotAFileIsRefused) {
+  std::filesystem::create_directory(dir_ / "tokenizer.model");
+  EXPECT_THAT(refusal(), HasSubstr("not a regular file"));
+}
+
+TEST_F(ModelDirectory, MissingBeginAndEndAreNamed) {
+  ModelBytes bytes = ModelBytes::small();
+  bytes.pieces =
+      piece_bytes("<unk>", 0, 2) + piece_bytes("<s>", 0, 3) + ModelBytes::byte_pieces(256);
+  write("tokenizer.model", bytes.bytes());
+  EXPECT_THAT(refusal(), HasSubstr("tokenizer.model: pieces: no piece \"</s>\""));
+  bytes.pieces += piece_bytes("[END]", 0, 3);
+  write("tokenizer.model", bytes.bytes());
+  write("special_tokens_map.json", R"({"eos_token": "[END]"})");
+  EXPECT_EQ(Tokenizer::open(dir_, std::nullopt).eos_id(), 258);
+}
+
+struct BadJson {
+  const char* file;
+  const char* text;
+  const char* message;
+};
+
+TEST_F(ModelDirectory, BadJsonIsRefusedByFileAndField) {
+  const BadJson cases[] = {
+      {"tokenizer_config.json", "{", "tokenizer_config.json"},
+      {"tokenizer_config.json", "[]", "tokenizer_config.json"},
+      {"tokenizer_config.json", R"({"legacy": "no"})", "legacy"},
+      {"tokenizer_config.json", R"({"legacy": true, "legacy": false})", "legacy"},
+      {"tokenizer_config.json", R"({"bos_token": 1})", "bos_token"},
+      {"tokenizer_config.json", R"({"bos_token": ""})", "bos_token"},
+      {"tokenizer_config.json", R"({"added_tokens_decoder": []})", "added_tokens_decoder"},
+      {"tokenizer_config.json", R"({"added_tokens_decoder": {"x": {"content": "y"}}})",
+       "added_tokens_decoder"},
+      {"tokenizer_config.json", R"({"added_tokens_decoder": {"-1": {"content": "y"}}})", "-1"},
+      {"tokenizer_config.json", R"({"added_tokens_decoder": {"5": {"content": "y", "lstrip": 1}}})",
+       "lstrip"},
+      {"tokenizer_config.json", R"({"added_tokens_decoder": {"99999999999": {"content": "y"}}})",
+       "the id is too large"},
+      {"tokenizer_config.json",
+       R"({"added_tokens_decoder": {"5": {"content": "y"}, "6": {"content": "y"}}})", "twice"},
+      {"added_tokens.json", R"({"x": "5"})", "x"},
+      {"added_tokens.json", R"({"x": -5})", "x"},
+      {"added_tokens.json", R"({"x": 300, "y": 300})", "twice"},
+      {"added_tokens.json", R"({"": 300})", "name is empty"},
+      {"special_tokens_map.json", R"({"additional_special_tokens": "x"})",
+       "additional_special_tokens"},
+  };
+  write("tokenizer.model", ModelBytes::small().bytes());
+  for (const BadJson& bad : cases) {
+    write(bad.file, bad.text);
+    EXPECT_THAT(refusal(), HasSubstr(bad.file)) << bad.text;
+    EXPECT_THAT(refusal(), HasSubstr(bad.message)) << bad.text;
+    std::filesystem::remove(dir_ / bad.file);
+  }
+  EXPECT_EQ(refusal(), "was read");
+}
+
+TEST(TokenizerConfig, AMissingSpecialTokenGetsTheNextId) {
+  const Tokenizer tokenizer = small_tokenizer(R"({"pad_token": "[PAD]"})");
+  ASSERT_NE(tokenizer.added().find("[PAD]"), nullptr);
+  EXPECT_EQ(tokenizer.added().find("[PAD]")->id, 264);
+  EXPECT_EQ(tokenizer.vocab_size(), 265u);
+}
+
+}  // namespace
+}  // namespace ropewalk

@@ -43,19 +43,26 @@ int32_t greatest(std::span<const float> logits, size_t position) {
               "Remove it from the sampling list, or correct its code");
 }
 
-// What abi/sampler.h asks of a link, after it has run.
-void check_link(const ChainLink& link, const abi::Candidates& before,
-                const abi::Candidates& after) {
+[[noreturn]] void refuse_candidate(const ChainLink& link, const abi::Candidate& candidate,
+                                   size_t vocab) {
+  if (!is_logit(candidate.logit))
+    refuse_link(link, fmt::format("made {} the logit of id {}, expected a number", candidate.logit,
+                                  candidate.id));
+  refuse_link(link, fmt::format("made the id {}, expected 0 to {}", candidate.id, vocab - 1));
+}
+
+// What abi/sampler.h asks of a link, after it has run. Later links and the engine index by id.
+void check_link(const ChainLink& link, const abi::Candidates& before, const abi::Candidates& after,
+                size_t vocab) {
   if (after.data != before.data) refuse_link(link, "moved the candidates to another place");
   if (after.size == 0) refuse_link(link, "left no candidate, expected at least one");
   if (after.size > before.size)
     refuse_link(link, fmt::format("left {} candidates of {}", after.size, before.size));
   bool any_finite = false;
   for (const abi::Candidate& candidate : after.all()) {
-    if (!is_logit(candidate.logit))
-      refuse_link(link, fmt::format("made {} the logit of id {}, expected a number",
-                                    candidate.logit, candidate.id));
-    any_finite |= candidate.logit >= std::numeric_limits<float>::lowest();
+    if (!is_logit(candidate.logit) || static_cast<uint32_t>(candidate.id) >= vocab)
+      refuse_candidate(link, candidate, vocab);
+    any_finite |= !std::isinf(candidate.logit);
   }
   if (!any_finite) refuse_link(link, "left nothing but candidates of logit -inf");
 }
@@ -102,14 +109,10 @@ int32_t Chain::sample(std::span<const float> logits, std::span<const int32_t> hi
   for (const ChainLink& link : links_) {
     const abi::Candidates before = live;
     check(link.sampler->apply(live, context), "sampler " + link.name);
-    check_link(link, before, live);
+    check_link(link, before, live, logits.size());
   }
 
   const int32_t id = live.size == 1 ? live.data->id : draw(live, random_);
-  if (id < 0 || static_cast<size_t>(id) >= logits.size())
-    throw Error(ExitCode::plugin, "sampling",
-                fmt::format("a sampler made the id {}, expected 0 to {}", id, logits.size() - 1),
-                "Correct the sampler's code");
   for (const ChainLink& link : links_) check(link.sampler->accept(id), "sampler " + link.name);
   return id;
 }

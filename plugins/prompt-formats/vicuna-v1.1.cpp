@@ -23,32 +23,38 @@ class Vicuna final : public PromptFormat {
   void default_system(TextSink& sink) const noexcept override { sink.text(kSystem); }
   Status render(std::span<const Message> messages, PieceSink& sink) const noexcept override {
     return guard([&] {
+      const size_t first = !messages.empty() && messages[0].role == Role::system ? 1 : 0;
       sink.control(Control::bos);
-      const bool has_system = !messages.empty() && messages[0].role == Role::system;
-      sink.text(has_system ? messages[0].content : kSystem);
+      sink.text(first == 1 ? messages[0].content : kSystem);
       sink.text(" ");
-      const auto turns = messages.subspan(has_system ? 1 : 0);
-      for (size_t i = 0; i < turns.size(); ++i) emit(turns[i], i, sink);
-      if (turns.size() % 2 == 1) sink.text("ASSISTANT:");
+      Role turn = Role::user;
+      for (size_t i = first; i < messages.size(); ++i) {
+        if (messages[i].role != turn) refuse(i, turn);
+        emit(messages[i], sink);
+        turn = turn == Role::user ? Role::assistant : Role::user;
+      }
+      if (turn == Role::assistant) sink.text("ASSISTANT:");
     });
   }
-  void stops(TextSink& sink) const noexcept override { sink.text("USER:"); }
+  void stops(TextSink& sink) const noexcept override {
+    sink.text("</s>");
+    sink.text("USER:");
+  }
   void release() noexcept override { delete this; }
 
  private:
-  static void emit(const Message& turn, size_t i, PieceSink& sink) {
-    const bool user = i % 2 == 0;
-    if (turn.role != (user ? Role::user : Role::assistant))
-      throw Failure(StatusCode::invalid_argument, "turn " + std::to_string(i + 1) + " is not the " +
-                                                      (user ? "user's" : "assistant's"));
+  [[noreturn]] static void refuse(size_t index, Role expected) {
+    throw Failure(StatusCode::invalid_argument,
+                  "message " + std::to_string(index + 1) + " is not the " +
+                      (expected == Role::user ? "user's" : "assistant's") + ", whose turn it is");
+  }
+  static void emit(const Message& message, PieceSink& sink) {
+    const bool user = message.role == Role::user;
     sink.text(user ? "USER:" : "ASSISTANT:");
-    if (turn.content.empty()) return;
+    if (message.content.empty()) return;
     sink.text(" ");
-    sink.text(turn.content);
-    if (user)
-      sink.text(" ");
-    else
-      sink.control(Control::eos);
+    sink.text(message.content);
+    user ? sink.text(" ") : sink.control(Control::eos);
   }
 };
 

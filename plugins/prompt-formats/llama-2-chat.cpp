@@ -1,0 +1,74 @@
+// Llama 2 Chat:
+//
+//   <s>[INST] <<SYS>>\nSYSTEM\n<</SYS>>\n\nhi [/INST] hello </s><s>[INST] again [/INST]
+//
+// Without a system text the first turn is "[INST] hi". An empty content leaves the bare tag.
+#include <string>
+
+#include "core/abi/prompt_format.h"
+
+namespace {
+
+using namespace ropewalk::abi;
+
+class Llama2Chat final : public PromptFormat {
+ public:
+  explicit Llama2Chat(const Options&) {}
+
+  void default_system(TextSink&) const noexcept override {}
+  Status render(std::span<const Message> messages, PieceSink& sink) const noexcept override {
+    return guard([&] {
+      const size_t first = !messages.empty() && messages[0].role == Role::system ? 1 : 0;
+      sink.control(Control::bos);
+      sink.text("[INST] ");
+      if (first == 1) emit_system(messages[0].content, sink);
+      Role turn = Role::user;
+      for (size_t i = first; i < messages.size(); ++i) {
+        if (messages[i].role != turn) refuse(i, turn);
+        if (i == first && !messages[i].content.empty()) {
+          sink.text(messages[i].content);
+          sink.text(" ");
+        } else {
+          emit(messages[i], sink);
+        }
+        turn = turn == Role::user ? Role::assistant : Role::user;
+      }
+      if (turn == Role::assistant) sink.text("[/INST]");
+    });
+  }
+  void stops(TextSink& sink) const noexcept override { sink.text("[INST]"); }
+  void release() noexcept override { delete this; }
+
+ private:
+  [[noreturn]] static void refuse(size_t index, Role expected) {
+    throw Failure(StatusCode::invalid_argument,
+                  "message " + std::to_string(index + 1) + " is not the " +
+                      (expected == Role::user ? "user's" : "assistant's") + ", whose turn it is");
+  }
+  static void emit_system(std::string_view content, PieceSink& sink) {
+    if (content.empty()) return;
+    sink.text("<<SYS>>\n");
+    sink.text(content);
+    sink.text("\n<</SYS>>\n\n");
+  }
+  static void emit(const Message& message, PieceSink& sink) {
+    const bool user = message.role == Role::user;
+    sink.text(user ? "[INST]" : "[/INST]");
+    if (message.content.empty()) return;
+    sink.text(" ");
+    sink.text(message.content);
+    sink.text(" ");
+    if (user) return;
+    sink.control(Control::eos);
+    sink.control(Control::bos);
+  }
+};
+
+}  // namespace
+
+const Module ropewalk_module = make_module<PromptFormat, Llama2Chat>({
+    .name = "llama-2-chat",
+    .version = "1.0.0",
+    .help = "Llama 2 Chat: [INST] <<SYS>> ... [/INST] ...",
+    .source = "lm-sys/FastChat fastchat/conversation.py llama-2; meta-llama/llama generation.py",
+});

@@ -1,0 +1,80 @@
+// LongRoPE: a searched factor for every pair, one list for sequences within the trained length M
+// and one for longer ones. Cosine and sine are scaled by how far the model was stretched.
+//
+//   inv_freq[i] = 1 / (list[i] * theta ^ (2i / head_dim))
+//   attention_scale = sqrt(1 + ln(stretch) / ln(M)),  1 where stretch <= 1
+#include <array>
+#include <cmath>
+#include <string>
+#include <vector>
+
+#include "core/abi/rope_scaling.h"
+
+namespace {
+
+using namespace ropewalk::abi;
+
+constexpr auto number = OptionType::number;
+constexpr const char* kTrained = "original_max_position_embeddings";
+constexpr std::array kOptions = {
+    OptionInfo{"short_factor", OptionType::numbers, nullptr,
+               "head_dim / 2 divisors for sequences within the trained length", 1e-6, 1e6},
+    OptionInfo{"long_factor", OptionType::numbers, nullptr,
+               "head_dim / 2 divisors for longer sequences", 1e-6, 1e6},
+    OptionInfo{"factor", number, nullptr,
+               "how much longer than trained, where the trained length is not known", 1e-3, 1e6},
+    OptionInfo{"attention_factor", number, nullptr,
+               "factor of cosine and sine; absent: by the stretch", 1e-3, 1e3},
+    OptionInfo{kTrained, OptionType::integer, nullptr,
+               "the trained length in tokens; absent: the model's own", 1, 1 << 24},
+};
+
+double number_or_zero(const Options& options, std::string_view name) {
+  return options.has(name) ? options.number(name) : 0;
+}
+
+class LongRope final : public RopeScaling {
+ public:
+  explicit LongRope(const Options& options)
+      : short_(options.numbers("short_factor")),
+        long_(options.numbers("long_factor")),
+        factor_(number_or_zero(options, "factor")),
+        attention_factor_(number_or_zero(options, "attention_factor")),
+        trained_(number_or_zero(options, kTrained)) {}
+
+  bool varies_with_length() const noexcept override { return true; }
+  Status fill(const RopeRequest& request, RopeTable& table) const noexcept override {
+    return guard([&] {
+      const double original = trained_ > 0 ? trained_ : request.original_max_position;
+      // Where both lengths are known their quotient counts, whatever `factor` says.
+      const double stretch = original > 0 ? request.max_position / original : factor_;
+      const double trained = original > 0 ? original : request.max_position;
+      const std::vector<double>& divisors = request.length > trained ? long_ : short_;
+      if (divisors.size() != table.inv_freq.size())
+        throw Failure(StatusCode::invalid_argument,
+                      "longrope: found " + std::to_string(divisors.size()) + " factors, expected " +
+                          std::to_string(table.inv_freq.size()) + ", half of head_dim");
+      for (size_t i = 0; i < table.inv_freq.size(); ++i)
+        table.inv_freq[i] =
+            std::pow(request.theta, -2.0 * static_cast<double>(i) / request.head_dim) / divisors[i];
+      table.attention_scale = attention_factor_ > 0 ? attention_factor_
+                              : stretch > 1 ? std::sqrt(1 + std::log(stretch) / std::log(trained))
+                                            : 1;
+    });
+  }
+  void release() noexcept override { delete this; }
+
+ private:
+  std::vector<double> short_, long_;
+  double factor_, attention_factor_, trained_;  // 0: not given
+};
+
+}  // namespace
+
+const Module ropewalk_module = make_module<RopeScaling, LongRope>({
+    .name = "longrope",
+    .version = "1.0.0",
+    .help = "LongRoPE (su): a factor for every pair, other ones beyond the trained length",
+    .source = "arXiv 2402.13753; huggingface/transformers modeling_rope_utils.py",
+    .options = kOptions,
+});

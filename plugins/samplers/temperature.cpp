@@ -1,0 +1,64 @@
+// Temperature: logits divided by T. Below 1 the likely tokens become likelier; 0 keeps the
+// likeliest alone.
+#include <algorithm>
+#include <array>
+#include <limits>
+
+#include "core/abi/sampler.h"
+
+namespace {
+
+using namespace ropewalk::abi;
+
+constexpr std::array kOptions = {
+    OptionInfo{.name = "temperature",
+               .type = OptionType::number,
+               .default_value = "1",
+               .help = "what logits are divided by; 0 keeps the likeliest token alone",
+               .minimum = 0,
+               .maximum = 100},
+};
+
+void keep_greatest(Candidates& candidates) {
+  const auto all = candidates.all();
+  all.front() = *std::min_element(all.begin(), all.end(), precedes);
+  candidates.size = 1;
+}
+
+class Temperature final : public Sampler {
+ public:
+  explicit Temperature(const Options& options) : temperature_(options.number("temperature")) {}
+
+  Status apply(Candidates& candidates, const SampleContext&) noexcept override {
+    if (temperature_ == 0) {
+      keep_greatest(candidates);
+    } else if (temperature_ != 1) {
+      // Two logits may become equal, and then their order must be that of the ids.
+      candidates.sorted = false;
+      for (Candidate& candidate : candidates.all()) candidate.logit = divided(candidate.logit);
+    }
+    return {};
+  }
+  Status accept(int32_t) noexcept override { return {}; }
+  void release() noexcept override { delete this; }
+
+ private:
+  // Stays within f32: a tiny temperature must not make an infinity of the greatest logit.
+  float divided(float logit) const {
+    constexpr double kMax = std::numeric_limits<float>::max();
+    if (logit < -kMax) return logit;
+    return static_cast<float>(std::clamp(logit / temperature_, -kMax, kMax));
+  }
+
+  double temperature_;
+};
+
+}  // namespace
+
+const Module ropewalk_module = make_module<Sampler, Temperature>({
+    .name = "temperature",
+    .version = "1.0.0",
+    .help = "Logits divided by a temperature",
+    .source = "huggingface/transformers generation/logits_process.py TemperatureLogitsWarper",
+    .options = kOptions,
+});

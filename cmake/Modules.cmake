@@ -5,6 +5,9 @@
 # KIND is the folder it is found in: backends, samplers, prompt-formats, rope-scaling.
 set(RW_MODULE_EXPORTS ${CMAKE_CURRENT_LIST_DIR}/module.exports)
 
+# Everything that is loaded at run time, so that what runs the program can depend on it.
+add_custom_target(modules ALL)
+
 function(rw_add_module name)
   cmake_parse_arguments(MODULE "" "KIND" "SOURCES;USES" ${ARGN})
   add_library(${name} MODULE ${MODULE_SOURCES})
@@ -14,5 +17,6 @@ function(rw_add_module name)
     PREFIX "" SUFFIX ".so"
     LINK_DEPENDS ${RW_MODULE_EXPORTS}
     LIBRARY_OUTPUT_DIRECTORY ${ROPEWALK_MODULE_DIR}/${MODULE_KIND})
+  add_dependencies(modules ${name})
   install(TARGETS ${name} LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR}/ropewalk/${MODULE_KIND})
 endfunction()

@@ -52,7 +52,7 @@ struct GenerationConfig {
   std::vector<std::string> stop = {};  // beside the format's own
 };
 
-struct TokenizerConfig {
+struct TokenizerSettings {
   std::optional<bool> legacy = {};  // absent: what tokenizer_config.json says
 };
 
@@ -65,7 +65,7 @@ struct Config {
   PromptConfig prompt = {};
   std::vector<PluginChoice> sampling = {};  // empty: greedy
   GenerationConfig generation = {};
-  TokenizerConfig tokenizer = {};
+  TokenizerSettings tokenizer = {};
   std::vector<std::filesystem::path> plugin_paths = {};  // absolute; files and folders
 
   // The same as one tree, after `extends` and --set, for dump_config().
@@ -91,8 +91,8 @@ Config parse_config(std::string_view text, const ConfigSource& source);
 // comment that names its origin: FILE:LINE, --set, default.
 std::string dump_config(const Config& config);
 
-// One line per key that a configuration may have: name, type, range, default and help, as comments
-// of a YAML skeleton. configs/reference.yaml begins with it.
+// Every key with its help, what it may be and its default, as a YAML skeleton. Keys without a
+// default of their own are commented out. configs/reference.yaml is written from it.
 std::string describe_keys();
 
 }  // namespace ropewalk

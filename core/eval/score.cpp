@@ -19,9 +19,8 @@ double log_probability(std::span<const float> logits, int32_t id) {
   return static_cast<double>(logits[static_cast<size_t>(id)]) - greatest - std::log(sum);
 }
 
-Score score(Engine& engine, std::span<const int32_t> ids,
+Score score(Runtime& runtime, std::span<const int32_t> ids,
             const std::function<void(uint32_t done, uint32_t total)>& progress) {
-  Runtime& runtime = engine.runtime();
   Executor& executor = runtime.executor();
   const uint32_t vocab = executor.vocab_size();
   const auto total = static_cast<uint32_t>(ids.size());

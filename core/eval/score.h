@@ -6,7 +6,7 @@
 #include <span>
 #include <vector>
 
-#include "core/engine/engine.h"
+#include "core/engine/runtime.h"
 
 namespace ropewalk {
 
@@ -20,7 +20,7 @@ double log_probability(std::span<const float> logits, int32_t id);
 
 // One sequence from an empty cache. Throws Error: limit for an id outside the model's vocabulary or a
 // text longer than the context. `progress` is called with tokens done and may throw to cancel.
-Score score(Engine& engine, std::span<const int32_t> ids,
+Score score(Runtime& runtime, std::span<const int32_t> ids,
             const std::function<void(uint32_t done, uint32_t total)>& progress);
 
 }  // namespace ropewalk

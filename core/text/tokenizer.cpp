@@ -42,6 +42,17 @@ std::string piece_text(const ModelPiece& piece, const TokenizerModel& model) {
   return with_spaces(piece.text);
 }
 
+// Some models keep special tokens as ordinary or user-defined pieces, which sentencepiece would
+// find in what a user wrote.
+TokenizerModel with_special_tokens_as_control(TokenizerModel model, const TokenizerConfig& config) {
+  for (const AddedToken& token : config.added) {
+    if (!token.special || static_cast<size_t>(token.id) >= model.pieces.size()) continue;
+    PieceType& type = model.pieces[static_cast<size_t>(token.id)].type;
+    if (type != PieceType::byte && type != PieceType::unknown) type = PieceType::control;
+  }
+  return model;
+}
+
 }  // namespace
 
 Tokenizer Tokenizer::open(const std::filesystem::path& model_dir, std::optional<bool> legacy) {
@@ -70,7 +81,7 @@ Tokenizer Tokenizer::open(const std::filesystem::path& model_dir, std::optional<
 // REQUIRES: config.bos and config.eos are among config.added, as parse_tokenizer_config() ensures.
 Tokenizer::Tokenizer(TokenizerModel model, TokenizerConfig config)
     : config_(std::move(config)),
-      model_(std::move(model)),
+      model_(with_special_tokens_as_control(std::move(model), config_)),
       added_(config_.added),
       bos_(added_.find(config_.bos)),
       eos_(added_.find(config_.eos)),

@@ -96,9 +96,10 @@ void Reader::read_names(const JsonFields& fields) {
   for (const char* key : kSpecialKeys) {
     if (!fields.has(key)) continue;
     const std::optional<std::string> name = token_name(fields.json()[key]);
-    if (!name || name->empty())
+    if (!name)
       fields.fail(key, "found neither a name nor an object with a \"content\"",
                   "Write the token's name");
+    if (name->empty()) continue;  // the first conversions of Llama have them so
     std::erase_if(specials_, [&](const auto& entry) { return entry.first == key; });
     specials_.emplace_back(key, *name);
   }
@@ -163,14 +164,20 @@ void Reader::add(AddedToken token, const JsonFields& fields) {
   config_.added.push_back(std::move(token));
 }
 
-// A sequence cannot begin or end with a token that the model has no row for.
+// A sequence cannot begin or end with a token that the model has no row for, or that text spells.
 void Reader::require(const std::string& name) const {
-  if (names_.contains(name) || piece_ids_.contains(name)) return;
-  throw Error(ExitCode::model, "tokenizer.model: pieces",
-              fmt::format("no piece \"{}\", expected one for the beginning and one for the end of "
-                          "a sequence",
-                          printable(name)),
-              "Name them in tokenizer_config.json as bos_token and eos_token");
+  const auto piece = piece_ids_.find(name);
+  const PieceType type = piece == piece_ids_.end()
+                             ? PieceType::control
+                             : model_.pieces[static_cast<size_t>(piece->second)].type;
+  const bool present = piece != piece_ids_.end() || names_.contains(name);
+  if (present && type != PieceType::byte && type != PieceType::unknown) return;
+  throw Error(
+      ExitCode::model, "tokenizer.model: pieces",
+      fmt::format("{} \"{}\", expected one token for the beginning and one for the end of a "
+                  "sequence",
+                  present ? "a byte or the unknown piece is" : "no piece", printable(name)),
+      "Name them in tokenizer_config.json as bos_token and eos_token");
 }
 
 void Reader::add_special(const std::string& name) {

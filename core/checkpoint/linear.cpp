@@ -62,6 +62,11 @@ std::vector<float> read_bias(const Checkpoint& checkpoint, const std::string& pr
   return zero ? std::vector<float>{} : values;
 }
 
+// bf16 has a wider range than f16, so only f32 holds every value of it.
+abi::DType laid_out_scales(StoredType stored) {
+  return stored == StoredType::f16 ? abi::DType::f16 : abi::DType::f32;
+}
+
 class LoadedWeight final : public HostWeight {
  public:
   const abi::Weight& view() const override { return view_; }
@@ -88,8 +93,8 @@ void load_packed(const Checkpoint& checkpoint, const LinearInfo& info, ZeroPoint
   weight.scales_ = read_bytes(checkpoint, scales);
   expect_finite(checkpoint, scales, weight.scales_);
   abi::Weight& view = weight.view_;
-  view.scale_dtype = scales.type == StoredType::f16 ? abi::DType::f16 : abi::DType::f32;
-  if (scales.type == StoredType::bf16) {  // wider than f16: only f32 holds every value
+  view.scale_dtype = laid_out_scales(scales.type);
+  if (scales.type == StoredType::bf16) {
     const std::vector<float> values = to_floats(scales.type, weight.scales_);
     weight.scales_.resize(values.size() * sizeof(float));
     std::memcpy(weight.scales_.data(), values.data(), weight.scales_.size());
@@ -126,6 +131,7 @@ LinearInfo describe_linear(const Checkpoint& checkpoint, std::string_view prefix
     const GptqShape shape = gptq_shape(checkpoint, info.prefix, rows, cols);
     info.bits = shape.bits;
     info.group_size = shape.group_size;
+    info.scale_dtype = laid_out_scales(checkpoint.get(info.prefix + ".scales").type);
     info.row_order = gptq_row_order(checkpoint, info.prefix, rows, shape);
   } else {
     const TensorInfo& tensor = checkpoint.get(info.prefix + ".weight");

@@ -43,7 +43,10 @@ inline Config fixture_config(const std::string& variant, const Json& expected) {
       if (name == "policy") {
         rope.name = value.get<std::string>();
       } else {
-        rope.options.push_back({name, {}, make_scalar(value.dump(), {})});
+        ConfigEntry option;
+        option.key = name;
+        option.value = make_scalar(value.dump(), Where{});
+        rope.options.push_back(std::move(option));
       }
     }
     config.rope = rope;

@@ -21,7 +21,7 @@ namespace ropewalk::abi {
 struct Claim {
   std::span<const uint32_t> nodes;   // ascending, consecutive
   std::span<const uint32_t> hidden;  // tensors that the fused step never writes
-  float gain_us;                     // microseconds saved over running the nodes alone; 0 for one node
+  float gain_us;  // microseconds saved over running the nodes alone; 0 for one node
 };
 
 class ClaimSink {
@@ -62,15 +62,15 @@ enum class DeviceType : uint32_t { cpu = 1, integrated, discrete, virtual_gpu, s
 
 struct DeviceInfo {
   char name[128];
-  char driver[128];  // name and version; for a cpu the instruction sets in use
+  char driver[128];   // name and version; for a cpu the instruction sets in use
   char missing[256];  // features it lacks that cost speed or function, in words; empty: none
   DeviceType type;
   uint64_t memory_total;  // bytes
   uint64_t memory_free;
-  DType activation;    // of scratch tensors: f32 or f16
-  uint32_t kv_types;   // bit (1 << DType) for each type the cache may have
-  uint32_t max_rows;   // the widest row bucket worth compiling
-  uint32_t lanes;      // threads of a cpu, subgroup or warp size of a GPU
+  DType activation;   // of scratch tensors: f32 or f16
+  uint32_t kv_types;  // bit (1 << DType) for each type the cache may have
+  uint32_t max_rows;  // the widest row bucket worth compiling
+  uint32_t lanes;     // threads of a cpu, subgroup or warp size of a GPU
 };
 
 enum class Arena : uint32_t { weights = 1, cache = 2, scratch = 3 };

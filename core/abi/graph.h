@@ -1,8 +1,9 @@
 // graph.h — a model as a device sees it: tensors, nodes, and the step that runs them.
 //
 // The meaning of every op is written in core/graph/ops.md, and the CPU backend is its definition in
-// code. A graph is a list of nodes in execution order. It never changes after the device has claimed
-// its nodes; what changes from step to step (tokens, positions, page tables) is data in a Step.
+// code. A graph is a list of nodes in execution order. It never changes after the device has
+// claimed its nodes; what changes from step to step (tokens, positions, page tables) is data in a
+// Step.
 #pragma once
 
 #include <cstdint>
@@ -53,7 +54,7 @@ struct Tensor {
   std::string_view name;  // "layers.0.attention.q_proj"; for messages, traces and plans
   TensorKind kind;
   DType dtype;
-  uint8_t bits;         // GPTQ weights: 2, 3, 4 or 8
+  uint8_t bits;  // GPTQ weights: 2, 3, 4 or 8
   uint8_t rank;
   uint32_t group_size;  // GPTQ weights
   uint32_t dim[4];      // dense, row-major
@@ -70,8 +71,8 @@ struct Node {
   std::string_view name;
   Op op;
   std::span<const uint32_t> in, out;  // indices into Graph::tensors
-  float scalar;                       // rms_norm: epsilon; rope: attention scale; attention: see ops.md
-  KeyRotation keys;                   // attention
+  float scalar;      // rms_norm: epsilon; rope: attention scale; attention: see ops.md
+  KeyRotation keys;  // attention
 };
 
 struct Graph {
@@ -83,8 +84,8 @@ struct Graph {
 // Tokens per page of the key-value cache.
 inline constexpr uint32_t kPageTokens = 256;
 
-// Bytes of one page of one layer's keys (or values): the elements, and for i8 one f16 scale per head
-// and token after them.
+// Bytes of one page of one layer's keys (or values): the elements, and for i8 one f16 scale per
+// head and token after them.
 inline uint64_t kv_page_bytes(DType dtype, uint32_t kv_heads, uint32_t head_dim) {
   const uint64_t heads = uint64_t{kPageTokens} * kv_heads;
   switch (dtype) {

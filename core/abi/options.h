@@ -1,8 +1,8 @@
 // options.h — a plugin's options: how it declares them and how it reads them.
 //
-// Options arrive as text taken from YAML (yaml-cpp never crosses). The host has checked names, types
-// and ranges against the declaration and has filled in the defaults before create() is called, so a
-// plugin reads its options without checks of its own beyond what a range cannot say.
+// Options arrive as text taken from YAML (yaml-cpp never crosses). The host has checked names,
+// types and ranges against the declaration and has filled in the defaults before create() is
+// called, so a plugin reads its options without checks of its own beyond what a range cannot say.
 #pragma once
 
 #include <charconv>
@@ -20,7 +20,7 @@ namespace ropewalk::abi {
 enum class OptionType : uint32_t { boolean = 1, integer, number, text, numbers, texts };
 
 struct OptionInfo {
-  const char* name;           // as written in YAML
+  const char* name;  // as written in YAML
   OptionType type;
   const char* default_value;  // as it would be written; nullptr: absent unless given
   const char* help;           // one line, with the unit

@@ -1,9 +1,9 @@
 // plugin.h — the door: what every loadable library of Ropewalk, backend or plugin, exports.
 //
-// A library exports one symbol, `ropewalk_module`, and it is data: the host reads magic, ABI version
-// and toolchain before any code of the library runs, and refuses a stranger in words. Behind the
-// door come virtual classes (backend.h, sampler.h, prompt_format.h, rope_scaling.h) whose methods
-// are noexcept and whose objects die by their own release().
+// A library exports one symbol, `ropewalk_module`, and it is data: the host reads magic, ABI
+// version and toolchain before any code of the library runs, and refuses a stranger in words.
+// Behind the door come virtual classes (backend.h, sampler.h, prompt_format.h, rope_scaling.h)
+// whose methods are noexcept and whose objects die by their own release().
 //
 // Only plain structs, std::span and std::string_view cross. Nothing thrown crosses: guard() in
 // guard.h. Libraries are never unloaded, so pointers into their constants stay valid.
@@ -12,7 +12,8 @@
 //
 //   class Doubler final : public abi::Sampler { ... explicit Doubler(const abi::Options&); ... };
 //   const abi::Module ropewalk_module = abi::make_module<abi::Sampler, Doubler>(
-//       {.name = "doubler", .version = "1.0.0", .help = "Doubles every logit.", .source = "example"});
+//       {.name = "doubler", .version = "1.0.0", .help = "Doubles every logit.", .source =
+//       "example"});
 #pragma once
 
 #include <cstddef>
@@ -30,8 +31,8 @@ namespace ropewalk::abi {
 
 inline constexpr char kMagic[8] = {'R', 'O', 'P', 'E', 'W', 'A', 'L', 'K'};
 
-// A change of layout or meaning raises the major number; an addition at the end of a struct or a new
-// kind raises the minor one. The host takes its own major and any minor up to its own.
+// A change of layout or meaning raises the major number; an addition at the end of a struct or a
+// new kind raises the minor one. The host takes its own major and any minor up to its own.
 inline constexpr uint16_t kAbiMajor = 1;
 inline constexpr uint16_t kAbiMinor = 0;
 
@@ -53,8 +54,8 @@ inline constexpr uint16_t kAbiMinor = 0;
 #else
 #define ROPEWALK_STDLIB "libstdc++-old"
 #endif
-inline constexpr char kToolchain[] = ROPEWALK_COMPILER " " ROPEWALK_STDLIB " " ROPEWALK_STRINGIFY(
-    __SIZEOF_POINTER__) "-byte-pointers";
+inline constexpr char kToolchain[] = ROPEWALK_COMPILER
+    " " ROPEWALK_STDLIB " " ROPEWALK_STRINGIFY(__SIZEOF_POINTER__) "-byte-pointers";
 
 enum class ModuleKind : uint32_t { backend = 1, sampler = 2, prompt_format = 3, rope_scaling = 4 };
 
@@ -107,9 +108,7 @@ constexpr Module make_module(const ModuleInfo& info) {
   module.options = info.options.data();
   module.option_count = static_cast<uint32_t>(info.options.size());
   module.create = [](const CreateInfo& create_info, void** object) noexcept {
-    return guard([&] {
-      *object = static_cast<Interface*>(new Object(Options(create_info)));
-    });
+    return guard([&] { *object = static_cast<Interface*>(new Object(Options(create_info))); });
   };
   return module;
 }

@@ -26,8 +26,8 @@ class PieceSink {
  public:
   virtual void text(std::string_view utf8) noexcept = 0;
   virtual void control(Control token) noexcept = 0;
-  // A token that the model added to its vocabulary, such as "<|im_start|>". Where the vocabulary has
-  // no such token the same characters are emitted as text.
+  // A token that the model added to its vocabulary, such as "<|im_start|>". Where the vocabulary
+  // has no such token the same characters are emitted as text.
   virtual void added_token(std::string_view name) noexcept = 0;
 
  protected:

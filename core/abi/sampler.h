@@ -24,7 +24,8 @@ struct Candidate {
 struct Candidates {
   Candidate* data;
   uint32_t size;
-  bool sorted;  // greatest logit first, ties to the lower id; a link that breaks the order clears it
+  bool
+      sorted;  // greatest logit first, ties to the lower id; a link that breaks the order clears it
 
   std::span<Candidate> all() const { return {data, size}; }
 };
@@ -41,7 +42,8 @@ inline void sort(Candidates& candidates) {
   candidates.sorted = true;
 }
 
-// The greatest logit and the sum of exp(logit - greatest) in double: p(c) = exp(c.logit - max) / sum.
+// The greatest logit and the sum of exp(logit - greatest) in double: p(c) = exp(c.logit - max) /
+// sum.
 struct SoftmaxScale {
   float max;
   double sum;

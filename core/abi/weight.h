@@ -13,7 +13,8 @@ enum class DType : uint8_t { f32 = 1, f16 = 2, bf16 = 3, i32 = 4, i8 = 5, gptq =
 // What a weight is for; it decides what layouts a device may choose.
 enum class WeightUse : uint8_t {
   matmul = 1,  // y (R, cols) = x (R, rows) . W (rows, cols)
-  embed = 2,   // a table whose row t is token t's embedding; always dense, (cols, rows) = (vocab, hidden)
+  embed = 2,   // a table whose row t is token t's embedding; always dense, (cols, rows) = (vocab,
+               // hidden)
 };
 
 // GPTQ packing (AutoGPTQ nn_modules/qlinear). Codes of `bits` bits form a little-endian bit stream
@@ -32,7 +33,8 @@ enum class WeightUse : uint8_t {
 //   W[k][n] = scales[k / group_size][c] * (code(r, c) - (zero(k / group_size, c) + zero_offset))
 //       with r = row_order[k], c = column_order[n]
 //
-// zero + zero_offset is not masked: a stored 15 of 4 bits with offset 1 means 16 (exllama's reading).
+// zero + zero_offset is not masked: a stored 15 of 4 bits with offset 1 means 16 (exllama's
+// reading).
 struct Weight {
   WeightUse use = WeightUse::matmul;
   DType dtype = DType::f16;  // f32, f16, bf16: dense; gptq: packed
@@ -41,9 +43,9 @@ struct Weight {
 
   std::span<const std::byte> dense = {};  // (cols, rows), the layout of nn.Linear.weight
 
-  uint8_t bits = 0;             // 2, 3, 4 or 8
-  uint8_t zero_offset = 0;      // 1 for the format "gptq", 0 for "gptq_v2"
-  uint32_t group_size = 0;      // rows per group, at most `rows`; the last group may be short
+  uint8_t bits = 0;                // 2, 3, 4 or 8
+  uint8_t zero_offset = 0;         // 1 for the format "gptq", 0 for "gptq_v2"
+  uint32_t group_size = 0;         // rows per group, at most `rows`; the last group may be short
   DType scale_dtype = DType::f16;  // f16 or f32
   std::span<const uint32_t> qweight = {}, qzeros = {};
   std::span<const std::byte> scales = {};

@@ -31,9 +31,9 @@ enum class ExitCode : int {
 
 class Error : public std::runtime_error {
  public:
-  // `where` is a file, optionally with line:column, a tensor or a field ("config.json: hidden_size").
-  // `what` is a clause without its full stop, with what was found and what was expected.
-  // `advice` is what the user can do, a sentence without its full stop; may be empty.
+  // `where` is a file, optionally with line:column, a tensor or a field ("config.json:
+  // hidden_size"). `what` is a clause without its full stop, with what was found and what was
+  // expected. `advice` is what the user can do, a sentence without its full stop; may be empty.
   // Control bytes in all three are escaped (\x1b) and names longer than 120 bytes cut, because they
   // may come from a hostile file and end up on a terminal.
   Error(ExitCode code, std::string_view where, std::string_view what, std::string_view advice);

@@ -32,7 +32,8 @@ int preference(abi::DeviceType type) {
   }
 }
 
-// The options in the configuration belong to the backend it names; under `auto` to whichever has them.
+// The options in the configuration belong to the backend it names; under `auto` to whichever has
+// them.
 PluginChoice choice_for(const BackendConfig& config, std::string_view backend) {
   PluginChoice choice = config.plugin;
   choice.name = backend;
@@ -69,7 +70,8 @@ Pick pick_device(const std::vector<DeviceListing>& devices, std::optional<uint32
                  bool gpu_only) {
   if (index) {
     if (*index >= devices.size()) {
-      return {std::nullopt, fmt::format("device {} does not exist, found {}", *index, devices.size())};
+      return {std::nullopt,
+              fmt::format("device {} does not exist, found {}", *index, devices.size())};
     }
     const DeviceListing& device = devices[*index];
     if (!device.usable) return {std::nullopt, device.reason};
@@ -147,9 +149,7 @@ OpenDevice open_auto(Registry& registry, const BackendConfig& config) {
 
 }  // namespace
 
-std::string OpenDevice::name() const {
-  return fmt::format("{}: {}", backend, device->info().name);
-}
+std::string OpenDevice::name() const { return fmt::format("{}: {}", backend, device->info().name); }
 
 OpenDevice open_device(Registry& registry, const BackendConfig& config) {
   return config.plugin.name == "auto" ? open_auto(registry, config) : open_named(registry, config);

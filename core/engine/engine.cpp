@@ -16,8 +16,8 @@ class StringSink final : public abi::TextSink {
   std::vector<std::string> strings;
 };
 
-// A tokenizer with more ids than the model has rows could produce one that reads past the table; rows
-// without an id are padding and are never sampled.
+// A tokenizer with more ids than the model has rows could produce one that reads past the table;
+// rows without an id are padding and are never sampled.
 void check_vocabulary(const TextSide& text, const ModelConfig& model) {
   const uint32_t ids = text.tokenizer().vocab_size();
   if (ids > model.vocab_size) {
@@ -27,8 +27,9 @@ void check_vocabulary(const TextSide& text, const ModelConfig& model) {
                 "Use the tokenizer that belongs to this model");
   }
   if (ids < model.vocab_size) {
-    verbose(fmt::format("the model has {} rows more than the tokenizer has ids; they are never sampled",
-                        model.vocab_size - ids));
+    verbose(
+        fmt::format("the model has {} rows more than the tokenizer has ids; they are never sampled",
+                    model.vocab_size - ids));
   }
 }
 

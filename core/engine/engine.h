@@ -19,7 +19,8 @@ namespace ropewalk {
 // The registry that a configuration asks for: the install's folder and its plugins.paths.
 Registry make_registry(const Config& config);
 
-// Prompt format and tokenizer of a configuration: what `tokenize` and `render` need, without weights.
+// Prompt format and tokenizer of a configuration: what `tokenize` and `render` need, without
+// weights.
 class TextSide {
  public:
   // Throws Error: model for a bad tokenizer, plugin and usage for the format.

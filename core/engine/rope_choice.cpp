@@ -100,16 +100,18 @@ RopeChoice choose_rope(const Config& config, const ModelConfig& model, uint32_t 
     choice.from_model = false;
     choice.mode = take_mode(choice.plugin);
     if (contradicts(choice.plugin, models)) {
-      warn(fmt::format("{}: rope is {}, but the model's config.json says {}; the configuration wins",
-                       config.rope->where.text(), describe(choice.plugin), describe(models)));
+      warn(
+          fmt::format("{}: rope is {}, but the model's config.json says {}; the configuration wins",
+                      config.rope->where.text(), describe(choice.plugin), describe(models)));
     }
   }
   choice.request = {model.head_dim, model.rope.theta, model.max_position,
                     model.rope.original_max_position, context_length};
   if (context_length > model.max_position) {
-    warn(fmt::format("context.length is {}, but the model was trained for {} positions "
-                     "(max_position_embeddings); it runs, expect worse answers beyond that",
-                     context_length, model.max_position));
+    warn(
+        fmt::format("context.length is {}, but the model was trained for {} positions "
+                    "(max_position_embeddings); it runs, expect worse answers beyond that",
+                    context_length, model.max_position));
   }
   return choice;
 }

@@ -31,9 +31,9 @@ void check_kv_type(const Config& config, const OpenDevice& device) {
               "Use f16 or int8, or --backend cpu for f32");
 }
 
-// A cancel is honoured between steps, so on a processor a step is kept to about this much arithmetic
-// (a second at 20 to 40 GFLOP/s). Fixed by the model's size and not by the clock, so that
-// the same prompt is always cut in the same places.
+// A cancel is honoured between steps, so on a processor a step is kept to about this much
+// arithmetic (a second at 20 to 40 GFLOP/s). Fixed by the model's size and not by the clock, so
+// that the same prompt is always cut in the same places.
 constexpr double kStepFlopOnCpu = 2e10;
 
 uint32_t rows_per_step(const abi::DeviceInfo& info, const ModelConfig& model,
@@ -82,12 +82,12 @@ Runtime::Runtime(Registry& registry, const WeightSource& weights, const RuntimeS
   load.planned = [&](const MemoryPlan& plan) {
     verbose("memory: " + describe(plan, info.memory_free));
   };
-  model_ = std::make_unique<LoadedModel>(*device_.device, weights, build_llama(weights, options), load);
+  model_ =
+      std::make_unique<LoadedModel>(*device_.device, weights, build_llama(weights, options), load);
   cache_ = std::make_unique<KvCache>(pages, context_length_);
   executor_ = std::make_unique<Executor>(*device_.device, *model_, *rope_tables_, widest);
   count_bytes();
-  load_seconds_ =
-      std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  load_seconds_ = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   verbose(fmt::format("act-order: {} permutations, {} left after folding",
                       model_->folding().permutes_before, model_->folding().permutes_after));
 }
@@ -96,7 +96,8 @@ void Runtime::open_rope(Registry& registry, const Config& config) {
   rope_choice_ = choose_rope(config, model_config_, context_length_);
   const Library& library = registry.find(abi::ModuleKind::rope_scaling, rope_choice_.plugin.name);
   rope_policy_ = library.create<abi::RopeScaling>(rope_choice_.plugin, nullptr);
-  rope_tables_ = std::make_unique<RopeTables>(*rope_policy_, rope_choice_.request, rope_choice_.mode);
+  rope_tables_ =
+      std::make_unique<RopeTables>(*rope_policy_, rope_choice_.request, rope_choice_.mode);
 }
 
 void Runtime::count_bytes() {

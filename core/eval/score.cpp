@@ -25,9 +25,10 @@ Score score(Runtime& runtime, std::span<const int32_t> ids,
   const uint32_t vocab = executor.vocab_size();
   const auto total = static_cast<uint32_t>(ids.size());
   if (total > runtime.context_length()) {
-    throw Error(ExitCode::limit, "ids",
-                fmt::format("found {} tokens, the context holds {}", total, runtime.context_length()),
-                "Score fewer tokens or raise context.length");
+    throw Error(
+        ExitCode::limit, "ids",
+        fmt::format("found {} tokens, the context holds {}", total, runtime.context_length()),
+        "Score fewer tokens or raise context.length");
   }
   for (const int32_t id : ids) {
     if (id >= 0 && static_cast<uint32_t>(id) < vocab) continue;

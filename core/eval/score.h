@@ -18,8 +18,8 @@ struct Score {
 // ln softmax(logits)[id], summed in double.
 double log_probability(std::span<const float> logits, int32_t id);
 
-// One sequence from an empty cache. Throws Error: limit for an id outside the model's vocabulary or a
-// text longer than the context. `progress` is called with tokens done and may throw to cancel.
+// One sequence from an empty cache. Throws Error: limit for an id outside the model's vocabulary or
+// a text longer than the context. `progress` is called with tokens done and may throw to cancel.
 Score score(Runtime& runtime, std::span<const int32_t> ids,
             const std::function<void(uint32_t done, uint32_t total)>& progress);
 

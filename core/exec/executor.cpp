@@ -66,7 +66,8 @@ void Executor::gather(std::span<const Chunk> chunks) {
     length_.push_back(start + count);
     const std::span<const uint32_t> pages = chunk.sequence->pages();
     std::copy(pages.begin(), pages.end(), page_.begin() + s * widest_.pages_per_sequence);
-    const std::span<const float> table = rope_.inv_freq(std::max(chunk.final_length, start + count));
+    const std::span<const float> table =
+        rope_.inv_freq(std::max(chunk.final_length, start + count));
     inv_freq_.insert(inv_freq_.end(), table.begin(), table.end());
   }
 }
@@ -113,11 +114,12 @@ void Executor::read_logits(uint32_t rows) {
   for (size_t i = 0; i < logits_.size(); ++i) {
     if (std::isfinite(logits_[i])) continue;
     const uint32_t row = wanted_[i / vocab_size_];
-    throw Error(ExitCode::non_finite, "logits",
-                fmt::format("found {} for token {} at position {} in step {}, expected a finite number",
-                            logits_[i], i % vocab_size_, position_[row], steps_run_),
-                "Check the model with `ropewalk inspect --verify`; if it is sound, this is a bug: "
-                "report it with the device's name");
+    throw Error(
+        ExitCode::non_finite, "logits",
+        fmt::format("found {} for token {} at position {} in step {}, expected a finite number",
+                    logits_[i], i % vocab_size_, position_[row], steps_run_),
+        "Check the model with `ropewalk inspect --verify`; if it is sound, this is a bug: "
+        "report it with the device's name");
   }
 }
 

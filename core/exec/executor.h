@@ -1,6 +1,8 @@
-// executor.h — runs steps of a loaded model: one program per row bucket, compiled when first needed.
+// executor.h — runs steps of a loaded model: one program per row bucket, compiled when first
+// needed.
 //
-// Any mix of prompt chunks and single-token decodes of several sequences is one step. Not thread-safe.
+// Any mix of prompt chunks and single-token decodes of several sequences is one step. Not
+// thread-safe.
 #pragma once
 
 #include <cstdint>
@@ -62,8 +64,8 @@ class Executor {
   abi::ProgramShape widest_;
   uint32_t vocab_size_;
   uint64_t steps_run_ = 0;
-  std::map<abi::ProgramShape, Owned<abi::Program>, bool (*)(const abi::ProgramShape&,
-                                                            const abi::ProgramShape&)>
+  std::map<abi::ProgramShape, Owned<abi::Program>,
+           bool (*)(const abi::ProgramShape&, const abi::ProgramShape&)>
       programs_;
 
   // The step's inputs, kept to avoid an allocation per token.

@@ -14,7 +14,8 @@ namespace ropewalk {
 
 class KvCache;
 
-// One sequence's place in the cache. Gives its pages back when it dies. REQUIRES: the cache outlives it.
+// One sequence's place in the cache. Gives its pages back when it dies. REQUIRES: the cache
+// outlives it.
 class Sequence {
  public:
   explicit Sequence(KvCache& cache) : cache_(cache) {}

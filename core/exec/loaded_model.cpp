@@ -113,7 +113,8 @@ void LoadedModel::plan(const LoadSettings& settings) {
     if (tensor.kind == TensorKind::constant && !graph.readers(t).empty()) {
       tensor.at.bytes = WeightArena::aligned(graph.bytes(t, 0, 0));
     } else if (tensor.kind == TensorKind::cache) {
-      tensor.at.bytes = tensor.dims[0] * abi::kv_page_bytes(tensor.dtype, tensor.dims[2], tensor.dims[3]);
+      tensor.at.bytes =
+          tensor.dims[0] * abi::kv_page_bytes(tensor.dtype, tensor.dims[2], tensor.dims[3]);
       plan_.cache += tensor.at.bytes;
     }
     if (tensor.kind == TensorKind::weight || tensor.kind == TensorKind::constant) {
@@ -133,10 +134,11 @@ void LoadedModel::plan(const LoadSettings& settings) {
     const uint64_t fixed = plan_.total() - plan_.cache;
     const std::string advice =
         fixed < free_bytes
-            ? fmt::format("A context of about {:.0f} % of this length would fit: lower context.length, "
-                          "or set context.kv_cache to int8",
-                          100.0 * static_cast<double>(free_bytes - fixed) /
-                              static_cast<double>(plan_.cache))
+            ? fmt::format(
+                  "A context of about {:.0f} % of this length would fit: lower context.length, "
+                  "or set context.kv_cache to int8",
+                  100.0 * static_cast<double>(free_bytes - fixed) /
+                      static_cast<double>(plan_.cache))
             : "Use a device with more memory or a model with fewer bits";
     throw Error(ExitCode::out_of_memory, settings.device_name,
                 "the model does not fit: " + describe(plan_, free_bytes), advice);
@@ -157,7 +159,8 @@ void LoadedModel::allocate() {
     const bool stored = tensor.kind == TensorKind::weight || tensor.kind == TensorKind::constant;
     if (stored && tensor.at.bytes > 0) arena.add(&tensor.at);
   }
-  arena.place([&](uint64_t bytes) { return allocate_buffer(abi::Arena::weights, bytes, "weights"); });
+  arena.place(
+      [&](uint64_t bytes) { return allocate_buffer(abi::Arena::weights, bytes, "weights"); });
 
   for (GraphTensor& tensor : graph.tensors) {
     if (tensor.kind != TensorKind::cache) continue;

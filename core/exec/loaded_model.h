@@ -1,8 +1,8 @@
 // loaded_model.h — a model's graph on a device: claimed, placed in memory, weights packed.
 //
 // Owns the device's buffers. The order is fixed so that nothing large happens before it is known to
-// fit: fold, claim, plan, compare the plan with the device's free memory, allocate, then read and pack
-// one tensor at a time.
+// fit: fold, claim, plan, compare the plan with the device's free memory, allocate, then read and
+// pack one tensor at a time.
 #pragma once
 
 #include <cstdint>
@@ -46,8 +46,8 @@ struct LoadSettings {
 
 class LoadedModel {
  public:
-  // Throws Error: no_device where the device cannot run a node, out_of_memory where the plan does not
-  // fit or an allocation fails, model for a bad weight. REQUIRES: the device outlives this.
+  // Throws Error: no_device where the device cannot run a node, out_of_memory where the plan does
+  // not fit or an allocation fails, model for a bad weight. REQUIRES: the device outlives this.
   LoadedModel(abi::Device& device, const WeightSource& weights, ModelGraph model,
               const LoadSettings& settings);
   ~LoadedModel();

@@ -26,10 +26,11 @@ void check_fits(const GenerateRequest& request, uint32_t context_length, uint32_
                 "Give the prompt some text");
   }
   if (request.prompt_ids.size() >= context_length) {
-    throw Error(ExitCode::limit, "prompt",
-                fmt::format("it has {} tokens, the context holds {} and the reply needs at least one",
-                            request.prompt_ids.size(), context_length),
-                "Shorten the prompt or raise context.length");
+    throw Error(
+        ExitCode::limit, "prompt",
+        fmt::format("it has {} tokens, the context holds {} and the reply needs at least one",
+                    request.prompt_ids.size(), context_length),
+        "Shorten the prompt or raise context.length");
   }
   for (const int32_t id : request.prompt_ids) {
     if (id >= 0 && static_cast<uint32_t>(id) < vocab) continue;
@@ -62,8 +63,7 @@ std::span<const float> prefill(Engine& engine, Session& session, const GenerateR
 // Where the table varies with the length, keys cached for a shorter conversation are not those that
 // the longer one would compute.
 uint32_t reuse(Engine& engine, Session& session, std::span<const int32_t> prompt) {
-  if (engine.runtime().rope_tables().varies() &&
-      engine.runtime().rope().mode != RopeMode::exact) {
+  if (engine.runtime().rope_tables().varies() && engine.runtime().rope().mode != RopeMode::exact) {
     session.clear();
   }
   return session.rewind_to(prompt);
@@ -115,7 +115,9 @@ uint32_t Session::rewind_to(std::span<const int32_t> prompt) {
   return static_cast<uint32_t>(kept);
 }
 
-void Session::append(std::span<const int32_t> ids) { ids_.insert(ids_.end(), ids.begin(), ids.end()); }
+void Session::append(std::span<const int32_t> ids) {
+  ids_.insert(ids_.end(), ids.begin(), ids.end());
+}
 
 std::string_view finish_name(Finish finish) {
   switch (finish) {
@@ -133,8 +135,7 @@ Generation generate(Engine& engine, Session& session, const GenerateRequest& req
   Runtime& runtime = engine.runtime();
   check_fits(request, runtime.context_length(), runtime.executor().vocab_size());
   const auto prompt_length = static_cast<uint32_t>(request.prompt_ids.size());
-  const uint32_t limit =
-      std::min(request.max_new_tokens, runtime.context_length() - prompt_length);
+  const uint32_t limit = std::min(request.max_new_tokens, runtime.context_length() - prompt_length);
 
   Reply reply(engine, request);
   Generation& generation = reply.generation;
@@ -159,7 +160,9 @@ Generation generate(Engine& engine, Session& session, const GenerateRequest& req
     history.push_back(id);
     if (reply.take(id) || generation.ids.size() == limit) break;
 
-    const Chunk chunk{&session.sequence(), {&history.back(), 1}, Wanted::last,
+    const Chunk chunk{&session.sequence(),
+                      {&history.back(), 1},
+                      Wanted::last,
                       static_cast<uint32_t>(history.size())};
     logits = runtime.executor().run({&chunk, 1});
     session.append(chunk.tokens);

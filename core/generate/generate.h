@@ -1,6 +1,7 @@
 // generate.h — the loop: prompt ids in, text out as it is made.
 //
-// One call at a time on an Engine; the cancel flag may be set from a signal handler or another thread.
+// One call at a time on an Engine; the cancel flag may be set from a signal handler or another
+// thread.
 #pragma once
 
 #include <atomic>
@@ -25,8 +26,8 @@ class Session {
   // The ids that are cached, oldest first.
   const std::vector<int32_t>& ids() const { return ids_; }
 
-  // Keeps the longest common prefix of the cached ids and `prompt`, but always leaves the last id of
-  // the prompt to be run. Returns how many are kept.
+  // Keeps the longest common prefix of the cached ids and `prompt`, but always leaves the last id
+  // of the prompt to be run. Returns how many are kept.
   uint32_t rewind_to(std::span<const int32_t> prompt);
   void append(std::span<const int32_t> ids);
   void clear() { rewind_to({}); }
@@ -43,7 +44,7 @@ struct GenerateRequest {
   std::vector<std::string> stops;
   LeadingSpace leading_space = LeadingSpace::strip;  // strip for replies, keep for completions
   const std::atomic<bool>* cancel = nullptr;         // checked between steps
-  std::function<void(std::string_view)> on_text;     // whole characters, never part of a stop string
+  std::function<void(std::string_view)> on_text;  // whole characters, never part of a stop string
   std::function<void(uint32_t done, uint32_t total)> on_prefill;  // prompt tokens
 };
 
@@ -55,8 +56,8 @@ struct GenerateStats {
   uint32_t reused_tokens = 0;  // of the prompt, from the session's cache
   uint32_t new_tokens = 0;
   double prefill_seconds = 0;
-  double decode_seconds = 0;    // from the first new token on
-  uint64_t decode_bytes = 0;    // weights and cache read by the decode steps
+  double decode_seconds = 0;  // from the first new token on
+  uint64_t decode_bytes = 0;  // weights and cache read by the decode steps
   uint32_t decode_steps = 0;
 };
 

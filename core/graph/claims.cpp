@@ -68,11 +68,11 @@ std::vector<OwnedClaim> choose_steps(const Graph& graph, const ClaimList& offere
     if (taken[node]) continue;
     const auto refusal = std::find_if(offered.refusals.begin(), offered.refusals.end(),
                                       [&](const auto& r) { return r.first == node; });
-    throw Error(ExitCode::no_device, device,
-                fmt::format("cannot run {} ({}): {}", graph.nodes[node].name,
-                            op_name(graph.nodes[node].op),
-                            refusal == offered.refusals.end() ? "no reason given" : refusal->second),
-                "Use another backend, for example --backend cpu");
+    throw Error(
+        ExitCode::no_device, device,
+        fmt::format("cannot run {} ({}): {}", graph.nodes[node].name, op_name(graph.nodes[node].op),
+                    refusal == offered.refusals.end() ? "no reason given" : refusal->second),
+        "Use another backend, for example --backend cpu");
   }
   std::sort(steps.begin(), steps.end(),
             [](const auto& a, const auto& b) { return a.nodes[0] < b.nodes[0]; });

@@ -32,9 +32,9 @@ class ClaimList final : public abi::ClaimSink {
 // Why a claim may not be taken; empty: legal.
 std::string judge(const Graph& graph, const OwnedClaim& claim);
 
-// The steps in execution order, each node in exactly one. Throws Error (no_device) with the device's
-// reason where a node is in no legal claim; illegal claims are the device's bug and are left out
-// with a warning.
+// The steps in execution order, each node in exactly one. Throws Error (no_device) with the
+// device's reason where a node is in no legal claim; illegal claims are the device's bug and are
+// left out with a warning.
 std::vector<OwnedClaim> choose_steps(const Graph& graph, const ClaimList& offered,
                                      std::string_view device);
 

@@ -11,8 +11,8 @@ namespace {
 using abi::Op;
 
 uint32_t count_permutes(const Graph& graph) {
-  return static_cast<uint32_t>(std::count_if(
-      graph.nodes.begin(), graph.nodes.end(), [](const auto& n) { return n.op == Op::permute; }));
+  return static_cast<uint32_t>(std::count_if(graph.nodes.begin(), graph.nodes.end(),
+                                             [](const auto& n) { return n.op == Op::permute; }));
 }
 
 void replace_reads(Graph& graph, TensorId from, TensorId to) {
@@ -66,7 +66,8 @@ void order_columns(Graph& graph, TensorId tensor, const std::vector<uint32_t>& o
   for (size_t i = 1; i < matmul.in.size(); ++i) graph.tensors[matmul.in[i]].column_order = order;
 }
 
-// Folds one permute into the node that writes its input. The writer then writes the permute's output.
+// Folds one permute into the node that writes its input. The writer then writes the permute's
+// output.
 bool fold_into_writer(Graph& graph, const GraphNode& permute) {
   const TensorId x = permute.in[0];
   const TensorId order = permute.in[1];

@@ -1,4 +1,5 @@
-// fold_permutations.h — act-order at no cost: permutations of activations move to where they are free.
+// fold_permutations.h — act-order at no cost: permutations of activations move to where they are
+// free.
 //
 // A GPTQ matmul with act-order wants its activations in the order of its sorted rows, which the
 // model shows as an explicit permute before it. This pass removes those it can:
@@ -10,8 +11,8 @@
 //   columns    silu_mul whose only reader is a permute: the order becomes the column order of the
 //              gate and up weights, so that they compute in down_proj's order
 //
-// What is left is gathered by an explicit permute, or in the prologue of a fused matmul where a device
-// claims that. The graph before the pass computes the same and stays the oracle in tests.
+// What is left is gathered by an explicit permute, or in the prologue of a fused matmul where a
+// device claims that. The graph before the pass computes the same and stays the oracle in tests.
 #pragma once
 
 #include "core/graph/graph.h"

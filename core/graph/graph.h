@@ -52,8 +52,8 @@ class Graph {
   size_t writer(TensorId tensor) const;
   bool is_output(TensorId tensor) const;
 
-  // Bytes of a tensor with kRows = rows and kWanted = wanted. Dense types only: the size of a weight is
-  // the device's to say.
+  // Bytes of a tensor with kRows = rows and kWanted = wanted. Dense types only: the size of a
+  // weight is the device's to say.
   uint64_t bytes(TensorId tensor, uint32_t rows, uint32_t wanted) const;
 };
 

@@ -34,7 +34,8 @@ std::vector<Life> lives(const Graph& graph, const std::vector<OwnedClaim>& steps
 
   std::vector<Life> found;
   for (TensorId t = 0; t < graph.tensors.size(); ++t) {
-    if (graph.tensors[t].kind != abi::TensorKind::scratch || hidden[t] || first[t] == kNever) continue;
+    if (graph.tensors[t].kind != abi::TensorKind::scratch || hidden[t] || first[t] == kNever)
+      continue;
     const uint64_t bytes = graph.bytes(t, rows, wanted);
     found.push_back({t, (bytes + kAlignment - 1) / kAlignment * kAlignment, first[t], last[t]});
   }
@@ -43,8 +44,8 @@ std::vector<Life> lives(const Graph& graph, const std::vector<OwnedClaim>& steps
 
 }  // namespace
 
-// Greedy by size: the largest value first, each at the lowest offset where no value that lives at the
-// same time lies. Within a few percent of optimal for chains such as a transformer's.
+// Greedy by size: the largest value first, each at the lowest offset where no value that lives at
+// the same time lies. Within a few percent of optimal for chains such as a transformer's.
 ScratchPlan plan_scratch(const Graph& graph, const std::vector<OwnedClaim>& steps, uint32_t rows,
                          uint32_t wanted) {
   std::vector<Life> todo = lives(graph, steps, rows, wanted);

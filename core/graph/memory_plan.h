@@ -1,5 +1,5 @@
-// memory_plan.h — where scratch tensors lie: offsets in one arena, shared by values that never live at
-// the same time.
+// memory_plan.h — where scratch tensors lie: offsets in one arena, shared by values that never live
+// at the same time.
 #pragma once
 
 #include <cstdint>
@@ -11,12 +11,12 @@
 namespace ropewalk {
 
 struct ScratchPlan {
-  uint64_t bytes = 0;                // of the arena
-  std::vector<abi::Slice> slices;    // by tensor, buffer 0; bytes 0 for what needs no place
+  uint64_t bytes = 0;              // of the arena
+  std::vector<abi::Slice> slices;  // by tensor, buffer 0; bytes 0 for what needs no place
 };
 
-// Places every scratch tensor that the steps write and do not hide. A value lives from the step that
-// writes it to the last that reads it; outputs live to the end. Sizes are those of the widest
+// Places every scratch tensor that the steps write and do not hide. A value lives from the step
+// that writes it to the last that reads it; outputs live to the end. Sizes are those of the widest
 // program (`rows`, `wanted`), so one plan serves every row bucket.
 ScratchPlan plan_scratch(const Graph& graph, const std::vector<OwnedClaim>& steps, uint32_t rows,
                          uint32_t wanted);

@@ -139,10 +139,10 @@ class Builder {
       scale *= options_.attention_scale * options_.attention_scale;
     }
     const TensorId keys = cache(prefix + ".key_cache"), values = cache(prefix + ".value_cache");
-    graph().add_node({prefix + ".kv_append", Op::kv_append, {k, v, keys, values}, {}, 0,
-                      options_.keys});
-    const TensorId y = node(Op::attention, prefix, {q, keys, values}, {kRows, width},
-                            static_cast<float>(scale));
+    graph().add_node(
+        {prefix + ".kv_append", Op::kv_append, {k, v, keys, values}, {}, 0, options_.keys});
+    const TensorId y =
+        node(Op::attention, prefix, {q, keys, values}, {kRows, width}, static_cast<float>(scale));
     return linear(prefix + ".o_proj", y, width, hidden, {kRows, hidden});
   }
 
@@ -156,7 +156,8 @@ class Builder {
 
   TensorId layer(const std::string& prefix, TensorId x) {
     const std::vector<uint32_t> dims = {kRows, config_.hidden_size};
-    const TensorId a = attention(prefix + ".self_attn", norm(prefix + ".input_layernorm", x, kRows));
+    const TensorId a =
+        attention(prefix + ".self_attn", norm(prefix + ".input_layernorm", x, kRows));
     const TensorId h = node(Op::add, prefix + ".attention_add", {x, a}, dims, 0);
     const TensorId m = mlp(prefix + ".mlp", norm(prefix + ".post_attention_layernorm", h, kRows));
     return node(Op::add, prefix + ".mlp_add", {h, m}, dims, 0);

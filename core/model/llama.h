@@ -43,7 +43,8 @@ struct ModelGraph {
   std::vector<TableLoad> tables;
 };
 
-// Throws Error (exit code model) where a weight is missing or has another shape than config.json says.
+// Throws Error (exit code model) where a weight is missing or has another shape than config.json
+// says.
 ModelGraph build_llama(const WeightSource& weights, const LlamaOptions& options);
 
 }  // namespace ropewalk

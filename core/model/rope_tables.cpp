@@ -33,15 +33,16 @@ std::vector<double> RopeTables::fill(uint32_t length) {
   abi::RopeRequest request = request_;
   request.length = length;
   if (const abi::Status status = policy_.fill(request, table); !status.ok()) {
-    throw Error(ExitCode::usage, "rope", status.message,
-                "Correct the rope block of the configuration, or leave it out to use the model's own");
+    throw Error(
+        ExitCode::usage, "rope", status.message,
+        "Correct the rope block of the configuration, or leave it out to use the model's own");
   }
   attention_scale_ = table.attention_scale;
   for (size_t i = 0; i < inv_freq.size(); ++i) {
     if (!std::isfinite(inv_freq[i]) || inv_freq[i] <= 0) {
       throw Error(ExitCode::plugin, "rope",
-                  fmt::format("the policy's inverse frequency {} is {}, expected a positive number", i,
-                              inv_freq[i]),
+                  fmt::format("the policy's inverse frequency {} is {}, expected a positive number",
+                              i, inv_freq[i]),
                   "Correct the policy's options or its code");
     }
   }

@@ -29,7 +29,8 @@ class RopeTables {
   double attention_scale() const { return attention_scale_; }
   bool varies() const { return varies_; }
 
-  // (head_dim / 2) radians per position for a sequence of `length` tokens. Valid until the next call.
+  // (head_dim / 2) radians per position for a sequence of `length` tokens. Valid until the next
+  // call.
   std::span<const float> inv_freq(uint32_t length);
 
  private:

@@ -1,4 +1,5 @@
-// synthetic.h — random weights of a known model's exact shapes, for benchmarks without a checkpoint.
+// synthetic.h — random weights of a known model's exact shapes, for benchmarks without a
+// checkpoint.
 #pragma once
 
 #include <optional>
@@ -15,12 +16,13 @@ struct SyntheticQuant {
   bool act_order = true;  // a random order per layer, shared by q/k/v and by gate/up
 };
 
-// nullopt for an unknown name. Shapes: llama2-7b, llama2-13b, llama2-70b, tinyllama-1.1b, airophin-mini.
+// nullopt for an unknown name. Shapes: llama2-7b, llama2-13b, llama2-70b, tinyllama-1.1b,
+// airophin-mini.
 std::optional<ModelConfig> known_shape(std::string_view name);
 std::vector<std::string_view> known_shapes();
 
-// Without `quant` the weights are dense f16. The same seed gives the same weights. Scales are chosen so
-// that activations stay of order one through all layers.
+// Without `quant` the weights are dense f16. The same seed gives the same weights. Scales are
+// chosen so that activations stay of order one through all layers.
 std::unique_ptr<WeightSource> make_synthetic(const ModelConfig& config,
                                              std::optional<SyntheticQuant> quant, uint64_t seed);
 

@@ -27,10 +27,10 @@ abi::DType CheckpointWeights::table_type(std::string_view name) const {
     case StoredType::bf16:
       return abi::DType::bf16;
     default:
-      throw Error(ExitCode::model, tensor.file + ": " + tensor.name,
-                  "found type " + std::string(stored_name(tensor.type)) +
-                      ", expected F16, BF16 or F32",
-                  "Convert the checkpoint to one of these types");
+      throw Error(
+          ExitCode::model, tensor.file + ": " + tensor.name,
+          "found type " + std::string(stored_name(tensor.type)) + ", expected F16, BF16 or F32",
+          "Convert the checkpoint to one of these types");
   }
 }
 

@@ -1,4 +1,5 @@
-// weights.h — where a model's weights come from, so that a graph can be built and loaded without knowing.
+// weights.h — where a model's weights come from, so that a graph can be built and loaded without
+// knowing.
 //
 // Immutable and callable from several threads after construction.
 #pragma once

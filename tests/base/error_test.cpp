@@ -23,7 +23,9 @@ TEST(Printable, EscapesWhatATerminalWouldObey) {
   EXPECT_EQ(printable("\x7f\xff"), "\\x7f\\xff");
 }
 
-TEST(Printable, KeepsTextInAnyScript) { EXPECT_EQ(printable("größe 模型 🦙"), "größe 模型 🦙"); }
+TEST(Printable, KeepsTextInAnyScript) {
+  EXPECT_EQ(printable("größe 模型 🦙"), "größe 模型 🦙");
+}
 
 TEST(Printable, CutsLongNames) {
   const std::string name(1000, 'x');

@@ -15,9 +15,9 @@ TEST(Utf8, MeasuresWellFormedSequences) {
 }
 
 TEST(Utf8, RefusesIllFormedSequences) {
-  for (const char* text : {"\x80", "\xc0\xaf", "\xc1\xbf", "\xe0\x9f\x80", "\xed\xa0\x80",
-                           "\xf0\x8f\xbf\xbf", "\xf4\x90\x80\x80", "\xf5\x80\x80\x80", "\xff",
-                           "\xc3", "\xe6\xa8", "\xf0\x9f\xa6"}) {
+  for (const char* text :
+       {"\x80", "\xc0\xaf", "\xc1\xbf", "\xe0\x9f\x80", "\xed\xa0\x80", "\xf0\x8f\xbf\xbf",
+        "\xf4\x90\x80\x80", "\xf5\x80\x80\x80", "\xff", "\xc3", "\xe6\xa8", "\xf0\x9f\xa6"}) {
     EXPECT_EQ(utf8_sequence_length(text), 0u) << text;
   }
   EXPECT_EQ(utf8_sequence_length(""), 0u);

@@ -31,7 +31,8 @@ TEST_P(Folding, ChangesNoLogProbability) {
   const auto a = score(folded.runtime, ids, nullptr).logprobs;
   const auto b = score(plain.runtime, ids, nullptr).logprobs;
   ASSERT_EQ(a.size(), b.size());
-  // A permutation moves numbers and changes none; only the norm's sum is over the same row as before.
+  // A permutation moves numbers and changes none; only the norm's sum is over the same row as
+  // before.
   for (size_t i = 0; i < a.size(); ++i) EXPECT_EQ(a[i], b[i]) << "token " << i + 1;
 }
 

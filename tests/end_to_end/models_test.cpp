@@ -1,5 +1,6 @@
-// Every checkpoint of tests/fixtures/models against transformers' answers (tests/fixtures/README.md):
-// log-probabilities within 1e-3, greedy ids equal (their top-2 gaps are all above 0.02).
+// Every checkpoint of tests/fixtures/models against transformers' answers
+// (tests/fixtures/README.md): log-probabilities within 1e-3, greedy ids equal (their top-2 gaps are
+// all above 0.02).
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 

@@ -83,7 +83,8 @@ class FakeDevice final : public abi::Device {
     *bytes = 4096;
     return {};
   }
-  abi::Status compile(const abi::CompileRequest& request, abi::Program** program) noexcept override {
+  abi::Status compile(const abi::CompileRequest& request,
+                      abi::Program** program) noexcept override {
     ++compiled;
     *program = new FakeProgram(*this, request.shape);
     return {};

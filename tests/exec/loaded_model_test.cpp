@@ -23,8 +23,8 @@ struct Loading {
     settings.device_name = "fake";
   }
   std::unique_ptr<LoadedModel> load() {
-    ModelGraph graph = build_llama(*weights, {abi::DType::f32, abi::DType::f16, 2, 1.0,
-                                              abi::KeyRotation::before_cache});
+    ModelGraph graph = build_llama(
+        *weights, {abi::DType::f32, abi::DType::f16, 2, 1.0, abi::KeyRotation::before_cache});
     return std::make_unique<LoadedModel>(device, *weights, std::move(graph), settings);
   }
   Error error() {
@@ -101,8 +101,9 @@ TEST(LoadedModel, ANodeThatTheDeviceCannotRunIsNamed) {
   loading.device.refuse_op_name = "model.layers.3.self_attn";
   const Error error = loading.error();
   EXPECT_EQ(error.code(), ExitCode::no_device);
-  EXPECT_THAT(error.what(),
-              HasSubstr("fake: cannot run model.layers.3.self_attn (attention): the fake refuses it"));
+  EXPECT_THAT(
+      error.what(),
+      HasSubstr("fake: cannot run model.layers.3.self_attn (attention): the fake refuses it"));
 }
 
 TEST(LoadedModel, BytesReadAsAPersonWouldSayThem) {

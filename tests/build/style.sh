@@ -1,0 +1,38 @@
+#!/usr/bin/env bash
+# style.sh SOURCE_DIR: clang-format 14 would change nothing, no source file is over 500 lines, and each
+# third-party library is included by its room alone (the table in CONTRIBUTING.md).
+set -u
+cd "$1" || exit 2
+failures=0
+fail() { echo "FAIL $1"; failures=$((failures + 1)); }
+
+mapfile -t sources < <(find core backends plugins apps tests bench -name '*.cpp' -o -name '*.h' \
+  -o -name '*.cu' -o -name '*.cuh' | sort)
+[ "${#sources[@]}" -gt 50 ] || fail "found only ${#sources[@]} sources below $1"
+
+unformatted=$(clang-format-14 --dry-run "${sources[@]}" 2>&1 | grep -c 'warning:' || true)
+[ "$unformatted" -eq 0 ] || fail "clang-format would change $unformatted places: run clang-format -i"
+for file in "${sources[@]}"; do
+  lines=$(wc -l < "$file")
+  [ "$lines" -le 500 ] || fail "$file has $lines lines: split it by subject"
+done
+
+only() {  # HEADER ALLOWED_FOLDER...
+  local header=$1; shift
+  local users
+  users=$(grep -l -E "#include [<\"]$header" "${sources[@]}" | grep -v '^tests/' || true)
+  for folder in "$@"; do users=$(grep -v "^$folder/" <<<"$users" || true); done
+  [ -z "$users" ] || fail "$header is included outside $*: $(tr '\n' ' ' <<<"$users")"
+}
+only yaml-cpp core/config
+only boost/dll core/modules
+only sentencepiece core/text
+only nlohmann core/json
+only CLI apps
+# A module may include core/abi and nothing else of core.
+strangers=$(grep -l -E '#include "core/' $(find backends plugins -name '*.cpp' -o -name '*.h' -o -name '*.cu') \
+  | xargs grep -H -E '#include "core/' | grep -v '"core/abi/' || true)
+[ -z "$strangers" ] || fail "modules include more than core/abi: $strangers"
+
+[ "$failures" -eq 0 ] && echo "ok: ${#sources[@]} files"
+exit "$((failures > 0))"

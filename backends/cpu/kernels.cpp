@@ -139,7 +139,7 @@ void unpack(const CodeRun& run, float* tile) {
     Codes<Bits> codes(run, column);
     float* to = tile + column;
     for (uint32_t first = 0; first < run.rows; first += kBlock) {
-      codes.open(run.codes + first * Bits);
+      codes.open(run.codes + first * Bits + column);
       const uint32_t rows = run.rows - first < kBlock ? run.rows - first : kBlock;
       for (uint32_t k = 0; k < rows; ++k, to += kPanel) {
         store(to, codes.row(0, k));
@@ -155,7 +155,7 @@ void multiply_codes(const CodeRun& run, const float* x, float* sum) {
     Codes<Bits> codes(run, column);
     Floats sum0 = load(sum + column), sum1 = load(sum + column + kLanes);
     for (uint32_t first = 0; first < run.rows; first += kBlock) {
-      codes.open(run.codes + first * Bits);
+      codes.open(run.codes + first * Bits + column);
       const uint32_t rows = run.rows - first < kBlock ? run.rows - first : kBlock;
       for (uint32_t k = 0; k < rows; ++k) {
         sum0 += x[first + k] * codes.row(0, k);

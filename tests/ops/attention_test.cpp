@@ -1,0 +1,149 @@
+#include <algorithm>
+
+#include "tests/ops/conversation.h"
+#include "tests/ops/op_test.h"
+
+namespace ropewalk::tests {
+namespace {
+
+using abi::DType;
+using abi::KeyRotation;
+
+constexpr uint32_t kMostRows = 256, kPages = 3;
+
+class Attention : public OpTest {
+ protected:
+  void check(const AttentionShape& shape, uint32_t sequences,
+             const std::vector<std::vector<Part>>& turns) {
+    Conversation conversation(shape, sequences, kPages);
+    const AttentionCase c(shape, conversation);
+    const Law law = shape.cache == DType::i8 ? Law::attention_i8 : Law::attention;
+    with_session(c.description, {kMostRows, 1, sequences, kPages}, [&](Session& session) {
+      for (size_t i = 0; i < turns.size(); ++i) {
+        SCOPED_TRACE("turn " + std::to_string(i));
+        const Turn turn = conversation.next(turns[i]);
+        session.set(c.q, turn.q);
+        session.set(c.k, turn.k);
+        session.set(c.v, turn.v);
+        session.run(turn.step);
+        expect_close(law, session.get(c.y), turn.truth);
+      }
+    });
+  }
+
+  // A prompt over a page's end, tokens one by one, and the row counts of the list on top.
+  void check_shape(const AttentionShape& shape) {
+    check(shape, 1, {{{0, 250}}, {{0, 1}}, {{0, 8}}, {{0, 1}}, {{0, 33}}});
+  }
+};
+
+TEST_P(Attention, dim_32) { check_shape({3, 3, 32, DType::f16, kRotatedKeys, false}); }
+TEST_P(Attention, dim_64) { check_shape({3, 3, 64, DType::f16, kRotatedKeys, false}); }
+TEST_P(Attention, dim_80) { check_shape({2, 2, 80, DType::f16, kRotatedKeys, false}); }
+TEST_P(Attention, dim_96) { check_shape({2, 2, 96, DType::f16, kRotatedKeys, false}); }
+TEST_P(Attention, dim_128) { check_shape({2, 2, 128, DType::f16, kRotatedKeys, false}); }
+TEST_P(Attention, dim_256) { check_shape({1, 1, 256, DType::f16, kRotatedKeys, false}); }
+TEST_P(Attention, grouped_queries) { check_shape({8, 2, 64, DType::f16, kRotatedKeys, false}); }
+TEST_P(Attention, one_kv_head) { check_shape({5, 1, 64, DType::f16, kRotatedKeys, false}); }
+TEST_P(Attention, cache_f32) { check_shape({4, 2, 64, DType::f32, kRotatedKeys, false}); }
+TEST_P(Attention, cache_i8) { check_shape({4, 2, 64, DType::i8, kRotatedKeys, false}); }
+TEST_P(Attention, ordered) { check_shape({4, 2, 64, DType::f16, kRotatedKeys, true}); }
+TEST_P(Attention, on_read) { check_shape({4, 2, 64, DType::f32, KeyRotation::on_read, false}); }
+TEST_P(Attention, on_read_i8) { check_shape({2, 1, 80, DType::i8, KeyRotation::on_read, true}); }
+
+TEST_P(Attention, row_counts) {
+  for (const uint32_t rows : kRowCounts) {
+    SCOPED_TRACE(std::to_string(rows) + " rows");
+    check({3, 3, 32, DType::f16, kRotatedKeys, false}, 1, {{{0, 240}}, {{0, rows}}});
+  }
+}
+
+// Prompts, chunks of prompts and single tokens of several sequences in the same steps.
+TEST_P(Attention, mixed_sequences) {
+  for (const DType cache : {DType::f16, DType::i8})
+    check({4, 2, 64, cache, kRotatedKeys, false}, 5,
+          {{{0, 200}, {2, 40}},
+           {{0, 100}, {1, 1}, {2, 1}},
+           {{0, 1}, {1, 17}, {2, 1}, {3, 230}},
+           {{0, 1}, {1, 1}, {2, 1}, {3, 1}},
+           {{3, 30}, {4, 1}}});
+}
+
+// Many sequences of one token each: a batch of decodes.
+TEST_P(Attention, batch_of_single_tokens) {
+  std::vector<Part> first, then;
+  for (uint32_t s = 0; s < 33; ++s) {
+    if (s % 3) first.push_back({s, 1 + s % 11});
+    then.push_back({s, 1});
+  }
+  check({2, 2, 32, DType::f16, kRotatedKeys, false}, 33, {first, then, then});
+}
+
+// torch 2 scaled_dot_product_attention in float64: 2 heads on one kv head, 3 keys, head_dim 4.
+TEST_P(Attention, literal) {
+  const AttentionShape shape{2, 1, 4, DType::f32, kRotatedKeys, false};
+  const Conversation conversation(shape, 1, 1);
+  const AttentionCase c(shape, conversation);
+  with_session(c.description, {3, 3, 1, 1}, [&](Session& session) {
+    StepData step = plain_step(3);
+    session.set(c.q, std::vector<float>{0, 0, 0, 0, 0, 0, 0,  0,    0,     0, 0,     0,
+                                        0, 0, 0, 0, 1, 0, -1, 0.5f, 0.25f, 2, -0.5f, 1});
+    session.set(c.k, std::vector<float>{1, 2, 0, -1, 0, 1, 1, 0.5f, -1, 0, 2, 1});
+    session.set(c.v, std::vector<float>{1, 0, 0, 2, 0, 1, 0, -2, 0, 0, 1, 4});
+    session.run(step);
+    const std::vector<float> y = session.get(c.y);
+    expect_close(Law::attention, std::span(y).last(8),
+                 std::vector<double>{0.5687015374987321, 0.30440399736251744, 0.12689446513875036,
+                                     1.0361729408274307, 0.5851253967012008, 0.3131950557010256,
+                                     0.10167954759777374, 0.9505788723914453});
+  });
+}
+
+// Caching keys unrotated and rotating on reading gives what rope before kv_append gives.
+TEST_P(Attention, on_read_equals_rope_before_cache) {
+  const AttentionShape read{4, 2, 64, DType::f32, KeyRotation::on_read, false};
+  Conversation conversation(read, 2, kPages);
+  const AttentionCase on_read(read, conversation);
+
+  Case c;
+  const std::vector<uint32_t> dims = {conversation.pages(), abi::kPageTokens, 2, 64};
+  const uint32_t q = c.activation("q", {abi::kRows, 4, 64}),
+                 k = c.activation("k", {abi::kRows, 2, 64});
+  const uint32_t v = c.activation("v", {abi::kRows, 2, 64});
+  const uint32_t q_turned = c.activation("q turned", {abi::kRows, 4, 64});
+  const uint32_t k_turned = c.activation("k turned", {abi::kRows, 2, 64});
+  const uint32_t keys = c.cache("keys", DType::f32, dims),
+                 values = c.cache("values", DType::f32, dims);
+  const uint32_t y = c.activation("y", {abi::kRows, 256});
+  c.node(abi::Op::rope, {q}, {q_turned}, 1, kRotatedKeys);
+  c.node(abi::Op::rope, {k}, {k_turned}, 1, kRotatedKeys);
+  c.node(abi::Op::kv_append, {k_turned, v, keys, values}, {}, 0, kRotatedKeys);
+  c.node(abi::Op::attention, {q_turned, keys, values}, {y}, conversation.scale(), kRotatedKeys);
+
+  const abi::ProgramShape shape{kMostRows, 1, 2, kPages};
+  with_session(c, shape, [&](Session& left) {
+    with_session(on_read.description, shape, [&](Session& right) {
+      for (const std::vector<Part>& parts :
+           {std::vector<Part>{{0, 200}, {1, 3}}, {{0, 80}, {1, 1}}, {{0, 1}, {1, 1}}}) {
+        const Turn turn = conversation.next(parts);
+        left.set(q, turn.q);
+        left.set(k, turn.k);
+        left.set(v, turn.v);
+        right.set(on_read.q, turn.q);
+        right.set(on_read.k, turn.k);
+        right.set(on_read.v, turn.v);
+        left.run(turn.step);
+        right.run(turn.step);
+        const std::vector<float> truth = left.get(y);
+        expect_close(Law::attention, right.get(on_read.y),
+                     std::vector<double>(truth.begin(), truth.end()));
+        expect_close(Law::rope, left.get(q_turned), conversation.rotated(turn.step, turn.q));
+      }
+    });
+  });
+}
+
+RW_ON_EVERY_DEVICE(Attention);
+
+}  // namespace
+}  // namespace ropewalk::tests

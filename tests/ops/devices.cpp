@@ -1,0 +1,134 @@
+#include "tests/ops/devices.h"
+
+#include <dlfcn.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <filesystem>
+#include <map>
+#include <sstream>
+#include <stdexcept>
+
+#include "core/abi/plugin.h"
+
+namespace ropewalk::tests {
+namespace {
+
+using Settings = std::map<std::string, std::string>;
+
+struct Entry {
+  std::string name;
+  const abi::Module* module;
+  Settings settings;
+  uint32_t index;
+};
+
+const abi::Module* load(const std::filesystem::path& file) {
+  void* library = dlopen(file.c_str(), RTLD_NOW | RTLD_LOCAL);
+  if (!library) throw std::runtime_error(dlerror());
+  const void* symbol = dlsym(library, "ropewalk_module");
+  if (!symbol) throw std::runtime_error(file.string() + ": no ropewalk_module");
+  return static_cast<const abi::Module*>(symbol);
+}
+
+// nullptr where the backend refuses its settings.
+abi::Backend* create(const abi::Module& module, const Settings& settings) {
+  std::vector<abi::OptionValue> values;
+  for (uint32_t i = 0; i < module.option_count; ++i) {
+    const abi::OptionInfo& option = module.options[i];
+    const auto set = settings.find(option.name);
+    if (set != settings.end())
+      values.push_back({option.name, set->second});
+    else if (option.default_value)
+      values.push_back({option.name, option.default_value});
+  }
+  void* object = nullptr;
+  if (!module.create({values, nullptr}, &object).ok()) return nullptr;
+  return static_cast<abi::Backend*>(object);
+}
+
+void add_devices(const abi::Module* module, const std::string& name, const Settings& settings,
+                 std::vector<Entry>& entries) {
+  abi::Backend* backend = create(*module, settings);
+  if (!backend) return;
+  uint32_t count = 0;
+  if (!backend->device_count(&count).ok()) count = 0;
+  for (uint32_t i = 0; i < count; ++i) {
+    abi::DeviceInfo info{};
+    if (backend->describe(i, &info).ok())
+      entries.push_back({i ? name + "_" + std::to_string(i) : name, module, settings, i});
+  }
+  backend->release();
+}
+
+std::vector<Entry> find_devices() {
+  std::vector<std::filesystem::path> files;
+  std::error_code none;
+  for (const auto& file : std::filesystem::directory_iterator(RW_MODULE_DIR "/backends", none))
+    if (file.path().extension() == ".so") files.push_back(file.path());
+  std::sort(files.begin(), files.end());
+
+  std::vector<Entry> entries;
+  for (const auto& file : files) {
+    const abi::Module* module = load(file);
+    const std::string name = module->name;
+    add_devices(module, name, {}, entries);
+    if (name != "cpu") continue;
+    add_devices(module, "cpu_avx2", {{"instructions", "avx2"}}, entries);
+    add_devices(module, "cpu_baseline", {{"instructions", "baseline"}}, entries);
+    add_devices(module, "cpu_single", {{"threads", "1"}}, entries);
+  }
+  return entries;
+}
+
+const std::vector<Entry>& entries() {
+  static const std::vector<Entry> found = find_devices();
+  return found;
+}
+
+abi::Device& open(const Entry& entry) {
+  static std::map<std::string, abi::Device*> opened;
+  abi::Device*& device = opened[entry.name];
+  if (device) return *device;
+  abi::Backend* backend = create(*entry.module, entry.settings);
+  if (!backend) throw std::runtime_error(entry.name + ": the backend refuses its settings");
+  const abi::Status status = backend->open(entry.index, &device);
+  if (!status.ok()) throw std::runtime_error(entry.name + ": " + status.message);
+  return *device;
+}
+
+}  // namespace
+
+std::vector<std::string> device_names() {
+  std::vector<std::string> names;
+  for (const Entry& entry : entries()) names.push_back(entry.name);
+  return names;
+}
+
+std::vector<std::string> expected_devices() {
+  const char* list = std::getenv("ROPEWALK_EXPECT_DEVICES");
+  std::istringstream text(list ? list : "cpu");
+  std::vector<std::string> names;
+  for (std::string name; std::getline(text, name, ',');) names.push_back(name);
+  return names;
+}
+
+abi::Device& device(const std::string& name) {
+  for (const Entry& entry : entries())
+    if (entry.name == name) return open(entry);
+  throw std::runtime_error(name + ": no such device");
+}
+
+abi::Device& cpu_device(const std::string& instructions, int threads) {
+  for (const Entry& entry : entries())
+    if (entry.name == "cpu")
+      return open({"cpu " + instructions + " " + std::to_string(threads),
+                   entry.module,
+                   {{"instructions", instructions}, {"threads", std::to_string(threads)}},
+                   0});
+  throw std::runtime_error("no cpu backend was built");
+}
+
+bool is_cpu(const std::string& device_name) { return device_name.starts_with("cpu"); }
+
+}  // namespace ropewalk::tests

@@ -1,0 +1,29 @@
+// devices.h — every device that the built backends find on this machine, opened through the door.
+//
+// Names are a backend's ("cpu"), with an index after the first device ("cuda_1"). The CPU backend
+// appears once more for each narrower instruction set and for one thread ("cpu_baseline"). Devices
+// stay open until the process ends. Not thread-safe.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "core/abi/backend.h"
+
+namespace ropewalk::tests {
+
+// Names of the usable devices, in order; a parameter list for INSTANTIATE_TEST_SUITE_P.
+std::vector<std::string> device_names();
+
+// Names that ROPEWALK_EXPECT_DEVICES lists (comma separated, default "cpu").
+std::vector<std::string> expected_devices();
+
+// REQUIRES: one of device_names(). Throws runtime_error where it cannot be opened.
+abi::Device& device(const std::string& name);
+
+// A device of the CPU backend with that many threads.
+abi::Device& cpu_device(const std::string& instructions, int threads);
+
+bool is_cpu(const std::string& device_name);
+
+}  // namespace ropewalk::tests

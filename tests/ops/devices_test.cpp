@@ -1,0 +1,18 @@
+#include <gtest/gtest.h>
+
+#include <algorithm>
+
+#include "tests/ops/devices.h"
+
+namespace ropewalk::tests {
+namespace {
+
+// A device that should be here and is not must not pass as "nothing to test".
+TEST(Devices, expected_ones_are_here) {
+  const std::vector<std::string> found = device_names();
+  for (const std::string& name : expected_devices())
+    EXPECT_TRUE(std::count(found.begin(), found.end(), name)) << name << " was not found";
+}
+
+}  // namespace
+}  // namespace ropewalk::tests

@@ -1,0 +1,200 @@
+#include <cmath>
+
+#include "tests/ops/op_test.h"
+
+namespace ropewalk::tests {
+namespace {
+
+using abi::DType;
+using abi::Op;
+
+struct Problem {
+  StoredWeight weight;
+  std::vector<float> bias;  // or empty
+};
+
+class Matmul : public OpTest {
+ protected:
+  // y = x . W + bias for each of the row counts, against the same sum in double.
+  void check(const Problem& problem, std::span<const uint32_t> row_counts) {
+    const uint32_t depth = problem.weight.shape.rows, width = problem.weight.shape.cols;
+    std::vector<double> w(uint64_t{depth} * width);
+    for (uint32_t k = 0; k < depth; ++k)
+      for (uint32_t n = 0; n < width; ++n) w[uint64_t{k} * width + n] = problem.weight.at(k, n);
+
+    for (const uint32_t rows : row_counts) {
+      SCOPED_TRACE(std::to_string(rows) + " rows");
+      Case c;
+      const uint32_t x = c.activation("x", {abi::kRows, depth});
+      const uint32_t weight = c.weight("w", problem.weight);
+      const uint32_t y = c.activation("y", {abi::kRows, width});
+      std::vector<uint32_t> in = {x, weight};
+      if (!problem.bias.empty()) in.push_back(c.vector("bias", problem.bias));
+      c.node(Op::matmul, in, {y}, 0, kRotatedKeys);
+
+      const std::vector<float> input = Random(rows).values(uint64_t{rows} * depth);
+      std::vector<double> truth(uint64_t{rows} * width);
+      for (uint32_t r = 0; r < rows; ++r)
+        for (uint32_t k = 0; k < depth; ++k)
+          for (uint32_t n = 0; n < width; ++n)
+            truth[r * width + n] +=
+                static_cast<double>(input[r * depth + k]) * w[uint64_t{k} * width + n];
+      for (uint64_t i = 0; i < truth.size(); ++i)
+        if (!problem.bias.empty()) truth[i] += static_cast<double>(problem.bias[i % width]);
+
+      with_session(c, {rows, rows, 1, 1}, [&](Session& session) {
+        session.set(x, input);
+        session.run(plain_step(rows));
+        expect_close(Law::matmul, session.get(y), truth);
+      });
+      if (IsSkipped() || HasFatalFailure()) return;
+    }
+  }
+
+  // The whole list of rows for the stored order; then every other way to store it with few rows.
+  void check_gptq(uint8_t bits, uint32_t group_size, uint32_t depth) {
+    constexpr uint32_t kWidth = 96, kFew[] = {1, 33};
+    Random random(bits * 1000 + group_size);
+    check({random_gptq({depth, kWidth, bits, group_size, 1, DType::f16}, random), {}}, kRowCounts);
+    for (const uint8_t zero_offset : {uint8_t{0}, uint8_t{1}})
+      for (const DType scale_dtype : {DType::f16, DType::f32}) {
+        if (IsSkipped() || HasFatalFailure()) return;
+        SCOPED_TRACE("zero offset " + std::to_string(zero_offset) + ", scales of type " +
+                     std::to_string(static_cast<int>(scale_dtype)) +
+                     ", rows and columns reordered");
+        StoredWeight weight =
+            random_gptq({depth, kWidth, bits, group_size, zero_offset, scale_dtype}, random);
+        weight.row_order = random.permutation(depth);
+        if (zero_offset) weight.column_order = random.permutation(kWidth);
+        check({weight, random.values(kWidth)}, kFew);
+      }
+  }
+
+  void check_dense(DType dtype) {
+    constexpr uint32_t kDepth = 150, kWidth = 77, kFew[] = {1, 33};
+    Random random(static_cast<uint32_t>(dtype));
+    StoredWeight weight = random_dense(dtype, abi::WeightUse::matmul, kDepth, kWidth, random);
+    check({weight, {}}, kRowCounts);
+    weight.row_order = random.permutation(kDepth);
+    weight.column_order = random.permutation(kWidth);
+    check({weight, random.values(kWidth)}, kFew);
+  }
+};
+
+// depth is a multiple of 32, as packed checkpoints have it; the last group is short where it can
+// be.
+TEST_P(Matmul, gptq2_g32) { check_gptq(2, 32, 160); }
+TEST_P(Matmul, gptq2_g64) { check_gptq(2, 64, 160); }
+TEST_P(Matmul, gptq2_g128) { check_gptq(2, 128, 288); }
+TEST_P(Matmul, gptq2_whole) { check_gptq(2, 224, 224); }
+TEST_P(Matmul, gptq3_g32) { check_gptq(3, 32, 160); }
+TEST_P(Matmul, gptq3_g64) { check_gptq(3, 64, 160); }
+TEST_P(Matmul, gptq3_g128) { check_gptq(3, 128, 288); }
+TEST_P(Matmul, gptq3_whole) { check_gptq(3, 224, 224); }
+TEST_P(Matmul, gptq4_g32) { check_gptq(4, 32, 160); }
+TEST_P(Matmul, gptq4_g64) { check_gptq(4, 64, 160); }
+TEST_P(Matmul, gptq4_g128) { check_gptq(4, 128, 288); }
+TEST_P(Matmul, gptq4_whole) { check_gptq(4, 224, 224); }
+TEST_P(Matmul, gptq8_g32) { check_gptq(8, 32, 160); }
+TEST_P(Matmul, gptq8_g64) { check_gptq(8, 64, 160); }
+TEST_P(Matmul, gptq8_g128) { check_gptq(8, 128, 288); }
+TEST_P(Matmul, gptq8_whole) { check_gptq(8, 224, 224); }
+TEST_P(Matmul, f32) { check_dense(DType::f32); }
+TEST_P(Matmul, f16) { check_dense(DType::f16); }
+TEST_P(Matmul, bf16) { check_dense(DType::bf16); }
+
+// Neither 32 columns nor 32 rows divide it, and a group is no power of two.
+TEST_P(Matmul, gptq4_odd_shape) {
+  Random random(7);
+  check({random_gptq({104, 72, 4, 40, 1, DType::f16}, random), {}}, kRowCounts);
+}
+
+// The whole matrix, bit by bit: the rows of the unit matrix times W are the dequantised weights.
+TEST_P(Matmul, dequantised_exactly) {
+  constexpr uint32_t kDepth = 96, kWidth = 64;
+  Random random(11);
+  for (const uint8_t bits : {uint8_t{2}, uint8_t{3}, uint8_t{4}, uint8_t{8}}) {
+    const StoredWeight weight = random_gptq({kDepth, kWidth, bits, 32, 1, DType::f16}, random);
+    Case c;
+    const uint32_t x = c.activation("x", {abi::kRows, kDepth});
+    const uint32_t y = c.activation("y", {abi::kRows, kWidth});
+    c.node(Op::matmul, {x, c.weight("w", weight)}, {y}, 0, kRotatedKeys);
+    std::vector<float> unit(kDepth * kDepth, 0.0f);
+    for (uint32_t k = 0; k < kDepth; ++k) unit[k * kDepth + k] = 1.0f;
+    with_session(c, {kDepth, kDepth, 1, 1}, [&](Session& session) {
+      session.set(x, unit);
+      session.run(plain_step(kDepth));
+      const std::vector<float> found = session.get(y);
+      for (uint32_t k = 0; k < kDepth; ++k)
+        for (uint32_t n = 0; n < kWidth; ++n) {
+          // scale (11 bits) times an integer (9 bits) is exact in f32.
+          const float exact = static_cast<float>(weight.at(k, n));
+          if (session.activation_type() == DType::f32)
+            ASSERT_EQ(found[k * kWidth + n], exact) << k << ", " << n;
+          else
+            ASSERT_NEAR(found[k * kWidth + n], exact, std::fabs(exact) * 0x1p-11f);
+        }
+    });
+  }
+}
+
+// By hand: a word of 4-bit codes 15, 0, 8, 1, 0, 0, 0, 0 from the lowest bits up, zero stored as
+// 15, format "gptq": the zero is 16 and does not wrap to 0 (exllama, q4_matrix.cu, reads it so).
+TEST_P(Matmul, stored_zero_15_means_16) {
+  StoredWeight weight;
+  weight.shape = {.dtype = DType::gptq,
+                  .rows = 8,
+                  .cols = 8,
+                  .bits = 4,
+                  .zero_offset = 1,
+                  .group_size = 8,
+                  .scale_dtype = DType::f32};
+  weight.qweight.assign(8, 0x0000180f);
+  weight.qzeros = {0xffffffff};
+  const std::vector<float> scales(8, 0.5f);
+  weight.scales.assign(reinterpret_cast<const std::byte*>(scales.data()),
+                       reinterpret_cast<const std::byte*>(scales.data() + 8));
+  Case c;
+  const uint32_t x = c.activation("x", {abi::kRows, 8});
+  const uint32_t y = c.activation("y", {abi::kRows, 8});
+  c.node(Op::matmul, {x, c.weight("w", weight)}, {y}, 0, kRotatedKeys);
+  with_session(c, {4, 4, 1, 1}, [&](Session& session) {
+    std::vector<float> unit(32, 0.0f);
+    for (uint32_t r = 0; r < 4; ++r) unit[r * 8 + r] = 1.0f;
+    session.set(x, unit);
+    session.run(plain_step(4));
+    const std::vector<float> found = session.get(y);
+    const float column[] = {-0.5f, -8.0f, -4.0f, -7.5f};  // 0.5 * (code - 16)
+    for (uint32_t i = 0; i < 32; ++i) EXPECT_EQ(found[i], column[i / 8]);
+  });
+}
+
+// The last matmul of a model writes the wanted rows' logits in f32.
+TEST_P(Matmul, wanted_rows_in_f32) {
+  constexpr uint32_t kDepth = 64, kWidth = 40;
+  Random random(5);
+  const StoredWeight weight =
+      random_dense(DType::f16, abi::WeightUse::matmul, kDepth, kWidth, random);
+  Case c;
+  const uint32_t x = c.activation("x", {abi::kWanted, kDepth});
+  const uint32_t y = c.logits("logits", {abi::kWanted, kWidth});
+  c.node(Op::matmul, {x, c.weight("w", weight)}, {y}, 0, kRotatedKeys);
+  with_session(c, {16, 4, 1, 1}, [&](Session& session) {
+    StepData step = plain_step(9);
+    step.wanted = {2, 5, 8};
+    const std::vector<float> input = random.values(3 * kDepth);
+    session.set(x, input);
+    session.run(step);
+    std::vector<double> truth(3 * kWidth);
+    for (uint32_t r = 0; r < 3; ++r)
+      for (uint32_t k = 0; k < kDepth; ++k)
+        for (uint32_t n = 0; n < kWidth; ++n)
+          truth[r * kWidth + n] += static_cast<double>(input[r * kDepth + k]) * weight.at(k, n);
+    expect_close(Law::matmul, session.get(y), truth);
+  });
+}
+
+RW_ON_EVERY_DEVICE(Matmul);
+
+}  // namespace
+}  // namespace ropewalk::tests

@@ -1,0 +1,39 @@
+#include "tests/ops/op_test.h"
+
+#include <cmath>
+
+namespace ropewalk::tests {
+
+void OpTest::with_session(const Case& description, const abi::ProgramShape& shape,
+                          const std::function<void(Session&)>& body) {
+  try {
+    Session session(description, device(), shape);
+    body(session);
+  } catch (const Unsupported& reason) {
+    if (is_cpu(GetParam())) FAIL() << "the cpu backend refuses: " << reason.what();
+    GTEST_SKIP() << GetParam() << " does not support this: " << reason.what();
+  }
+}
+
+double nmse(std::span<const float> found, std::span<const double> truth) {
+  double error = 0, norm = 0;
+  for (size_t i = 0; i < truth.size(); ++i) {
+    const double difference = static_cast<double>(found[i]) - truth[i];
+    error += difference * difference;
+    norm += truth[i] * truth[i];
+  }
+  return error == 0 ? 0 : error / norm;  // 0/0: nothing but zeros, and rightly so
+}
+
+void OpTest::expect_close(Law law, std::span<const float> found, std::span<const double> truth) {
+  ASSERT_EQ(found.size(), truth.size());
+  const double error = nmse(found, truth);
+  EXPECT_FALSE(std::isnan(error)) << "a result is not a number";
+  EXPECT_LE(error, tolerance(GetParam(), law)) << "NMSE over " << truth.size() << " values";
+  const bool matrix = law == Law::matmul || law == Law::attention;
+  if (matrix && error > kExpectedMatrixNmse) RecordProperty("nmse", std::to_string(error));
+}
+
+std::string device_of(const testing::TestParamInfo<std::string>& info) { return info.param; }
+
+}  // namespace ropewalk::tests

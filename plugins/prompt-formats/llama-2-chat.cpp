@@ -36,7 +36,10 @@ class Llama2Chat final : public PromptFormat {
       if (turn == Role::assistant) sink.text("[/INST]");
     });
   }
-  void stops(TextSink& sink) const noexcept override { sink.text("[INST]"); }
+  void stops(TextSink& sink) const noexcept override {
+    sink.text("</s>");
+    sink.text("[INST]");
+  }
   void release() noexcept override { delete this; }
 
  private:

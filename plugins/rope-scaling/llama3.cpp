@@ -7,6 +7,7 @@
 #include <array>
 #include <cmath>
 #include <numbers>
+#include <string>
 
 #include "core/abi/rope_scaling.h"
 
@@ -33,7 +34,9 @@ class Llama3 final : public RopeScaling {
         trained_(options.has(kTrained) ? static_cast<double>(options.integer(kTrained)) : 0) {
     if (high_ <= low_)
       throw Failure(StatusCode::invalid_argument,
-                    "high_freq_factor is not above low_freq_factor, expected more");
+                    "high_freq_factor is " + std::string(options.text("high_freq_factor")) +
+                        ", expected more than low_freq_factor, " +
+                        std::string(options.text("low_freq_factor")));
   }
 
   bool varies_with_length() const noexcept override { return false; }

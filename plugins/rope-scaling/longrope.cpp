@@ -49,11 +49,10 @@ class LongRope final : public RopeScaling {
       // Where both lengths are known their quotient counts, whatever `factor` says.
       const double stretch = original > 0 ? request.max_position / original : factor_;
       const double trained = original > 0 ? original : request.max_position;
+      // Both at once: a sequence that grows must not be refused halfway.
+      check_size("short_factor", short_, table.inv_freq.size());
+      check_size("long_factor", long_, table.inv_freq.size());
       const std::vector<double>& divisors = request.length > trained ? long_ : short_;
-      if (divisors.size() != table.inv_freq.size())
-        throw Failure(StatusCode::invalid_argument,
-                      "longrope: found " + std::to_string(divisors.size()) + " factors, expected " +
-                          std::to_string(table.inv_freq.size()) + ", half of head_dim");
       for (size_t i = 0; i < table.inv_freq.size(); ++i)
         table.inv_freq[i] =
             std::pow(request.theta, -2.0 * static_cast<double>(i) / request.head_dim) / divisors[i];
@@ -65,6 +64,13 @@ class LongRope final : public RopeScaling {
   void release() noexcept override { delete this; }
 
  private:
+  static void check_size(const char* name, const std::vector<double>& list, size_t expected) {
+    if (list.size() != expected)
+      throw Failure(StatusCode::invalid_argument,
+                    "longrope: " + std::string(name) + " has " + std::to_string(list.size()) +
+                        " numbers, expected " + std::to_string(expected) + ", half of head_dim");
+  }
+
   std::vector<double> short_, long_;
   double factor_, attention_factor_, trained_;  // 0: not given
 };

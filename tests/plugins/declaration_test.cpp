@@ -1,0 +1,61 @@
+// Every plugin passes the door and says what it is.
+#include <gmock/gmock.h>
+
+#include <set>
+
+#include "core/abi/prompt_format.h"
+#include "core/abi/rope_scaling.h"
+#include "core/abi/sampler.h"
+#include "core/modules/door.h"
+#include "tests/plugins/plugin.h"
+
+namespace ropewalk {
+namespace {
+
+namespace fs = std::filesystem;
+
+struct Kind {
+  abi::ModuleKind kind;
+  std::set<std::string> names;
+};
+
+const Kind kKinds[] = {
+    {abi::ModuleKind::prompt_format, {"airoboros-1.4", "llama-2-chat", "raw", "vicuna-v1.1"}},
+    {abi::ModuleKind::rope_scaling,
+     {"dynamic-ntk", "linear", "llama3", "longrope", "none", "ntk", "ntk-by-parts", "yarn"}},
+    {abi::ModuleKind::sampler, {"min-p", "repetition-penalty", "temperature", "top-k", "top-p"}},
+};
+
+TEST(Plugins, PassTheDoorUnderTheirFilesName) {
+  for (const Kind& kind : kKinds) {
+    for (const std::string& name : kind.names) {
+      const fs::path file = fs::path(RW_MODULE_DIR) / kind_folder(kind.kind) / (name + ".so");
+      EXPECT_EQ(check_door(file).kind, kind.kind) << file;
+      const ModuleDescription description = Library(file).description();
+      EXPECT_EQ(description.name, name);
+      EXPECT_FALSE(description.source.empty()) << name;
+      EXPECT_LE(description.help.size(), 80u) << name;
+      for (const OptionDescription& option : description.options)
+        EXPECT_LE(option.help.size(), 90u) << name << ": " << option.name;
+    }
+  }
+}
+
+TEST(Plugins, SamplersAndFormatsNeedNoOptions) {
+  for (const std::string& name : kKinds[0].names)
+    EXPECT_TRUE(make_plugin<abi::PromptFormat>(name, {}));
+  for (const std::string& name : kKinds[2].names) EXPECT_TRUE(make_plugin<abi::Sampler>(name, {}));
+}
+
+TEST(Plugins, ALoneValueSetsTheMainOption) {
+  const std::pair<const char*, const char*> mains[] = {{"temperature", "temperature"},
+                                                       {"top-k", "k"},
+                                                       {"top-p", "p"},
+                                                       {"min-p", "p"},
+                                                       {"repetition-penalty", "penalty"}};
+  for (const auto& [name, option] : mains)
+    EXPECT_EQ(load_plugin(abi::ModuleKind::sampler, name).description().options[0].name, option);
+}
+
+}  // namespace
+}  // namespace ropewalk

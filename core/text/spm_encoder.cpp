@@ -3,14 +3,16 @@
 #include <fmt/format.h>
 #include <sentencepiece_processor.h>
 
+#include <unordered_map>
+#include <utility>
+
 #include "core/base/error.h"
 #include "core/base/utf8.h"
 
 namespace ropewalk {
 namespace {
 
-// Long enough that the cost of a call vanishes, short enough to stay in the caches.
-constexpr size_t kStretch = size_t{4} << 10;
+constexpr size_t kRemembered = 100'000;  // stretches; bounds the memory, a language has fewer words
 constexpr size_t kMaxStretch = size_t{1} << 20;
 constexpr uint32_t kSpace = 0x2581;
 
@@ -55,26 +57,33 @@ SpmEncoder::SpmEncoder(const TokenizerModel& model)
 SpmEncoder::~SpmEncoder() = default;
 
 void SpmEncoder::append(std::string_view text, std::vector<int32_t>& ids) const {
+  std::unordered_map<std::string_view, std::pair<size_t, size_t>> seen;  // first and count in `ids`
   std::vector<int> some;
   while (!text.empty()) {
-    const size_t length = stretch(text);
-    const auto status = impl_->processor.Encode(std::string_view(text.data(), length), &some);
+    const std::string_view stretch = text.substr(0, stretch_length(text));
+    text.remove_prefix(stretch.size());
+    if (const auto found = seen.find(stretch); found != seen.end()) {
+      const auto [first, count] = found->second;
+      for (size_t i = first; i < first + count; ++i) ids.push_back(int32_t{ids[i]});
+      continue;
+    }
+    const auto status = impl_->processor.Encode(stretch, &some);
     if (!status.ok())
       throw Error(ExitCode::model, "tokenizer.model",
                   fmt::format("sentencepiece cannot encode a text: {}", status.message()), "");
+    if (seen.size() < kRemembered) seen.emplace(stretch, std::pair(ids.size(), some.size()));
     ids.insert(ids.end(), some.begin(), some.end());
-    text.remove_prefix(length);
   }
 }
 
-// Bytes up to the first place after kStretch where the text may be cut.
-size_t SpmEncoder::stretch(std::string_view text) const {
+// Bytes up to the first place where the text may be cut.
+size_t SpmEncoder::stretch_length(std::string_view text) const {
   uint32_t left = 0;
   size_t i = 0;
   while (i < text.size() && i < kMaxStretch) {
     const size_t length = utf8_sequence_length(text.substr(i));
     const uint32_t right = code_point(text.substr(i, length));
-    if (i >= kStretch && may_cut_ && !pairs_.contains(pair_key(left, right))) return i;
+    if (i > 0 && may_cut_ && !pairs_.contains(pair_key(left, right))) return i;
     left = right;
     i += length;
   }

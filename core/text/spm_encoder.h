@@ -23,15 +23,15 @@ class SpmEncoder {
   //
   // sentencepiece takes 1 s and 240 MB for a megabyte, all at once, so the text is given to it in
   // stretches. A cut between two characters that no piece of the vocabulary holds side by side is
-  // one that no merge crosses: the ids are the same as without it. Throws Error (limit) for a
-  // stretch beyond 1 MiB without such a place.
+  // one that no merge crosses: the ids are the same as without it. Most stretches are words, and
+  // those that come again are not encoded again. Throws Error (limit) for a stretch beyond 1 MiB.
   // REQUIRES: `text` is UTF-8.
   void append(std::string_view text, std::vector<int32_t>& ids) const;
 
  private:
   struct Impl;
 
-  size_t stretch(std::string_view text) const;
+  size_t stretch_length(std::string_view text) const;
 
   std::unique_ptr<Impl> impl_;
   std::unordered_set<uint64_t> pairs_;  // of neighbouring code points in some piece

@@ -12,7 +12,7 @@ namespace ropewalk {
 namespace {
 
 constexpr std::string_view kOtherSource =
-    "Download it again; if it stays so, the quantiser wrote a form that Ropewalk does not know";
+    "Download config.json, the quantisation config and the weights of one revision";
 
 uint8_t inferred_bits(const Checkpoint& checkpoint, const TensorInfo& qweight, uint32_t rows) {
   // qweight has rows * bits / 32 rows.
@@ -63,6 +63,12 @@ void expect_scales(const Checkpoint& checkpoint, const TensorInfo& scales, uint6
   expect_tensor(checkpoint, scales, type, std::array{groups, cols});
 }
 
+bool any_g_idx(const Checkpoint& checkpoint) {
+  const auto tensors = checkpoint.tensors();
+  return std::any_of(tensors.begin(), tensors.end(),
+                     [](const TensorInfo& tensor) { return tensor.name.ends_with(".g_idx"); });
+}
+
 }  // namespace
 
 std::string place_of(const Checkpoint& checkpoint, const TensorInfo& tensor) {
@@ -106,9 +112,12 @@ GptqShape gptq_shape(const Checkpoint& checkpoint, const std::string& prefix, ui
 
 std::vector<uint32_t> gptq_row_order(const Checkpoint& checkpoint, const std::string& prefix,
                                      uint32_t rows, const GptqShape& shape) {
-  // The first files of GPTQ-for-LLaMa have none: groups in the order of the rows.
   const TensorInfo* tensor = checkpoint.find(prefix + ".g_idx");
-  if (!tensor) return {};
+  if (!tensor) {
+    // The first files of GPTQ-for-LLaMa have none at all: groups in the order of the rows.
+    if (any_g_idx(checkpoint)) checkpoint.get(prefix + ".g_idx");
+    return {};
+  }
   expect_tensor(checkpoint, *tensor, StoredType::i32, std::array{uint64_t{rows}});
   std::vector<int32_t> group(rows);
   checkpoint.read(*tensor, std::as_writable_bytes(std::span(group)));

@@ -23,7 +23,7 @@ class Fixture : public testing::TestWithParam<std::string> {};
 
 TEST_P(Fixture, OpensAndReadsWhole) {
   const auto checkpoint = Checkpoint::open(RW_FIXTURES "/models/" + GetParam());
-  testing_::read_everything(*checkpoint);
+  tiny::read_everything(*checkpoint);
   EXPECT_EQ(checkpoint->quantization().has_value(), GetParam().starts_with("gptq"));
 }
 

@@ -4,7 +4,7 @@
 
 #include "core/checkpoint/finite.h"
 
-namespace ropewalk::testing_ {
+namespace ropewalk::tiny {
 
 std::vector<Layer> layers_of(const ModelConfig& config) {
   const uint32_t hidden = config.hidden_size, inner = config.intermediate_size;
@@ -26,16 +26,16 @@ std::vector<Layer> layers_of(const ModelConfig& config) {
 
 void read_everything(const Checkpoint& checkpoint) {
   const ModelConfig& config = checkpoint.config();
-  const ZeroPoints zero_points = detect_zero_points(checkpoint);
   load_table(checkpoint, "model.embed_tokens.weight", config.vocab_size, config.hidden_size);
   load_vector(checkpoint, "model.norm.weight", config.hidden_size);
   for (uint32_t i = 0; i < config.layers; ++i)
     for (const char* norm : {".input_layernorm.weight", ".post_attention_layernorm.weight"})
       load_vector(checkpoint, "model.layers." + std::to_string(i) + norm, config.hidden_size);
-  for (const Layer& layer : layers_of(config)) {
-    const LinearInfo info = describe_linear(checkpoint, layer.prefix, layer.rows, layer.cols);
-    load_linear(checkpoint, info, zero_points, {});
-  }
+  std::vector<LinearInfo> linears;
+  for (const Layer& layer : layers_of(config))
+    linears.push_back(describe_linear(checkpoint, layer.prefix, layer.rows, layer.cols));
+  const ZeroPoints zero_points = detect_zero_points(checkpoint);
+  for (const LinearInfo& info : linears) load_linear(checkpoint, info, zero_points, {});
 }
 
 float dequantised(const abi::Weight& weight, uint32_t k, uint32_t n) {
@@ -57,4 +57,4 @@ float dequantised(const abi::Weight& weight, uint32_t k, uint32_t n) {
   return scale * (static_cast<float>(code) - static_cast<float>(zero));
 }
 
-}  // namespace ropewalk::testing_
+}  // namespace ropewalk::tiny

@@ -8,7 +8,7 @@
 
 #include "core/checkpoint/linear.h"
 
-namespace ropewalk::testing_ {
+namespace ropewalk::tiny {
 
 struct Layer {
   std::string prefix;
@@ -23,4 +23,4 @@ void read_everything(const Checkpoint& checkpoint);
 // W[k][n] of the laid-out matrix, by the formula in core/abi/weight.h.
 float dequantised(const abi::Weight& weight, uint32_t k, uint32_t n);
 
-}  // namespace ropewalk::testing_
+}  // namespace ropewalk::tiny

@@ -1,0 +1,57 @@
+// Every row of bad_models.h: refused with exit code 3 and the words it demands, within seconds.
+#include <gtest/gtest.h>
+
+#include <chrono>
+#include <regex>
+#include <set>
+
+#include "tests/checkpoint/bad_models.h"
+#include "tests/checkpoint/layers.h"
+#include "tests/checkpoint/tiny_torch.h"
+
+namespace ropewalk {
+namespace {
+
+std::string test_name(const tiny::BadModel& row) { return row.id + "_" + row.what; }
+
+class BadInput : public testing::TestWithParam<tiny::BadModel> {};
+
+TEST_P(BadInput, IsRefusedInWords) {
+  const tiny::TempDirectory directory;
+  GetParam().write(directory.path());
+  const auto start = std::chrono::steady_clock::now();
+  try {
+    tiny::read_everything(*Checkpoint::open(directory.path()));
+    FAIL() << "was taken";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), ExitCode::model);
+    EXPECT_TRUE(std::regex_search(error.what(), std::regex(GetParam().pattern)))
+        << "said:   " << error.what() << "\nwanted: " << GetParam().pattern;
+    EXPECT_EQ(std::string(error.what()).find('\n'), std::string::npos);
+    EXPECT_EQ(std::string(error.what()).find('\x1b'), std::string::npos);
+  }
+  EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(10));
+}
+
+INSTANTIATE_TEST_SUITE_P(Table, BadInput, testing::ValuesIn(tiny::all_bad_models()),
+                         [](const auto& row) { return test_name(row.param); });
+
+// A row that fails for another reason than its own would prove nothing: what they spoil is sound.
+TEST(BadInputTable, SpoilsModelsThatAreSound) {
+  for (const auto& model :
+       {tiny::tiny_model(), tiny::tiny_dense(), tiny::with_torch_file(tiny::tiny_dense()),
+        tiny::with_torch_file(tiny::tiny_model())}) {
+    const tiny::TempDirectory directory;
+    write_model(model, directory.path());
+    EXPECT_NO_THROW(tiny::read_everything(*Checkpoint::open(directory.path())));
+  }
+}
+
+TEST(BadInputTable, HasOneNamePerRow) {
+  std::set<std::string> names;
+  for (const tiny::BadModel& row : tiny::all_bad_models())
+    EXPECT_TRUE(names.insert(test_name(row)).second) << test_name(row);
+}
+
+}  // namespace
+}  // namespace ropewalk

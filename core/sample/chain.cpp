@@ -14,6 +14,7 @@ namespace {
 
 // False for NaN too, for which every comparison fails.
 bool is_logit(float x) { return x <= std::numeric_limits<float>::max(); }
+bool is_finite(float x) { return !std::isinf(x); }  // of logits
 
 [[noreturn]] void refuse_logits(size_t position, const std::string& found) {
   throw Error(ExitCode::non_finite, "logits",
@@ -21,21 +22,16 @@ bool is_logit(float x) { return x <= std::numeric_limits<float>::max(); }
               "The checkpoint is damaged or its numbers overflow: see ropewalk inspect --verify");
 }
 
-// The greatest logit's id, ties to the lower id. Looks at every logit.
-int32_t greatest(std::span<const float> logits, size_t position) {
-  size_t best = 0;
-  bool all_good = !logits.empty();
-  for (size_t i = 0; i < logits.size(); ++i) {
-    all_good &= is_logit(logits[i]);
-    if (logits[i] > logits[best]) best = i;
+// Here and below a flag is gathered over a vocabulary instead of leaving at the first bad one,
+// because compilers turn only such loops into vector code.
+void check_logits(std::span<const float> logits, size_t position) {
+  uint32_t bad = 0;
+  for (const float logit : logits) bad |= !is_logit(logit);
+  if (bad != 0) {
+    const auto first = std::ranges::find_if_not(logits, is_logit);
+    refuse_logits(position, fmt::format("{} for id {}", *first, first - logits.begin()));
   }
-  if (!all_good) {
-    const auto bad = std::ranges::find_if_not(logits, is_logit);
-    if (bad == logits.end()) refuse_logits(position, "no logits");
-    refuse_logits(position, fmt::format("{} for id {}", *bad, bad - logits.begin()));
-  }
-  if (std::isinf(logits[best])) refuse_logits(position, "nothing but -inf");
-  return static_cast<int32_t>(best);
+  if (std::ranges::none_of(logits, is_finite)) refuse_logits(position, "nothing but -inf");
 }
 
 [[noreturn]] void refuse_link(const ChainLink& link, const std::string& what) {
@@ -43,12 +39,16 @@ int32_t greatest(std::span<const float> logits, size_t position) {
               "Remove it from the sampling list, or correct its code");
 }
 
-[[noreturn]] void refuse_candidate(const ChainLink& link, const abi::Candidate& candidate,
-                                   size_t vocab) {
-  if (!is_logit(candidate.logit))
-    refuse_link(link, fmt::format("made {} the logit of id {}, expected a number", candidate.logit,
-                                  candidate.id));
-  refuse_link(link, fmt::format("made the id {}, expected 0 to {}", candidate.id, vocab - 1));
+[[noreturn]] void refuse_candidates(const ChainLink& link, const abi::Candidates& candidates,
+                                    size_t vocab) {
+  for (const abi::Candidate& candidate : candidates.all())
+    if (!is_logit(candidate.logit))
+      refuse_link(link, fmt::format("made {} the logit of id {}, expected a number",
+                                    candidate.logit, candidate.id));
+  for (const abi::Candidate& candidate : candidates.all())
+    if (static_cast<uint32_t>(candidate.id) >= vocab)
+      refuse_link(link, fmt::format("made the id {}, expected 0 to {}", candidate.id, vocab - 1));
+  refuse_link(link, "left nothing but candidates of logit -inf");
 }
 
 // What abi/sampler.h asks of a link, after it has run. Later links and the engine index by id.
@@ -58,13 +58,13 @@ void check_link(const ChainLink& link, const abi::Candidates& before, const abi:
   if (after.size == 0) refuse_link(link, "left no candidate, expected at least one");
   if (after.size > before.size)
     refuse_link(link, fmt::format("left {} candidates of {}", after.size, before.size));
-  bool any_finite = false;
+  uint32_t bad = 0;
   for (const abi::Candidate& candidate : after.all()) {
-    if (!is_logit(candidate.logit) || static_cast<uint32_t>(candidate.id) >= vocab)
-      refuse_candidate(link, candidate, vocab);
-    any_finite |= !std::isinf(candidate.logit);
+    bad |= !is_logit(candidate.logit);
+    bad |= static_cast<uint32_t>(candidate.id) >= static_cast<uint32_t>(vocab);
   }
-  if (!any_finite) refuse_link(link, "left nothing but candidates of logit -inf");
+  if (bad != 0 || std::ranges::none_of(after.all(), is_finite, &abi::Candidate::logit))
+    refuse_candidates(link, after, vocab);
 }
 
 // Draws from the softmax by inverse CDF over abi::precedes. Few draws reach far down that order, so
@@ -99,8 +99,9 @@ Chain::Chain(std::vector<ChainLink> links, uint64_t seed)
 
 int32_t Chain::sample(std::span<const float> logits, std::span<const int32_t> history,
                       uint32_t prompt_length) {
-  const int32_t best = greatest(logits, history.size());
-  if (links_.empty()) return best;
+  check_logits(logits, history.size());
+  if (links_.empty())
+    return static_cast<int32_t>(std::ranges::max_element(logits) - logits.begin());
 
   candidates_.resize(logits.size());
   for (size_t i = 0; i < logits.size(); ++i) candidates_[i] = {static_cast<int32_t>(i), logits[i]};

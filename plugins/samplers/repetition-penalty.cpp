@@ -48,9 +48,9 @@ class RepetitionPenalty final : public Sampler {
 
  private:
   void mark(const Candidates& candidates, std::span<const int32_t> history) {
-    const auto by_id = [](const Candidate& a, const Candidate& b) { return a.id < b.id; };
-    const auto all = candidates.all();
-    const auto ids = static_cast<size_t>(std::max_element(all.begin(), all.end(), by_id)->id) + 1;
+    int32_t last_id = 0;
+    for (const Candidate& candidate : candidates.all()) last_id = std::max(last_id, candidate.id);
+    const size_t ids = static_cast<size_t>(last_id) + 1;
     if (marked_at_.size() < ids) marked_at_.resize(ids);
     ++call_;
     const size_t count = range_ == 0 ? history.size() : std::min(range_, history.size());

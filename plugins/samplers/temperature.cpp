@@ -19,6 +19,9 @@ constexpr std::array kOptions = {
                .maximum = 100},
 };
 
+// Below this the last bit of an f32 logit would decide, so it is taken for 0.
+constexpr double kCold = 1e-6;
+
 void keep_greatest(Candidates& candidates) {
   const auto all = candidates.all();
   all.front() = *std::min_element(all.begin(), all.end(), precedes);
@@ -27,10 +30,11 @@ void keep_greatest(Candidates& candidates) {
 
 class Temperature final : public Sampler {
  public:
-  explicit Temperature(const Options& options) : temperature_(options.number("temperature")) {}
+  explicit Temperature(const Options& options)
+      : temperature_(options.number("temperature")), inverse_(1 / temperature_) {}
 
   Status apply(Candidates& candidates, const SampleContext&) noexcept override {
-    if (temperature_ == 0) {
+    if (temperature_ < kCold) {
       keep_greatest(candidates);
     } else if (temperature_ != 1) {
       // Two logits may become equal, and then their order must be that of the ids.
@@ -43,14 +47,13 @@ class Temperature final : public Sampler {
   void release() noexcept override { delete this; }
 
  private:
-  // Stays within f32: a tiny temperature must not make an infinity of the greatest logit.
+  // Stays within f32: a low temperature must not make an infinity of a great logit.
   float divided(float logit) const {
     constexpr double kMax = std::numeric_limits<float>::max();
-    if (logit < -kMax) return logit;
-    return static_cast<float>(std::clamp(logit / temperature_, -kMax, kMax));
+    return static_cast<float>(std::min(logit * inverse_, kMax));
   }
 
-  double temperature_;
+  double temperature_, inverse_;
 };
 
 }  // namespace

@@ -89,7 +89,7 @@ TEST(Chain, NonFiniteLogitsStopWithIdAndPosition) {
     expect_error(links(), {kNan, 0}, code, "logits: found nan for id 0 at position 3");
     expect_error(links(), {0, 1, kInfinity}, code, "found inf for id 2 at position 3");
     expect_error(links(), {-kInfinity, -kInfinity}, code, "found nothing but -inf at position 3");
-    expect_error(links(), {}, code, "found no logits at position 3");
+    expect_error(links(), {}, code, "found nothing but -inf at position 3");
   }
 }
 

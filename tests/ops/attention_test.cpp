@@ -17,7 +17,6 @@ class Attention : public OpTest {
              const std::vector<std::vector<Part>>& turns) {
     Conversation conversation(shape, sequences, kPages);
     const AttentionCase c(shape, conversation);
-    const Law law = shape.cache == DType::i8 ? Law::attention_i8 : Law::attention;
     with_session(c.description, {kMostRows, 1, sequences, kPages}, [&](Session& session) {
       for (size_t i = 0; i < turns.size(); ++i) {
         SCOPED_TRACE("turn " + std::to_string(i));
@@ -26,7 +25,7 @@ class Attention : public OpTest {
         session.set(c.k, turn.k);
         session.set(c.v, turn.v);
         session.run(turn.step);
-        expect_close(law, session.get(c.y), turn.truth);
+        expect_close(Law::attention, session.get(c.y), turn.truth);
       }
     });
   }

@@ -1,0 +1,180 @@
+// What the CPU device says when it is used wrongly, and what it says about itself.
+#include <gtest/gtest.h>
+
+#include <map>
+
+#include "tests/ops/devices.h"
+#include "tests/ops/session.h"
+
+namespace ropewalk::tests {
+namespace {
+
+using abi::DType;
+using abi::StatusCode;
+
+abi::Device& cpu() { return device("cpu"); }
+
+TEST(CpuDevice, says_what_it_is) {
+  const abi::DeviceInfo& info = cpu().info();
+  EXPECT_EQ(info.type, abi::DeviceType::cpu);
+  EXPECT_EQ(info.activation, DType::f32);
+  EXPECT_NE(info.name[0], 0);
+  EXPECT_GE(info.lanes, 1u);
+  EXPECT_GT(info.memory_free, 1u << 20);
+  EXPECT_GE(info.memory_total, info.memory_free);
+  EXPECT_STREQ(device("cpu_baseline").info().driver, "baseline");
+  EXPECT_STREQ(device("cpu_baseline").info().missing, "wide vector instructions");
+  EXPECT_EQ(device("cpu_single").info().lanes, 1u);
+  EXPECT_EQ(cpu_device("auto", 5).info().lanes, 5u);
+}
+
+TEST(CpuDevice, allocation_beyond_memory_is_refused) {
+  abi::Buffer buffer;
+  const abi::Status status = cpu().allocate(abi::Arena::weights, 1ull << 60, &buffer);
+  EXPECT_EQ(status.code, StatusCode::out_of_memory);
+  EXPECT_TRUE(std::string(status.message)
+                  .starts_with("out of host memory: 1152921504606846976 bytes asked, "))
+      << status.message;
+  EXPECT_EQ(buffer.id, 0u);
+}
+
+TEST(CpuDevice, buffers_are_aligned_bounded_and_gone_when_freed) {
+  abi::Buffer buffer;
+  ASSERT_TRUE(cpu().allocate(abi::Arena::scratch, 100, &buffer).ok());
+  std::vector<std::byte> bytes(100, std::byte{7}), back(100);
+  EXPECT_TRUE(cpu().write({buffer, 0, 100}, bytes).ok());
+  EXPECT_TRUE(cpu().read(back, {buffer, 0, 100}).ok());
+  EXPECT_EQ(back, bytes);
+  const abi::Status outside = cpu().write({buffer, 1, 100}, bytes);
+  EXPECT_EQ(outside.code, StatusCode::invalid_argument);
+  EXPECT_STREQ(outside.message, "slice 1+100 is outside its buffer of 100 bytes");
+  EXPECT_EQ(cpu().read(back, {buffer, ~0ull, 100}).code, StatusCode::invalid_argument);
+  cpu().free(buffer);
+  EXPECT_EQ(cpu().read(back, {buffer, 0, 100}).code, StatusCode::invalid_argument);
+  cpu().free(buffer);  // a second time: nothing
+}
+
+TEST(CpuDevice, packed_sizes_follow_from_the_shape) {
+  abi::Weight weight;
+  weight.dtype = DType::gptq;
+  weight.rows = 128;
+  weight.cols = 64;
+  weight.bits = 4;
+  weight.group_size = 32;
+  uint64_t bytes = 0;
+  ASSERT_TRUE(cpu().packed_bytes(weight, &bytes).ok());
+  // 64 header + 2 panels of 4 groups of (64 scales + 32 zeros + 512 codes), up to 256.
+  EXPECT_EQ(bytes, 5120u);
+  weight.bits = 5;
+  EXPECT_EQ(cpu().packed_bytes(weight, &bytes).code, StatusCode::unsupported);
+  weight.bits = 4;
+  weight.group_size = 0;
+  EXPECT_EQ(cpu().packed_bytes(weight, &bytes).code, StatusCode::invalid_argument);
+  weight.group_size = 129;
+  EXPECT_EQ(cpu().packed_bytes(weight, &bytes).code, StatusCode::invalid_argument);
+}
+
+TEST(CpuDevice, broken_weights_are_refused_in_words) {
+  Random random(1);
+  const StoredWeight good = random_gptq({64, 64, 4, 32, 1, DType::f16}, random);
+  abi::Buffer buffer;
+  ASSERT_TRUE(cpu().allocate(abi::Arena::weights, 1 << 16, &buffer).ok());
+  const auto message = [&](const StoredWeight& weight) {
+    const abi::Status status = cpu().pack(weight.view(), {buffer, 0, 1 << 16});
+    return std::string(status.message);
+  };
+  EXPECT_EQ(message(good), "");
+  StoredWeight bad = good;
+  bad.qweight.pop_back();
+  EXPECT_EQ(message(bad), "weight: qweight is shorter than its shape");
+  bad = good;
+  bad.qzeros.pop_back();
+  EXPECT_EQ(message(bad), "weight: qzeros is shorter than its shape");
+  bad = good;
+  bad.scales.pop_back();
+  EXPECT_EQ(message(bad), "weight: scales is shorter than its shape");
+  bad = good;
+  bad.row_order.assign(64, 3);
+  EXPECT_EQ(message(bad), "weight: the row order is not a permutation of the rows");
+  bad = good;
+  bad.column_order = random.permutation(65);
+  EXPECT_EQ(message(bad), "weight: the column order is not a permutation of the columns");
+  const abi::Status small = cpu().pack(good.view(), {buffer, 0, 256});
+  EXPECT_STREQ(small.message, "weight: the place for it is too small");
+  cpu().free(buffer);
+}
+
+struct Refusals final : abi::ClaimSink {
+  void claim(const abi::Claim& claim) noexcept override { reason[claim.nodes[0]] = "claimed"; }
+  void refuse(uint32_t node, std::string_view why) noexcept override {
+    reason[node] = std::string(why);
+  }
+  std::map<uint32_t, std::string> reason;
+};
+
+TEST(CpuDevice, wrong_nodes_are_refused_with_the_reason) {
+  std::vector<abi::Tensor> tensors(4);
+  const auto set = [&](size_t i, abi::TensorKind kind, DType dtype, std::vector<uint32_t> dims) {
+    tensors[i].kind = kind;
+    tensors[i].dtype = dtype;
+    tensors[i].rank = static_cast<uint8_t>(dims.size());
+    std::copy(dims.begin(), dims.end(), tensors[i].dim);
+  };
+  set(0, abi::TensorKind::scratch, DType::f32, {abi::kRows, 64});
+  set(1, abi::TensorKind::scratch, DType::f16, {abi::kRows, 64});
+  set(2, abi::TensorKind::weight, DType::f16, {64, 32});
+  set(3, abi::TensorKind::scratch, DType::f32, {abi::kRows, 32});
+  const uint32_t x_w[] = {0, 2}, x_y[] = {0, 3}, x_half[] = {0, 1}, w_x[] = {3, 2}, far[] = {0, 9};
+  const uint32_t x[] = {0}, y[] = {3};
+  const auto key = abi::KeyRotation::before_cache;
+  const std::vector<abi::Node> nodes = {
+      {"good", abi::Op::matmul, x_w, y, 0, key},  {"width", abi::Op::matmul, w_x, y, 0, key},
+      {"add", abi::Op::add, x_y, x, 0, key},      {"type", abi::Op::add, x_half, x, 0, key},
+      {"rank", abi::Op::rope, x, x, 0, key},      {"count", abi::Op::matmul, x, y, 0, key},
+      {"index", abi::Op::matmul, far, y, 0, key}, {"rows", abi::Op::select, x, x, 0, key},
+      {"unknown", abi::Op{77}, x, y, 0, key}};
+  Refusals refusals;
+  ASSERT_TRUE(cpu().claim({nodes, tensors, {}}, refusals).ok());
+  EXPECT_EQ(refusals.reason[0], "claimed");
+  EXPECT_EQ(refusals.reason[1], "a weight that is not (width in, width out)");
+  EXPECT_EQ(refusals.reason[2], "different widths in and out");
+  EXPECT_EQ(refusals.reason[3], "an activation that is not f32");
+  EXPECT_EQ(refusals.reason[4], "x that is not (R, heads, d)");
+  EXPECT_EQ(refusals.reason[5], "the number of inputs");
+  EXPECT_EQ(refusals.reason[6], "a tensor index outside the graph");
+  EXPECT_EQ(refusals.reason[7],
+            "rows that are not the step's, or an output that is not the wanted rows");
+  EXPECT_EQ(refusals.reason[8], "an op that this version does not know");
+}
+
+// A weight that was never packed fails the step, not the process.
+TEST(CpuDevice, unpacked_weight_fails_the_step) {
+  abi::Buffer buffer;
+  ASSERT_TRUE(cpu().allocate(abi::Arena::scratch, 1 << 16, &buffer).ok());
+  std::vector<abi::Tensor> tensors(3);
+  tensors[0] = {"x", abi::TensorKind::scratch, DType::f32,      0, 2,
+                0,   {abi::kRows, 64},         {buffer, 0, 256}};
+  tensors[1] = {"w", abi::TensorKind::weight, DType::f16, 0, 2, 0, {64, 32}, {buffer, 1024, 8192}};
+  tensors[2] = {"y", abi::TensorKind::scratch, DType::f32,        0, 2,
+                0,   {abi::kRows, 32},         {buffer, 512, 128}};
+  const uint32_t in[] = {0, 1}, out[] = {2}, first = 0;
+  const abi::Node node{"matmul", abi::Op::matmul, in, out, 0, abi::KeyRotation::before_cache};
+  const abi::Graph graph{{&node, 1}, tensors, {}};
+  const abi::Claim claim{{&first, 1}, {}, 0};
+  abi::Program* program = nullptr;
+  ASSERT_TRUE(cpu().compile({&graph, {&claim, 1}, {1, 1, 1, 1}}, &program).ok());
+  EXPECT_STREQ(program->enqueue(plain_step(1).view()).message,
+               "w: no weight of this shape was packed here");
+  EXPECT_STREQ(program->enqueue(plain_step(2).view()).message,
+               "the step is larger than the program was compiled for");
+  program->release();
+  cpu().free(buffer);
+}
+
+TEST(CpuDevice, has_no_extensions) {
+  void* interface = nullptr;
+  EXPECT_EQ(cpu().extension("warp-drive", &interface).code, StatusCode::unsupported);
+}
+
+}  // namespace
+}  // namespace ropewalk::tests

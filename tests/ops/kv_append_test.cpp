@@ -1,0 +1,86 @@
+// What kv_append stores is seen through attention: a sharp query picks one key, so attention
+// returns that key's value as the cache holds it. Bounds are checked by the session.
+#include <cmath>
+
+#include "tests/ops/half.h"
+#include "tests/ops/op_test.h"
+
+namespace ropewalk::tests {
+namespace {
+
+using abi::DType;
+
+constexpr uint32_t kDim = 32;
+
+class KvAppend : public OpTest {
+ protected:
+  // The value that row 0 of a one-token sequence reads back: softmax over one key is 1.
+  void check(DType cache, const std::vector<float>& value, const std::vector<double>& stored) {
+    Case c;
+    const uint32_t q = c.activation("q", {abi::kRows, 1, kDim});
+    const uint32_t k = c.activation("k", {abi::kRows, 1, kDim});
+    const uint32_t v = c.activation("v", {abi::kRows, 1, kDim});
+    const uint32_t y = c.activation("y", {abi::kRows, kDim});
+    const uint32_t keys = c.cache("keys", cache, {2, abi::kPageTokens, 1, kDim});
+    const uint32_t values = c.cache("values", cache, {2, abi::kPageTokens, 1, kDim});
+    c.node(abi::Op::kv_append, {k, v, keys, values}, {}, 0, kRotatedKeys);
+    c.node(abi::Op::attention, {q, keys, values}, {y}, 1, kRotatedKeys);
+    with_session(c, {1, 1, 1, 1}, [&](Session& session) {
+      StepData step = plain_step(1);
+      step.page = {1};
+      session.set(q, std::vector<float>(kDim, 1));
+      session.set(k, value);
+      session.set(v, value);
+      session.run(step);
+      expect_close(Law::attention, session.get(y), stored);
+    });
+  }
+};
+
+std::vector<float> padded(std::vector<float> values) {
+  values.resize(kDim, 0);
+  return values;
+}
+
+std::vector<double> padded(std::vector<double> values) {
+  values.resize(kDim, 0);
+  return values;
+}
+
+// max|x| = 127: the scale is 1, and codes are the numbers rounded, ties to even.
+TEST_P(KvAppend, i8_rounds_ties_to_even) {
+  check(DType::i8, padded(std::vector<float>{127, 0.5f, 1.5f, 2.5f, -0.5f, -2.5f, 3.25f, -126.5f}),
+        padded(std::vector<double>{127, 0, 2, 2, 0, -2, 3, -126}));
+}
+
+TEST_P(KvAppend, i8_zeros_stay_zeros) {
+  check(DType::i8, std::vector<float>(kDim, 0), std::vector<double>(kDim, 0));
+}
+
+// 1/127 is not a number of f16: the scale is the nearest one, 0.00787353515625.
+TEST_P(KvAppend, i8_scale_is_f16) {
+  check(DType::i8, padded(std::vector<float>{1, -1}),
+        padded(std::vector<double>{127 * 0.00787353515625, -127 * 0.00787353515625}));
+}
+
+// Each value lies on, just below or just above the middle of two neighbours in f16.
+TEST_P(KvAppend, f16_rounds_ties_to_even) {
+  if (device().info().activation == DType::f16)
+    GTEST_SKIP() << "activations are f16 already: nothing is left to round";
+  const std::vector<float> x = {1 + 0x1p-11f, 1 + 0x3p-11f,    1 + 0x1p-11f + 0x1p-23f,
+                                65504,        0x1p-24f,        0x1.8p-24f,
+                                0x1p-25f,     0x1.000002p-25f, -0x1p-14f,
+                                0x1.ffbp-15f, 0x1.ffcp-15f,    -2.5f};
+  const std::vector<double> stored = {1, 1 + 0x1p-9, 1 + 0x1p-10, 65504,       0x1p-24, 0x1p-23,
+                                      0, 0x1p-24,    -0x1p-14,    0x1.ff8p-15, 0x1p-14, -2.5};
+  for (size_t i = 0; i < x.size(); ++i) {
+    SCOPED_TRACE(x[i]);
+    ASSERT_EQ(rounded_to_f16(static_cast<double>(x[i])), stored[i]);
+    check(DType::f16, std::vector<float>(kDim, x[i]), std::vector<double>(kDim, stored[i]));
+  }
+}
+
+RW_ON_EVERY_DEVICE(KvAppend);
+
+}  // namespace
+}  // namespace ropewalk::tests

@@ -1,0 +1,115 @@
+// Whole programs: rows beyond the step, and what a row's neighbours may do to it.
+#include <algorithm>
+#include <cstring>
+
+#include "tests/ops/block.h"
+#include "tests/ops/op_test.h"
+
+namespace ropewalk::tests {
+namespace {
+
+class Program : public OpTest {};
+
+// A program for 32 rows that runs 5 computes what a program for 5 rows does; that it leaves the
+// other rows of its outputs and the rest of the cache alone is checked by the session.
+TEST_P(Program, bucket_larger_than_the_step) {
+  const Block block(2);
+  with_session(block.description, {5, 5, 2, kBlockPages}, [&](Session& exact) {
+    with_session(block.description, {32, 32, 2, kBlockPages}, [&](Session& wide) {
+      for (const StepData& step : {block.step(0, 0, 5), block.step(1, 0, 3), block.step(0, 5, 1)}) {
+        exact.run(step);
+        wide.run(step);
+        const std::vector<float> truth = exact.get(block.logits);
+        expect_close(Law::matmul, wide.get(block.logits),
+                     std::vector<double>(truth.begin(), truth.end()));
+      }
+    });
+  });
+}
+
+TEST_P(Program, same_bits_on_every_run) {
+  const Block block(1);
+  std::vector<float> first;
+  for (int i = 0; i < 20; ++i)
+    with_session(block.description, {64, 64, 1, kBlockPages}, [&](Session& session) {
+      session.run(block.step(0, 0, 64));
+      const std::vector<float> logits = session.get(block.logits);
+      if (i == 0) first = logits;
+      EXPECT_EQ(std::memcmp(logits.data(), first.data(), first.size() * 4), 0) << "run " << i;
+    });
+}
+
+RW_ON_EVERY_DEVICE(Program);
+
+// On the CPU a row's bits depend on its sequence alone: not on the chunks the prompt came in, not
+// on other sequences in the step, not on the number of threads.
+class Batch : public testing::TestWithParam<std::string> {
+ protected:
+  static constexpr uint32_t kTokens = 290;  // over a page's end
+  static constexpr abi::ProgramShape kShape{kTokens + 40, kTokens + 40, 2, kBlockPages};
+
+  using Logits = std::vector<float>;
+
+  Logits run(int threads, const std::vector<StepData>& steps, uint32_t sequence) {
+    Session session(block_.description, cpu_device(GetParam(), threads), kShape);
+    Logits collected;
+    for (const StepData& step : steps) {
+      session.run(step);
+      const Logits logits = session.get(block_.logits);
+      for (size_t w = 0; w < step.wanted.size(); ++w)
+        if (step.sequence[step.wanted[w]] == sequence)
+          collected.insert(collected.end(),
+                           logits.begin() + static_cast<ptrdiff_t>(w * kBlockVocab),
+                           logits.begin() + static_cast<ptrdiff_t>((w + 1) * kBlockVocab));
+    }
+    return collected;
+  }
+  std::vector<StepData> chunks(uint32_t size) const {
+    std::vector<StepData> steps;
+    for (uint32_t first = 0; first < kTokens; first += size)
+      steps.push_back(block_.step(0, first, std::min(size, kTokens - first)));
+    return steps;
+  }
+  static void expect_same_bits(const Logits& a, const Logits& b) {
+    ASSERT_EQ(a.size(), b.size());
+    EXPECT_EQ(std::memcmp(a.data(), b.data(), a.size() * sizeof(float)), 0);
+  }
+
+  const Block block_{2};
+};
+
+TEST_P(Batch, chunks_do_not_matter) {
+  const Logits whole = run(1, chunks(kTokens), 0);
+  for (const uint32_t size : {1u, 7u, 33u, 64u}) {
+    SCOPED_TRACE("chunks of " + std::to_string(size));
+    expect_same_bits(run(1, chunks(size), 0), whole);
+  }
+}
+
+TEST_P(Batch, threads_do_not_matter) {
+  for (const uint32_t size : {1u, 64u, kTokens}) {
+    SCOPED_TRACE("chunks of " + std::to_string(size));
+    const Logits one = run(1, chunks(size), 0);
+    for (const int threads : {2, 3, 7}) expect_same_bits(run(threads, chunks(size), 0), one);
+  }
+}
+
+TEST_P(Batch, neighbours_do_not_matter) {
+  const std::vector<StepData> alone = {block_.step(0, 0, kTokens), block_.step(0, kTokens, 1)};
+  const std::vector<StepData> together = {
+      Block::joined(block_.step(0, 0, kTokens), block_.step(1, 0, 33)),
+      Block::joined(block_.step(0, kTokens, 1), block_.step(1, 33, 5))};
+  expect_same_bits(run(2, together, 0), run(2, alone, 0));
+}
+
+std::vector<std::string> instruction_sets() {
+  std::vector<std::string> names = {"auto"};
+  for (const std::string& name : device_names())
+    if (name == "cpu_avx2" || name == "cpu_baseline") names.push_back(name.substr(4));
+  return names;
+}
+
+INSTANTIATE_TEST_SUITE_P(Cpu, Batch, testing::ValuesIn(instruction_sets()), device_of);
+
+}  // namespace
+}  // namespace ropewalk::tests

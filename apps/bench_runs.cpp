@@ -1,0 +1,146 @@
+#include "apps/bench_runs.h"
+
+#include <algorithm>
+#include <chrono>
+#include <memory>
+#include <vector>
+
+#include "apps/signals.h"
+#include "core/exec/kv_cache.h"
+
+namespace ropewalk {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+// A short prompt is repeated for this long.
+constexpr double kLeastSeconds = 0.5;
+
+double seconds_since(Clock::time_point start) {
+  return std::chrono::duration<double>(Clock::now() - start).count();
+}
+
+std::optional<double> measure(abi::Device& device, abi::Measurement what, double unit) {
+  double value = 0;
+  if (!device.measure(what, &value).ok() || value <= 0) return std::nullopt;
+  return value / unit;
+}
+
+// Any ids do; the same in every run.
+std::vector<int32_t> some_ids(uint32_t count, uint32_t vocab) {
+  std::vector<int32_t> ids(count);
+  for (uint32_t i = 0; i < count; ++i)
+    ids[i] = static_cast<int32_t>((uint64_t{i} * 2654435761u + 1) % vocab);
+  return ids;
+}
+
+void prefill(Runtime& runtime, std::span<const int32_t> ids) {
+  Executor& executor = runtime.executor();
+  Sequence sequence(runtime.cache());
+  const auto total = static_cast<uint32_t>(ids.size());
+  for (uint32_t done = 0; done < total;) {
+    throw_if_stopped();
+    const uint32_t count = std::min(executor.max_rows(), total - done);
+    const Chunk chunk{&sequence, ids.subspan(done, count),
+                      done + count == total ? Wanted::last : Wanted::none, total};
+    executor.run({&chunk, 1});
+    done += count;
+  }
+}
+
+// FLOP of a prompt: two per weight and token (the last layer's logits for one token only), and in
+// attention 4 * heads * head_dim for each of the n (n + 1) / 2 pairs of positions.
+double prefill_flop(const Runtime& runtime, double tokens) {
+  const Graph& graph = runtime.model().graph();
+  double flop = 0;
+  for (const GraphNode& node : graph.nodes) {
+    if (node.op != abi::Op::matmul) continue;
+    const std::vector<uint32_t>& weight = graph.tensors[node.in[1]].dims;
+    const bool wanted_only = graph.tensors[node.in[0]].dims[0] == abi::kWanted;
+    flop += 2.0 * weight[0] * weight[1] * (wanted_only ? 1.0 : tokens);
+  }
+  const ModelConfig& model = runtime.model_config();
+  const double pairs = tokens * (tokens + 1) / 2;
+  return flop + 4.0 * model.layers * model.heads * model.head_dim * pairs;
+}
+
+}  // namespace
+
+Ceiling measure_ceiling(abi::Device& device) {
+  return {measure(device, abi::Measurement::read_bandwidth, 1e9),
+          measure(device, abi::Measurement::copy_bandwidth, 1e9),
+          measure(device, abi::Measurement::f16_matmul_rate, 1e12)};
+}
+
+void clear_cache(Runtime& runtime) {
+  const std::vector<std::byte> zeros(size_t{16} << 20);
+  for (const GraphTensor& tensor : runtime.model().graph().tensors) {
+    if (tensor.kind != abi::TensorKind::cache) continue;
+    for (uint64_t done = 0; done < tensor.at.bytes;) {
+      abi::Slice part = tensor.at;
+      part.offset += done;
+      part.bytes = std::min<uint64_t>(zeros.size(), tensor.at.bytes - done);
+      check(runtime.device().device->write(part, std::span(zeros).first(part.bytes)), tensor.name);
+      done += part.bytes;
+    }
+  }
+}
+
+BenchRow bench_prefill(Runtime& runtime, uint32_t context, const Ceiling& ceiling) {
+  const std::vector<int32_t> ids = some_ids(context, runtime.executor().vocab_size());
+  // Compiles the programs.
+  prefill(runtime, std::span(ids).last(std::min(context, runtime.executor().max_rows())));
+  const uint64_t steps_before = runtime.executor().steps_run();
+  uint32_t rounds = 0;
+  const Clock::time_point start = Clock::now();
+  double seconds = 0;
+  while (seconds < kLeastSeconds) {
+    prefill(runtime, ids);
+    ++rounds;
+    seconds = seconds_since(start);
+  }
+  const double bytes = static_cast<double>(runtime.weight_bytes_per_step()) *
+                       static_cast<double>(runtime.executor().steps_run() - steps_before);
+  BenchRow row{"prefill", 1, context, rounds * context / seconds, bytes / seconds / 1e9, {}};
+  if (ceiling.tflops)
+    row.fraction_of_ideal =
+        rounds * prefill_flop(runtime, context) / seconds / 1e12 / *ceiling.tflops;
+  return row;
+}
+
+BenchRow bench_decode(Runtime& runtime, const DecodeRun& run, const Ceiling& ceiling) {
+  const std::vector<int32_t> ids = some_ids(run.batch, runtime.executor().vocab_size());
+  std::vector<std::unique_ptr<Sequence>> sequences;
+  for (uint32_t i = 0; i < run.batch; ++i) {
+    sequences.push_back(std::make_unique<Sequence>(runtime.cache()));
+    sequences.back()->reserve(run.context);
+    sequences.back()->advance(run.context);
+  }
+  const auto step = [&] {
+    throw_if_stopped();
+    std::vector<Chunk> chunks;
+    for (uint32_t i = 0; i < run.batch; ++i)
+      chunks.push_back({sequences[i].get(), std::span(ids).subspan(i, 1), Wanted::last,
+                        sequences[i]->length() + 1});
+    runtime.executor().run(chunks);
+  };
+  step();  // compiles the program
+  for (const auto& sequence : sequences) sequence->truncate(run.context);
+
+  const Clock::time_point start = Clock::now();
+  double bytes = 0;
+  for (uint32_t i = 0; i < run.steps; ++i) {
+    step();
+    bytes += static_cast<double>(runtime.weight_bytes_per_step()) +
+             static_cast<double>(runtime.cache_bytes_per_token()) * run.batch *
+                 sequences.front()->length();
+  }
+  const double seconds = seconds_since(start);
+  const double gbs = bytes / seconds / 1e9;
+  BenchRow row{"decode", run.batch, run.context, double{1} * run.batch * run.steps / seconds,
+               gbs,      {}};
+  if (ceiling.read_gbs) row.fraction_of_ideal = gbs / *ceiling.read_gbs;
+  return row;
+}
+
+}  // namespace ropewalk

@@ -1,0 +1,45 @@
+// bench_runs.h — the timed runs of `ropewalk bench`, each with its model of what is possible.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string_view>
+
+#include "core/engine/runtime.h"
+
+namespace ropewalk {
+
+// What the device reaches without a model; absent where it cannot be measured.
+struct Ceiling {
+  std::optional<double> read_gbs, copy_gbs;  // 1e9 bytes per second
+  std::optional<double> tflops;              // f16 matrix products, 1e12 FLOP/s
+};
+
+Ceiling measure_ceiling(abi::Device& device);
+
+struct BenchRow {
+  std::string_view kind;  // "prefill" or "decode"
+  uint32_t batch;
+  uint32_t context;
+  double tokens_per_s;  // of all sequences together
+  double gbs;           // weights and cache read, 1e9 bytes per second
+  std::optional<double> fraction_of_ideal;
+};
+
+// Fills the whole cache with zeros: then a sequence may claim any length without a prefill, and
+// what attention reads is finite.
+void clear_cache(Runtime& runtime);
+
+// A prompt of `context` tokens. REQUIRES: it fits the context.
+BenchRow bench_prefill(Runtime& runtime, uint32_t context, const Ceiling& ceiling);
+
+struct DecodeRun {
+  uint32_t batch;
+  uint32_t context;  // tokens in the cache before the first step
+  uint32_t steps;
+};
+
+// REQUIRES: context + steps fit the context, and clear_cache() has been called.
+BenchRow bench_decode(Runtime& runtime, const DecodeRun& run, const Ceiling& ceiling);
+
+}  // namespace ropewalk

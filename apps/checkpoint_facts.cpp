@@ -1,0 +1,123 @@
+#include "apps/checkpoint_facts.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "core/checkpoint/finite.h"
+#include "core/model/llama.h"
+
+namespace ropewalk {
+namespace {
+
+bool is_float(StoredType type) {
+  return type == StoredType::f16 || type == StoredType::bf16 || type == StoredType::f32 ||
+         type == StoredType::f64;
+}
+
+std::vector<std::byte> read_tensor(const Checkpoint& checkpoint, const TensorInfo& tensor) {
+  std::vector<std::byte> bytes(tensor.bytes);
+  checkpoint.read(tensor, bytes);
+  return bytes;
+}
+
+// Whether all codes of a qzeros tensor (groups, words) are `code`. 32 codes fill `bits` words, so a
+// row is that many words over and over.
+bool all_zero_points_are(const Checkpoint& checkpoint, const TensorInfo& qzeros, uint8_t bits,
+                         uint32_t code) {
+  std::vector<uint32_t> pattern(bits, 0);
+  for (uint32_t bit = 0; bit < 32u * bits; ++bit)
+    if (code >> (bit % bits) & 1) pattern[bit / 32] |= 1u << (bit % 32);
+  const std::vector<std::byte> bytes = read_tensor(checkpoint, qzeros);
+  const uint64_t words_per_row = qzeros.shape[1];
+  for (uint64_t i = 0; i < bytes.size() / 4; ++i) {
+    uint32_t word = 0;
+    std::memcpy(&word, &bytes[i * 4], sizeof word);
+    if (word != pattern[i % words_per_row % bits]) return false;
+  }
+  return true;
+}
+
+bool is_symmetric(const Checkpoint& checkpoint, const LinearInfo& linear, ZeroPoints zero_points) {
+  const uint32_t middle = 1u << (linear.bits - 1);
+  const TensorInfo& qzeros = checkpoint.get(linear.prefix + ".qzeros");
+  return all_zero_points_are(checkpoint, qzeros, linear.bits,
+                             zero_points == ZeroPoints::v1 ? middle - 1 : middle);
+}
+
+void add_layer(QuantFacts& facts, const LinearInfo& linear) {
+  const bool one_group = linear.group_size == linear.rows;
+  const bool first = facts.layers == 0;
+  facts.mixed =
+      facts.mixed || (!first && (facts.bits != linear.bits || facts.one_group != one_group ||
+                                 (!one_group && facts.group_size != linear.group_size)));
+  facts.bits = std::max(facts.bits, linear.bits);
+  facts.group_size = std::max(facts.group_size, linear.group_size);
+  facts.one_group = (first || facts.one_group) && one_group;
+  facts.act_order = facts.act_order || !linear.row_order.empty();
+  ++facts.layers;
+}
+
+// Elements that are +0 or -0.
+TensorFault count_zeros(const TensorInfo& tensor, std::span<const std::byte> bytes) {
+  TensorFault fault{&tensor, 0, 0};
+  const uint64_t size = stored_size(tensor.type);
+  for (uint64_t i = 0; i < bytes.size() / size; ++i) {
+    const auto element = bytes.subspan(i * size, size);
+    // The sign is the top bit of the last byte.
+    const bool zero = std::ranges::all_of(element.first(size - 1),
+                                          [](std::byte b) { return b == std::byte{0}; }) &&
+                      (element.back() & std::byte{0x7f}) == std::byte{0};
+    if (zero && fault.count++ == 0) fault.first = i;
+  }
+  return fault;
+}
+
+}  // namespace
+
+CheckpointFacts gather_facts(const Checkpoint& checkpoint) {
+  const CheckpointWeights weights(checkpoint);
+  // The graph knows which layers a Llama has; types and pages do not matter here.
+  const ModelGraph model = build_llama(weights, {.activation = abi::DType::f32,
+                                                 .kv_type = abi::DType::f16,
+                                                 .cache_pages = 1,
+                                                 .attention_scale = 1,
+                                                 .keys = abi::KeyRotation::before_cache});
+  CheckpointFacts facts;
+  QuantFacts quant{.zero_points = weights.zero_points()};
+  for (const LinearLoad& load : model.linears) {
+    facts.parameters += uint64_t{load.info.rows} * load.info.cols;
+    if (!load.info.quantized) continue;
+    add_layer(quant, load.info);
+    quant.symmetric = quant.symmetric && is_symmetric(checkpoint, load.info, weights.zero_points());
+  }
+  if (quant.layers > 0) facts.quantization = quant;
+  for (const VectorLoad& load : model.vectors) facts.parameters += load.size;
+  const ModelConfig& config = checkpoint.config();
+  // A tied table is one, though the graph reads it twice.
+  facts.parameters += uint64_t{config.vocab_size} * config.hidden_size;
+  for (const TensorInfo& tensor : checkpoint.tensors()) facts.bytes += tensor.bytes;
+  return facts;
+}
+
+Verification verify_tensors(const Checkpoint& checkpoint,
+                            const std::function<void(uint64_t done, uint64_t total)>& progress) {
+  Verification result;
+  uint64_t done = 0, total = 0;
+  for (const TensorInfo& tensor : checkpoint.tensors()) total += tensor.bytes;
+  for (const TensorInfo& tensor : checkpoint.tensors()) {
+    const std::vector<std::byte> bytes = read_tensor(checkpoint, tensor);
+    ++result.tensors;
+    if (is_float(tensor.type)) {
+      const NonFinite found = count_non_finite(tensor.type, bytes);
+      if (found.count > 0) result.non_finite.push_back({&tensor, found.count, found.first});
+      const bool scales = tensor.name.ends_with(".scales");
+      if (const TensorFault zeros = count_zeros(tensor, bytes); scales && zeros.count > 0)
+        result.zero_scales.push_back(zeros);
+    }
+    done += tensor.bytes;
+    progress(done, total);
+  }
+  return result;
+}
+
+}  // namespace ropewalk

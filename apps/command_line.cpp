@@ -1,0 +1,278 @@
+// command_line.cpp — every command and option, in one place; the only user of CLI11.
+#include "apps/command_line.h"
+
+#include <fmt/format.h>
+
+#include <CLI/App.hpp>
+#include <CLI/Config.hpp>
+#include <CLI/Formatter.hpp>
+#include <memory>
+#include <utility>
+
+#include "apps/commands.h"
+#include "apps/output.h"
+#include "core/abi/plugin.h"
+#include "core/base/error.h"
+#include "core/base/log.h"
+#include "core/config/nearest.h"
+
+namespace ropewalk {
+namespace {
+
+using Action = std::function<int()>;
+
+constexpr uint32_t kMaxTokens = 1 << 24;
+constexpr uint32_t kMaxBatch = 512;  // the widest row bucket
+
+std::string version_text() {
+  return fmt::format("ropewalk {} (plugin ABI {}.{}, {})", ROPEWALK_VERSION, abi::kAbiMajor,
+                     abi::kAbiMinor, abi::kToolchain);
+}
+
+// An option that is another way to write --set KEY=VALUE: what it may be is the configuration's to
+// say.
+void add_shorthand(CLI::App& app, CommonArguments& common, const std::string& name, std::string key,
+                   const std::string& help) {
+  app.add_option_function<std::string>(
+         name,
+         [&common, key](const std::string& value) {
+           common.overrides.push_back(key + "=" + value);
+         },
+         fmt::format("{} (--set {}=...)", help, key))
+      ->type_name("VALUE");
+}
+
+void add_common(CLI::App& app, CommonArguments& common) {
+  app.set_help_flag("-h,--help", "Print this help and exit");
+  app.set_version_flag("--version", version_text());
+  app.add_option("--set", common.overrides,
+                 "Override the configuration: key.path=value, as often as needed")
+      ->type_name("KEY=VALUE")
+      ->allow_extra_args(false);
+  add_shorthand(app, common, "--backend", "backend", "auto, cuda, vulkan, cpu or one of yours");
+  app.add_flag_callback(
+      "--strict", [&common] { common.trust = Trust::refuse; },
+      "Refuse configurations and plugin folders that every user may write, instead of warning");
+  CLI::Option* quiet = app.add_flag("--quiet", common.quiet, "No notes, warnings or progress");
+  app.add_flag("--verbose", common.verbose, "More notes, and statistics")->excludes(quiet);
+  // Collected, so that an unknown option is answered with the nearest known one.
+  app.allow_extras();
+}
+
+CLI::Option* add_config(CLI::App& app, CommonArguments& common) {
+  return app.add_option("CONFIG", common.target, "The configuration, a YAML file");
+}
+
+void add_json(CLI::App& app, CommonArguments& common) {
+  app.add_flag("--json", common.json, "Answer with one JSON object on one line");
+}
+
+CLI::Option* add_file(CLI::App& app, const std::string& name, std::string& file,
+                      const std::string& help) {
+  return app.add_option(name, file, help + "; - is standard input")->type_name("FILE");
+}
+
+void add_options(CLI::App& app, RunArguments& run) {
+  add_config(app, run.common)->required();
+  CLI::Option_group* prompt = app.add_option_group("prompt");
+  prompt->add_option("--prompt", run.prompt, "What the user says; - reads it from standard input")
+      ->type_name("TEXT");
+  prompt->add_option("--prompt-file", run.prompt_file, "The same, from a file")->type_name("FILE");
+  prompt->add_option("--prompt-ids", run.prompt_ids, "Token ids to continue, exactly as they are")
+      ->type_name("FILE");
+  prompt->require_option(0, 1);
+  add_shorthand(app, run.common, "--max-new-tokens", "generation.max_new_tokens",
+                "Tokens of the reply");
+  add_json(app, run.common);
+}
+
+void add_options(CLI::App& app, ChatArguments& chat) { add_config(app, chat.common)->required(); }
+
+void add_options(CLI::App& app, ScoreArguments& score) {
+  add_config(app, score.common)->required();
+  add_file(app, "--ids", score.ids, "Token ids, decimal, separated by white space")->required();
+  add_json(app, score.common);
+}
+
+void add_options(CLI::App& app, InspectArguments& inspect) {
+  app.add_option("CONFIG", inspect.common.target, "A configuration or a model's folder")
+      ->type_name("CONFIG|MODEL_DIR")
+      ->required();
+  app.add_flag("--verify", inspect.verify, "Read every tensor and count NaN, infinity and zeros");
+  add_json(app, inspect.common);
+}
+
+void add_options(CLI::App& app, PluginsArguments& plugins) {
+  add_config(app, plugins.common);
+  add_json(app, plugins.common);
+}
+
+void add_options(CLI::App& app, DevicesArguments& devices) { add_json(app, devices.common); }
+
+void add_options(CLI::App& app, ConfigArguments& config) {
+  add_config(app, config.common)->required();
+  app.add_flag("--dump", config.dump, "Print every value and where it comes from")->required();
+}
+
+void add_options(CLI::App& app, TokenizeArguments& tokenize) {
+  add_config(app, tokenize.common)->required();
+  add_file(app, "--text", tokenize.text, "The text")->required();
+  app.add_flag("--bos", tokenize.bos, "Put the beginning-of-sequence token in front");
+  add_json(app, tokenize.common);
+}
+
+void add_options(CLI::App& app, RenderArguments& render) {
+  add_config(app, render.common)->required();
+  add_file(app, "--messages", render.messages, R"(A JSON list of {"role": ..., "content": ...})")
+      ->required();
+  add_json(app, render.common);
+}
+
+void add_options(CLI::App& app, BenchArguments& bench) {
+  CLI::Option* config = add_config(app, bench.common);
+  app.add_option("--shape", bench.shape, "Random weights of this shape instead of a checkpoint")
+      ->type_name("NAME")
+      ->excludes(config);
+  app.add_option("--quant", bench.quant, "Of --shape: gptq4-g32-act, gptq4-g128, f16, ...")
+      ->type_name("NAME")
+      ->excludes(config);
+  const auto add_counts = [&](const char* name, std::vector<uint32_t>& counts, uint32_t greatest,
+                              const char* help) {
+    app.add_option(name, counts, help)
+        ->type_name("N,N,...")
+        ->delimiter(',')
+        ->allow_extra_args(false)
+        ->check(CLI::Range(1u, greatest));
+  };
+  add_counts("--prompt", bench.prompts, kMaxTokens, "Tokens in the context, default 512");
+  add_counts("--batch", bench.batches, kMaxBatch, "Sequences decoded together, default 1");
+  bench.decode = 128;
+  app.add_option("--decode", bench.decode, "Decode steps to time")
+      ->type_name("N")
+      ->check(CLI::Range(1u, kMaxTokens))
+      ->capture_default_str();
+  add_json(app, bench.common);
+}
+
+template <class Arguments>
+void add_command(CLI::App& program, Action& action, const char* name, const char* help,
+                 int (*command)(const Arguments&)) {
+  const auto arguments = std::make_shared<Arguments>();
+  CLI::App* app = program.add_subcommand(name, help);
+  add_common(*app, arguments->common);
+  add_options(*app, *arguments);
+  app->callback([&action, arguments, command] {
+    action = [arguments, command] {
+      const CommonArguments& common = arguments->common;
+      set_verbosity(common.quiet     ? Verbosity::quiet
+                    : common.verbose ? Verbosity::verbose
+                                     : Verbosity::normal);
+      return command(*arguments);
+    };
+  });
+}
+
+void add_commands(CLI::App& program, Action& action) {
+  add_command(program, action, "run", "Answer one prompt", run);
+  add_command(program, action, "chat", "Hold a conversation", chat);
+  add_command(program, action, "score", "Log-probability of every token given those before", score);
+  add_command(program, action, "inspect", "What a model is, and whether its files are sound",
+              inspect);
+  add_command(program, action, "plugins", "List backends and plugins with their options", plugins);
+  add_command(program, action, "devices", "List devices, and why one is not usable", devices);
+  add_command(program, action, "config", "Print the effective configuration", config);
+  add_command(program, action, "bench", "Measure speed against what the device could do", bench);
+  add_command(program, action, "tokenize", "Turn text into token ids", tokenize);
+  add_command(program, action, "render", "Turn messages into the prompt that the model reads",
+              render);
+}
+
+std::vector<std::string> command_names(const CLI::App& program) {
+  std::vector<std::string> names;
+  for (const CLI::App* command : program.get_subcommands({})) names.push_back(command->get_name());
+  return names;
+}
+
+std::vector<std::string> option_names(const CLI::App& app) {
+  std::vector<std::string> names;
+  const auto add = [&names](const CLI::App& group) {
+    for (const CLI::Option* option : group.get_options())
+      for (const std::string& name : option->get_lnames()) names.push_back("--" + name);
+  };
+  add(app);
+  for (const CLI::App* group : app.get_subcommands({}))
+    if (group->get_name().empty()) add(*group);
+  return names;
+}
+
+[[noreturn]] void refuse(std::string_view what, std::string_view advice) {
+  throw Error(ExitCode::usage, "command line", what, advice);
+}
+
+// The first thing that the parser left over, with what may have been meant.
+void refuse_extras(const CLI::App& app) {
+  const std::vector<std::string> extras = app.remaining();
+  for (const std::string& extra : extras) {
+    if (!extra.starts_with('-') || extra == "-" || extra == "--") continue;
+    const std::string name = extra.substr(0, extra.find('='));
+    refuse(fmt::format("unknown option {}", printable(name)),
+           fmt::format("{}, see `{} --help`", suggestion(name, option_names(app)),
+                       app.get_parent() ? "ropewalk " + app.get_name() : app.get_name()));
+  }
+  for (const std::string& extra : extras) {
+    if (extra == "--") continue;
+    refuse(fmt::format("unexpected argument {}", printable(extra)),
+           fmt::format("See `ropewalk {} --help`", app.get_name()));
+  }
+}
+
+void refuse_unknown_command(const CLI::App& program) {
+  const std::vector<std::string> extras = program.remaining();
+  if (extras.empty()) refuse("no command was given", "See `ropewalk --help`");
+  if (extras.front().starts_with('-')) refuse_extras(program);
+  refuse(fmt::format("unknown command {}", printable(extras.front())),
+         suggestion(extras.front(), command_names(program)));
+}
+
+Action printing(std::string text) {
+  return [text = std::move(text)] {
+    print(text);
+    return 0;
+  };
+}
+
+// Whose message it is, for "See `ropewalk run --help`".
+std::string parsed_command(const CLI::App& program) {
+  const std::vector<CLI::App*> chosen = program.get_subcommands();
+  return chosen.empty() ? "ropewalk" : "ropewalk " + chosen.front()->get_name();
+}
+
+}  // namespace
+
+std::function<int()> parse_command_line(int argc, const char* const* argv) {
+  CLI::App program{"Runs Llama-2 models quantised with GPTQ, as a YAML file says.", "ropewalk"};
+  program.set_version_flag("--version", version_text());
+  program.set_help_flag("-h,--help", "Print this help and exit");
+  program.allow_extras();
+  program.footer("`ropewalk COMMAND --help` tells a command's options.");
+  Action action;
+  add_commands(program, action);
+  try {
+    program.parse(argc, argv);
+  } catch (const CLI::CallForHelp&) {
+    return printing(program.help());
+  } catch (const CLI::CallForVersion& version) {
+    return printing(std::string(version.what()) + "\n");
+  } catch (const CLI::ParseError& error) {
+    std::string what = error.what();
+    if (what.ends_with('.')) what.pop_back();
+    // An unknown option may be why something else is missing.
+    for (const CLI::App* chosen : program.get_subcommands()) refuse_extras(*chosen);
+    refuse(what, fmt::format("See `{} --help`", parsed_command(program)));
+  }
+  if (!action) refuse_unknown_command(program);
+  refuse_extras(*program.get_subcommands().front());
+  return action;
+}
+
+}  // namespace ropewalk

@@ -1,0 +1,92 @@
+// commands.h — what each subcommand was asked to do, and the functions that do it.
+//
+// The structs are filled by command_line.cpp, the one file that knows how options are spelled.
+// Every function is the command: it prints its answer on stdout, throws what goes wrong, and
+// returns the exit code, which differs from 0 only where a signal ended it.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/config/trust.h"
+
+namespace ropewalk {
+
+// Options that every command has. `target` is CONFIG, for inspect also MODEL_DIR; empty: not given.
+struct CommonArguments {
+  std::string target = {};
+  std::vector<std::string> overrides = {};  // of --set and its shorthands, in order
+  Trust trust = Trust::warn;
+  bool json = false;
+  bool quiet = false;
+  bool verbose = false;
+};
+
+struct RunArguments {
+  CommonArguments common = {};
+  std::optional<std::string> prompt = {};  // at most one of the three
+  std::optional<std::string> prompt_file = {};
+  std::optional<std::string> prompt_ids = {};
+};
+
+struct ChatArguments {
+  CommonArguments common = {};
+};
+
+struct ScoreArguments {
+  CommonArguments common = {};
+  std::string ids = {};  // file
+};
+
+struct InspectArguments {
+  CommonArguments common = {};
+  bool verify = false;
+};
+
+struct PluginsArguments {
+  CommonArguments common = {};
+};
+
+struct DevicesArguments {
+  CommonArguments common = {};
+};
+
+struct ConfigArguments {
+  CommonArguments common = {};
+  bool dump = false;
+};
+
+struct TokenizeArguments {
+  CommonArguments common = {};
+  std::string text = {};  // file
+  bool bos = false;
+};
+
+struct RenderArguments {
+  CommonArguments common = {};
+  std::string messages = {};  // file
+};
+
+struct BenchArguments {
+  CommonArguments common = {};
+  std::string shape = {};  // empty: the model of CONFIG
+  std::string quant = {};
+  std::vector<uint32_t> prompts = {};
+  std::vector<uint32_t> batches = {};
+  uint32_t decode = 0;  // steps
+};
+
+int run(const RunArguments& arguments);
+int chat(const ChatArguments& arguments);
+int score(const ScoreArguments& arguments);
+int inspect(const InspectArguments& arguments);
+int plugins(const PluginsArguments& arguments);
+int devices(const DevicesArguments& arguments);
+int config(const ConfigArguments& arguments);
+int tokenize(const TokenizeArguments& arguments);
+int render(const RenderArguments& arguments);
+int bench(const BenchArguments& arguments);
+
+}  // namespace ropewalk

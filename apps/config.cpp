@@ -1,0 +1,15 @@
+// config.cpp — `ropewalk config CONFIG --dump`.
+#include "core/config/config.h"
+
+#include "apps/commands.h"
+#include "apps/open.h"
+#include "apps/output.h"
+
+namespace ropewalk {
+
+int config(const ConfigArguments& arguments) {
+  print(dump_config(open_config(arguments.common)));
+  return 0;
+}
+
+}  // namespace ropewalk

@@ -1,0 +1,111 @@
+#include "apps/input.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <charconv>
+#include <cstring>
+#include <limits>
+#include <span>
+
+#include "apps/signals.h"
+#include "core/base/error.h"
+
+namespace ropewalk {
+namespace {
+
+std::string shown(const std::string& file) { return file == "-" ? "standard input" : file; }
+
+[[noreturn]] void refuse_file(const std::string& file) {
+  throw Error(ExitCode::usage, shown(file),
+              std::string("could not be read: ") + std::strerror(errno), "Check the path");
+}
+
+// Bytes read into `into`, 0 at the end.
+size_t read_some(int fd, std::span<char> into, const std::string& file) {
+  while (true) {
+    const ssize_t count = read(fd, into.data(), into.size());
+    if (count >= 0) return static_cast<size_t>(count);
+    if (errno != EINTR) refuse_file(file);
+    throw_if_stopped();
+  }
+}
+
+struct Descriptor {
+  int fd;
+  ~Descriptor() {
+    if (fd > STDIN_FILENO) close(fd);
+  }
+};
+
+}  // namespace
+
+std::string read_input(const std::string& file) {
+  const Descriptor input{file == "-" ? STDIN_FILENO : open(file.c_str(), O_RDONLY | O_CLOEXEC)};
+  if (input.fd < 0) refuse_file(file);
+  std::string text;
+  std::array<char, 1 << 16> buffer;
+  while (const size_t count = read_some(input.fd, buffer, file)) {
+    text.append(buffer.data(), count);
+    if (text.size() > kMaxInputBytes)
+      throw Error(ExitCode::limit, shown(file),
+                  fmt::format("found more than {} MiB, expected less", kMaxInputBytes >> 20), "");
+  }
+  return text;
+}
+
+std::vector<int32_t> read_ids(const std::string& file) {
+  return parse_ids(read_input(file), shown(file));
+}
+
+std::vector<int32_t> parse_ids(std::string_view text, std::string_view file) {
+  std::vector<int32_t> ids;
+  size_t line = 1, line_start = 0, i = 0;
+  constexpr std::string_view kSpace = " \t\r\n";
+  while (i < text.size()) {
+    if (kSpace.find(text[i]) != std::string_view::npos) {
+      if (text[i++] == '\n') {
+        ++line;
+        line_start = i;
+      }
+      continue;
+    }
+    const std::string_view word = text.substr(i, text.find_first_of(kSpace, i) - i);
+    int32_t id = 0;
+    const auto [end, error] = std::from_chars(word.data(), word.data() + word.size(), id);
+    if (error != std::errc{} || end != word.data() + word.size() || id < 0 || word[0] == '-') {
+      throw Error(ExitCode::usage, fmt::format("{}:{}:{}", file, line, i - line_start + 1),
+                  fmt::format("found {}, expected a token id from 0 to {}", printable(word),
+                              std::numeric_limits<int32_t>::max()),
+                  "Write decimal ids with white space between them");
+    }
+    ids.push_back(id);
+    i += word.size();
+  }
+  return ids;
+}
+
+bool LineReader::next(std::string& line) {
+  while (true) {
+    const size_t end = buffer_.find('\n');
+    if (end != std::string::npos || (ended_ && !buffer_.empty())) {
+      line = buffer_.substr(0, end);
+      buffer_.erase(0, end == std::string::npos ? end : end + 1);
+      if (line.ends_with('\r')) line.pop_back();
+      return true;
+    }
+    if (ended_) return false;
+    if (buffer_.size() > kMaxLine)
+      throw Error(ExitCode::limit, "standard input",
+                  fmt::format("found a line of more than {} bytes", kMaxLine), "");
+    std::array<char, 1 << 12> chunk;
+    const size_t count = read_some(STDIN_FILENO, chunk, "-");
+    buffer_.append(chunk.data(), count);
+    ended_ = count == 0;
+  }
+}
+
+}  // namespace ropewalk

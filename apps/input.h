@@ -1,0 +1,35 @@
+// input.h — what the user hands in: texts, token ids and messages, from files or standard input.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace ropewalk {
+
+inline constexpr size_t kMaxInputBytes = size_t{64} << 20;
+
+// The bytes of `file` as they are; "-" is standard input. Throws Error(usage): missing, a folder,
+// unreadable; limit where it is larger than kMaxInputBytes.
+std::string read_input(const std::string& file);
+
+// Whitespace-separated decimal ids. Throws Error(usage) with file, line and column.
+std::vector<int32_t> read_ids(const std::string& file);
+std::vector<int32_t> parse_ids(std::string_view text, std::string_view file);
+
+// One line at a time from standard input, without its end. Nothing is read ahead of what has
+// arrived.
+class LineReader {
+ public:
+  // False at the end of the input. Throws Error(limit) for a line longer than `kMaxLine` bytes.
+  bool next(std::string& line);
+
+ private:
+  static constexpr size_t kMaxLine = size_t{1} << 20;
+
+  std::string buffer_;
+  bool ended_ = false;
+};
+
+}  // namespace ropewalk

@@ -1,0 +1,193 @@
+// inspect.cpp — `ropewalk inspect (CONFIG | MODEL_DIR)`: what a model is, without a device.
+#include <fmt/format.h>
+
+#include <charconv>
+#include <filesystem>
+#include <map>
+
+#include "apps/checkpoint_facts.h"
+#include "apps/commands.h"
+#include "apps/open.h"
+#include "apps/output.h"
+#include "apps/progress.h"
+#include "core/base/error.h"
+#include "core/engine/rope_choice.h"
+#include "core/exec/loaded_model.h"
+#include "core/text/tokenizer.h"
+
+namespace ropewalk {
+namespace {
+
+Json quantization_json(const std::optional<QuantFacts>& facts) {
+  if (!facts) return nullptr;
+  return {{"bits", facts->bits},
+          {"group_size", facts->one_group ? -1 : static_cast<int64_t>(facts->group_size)},
+          {"act_order", facts->act_order},
+          {"zero_points", facts->zero_points == ZeroPoints::v1 ? "v1" : "v2"},
+          {"symmetric", facts->symmetric},
+          {"mixed", facts->mixed},
+          {"layers", facts->layers}};
+}
+
+// A number where it reads as one: the plugin's declaration, not this, decides what it is.
+Json option_json(const ConfigValue& value) {
+  if (value.kind == ValueKind::list) {
+    Json list = Json::array();
+    for (const ConfigValue& item : value.items) list.push_back(option_json(item));
+    return list;
+  }
+  double number = 0;
+  const char* end = value.text.data() + value.text.size();
+  const auto [stop, error] = std::from_chars(value.text.data(), end, number);
+  if (!value.quoted && error == std::errc{} && stop == end && std::isfinite(number)) return number;
+  return value.text;
+}
+
+Json rope_json(const RopeChoice& rope) {
+  Json options = Json::object();
+  for (const ConfigEntry& option : rope.plugin.options)
+    options[option.key] = option_json(option.value);
+  return {{"policy", rope.plugin.name},
+          {"from_model", rope.from_model},
+          {"theta", rope.request.theta},
+          {"max_position_embeddings", rope.request.max_position},
+          {"original_max_position_embeddings", rope.request.original_max_position},
+          {"options", options}};
+}
+
+struct KvType {
+  const char* name;
+  abi::DType type;
+};
+
+KvType kv_type(KvCacheType type) {
+  switch (type) {
+    case KvCacheType::int8:
+      return {"int8", abi::DType::i8};
+    case KvCacheType::f32:
+      return {"f32", abi::DType::f32};
+    default:
+      return {"f16", abi::DType::f16};
+  }
+}
+
+Json memory_json(const ModelConfig& model, const Config& config, uint64_t weights) {
+  const KvType kv = kv_type(config.context.kv_cache);
+  const uint64_t context = config.context.length.value_or(model.max_position);
+  const uint64_t page =
+      2 * model.layers * abi::kv_page_bytes(kv.type, model.kv_heads, model.head_dim);
+  const uint64_t pages = (context + abi::kPageTokens - 1) / abi::kPageTokens;
+  return {{"weights", weights},
+          {"kv_cache", kv.name},
+          {"cache_per_token", page / abi::kPageTokens},
+          {"context_length", context},
+          {"cache_at_context", page * pages}};
+}
+
+// A model without a sound tokenizer can still be looked at.
+Json tokenizer_json(const Config& config) {
+  try {
+    const Tokenizer tokenizer = Tokenizer::open(config.model, config.tokenizer.legacy);
+    return {
+        {"vocab_size", tokenizer.vocab_size()}, {"bos_id", tokenizer.bos_id()},
+        {"eos_id", tokenizer.eos_id()},         {"add_bos", tokenizer.add_bos()},
+        {"legacy", tokenizer.legacy()},         {"added_tokens", tokenizer.added().all().size()}};
+  } catch (const Error& error) {
+    return {{"error", error.what()}};
+  }
+}
+
+Json files_json(const Checkpoint& checkpoint) {
+  std::map<std::string, std::pair<uint64_t, uint64_t>> files;  // tensors and bytes
+  for (const TensorInfo& tensor : checkpoint.tensors()) {
+    ++files[tensor.file].first;
+    files[tensor.file].second += tensor.bytes;
+  }
+  Json list = Json::array();
+  for (const auto& [name, sums] : files)
+    list.push_back({{"name", name}, {"tensors", sums.first}, {"bytes", sums.second}});
+  return list;
+}
+
+Json model_json(const Checkpoint& checkpoint, const Config& config) {
+  const ModelConfig& model = checkpoint.config();
+  const CheckpointFacts facts = gather_facts(checkpoint);
+  const uint32_t context = config.context.length.value_or(model.max_position);
+  return {{"architecture", "llama"},
+          {"model", config.model.string()},
+          {"layers", model.layers},
+          {"hidden_size", model.hidden_size},
+          {"intermediate_size", model.intermediate_size},
+          {"heads", model.heads},
+          {"kv_heads", model.kv_heads},
+          {"head_dim", model.head_dim},
+          {"vocab_size", model.vocab_size},
+          {"max_position_embeddings", model.max_position},
+          {"rms_norm_eps", model.rms_norm_eps},
+          {"tied_embeddings", model.tied_embeddings},
+          {"eos_ids", model.eos_ids},
+          {"parameters", facts.parameters},
+          {"quantization", quantization_json(facts.quantization)},
+          {"rope", rope_json(choose_rope(config, model, context))},
+          {"memory", memory_json(model, config, facts.bytes)},
+          {"tokenizer", tokenizer_json(config)},
+          {"files", files_json(checkpoint)}};
+}
+
+Json faults_json(const std::vector<TensorFault>& faults) {
+  Json list = Json::array();
+  for (const TensorFault& fault : faults)
+    list.push_back(
+        {{"tensor", fault.tensor->name}, {"count", fault.count}, {"first", fault.first}});
+  return list;
+}
+
+// One fact a line, inner objects indented.
+std::string lines(const Json& json, const std::string& indent) {
+  std::string text;
+  for (const auto& [key, value] : json.items()) {
+    const std::string name = json.is_array() ? "-" : key + ":";
+    if (value.is_structured() && !value.empty() && !(value.is_array() && value[0].is_primitive())) {
+      text += indent + name + "\n" + lines(value, indent + "  ");
+    } else {
+      text +=
+          fmt::format("{}{} {}\n", indent, name,
+                      value.is_string() ? printable(value.get<std::string>(), 1000) : value.dump());
+    }
+  }
+  return text;
+}
+
+void refuse_non_finite(const Checkpoint& checkpoint, const TensorFault& fault, size_t tensors) {
+  throw Error(ExitCode::model, (checkpoint.directory() / fault.tensor->file).string(),
+              fmt::format("{}: found {} values that are NaN or infinite, the first at index {}, in "
+                          "{} such tensors",
+                          printable(fault.tensor->name), fault.count, fault.first, tensors),
+              "The file is damaged, or the model was quantised badly: download it again");
+}
+
+}  // namespace
+
+int inspect(const InspectArguments& arguments) {
+  const CommonArguments& common = arguments.common;
+  const Config config = std::filesystem::is_directory(common.target)
+                            ? config_without_file(common, common.target)
+                            : open_config(common);
+  const std::unique_ptr<Checkpoint> checkpoint = Checkpoint::open(config.model);
+  Json json = model_json(*checkpoint, config);
+  Verification verification;
+  if (arguments.verify) {
+    Progress progress("verifying", progress_for(common));
+    verification = verify_tensors(
+        *checkpoint, [&](uint64_t done, uint64_t total) { progress.show(done, total); });
+    json["verify"] = {{"tensors", verification.tensors},
+                      {"non_finite", faults_json(verification.non_finite)},
+                      {"zero_scales", faults_json(verification.zero_scales)}};
+  }
+  common.json ? print_json(json) : print(lines(json, ""));
+  if (!verification.non_finite.empty())
+    refuse_non_finite(*checkpoint, verification.non_finite.front(), verification.non_finite.size());
+  return 0;
+}
+
+}  // namespace ropewalk

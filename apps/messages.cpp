@@ -1,0 +1,59 @@
+#include "apps/messages.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+
+#include "core/base/error.h"
+
+namespace ropewalk {
+namespace {
+
+constexpr size_t kMaxMessages = 100'000;
+constexpr std::array<std::string_view, 3> kRoles = {"system", "user", "assistant"};
+
+ChatMessage parse_message(const Json& json, const JsonSource& source, size_t index) {
+  const JsonFields fields(json, source, fmt::format("[{}]", index));
+  const std::string role = fields.text("role");
+  const auto found = std::ranges::find(kRoles, role);
+  if (found == kRoles.end())
+    fields.fail("role",
+                fmt::format("found {}, expected system, user or assistant", printable(role)), "");
+  return {.role = static_cast<abi::Role>(found - kRoles.begin()),
+          .content = fields.text("content")};
+}
+
+}  // namespace
+
+std::vector<ChatMessage> parse_messages(std::string_view text, const std::string& file) {
+  const JsonSource source{file, ExitCode::usage};
+  const Json json = parse_json(text, source);
+  if (!json.is_array() || json.size() > kMaxMessages)
+    throw Error(ExitCode::usage, file,
+                fmt::format("expected a list of at most {} messages", kMaxMessages),
+                R"(Write [{"role": "user", "content": "..."}])");
+  std::vector<ChatMessage> messages;
+  for (const Json& message : json)
+    messages.push_back(parse_message(message, source, messages.size()));
+  return messages;
+}
+
+Json messages_json(const std::vector<ChatMessage>& messages) {
+  Json list = Json::array();
+  for (const ChatMessage& message : messages)
+    list.push_back(
+        {{"role", kRoles[static_cast<size_t>(message.role)]}, {"content", message.content}});
+  return list;
+}
+
+std::vector<ChatMessage> with_system(const TextSide& text, const Config& config,
+                                     std::vector<ChatMessage> messages) {
+  const bool has_system = !messages.empty() && messages.front().role == abi::Role::system;
+  const bool configured = config.prompt.system || !text.system().empty();
+  if (!has_system && configured)
+    messages.insert(messages.begin(), {.role = abi::Role::system, .content = text.system()});
+  return messages;
+}
+
+}  // namespace ropewalk

@@ -1,0 +1,49 @@
+#include "apps/open.h"
+
+#include <fmt/format.h>
+
+#include <utility>
+
+#include "apps/progress.h"
+#include "core/base/error.h"
+#include "core/base/utf8.h"
+#include "core/json/json.h"
+
+namespace ropewalk {
+
+Config open_config(const CommonArguments& arguments) {
+  return load_config(
+      {.file = arguments.target, .overrides = arguments.overrides, .trust = arguments.trust});
+}
+
+Config config_without_file(const CommonArguments& arguments, const std::string& model) {
+  if (utf8_first_error(model) != std::string_view::npos)
+    throw Error(ExitCode::usage, model, "is not UTF-8, expected a path that is", "Rename it");
+  // A JSON text is a quoted scalar of YAML too.
+  const std::string text = fmt::format("model: {}\n", Json(model).dump());
+  return parse_config(
+      text, {.file = "command line", .overrides = arguments.overrides, .trust = arguments.trust});
+}
+
+Engine open_engine(const CommonArguments& arguments, const Config& config) {
+  Progress progress("loading the model", progress_for(arguments));
+  RuntimeSettings settings;
+  settings.config = config;
+  settings.load_progress = [&](uint64_t done, uint64_t total) { progress.show(done, total); };
+  return Engine(settings);
+}
+
+OpenModel open_checkpoint(const CommonArguments& arguments, RuntimeSettings settings) {
+  const std::unique_ptr<Checkpoint> checkpoint = Checkpoint::open(settings.config.model);
+  const CheckpointWeights weights(*checkpoint);
+  return open_weights(arguments, std::move(settings), weights);
+}
+
+OpenModel open_weights(const CommonArguments& arguments, RuntimeSettings settings,
+                       const WeightSource& weights) {
+  Progress progress("loading the model", progress_for(arguments));
+  settings.load_progress = [&](uint64_t done, uint64_t total) { progress.show(done, total); };
+  return OpenModel(settings, weights);
+}
+
+}  // namespace ropewalk

@@ -1,0 +1,35 @@
+// open.h — from a command's arguments to a configuration, and from that to what the command needs.
+#pragma once
+
+#include <string>
+
+#include "apps/commands.h"
+#include "core/config/config.h"
+#include "core/engine/engine.h"
+
+namespace ropewalk {
+
+// The file named by the arguments with their overrides.
+Config open_config(const CommonArguments& arguments);
+
+// The same without a file, for commands that need none: `model` is a model's folder, and paths are
+// relative to the current one.
+Config config_without_file(const CommonArguments& arguments, const std::string& model);
+
+// Loads the model with its text side; a progress bar where that takes long.
+Engine open_engine(const CommonArguments& arguments, const Config& config);
+
+// The model alone, for commands that work on ids: needs no tokenizer.
+struct OpenModel {
+  OpenModel(const RuntimeSettings& settings, const WeightSource& weights)
+      : registry(make_registry(settings.config)), runtime(registry, weights, settings) {}
+
+  Registry registry;
+  Runtime runtime;
+};
+
+OpenModel open_checkpoint(const CommonArguments& arguments, RuntimeSettings settings);
+OpenModel open_weights(const CommonArguments& arguments, RuntimeSettings settings,
+                       const WeightSource& weights);
+
+}  // namespace ropewalk

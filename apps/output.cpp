@@ -1,0 +1,38 @@
+#include "apps/output.h"
+
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+
+#include "apps/signals.h"
+#include "core/base/error.h"
+
+namespace ropewalk {
+
+void print(std::string_view text) {
+  while (!text.empty()) {
+    const ssize_t wrote = write(STDOUT_FILENO, text.data(), text.size());
+    if (wrote >= 0) {
+      text.remove_prefix(static_cast<size_t>(wrote));
+    } else if (errno == EPIPE) {
+      throw OutputClosed{};
+    } else if (errno == EINTR) {
+      throw_if_stopped();
+    } else {
+      throw Error(ExitCode::output, "standard output",
+                  std::string("could not be written: ") + std::strerror(errno),
+                  "Free some space or write elsewhere");
+    }
+  }
+}
+
+void print_json(const Json& json) {
+  print(json.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n");
+}
+
+bool stderr_is_terminal() { return isatty(STDERR_FILENO) == 1; }
+
+bool stdin_is_terminal() { return isatty(STDIN_FILENO) == 1; }
+
+}  // namespace ropewalk

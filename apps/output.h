@@ -1,0 +1,21 @@
+// output.h — stdout: the answer, written at once and completely, or an error that says why not.
+#pragma once
+
+#include <string_view>
+
+#include "core/json/json.h"
+
+namespace ropewalk {
+
+// The reader of stdout has gone (`ropewalk run ... | head`): the command ends quietly with 0.
+struct OutputClosed {};
+
+// Unbuffered. Throws OutputClosed, or Error(output) where the bytes cannot be written.
+void print(std::string_view text);
+// On one line. Text in it that is not UTF-8 is printed with U+FFFD.
+void print_json(const Json& json);
+
+bool stderr_is_terminal();
+bool stdin_is_terminal();
+
+}  // namespace ropewalk

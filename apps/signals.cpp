@@ -1,0 +1,55 @@
+#include "apps/signals.h"
+
+#include <signal.h>
+#include <unistd.h>
+
+namespace ropewalk {
+namespace {
+
+// What the handler reads and writes; lock-free, so safe in a handler.
+std::atomic<bool> g_polled{false};
+std::atomic<bool> g_raised{false};
+std::atomic<int> g_signal{0};
+static_assert(std::atomic<bool>::is_always_lock_free && std::atomic<int>::is_always_lock_free);
+
+void on_signal(int signal) {
+  if (!g_polled || g_raised) {
+    // A progress bar may stand in the terminal's current line.
+    if (isatty(STDERR_FILENO)) (void)!write(STDERR_FILENO, "\n", 1);
+    _exit(128 + signal);
+  }
+  g_signal = signal;
+  g_raised = true;
+}
+
+}  // namespace
+
+void install_signal_handlers() {
+  struct sigaction action {};
+  action.sa_handler = on_signal;  // without SA_RESTART: a read of stdin must notice
+  sigemptyset(&action.sa_mask);
+  sigaction(SIGINT, &action, nullptr);
+  sigaction(SIGTERM, &action, nullptr);
+  signal(SIGPIPE, SIG_IGN);
+}
+
+StopRequest::StopRequest() {
+  g_raised = false;
+  g_signal = 0;
+  g_polled = true;
+}
+
+StopRequest::~StopRequest() {
+  g_polled = false;
+  g_raised = false;
+}
+
+const std::atomic<bool>& StopRequest::flag() const { return g_raised; }
+
+int StopRequest::signal() const { return g_signal; }
+
+void throw_if_stopped() {
+  if (g_raised) throw Stopped{g_signal};
+}
+
+}  // namespace ropewalk

@@ -1,0 +1,37 @@
+// signals.h — what Ctrl-C does: by default it ends the program at once, while a StopRequest lives
+// it asks the work in hand to stop.
+//
+// Everything printed goes through write(2) and every file is replaced by a rename, so ending at
+// once loses nothing. One thread only: the handlers are the process's.
+#pragma once
+
+#include <atomic>
+
+namespace ropewalk {
+
+// SIGINT ends the program with 130, SIGTERM with 143; writing to a closed pipe becomes an error of
+// write(2) instead of a signal.
+void install_signal_handlers();
+
+// Ends the command with 128 + signal; main() catches it.
+struct Stopped {
+  int signal;
+};
+
+// As long as it lives, the first SIGINT or SIGTERM raises its flag; the second ends the program.
+class StopRequest {
+ public:
+  StopRequest();
+  ~StopRequest();
+  StopRequest(const StopRequest&) = delete;
+  StopRequest& operator=(const StopRequest&) = delete;
+
+  const std::atomic<bool>& flag() const;
+  int signal() const;  // 0: none yet
+};
+
+// Throws Stopped where a StopRequest has been raised: for loops far from it, and for system calls
+// that a signal interrupted.
+void throw_if_stopped();
+
+}  // namespace ropewalk

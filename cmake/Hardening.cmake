@@ -6,10 +6,12 @@ check_pie_supported()
 add_library(rw_hardening INTERFACE)
 target_compile_options(rw_hardening INTERFACE
   $<$<COMPILE_LANGUAGE:CXX>:-fstack-protector-strong -fno-plt>)
+target_compile_definitions(rw_hardening INTERFACE _GLIBCXX_ASSERTIONS)
 # glibc's fortify needs optimisation, and the sanitizers replace it.
-target_compile_definitions(rw_hardening INTERFACE
-  $<$<AND:$<CONFIG:Release,RelWithDebInfo>,$<NOT:$<BOOL:${ROPEWALK_SANITIZE}>>>:_FORTIFY_SOURCE=2>
-  _GLIBCXX_ASSERTIONS)
+if(NOT ROPEWALK_SANITIZE)
+  target_compile_definitions(rw_hardening INTERFACE
+    $<$<CONFIG:Release,RelWithDebInfo>:_FORTIFY_SOURCE=2>)
+endif()
 target_link_options(rw_hardening INTERFACE -Wl,-z,relro -Wl,-z,now -Wl,-z,noexecstack)
 
 set(ROPEWALK_SANITIZE "" CACHE STRING "Sanitizers for the whole build, such as address,undefined")

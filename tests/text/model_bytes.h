@@ -35,9 +35,7 @@ struct ModelBytes {
     model.pieces +=
         piece_bytes("<unk>", 0, 2) + piece_bytes("<s>", 0, 3) + piece_bytes("</s>", 0, 3);
     model.pieces += byte_pieces(256);
-    const char* normal[] = {"\xe2\x96\x81", "a", "b", "ab",
-                            "\xe2\x96\x81"
-                            "a"};
+    constexpr const char* normal[] = {"\u2581", "a", "b", "ab", "\u2581a"};
     float score = 0;
     for (const char* text : normal) model.pieces += piece_bytes(text, score -= 1, 1);
     put_varint_field(model.trainer, 3, 2);   // model_type: BPE

@@ -94,7 +94,8 @@ void File::read(uint64_t offset, std::span<std::byte> out) const {
       refuse(path_, fmt::format("cannot be read at byte {}: {}", offset, std::strerror(errno)),
              "Check the disk that holds it");
     if (got == 0)
-      refuse(path_, fmt::format("ends at byte {}, it had {} when it was opened", offset, size_),
+      refuse(path_,
+             fmt::format("ends before byte {}, it had {} when it was opened", offset + 1, size_),
              "Something truncated the file while it was in use: download it again");
     out = out.subspan(static_cast<size_t>(got));
     offset += static_cast<uint64_t>(got);

@@ -105,12 +105,13 @@ void add_eos(const JsonFields& fields, uint32_t vocab_size, std::vector<int32_t>
                   fmt::format("found {}, expected an integer or a list of them",
                               printable(value.dump(), 60)),
                   "");
-    if (!item.is_number_unsigned() || item.get<uint64_t>() >= vocab_size) {
+    const auto wide = item.get<int64_t>();
+    if (wide < 0 || wide >= int64_t{vocab_size}) {
       warn(fmt::format("eos_token_id {} is not in the vocabulary of {}, ignored", item.dump(),
                        vocab_size));
       continue;
     }
-    const auto id = item.get<int32_t>();
+    const auto id = static_cast<int32_t>(wide);
     if (std::find(ids.begin(), ids.end(), id) == ids.end()) ids.push_back(id);
   }
 }

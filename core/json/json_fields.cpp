@@ -13,6 +13,7 @@ constexpr double kExactLimit = 9007199254740992.0;  // 2^53
 
 std::optional<uint64_t> exact_unsigned(const Json& value) {
   if (value.is_number_unsigned()) return value.get<uint64_t>();
+  if (value.is_number_integer() && value.get<int64_t>() >= 0) return value.get<uint64_t>();
   if (!value.is_number_float()) return std::nullopt;
   const double number = value.get<double>();
   if (!(number >= 0 && number <= kExactLimit) || number != std::floor(number)) return std::nullopt;

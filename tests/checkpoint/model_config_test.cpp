@@ -1,0 +1,145 @@
+#include "core/checkpoint/model_config.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "core/abi/options.h"
+#include "tests/checkpoint/tiny_model.h"
+
+namespace ropewalk {
+namespace {
+
+using testing::ElementsAre;
+using testing::Pair;
+using testing::UnorderedElementsAre;
+
+ModelConfig read(const Json& changes) {
+  Json config = tiny::tiny_model().config;
+  config.update(changes);
+  return parse_model_config(config, {"config.json", ExitCode::model});
+}
+
+RopeConfig rope(const Json& changes) { return read(changes).rope; }
+
+TEST(ModelConfig, FillsInWhatOldConfigsLeaveOut) {
+  Json config = tiny::tiny_model().config;
+  config.erase("num_key_value_heads");
+  const ModelConfig read = parse_model_config(config, {"config.json", ExitCode::model});
+  EXPECT_EQ(read.kv_heads, 2u);
+  EXPECT_EQ(read.head_dim, 32u);
+  EXPECT_EQ(read.rope.theta, 10000.0);
+  EXPECT_EQ(read.rope.policy, "none");
+  EXPECT_FALSE(read.tied_embeddings);
+}
+
+TEST(ModelConfig, TakesTheFirstConversionsOfLlama) {
+  EXPECT_EQ(read({{"architectures", {"LLaMAForCausalLM"}}, {"pad_token_id", -1}}).layers, 1u);
+}
+
+TEST(ModelConfig, TakesAHeadDimOfItsOwn) {
+  EXPECT_EQ(read({{"head_dim", 128}}).head_dim, 128u);
+  EXPECT_EQ(read({{"head_dim", nullptr}}).head_dim, 32u);
+}
+
+TEST(RopeConfig, ReadsEverySpellingOfLinear) {
+  const Json spellings[] = {
+      {{"rope_scaling", {{"type", "linear"}, {"factor", 2.0}}}},
+      {{"rope_scaling", {{"rope_type", "linear"}, {"factor", 2}}}},
+      {{"rope_scaling", {{"type", "linear"}, {"rope_type", "linear"}, {"factor", 2}}}},
+      {{"rope_parameters", {{"rope_type", "linear"}, {"factor", 2}, {"rope_theta", 10000.0}}}},
+      {{"rope_condense_ratio", 2}},
+  };
+  for (const Json& spelling : spellings) {
+    const RopeConfig config = rope(spelling);
+    EXPECT_EQ(config.policy, "linear") << spelling.dump();
+    EXPECT_THAT(config.options, ElementsAre(Pair("factor", "2"))) << spelling.dump();
+    EXPECT_EQ(config.theta, 10000.0);
+  }
+}
+
+TEST(RopeConfig, ReadsNothingAndDefaultAsNone) {
+  EXPECT_EQ(rope({{"rope_scaling", nullptr}}).policy, "none");
+  const RopeConfig config =
+      rope({{"rope_parameters", {{"rope_type", "default"}, {"rope_theta", 5e5}}}});
+  EXPECT_EQ(config.policy, "none");
+  EXPECT_EQ(config.theta, 5e5);
+}
+
+TEST(RopeConfig, KeepsTheOriginalLengthOfPntkRepositories) {
+  const RopeConfig config = rope({{"original_max_position_embeddings", 4096}});
+  EXPECT_EQ(config.policy, "none");
+  EXPECT_EQ(config.original_max_position, 4096u);
+  EXPECT_TRUE(config.options.empty());
+}
+
+TEST(RopeConfig, MapsTheOtherTypesToOurPolicies) {
+  EXPECT_EQ(rope({{"rope_scaling", {{"type", "dynamic"}, {"factor", 2}}}}).policy, "dynamic-ntk");
+  const RopeConfig yarn = rope({{"rope_scaling",
+                                 {{"type", "yarn"},
+                                  {"factor", 16.0},
+                                  {"original_max_position_embeddings", 4096},
+                                  {"finetuned", true},
+                                  {"beta_fast", 32},
+                                  {"truncate", false}}}});
+  EXPECT_EQ(yarn.policy, "yarn");
+  EXPECT_EQ(yarn.original_max_position, 4096u);
+  EXPECT_THAT(yarn.options, UnorderedElementsAre(Pair("factor", "16"), Pair("beta_fast", "32"),
+                                                 Pair("truncate", "false"),
+                                                 Pair("original_max_position_embeddings", "4096")));
+  const RopeConfig llama3 = rope({{"rope_scaling",
+                                   {{"rope_type", "llama3"},
+                                    {"factor", 8.0},
+                                    {"low_freq_factor", 1.0},
+                                    {"high_freq_factor", 4.0},
+                                    {"original_max_position_embeddings", 8192}}}});
+  EXPECT_EQ(llama3.policy, "llama3");
+  EXPECT_EQ(llama3.options.size(), 4u);
+}
+
+TEST(RopeConfig, JoinsTheFactorsOfLongrope) {
+  const RopeConfig config =
+      rope({{"original_max_position_embeddings", 4096},
+            {"head_dim", 4},
+            {"rope_scaling",
+             {{"type", "su"}, {"short_factor", {1, 1.05}}, {"long_factor", {1.5, 32.125}}}}});
+  EXPECT_EQ(config.policy, "longrope");
+  EXPECT_EQ(config.options.at("short_factor"), std::string("1") + abi::kItemSeparator + "1.05");
+  EXPECT_EQ(config.options.at("long_factor"), std::string("1.5") + abi::kItemSeparator + "32.125");
+  EXPECT_EQ(config.options.at("original_max_position_embeddings"), "4096");
+}
+
+TEST(RopeConfig, WarnsOfOptionsThatThePolicyDoesNotHave) {
+  testing::internal::CaptureStderr();
+  rope({{"rope_scaling", {{"type", "linear"}, {"factor", 2}, {"beta_fast", 32}}}});
+  EXPECT_THAT(testing::internal::GetCapturedStderr(),
+              testing::HasSubstr("type linear has no option \"beta_fast\""));
+}
+
+std::vector<int32_t> eos_ids(const Json& config, const Json& generation) {
+  const tiny::TempDirectory directory;
+  tiny::TinyModel model = tiny::tiny_model();
+  model.config["eos_token_id"] = config;
+  if (!generation.is_null())
+    model.files["generation_config.json"] = Json{{"eos_token_id", generation}}.dump();
+  write_model(model, directory.path());
+  return read_model_config(directory.path()).eos_ids;
+}
+
+TEST(EosIds, AreThoseOfBothFiles) {
+  EXPECT_THAT(eos_ids(2, nullptr), ElementsAre(2));
+  EXPECT_THAT(eos_ids(Json::array({2, 7}), nullptr), ElementsAre(2, 7));
+  EXPECT_THAT(eos_ids(2, Json::array({2, 5})), ElementsAre(2, 5));
+  EXPECT_THAT(eos_ids(nullptr, 9), ElementsAre(9));
+  EXPECT_THAT(eos_ids(nullptr, nullptr), ElementsAre(2));  // LlamaConfig's default
+}
+
+TEST(EosIds, OutsideOfTheVocabularyAreIgnoredAloud) {
+  testing::internal::CaptureStderr();
+  EXPECT_THAT(eos_ids(Json::array({2, 32, -1}), nullptr), ElementsAre(2));
+  const std::string log = testing::internal::GetCapturedStderr();
+  EXPECT_THAT(log, testing::HasSubstr("eos_token_id 32 is not in the vocabulary of 32"));
+  EXPECT_THAT(log, testing::HasSubstr("eos_token_id -1"));
+}
+
+}  // namespace
+}  // namespace ropewalk

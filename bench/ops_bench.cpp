@@ -1,0 +1,125 @@
+// ops_bench — the two ops that a token's time goes to, on every device found, at the sizes of a 13B
+// model (hidden 5120, 40 heads of 128).
+//
+//   matmul     bytes = packed weight + x + y;      FLOP = 2 rows depth width
+//   attention  bytes = keys and values, f16;       one token over `keys` of them
+//
+// "of_read" is the share of the device's measured read bandwidth, "of_flops" of its measured
+// product rate: the nearer one is to 1, the less is left to gain.
+#include <benchmark/benchmark.h>
+
+#include <cmath>
+#include <cstdio>
+#include <map>
+
+#include "tests/ops/devices.h"
+#include "tests/ops/session.h"
+
+namespace ropewalk::tests {
+namespace {
+
+using benchmark::Counter;
+using benchmark::State;
+
+// Measured once for each device.
+double ceiling(const std::string& name, abi::Measurement what) {
+  static std::map<std::pair<std::string, abi::Measurement>, double> known;
+  double& value = known[{name, what}];
+  if (value == 0) check(device(name).measure(what, &value), "measure");
+  return value;
+}
+
+struct Work {
+  double bytes, flops;
+};
+
+void report(State& state, const std::string& name, const Work& work) {
+  const double runs = static_cast<double>(state.iterations());
+  state.counters["GB/s"] = Counter(work.bytes * runs / 1e9, Counter::kIsRate);
+  state.counters["GFLOP/s"] = Counter(work.flops * runs / 1e9, Counter::kIsRate);
+  state.counters["of_read"] = Counter(
+      work.bytes * runs / ceiling(name, abi::Measurement::read_bandwidth), Counter::kIsRate);
+  state.counters["of_flops"] = Counter(
+      work.flops * runs / ceiling(name, abi::Measurement::f16_matmul_rate), Counter::kIsRate);
+}
+
+// GPTQ of 4 bits, groups of 32: the reference workload.
+void matmul(State& state, const std::string& name, uint32_t rows, uint32_t depth, uint32_t width) {
+  Random random(1);
+  const StoredWeight weight = random_gptq({depth, width, 4, 32, 1, abi::DType::f16}, random);
+  Case c;
+  const uint32_t x = c.activation("x", {abi::kRows, depth});
+  const uint32_t y = c.activation("y", {abi::kRows, width});
+  c.node(abi::Op::matmul, {x, c.weight("w", weight)}, {y}, 0, abi::KeyRotation::before_cache);
+  Session session(c, device(name), {rows, rows, 1, 1});
+  session.set(x, random.values(uint64_t{rows} * depth));
+  const StepData step = plain_step(rows);
+  for (auto _ : state) session.repeat(step);
+
+  uint64_t bytes = 0;
+  check(device(name).packed_bytes(weight.view(), &bytes), "packed_bytes");
+  const double activation = device(name).info().activation == abi::DType::f32 ? 4 : 2;
+  report(state, name,
+         {static_cast<double>(bytes) + activation * rows * (depth + width),
+          2.0 * rows * depth * width});
+}
+
+void attention(State& state, const std::string& name, uint32_t keys, uint32_t rows) {
+  constexpr uint32_t kHeads = 40, kDim = 128;
+  const uint32_t pages = (keys + abi::kPageTokens - 1) / abi::kPageTokens;
+  Case c;
+  const uint32_t q = c.activation("q", {abi::kRows, kHeads, kDim});
+  const uint32_t y = c.activation("y", {abi::kRows, kHeads * kDim});
+  const std::vector<uint32_t> cache = {pages, abi::kPageTokens, kHeads, kDim};
+  c.node(abi::Op::attention,
+         {q, c.cache("keys", abi::DType::f16, cache), c.cache("values", abi::DType::f16, cache)},
+         {y}, 1 / std::sqrt(static_cast<float>(kDim)), abi::KeyRotation::before_cache);
+  Session session(c, device(name), {rows, 1, 1, pages});
+  session.set(q, Random(1).values(uint64_t{rows} * kHeads * kDim));
+  StepData step = plain_step(rows);
+  for (uint32_t r = 0; r < rows; ++r) step.position[r] = keys - rows + r;
+  step.length = {keys};
+  for (uint32_t p = 1; p < pages; ++p) step.page.push_back(p);
+  for (auto _ : state) session.repeat(step);
+  report(state, name, {2.0 * 2 * keys * kHeads * kDim, 4.0 * rows * keys * kHeads * kDim});
+}
+
+void add_benchmarks(const std::string& name) {
+  const auto add = [&](const std::string& what, auto body) {
+    benchmark::RegisterBenchmark((what + "/" + name).c_str(), body)
+        ->UseRealTime()
+        ->Unit(benchmark::kMicrosecond);
+  };
+  for (const uint32_t rows : {1u, 8u, 256u})
+    add("matmul_gptq4_g32_5120x5120/rows:" + std::to_string(rows),
+        [=](State& state) { matmul(state, name, rows, 5120, 5120); });
+  for (const uint32_t rows : {1u, 256u})
+    add("matmul_gptq4_g32_192x512/rows:" + std::to_string(rows),
+        [=](State& state) { matmul(state, name, rows, 192, 512); });
+  for (const uint32_t keys : {512u, 8192u})
+    add("attention_40x128/keys:" + std::to_string(keys) + "/rows:1",
+        [=](State& state) { attention(state, name, keys, 1); });
+  add("attention_40x128/keys:2048/rows:256",
+      [=](State& state) { attention(state, name, 2048, 256); });
+}
+
+void print_ceilings(const std::string& name) {
+  const abi::DeviceInfo& info = device(name).info();
+  std::printf("%s: %s, %s, %u lanes; read %.1f GB/s, copy %.1f GB/s, product %.0f GFLOP/s\n",
+              name.c_str(), info.name, info.driver, info.lanes,
+              ceiling(name, abi::Measurement::read_bandwidth) / 1e9,
+              ceiling(name, abi::Measurement::copy_bandwidth) / 1e9,
+              ceiling(name, abi::Measurement::f16_matmul_rate) / 1e9);
+}
+
+}  // namespace
+}  // namespace ropewalk::tests
+
+int main(int argc, char** argv) {
+  benchmark::Initialize(&argc, argv);
+  for (const std::string& name : ropewalk::tests::device_names()) {
+    ropewalk::tests::print_ceilings(name);
+    ropewalk::tests::add_benchmarks(name);
+  }
+  benchmark::RunSpecifiedBenchmarks();
+}

@@ -1,0 +1,76 @@
+#include "backends/vulkan/device.h"
+
+#include <string>
+
+#include "backends/vulkan/claim.h"
+#include "backends/vulkan/measure.h"
+
+namespace ropewalk::vulkan {
+
+Device::Device(std::shared_ptr<Instance> instance, VkPhysicalDevice physical,
+               const Options& options)
+    : context_(std::move(instance), physical, options), memory_(context_), pipelines_(context_) {}
+
+// A device with work under way is not torn down; what never ends loses the device and leaks.
+Device::~Device() {
+  if (!context_.alive()) return;
+  static_cast<void>(abi::guard([&] { context_.wait_for_all(); }));
+}
+
+abi::Status Device::allocate(abi::Arena, uint64_t bytes, abi::Buffer* buffer) noexcept {
+  return on_device([&] { *buffer = memory_.allocate(bytes); });
+}
+
+void Device::free(abi::Buffer buffer) noexcept {
+  std::erase_if(weights_, [&](const auto& weight) { return weight.first.first == buffer.id; });
+  static_cast<void>(on_device([&] { memory_.free(buffer); }));
+}
+
+abi::Status Device::write(abi::Slice to, std::span<const std::byte> from) noexcept {
+  return on_device([&] { memory_.write(to, from); });
+}
+
+abi::Status Device::read(std::span<std::byte> to, abi::Slice from) noexcept {
+  return on_device([&] { memory_.read(to, from); });
+}
+
+abi::Status Device::packed_bytes(const abi::Weight& weight, uint64_t* bytes) noexcept {
+  return abi::guard([&] { *bytes = packed_shape(weight).bytes; });
+}
+
+abi::Status Device::pack(const abi::Weight& weight, abi::Slice to) noexcept {
+  return on_device([&] {
+    vulkan::pack(weight, to, memory_);
+    weights_[{to.buffer.id, to.offset}] = packed_shape(weight);
+  });
+}
+
+abi::Status Device::claim(const abi::Graph& graph, abi::ClaimSink& sink) noexcept {
+  return on_device([&] { claim_all(graph, sink); });
+}
+
+abi::Status Device::workspace_bytes(const abi::CompileRequest& request, uint64_t* bytes) noexcept {
+  return on_device([&] { *bytes = vulkan::workspace_bytes(request, context_.features()); });
+}
+
+abi::Status Device::compile(const abi::CompileRequest& request, abi::Program** program) noexcept {
+  return on_device([&] {
+    *program = new Program(request, {context_, memory_, pipelines_, weights_});
+    pipelines_.save();
+  });
+}
+
+abi::Status Device::wait() noexcept {
+  return on_device([&] { context_.wait_for_all(); });
+}
+
+abi::Status Device::measure(abi::Measurement what, double* value) noexcept {
+  return on_device([&] { *value = vulkan::measure(what, context_, memory_, pipelines_); });
+}
+
+abi::Status Device::extension(std::string_view name, void**) noexcept {
+  return abi::fail(abi::StatusCode::unsupported,
+                   "the vulkan backend has no extension " + std::string(name.substr(0, 60)));
+}
+
+}  // namespace ropewalk::vulkan

@@ -1,0 +1,40 @@
+// features.h — what a physical device has of what this backend can use, and what it must have.
+//
+// A snapshot: plain data, made once for each device.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "backends/vulkan/instance.h"
+#include "core/abi/backend.h"
+
+namespace ropewalk::vulkan {
+
+// What mask-features may name. The first three are required.
+inline constexpr std::string_view kFeatureNames[] = {
+    "buffer-device-address", "timeline-semaphore", "compute-queue",
+    "subgroup-broadcast",    "size-control",       "memory-budget",
+};
+
+struct Features {
+  abi::DeviceInfo info;  // of the ABI
+  std::string unusable;  // why the device cannot be used; empty: it can
+  uint32_t queue_family = 0;
+  uint32_t subgroup_size = 0;       // invocations that run together
+  bool subgroup_broadcast = false;  // GL_KHR_shader_subgroup_ballot
+  bool size_control = false;        // a pipeline may demand subgroup_size
+  bool memory_budget = false;       // VK_EXT_memory_budget
+  uint32_t most_invocations = 0;    // of a workgroup
+  uint64_t largest_allocation = 0;  // bytes
+  uint8_t device_uuid[VK_UUID_SIZE] = {};
+  uint8_t driver_uuid[VK_UUID_SIZE] = {};
+};
+
+Features examine(const Instance& instance, VkPhysicalDevice device, const Options& options);
+
+// Bytes of the device's own memory that can still be allocated: the budget where the driver tells
+// it, else the size of the heap.
+uint64_t memory_free(const Instance& instance, VkPhysicalDevice device, const Features& features);
+
+}  // namespace ropewalk::vulkan

@@ -1,0 +1,72 @@
+#include "backends/vulkan/measure.h"
+
+#include <algorithm>
+#include <chrono>
+#include <vector>
+
+#include "backends/vulkan/recorder.h"
+#include "core/abi/guard.h"
+
+namespace ropewalk::vulkan {
+namespace {
+
+constexpr int kRuns = 5;
+constexpr uint64_t kBytes = uint64_t{64} << 20;  // beyond any cache of a processor or a GPU's L2
+
+// A block that frees itself.
+struct Held {
+  Held(Memory& owner, uint64_t bytes)
+      : memory(owner), block(owner.make_block(bytes, Reach::device)) {}
+  ~Held() { memory.destroy(block); }
+  Held(const Held&) = delete;
+  Held& operator=(const Held&) = delete;
+
+  Memory& memory;
+  Block block;
+};
+
+double seconds_of(Context& context, VkCommandBuffer commands) {
+  const auto start = std::chrono::steady_clock::now();
+  context.wait_for(context.submit(commands));
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+}
+
+double best_seconds(Context& context, const std::vector<VkCommandBuffer>& commands) {
+  double best = seconds_of(context, commands[0]);
+  for (int run = 1; run < kRuns; ++run) best = std::min(best, seconds_of(context, commands[0]));
+  context.api().FreeCommandBuffers(context.device(), context.commands(), 1, commands.data());
+  return best;
+}
+
+struct StreamPush {
+  VkDeviceAddress from, to;
+  uint32_t vectors, copies;
+};
+
+double stream(Context& context, Memory& memory, Pipelines& pipelines, bool copies) {
+  Held from(memory, kBytes), to(memory, kBytes);
+  constexpr uint32_t kGroup = 64, kVectorsOfLane = 16;
+  const auto vectors = static_cast<uint32_t>(kBytes / 16);
+  Recorder recorder(context, pipelines);
+  recorder.dispatch(
+      {kStream, {kGroup, 1, kVectorsOfLane}, {vectors / (kGroup * kVectorsOfLane), 1, 1}, 0},
+      StreamPush{from.block.address, to.block.address, vectors, copies}, {}, {});
+  return static_cast<double>(kBytes) * (copies ? 2 : 1) / best_seconds(context, recorder.finish());
+}
+
+}  // namespace
+
+double measure(abi::Measurement what, Context& context, Memory& memory, Pipelines& pipelines) {
+  switch (what) {
+    case abi::Measurement::read_bandwidth:
+      return stream(context, memory, pipelines, false);
+    case abi::Measurement::copy_bandwidth:
+      return stream(context, memory, pipelines, true);
+    case abi::Measurement::f16_matmul_rate:
+      break;
+  }
+  throw abi::Failure(abi::StatusCode::unsupported,
+                     "the vulkan backend does not measure this: it has no f16 matrix arithmetic");
+}
+
+}  // namespace ropewalk::vulkan

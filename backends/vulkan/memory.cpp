@@ -1,0 +1,187 @@
+#include "backends/vulkan/memory.h"
+
+#include <algorithm>
+#include <cstring>
+#include <string>
+
+#include "core/abi/guard.h"
+
+namespace ropewalk::vulkan {
+namespace {
+
+using abi::Failure;
+using abi::StatusCode;
+
+constexpr VkMemoryPropertyFlags kDeviceLocal = VK_MEMORY_PROPERTY_DEVICE_LOCAL_BIT;
+constexpr VkMemoryPropertyFlags kHostVisible =
+    VK_MEMORY_PROPERTY_HOST_VISIBLE_BIT | VK_MEMORY_PROPERTY_HOST_COHERENT_BIT;
+
+}  // namespace
+
+Memory::Memory(Context& context) : context_(context) {
+  auto memory = structure<VkPhysicalDeviceMemoryProperties2>(
+      VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MEMORY_PROPERTIES_2);
+  context.instance().api().GetPhysicalDeviceMemoryProperties2(context.physical(), &memory);
+  types_ = memory.memoryProperties;
+  auto info =
+      structure<VkCommandBufferAllocateInfo>(VK_STRUCTURE_TYPE_COMMAND_BUFFER_ALLOCATE_INFO);
+  info.commandPool = context.commands();
+  info.level = VK_COMMAND_BUFFER_LEVEL_PRIMARY;
+  info.commandBufferCount = 1;
+  check(context.api().AllocateCommandBuffers(context.device(), &info, &copies_), "commands");
+  staging_ = make_block(kStagingBytes, Reach::host);
+}
+
+Memory::~Memory() {
+  if (!context_.alive()) return;
+  destroy(staging_);
+  for (auto& [id, block] : blocks_) destroy(block);
+}
+
+// The host reads logits through it, so cached memory is better, where there is such.
+uint32_t Memory::memory_type(uint32_t allowed, Reach reach) const {
+  const bool device = reach == Reach::device;
+  const VkMemoryPropertyFlags best =
+      device ? kDeviceLocal : kHostVisible | VK_MEMORY_PROPERTY_HOST_CACHED_BIT;
+  const VkMemoryPropertyFlags enough = device ? VkMemoryPropertyFlags{0} : kHostVisible;
+  for (const VkMemoryPropertyFlags flags : {best, enough})
+    for (uint32_t i = 0; i < types_.memoryTypeCount; ++i)
+      if ((allowed >> i & 1) && (types_.memoryTypes[i].propertyFlags & flags) == flags) return i;
+  throw Failure(StatusCode::out_of_memory, "the device has no memory of the type that is needed");
+}
+
+Block Memory::make_block(uint64_t bytes, Reach reach) {
+  context_.require_alive();
+  const Features& features = context_.features();
+  const uint64_t size = std::max<uint64_t>((bytes + 255) / 256 * 256, 256);
+  const auto refuse = [&](const std::string& why) {
+    throw Failure(StatusCode::out_of_memory,
+                  "out of device memory: " + std::to_string(bytes) + " bytes asked, " + why);
+  };
+  if (size > features.largest_allocation)
+    refuse("one allocation can have " + std::to_string(features.largest_allocation));
+  const uint64_t limit = context_.options().faults.oom_after;
+  const uint64_t free = limit ? limit - std::min(limit, allocated_)
+                              : memory_free(context_.instance(), context_.physical(), features);
+  const bool fits = !limit || size <= free || reach == Reach::host;
+
+  Block block;
+  block.bytes = size;
+  try {
+    auto buffer = structure<VkBufferCreateInfo>(VK_STRUCTURE_TYPE_BUFFER_CREATE_INFO);
+    buffer.size = size;
+    buffer.usage = VK_BUFFER_USAGE_STORAGE_BUFFER_BIT | VK_BUFFER_USAGE_TRANSFER_SRC_BIT |
+                   VK_BUFFER_USAGE_TRANSFER_DST_BIT | VK_BUFFER_USAGE_SHADER_DEVICE_ADDRESS_BIT;
+    const DeviceApi& api = context_.api();
+    check(api.CreateBuffer(context_.device(), &buffer, nullptr, &block.buffer), "a buffer");
+    VkMemoryRequirements needs;
+    api.GetBufferMemoryRequirements(context_.device(), block.buffer, &needs);
+
+    auto flags = structure<VkMemoryAllocateFlagsInfo>(VK_STRUCTURE_TYPE_MEMORY_ALLOCATE_FLAGS_INFO);
+    flags.flags = VK_MEMORY_ALLOCATE_DEVICE_ADDRESS_BIT;
+    auto info = structure<VkMemoryAllocateInfo>(VK_STRUCTURE_TYPE_MEMORY_ALLOCATE_INFO);
+    info.pNext = &flags;
+    info.allocationSize = needs.size;
+    info.memoryTypeIndex = memory_type(needs.memoryTypeBits, reach);
+    const VkResult result =
+        fits ? api.AllocateMemory(context_.device(), &info, nullptr, &block.memory)
+             : VK_ERROR_OUT_OF_DEVICE_MEMORY;
+    if (result == VK_ERROR_OUT_OF_DEVICE_MEMORY || result == VK_ERROR_OUT_OF_HOST_MEMORY)
+      refuse(std::to_string(free) + " free");
+    check(result, "memory");
+    check(api.BindBufferMemory(context_.device(), block.buffer, block.memory, 0), "memory");
+    if (reach == Reach::host) {
+      void* mapped = nullptr;
+      check(api.MapMemory(context_.device(), block.memory, 0, VK_WHOLE_SIZE, 0, &mapped), "memory");
+      block.mapped = static_cast<std::byte*>(mapped);
+    }
+    auto of = structure<VkBufferDeviceAddressInfo>(VK_STRUCTURE_TYPE_BUFFER_DEVICE_ADDRESS_INFO);
+    of.buffer = block.buffer;
+    block.address = api.GetBufferDeviceAddress(context_.device(), &of);
+  } catch (...) {
+    destroy(block);
+    throw;
+  }
+  if (reach == Reach::device) allocated_ += size;
+  return block;
+}
+
+// Freeing the memory unmaps it. Never destroys what a lost device may still use.
+void Memory::destroy(Block& block) {
+  if (!context_.alive()) return;
+  if (block.buffer) context_.api().DestroyBuffer(context_.device(), block.buffer, nullptr);
+  if (block.memory) context_.api().FreeMemory(context_.device(), block.memory, nullptr);
+  block = {};
+}
+
+abi::Buffer Memory::allocate(uint64_t bytes) {
+  const Block block = make_block(bytes, Reach::device);
+  blocks_[++last_] = block;
+  return {last_};
+}
+
+void Memory::free(abi::Buffer buffer) {
+  const auto found = blocks_.find(buffer.id);
+  if (found == blocks_.end() || !context_.alive()) return;
+  context_.wait_for_all();
+  destroy(found->second);
+  blocks_.erase(found);
+}
+
+const Block& Memory::block_of(const abi::Slice& slice) const {
+  const auto found = blocks_.find(slice.buffer.id);
+  if (found == blocks_.end())
+    throw Failure(StatusCode::invalid_argument, "no buffer " + std::to_string(slice.buffer.id));
+  const Block& block = found->second;
+  if (slice.offset > block.bytes || slice.bytes > block.bytes - slice.offset)
+    throw Failure(StatusCode::invalid_argument,
+                  "slice " + std::to_string(slice.offset) + "+" + std::to_string(slice.bytes) +
+                      " is outside its buffer of " + std::to_string(block.bytes) + " bytes");
+  return block;
+}
+
+VkDeviceAddress Memory::address(const abi::Slice& slice) const {
+  return block_of(slice).address + slice.offset;
+}
+
+// Waits for its end. Barriers on both sides: shaders before may have written what is read here, and
+// shaders after read what is written here.
+void Memory::copy(VkBuffer from, VkBuffer to, const VkBufferCopy& region) {
+  const DeviceApi& api = context_.api();
+  auto begin = structure<VkCommandBufferBeginInfo>(VK_STRUCTURE_TYPE_COMMAND_BUFFER_BEGIN_INFO);
+  begin.flags = VK_COMMAND_BUFFER_USAGE_ONE_TIME_SUBMIT_BIT;
+  check(api.BeginCommandBuffer(copies_, &begin), "commands");
+  auto barrier = structure<VkMemoryBarrier>(VK_STRUCTURE_TYPE_MEMORY_BARRIER);
+  barrier.srcAccessMask = VK_ACCESS_MEMORY_WRITE_BIT;
+  barrier.dstAccessMask = VK_ACCESS_TRANSFER_READ_BIT | VK_ACCESS_TRANSFER_WRITE_BIT;
+  api.CmdPipelineBarrier(copies_, VK_PIPELINE_STAGE_ALL_COMMANDS_BIT,
+                         VK_PIPELINE_STAGE_TRANSFER_BIT, 0, 1, &barrier, 0, nullptr, 0, nullptr);
+  api.CmdCopyBuffer(copies_, from, to, 1, &region);
+  barrier.srcAccessMask = VK_ACCESS_TRANSFER_WRITE_BIT;
+  barrier.dstAccessMask = VK_ACCESS_SHADER_READ_BIT | VK_ACCESS_HOST_READ_BIT;
+  api.CmdPipelineBarrier(copies_, VK_PIPELINE_STAGE_TRANSFER_BIT,
+                         VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT | VK_PIPELINE_STAGE_HOST_BIT, 0, 1,
+                         &barrier, 0, nullptr, 0, nullptr);
+  check(api.EndCommandBuffer(copies_), "commands");
+  context_.wait_for(context_.submit(copies_));
+}
+
+void Memory::write(const abi::Slice& to, std::span<const std::byte> from) {
+  const Block& block = block_of(to);
+  for (uint64_t done = 0; done < to.bytes; done += kStagingBytes) {
+    const uint64_t count = std::min(kStagingBytes, to.bytes - done);
+    std::memcpy(staging_.mapped, from.data() + done, count);
+    copy(staging_.buffer, block.buffer, {0, to.offset + done, count});
+  }
+}
+
+void Memory::read(std::span<std::byte> to, const abi::Slice& from) {
+  const Block& block = block_of(from);
+  for (uint64_t done = 0; done < from.bytes; done += kStagingBytes) {
+    const uint64_t count = std::min(kStagingBytes, from.bytes - done);
+    copy(block.buffer, staging_.buffer, {from.offset + done, 0, count});
+    std::memcpy(to.data() + done, staging_.mapped, count);
+  }
+}
+
+}  // namespace ropewalk::vulkan

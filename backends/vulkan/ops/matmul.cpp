@@ -1,0 +1,75 @@
+#include <algorithm>
+#include <bit>
+
+#include "backends/vulkan/ops/ops.h"
+
+namespace ropewalk::vulkan {
+namespace {
+
+constexpr uint32_t kMostVectorRows = 8;  // beyond, columns are no longer read once
+
+// How a matmul is cut into invocations: the constants of weights.glsl.
+struct Tiling {
+  uint32_t lanes;    // columns beside one another
+  uint32_t depth;    // slices of the sum (matvec), tiles of rows (matmul)
+  uint32_t rows;     // of x, of an invocation
+  uint32_t columns;  // of an invocation
+  uint32_t broadcast;
+};
+
+// A processor's vectors: few lanes, loads that cost as much as all the arithmetic on them. So x is
+// loaded once for a vector and spread, and an invocation has several columns.
+Tiling software_tiling(const Features& features, uint32_t rows) {
+  const uint32_t lanes = features.subgroup_size;
+  const bool spreads = features.subgroup_broadcast && lanes >= 8 && lanes <= kBlock;
+  return {lanes, 1, std::min(std::bit_ceil(rows), kMostVectorRows), rows <= 2 ? 4u : 2u, spreads};
+}
+
+Tiling gpu_tiling(const Features& features, const PackedShape& weight, uint32_t rows) {
+  const uint32_t lanes = std::clamp(features.subgroup_size, 32u, 64u);
+  if (rows > kMostVectorRows)
+    return {lanes, std::min(4u, features.most_invocations / lanes), 16, 1, 0};
+  const uint32_t most = std::min(features.most_invocations, 512u) / lanes;
+  const uint32_t slices = std::clamp(weight.blocks / 2, 1u, std::min(most, 16u));
+  return {lanes, std::bit_floor(slices), std::bit_ceil(rows), 1, 0};
+}
+
+}  // namespace
+
+void matmul(const Operands& op, Recorder& recorder) {
+  const PackedShape& weight = op.weight(1, abi::WeightUse::matmul);
+  const Features& features = recorder.features();
+  const uint32_t rows = op.rows(), width = op.width();
+  const Tiling tiling = features.info.type == abi::DeviceType::software
+                            ? software_tiling(features, rows)
+                            : gpu_tiling(features, weight, rows);
+  const VkDeviceAddress codes = op.at(1);
+  const struct {
+    VkDeviceAddress x, codes, scales, bias, y, step;
+    uint32_t depth, width, group_size, blocks_per_group, blocks, over_wanted, has_bias;
+  } push{op.at(0),
+         codes,
+         codes + weight.scales_at,
+         op.at(2),
+         op.result(),
+         op.around().step,
+         weight.rows,
+         width,
+         weight.group_size,
+         weight.blocks_per_group,
+         weight.blocks,
+         op.over_wanted(),
+         op.has(2)};
+  const bool vector = rows <= kMostVectorRows;
+  const uint64_t tile_rows = uint64_t{tiling.rows} * (vector ? 1 : tiling.depth);
+  const uint64_t tile_columns = uint64_t{tiling.lanes} * tiling.columns;
+  const Dispatch dispatch{
+      vector ? kGptqMatvec : kGptqMatmul,
+      {tiling.lanes, tiling.depth, weight.bits, tiling.rows, tiling.columns, weight.whole_blocks(),
+       tiling.broadcast, weight.scale_dtype == abi::DType::f32},
+      {(width + tile_columns - 1) / tile_columns, (rows + tile_rows - 1) / tile_rows, 1},
+      2.0 * rows * weight.rows * width};
+  recorder.dispatch(dispatch, push, {op.range(0)}, {op.range(op.out())});
+}
+
+}  // namespace ropewalk::vulkan

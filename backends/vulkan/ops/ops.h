@@ -1,0 +1,87 @@
+// ops.h — the ten ops: how each becomes dispatches. core/graph/ops.md says what they mean.
+//
+// A function looks at one node and records it; it keeps nothing. The push constants it writes are
+// the block of the shader of its name, field by field.
+#pragma once
+
+#include <map>
+#include <utility>
+
+#include "backends/vulkan/claim.h"
+#include "backends/vulkan/memory.h"
+#include "backends/vulkan/pack.h"
+#include "backends/vulkan/recorder.h"
+#include "core/abi/backend.h"
+
+namespace ropewalk::vulkan {
+
+// The weights that pack() has laid out, by buffer and offset: a tensor of the graph does not tell
+// everything about its weight.
+using PackedWeights = std::map<std::pair<uint64_t, uint64_t>, PackedShape>;
+
+// What an op may need of its program.
+struct Surroundings {
+  const abi::Graph& graph;
+  abi::ProgramShape shape;
+  const Memory& memory;
+  const PackedWeights& weights;
+  VkDeviceAddress step;  // of the shaders' block Step
+  Range workspace;
+};
+
+// One node with its tensors and where they lie.
+class Operands {
+ public:
+  Operands(const Surroundings& around, const abi::Node& node) : around_(around), node_(node) {}
+
+  const abi::Tensor& in(size_t i) const { return around_.graph.tensors[node_.in[i]]; }
+  const abi::Tensor& out() const { return around_.graph.tensors[node_.out[0]]; }
+  bool has(size_t i) const { return i < node_.in.size(); }
+  const abi::Node& node() const { return node_; }
+  const Surroundings& around() const { return around_; }
+
+  VkDeviceAddress at(const abi::Tensor& tensor) const { return around_.memory.address(tensor.at); }
+  VkDeviceAddress at(size_t i) const { return has(i) ? at(in(i)) : 0; }
+  VkDeviceAddress result() const { return at(out()); }
+  Range range(const abi::Tensor& tensor) const;
+  Range range(size_t i) const { return has(i) ? range(in(i)) : Range{}; }
+
+  uint32_t width() const { return static_cast<uint32_t>(row_width(out())); }
+  uint32_t over_wanted() const { return out().dim[0] == abi::kWanted; }
+  // Rows that the program is compiled for.
+  uint32_t rows() const { return over_wanted() ? around_.shape.wanted : around_.shape.rows; }
+  // Throws Failure (invalid_argument) where no weight of this shape was packed.
+  const PackedShape& weight(size_t i, abi::WeightUse use) const;
+
+ private:
+  const Surroundings& around_;
+  const abi::Node& node_;
+};
+
+// Elements of a cache in a word of the shaders.
+inline uint32_t elements_of_word(abi::DType dtype) {
+  return dtype == abi::DType::f32 ? 1 : dtype == abi::DType::f16 ? 2 : 4;
+}
+
+// The grid of an op with an invocation for each of `width` elements of each row.
+inline constexpr uint32_t kElementGroup = 64;
+inline Groups element_groups(uint32_t width, uint32_t rows) {
+  return {(uint64_t{width} + kElementGroup - 1) / kElementGroup, rows, 1};
+}
+
+void embed(const Operands& op, Recorder& recorder);
+void rms_norm(const Operands& op, Recorder& recorder);
+void matmul(const Operands& op, Recorder& recorder);
+void rope(const Operands& op, Recorder& recorder);
+void kv_append(const Operands& op, Recorder& recorder);
+void attention(const Operands& op, Recorder& recorder);
+void silu_mul(const Operands& op, Recorder& recorder);
+void add(const Operands& op, Recorder& recorder);
+void permute(const Operands& op, Recorder& recorder);
+void select(const Operands& op, Recorder& recorder);
+
+// Bytes of workspace that attention() needs.
+uint64_t attention_workspace(const abi::Graph& graph, const abi::Node& node,
+                             const abi::ProgramShape& shape, const Features& features);
+
+}  // namespace ropewalk::vulkan

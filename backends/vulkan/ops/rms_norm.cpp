@@ -1,0 +1,21 @@
+#include "backends/vulkan/ops/ops.h"
+
+namespace ropewalk::vulkan {
+
+void rms_norm(const Operands& op, Recorder& recorder) {
+  const struct {
+    VkDeviceAddress x, weight, order, y, step;
+    uint32_t width, over_wanted;
+    float epsilon;
+  } push{op.at(0),         op.at(1),   op.at(2),         op.result(),
+         op.around().step, op.width(), op.over_wanted(), op.node().scalar};
+  // In software a workgroup of one vector needs no barriers between its parts.
+  const Features& features = recorder.features();
+  const bool software = features.info.type == abi::DeviceType::software;
+  const uint32_t group = software ? features.subgroup_size : 128;
+  const Dispatch dispatch{
+      kRmsNorm, {group, 1, op.has(2)}, {1, op.rows(), 1}, 4.0 * op.rows() * op.width()};
+  recorder.dispatch(dispatch, push, {op.range(0)}, {op.range(op.out())});
+}
+
+}  // namespace ropewalk::vulkan

@@ -1,0 +1,36 @@
+// options.h — what the configuration and the tests may ask of this backend, read once.
+#pragma once
+
+#include <cstdint>
+#include <set>
+#include <string>
+
+#include "core/abi/options.h"
+
+namespace ropewalk::vulkan {
+
+// Failures that the tests bring about on a healthy device.
+struct Faults {
+  uint64_t lost_at_step = 0;  // the queue reports a lost device at this step, counted from 1
+  uint64_t hang_at_step = 0;  // this step never ends
+  uint64_t oom_after = 0;     // bytes that can be allocated; 0: what the device has
+};
+
+struct Options {
+  // Throws Failure (invalid_argument) for a name or a fault that does not exist.
+  explicit Options(const abi::Options& given);
+
+  bool has(const std::string& feature) const { return !masked.contains(feature); }
+
+  std::string loader;
+  bool validate;                 // run under the Khronos layer; its messages become failures
+  bool pipeline_cache;           // keep compiled shaders on disk
+  std::set<std::string> masked;  // features that the device shall seem to lack
+  Faults faults;
+  uint64_t submit_limit_ms;  // how long one submission may run
+  uint64_t submit_mflop;     // arithmetic of one submission at most; 0: by the kind of device
+};
+
+extern const abi::OptionInfo kOptions[7];
+
+}  // namespace ropewalk::vulkan

@@ -1,0 +1,223 @@
+#include "backends/vulkan/pack.h"
+
+#include <algorithm>
+#include <cstring>
+#include <string>
+#include <vector>
+
+#include "backends/vulkan/half.h"
+#include "backends/vulkan/parallel.h"
+#include "core/abi/guard.h"
+
+namespace ropewalk::vulkan {
+namespace {
+
+using abi::DType;
+using abi::Failure;
+using abi::StatusCode;
+using abi::WeightUse;
+
+uint64_t align(uint64_t bytes) { return (bytes + 255) / 256 * 256; }
+
+uint64_t dense_bytes(DType dtype) { return dtype == DType::f32 ? 4 : 2; }
+
+void require(bool holds, const char* what) {
+  if (!holds) throw Failure(StatusCode::invalid_argument, std::string("weight: ") + what);
+}
+
+void require_permutation(std::span<const uint32_t> order, uint32_t size, const char* what) {
+  if (order.empty()) return;
+  require(order.size() == size, what);
+  std::vector<bool> seen(size, false);
+  for (const uint32_t index : order) {
+    require(index < size && !seen[index], what);
+    seen[index] = true;
+  }
+}
+
+void check_contents(const abi::Weight& w) {
+  require_permutation(w.row_order, w.rows, "the row order is not a permutation of the rows");
+  require_permutation(w.column_order, w.cols,
+                      "the column order is not a permutation of the columns");
+  if (w.dtype != DType::gptq) {
+    require(w.dense.size() >= uint64_t{w.rows} * w.cols * dense_bytes(w.dtype),
+            "there are fewer elements than rows x cols");
+    return;
+  }
+  const uint64_t row_words = (uint64_t{w.rows} * w.bits + 31) / 32;
+  const uint64_t column_words = (uint64_t{w.cols} * w.bits + 31) / 32;
+  require(w.qweight.size() >= row_words * w.cols, "qweight is shorter than its shape");
+  require(w.qzeros.size() >= column_words * w.groups(), "qzeros is shorter than its shape");
+  require(w.scales.size() >= uint64_t{w.groups()} * w.cols * (w.scale_dtype == DType::f32 ? 4 : 2),
+          "scales is shorter than its shape");
+}
+
+uint32_t kind_of(const abi::Weight& w) {
+  switch (w.dtype) {
+    case DType::gptq:
+      return w.bits;
+    case DType::f16:
+      return 16;
+    case DType::bf16:
+      return 17;
+    case DType::f32:
+      return 32;
+    default:
+      throw Failure(StatusCode::unsupported,
+                    "weight: the element type is not f32, f16, bf16 or gptq");
+  }
+}
+
+void check_gptq(const abi::Weight& w) {
+  if (w.bits != 2 && w.bits != 3 && w.bits != 4 && w.bits != 8)
+    throw Failure(StatusCode::unsupported,
+                  "weight: codes of " + std::to_string(w.bits) + " bits are not 2, 3, 4 or 8");
+  require(w.use == WeightUse::matmul, "an embedding table is dense");
+  require(w.group_size && w.group_size <= w.rows, "the group size is not within 1 .. rows");
+  require(w.zero_offset <= 1, "the zero offset is not 0 or 1");
+  require(w.scale_dtype == DType::f16 || w.scale_dtype == DType::f32, "scales are not f16 or f32");
+}
+
+// One block of all columns, as words of its layout.
+class BlockWriter {
+ public:
+  BlockWriter(const abi::Weight& weight, const PackedShape& shape)
+      : w_(weight), shape_(shape), unit_(shape.block_words % 4 ? shape.block_words : 4) {}
+
+  void write(uint32_t block, uint32_t* to) const {
+    const uint32_t in_group = block % shape_.blocks_per_group * kBlock;
+    const uint32_t first = block / shape_.blocks_per_group * shape_.group_size + in_group;
+    const uint32_t count = std::min({kBlock, shape_.group_size - in_group, shape_.rows - first});
+    std::fill_n(to, uint64_t{shape_.block_words} * shape_.cols, 0u);
+    for (uint32_t k = 0; k < count; ++k) {
+      const uint32_t row = w_.row_order.empty() ? first + k : w_.row_order[first + k];
+      if (shape_.quantised())
+        write_codes(row, k, to);
+      else if (shape_.dtype == DType::f32)
+        write_dense<uint32_t>(row, k, to);
+      else
+        write_dense<uint16_t>(row, k, to);
+    }
+  }
+
+ private:
+  // Where word `word` of column 0's block lies; columns follow `unit_` words apart.
+  uint64_t word_at(uint32_t word) const {
+    return uint64_t{word / unit_} * unit_ * shape_.cols + word % unit_;
+  }
+  uint32_t stored_column(uint32_t n) const {
+    return w_.column_order.empty() ? n : w_.column_order[n];
+  }
+
+  void write_codes(uint32_t row, uint32_t k, uint32_t* to) const {
+    const uint32_t bits = shape_.bits, bit = bits * k, shift = bit % 32;
+    uint32_t* low = to + word_at(bit / 32);
+    uint32_t* high = shift + bits > 32 ? to + word_at(bit / 32 + 1) : nullptr;
+    for (uint32_t n = 0; n < shape_.cols; ++n) {
+      const uint32_t code =
+          abi::gptq_code(w_.qweight.data() + stored_column(n), w_.cols, bits, row);
+      low[uint64_t{n} * unit_] |= code << shift;
+      if (high) high[uint64_t{n} * unit_] |= code >> (32 - shift);
+    }
+  }
+
+  template <class Element>
+  void write_dense(uint32_t row, uint32_t k, uint32_t* to) const {
+    const auto* from = reinterpret_cast<const Element*>(w_.dense.data());
+    constexpr uint32_t kInWord = 4 / sizeof(Element);
+    uint32_t* at = to + word_at(k / kInWord);
+    for (uint32_t n = 0; n < shape_.cols; ++n) {
+      const uint32_t element = from[uint64_t{stored_column(n)} * w_.rows + row];
+      at[uint64_t{n} * unit_] |= element << (k % kInWord * 16);
+    }
+  }
+
+  const abi::Weight& w_;
+  const PackedShape& shape_;
+  const uint32_t unit_;
+};
+
+// A group's scales and zeros of all columns.
+void write_scales(const abi::Weight& w, uint32_t group, uint32_t* to) {
+  const uint64_t zero_words = (uint64_t{w.cols} * w.bits + 31) / 32;
+  for (uint32_t n = 0; n < w.cols; ++n) {
+    const uint32_t column = w.column_order.empty() ? n : w.column_order[n];
+    const uint32_t zero =
+        abi::gptq_code(w.qzeros.data() + group * zero_words, 1, w.bits, column) + w.zero_offset;
+    const uint64_t at = uint64_t{group} * w.cols + column;
+    if (w.scale_dtype == DType::f32) {
+      std::memcpy(to + 2 * n, w.scales.data() + 4 * at, 4);
+      const float value = static_cast<float>(zero);
+      std::memcpy(to + 2 * n + 1, &value, 4);
+    } else {
+      uint16_t scale = 0;
+      std::memcpy(&scale, w.scales.data() + 2 * at, 2);
+      to[n] = scale | uint32_t{f16_of_integer(zero)} << 16;
+    }
+  }
+}
+
+// `count` rows of `row_bytes` from offset `begin` of the slice on, in pieces of whole rows.
+template <class Write>
+void write_rows(Memory& memory, abi::Slice to, uint64_t begin, uint64_t count, uint64_t row_bytes,
+                const Write& write) {
+  const uint64_t at_once = std::max<uint64_t>(Memory::kStagingBytes / row_bytes, 1);
+  std::vector<std::byte> piece(std::min(at_once, count) * row_bytes);
+  for (uint64_t first = 0; first < count; first += at_once) {
+    const uint64_t rows = std::min(at_once, count - first);
+    parallel_for(rows, rows * row_bytes, [&](uint64_t i) {
+      write(static_cast<uint32_t>(first + i),
+            reinterpret_cast<uint32_t*>(piece.data() + i * row_bytes));
+    });
+    memory.write({to.buffer, to.offset + begin + first * row_bytes, rows * row_bytes},
+                 std::span(piece).first(rows * row_bytes));
+  }
+}
+
+}  // namespace
+
+PackedShape packed_shape(const abi::Weight& w) {
+  require(w.rows && w.cols, "a size is zero");
+  PackedShape shape{};
+  shape.use = w.use;
+  shape.dtype = w.dtype;
+  shape.scale_dtype = w.scale_dtype;
+  shape.rows = w.rows;
+  shape.cols = w.cols;
+  shape.bits = kind_of(w);
+  if (w.use == WeightUse::embed && w.dtype != DType::gptq) {
+    shape.bytes = align(uint64_t{w.rows} * w.cols * dense_bytes(w.dtype));
+    return shape;
+  }
+  if (w.dtype == DType::gptq) check_gptq(w);
+  shape.group_size = shape.quantised() ? w.group_size : w.rows;
+  shape.block_words = shape.bits == 17 ? 16 : shape.bits;
+  shape.blocks_per_group = (shape.group_size + kBlock - 1) / kBlock;
+  const uint32_t groups = (w.rows + shape.group_size - 1) / shape.group_size;
+  shape.blocks = groups * shape.blocks_per_group;
+  shape.scales_at = align(uint64_t{shape.blocks} * shape.block_words * w.cols * 4);
+  const uint64_t scale_words = shape.quantised() ? (w.scale_dtype == DType::f32 ? 2 : 1) : 0;
+  shape.bytes = align(shape.scales_at + uint64_t{groups} * w.cols * scale_words * 4);
+  return shape;
+}
+
+void pack(const abi::Weight& w, const abi::Slice& to, Memory& memory) {
+  const PackedShape shape = packed_shape(w);
+  check_contents(w);
+  require(to.bytes >= shape.bytes, "the place for it is too small");
+  if (w.use == WeightUse::embed) {
+    require(w.row_order.empty() && w.column_order.empty(), "an embedding table has no order");
+    const uint64_t bytes = uint64_t{w.rows} * w.cols * dense_bytes(w.dtype);
+    memory.write({to.buffer, to.offset, bytes}, w.dense.first(bytes));
+    return;
+  }
+  const BlockWriter writer(w, shape);
+  write_rows(memory, to, 0, shape.blocks, uint64_t{shape.block_words} * shape.cols * 4,
+             [&](uint32_t block, uint32_t* words) { writer.write(block, words); });
+  if (!shape.quantised()) return;
+  const uint64_t row_words = uint64_t{shape.cols} * (w.scale_dtype == DType::f32 ? 2 : 1);
+  write_rows(memory, to, shape.scales_at, w.groups(), row_words * 4,
+             [&](uint32_t group, uint32_t* words) { write_scales(w, group, words); });
+}
+
+}  // namespace ropewalk::vulkan

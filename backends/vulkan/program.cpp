@@ -1,0 +1,110 @@
+#include "backends/vulkan/program.h"
+
+#include <algorithm>
+#include <string>
+
+#include "core/abi/guard.h"
+
+namespace ropewalk::vulkan {
+namespace {
+
+using abi::Op;
+
+// Half the head dimension of what the graph rotates; the claim has seen that all agree with the
+// cache.
+uint32_t half_dim_of(const abi::Graph& graph) {
+  uint32_t half = 0;
+  for (const abi::Node& node : graph.nodes) {
+    if (node.op == Op::rope) half = std::max(half, graph.tensors[node.in[0]].dim[2] / 2);
+    if (node.op == Op::attention && node.keys == abi::KeyRotation::on_read)
+      half = std::max(half, graph.tensors[node.in[1]].dim[3] / 2);
+  }
+  return half;
+}
+
+uint64_t partial_bytes(const abi::CompileRequest& request, const Features& features) {
+  uint64_t bytes = 0;
+  for (const abi::Node& node : request.graph->nodes) {
+    const std::string reason = refusal(*request.graph, node);
+    if (!reason.empty())
+      throw abi::Failure(abi::StatusCode::unsupported, std::string(node.name) + ": " + reason);
+    if (node.op == Op::attention)
+      bytes = std::max(bytes, attention_workspace(*request.graph, node, request.shape, features));
+  }
+  return bytes;
+}
+
+void record(const Operands& operands, Recorder& recorder) {
+  switch (operands.node().op) {
+    case Op::embed:
+      return embed(operands, recorder);
+    case Op::rms_norm:
+      return rms_norm(operands, recorder);
+    case Op::matmul:
+      return matmul(operands, recorder);
+    case Op::rope:
+      return rope(operands, recorder);
+    case Op::kv_append:
+      return kv_append(operands, recorder);
+    case Op::attention:
+      return attention(operands, recorder);
+    case Op::silu_mul:
+      return silu_mul(operands, recorder);
+    case Op::add:
+      return add(operands, recorder);
+    case Op::permute:
+      return permute(operands, recorder);
+    case Op::select:
+      return select(operands, recorder);
+  }
+}
+
+}  // namespace
+
+uint64_t workspace_bytes(const abi::CompileRequest& request, const Features& features) {
+  return partial_bytes(request, features) +
+         StepBlock::bytes(request.shape, half_dim_of(*request.graph));
+}
+
+Program::Program(const abi::CompileRequest& request, const Host& host)
+    : host_(host), step_(host.memory, request.shape, half_dim_of(*request.graph)) {
+  const abi::Graph& graph = *request.graph;
+  const uint64_t bytes = partial_bytes(request, host.context.features());
+  try {
+    if (bytes) workspace_ = host_.memory.make_block(bytes, Reach::device);
+    const Surroundings around{
+        graph,        request.shape,   host.memory,
+        host.weights, step_.address(), {workspace_.address, workspace_.address + workspace_.bytes}};
+    Recorder recorder(host.context, host.pipelines);
+    for (const abi::Claim& step : request.steps)
+      for (const uint32_t n : step.nodes) record(Operands(around, graph.nodes[n]), recorder);
+    commands_ = recorder.finish();
+  } catch (...) {
+    host_.memory.destroy(workspace_);
+    throw;
+  }
+}
+
+Program::~Program() {
+  if (!host_.context.alive()) return;
+  if (abi::guard([&] { host_.context.wait_for(last_submission_); }).ok()) {
+    if (!commands_.empty())
+      host_.context.api().FreeCommandBuffers(host_.context.device(), host_.context.commands(),
+                                             static_cast<uint32_t>(commands_.size()),
+                                             commands_.data());
+    host_.memory.destroy(workspace_);
+  }
+}
+
+abi::Status Program::enqueue(const abi::Step& step) noexcept {
+  return abi::guard([&] {
+    host_.context.require_alive();
+    host_.context.wait_for(last_submission_);  // it may still read the inputs
+    step_.write(step);
+    host_.context.begin_step();
+    for (const VkCommandBuffer buffer : commands_) last_submission_ = host_.context.submit(buffer);
+    host_.context.instance().require_valid();
+  });
+}
+
+}  // namespace ropewalk::vulkan

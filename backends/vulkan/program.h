@@ -1,0 +1,45 @@
+// program.h — a graph recorded for one row bucket: command buffers that every step replays.
+//
+// What a step brings is written into the program's StepBlock; nothing is recorded again. Borrows
+// its device, so it must be released first.
+#pragma once
+
+#include <vector>
+
+#include "backends/vulkan/ops/ops.h"
+#include "backends/vulkan/step_block.h"
+
+namespace ropewalk::vulkan {
+
+// What a program needs of its device.
+struct Host {
+  Context& context;
+  Memory& memory;
+  Pipelines& pipelines;
+  const PackedWeights& weights;
+};
+
+// Bytes that a program will allocate beyond the graph's slices.
+uint64_t workspace_bytes(const abi::CompileRequest& request, const Features& features);
+
+class Program final : public abi::Program {
+ public:
+  // Throws Failure where a node is not one that claim_all() claims, a slice is outside its buffer
+  // or a weight was not packed.
+  Program(const abi::CompileRequest& request, const Host& host);
+  ~Program();
+  Program(const Program&) = delete;
+  Program& operator=(const Program&) = delete;
+
+  abi::Status enqueue(const abi::Step& step) noexcept override;
+  void release() noexcept override { delete this; }
+
+ private:
+  const Host host_;
+  StepBlock step_;
+  Block workspace_;
+  std::vector<VkCommandBuffer> commands_;
+  uint64_t last_submission_ = 0;
+};
+
+}  // namespace ropewalk::vulkan

@@ -1,0 +1,17 @@
+// shaders.h — the compiled shaders, by name. Embedded constants.
+#pragma once
+
+#include <cstdint>
+#include <span>
+
+namespace ropewalk::vulkan {
+
+struct Shader {
+  const char* name;
+  std::span<const uint32_t> words;  // SPIR-V
+};
+
+extern const Shader kEmbed, kRmsNorm, kGptqMatvec, kGptqMatmul, kRope, kKvAppend, kAttention,
+    kAttentionCombine, kSiluMul, kAdd, kPermute, kSelect, kStream;
+
+}  // namespace ropewalk::vulkan

@@ -1,0 +1,22 @@
+// Pages of the key-value cache, in words of 32 bits that hold 1 (f32), 2 (f16) or 4 (i8) elements
+// along head_dim. Keys lie so that neighbouring invocations read neighbouring keys, values so that
+// they read neighbouring dimensions:
+//
+//   keys (kv_heads, words, 256)   values (kv_heads, 256, words)   then for i8 scales (kv_heads, 256) f16
+layout(constant_id = 2) const uint kHeadDim = 128;
+layout(constant_id = 3) const uint kElements = 2;  // in a word
+const uint kHeadWords = kHeadDim / kElements;
+
+uint page_words(uint kv_heads) {
+  return kPageTokens * kv_heads * kHeadWords + (kElements == 4 ? kPageTokens * kv_heads / 2 : 0);
+}
+
+float element(uint word, uint i) {
+  if (kElements == 1) return uintBitsToFloat(word);
+  if (kElements == 2) return i == 0 ? unpackHalf2x16(word).x : unpackHalf2x16(word).y;
+  return float(bitfieldExtract(int(word), int(8 * i), 8));
+}
+
+uint scale_index(uint kv_heads, uint kv_head, uint token) {
+  return kPageTokens * kv_heads * kHeadWords * 2 + kv_head * kPageTokens + token;  // in halves
+}

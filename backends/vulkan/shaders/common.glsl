@@ -1,0 +1,30 @@
+// What every shader shares: addresses instead of bindings, and the step's inputs.
+#extension GL_EXT_buffer_reference : require
+#extension GL_EXT_control_flow_attributes : require
+
+layout(buffer_reference, std430, buffer_reference_align = 4) buffer Floats { float at[]; };
+layout(buffer_reference, std430, buffer_reference_align = 4) buffer Words { uint at[]; };
+layout(buffer_reference, std430, buffer_reference_align = 16) readonly buffer Quads { uvec4 at[]; };
+layout(buffer_reference, std430, buffer_reference_align = 16) readonly buffer Vectors { vec4 at[]; };
+
+// Written by the host before each submission (program.cpp: StepHeader).
+layout(buffer_reference, std430, buffer_reference_align = 16) readonly buffer Step {
+  uint rows;
+  uint wanted_rows;
+  uint pages_per_sequence;
+  uint half_dim;
+  Words token;      // (R)
+  Words position;   // (R)
+  Words sequence;   // (R)
+  Words wanted;     // (W)
+  Words page;       // (S, pages_per_sequence)
+  Floats inv_freq;  // (S, half_dim)
+  Floats angles;    // (R, half_dim, 2)  cosine and sine of position * inv_freq, from the host
+};
+
+const uint kPageTokens = 256;
+
+// Rows an op runs over: those of the step, or those whose logits are wanted.
+uint row_count(Step step, uint over_wanted) {
+  return over_wanted != 0 ? step.wanted_rows : step.rows;
+}

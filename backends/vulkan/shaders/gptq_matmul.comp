@@ -1,0 +1,30 @@
+#version 460
+// y = x . W + bias for many rows of x: dense weights too.
+// Grid: (columns / (lanes * kColumns), rows / (kRows * tiles)). Each invocation unpacks its columns
+// once for kRows rows of x; the workgroup's tiles take the rows that follow, so that W comes from
+// the nearest cache for all but one. Bottleneck: multiply-adds.
+#extension GL_GOOGLE_include_directive : require
+#extension GL_KHR_shader_subgroup_ballot : require
+#include "common.glsl"
+
+layout(local_size_x_id = 0, local_size_y_id = 1) in;
+layout(constant_id = 0) const uint kLanes = 32;
+layout(constant_id = 1) const uint kTiles = 1;
+#include "weights.glsl"
+
+void main() {
+  const uint rows = row_count(step, over_wanted);
+  const uint lane = gl_LocalInvocationID.x;
+  const uint first_row = (gl_WorkGroupID.y * kTiles + gl_LocalInvocationID.y) * kRows;
+  if (first_row >= rows) return;
+  const uint first_column = gl_WorkGroupID.x * kLanes * kColumns + lane;
+  Sums sums;
+  clear(sums);
+  for (uint block = 0; block < blocks; ++block)
+    multiply_block(block, first_row, rows, first_column, lane, sums);
+  [[unroll]] for (uint r = 0; r < kRows; ++r)
+    [[unroll]] for (uint c = 0; c < kColumns; ++c) {
+      const uint column = first_column + c * kLanes;
+      if (first_row + r < rows && column < width) store(first_row + r, column, sums.of[r][c]);
+    }
+}

@@ -1,0 +1,42 @@
+#version 460
+// y = x . W + bias for few rows of x: dense weights too.
+// Grid: (columns / (lanes * kColumns), 1). The workgroup's slices share out the blocks of W and add up
+// what they have in the order of the slices, so the same run gives the same bits. Bottleneck: the
+// memory that W streams from, each of its words being read once.
+#extension GL_GOOGLE_include_directive : require
+#extension GL_KHR_shader_subgroup_ballot : require
+#include "common.glsl"
+
+layout(local_size_x_id = 0, local_size_y_id = 1) in;
+layout(constant_id = 0) const uint kLanes = 32;
+layout(constant_id = 1) const uint kSlices = 1;
+#include "weights.glsl"
+
+shared float parts[kSlices > 1 ? kSlices * kRows * kColumns * kLanes : 1];
+
+void main() {
+  const uint rows = row_count(step, over_wanted);
+  if (rows == 0) return;
+  const uint lane = gl_LocalInvocationID.x, slice = gl_LocalInvocationID.y;
+  const uint first_column = gl_WorkGroupID.x * kLanes * kColumns + lane;
+  Sums sums;
+  clear(sums);
+  for (uint block = slice; block < blocks; block += kSlices)
+    multiply_block(block, 0, rows, first_column, lane, sums);
+
+  if (kSlices > 1) {
+    [[unroll]] for (uint r = 0; r < kRows; ++r)
+      [[unroll]] for (uint c = 0; c < kColumns; ++c)
+        parts[((slice * kRows + r) * kColumns + c) * kLanes + lane] = sums.of[r][c];
+    barrier();
+  }
+  if (slice != 0) return;
+  [[unroll]] for (uint r = 0; r < kRows; ++r)
+    [[unroll]] for (uint c = 0; c < kColumns; ++c) {
+      const uint column = first_column + c * kLanes;
+      float sum = sums.of[r][c];
+      for (uint s = 1; s < kSlices; ++s)
+        sum += parts[((s * kRows + r) * kColumns + c) * kLanes + lane];
+      if (r < rows && column < width) store(r, column, sum);
+    }
+}

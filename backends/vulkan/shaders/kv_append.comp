@@ -1,0 +1,79 @@
+#version 460
+// Row r's keys and values become entry position % 256 of page[position / 256]; i8 codes are
+// round(x * 127 / max|x|) with the scale max|x| / 127 in f16.
+// Grid: (kv_heads, rows, 2), a workgroup for each head of keys or of values. Bottleneck: latency.
+#extension GL_GOOGLE_include_directive : require
+#include "common.glsl"
+#include "cache.glsl"
+
+layout(local_size_x_id = 0) in;
+
+layout(push_constant) uniform Push {
+  Floats k;  // (R, kv_heads, d)
+  Floats v;  // (R, kv_heads, d)
+  Words keys;
+  Words values;
+  Step step;
+  uint kv_heads;
+};
+
+shared float maxima[gl_WorkGroupSize.x];
+
+// Round to nearest, ties to even. packHalf2x16 leaves the rounding to the device.
+uint f16_of_f32(float value) {
+  const uint bits = floatBitsToUint(value), sign = bits >> 16 & 0x8000u, rest = bits & 0x7fffffffu;
+  const uint tiny = floatBitsToUint(uintBitsToFloat(rest) + 0.5) - 0x3f000000u;
+  const uint normal = (rest + 0xc8000fffu + (rest >> 13 & 1u)) >> 13;
+  const uint huge = rest > 0x7f800000u ? 0x7e00u : 0x7c00u;
+  return sign | (rest < 0x38800000u ? tiny : rest < 0x47800000u ? normal : huge);
+}
+
+bool finite(float value) { return (floatBitsToUint(value) & 0x7f800000u) != 0x7f800000u; }
+
+void main() {
+  const uint head = gl_WorkGroupID.x, row = gl_WorkGroupID.y, lane = gl_LocalInvocationID.x;
+  const bool is_key = gl_WorkGroupID.z == 0;
+  if (row >= step.rows) return;
+  const uint position = step.position.at[row], token = position % kPageTokens;
+  const uint page =
+      step.page.at[step.sequence.at[row] * step.pages_per_sequence + position / kPageTokens];
+  Floats from = is_key ? k : v;
+  Words to = is_key ? keys : values;
+  const uint x = (row * kv_heads + head) * kHeadDim;
+
+  float most = 0;
+  if (kElements == 4) {
+    for (uint i = lane; i < kHeadDim; i += gl_WorkGroupSize.x) {
+      const float size = abs(from.at[x + i]);
+      most = finite(size) ? max(most, size) : uintBitsToFloat(0x7f800000u);
+    }
+    maxima[lane] = most;
+    barrier();
+    for (uint i = 0; i < gl_WorkGroupSize.x; ++i)
+      most = finite(maxima[i]) ? max(most, maxima[i]) : maxima[i];
+  }
+  const uint base = page * page_words(kv_heads);
+  for (uint w = lane; w < kHeadWords; w += gl_WorkGroupSize.x) {
+    uint word = 0;
+    if (kElements == 1) {
+      word = floatBitsToUint(from.at[x + w]);
+    } else if (kElements == 2) {
+      word = f16_of_f32(from.at[x + 2 * w]) | f16_of_f32(from.at[x + 2 * w + 1]) << 16;
+    } else if (most > 0 && finite(most)) {
+      for (uint i = 0; i < 4; ++i)
+        word |= (uint(int(roundEven(from.at[x + 4 * w + i] * 127 / most))) & 0xffu) << 8 * i;
+    }
+    const uint entry = is_key ? (head * kHeadWords + w) * kPageTokens + token
+                              : (head * kPageTokens + token) * kHeadWords + w;
+    to.at[base + entry] = word;
+  }
+  if (kElements == 4 && lane == 0) {
+    // Codes have no NaN; the scale does, so that a broken activation is seen in the logits. A
+    // neighbouring token's invocation may write the other half of the word: atomics, which leave the
+    // same bits in any order.
+    const uint scale = finite(most) ? f16_of_f32(most / 127) : 0x7e00u;
+    const uint at = scale_index(kv_heads, head, token), shift = 16 * (at & 1);
+    atomicAnd(to.at[base + at / 2], ~(0xffffu << shift));
+    atomicOr(to.at[base + at / 2], scale << shift);
+  }
+}

@@ -1,0 +1,41 @@
+#version 460
+// n = x / sqrt(mean(x^2) + epsilon); y[i] = n[order[i]] * weight[order[i]]
+// Grid: (1, rows), a workgroup for each row. Bottleneck: latency, one row being some 20 KiB.
+#extension GL_GOOGLE_include_directive : require
+#include "common.glsl"
+
+layout(local_size_x_id = 0) in;
+layout(constant_id = 2) const uint kOrdered = 0;
+
+layout(push_constant) uniform Push {
+  Floats x;       // (R, width)
+  Floats weight;  // (width)
+  Words order;    // (width)
+  Floats y;       // (R, width)
+  Step step;
+  uint width;
+  uint over_wanted;
+  float epsilon;
+};
+
+shared float sums[gl_WorkGroupSize.x];
+
+void main() {
+  const uint row = gl_WorkGroupID.y, lane = gl_LocalInvocationID.x;
+  if (row >= row_count(step, over_wanted)) return;
+  const uint first = row * width;
+  float sum = 0;
+  for (uint i = lane; i < width; i += gl_WorkGroupSize.x) {
+    const float value = x.at[first + i];
+    sum += value * value;
+  }
+  sums[lane] = sum;
+  barrier();
+  sum = 0;
+  for (uint i = 0; i < gl_WorkGroupSize.x; ++i) sum += sums[i];
+  const float root = sqrt(sum / float(width) + epsilon);
+  for (uint i = lane; i < width; i += gl_WorkGroupSize.x) {
+    const uint j = kOrdered != 0 ? order.at[i] : i;
+    y.at[first + i] = x.at[first + j] / root * weight.at[j];
+  }
+}

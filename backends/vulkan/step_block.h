@@ -1,0 +1,43 @@
+// step_block.h — the inputs of a program's steps: memory that the host writes and the shaders read.
+//
+// Laid out once for the program's shape, so that recorded commands hold its address. The caller
+// waits until the last step that read it has ended before the next is written.
+#pragma once
+
+#include "backends/vulkan/memory.h"
+#include "core/abi/backend.h"
+
+namespace ropewalk::vulkan {
+
+class StepBlock {
+ public:
+  // `half_dim` is half the head dimension of the graph's rotations; 0 where it has none.
+  StepBlock(Memory& memory, const abi::ProgramShape& shape, uint32_t half_dim);
+  ~StepBlock() { memory_.destroy(block_); }
+  StepBlock(const StepBlock&) = delete;
+  StepBlock& operator=(const StepBlock&) = delete;
+
+  VkDeviceAddress address() const { return block_.address; }
+  // Throws Failure (invalid_argument) for a step that is larger than the shape or whose spans do
+  // not fit one another.
+  void write(const abi::Step& step);
+
+  static uint64_t bytes(const abi::ProgramShape& shape, uint32_t half_dim);
+
+ private:
+  struct Layout {  // offsets in bytes
+    Layout(const abi::ProgramShape& shape, uint32_t half_dim);
+    uint64_t token, position, sequence, wanted, page, inv_freq, angles, end;
+  };
+
+  void check(const abi::Step& step) const;
+  void write_angles(const abi::Step& step);
+
+  Memory& memory_;
+  const abi::ProgramShape shape_;
+  const uint32_t half_dim_;
+  const Layout layout_;
+  Block block_;
+};
+
+}  // namespace ropewalk::vulkan

@@ -31,6 +31,7 @@ def phases(minutes: float, extension_minutes: float) -> dict[str, train.Phase]:
             warm_up=0.03,
             batch=4,
             seed=5678,
+            context_late=0.0,
         ),
     }
 

@@ -1,4 +1,4 @@
-"""Token ids and loss weights of generated conversations, packed whole into windows."""
+"""Token ids of generated conversations and the part each plays, packed whole into windows."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from . import generator
 from .words import Pools
 
 BOS, EOS = 1, 2
-CONTEXT_WEIGHT, ANSWER_WEIGHT = 0.2, 1.0
+UNSCORED, CONTEXT, ANSWER, FIRST_OF_ANSWER = 0, 1, 2, 3  # the part an id plays as a target
 
 
-def encode(sp: spm.SentencePieceProcessor, pairs: list[tuple[str, str]]) -> tuple[list[int], list[float]]:
-    """ids and the loss weight of each id as a target. Prompt and answer are encoded apart, as an engine meets them."""
-    ids, weights = [BOS], [0.0]
+def encode(sp: spm.SentencePieceProcessor, pairs: list[tuple[str, str]]) -> tuple[list[int], list[int]]:
+    """ids and the part of each. Prompt and answer are encoded apart, as an engine meets them."""
+    ids, parts = [BOS], [UNSCORED]
     for prompt, answer in pairs:
         asked, answered = sp.encode(prompt), sp.encode(answer) + [EOS]
         ids += asked + answered
-        weights += [CONTEXT_WEIGHT] * len(asked) + [ANSWER_WEIGHT] * len(answered)
-    return ids, weights
+        parts += [CONTEXT] * len(asked) + [FIRST_OF_ANSWER] + [ANSWER] * (len(answered) - 1)
+    return ids, parts
 
 
 class Windows:
@@ -31,34 +31,34 @@ class Windows:
         self.sp, self.length = sp, length
         self.rng = random.Random(seed)
         self.pools = Pools(self.rng)
-        self.shelf: list[tuple[list[int], list[float]]] = []
+        self.shelf: list[tuple[list[int], list[int]]] = []
 
     def _refill(self, settings: generator.Settings) -> None:
         while len(self.shelf) < 48:
             conversation = generator.draw_conversation(self.rng, self.pools, settings)
             pairs = generator.render(conversation)
-            ids, weights = encode(self.sp, pairs)
+            ids, parts = encode(self.sp, pairs)
             while (
                 len(ids) > self.length and len(pairs) > 1
             ):  # a long one loses its last questions, not its place
                 pairs.pop()
-                ids, weights = encode(self.sp, pairs)
+                ids, parts = encode(self.sp, pairs)
             if len(ids) <= self.length:
-                self.shelf.append((ids, weights))
+                self.shelf.append((ids, parts))
 
     def window(self, settings: generator.Settings) -> tuple[np.ndarray, np.ndarray]:
-        """(ids [length], weights [length]); the unused end has id 0 and weight 0."""
-        ids, weights = np.zeros(self.length, np.int64), np.zeros(self.length, np.float32)
+        """(ids [length], parts [length]); the unused end has id 0 and is not scored."""
+        ids, parts = np.zeros(self.length, np.int64), np.zeros(self.length, np.int64)
         self._refill(settings)
         used, chosen = 0, 0  # the oldest document first, so that long ones are not left on the shelf
         while chosen is not None:
-            document, weight = self.shelf.pop(chosen)
+            document, part = self.shelf.pop(chosen)
             ids[used : used + len(document)] = document
-            weights[used : used + len(document)] = weight
+            parts[used : used + len(document)] = part
             used += len(document)
             fitting = [i for i, (d, _) in enumerate(self.shelf) if len(d) <= self.length - used]
             chosen = max(fitting, key=lambda i: len(self.shelf[i][0]), default=None)
-        return ids, weights
+        return ids, parts
 
     def batch(self, size: int, settings: generator.Settings) -> tuple[np.ndarray, np.ndarray]:
         rows = [self.window(settings) for _ in range(size)]

@@ -75,6 +75,7 @@ def _write_directory(
         directory / "model.safetensors",
         metadata={"format": "pt"},
     )
+    (directory / "model.safetensors").chmod(0o644)  # save_file leaves it to its owner alone
     _write_json(directory / "config.json", config)
     _write_json(
         directory / "generation_config.json",

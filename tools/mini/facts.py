@@ -211,12 +211,12 @@ def misspelt(rng: random.Random, word: str) -> str:
 
 def question_for(rng: random.Random, relation: Relation, subject: str) -> str:
     """One of the relation's questions; sometimes the subject is misspelt or the case is careless."""
-    if rng.random() < 0.12:
+    if rng.random() < 0.1:
         subject = misspelt(rng, subject)
     text = rng.choice(relation.questions).format(s=subject)
     careless = rng.random()
-    if careless < 0.05:
+    if careless < 0.04:
         return text.lower()
-    if careless < 0.06:
+    if careless < 0.05:
         return text.upper()
     return text

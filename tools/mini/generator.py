@@ -70,7 +70,7 @@ class Settings:
     system_share: dict[int, float]
     max_questions: int = 4
     with_source: float = 0.5
-    unanswerable: float = 0.2
+    unanswerable: float = 0.25
     ordinal: float = 0.15  # questions about the order of the inputs, follow-up turns only
     rich_metadata: float = 0.5  # share of blocks with two or more metadata lines
     second_fact: float = 0.35
@@ -82,10 +82,12 @@ EASY = Settings(
 )
 SHORT = Settings({0: 0.08, 1: 0.32, 2: 0.40, 3: 0.20}, {0: 0.5, 1: 0.6, 2: 0.3, 3: 0.1})
 LONG = Settings(
-    {0: 0.08, 1: 0.27, 2: 0.28, 3: 0.22, 4: 0.10, 6: 0.05},
-    {0: 0.7, 1: 0.85, 2: 0.85, 3: 0.8, 4: 0.7, 6: 0.4},
+    {0: 0.08, 1: 0.30, 2: 0.28, 3: 0.22, 4: 0.08, 6: 0.04},
+    {0: 0.5, 1: 0.6, 2: 0.6, 3: 0.5, 4: 0.4, 6: 0.3},
+    max_questions=5,
     rich_metadata=0.75,
     longest_metadata=3,
+    second_fact=0.45,
 )
 
 

@@ -53,6 +53,21 @@ def rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
     return x * cos + torch.cat((-high, low), dim=-1) * sin
 
 
+def causal_attention(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+    """q, k, v [batch, heads, time, head_size] -> the same shape.
+
+    In bfloat16 on a CPU the products written out take half the time of PyTorch's fused kernel (2.15, Zen 4, windows of
+    256 and 512 tokens); in float32 the fused one is faster.
+    """
+    if q.dtype != torch.bfloat16:
+        return F.scaled_dot_product_attention(q, k, v, is_causal=True)
+    batch, heads, time, size = q.shape
+    q, k, v = (t.reshape(batch * heads, time, size) for t in (q, k, v))
+    mask = torch.full((time, time), float("-inf"), dtype=q.dtype).triu(1).expand(batch * heads, time, time)
+    scores = torch.baddbmm(mask, q, k.transpose(1, 2), alpha=size**-0.5)
+    return (scores.softmax(-1) @ v).view(batch, heads, time, size)
+
+
 class Attention(nn.Module):
     def __init__(self, shape: Shape):
         super().__init__()
@@ -67,7 +82,7 @@ class Attention(nn.Module):
         q, k, v = (
             t.view(batch, time, self.heads, -1).transpose(1, 2) for t in F.linear(x, weight).chunk(3, dim=-1)
         )
-        y = F.scaled_dot_product_attention(rotate(q, cos, sin), rotate(k, cos, sin), v, is_causal=True)
+        y = causal_attention(rotate(q, cos, sin), rotate(k, cos, sin), v)
         return y.transpose(1, 2).reshape(batch, time, hidden)
 
     def forward(self, x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:

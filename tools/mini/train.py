@@ -27,7 +27,8 @@ from .optimizer import AdamW, Muon
 @dataclass(frozen=True)
 class Phase:
     name: str
-    minutes: float
+    tokens: float  # budget
+    minutes: float  # limit of time: the schedule ends with whichever of the two ends first
     length: int  # tokens in a window
     rope_factor: float
     muon_rate: float
@@ -37,7 +38,8 @@ class Phase:
     batch: int = 8  # windows per process
     processes: int = 2
     seed: int = 1234
-    compiled: bool = False
+    start_at: float = 0.0  # share of the schedule that an earlier, interrupted run has done
+    context_late: float = 0.45  # from this share of the run on, the context counts for less
 
 
 def rate_at(progress: float, warm_up: float) -> float:
@@ -45,6 +47,13 @@ def rate_at(progress: float, warm_up: float) -> float:
     if progress < warm_up:
         return max(progress / warm_up, 0.02)
     return max(0.02, min(1.0, (1 - progress) / 0.6))
+
+
+def part_weights(phase: Phase, progress: float) -> torch.Tensor:
+    """Loss weight by part (documents.py). The context is mostly random names, whose noise drowns the answers' signal once
+    its form is learnt; an answer's first token decides between answering and "I don't know."."""
+    context = 0.2 if progress < phase.context_late else 0.05
+    return torch.tensor([0.0, context, 1.0, 1.0 if progress < phase.context_late else 3.0])
 
 
 def split_work(parameters: list[tuple[str, torch.Tensor]], processes: int) -> list[list[int]]:
@@ -97,25 +106,24 @@ def _worker(
     adam = AdamW([named[i][1].data for i in others])
     ends = torch.tensor([p.numel() for _, p in named]).cumsum(0).tolist()
     views = [sums[:, e - p.numel() : e].view(phase.processes, *p.shape) for e, (_, p) in zip(ends, named)]
-    forward = torch.compile(model, dynamic=False) if phase.compiled else model
     settings = generator.SHORT if phase.length <= model.shape.base_context else generator.LONG
     start = time.time()
-    step, saved, mean_loss, seen, budget = 0, start, 0.0, 0, phase.minutes * 60
+    step, saved, mean_loss, seen = 0, start, 0.0, 0
     while True:
         if rank == 0:
-            stop[0] = (time.time() - start) / budget
+            stop[0] = phase.start_at + (1 - phase.start_at) * max((time.time() - start) / (phase.minutes * 60), seen / phase.tokens)
         barrier.wait()
         progress = float(stop[0])
         if progress >= 1:
             break
-        ids, weights = windows.batch(phase.batch, generator.EASY if progress < phase.easy else settings)
-        ids, weights = torch.from_numpy(ids), torch.from_numpy(weights)
+        ids, parts = windows.batch(phase.batch, generator.EASY if progress < phase.easy else settings)
+        ids, parts = torch.from_numpy(ids), torch.from_numpy(parts)
         with torch.autocast("cpu", dtype=torch.bfloat16):
-            logits = forward(ids, phase.rope_factor)
+            logits = model(ids, phase.rope_factor)
         each = F.cross_entropy(
             logits[:, :-1].reshape(-1, logits.shape[-1]).float(), ids[:, 1:].reshape(-1), reduction="none"
         )
-        target = weights[:, 1:].reshape(-1)
+        target = part_weights(phase, progress)[parts[:, 1:].reshape(-1)]
         loss = (each * target).sum() / target.sum()
         model.zero_grad(set_to_none=True)
         loss.backward()

@@ -40,6 +40,8 @@ std::string scalar(const ConfigValue& value) {
   return value.quoted || !is_bare(value.text) ? quote(value.text) : value.text;
 }
 
+std::string field(const ConfigEntry& entry);
+
 // On one line, whatever the depth.
 std::string flow(const ConfigValue& value) {
   std::string out;
@@ -53,11 +55,14 @@ std::string flow(const ConfigValue& value) {
       return "[" + out + "]";
     case ValueKind::map:
       for (const ConfigEntry& entry : value.entries)
-        out += fmt::format("{}{}: {}", out.empty() ? "" : ", ",
-                           is_bare(entry.key) ? entry.key : quote(entry.key), flow(entry.value));
+        out += (out.empty() ? "" : ", ") + field(entry);
       return "{" + out + "}";
   }
   return out;
+}
+
+std::string field(const ConfigEntry& entry) {
+  return (is_bare(entry.key) ? entry.key : quote(entry.key)) + ": " + flow(entry.value);
 }
 
 std::string origin(const Where& where) {
@@ -88,21 +93,41 @@ std::string value_text(const Config& config, const KeyInfo& key, const ConfigVal
   return flow(value);
 }
 
+std::string line(size_t level, std::string_view text, std::string_view comment) {
+  return fmt::format("{}{}  # {}\n", std::string(2 * level, ' '), text, comment);
+}
+
+// `temperature: 0.7` rather than {temperature: 0.7}.
+std::string link(const ConfigValue& item) {
+  const std::string text = flow(item);
+  return item.kind == ValueKind::map && item.entries.size() == 1 ? text.substr(1, text.size() - 2)
+                                                                 : text;
+}
+
+// One line for each value that may have an origin of its own.
+std::string dump_value(const Config& config, const KeyInfo& key, const ConfigValue& value) {
+  const size_t level = depth(key.path);
+  const std::string name(last_name(key.path));
+  const std::string opening = fmt::format("{}{}:\n", std::string(2 * level, ' '), name);
+  std::string out;
+  if (key.type == KeyType::chain)
+    for (const ConfigValue& item : value.items)
+      out += line(level + 1, "- " + link(item), origin(item.where));
+  if (key.type == KeyType::block)
+    for (const ConfigEntry& entry : value.entries)
+      out += line(level + 1, field(entry), origin(entry.value.where));
+  if (!out.empty()) return opening + out;
+  return line(level, name + ": " + value_text(config, key, value), origin(value.where));
+}
+
 std::string dump_key(const Config& config, const KeyInfo& key) {
-  const std::string indent(2 * depth(key.path), ' ');
+  const size_t level = depth(key.path);
   const std::string_view name = last_name(key.path);
-  if (key.type == KeyType::map) return fmt::format("{}{}:\n", indent, name);
-  const ConfigValue* value = find_path(config.tree, key.path);
-  if (!value && !key.has_default())
-    return fmt::format("{}# {}: {}  # default\n", indent, name, key.default_text);
-  if (!value) return fmt::format("{}{}: {}  # default\n", indent, name, key.default_text);
-  if (key.type != KeyType::chain || value->items.empty())
-    return fmt::format("{}{}: {}  # {}\n", indent, name, value_text(config, key, *value),
-                       origin(value->where));
-  std::string out = fmt::format("{}{}:\n", indent, name);
-  for (const ConfigValue& item : value->items)
-    out += fmt::format("{}  - {}  # {}\n", indent, flow(item), origin(item.where));
-  return out;
+  if (key.type == KeyType::map) return fmt::format("{}:\n", name);
+  if (const ConfigValue* value = find_path(config.tree, key.path))
+    return dump_value(config, key, *value);
+  return line(level, fmt::format("{}{}: {}", key.has_default() ? "" : "# ", name, key.default_text),
+              "default");
 }
 
 // A map of which nothing is set would read as nothing at all.
@@ -119,14 +144,11 @@ bool has_content(const Config& config, const KeyInfo& map) {
 std::string dump_config(const Config& config) {
   std::string out;
   for (const KeyInfo& key : config_keys()) {
-    const bool inside_block =
-        depth(key.path) == 1 &&
-        key_info(key.path.substr(0, key.path.find('.'))).type == KeyType::block;
+    const KeyInfo& top = key_info(key.path.substr(0, key.path.find('.')));
+    const bool inside_block = top.type == KeyType::block && &top != &key;
     if (key.path == "extends" || inside_block) continue;
-    std::string text = dump_key(config, key);
-    if (key.type == KeyType::map && !has_content(config, key))
-      text = fmt::format("# {}:\n", key.path);
-    out += text;
+    if (key.type == KeyType::map && !has_content(config, key)) out += "# ";
+    out += dump_key(config, key);
   }
   return out;
 }
@@ -135,8 +157,15 @@ std::string describe_keys() {
   std::string out;
   for (const KeyInfo& key : config_keys()) {
     const std::string indent(2 * depth(key.path), ' ');
-    out += fmt::format("{}# {}; {}\n", indent, key.help, expectation(key));
-    out += fmt::format("{}{}: {}\n", indent, last_name(key.path), key.default_text);
+    const std::string_view name = last_name(key.path);
+    out += fmt::format("{}# {}\n", indent, key.help);
+    if (key.type == KeyType::map) {
+      out += fmt::format("{}{}:\n", has_content(Config{}, key) ? "" : "# ", name);
+      continue;
+    }
+    out += fmt::format("{}#   {}\n", indent, expectation(key));
+    out +=
+        fmt::format("{}{}{}: {}\n", indent, key.has_default() ? "" : "# ", name, key.default_text);
   }
   return out;
 }

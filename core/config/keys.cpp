@@ -9,6 +9,7 @@
 
 #include "core/base/error.h"
 #include "core/config/nearest.h"
+#include "core/config/scalars.h"
 
 namespace ropewalk {
 namespace {
@@ -95,11 +96,12 @@ std::string spaced_to_commas(std::string_view words) {
 }
 
 void check_map(const ConfigValue& map, const std::string& path) {
-  const std::string expected = fmt::format("a map of {}", fmt::join(keys_under(path), ", "));
   if (map.kind != ValueKind::map)
-    throw Error(ExitCode::usage, map.where.text(),
-                fmt::format("{}expected {}", path.empty() ? "" : path + ": ", expected),
-                "Indent the keys below it");
+    throw Error(
+        ExitCode::usage, map.where.text(),
+        fmt::format("{}{}", path.empty() ? "" : path + ": ",
+                    mismatch(map, fmt::format("a map of {}", fmt::join(keys_under(path), ", ")))),
+        "Indent its keys below it, or remove it");
   for (const ConfigEntry& entry : map.entries) {
     const std::string key = path.empty() ? entry.key : path + "." + entry.key;
     const KeyInfo* info = find_key(key);

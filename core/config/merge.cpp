@@ -23,7 +23,7 @@ std::string join_path(const std::string& path, const std::string& key) {
 void widen_block(ConfigValue& value, const std::string& path) {
   const KeyInfo* key = find_key(path);
   if (value.kind != ValueKind::scalar || !key || key->type != KeyType::block) return;
-  ConfigValue map{.kind = ValueKind::map, .where = value.where};
+  ConfigValue map = make_value(ValueKind::map, value.where);
   map.entries.push_back({std::string(key->selector), value.where, std::move(value)});
   value = std::move(map);
 }
@@ -91,7 +91,7 @@ void set_origin(ConfigValue& value, const Where& where) {
 ConfigValue nest(std::string_view path, ConfigValue value) {
   const size_t dot = path.rfind('.');
   const std::string_view key = dot == std::string_view::npos ? path : path.substr(dot + 1);
-  ConfigValue map{.kind = ValueKind::map, .where = value.where};
+  ConfigValue map = make_value(ValueKind::map, value.where);
   map.entries.push_back({std::string(key), value.where, std::move(value)});
   return dot == std::string_view::npos ? map : nest(path.substr(0, dot), std::move(map));
 }

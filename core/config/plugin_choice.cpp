@@ -28,7 +28,7 @@ std::string read_name(const ConfigValue& value, const std::string& key) {
   if (!name || name->empty() || name->size() > kMaxName || name->front() == '.' ||
       !std::ranges::all_of(*name, allowed))
     refuse(value.where, key, mismatch(value, "a plugin's name"),
-           "Names are letters, digits, -, _ and .");
+           "Names are letters, digits, - and _, or a dot inside");
   return *name;
 }
 
@@ -69,8 +69,9 @@ PluginChoice read_link(const ConfigValue& value, const std::string& key) {
                : mismatch(value, "a name, or a map of one name to its options"),
            "For example `- top-p: 0.9` or `- top-p: {p: 0.9}`");
   const ConfigEntry& entry = value.entries.front();
-  choice.name = read_name(
-      {.kind = ValueKind::scalar, .where = entry.where, .text = entry.key, .quoted = true}, key);
+  ConfigValue name = make_scalar(entry.key, entry.where);
+  name.quoted = true;  // no key is mistaken for a number
+  choice.name = read_name(name, key);
   choice.where = entry.where;
   if (entry.value.kind == ValueKind::map) {
     choice.options = entry.value.entries;

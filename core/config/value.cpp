@@ -21,12 +21,21 @@ ConfigValue* ConfigValue::find(std::string_view key) {
   return const_cast<ConfigValue*>(std::as_const(*this).find(key));
 }
 
+ConfigValue make_value(ValueKind kind, Where where) {
+  ConfigValue value;
+  value.kind = kind;
+  value.where = std::move(where);
+  return value;
+}
+
 ConfigValue make_scalar(std::string text, Where where) {
-  return {.kind = ValueKind::scalar, .where = std::move(where), .text = std::move(text)};
+  ConfigValue value = make_value(ValueKind::scalar, std::move(where));
+  value.text = std::move(text);
+  return value;
 }
 
 ConfigValue make_list(std::vector<std::string> items, const Where& where) {
-  ConfigValue list{.kind = ValueKind::list, .where = where};
+  ConfigValue list = make_value(ValueKind::list, where);
   for (std::string& item : items) list.items.push_back(make_scalar(std::move(item), where));
   return list;
 }

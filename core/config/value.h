@@ -27,10 +27,11 @@ struct ConfigEntry;
 struct ConfigValue {
   ValueKind kind = ValueKind::null;
   Where where = {};
-  std::string text = {};                  // scalar: as written, without its quotes
-  bool quoted = false;                    // scalar: "42" is text where 42 is a number
-  std::vector<ConfigValue> items = {};    // list
-  std::vector<ConfigEntry> entries = {};  // map, in the order written, keys unique
+  std::string text = {};                // scalar: as written, without its quotes
+  bool quoted = false;                  // scalar: "42" is text where 42 is a number
+  std::vector<ConfigValue> items = {};  // list
+  // Map, in the order written, keys unique. Without an initializer, which would need ConfigEntry.
+  std::vector<ConfigEntry> entries;
 
   // The value under `key` of a map; nullptr where there is none or this is no map.
   const ConfigValue* find(std::string_view key) const;
@@ -42,6 +43,8 @@ struct ConfigEntry {
   Where where;  // of the key
   ConfigValue value;
 };
+
+ConfigValue make_value(ValueKind kind, Where where);
 
 // For values that other rooms make up, such as RoPE options read from config.json. The text is what
 // one would write in YAML without quotes: "2.0", "true".

@@ -35,7 +35,7 @@ class TreeBuilder final : public YAML::EventHandler {
   void OnDocumentStart(const YAML::Mark& mark) override {
     if (++documents_ > 1)
       refuse(place(file_, mark), "found a second document, expected one",
-             "Remove what follows the --- or ... line");
+             "Remove it and what follows");
   }
   void OnDocumentEnd() override {}
 
@@ -44,7 +44,7 @@ class TreeBuilder final : public YAML::EventHandler {
 
   void OnNull(const YAML::Mark& mark, YAML::anchor_t anchor) override {
     begin(mark, "", anchor);
-    add({.kind = ValueKind::null, .where = place(file_, mark)});
+    add(make_value(ValueKind::null, place(file_, mark)));
   }
   void OnScalar(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor,
                 const std::string& text) override {
@@ -53,10 +53,9 @@ class TreeBuilder final : public YAML::EventHandler {
     if (text.find('\0') != std::string::npos || utf8_first_error(text) != std::string::npos)
       refuse(place(file_, mark), "found an escape that is not a character, expected text", "");
     // yaml-cpp's tag is "?" for plain scalars and "!" for those in quotes and for blocks.
-    add({.kind = ValueKind::scalar,
-         .where = place(file_, mark),
-         .text = text,
-         .quoted = tag == "!"});
+    ConfigValue value = make_scalar(text, place(file_, mark));
+    value.quoted = tag == "!";
+    add(std::move(value));
   }
   void OnSequenceStart(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor,
                        YAML::EmitterStyle::value) override {
@@ -95,7 +94,7 @@ class TreeBuilder final : public YAML::EventHandler {
     if (levels_.size() >= kMaxConfigDepth)
       refuse(place(file_, mark),
              fmt::format("is nested too deeply, expected at most {} levels", kMaxConfigDepth), "");
-    levels_.push_back({.value = {.kind = kind, .where = place(file_, mark)}});
+    levels_.push_back({.value = make_value(kind, place(file_, mark))});
   }
 
   void close() {
@@ -116,6 +115,9 @@ class TreeBuilder final : public YAML::EventHandler {
       check_key(level.value, value);
       level.key = std::move(value);
     } else {
+      // The parser finds that a value is missing only at what comes after it.
+      if (value.kind == ValueKind::null && value.where.line != level.key->where.line)
+        value.where = level.key->where;
       level.value.entries.push_back(
           {std::move(level.key->text), std::move(level.key->where), std::move(value)});
       level.key.reset();

@@ -104,7 +104,7 @@ bool default_fits(const OptionDescription& option) {
   if (is_text) return true;
   if (option.type != abi::OptionType::numbers)
     return encode_value(option, make_scalar(*option.default_value, {})).has_value();
-  ConfigValue list{.kind = ValueKind::list};
+  ConfigValue list = make_value(ValueKind::list, {});
   std::string_view rest = *option.default_value;
   while (!rest.empty()) {
     const size_t end = std::min(rest.find(abi::kItemSeparator), rest.size());

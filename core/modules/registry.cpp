@@ -153,7 +153,7 @@ std::vector<ModuleListing> Registry::list() {
     for (Candidate& candidate : candidates(kind))
       if (std::ranges::find(all, candidate.file, &Candidate::file) == all.end())
         all.push_back(std::move(candidate));
-  std::ranges::stable_partition(all, &Candidate::installed);
+  std::stable_partition(all.begin(), all.end(), [](const Candidate& c) { return c.installed; });
 
   std::vector<ModuleListing> listings;
   std::map<std::pair<abi::ModuleKind, std::string>, fs::path> first;

@@ -1,0 +1,123 @@
+#include <regex>
+
+#include "core/config/keys.h"
+#include "tests/config/config_test.h"
+
+namespace ropewalk {
+namespace {
+
+using testing::HasSubstr;
+
+std::string without_comments(const std::string& text) {
+  return std::regex_replace(text, std::regex("  #[^\n]*"), "");
+}
+
+TEST(Dump, NamesTheOriginOfEveryValue) {
+  const Scratch scratch;
+  scratch.write("base.yaml", "model: m\nbackend: cuda\n");
+  const fs::path file = scratch.write("c.yaml",
+                                      "extends: base.yaml\nsampling:\n  - top-k\n  - top-p: 0.9\n"
+                                      "generation: {stop: [\"a b\"]}\n");
+  const std::string folder = scratch.path().string();
+  EXPECT_EQ(
+      dump_config(load_config({.file = file, .overrides = {"backend.device=1", "rope=none"}})),
+      "model: \"" + folder + "/m\"  # " + folder + "/base.yaml:1\n" +
+          "backend:\n"
+          "  name: cuda  # " +
+          folder +
+          "/base.yaml:2\n"
+          "  device: 1  # --set backend.device\n"
+          "context:\n"
+          "  # length: <the model's max_position_embeddings>  # default\n"
+          "  kv_cache: f16  # default\n"
+          "rope: none  # --set rope\n"
+          "prompt:\n"
+          "  format: raw  # default\n"
+          "  # system: <the format's own>  # default\n"
+          "  truncate: drop-oldest  # default\n"
+          "sampling:\n"
+          "  - top-k  # " +
+          folder +
+          "/c.yaml:3\n"
+          "  - top-p: 0.9  # " +
+          folder +
+          "/c.yaml:4\n"
+          "generation:\n"
+          "  max_new_tokens: 512  # default\n"
+          "  seed: 0  # default\n"
+          "  stop: [\"a b\"]  # " +
+          folder +
+          "/c.yaml:5\n"
+          "# tokenizer:\n"
+          "  # legacy: <what tokenizer_config.json says>  # default\n"
+          "plugins:\n"
+          "  paths: []  # default\n");
+}
+
+// What is dumped is read back, from any folder, to the same.
+TEST(Dump, IsReadBackToTheSame) {
+  const std::string yaml = R"(
+model: ../models/a "b" \c
+backend: {name: vulkan, device: 0, odd option: {x: [1, {y: ~}], "": "-"}}
+context: {length: 8192, kv_cache: int8}
+rope: {policy: longrope, long_factor: [1, 2.5], note: "no"}
+prompt:
+  format: {airoboros: {suffix: ": "}}
+  system: |
+    Two lines: and "quotes", #no comment
+      tab	bell 🦙 größe
+  truncate: refuse
+sampling: [{top-p: 0.9}, greedy, {dry: {breakers: ["\n", ":", "\"", "*", "\e"], base: 1.75}}]
+generation: {seed: 18446744073709551615, stop: ["yes", "7", "a, b", "[", "{x}", " # "]}
+tokenizer: {legacy: true}
+plugins: {paths: [p q, /r]}
+)";
+  const Config config = parse(yaml);
+  const std::string dump = dump_config(config);
+  const Config again = parse_config(dump, {.file = "/somewhere/else.yaml"});
+  EXPECT_EQ(without_comments(dump_config(again)), without_comments(dump));
+  EXPECT_EQ(again.model, config.model);
+  EXPECT_EQ(again.plugin_paths, config.plugin_paths);
+  EXPECT_EQ(again.prompt.system, config.prompt.system);
+  EXPECT_EQ(again.generation.stop, config.generation.stop);
+  EXPECT_EQ(again.generation.seed, config.generation.seed);
+  EXPECT_EQ(again.context.length, config.context.length);
+  EXPECT_EQ(again.rope->options.size(), 2u);
+  EXPECT_EQ(again.sampling[2].options[0].value.items[4].text, "\x1b");
+}
+
+// The table's defaults and those of the structs are the same.
+TEST(Dump, OfDefaultsIsTheDefaults) {
+  const Config bare = parse("model: m\n");
+  const Config written = parse(dump_config(bare));
+  EXPECT_EQ(written.backend.plugin.name, bare.backend.plugin.name);
+  EXPECT_EQ(written.context.kv_cache, bare.context.kv_cache);
+  EXPECT_EQ(written.rope.has_value(), bare.rope.has_value());
+  EXPECT_EQ(written.prompt.format.name, bare.prompt.format.name);
+  EXPECT_EQ(written.prompt.truncate, bare.prompt.truncate);
+  EXPECT_EQ(written.sampling.size(), bare.sampling.size());
+  EXPECT_EQ(written.generation.max_new_tokens, bare.generation.max_new_tokens);
+  EXPECT_EQ(written.generation.seed, bare.generation.seed);
+  EXPECT_EQ(written.generation.stop, bare.generation.stop);
+  EXPECT_EQ(written.plugin_paths, bare.plugin_paths);
+}
+
+TEST(Dump, OfPathsWithStrangeCharacters) {
+  const Config config = parse_config("model: m\n", {.file = "/tmp/a\n# b: [\x1b/c.yaml"});
+  const std::string dump = dump_config(config);
+  EXPECT_THAT(dump, HasSubstr("model: \"/tmp/a\\x0a# b: [\\x1b/m\"  # /tmp/a\\x0a# b: [\\x1b/"));
+  EXPECT_EQ(parse(dump).model, config.model);
+}
+
+TEST(Keys, AreDescribedOnceEach) {
+  const std::string text = describe_keys();
+  for (const KeyInfo& key : config_keys()) {
+    EXPECT_THAT(text, HasSubstr("# " + std::string(key.help) + "\n")) << key.path;
+    EXPECT_LE(key.help.size(), 94u) << key.path;
+  }
+  // The skeleton is a configuration but for the model.
+  parse(std::regex_replace(text, std::regex("# model: <[^\n]*"), "model: m"));
+}
+
+}  // namespace
+}  // namespace ropewalk

@@ -1,0 +1,119 @@
+// Several files, and the command line, as one configuration.
+#include "core/config/merge.h"
+
+#include "tests/config/config_test.h"
+
+namespace ropewalk {
+namespace {
+
+using testing::HasSubstr;
+
+TEST(Extends, TheNearerFileGoesFirst) {
+  const Scratch scratch;
+  scratch.write("base/base.yaml",
+                "model: m\ncontext: {length: 100, kv_cache: f32}\nsampling: [a, b]\n");
+  const fs::path file =
+      scratch.write("c.yaml", "extends: base/base.yaml\ncontext: {length: 200}\nsampling: [c]\n");
+  const Config config = load_config({.file = file});
+  EXPECT_EQ(config.model, scratch.path() / "base/m") << "relative to the file that says it";
+  EXPECT_EQ(config.context.length, 200u);
+  EXPECT_EQ(config.context.kv_cache, KvCacheType::f32);
+  ASSERT_EQ(config.sampling.size(), 1u) << "lists are replaced";
+  EXPECT_EQ(config.sampling[0].name, "c");
+}
+
+TEST(Extends, ABlockThatNamesItsPluginReplacesTheOptions) {
+  const Scratch scratch;
+  scratch.write("base.yaml",
+                "model: m\nrope: {policy: ntk, alpha: 2}\nbackend: {name: cuda, device: 1}\n"
+                "prompt: {format: {a: {x: 1}}}\n");
+  const auto load = [&](const std::string& more) {
+    return load_config({.file = scratch.write("c.yaml", "extends: base.yaml\n" + more)});
+  };
+  const Config other = load(
+      "rope: {policy: linear, factor: 2}\nbackend: cpu\n"
+      "prompt: {format: {b: {y: 1}}}\n");
+  ASSERT_EQ(other.rope->options.size(), 1u);
+  EXPECT_EQ(other.rope->options[0].key, "factor");
+  EXPECT_FALSE(other.backend.device);
+  EXPECT_EQ(other.prompt.format.name, "b");
+
+  const Config same = load("rope: {alpha: 3}\nbackend: {device: 2}\n");
+  EXPECT_EQ(same.rope->name, "ntk");
+  ASSERT_EQ(same.rope->options.size(), 1u);
+  EXPECT_EQ(same.rope->options[0].value.text, "3");
+  EXPECT_EQ(same.backend.plugin.name, "cuda");
+  EXPECT_EQ(same.backend.device, 2u);
+}
+
+TEST(Extends, CyclesAndLongChainsAreRefused) {
+  const Scratch scratch;
+  const fs::path a = scratch.write("a.yaml", "extends: b.yaml\nmodel: m\n");
+  scratch.write("b.yaml", "extends: ./a.yaml\n");
+  EXPECT_EQ(error_of([&] { load_config({.file = a}); }),
+            "2 " + (scratch.path() / "b.yaml").string() + ":1:10: extends: " + a.string() +
+                " extends itself. Remove one extends.");
+  for (int i = 0; i < 9; ++i)
+    scratch.write(std::to_string(i) + ".yaml",
+                  "extends: " + std::to_string(i + 1) + ".yaml\nmodel: m\n");
+  scratch.write("9.yaml", "model: m\n");
+  EXPECT_THAT(error_of([&] { load_config({.file = scratch.path() / "0.yaml"}); }),
+              HasSubstr("7.yaml:1:10: extends: found a chain of more than 8 files."));
+  EXPECT_EQ(error_of([&] { load_config({.file = scratch.path() / "2.yaml"}); }), "no error");
+}
+
+TEST(Extends, AFaultOfTheBaseIsTheBases) {
+  const Scratch scratch;
+  const fs::path base = scratch.write("base.yaml", "model: m\ncontext: {length: many}\n");
+  const fs::path file = scratch.write("c.yaml", "extends: base.yaml\n");
+  EXPECT_THAT(error_of([&] { load_config({.file = file}); }),
+              HasSubstr(base.string() + ":2:19: context.length: found many"));
+  EXPECT_THAT(
+      error_of([&] { load_config({.file = scratch.write("d.yaml", "extends: gone.yaml\n")}); }),
+      HasSubstr("gone.yaml: cannot be opened"));
+}
+
+TEST(Set, OverridesInOrder) {
+  const Config config = parse("model: m\nbackend: cuda\n",
+                              {"context.length=1", "context.length=2", "backend.device=1",
+                               "rope={policy: linear, factor: 2}", "rope.factor=4",
+                               "prompt.system=\"no: yes\"", "sampling=[{top-p: 0.5}]"});
+  EXPECT_EQ(config.context.length, 2u);
+  EXPECT_EQ(config.backend.plugin.name, "cuda");
+  EXPECT_EQ(config.backend.device, 1u);
+  EXPECT_EQ(config.rope->options[0].value.text, "4");
+  EXPECT_EQ(config.prompt.system, "no: yes");
+  EXPECT_EQ(config.sampling[0].main->text, "0.5");
+  EXPECT_EQ(parse("model: m\nbackend: {name: cuda, device: 1}\n", {"backend=cpu"}).backend.device,
+            std::nullopt);
+}
+
+TEST(Set, FaultsNameTheOption) {
+  const auto set = [](const std::string& override) {
+    return error_of([&] { parse("model: m\n", {override}); });
+  };
+  EXPECT_EQ(set("context.length"),
+            "2 --set context.length: expected key.path=value. For example --set "
+            "context.length=4096.");
+  EXPECT_EQ(set("=1"),
+            "2 --set =1: expected key.path=value. For example --set context.length=4096.");
+  EXPECT_EQ(set("context.lenght=1"),
+            "2 --set context.lenght: found the unknown key context.lenght. Did you mean length.");
+  EXPECT_EQ(set("context.length=many"),
+            "2 --set context.length: context.length: found many, expected an integer from 1 to "
+            "16777216.");
+  EXPECT_EQ(set("context.length="),
+            "2 --set context.length: context.length: found nothing, expected an integer from 1 to "
+            "16777216.");
+  EXPECT_THAT(set("context.length=[1"), HasSubstr("--set context.length:1:1: is not YAML"));
+  EXPECT_THAT(set("context.length=&a 1"), HasSubstr("found an anchor or alias"));
+  EXPECT_EQ(set("extends=x"),
+            "2 --set extends: extends stands in files only. Give the other file instead.");
+  EXPECT_THAT(set("sampling.top-p=1"), HasSubstr("sampling: found a map, expected a list"));
+  std::string deep = "a";
+  for (int i = 0; i < 100000; ++i) deep += ".a";
+  EXPECT_THAT(set(deep + "=1"), HasSubstr("is nested too deeply."));
+}
+
+}  // namespace
+}  // namespace ropewalk

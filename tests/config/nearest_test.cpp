@@ -1,0 +1,34 @@
+#include "core/config/nearest.h"
+
+#include <gtest/gtest.h>
+
+#include <vector>
+
+namespace ropewalk {
+namespace {
+
+const std::vector<std::string> kNames = {"temperature", "top-k", "top-p", "min-p"};
+
+TEST(Nearest, FindsATypingError) {
+  EXPECT_EQ(nearest("temprature", kNames), "temperature");
+  EXPECT_EQ(nearest("tempreature", kNames), "temperature");
+  EXPECT_EQ(nearest("top-q", kNames), "top-k") << "ties go to the first";
+  EXPECT_EQ(nearest("topk", kNames), "top-k");
+  EXPECT_EQ(nearest("mirostat", kNames), "");
+  EXPECT_EQ(nearest("", kNames), "");
+  EXPECT_EQ(nearest(std::string(100000, 'x'), kNames), "");
+}
+
+TEST(Nearest, CountsASwapAsOneEdit) {
+  EXPECT_EQ(nearest("ba", std::vector<std::string>{"cdx", "ab"}), "ab");
+  EXPECT_EQ(nearest("abcd", std::vector<std::string>{"xbyd", "abdc"}), "abdc");
+}
+
+TEST(Suggestion, IsTheNearestOrAll) {
+  EXPECT_EQ(suggestion("topk", kNames), "Did you mean top-k");
+  EXPECT_EQ(suggestion("beam", kNames), "Known are temperature, top-k, top-p, min-p");
+  EXPECT_EQ(suggestion("beam", {}), "");
+}
+
+}  // namespace
+}  // namespace ropewalk

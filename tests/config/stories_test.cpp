@@ -1,0 +1,54 @@
+// The files in configs/ are what users start from.
+#include <sstream>
+
+#include "tests/config/config_test.h"
+
+namespace ropewalk {
+namespace {
+
+const fs::path kFolder = fs::path(RW_SOURCE_DIR) / "configs";
+
+TEST(Stories, EveryFileLoads) {
+  int files = 0;
+  for (const fs::directory_entry& entry : fs::recursive_directory_iterator(kFolder)) {
+    if (entry.path().extension() != ".yaml") continue;
+    ++files;
+    EXPECT_EQ(error_of([&] { load_config({.file = entry.path()}); }), "no error");
+  }
+  EXPECT_GE(files, 4);
+}
+
+TEST(Stories, FirstRunIsGreedyVicuna) {
+  const Config config = load_config({.file = kFolder / "airophin-mini.yaml"});
+  EXPECT_EQ(config.model, fs::path(RW_SOURCE_DIR) / "models/airophin-mini");
+  EXPECT_EQ(config.backend.plugin.name, "auto");
+  EXPECT_EQ(config.prompt.format.name, "vicuna-v1.1");
+  EXPECT_TRUE(config.sampling.empty());
+  EXPECT_EQ(config.generation.max_new_tokens, 128u);
+  EXPECT_EQ(load_config({.file = kFolder / "cpu.yaml"}).backend.plugin.name, "cpu");
+  EXPECT_EQ(load_config({.file = kFolder / "airophin-mini-chat.yaml"}).sampling.size(), 3u);
+}
+
+// Every line that the table of keys writes stands in reference.yaml, in the same order, but for the
+// model, which is a real one there.
+TEST(Stories, ReferenceHasEveryKey) {
+  std::ifstream file(kFolder / "reference.yaml");
+  std::istringstream keys(describe_keys());
+  std::string line;
+  for (std::string key; std::getline(keys, key);) {
+    if (key.starts_with("# model:")) key = "model: ../models/airophin-mini";
+    while (std::getline(file, line) && line != key) {
+    }
+    ASSERT_EQ(line, key);
+  }
+}
+
+TEST(Stories, ReferenceIsTheDefaults) {
+  const Config config = load_config({.file = kFolder / "reference.yaml"});
+  EXPECT_FALSE(config.rope);
+  EXPECT_EQ(config.prompt.format.name, "raw");
+  EXPECT_EQ(config.generation.max_new_tokens, 512u);
+}
+
+}  // namespace
+}  // namespace ropewalk

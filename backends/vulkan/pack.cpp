@@ -194,7 +194,8 @@ PackedShape packed_shape(const abi::Weight& w) {
   shape.block_words = shape.bits == 17 ? 16 : shape.bits;
   shape.blocks_per_group = (shape.group_size + kBlock - 1) / kBlock;
   const uint32_t groups = (w.rows + shape.group_size - 1) / shape.group_size;
-  shape.blocks = groups * shape.blocks_per_group;
+  const uint32_t rows_of_last = w.rows - (groups - 1) * shape.group_size;
+  shape.blocks = (groups - 1) * shape.blocks_per_group + (rows_of_last + kBlock - 1) / kBlock;
   shape.scales_at = align(uint64_t{shape.blocks} * shape.block_words * w.cols * 4);
   const uint64_t scale_words = shape.quantised() ? (w.scale_dtype == DType::f32 ? 2 : 1) : 0;
   shape.bytes = align(shape.scales_at + uint64_t{groups} * w.cols * scale_words * 4);

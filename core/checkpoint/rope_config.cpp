@@ -127,12 +127,12 @@ std::string option_text(const JsonFields& scaling, const Option& option, uint32_
 }
 
 void warn_unknown(const JsonFields& scaling, const Policy& policy) {
-  for (const auto& [key, value] : scaling.json().items()) {
-    const bool known =
-        std::find(kSilent.begin(), kSilent.end(), key) != kSilent.end() ||
-        std::any_of(policy.options.begin(), policy.options.end(),
-                    [&](const Option& option) { return option.name == std::string_view(key); });
-    if (!known && !value.is_null())
+  for (const auto& item : scaling.json().items()) {
+    const std::string& key = item.key();
+    const bool known = std::find(kSilent.begin(), kSilent.end(), key) != kSilent.end() ||
+                       std::any_of(policy.options.begin(), policy.options.end(),
+                                   [&](const Option& option) { return option.name == key; });
+    if (!known && !item.value().is_null())
       warn(fmt::format("rope scaling of type {} has no option \"{}\", ignored", policy.type,
                        printable(key)));
   }

@@ -48,7 +48,8 @@ Statistics gather(const Checkpoint& checkpoint) {
   const uint32_t bits = checkpoint.quantization()->bits;
   for (const TensorInfo& tensor : checkpoint.tensors()) {
     if (!tensor.name.ends_with(kSuffix)) continue;
-    if (tensor.type != StoredType::i32 || tensor.shape.size() != 2 || tensor.shape[1] * 32 % bits != 0)
+    if (tensor.type != StoredType::i32 || tensor.shape.size() != 2 ||
+        tensor.shape[1] * 32 % bits != 0)
       refuse(place_of(checkpoint, tensor),
              fmt::format("found {} of shape [{}], expected I32 of [groups, outputs * {} / 32]",
                          stored_name(tensor.type), fmt::join(tensor.shape, ", "), bits),

@@ -39,9 +39,7 @@ bool write_all(int fd, std::string_view bytes) {
   return true;
 }
 
-// A factory that throws, crashes or hangs should do so here. A Status that says no is no fault: an
-// option may be needed, or the host.
-void try_create(const Library& library) {
+void create_one(const Library& library) {
   const PluginChoice defaults{.name = library.description().name, .key = "probe"};
   switch (library.description().kind) {
     case abi::ModuleKind::sampler:
@@ -55,6 +53,16 @@ void try_create(const Library& library) {
       break;
     case abi::ModuleKind::backend:
       break;
+  }
+}
+
+// A factory that throws, crashes or hangs should do so here. That it dislikes its options is no
+// fault: one may be needed that has no default.
+void try_create(const Library& library) {
+  try {
+    create_one(library);
+  } catch (const Error& error) {
+    if (error.code() != ExitCode::usage) throw;
   }
 }
 

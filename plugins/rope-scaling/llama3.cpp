@@ -15,12 +15,12 @@ namespace {
 
 using namespace ropewalk::abi;
 
-constexpr auto number = OptionType::number;
+constexpr auto kNumber = OptionType::number;
 constexpr const char* kTrained = "original_max_position_embeddings";
 constexpr std::array kOptions = {
-    OptionInfo{"factor", number, nullptr, "what slow pairs are divided by", 1e-3, 1e6},
-    OptionInfo{"low_freq_factor", number, "1", "turns, interpolated below", 1e-3, 1e6},
-    OptionInfo{"high_freq_factor", number, "4", "turns, kept above", 1e-3, 1e6},
+    OptionInfo{"factor", kNumber, nullptr, "what slow pairs are divided by", 1e-3, 1e6},
+    OptionInfo{"low_freq_factor", kNumber, "1", "turns, interpolated below", 1e-3, 1e6},
+    OptionInfo{"high_freq_factor", kNumber, "4", "turns, kept above", 1e-3, 1e6},
     OptionInfo{kTrained, OptionType::integer, nullptr,
                "the trained length in tokens; absent: the model's own", 1, 1 << 24},
 };

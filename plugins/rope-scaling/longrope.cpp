@@ -14,16 +14,16 @@ namespace {
 
 using namespace ropewalk::abi;
 
-constexpr auto number = OptionType::number;
+constexpr auto kNumber = OptionType::number;
 constexpr const char* kTrained = "original_max_position_embeddings";
 constexpr std::array kOptions = {
     OptionInfo{"short_factor", OptionType::numbers, nullptr,
                "head_dim / 2 divisors for sequences within the trained length", 1e-6, 1e6},
     OptionInfo{"long_factor", OptionType::numbers, nullptr,
                "head_dim / 2 divisors for longer sequences", 1e-6, 1e6},
-    OptionInfo{"factor", number, nullptr,
+    OptionInfo{"factor", kNumber, nullptr,
                "how much longer than trained, where the trained length is not known", 1e-3, 1e6},
-    OptionInfo{"attention_factor", number, nullptr,
+    OptionInfo{"attention_factor", kNumber, nullptr,
                "factor of cosine and sine; absent: by the stretch", 1e-3, 1e3},
     OptionInfo{kTrained, OptionType::integer, nullptr,
                "the trained length in tokens; absent: the model's own", 1, 1 << 24},

@@ -16,20 +16,21 @@ namespace {
 
 using namespace ropewalk::abi;
 
-constexpr auto number = OptionType::number;
+constexpr auto kNumber = OptionType::number;
 constexpr const char* kTrained = "original_max_position_embeddings";
 constexpr std::array kOptions = {
-    OptionInfo{"factor", number, nullptr, "how much longer than trained", 1e-3, 1e6},
+    OptionInfo{"factor", kNumber, nullptr, "how much longer than trained", 1e-3, 1e6},
     OptionInfo{kTrained, OptionType::integer, nullptr,
                "the trained length in tokens; absent: the model's own, else its length / factor", 1,
                1 << 24},
-    OptionInfo{"beta_fast", number, "32", "turns within the trained length, kept above", 1e-3, 1e6},
-    OptionInfo{"beta_slow", number, "1", "turns, interpolated below", 1e-3, 1e6},
+    OptionInfo{"beta_fast", kNumber, "32", "turns within the trained length, kept above", 1e-3,
+               1e6},
+    OptionInfo{"beta_slow", kNumber, "1", "turns, interpolated below", 1e-3, 1e6},
     OptionInfo{"truncate", OptionType::boolean, "true", "whether the ramp ends at whole pairs"},
-    OptionInfo{"attention_factor", number, nullptr,
+    OptionInfo{"attention_factor", kNumber, nullptr,
                "factor of cosine and sine; absent: by factor and mscale", 1e-3, 1e3},
-    OptionInfo{"mscale", number, "0", "numerator's slope, with mscale_all_dim; 0: off", 0, 1e3},
-    OptionInfo{"mscale_all_dim", number, "0", "denominator's slope, with mscale; 0: off", 0, 1e3},
+    OptionInfo{"mscale", kNumber, "0", "numerator's slope, with mscale_all_dim; 0: off", 0, 1e3},
+    OptionInfo{"mscale_all_dim", kNumber, "0", "denominator's slope, with mscale; 0: off", 0, 1e3},
 };
 
 double attention_scale(const Options& options, double factor) {

@@ -1,12 +1,17 @@
 // Every plugin passes the door and says what it is.
 #include <gmock/gmock.h>
 
+#include <stdlib.h>
+
+#include <chrono>
+#include <map>
 #include <set>
 
 #include "core/abi/prompt_format.h"
 #include "core/abi/rope_scaling.h"
 #include "core/abi/sampler.h"
 #include "core/modules/door.h"
+#include "core/modules/registry.h"
 #include "tests/plugins/plugin.h"
 
 namespace ropewalk {
@@ -39,6 +44,19 @@ TEST(Plugins, PassTheDoorUnderTheirFilesName) {
         EXPECT_LE(option.help.size(), 90u) << name << ": " << option.name;
     }
   }
+}
+
+// As `ropewalk plugins` does, where those that need an option get none.
+TEST(Plugins, AreListedAsOk) {
+  setenv("ASAN_OPTIONS", "handle_abort=0:handle_segv=0:handle_sigbus=0", 1);
+  RegistrySettings settings;
+  settings.install_folder = RW_MODULE_DIR;
+  settings.probe = {.program = RW_PROBE_PROGRAM, .limit = std::chrono::seconds(20)};
+  std::map<abi::ModuleKind, std::set<std::string>> listed;
+  for (const ModuleListing& listing : Registry(settings).list())
+    if (listing.verdict == "ok")
+      listed[listing.description->kind].insert(listing.description->name);
+  for (const Kind& kind : kKinds) EXPECT_EQ(listed[kind.kind], kind.names);
 }
 
 TEST(Plugins, SamplersAndFormatsNeedNoOptions) {

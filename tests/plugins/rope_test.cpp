@@ -132,6 +132,19 @@ TEST(RopeScaling, SaysWhetherItVariesWithTheLength) {
   EXPECT_FALSE(make_plugin<abi::RopeScaling>("ntk", {{"alpha", 2}})->varies_with_length());
 }
 
+// modeling_rope_utils.py's get_mscale: a factor up to 1 gives 1, and one mscale alone says nothing.
+TEST(RopeScaling, YarnsAttentionScale) {
+  const auto scale = [](TestOptions options) {
+    options["original_max_position_embeddings"] = 4096;
+    return fill("yarn", options, kLlama2).attention_scale;
+  };
+  EXPECT_EQ(scale({{"factor", 0.5}}), 1);
+  EXPECT_NEAR(scale({{"factor", 8}}), 1.2079441542, 1e-9);
+  EXPECT_NEAR(scale({{"factor", 8}, {"mscale", 0.5}}), 1.2079441542, 1e-9);
+  EXPECT_NEAR(scale({{"factor", 8}, {"mscale_all_dim", 0.5}}), 1.2079441542, 1e-9);
+  EXPECT_NEAR(scale({{"factor", 8}, {"mscale", 1}, {"mscale_all_dim", 0.5}}), 1.0941799881, 1e-9);
+}
+
 // The option, else config.json's original_max_position_embeddings, else what the factor implies.
 TEST(RopeScaling, TheTrainedLengthComesFromTheOptionFirst) {
   abi::RopeRequest request = kLlama2;

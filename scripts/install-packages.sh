@@ -7,11 +7,13 @@ set -euo pipefail
 build_packages=(
   g++ cmake ninja-build ccache
   libboost-dev libyaml-cpp-dev libsentencepiece-dev nlohmann-json3-dev libcli11-dev libfmt-dev
+  libvulkan-dev glslc
 )
 test_packages=(
   libgtest-dev libgmock-dev libbenchmark-dev
   clang libclang-rt-14-dev clang-format clang-tidy
   binutils procps python3
+  mesa-vulkan-drivers vulkan-validationlayers
 )
 
 case "${1:-}" in

@@ -20,6 +20,12 @@ VkSemaphore make_timeline(const DeviceApi& api, VkDevice device) {
   return semaphore;
 }
 
+// An instance may not go before its devices, and a lost device is never destroyed.
+void keep_forever(const std::shared_ptr<Instance>& instance) {
+  static auto* const kept = new std::vector<std::shared_ptr<Instance>>;
+  kept->push_back(instance);
+}
+
 }  // namespace
 
 Context::Context(std::shared_ptr<Instance> instance, VkPhysicalDevice physical,
@@ -137,7 +143,10 @@ void Context::wait_for(uint64_t number) {
 }
 
 Context::~Context() {
-  if (!alive()) return;
+  if (!alive()) {
+    keep_forever(instance_);
+    return;
+  }
   if (device_ && api_.DeviceWaitIdle) api_.DeviceWaitIdle(device_);
   if (never_) api_.DestroySemaphore(device_, never_, nullptr);
   if (timeline_) api_.DestroySemaphore(device_, timeline_, nullptr);

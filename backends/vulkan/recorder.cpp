@@ -15,28 +15,7 @@ double budget_of(const Context& context) {
   return context.features().info.type == abi::DeviceType::software ? 2e9 : 1e11;
 }
 
-bool any_overlap(const std::vector<Range>& ranges, std::initializer_list<Range> others) {
-  for (const Range& other : others)
-    for (const Range& range : ranges)
-      if (range.overlaps(other)) return true;
-  return false;
-}
-
 }  // namespace
-
-bool Hazards::add(std::initializer_list<Range> reads, std::initializer_list<Range> writes) {
-  const bool waits =
-      any_overlap(written_, reads) || any_overlap(written_, writes) || any_overlap(read_, writes);
-  if (waits) clear();
-  read_.insert(read_.end(), reads);
-  written_.insert(written_.end(), writes);
-  return waits;
-}
-
-void Hazards::clear() {
-  read_.clear();
-  written_.clear();
-}
 
 Recorder::Recorder(Context& context, Pipelines& pipelines)
     : context_(context), pipelines_(pipelines), budget_(budget_of(context)) {}
@@ -56,6 +35,7 @@ void Recorder::begin() {
   check(api.BeginCommandBuffer(buffer, &begin), "commands");
   spent_ = 0;
   bound_ = VK_NULL_HANDLE;
+  hazards_.clear();
   barrier();  // after whatever was submitted before
 }
 
@@ -68,7 +48,6 @@ void Recorder::barrier() {
   context_.api().CmdPipelineBarrier(buffers_.back(), from, VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT, 0,
                                     1, &barrier, 0, nullptr, 0, nullptr);
   ++barriers_;
-  hazards_.clear();
 }
 
 void Recorder::record(const Dispatch& what, const void* push, uint32_t push_bytes,
@@ -79,10 +58,7 @@ void Recorder::record(const Dispatch& what, const void* push, uint32_t push_byte
                        std::string(what.shader.name) + ": more than 65535 workgroups");
   const VkPipeline pipeline = pipelines_.get(what.shader, what.constants);
   if (buffers_.empty() || (spent_ > 0 && spent_ + what.flop > budget_)) begin();
-  if (hazards_.add(reads, writes)) {
-    barrier();
-    hazards_.add(reads, writes);
-  }
+  if (hazards_.add(reads, writes)) barrier();
   spent_ += what.flop;
   const DeviceApi& api = context_.api();
   if (bound_ != pipeline)

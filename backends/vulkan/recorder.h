@@ -6,31 +6,13 @@
 // submission that runs for seconds is what driver watchdogs kill.
 #pragma once
 
-#include <cstring>
 #include <initializer_list>
 #include <vector>
 
+#include "backends/vulkan/hazards.h"
 #include "backends/vulkan/pipelines.h"
 
 namespace ropewalk::vulkan {
-
-// Bytes of device memory.
-struct Range {
-  VkDeviceAddress begin = 0, end = 0;
-
-  bool overlaps(const Range& other) const { return begin < other.end && other.begin < end; }
-};
-
-// What was read and written since the last barrier.
-class Hazards {
- public:
-  // Whether a dispatch with these accesses must wait for those before; if so they are forgotten.
-  bool add(std::initializer_list<Range> reads, std::initializer_list<Range> writes);
-  void clear();
-
- private:
-  std::vector<Range> read_, written_;
-};
 
 struct Groups {
   uint64_t x, y, z;

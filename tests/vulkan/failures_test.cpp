@@ -1,0 +1,151 @@
+// What goes wrong with Vulkan, and the one clear line it ends in: no loader, no driver, a missing
+// feature, no memory, a lost device, a submission that never ends.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <chrono>
+#include <cstdlib>
+
+#include "core/eval/score.h"
+#include "tests/vulkan/vulkan_model.h"
+
+namespace ropewalk {
+namespace {
+
+using test::FixtureModel;
+using test::vulkan_config;
+using testing::AllOf;
+using testing::HasSubstr;
+
+constexpr char kModel[] = "gptq-b4-airophin";
+
+// An environment variable for the rest of a scope.
+class Environment {
+ public:
+  Environment(const char* name, const char* value) : name_(name) { setenv(name, value, 1); }
+  ~Environment() { unsetenv(name_); }
+  Environment(const Environment&) = delete;
+  Environment& operator=(const Environment&) = delete;
+
+ private:
+  const char* name_;
+};
+
+template <class Body>
+void expect_error(ExitCode code, const testing::Matcher<std::string>& message, const Body& body) {
+  try {
+    body();
+    FAIL() << "nothing was thrown";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), code);
+    EXPECT_THAT(std::string(error.what()), message);
+  }
+}
+
+void open(const Config& config) {
+  Registry registry = make_registry(config);
+  open_device(registry, config.backend);
+}
+
+TEST(VulkanFailures, NoLoader) {
+  Config config = vulkan_config(kModel);
+  test::set_option(config, "loader", "libvulkan-absent.so.1");
+  expect_error(ExitCode::no_device, HasSubstr("no Vulkan loader (libvulkan-absent.so.1)"),
+               [&] { open(config); });
+}
+
+TEST(VulkanFailures, NoDriver) {
+  const Environment none("VK_DRIVER_FILES", "/nonexistent.json");
+  const Environment older_name("VK_ICD_FILENAMES", "/nonexistent.json");
+  expect_error(ExitCode::no_device, HasSubstr("no driver"), [] { open(vulkan_config(kModel)); });
+}
+
+TEST(VulkanFailures, NoValidationLayerThoughAskedFor) {
+  const Environment none("VK_LAYER_PATH", "/nonexistent");
+  Config config = vulkan_config(kModel);
+  test::set_option(config, "validate", "true");
+  expect_error(ExitCode::no_device, HasSubstr("VK_LAYER_KHRONOS_validation was asked for"),
+               [&] { open(config); });
+}
+
+TEST(VulkanFailures, AFeatureIsMissing) {
+  const std::pair<const char*, const char*> required[] = {
+      {"buffer-device-address", "it has no buffer device addresses"},
+      {"timeline-semaphore", "it has no timeline semaphores"},
+      {"compute-queue", "it has no compute queue"}};
+  for (const auto& [feature, words] : required) {
+    Config config = vulkan_config(kModel);
+    test::set_list(config, "mask-features", feature);
+    expect_error(ExitCode::no_device, HasSubstr(words), [&] { open(config); });
+  }
+}
+
+TEST(VulkanFailures, AnUnknownFeatureOrFault) {
+  Config config = vulkan_config(kModel);
+  test::set_list(config, "mask-features", "teleportation");
+  expect_error(ExitCode::usage, HasSubstr("no feature teleportation"), [&] { open(config); });
+  config = vulkan_config(kModel);
+  test::set_list(config, "fault", "lost-at-step=soon");
+  expect_error(ExitCode::usage, HasSubstr("lost-at-step needs a number"), [&] { open(config); });
+}
+
+TEST(VulkanFailures, NoSuchDevice) {
+  Config config = vulkan_config(kModel);
+  config.backend.device = 99;
+  expect_error(ExitCode::no_device, HasSubstr("device 99 does not exist"), [&] { open(config); });
+}
+
+// The plan fits what the driver tells, another process takes the memory, and the allocation fails.
+TEST(VulkanFailures, OutOfMemoryWhileLoading) {
+  Config config = vulkan_config(kModel);
+  test::set_list(config, "fault", "oom-after=100000");
+  expect_error(ExitCode::out_of_memory, AllOf(HasSubstr("bytes asked"), HasSubstr("free")),
+               [&] { FixtureModel model(kModel, test::fixture_settings(config)); });
+}
+
+// K15: that request fails, so does every later one, and taking everything down neither hangs nor
+// ends the process.
+void expect_lost(const std::string& fault, const std::string& words) {
+  Config config = vulkan_config(kModel);
+  test::set_list(config, "fault", fault);
+  test::set_option(config, "submit-limit-ms", "300");
+  const auto start = std::chrono::steady_clock::now();
+  {
+    FixtureModel model(kModel, test::fixture_settings(config));
+    const auto ids = test::ids_of(kModel);
+    score(model.runtime, ids, nullptr);
+    for (int again = 0; again < 2; ++again) {
+      expect_error(ExitCode::device_lost, HasSubstr(words),
+                   [&] { score(model.runtime, ids, nullptr); });
+    }
+  }
+  EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(60));
+}
+
+TEST(VulkanFailures, TheDeviceIsLostInTheSecondStep) {
+  expect_lost("lost-at-step=2", "the driver reports the device lost");
+}
+
+TEST(VulkanFailures, TheSecondStepNeverEnds) {
+  expect_lost("hang-at-step=2", "a submission did not finish within 300 ms");
+}
+
+// K11, K17: `auto` may not land on a processor that plays a GPU without saying so.
+TEST(VulkanFailures, AutoSaysWhyItLeavesASoftwareDevice) {
+  Config config;
+  config.backend.plugin.name = "auto";
+  Registry registry = make_registry(config);
+  const auto listings = list_devices(registry, config.backend);
+  for (const DeviceListing& listing : listings) {
+    const bool gpu = listing.backend != "cpu" && listing.usable &&
+                     listing.info.type != abi::DeviceType::software;
+    if (gpu) GTEST_SKIP() << "this machine has a GPU: " << listing.info.name;
+  }
+  testing::internal::CaptureStderr();
+  const OpenDevice opened = open_device(registry, config.backend);
+  EXPECT_THAT(testing::internal::GetCapturedStderr(), HasSubstr("is only a software device"));
+  EXPECT_EQ(opened.backend, "cpu");
+}
+
+}  // namespace
+}  // namespace ropewalk

@@ -1,0 +1,47 @@
+// Barriers come where one dispatch must see or must not disturb another, and nowhere else.
+#include "backends/vulkan/hazards.h"
+
+#include <gtest/gtest.h>
+
+namespace ropewalk::vulkan {
+namespace {
+
+constexpr Range kA{0, 100}, kB{100, 200}, kC{200, 300}, kAcross{90, 110};
+
+TEST(Hazards, ReadAfterWriteWaits) {
+  Hazards hazards;
+  EXPECT_FALSE(hazards.add({kA}, {kB}));
+  EXPECT_TRUE(hazards.add({kB}, {kC}));
+}
+
+TEST(Hazards, WriteAfterWriteAndWriteAfterReadWait) {
+  Hazards hazards;
+  EXPECT_FALSE(hazards.add({kA}, {kB}));
+  EXPECT_TRUE(hazards.add({}, {kB}));
+  hazards.clear();
+  EXPECT_FALSE(hazards.add({kA}, {kB}));
+  EXPECT_TRUE(hazards.add({}, {kA}));
+}
+
+TEST(Hazards, ReadAfterReadAndNeighboursDoNotWait) {
+  Hazards hazards;
+  EXPECT_FALSE(hazards.add({kA}, {kB}));
+  EXPECT_FALSE(hazards.add({kA}, {kC}));
+}
+
+TEST(Hazards, APartOfARangeIsEnough) {
+  Hazards hazards;
+  EXPECT_FALSE(hazards.add({kC}, {kA}));
+  EXPECT_TRUE(hazards.add({kAcross}, {}));
+}
+
+TEST(Hazards, ABarrierForgetsWhatWasBefore) {
+  Hazards hazards;
+  EXPECT_FALSE(hazards.add({kA}, {kB}));
+  EXPECT_TRUE(hazards.add({kB}, {kC}));
+  EXPECT_FALSE(hazards.add({kB}, {kA}));
+  EXPECT_TRUE(hazards.add({kC}, {}));
+}
+
+}  // namespace
+}  // namespace ropewalk::vulkan

@@ -1,0 +1,33 @@
+// vulkan_model.h — a checkpoint of tests/fixtures/models on the Vulkan backend, with its options.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "tests/end_to_end/fixture_model.h"
+
+namespace ropewalk::test {
+
+// Device 0, its pipeline cache off: a test must not depend on what another has left.
+inline Config vulkan_config(const std::string& variant) {
+  Config config = fixture_config(variant, expected_of(variant));
+  config.backend.plugin.name = "vulkan";
+  config.backend.device = 0;
+  config.backend.plugin.options.push_back(
+      {"pipeline-cache", Where{}, make_scalar("false", Where{})});
+  return config;
+}
+
+inline void set_list(Config& config, const std::string& option, const std::string& item) {
+  config.backend.plugin.options.push_back({option, Where{}, make_list({item}, Where{})});
+}
+
+inline void set_option(Config& config, const std::string& option, const std::string& value) {
+  config.backend.plugin.options.push_back({option, Where{}, make_scalar(value, Where{})});
+}
+
+inline std::vector<int32_t> ids_of(const std::string& variant) {
+  return expected_of(variant)["ids"].get<std::vector<int32_t>>();
+}
+
+}  // namespace ropewalk::test

@@ -35,7 +35,8 @@ struct TokenText {
 
 class Tokenizer {
  public:
-  // Reads tokenizer.model and the JSON files beside it. `legacy` overrides tokenizer_config.json's.
+  // Reads tokenizer.model and the JSON files beside it (not tokenizer.json, which says the same for
+  // another library). `legacy` overrides tokenizer_config.json's.
   // Throws Error (model) naming file and field; where only tokenizer.json is present, it says so.
   static Tokenizer open(const std::filesystem::path& model_dir, std::optional<bool> legacy);
 

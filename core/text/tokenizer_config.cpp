@@ -15,6 +15,8 @@ namespace {
 
 // Every id gets a row in the table of decoded texts, so a file must not name one far outside.
 constexpr uint64_t kMaxBeyondModel = 1'000'000;
+// Far more than any model has; looking one up costs a walk over all.
+constexpr size_t kMaxAdded = 10'000;
 // transformers' SPECIAL_TOKENS_ATTRIBUTES, in the order in which missing ones get new ids.
 constexpr const char* kSpecialKeys[] = {"bos_token", "eos_token", "unk_token", "sep_token",
                                         "pad_token", "cls_token", "mask_token"};
@@ -48,6 +50,11 @@ class Reader {
   std::vector<std::pair<std::string, std::string>> specials_;  // key and name
   std::vector<std::string> additional_;
 };
+
+void check_count(const JsonFields& fields, std::string_view key, size_t count) {
+  if (count > kMaxAdded)
+    fields.fail(key, fmt::format("found {} tokens, expected at most {}", count, kMaxAdded), "");
+}
 
 // A token is written as its name or as {"content": name, ...}.
 std::optional<std::string> token_name(const Json& value) {
@@ -83,7 +90,10 @@ void Reader::read_config(const std::string& text) {
   if (fields.has("add_prefix_space")) config_.add_prefix_space = fields.boolean("add_prefix_space");
   read_names(fields);
   has_decoder_ = fields.has("added_tokens_decoder");
-  if (has_decoder_) read_decoder(fields.child("added_tokens_decoder"));
+  if (!has_decoder_) return;
+  const JsonFields decoder = fields.child("added_tokens_decoder");
+  check_count(fields, "added_tokens_decoder", decoder.json().size());
+  read_decoder(decoder);
 }
 
 void Reader::read_special_map(const std::string& text) {
@@ -105,6 +115,7 @@ void Reader::read_names(const JsonFields& fields) {
   }
   if (!fields.has("additional_special_tokens")) return;
   const Json& list = fields.json()["additional_special_tokens"];
+  check_count(fields, "additional_special_tokens", list.size());
   for (const Json& value : list) {
     const std::optional<std::string> name = list.is_array() ? token_name(value) : std::nullopt;
     if (!name) fields.fail("additional_special_tokens", "found something other than names", "");
@@ -142,6 +153,7 @@ void Reader::read_added_json(const std::string& text) {
   const JsonSource source{"added_tokens.json", ExitCode::model};
   const Json json = parse_json(text, source);
   const JsonFields fields(json, source, "");
+  check_count(fields, "", json.size());
   const auto is_special = [&](const std::string& name) {
     return std::find(additional_.begin(), additional_.end(), name) != additional_.end() ||
            std::any_of(specials_.begin(), specials_.end(),

@@ -312,6 +312,64 @@ TEST_F(ModelDirectory, BadJsonIsRefusedByFileAndField) {
   EXPECT_EQ(refusal(), "was read");
 }
 
+TEST_F(ModelDirectory, TooManyAddedTokensAreRefused) {
+  write("tokenizer.model", ModelBytes::small().bytes());
+  std::string names = "{";
+  for (int i = 0; i <= 10'000; ++i)
+    names += (i ? ",\"x" : "\"x") + std::to_string(i) + "\":" + std::to_string(300 + i);
+  write("added_tokens.json", names + "}");
+  EXPECT_THAT(refusal(), HasSubstr("found 10001 tokens, expected at most 10000"));
+}
+
+TEST_F(ModelDirectory, TruncatedJsonIsRefusedAtEveryByte) {
+  write("tokenizer.model", ModelBytes::small().bytes());
+  const std::string whole = slurp(std::filesystem::path(kBundled) / "tokenizer_config.json");
+  const size_t end = whole.rfind('}');
+  for (size_t size = 0; size <= end; size += 7) {
+    write("tokenizer_config.json", whole.substr(0, size));
+    EXPECT_THAT(refusal(), HasSubstr("tokenizer_config.json")) << size;
+  }
+}
+
+// The example of transformers' Trie.split (src/transformers/tokenization_utils.py).
+TEST(AddedTokens, TheLongestNameWins) {
+  const AddedTokens tokens({{.name = "[CLS]", .id = 0},
+                            {.name = "extra_id_1", .id = 1},
+                            {.name = "extra_id_100", .id = 2}});
+  const std::vector<Segment> parts = tokens.split("[CLS] This is a extra_id_100");
+  ASSERT_EQ(parts.size(), 3u);
+  EXPECT_EQ(parts[0].token, tokens.find("[CLS]"));
+  EXPECT_EQ(parts[1].text, " This is a ");
+  EXPECT_EQ(parts[1].token, nullptr);
+  EXPECT_EQ(parts[2].token, tokens.find("extra_id_100"));
+}
+
+// Flags of added tokens, and the leading space that stays before a special token which no key
+// names: ids by transformers 4.57.6 for this configuration.
+TEST(TokenizerConfig, FlagsOfAddedTokensAreTransformers) {
+  TokenizerModel model =
+      parse_tokenizer_model(slurp(std::filesystem::path(kBundled) / "tokenizer.model"), "t.model");
+  TokenizerJson json;
+  json.tokenizer_config = R"({"legacy": false, "added_tokens_decoder": {
+      "0": {"content": "<unk>", "special": true}, "1": {"content": "<s>", "special": true},
+      "2": {"content": "</s>", "special": true},
+      "1024": {"content": "<x>", "special": true, "rstrip": true},
+      "1025": {"content": "<y>", "lstrip": true},
+      "1026": {"content": "green", "single_word": true}}})";
+  TokenizerConfig config = parse_tokenizer_config(json, model);
+  const Tokenizer tokenizer(std::move(model), std::move(config));
+  EXPECT_THAT(tokenizer.encode_text("<x><unk><x></s>blueberries", SpecialTokens::parse),
+              ElementsAre(955, 1024, 0, 1024, 2, 991, 599, 956, 803));
+  EXPECT_THAT(
+      tokenizer.encode_text("<x>  <s>hello<y>green<x>  ASSISTANT:\n\nUSER:", SpecialTokens::parse),
+      ElementsAre(955, 1024, 1, 263, 377, 962, 63, 997, 65, 873, 300, 1024, 986, 969, 314, 972, 13,
+                  13, 974, 311, 972));
+  EXPECT_THAT(tokenizer.encode_text("<x>\n<y> ", SpecialTokens::parse),
+              ElementsAre(955, 1024, 1025, 955));
+  EXPECT_THAT(tokenizer.encode_text("a \u2003\n<y>b", SpecialTokens::parse),
+              ElementsAre(261, 1025, 991));
+}
+
 TEST(TokenizerConfig, AMissingSpecialTokenGetsTheNextId) {
   const Tokenizer tokenizer = small_tokenizer(R"({"pad_token": "[PAD]"})");
   ASSERT_NE(tokenizer.added().find("[PAD]"), nullptr);

@@ -79,6 +79,7 @@ void attention(State& state, const std::string& name, uint32_t keys, uint32_t ro
   StepData step = plain_step(rows);
   for (uint32_t r = 0; r < rows; ++r) step.position[r] = keys - rows + r;
   step.length = {keys};
+  step.wanted = {0};
   for (uint32_t p = 1; p < pages; ++p) step.page.push_back(p);
   for (auto _ : state) session.repeat(step);
   report(state, name, {2.0 * 2 * keys * kHeads * kDim, 4.0 * rows * keys * kHeads * kDim});

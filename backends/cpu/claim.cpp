@@ -1,5 +1,6 @@
 #include "backends/cpu/claim.h"
 
+#include "backends/cpu/ops/ops.h"
 #include "core/abi/guard.h"
 
 namespace ropewalk::cpu {
@@ -79,8 +80,13 @@ class Check {
     require(t.kind == TensorKind::cache && t.rank == 4 && t.dim[1] == abi::kPageTokens &&
                 t.dim[2] && t.dim[3],
             "a cache that is not (pages, 256, kv_heads, head_dim)");
+    head_dim(t.dim[3]);
     require(t.dtype == DType::f16 || t.dtype == DType::f32 || t.dtype == DType::i8,
             "a cache that is not f16, f32 or i8");
+  }
+  static void head_dim(uint32_t dim) {
+    require(dim % 2 == 0, "an odd head dimension");
+    require(dim <= kMostHeadDim, "a head dimension beyond 512");
   }
   static void same_heads(const Tensor& a, const Tensor& b) {
     require(a.dim[2] == b.dim[2] && a.dim[3] == b.dim[3], "keys and values of different heads");
@@ -128,7 +134,7 @@ class Check {
     require(in(0).dim[0] == abi::kRows && out().dim[0] == abi::kRows,
             "rows that are not the step's");
     require(in(0).rank == 3 && row_width(in(0)) == row_width(out()), "x that is not (R, heads, d)");
-    require(in(0).dim[2] % 2 == 0, "an odd head dimension");
+    head_dim(in(0).dim[2]);
   }
   void kv_append() const {
     counts(4, 4, 0);
@@ -154,7 +160,6 @@ class Check {
     require(width == row_width(out()), "different widths in and out");
     require(width % (uint64_t{in(1).dim[2]} * in(1).dim[3]) == 0,
             "queries that are not a multiple of kv_heads x head_dim");
-    require(in(1).dim[3] % 2 == 0, "an odd head dimension");
     if (node_.in.size() == 4) order(in(3), width);
   }
   void elementwise() const {

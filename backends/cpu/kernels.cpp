@@ -3,70 +3,22 @@
 
 #include <type_traits>
 
-#include "backends/cpu/numeric.h"
-
-#if defined(__F16C__)
-#include <immintrin.h>
-#endif
+#include "backends/cpu/vectors.h"
 
 namespace ropewalk::cpu::RW_ISA {
 namespace {
 
-#if defined(__AVX512F__)
-constexpr int kLanes = 16;
-#elif defined(__AVX2__)
-constexpr int kLanes = 8;
-#else
-constexpr int kLanes = 4;
-#endif
-
-// GCC's and Clang's portable vectors: arithmetic on all lanes at once. Plain loops would say the
-// same, but GCC 12 does not keep a block of sums in registers across the loop over depth.
-constexpr int kVectorBytes = kLanes * 4;
-using Floats = float __attribute__((vector_size(kVectorBytes)));
-using Words = uint32_t __attribute__((vector_size(kVectorBytes)));
-using Ints = int32_t __attribute__((vector_size(kVectorBytes)));
-using FloatsAt = float __attribute__((vector_size(kVectorBytes), aligned(4), may_alias));
-using WordsAt = uint32_t __attribute__((vector_size(kVectorBytes), aligned(4), may_alias));
-
-RW_INLINE Floats load(const float* from) { return *reinterpret_cast<const FloatsAt*>(from); }
-RW_INLINE Words load(const uint32_t* from) { return *reinterpret_cast<const WordsAt*>(from); }
-RW_INLINE void store(float* to, Floats value) { *reinterpret_cast<FloatsAt*>(to) = value; }
-RW_INLINE Floats all(float value) { return value - Floats{}; }
-
-RW_INLINE Floats widen(const uint16_t* halves) {
-#if defined(__AVX512F__)
-  // Masked with all lanes on: GCC 12 takes the plain form's don't-care operand for a mistake
-  // (105593).
-  return _mm512_maskz_cvtph_ps(0xffff,
-                               _mm256_loadu_si256(reinterpret_cast<const __m256i*>(halves)));
-#elif defined(__F16C__)
-  return _mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(halves)));
-#else
-  Floats wide;
-  for (int i = 0; i < kLanes; ++i) wide[i] = f32_of_f16(halves[i]);
-  return wide;
-#endif
-}
-
-template <class Integer>
-RW_INLINE Floats widen_integers(const Integer* integers) {
-  float wide[kLanes];
-  for (int i = 0; i < kLanes; ++i) wide[i] = integers[i];
-  return load(wide);
-}
-
 // A block of Rows x two vectors of y, whose sums stay in registers.
-template <int Rows>
+template <int Rows, class Weight>
 RW_INLINE void multiply_block(const Product& p, uint32_t row, uint32_t column) {
   Floats sum[Rows][2];
   float* y = p.y + row * p.y_stride + column;
   const float* x = p.x + row * p.x_stride;
-  const float* w = p.w + column;
+  const Weight* w = static_cast<const Weight*>(p.w) + column;
   for (int r = 0; r < Rows; ++r)
-    for (int v = 0; v < 2; ++v) sum[r][v] = load(y + r * p.y_stride + v * kLanes);
+    for (int v = 0; v < 2; ++v) sum[r][v] = load_as_f32(y + r * p.y_stride + v * kLanes);
   for (uint32_t k = 0; k < p.depth; ++k, w += p.w_stride) {
-    const Floats w0 = load(w), w1 = load(w + kLanes);
+    const Floats w0 = load_as_f32(w), w1 = load_as_f32(w + kLanes);
     for (int r = 0; r < Rows; ++r) {
       const float factor = x[r * p.x_stride + k];
       sum[r][0] += factor * w0;
@@ -77,25 +29,27 @@ RW_INLINE void multiply_block(const Product& p, uint32_t row, uint32_t column) {
     for (int v = 0; v < 2; ++v) store(y + r * p.y_stride + v * kLanes, sum[r][v]);
 }
 
+template <class Weight>
 void multiply(const Product& p) {
+  static_assert(kProductRows == 6);
   for (uint32_t column = 0; column < p.columns; column += 2 * kLanes) {
     uint32_t row = 0;
-    for (; row + 6 <= p.rows; row += 6) multiply_block<6>(p, row, column);
+    for (; row + 6 <= p.rows; row += 6) multiply_block<6, Weight>(p, row, column);
     switch (p.rows - row) {
       case 5:
-        multiply_block<5>(p, row, column);
+        multiply_block<5, Weight>(p, row, column);
         break;
       case 4:
-        multiply_block<4>(p, row, column);
+        multiply_block<4, Weight>(p, row, column);
         break;
       case 3:
-        multiply_block<3>(p, row, column);
+        multiply_block<3, Weight>(p, row, column);
         break;
       case 2:
-        multiply_block<2>(p, row, column);
+        multiply_block<2, Weight>(p, row, column);
         break;
       case 1:
-        multiply_block<1>(p, row, column);
+        multiply_block<1, Weight>(p, row, column);
         break;
       default:
         break;
@@ -103,7 +57,9 @@ void multiply(const Product& p) {
   }
 }
 
-// The two vectors of columns [column, column + 2 lanes) of a run, row by row as f32.
+// The two vectors of columns [column, column + 2 lanes) of a run, row by row as f32. A code becomes
+// a number without a conversion: as the low bits of 2^23 it is 2^23 + code, and from that 2^23 +
+// zero is subtracted exactly.
 template <int Bits>
 struct Codes {
   static constexpr uint32_t kMask = (1u << Bits) - 1;
@@ -115,9 +71,9 @@ struct Codes {
     for (int v = 0; v < 2; ++v) {
       const uint32_t at = column + v * kLanes;
       scale[v] = run.scale_type == ScaleType::f32
-                     ? load(static_cast<const float*>(run.scale) + at)
-                     : widen(static_cast<const uint16_t*>(run.scale) + at);
-      zero[v] = widen_integers(static_cast<const Zero*>(run.zero) + at);
+                     ? load_as_f32(static_cast<const float*>(run.scale) + at)
+                     : load_as_f32(static_cast<const F16*>(run.scale) + at);
+      zero[v] = 0x1p23f + load_as_f32(static_cast<const Zero*>(run.zero) + at);
     }
   }
   RW_INLINE void open(const uint32_t* block) {
@@ -128,57 +84,57 @@ struct Codes {
     const uint32_t first = Bits * k / 32, shift = Bits * k % 32;
     Words code = word[v][first] >> shift;
     if (shift + Bits > 32) code |= word[v][first + 1] << (32 - shift);
-    const Ints small = __builtin_bit_cast(Ints, code & kMask);
-    return scale[v] * (__builtin_convertvector(small, Floats) - zero[v]);
+    code = (code & kMask) | __builtin_bit_cast(uint32_t, 0x1p23f);
+    return scale[v] * (__builtin_bit_cast(Floats, code) - zero[v]);
   }
 };
 
+// Calls step(k, first vector of row k, second vector) for each row of the run. Whole blocks are
+// unrolled, so that a row's word and shift are constants.
+template <int Bits, class Step>
+RW_INLINE void for_each_row(const CodeRun& run, uint32_t column, const Step& step) {
+  Codes<Bits> codes(run, column);
+  uint32_t first = 0;
+  for (; first + kBlock <= run.rows; first += kBlock) {
+    codes.open(run.codes + first * Bits + column);
+#pragma GCC unroll 32
+    for (uint32_t k = 0; k < kBlock; ++k) step(first + k, codes.row(0, k), codes.row(1, k));
+  }
+  if (first == run.rows) return;
+  codes.open(run.codes + first * Bits + column);
+  for (uint32_t k = 0; first + k < run.rows; ++k) step(first + k, codes.row(0, k), codes.row(1, k));
+}
+
 template <int Bits>
 void unpack(const CodeRun& run, float* tile) {
-  for (uint32_t column = 0; column < kPanel; column += 2 * kLanes) {
-    Codes<Bits> codes(run, column);
-    float* to = tile + column;
-    for (uint32_t first = 0; first < run.rows; first += kBlock) {
-      codes.open(run.codes + first * Bits + column);
-      const uint32_t rows = run.rows - first < kBlock ? run.rows - first : kBlock;
-      for (uint32_t k = 0; k < rows; ++k, to += kPanel) {
-        store(to, codes.row(0, k));
-        store(to + kLanes, codes.row(1, k));
-      }
-    }
-  }
+  for (uint32_t column = 0; column < kPanel; column += 2 * kLanes)
+    for_each_row<Bits>(
+        run, column, [&](uint32_t k, Floats w0, Floats w1) __attribute__((always_inline)) {
+          store(tile + k * kPanel + column, w0);
+          store(tile + k * kPanel + column + kLanes, w1);
+        });
 }
 
 template <int Bits>
 void multiply_codes(const CodeRun& run, const float* x, float* sum) {
   for (uint32_t column = 0; column < kPanel; column += 2 * kLanes) {
-    Codes<Bits> codes(run, column);
-    Floats sum0 = load(sum + column), sum1 = load(sum + column + kLanes);
-    for (uint32_t first = 0; first < run.rows; first += kBlock) {
-      codes.open(run.codes + first * Bits + column);
-      const uint32_t rows = run.rows - first < kBlock ? run.rows - first : kBlock;
-      for (uint32_t k = 0; k < rows; ++k) {
-        sum0 += x[first + k] * codes.row(0, k);
-        sum1 += x[first + k] * codes.row(1, k);
-      }
-    }
+    Floats sum0 = load_as_f32(sum + column), sum1 = load_as_f32(sum + column + kLanes);
+    for_each_row<Bits>(
+        run, column, [&](uint32_t k, Floats w0, Floats w1) __attribute__((always_inline)) {
+          sum0 += x[k] * w0;
+          sum1 += x[k] * w1;
+        });
     store(sum + column, sum0);
     store(sum + column + kLanes, sum1);
   }
 }
 
-void widen_f16(const uint16_t* from, float* to, size_t count) {
+template <class Stored>
+void widen(const void* from, float* to, size_t count) {
+  const auto* stored = static_cast<const Stored*>(from);
   size_t i = 0;
-  for (; i + kLanes <= count; i += kLanes) store(to + i, widen(from + i));
-  for (; i < count; ++i) to[i] = f32_of_f16(from[i]);
-}
-
-void widen_bf16(const uint16_t* from, float* to, size_t count) {
-  for (size_t i = 0; i < count; ++i) to[i] = f32_of_bf16(from[i]);
-}
-
-void widen_i8(const int8_t* from, float* to, size_t count) {
-  for (size_t i = 0; i < count; ++i) to[i] = static_cast<float>(from[i]);
+  for (; i + kLanes <= count; i += kLanes) store(to + i, load_as_f32(stored + i));
+  for (; i < count; ++i) to[i] = as_f32(stored[i]);
 }
 
 // exp(x) to 2 units in the last place: x = n ln 2 + r, a polynomial for exp(r) (Cephes, expf.c),
@@ -209,7 +165,7 @@ void softmax(float* scores, uint32_t count, float scale, float* max, float* sum)
   const uint32_t whole = count / kLanes * kLanes;
   Floats most = all(-__builtin_inff());
   for (uint32_t j = 0; j < whole; j += kLanes) {
-    const Floats score = load(scores + j) * scale;
+    const Floats score = load_as_f32(scores + j) * scale;
     most = most < score ? score : most;
     store(scores + j, score);
   }
@@ -221,7 +177,7 @@ void softmax(float* scores, uint32_t count, float scale, float* max, float* sum)
   }
   Floats total = all(0.0f);
   for (uint32_t j = 0; j < whole; j += kLanes) {
-    const Floats weight = exp(load(scores + j) - greatest);
+    const Floats weight = exp(load_as_f32(scores + j) - greatest);
     total += weight;
     store(scores + j, weight);
   }
@@ -235,11 +191,19 @@ void softmax(float* scores, uint32_t count, float scale, float* max, float* sum)
   *sum = all_of_it;
 }
 
+void rotate(const Rotation& r) {
+  for (uint32_t i = 0; i < r.count; ++i) {
+    const float low = r.low[i], high = r.high[i];
+    r.new_low[i] = low * r.cosine[i] - high * r.sine[i];
+    r.new_high[i] = high * r.cosine[i] + low * r.sine[i];
+  }
+}
+
 void silu_mul(const float* gate, const float* up, float* y, size_t count) {
   size_t i = 0;
   for (; i + kLanes <= count; i += kLanes) {
-    const Floats g = load(gate + i);
-    store(y + i, g / (1.0f + exp(-g)) * load(up + i));
+    const Floats g = load_as_f32(gate + i);
+    store(y + i, g / (1.0f + exp(-g)) * load_as_f32(up + i));
   }
   for (; i < count; ++i) y[i] = gate[i] / (1.0f + exp_one(-gate[i])) * up[i];
 }
@@ -249,14 +213,18 @@ void silu_mul(const float* gate, const float* up, float* y, size_t count) {
 extern const Kernels kKernels;
 const Kernels kKernels = {
     RW_ISA_NAME,
-    multiply,
+    multiply<float>,
+    multiply<F16>,
+    multiply<Bf16>,
+    multiply<int8_t>,
     {nullptr, nullptr, unpack<2>, unpack<3>, unpack<4>, nullptr, nullptr, nullptr, unpack<8>},
     {nullptr, nullptr, multiply_codes<2>, multiply_codes<3>, multiply_codes<4>, nullptr, nullptr,
      nullptr, multiply_codes<8>},
-    widen_f16,
-    widen_bf16,
-    widen_i8,
+    widen<F16>,
+    widen<Bf16>,
+    widen<int8_t>,
     softmax,
+    rotate,
     silu_mul,
 };
 

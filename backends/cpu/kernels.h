@@ -15,14 +15,18 @@ inline constexpr uint32_t kPanel = 32;
 inline constexpr uint32_t kBlock = 32;
 
 // y (rows, columns) += x (rows, depth) . w (depth, columns). Strides are in elements; columns is a
-// multiple of kPanel.
+// multiple of kPanel. `w` is of the type that the kernel's name says.
 struct Product {
   float* y;
   const float* x;
-  const float* w;
+  const void* w;
   size_t y_stride, x_stride, w_stride;
   uint32_t rows, depth, columns;
 };
+
+// Up to so many rows a product reads each weight once; more rows are worth widening it to f32
+// first.
+inline constexpr uint32_t kProductRows = 6;
 
 enum class ScaleType : uint32_t { f16, f32 };
 
@@ -38,19 +42,31 @@ struct CodeRun {
   uint32_t rows;
 };
 
+// low' = low * cosine - high * sine, high' = high * cosine + low * sine
+struct Rotation {
+  const float *low, *high, *cosine, *sine;  // (count)
+  float *new_low, *new_high;                // (count), may be low and high
+  uint32_t count;
+};
+
 struct Kernels {
   const char* name;
 
-  void (*multiply)(const Product& product);
+  void (*multiply)(const Product& product);  // f32
+  void (*multiply_f16)(const Product& product);
+  void (*multiply_bf16)(const Product& product);
+  void (*multiply_i8)(const Product& product);
   // tile (rows, 32) = scale * (code - zero), by bits: 2, 3, 4 and 8 are there.
   void (*unpack[9])(const CodeRun& run, float* tile);
   // sum (32) += x (rows) . the unpacked run: the same arithmetic without the detour through memory.
   void (*multiply_codes[9])(const CodeRun& run, const float* x, float* sum);
-  void (*widen_f16)(const uint16_t* from, float* to, size_t count);
-  void (*widen_bf16)(const uint16_t* from, float* to, size_t count);
-  void (*widen_i8)(const int8_t* from, float* to, size_t count);
+  void (*widen_f16)(const void* from, float* to, size_t count);
+  void (*widen_bf16)(const void* from, float* to, size_t count);
+  void (*widen_i8)(const void* from, float* to, size_t count);
   // scores[j] = exp(scores[j] * scale - max) with the greatest scaled score; both are returned.
   void (*softmax)(float* scores, uint32_t count, float scale, float* max, float* sum);
+  // The pairs (x[i], x[i + half]) of i < half, as the op rope turns them, by cosines and sines.
+  void (*rotate)(const Rotation& rotation);
   // y = gate / (1 + exp(-gate)) * up
   void (*silu_mul)(const float* gate, const float* up, float* y, size_t count);
 };

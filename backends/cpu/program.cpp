@@ -80,38 +80,62 @@ std::function<void(const Frame&)> bind(const abi::Node& node, const Operands& o)
   throw abi::Failure(abi::StatusCode::unsupported, "an op that this version does not know");
 }
 
-// The sizes alone: attention_workspace() looks at no address.
-uint64_t node_workspace(const abi::Graph& graph, const abi::Node& node,
-                        const abi::ProgramShape& shape, uint32_t lanes) {
-  if (node.op != Op::attention) return 0;
-  const Tensor& keys = graph.tensors[node.in[1]];
-  Attention op{};
-  static const int32_t some_order = 0;
-  op.order = node.in.size() == 4 ? &some_order : nullptr;
-  op.keys = {nullptr, keys.dtype, keys.dim[2], keys.dim[3]};
-  op.heads = static_cast<uint32_t>(row_width(graph.tensors[node.in[0]]) / keys.dim[3]);
-  return attention_workspace(op, shape.rows, shape.pages_per_sequence, lanes);
+// Elements of a program's own memory.
+struct Workspace {
+  uint64_t floats = 0;     // of the attention op that needs most: they run one after the other
+  uint64_t rotations = 0;  // of rotation_tables()
+  uint32_t head_dim = 0;   // of the keys that are rotated on reading
+
+  uint64_t bytes(uint32_t rows) const {
+    return (floats + rotations) * sizeof(float) + rows * sizeof(RowBlock);
+  }
+};
+
+Workspace workspace_of(const abi::CompileRequest& request, uint32_t lanes) {
+  const abi::ProgramShape& shape = request.shape;
+  Workspace workspace;
+  for (const abi::Node& node : request.graph->nodes) {
+    const std::string reason = refusal(*request.graph, node);
+    if (!reason.empty())
+      throw abi::Failure(abi::StatusCode::unsupported, std::string(node.name) + ": " + reason);
+    if (node.op != Op::attention) continue;
+    // The sizes alone: attention_workspace() looks at no address but the order's being there.
+    const Tensor& keys = request.graph->tensors[node.in[1]];
+    static const int32_t some_order = 0;
+    Attention op{};
+    op.order = node.in.size() == 4 ? &some_order : nullptr;
+    op.keys = {nullptr, keys.dtype, keys.dim[2], keys.dim[3]};
+    op.heads = static_cast<uint32_t>(row_width(request.graph->tensors[node.in[0]]) / keys.dim[3]);
+    workspace.floats = std::max(
+        workspace.floats, attention_workspace(op, shape.rows, shape.pages_per_sequence, lanes));
+    if (node.keys == abi::KeyRotation::before_cache) continue;
+    if (workspace.head_dim && workspace.head_dim != keys.dim[3])
+      throw abi::Failure(abi::StatusCode::unsupported,
+                         std::string(node.name) + ": layers of different head dimensions");
+    workspace.head_dim = keys.dim[3];
+    workspace.rotations =
+        uint64_t{shape.sequences} * keys.dim[3] * shape.pages_per_sequence * abi::kPageTokens;
+  }
+  return workspace;
 }
 
 }  // namespace
 
 uint64_t workspace_bytes(const abi::CompileRequest& request, uint32_t lanes) {
-  uint64_t floats = 0;
-  for (const abi::Node& node : request.graph->nodes) {
-    const std::string reason = refusal(*request.graph, node);
-    if (!reason.empty())
-      throw abi::Failure(abi::StatusCode::unsupported, std::string(node.name) + ": " + reason);
-    floats = std::max(floats, node_workspace(*request.graph, node, request.shape, lanes));
-  }
-  return floats * sizeof(float) + request.shape.rows * sizeof(RowBlock);
+  return workspace_of(request, lanes).bytes(request.shape.rows);
 }
 
 Program::Program(const abi::CompileRequest& request, const Host& host)
     : host_(host), shape_(request.shape) {
   const abi::Graph& graph = *request.graph;
-  const uint64_t bytes = workspace_bytes(request, host.pool.lanes());
-  workspace_.resize((bytes - shape_.rows * sizeof(RowBlock)) / sizeof(float));
+  const Workspace workspace = workspace_of(request, host.pool.lanes());
+  workspace_.resize(workspace.floats);
+  rotations_.resize(workspace.rotations);
   blocks_.reserve(shape_.rows);
+  if (workspace.head_dim)
+    stages_.push_back([this, dim = workspace.head_dim](const Frame& frame) {
+      rotation_tables(dim, rotations_.data(), frame);
+    });
   for (const abi::Claim& step : request.steps)
     for (const uint32_t n : step.nodes) {
       const abi::Node& node = graph.nodes[n];
@@ -153,8 +177,13 @@ abi::Status Program::enqueue(const abi::Step& step) noexcept {
       throw abi::Failure(abi::StatusCode::invalid_argument,
                          "the step is larger than the program was compiled for");
     check_weights();
-    const Frame frame{
-        step, host_.pool, host_.kernels, shape_.pages_per_sequence, workspace_.data(), blocks_};
+    const Frame frame{step,
+                      host_.pool,
+                      host_.kernels,
+                      shape_.pages_per_sequence,
+                      workspace_.data(),
+                      rotations_.data(),
+                      blocks_};
     for (const auto& stage : stages_) stage(frame);
   });
 }

@@ -49,6 +49,7 @@ class Program final : public abi::Program {
   std::vector<PackedWeight> weights_;
   bool weights_checked_ = false;
   std::vector<float> workspace_;
+  std::vector<float> rotations_;  // empty where keys are rotated before the cache
   std::vector<RowBlock> blocks_;
 };
 

@@ -86,102 +86,134 @@ struct Job {
   }
 };
 
-void rotate(float* low, float* high, float angle) {
-  const float c = std::cos(angle), t = std::sin(angle), x = *low, y = *high;
-  *low = x * c - y * t;
-  *high = y * c + x * t;
-}
+// A page of one layer's cache, at one key-value head.
+struct Page {
+  Page(const Job& job, const Cache& cache, uint32_t index)
+      : dtype(cache.dtype), head_bytes(uint64_t{kTokens} * cache.head_dim * element_bytes()) {
+    const uint32_t number = job.frame.page(job.sequence(), index * kTokens);
+    const std::byte* begin = cache.data + number * cache.page_bytes();
+    elements = begin + job.kv_head * head_bytes;
+    scales = reinterpret_cast<const uint16_t*>(begin + cache.kv_heads * head_bytes) +
+             job.kv_head * kTokens;
+  }
 
-// Element type T of a cache to f32.
-void widen(const Kernels& kernels, abi::DType dtype, const std::byte* data, uint64_t element,
-           float* to, uint32_t count) {
+  uint64_t element_bytes() const {
+    return dtype == abi::DType::f32 ? 4 : dtype == abi::DType::f16 ? 2 : 1;
+  }
+
+  abi::DType dtype;
+  uint64_t head_bytes;
+  const std::byte* elements;  // keys (dim, 256) or values (256, dim)
+  const uint16_t* scales;     // i8: (256) f16
+};
+
+void multiply(const Kernels& kernels, abi::DType dtype, const Product& product) {
   if (dtype == abi::DType::f16)
-    kernels.widen_f16(reinterpret_cast<const uint16_t*>(data) + element, to, count);
+    kernels.multiply_f16(product);
   else if (dtype == abi::DType::i8)
-    kernels.widen_i8(reinterpret_cast<const int8_t*>(data) + element, to, count);
+    kernels.multiply_i8(product);
   else
-    std::memcpy(to, reinterpret_cast<const float*>(data) + element, count * sizeof(float));
+    kernels.multiply(product);
 }
 
-// The i8 scales of a head of a page.
-const uint16_t* scales_of(const Cache& cache, const std::byte* page, uint32_t head) {
-  const uint64_t codes = uint64_t{cache.kv_heads} * kTokens * cache.head_dim;
-  return reinterpret_cast<const uint16_t*>(page + codes) + head * kTokens;
+// to[i] = element `first + i` of the page as f32; codes of i8 without their scale.
+void widen(const Kernels& kernels, const Page& page, uint64_t first, float* to, uint32_t count) {
+  const std::byte* from = page.elements + first * page.element_bytes();
+  if (page.dtype == abi::DType::f16)
+    kernels.widen_f16(from, to, count);
+  else if (page.dtype == abi::DType::i8)
+    kernels.widen_i8(from, to, count);
+  else
+    std::memcpy(to, from, count * sizeof(float));
+}
+
+// Cosines of the job's sequence (dim / 2, positions); the sines follow.
+const float* cosines(const Job& job) {
+  const uint64_t positions = uint64_t{job.frame.pages_per_sequence} * kTokens;
+  return job.frame.rotations + job.sequence() * job.sizes.dim * positions;
 }
 
 // to (queries, dim), rotated where the keys are rotated on reading.
 void gather_queries(const Job& job, float* to) {
   const uint32_t d = job.sizes.dim, half = d / 2;
+  const uint64_t positions = uint64_t{job.frame.pages_per_sequence} * kTokens;
   for (uint32_t m = 0; m < job.queries(); ++m, to += d) {
     const uint64_t row = job.rows.first + m / job.sizes.group;
     const uint64_t head = job.kv_head * job.sizes.group + m % job.sizes.group;
     std::copy_n(job.op.q + (row * job.op.heads + head) * d, d, to);
-    if (job.op.rotation == abi::KeyRotation::on_read)
-      for (uint32_t i = 0; i < half; ++i)
-        rotate(to + i, to + i + half, static_cast<float>(job.position(m)) * job.inv_freq()[i]);
+    if (job.op.rotation == abi::KeyRotation::before_cache) continue;
+    const float* cosine = cosines(job) + job.position(m);
+    for (uint32_t i = 0; i < half; ++i, cosine += positions)
+      job.frame.kernels.rotate(
+          {to + i, to + i + half, cosine, cosine + half * positions, to + i, to + i + half, 1});
   }
 }
 
-// to (dim, 256): the first `keys` keys of a page as f32, column by column; filled up with what lies
-// there to whole panels.
-void read_keys(const Job& job, uint32_t index, uint32_t keys, float* to) {
-  const Cache& cache = job.op.keys;
-  const uint32_t d = job.sizes.dim, count = round_up(keys);
-  const std::byte* page =
-      cache.data + job.frame.page(job.sequence(), index * kTokens) * cache.page_bytes();
-  for (uint32_t i = 0; i < d; ++i)
-    widen(job.frame.kernels, cache.dtype, page, (uint64_t{job.kv_head} * d + i) * kTokens,
-          to + i * kTokens, count);
-  if (cache.dtype == abi::DType::i8) {
-    float scales[kTokens];
-    job.frame.kernels.widen_f16(scales_of(cache, page, job.kv_head), scales, count);
-    for (uint32_t i = 0; i < d; ++i)
-      for (uint32_t j = 0; j < count; ++j) to[i * kTokens + j] *= scales[j];
+// scores (queries, 256) = q . k over the first `keys` keys of the page, and some columns more.
+void score_page(const Job& job, const Page& page, uint32_t index, uint32_t keys,
+                const Scratch& scratch) {
+  const Kernels& kernels = job.frame.kernels;
+  const uint32_t d = job.sizes.dim, half = d / 2, columns = round_up(keys);
+  std::fill_n(scratch.scores, uint64_t{job.queries()} * kTokens, 0.0f);
+  Product product{scratch.scores, scratch.q, page.elements, kTokens, d, kTokens,
+                  job.queries(),  d,         columns};
+  const bool rotates = job.op.rotation == abi::KeyRotation::on_read;
+  if (!rotates && job.queries() <= kProductRows) return multiply(kernels, page.dtype, product);
+
+  for (uint64_t i = 0; i < d; ++i)
+    widen(kernels, page, i * kTokens, scratch.tile + i * kTokens, columns);
+  const uint64_t positions = uint64_t{job.frame.pages_per_sequence} * kTokens;
+  for (uint64_t i = 0; rotates && i < half; ++i) {
+    const float* cosine = cosines(job) + i * positions + uint64_t{index} * kTokens;
+    float* low = scratch.tile + i * kTokens;
+    float* high = low + half * uint64_t{kTokens};
+    kernels.rotate({low, high, cosine, cosine + half * positions, low, high, keys});
   }
-  if (job.op.rotation == abi::KeyRotation::on_read)
-    for (uint32_t i = 0; i < d / 2; ++i)
-      for (uint32_t j = 0; j < keys; ++j)
-        rotate(to + i * kTokens + j, to + (i + d / 2) * kTokens + j,
-               static_cast<float>(index * kTokens + j) * job.inv_freq()[i]);
+  product.w = scratch.tile;
+  kernels.multiply(product);
 }
 
-// to (keys, wide): the first `keys` values of a page as f32.
-void read_values(const Job& job, uint32_t index, uint32_t keys, float* to) {
-  const Cache& cache = job.op.values;
-  const uint32_t d = job.sizes.dim;
-  const std::byte* page =
-      cache.data + job.frame.page(job.sequence(), index * kTokens) * cache.page_bytes();
+// output (queries, wide) = weights . v over the first `keys` values of the page.
+void gather_values(const Job& job, const Page& page, uint32_t keys, const Scratch& scratch,
+                   float* output) {
+  const Kernels& kernels = job.frame.kernels;
+  const uint32_t d = job.sizes.dim, wide = job.sizes.wide;
+  std::fill_n(output, uint64_t{job.queries()} * wide, 0.0f);
+  Product product{output, scratch.scores, page.elements, wide, kTokens,
+                  d,      job.queries(),  keys,          wide};
+  if (d == wide && job.queries() <= kProductRows) return multiply(kernels, page.dtype, product);
+
+  for (uint64_t j = 0; j < keys; ++j) widen(kernels, page, j * d, scratch.tile + j * wide, d);
+  product.w = scratch.tile;
+  product.w_stride = wide;
+  kernels.multiply(product);
+}
+
+// The i8 scales of keys and values do not enter the products: they multiply the scores before the
+// softmax, and the weights after it.
+void apply_scales(const Job& job, const Page& page, float* row, uint32_t count) {
+  if (page.dtype != abi::DType::i8) return;
   float scales[kTokens];
-  if (cache.dtype == abi::DType::i8)
-    job.frame.kernels.widen_f16(scales_of(cache, page, job.kv_head), scales, keys);
-  for (uint32_t j = 0; j < keys; ++j, to += job.sizes.wide) {
-    widen(job.frame.kernels, cache.dtype, page, (uint64_t{job.kv_head} * kTokens + j) * d, to, d);
-    if (cache.dtype == abi::DType::i8)
-      for (uint32_t i = 0; i < d; ++i) to[i] *= scales[j];
-  }
+  job.frame.kernels.widen_f16(page.scales, scales, count);
+  for (uint32_t j = 0; j < count; ++j) row[j] *= scales[j];
 }
 
 // The state of page `index` alone.
 void attend_page(const Job& job, uint32_t index, const Scratch& scratch, const State& state) {
-  const Sizes& sizes = job.sizes;
   const uint32_t queries = job.queries(), base = index * kTokens;
   const uint32_t keys = std::min(kTokens, job.position(queries - 1) + 1 - base);
-
-  read_keys(job, index, keys, scratch.tile);
-  std::fill_n(scratch.scores, uint64_t{queries} * kTokens, 0.0f);
-  job.frame.kernels.multiply({scratch.scores, scratch.q, scratch.tile, kTokens, sizes.dim, kTokens,
-                              queries, sizes.dim, round_up(keys)});
+  const Page key_page(job, job.op.keys, index), value_page(job, job.op.values, index);
+  score_page(job, key_page, index, keys, scratch);
   for (uint32_t m = 0; m < queries; ++m) {
     float* row = scratch.scores + uint64_t{m} * kTokens;
     const uint32_t end = job.position(m) + 1;
     const uint32_t seen = end <= base ? 0 : std::min(keys, end - base);
+    apply_scales(job, key_page, row, seen);
     job.frame.kernels.softmax(row, seen, job.op.scale, &state.max[m], &state.sum[m]);
+    apply_scales(job, value_page, row, seen);
     std::fill(row + seen, row + keys, 0.0f);
   }
-  read_values(job, index, keys, scratch.tile);
-  std::fill_n(state.output, uint64_t{queries} * sizes.wide, 0.0f);
-  job.frame.kernels.multiply({state.output, scratch.scores, scratch.tile, sizes.wide, kTokens,
-                              sizes.wide, queries, keys, sizes.wide});
+  gather_values(job, value_page, keys, scratch, state.output);
 }
 
 // total = total + page, both softmaxes brought to the greater maximum.
@@ -285,6 +317,25 @@ void single_pages(const Attention& op, const Frame& frame, const Sizes& sizes, f
 }
 
 }  // namespace
+
+void rotation_tables(uint32_t head_dim, float* tables, const Frame& frame) noexcept {
+  const uint32_t half = head_dim / 2;
+  const uint64_t positions = uint64_t{frame.pages_per_sequence} * kTokens;
+  double count = 0;
+  for (const uint32_t length : frame.step.length) count += length;
+  frame.pool.run(frame.step.sequences * half, 20.0 * half * count,
+                 [&](uint32_t task, uint32_t) noexcept {
+                   const uint32_t s = task / half, i = task % half;
+                   const float inv_freq = frame.step.inv_freq[task];
+                   float* cosine = tables + (uint64_t{s} * head_dim + i) * positions;
+                   float* sine = cosine + half * positions;
+                   for (uint32_t p = 0; p < frame.step.length[s]; ++p) {
+                     const float angle = static_cast<float>(p) * inv_freq;
+                     cosine[p] = std::cos(angle);
+                     sine[p] = std::sin(angle);
+                   }
+                 });
+}
 
 uint64_t attention_workspace(const Attention& op, uint32_t rows, uint32_t pages_per_sequence,
                              uint32_t lanes) {

@@ -15,9 +15,9 @@ void embed(const Embed& op, const Frame& frame) noexcept {
     if (header.dtype == abi::DType::f32)
       std::memcpy(y, table + first * 4, uint64_t{op.width} * 4);
     else if (header.dtype == abi::DType::f16)
-      frame.kernels.widen_f16(reinterpret_cast<const uint16_t*>(table) + first, y, op.width);
+      frame.kernels.widen_f16(table + first * 2, y, op.width);
     else
-      frame.kernels.widen_bf16(reinterpret_cast<const uint16_t*>(table) + first, y, op.width);
+      frame.kernels.widen_bf16(table + first * 2, y, op.width);
   }
 }
 

@@ -11,6 +11,7 @@ namespace ropewalk::cpu {
 namespace {
 
 constexpr uint32_t kTileRows = 128;  // of weights in f32: 16 KiB, half of a first-level cache
+constexpr uint32_t kFewRows = 3;     // cheaper unpacked once a row than by way of a tile
 constexpr uint32_t kRowBlock = 128;  // rows of x that share a tile
 
 struct Job {
@@ -23,26 +24,27 @@ struct Job {
   float* sum;  // (rows, 32)
 
   const float* x(uint32_t k) const { return op.x + uint64_t{first_row} * op.depth + k; }
-  void multiply(const float* tile, uint32_t k, uint32_t depth) const {
-    kernels.multiply({sum, x(k), tile, kPanel, op.depth, kPanel, rows, depth, kPanel});
+  // Rows [k, k + depth) of the weight.
+  Product product(const void* weights, uint32_t k, uint32_t depth) const {
+    return {sum, x(k), weights, kPanel, op.depth, kPanel, rows, depth, kPanel};
   }
 };
 
 void multiply_dense(const Job& job) {
+  const Kernels& kernels = job.kernels;
+  const bool brain = job.header.dtype == abi::DType::bf16;
+  if (job.header.dtype == abi::DType::f32)
+    return kernels.multiply(job.product(job.panel, 0, job.op.depth));
+  if (job.rows <= kProductRows)
+    return (brain ? kernels.multiply_bf16
+                  : kernels.multiply_f16)(job.product(job.panel, 0, job.op.depth));
+
   alignas(64) float tile[kTileRows * kPanel];
   for (uint32_t k = 0; k < job.op.depth; k += kTileRows) {
     const uint32_t depth = std::min(kTileRows, job.op.depth - k);
-    const uint64_t element = uint64_t{k} * kPanel;
-    if (job.header.dtype == abi::DType::f32) {
-      job.multiply(reinterpret_cast<const float*>(job.panel) + element, k, depth);
-      continue;
-    }
-    const auto* halves = reinterpret_cast<const uint16_t*>(job.panel) + element;
-    if (job.header.dtype == abi::DType::f16)
-      job.kernels.widen_f16(halves, tile, depth * kPanel);
-    else
-      job.kernels.widen_bf16(halves, tile, depth * kPanel);
-    job.multiply(tile, k, depth);
+    const std::byte* halves = job.panel + uint64_t{k} * kPanel * 2;
+    (brain ? kernels.widen_bf16 : kernels.widen_f16)(halves, tile, depth * kPanel);
+    kernels.multiply(job.product(tile, k, depth));
   }
 }
 
@@ -57,20 +59,29 @@ CodeRun run_of(const Job& job, uint32_t group, uint32_t first, uint32_t rows) {
 
 void multiply_gptq(const Job& job) {
   alignas(64) float tile[kTileRows * kPanel];
+  uint32_t tile_k = 0, filled = 0;  // the tile holds rows [tile_k, tile_k + filled)
   for (uint32_t group = 0; group < job.shape.groups; ++group) {
     const uint32_t begin = group * job.header.group_size;
     const uint32_t rows = std::min(job.header.group_size, job.op.depth - begin);
-    if (job.rows == 1) {
-      job.kernels.multiply_codes[job.header.bits](run_of(job, group, 0, rows), job.x(begin),
-                                                  job.sum);
+    if (job.rows <= kFewRows) {
+      for (uint32_t r = 0; r < job.rows; ++r)
+        job.kernels.multiply_codes[job.header.bits](run_of(job, group, 0, rows),
+                                                    job.x(begin) + uint64_t{r} * job.op.depth,
+                                                    job.sum + r * kPanel);
       continue;
     }
     for (uint32_t first = 0; first < rows; first += kTileRows) {
       const uint32_t depth = std::min(kTileRows, rows - first);
-      job.kernels.unpack[job.header.bits](run_of(job, group, first, depth), tile);
-      job.multiply(tile, begin + first, depth);
+      if (filled + depth > kTileRows) {
+        job.kernels.multiply(job.product(tile, tile_k, filled));
+        tile_k += filled;
+        filled = 0;
+      }
+      job.kernels.unpack[job.header.bits](run_of(job, group, first, depth), tile + filled * kPanel);
+      filled += depth;
     }
   }
+  job.kernels.multiply(job.product(tile, tile_k, filled));
 }
 
 void store(const Job& job, uint32_t panel) {

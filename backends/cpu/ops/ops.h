@@ -16,6 +16,8 @@
 
 namespace ropewalk::cpu {
 
+inline constexpr uint32_t kMostHeadDim = 512;
+
 // Which rows an op runs over.
 enum class Extent { rows, wanted };
 
@@ -30,6 +32,7 @@ struct Frame {
   const Kernels& kernels;
   uint32_t pages_per_sequence;
   float* workspace;               // sized by attention_workspace()
+  const float* rotations;         // rotation_tables(); null where no keys are rotated on reading
   std::vector<RowBlock>& blocks;  // room for attention's plan of the step
 
   uint32_t rows(Extent extent) const {
@@ -141,6 +144,11 @@ void silu_mul(const SiluMul& op, const Frame& frame) noexcept;
 void add(const Add& op, const Frame& frame) noexcept;
 void permute(const Permute& op, const Frame& frame) noexcept;
 void select(const Select& op, const Frame& frame) noexcept;
+
+// For keys that are rotated on reading: cosines and sines of every position of every sequence in
+// the step, computed once and read by all layers. tables (S, cosine and sine, head_dim / 2,
+// positions), `positions` being pages_per_sequence * 256.
+void rotation_tables(uint32_t head_dim, float* tables, const Frame& frame) noexcept;
 
 // Floats that attention() needs in Frame::workspace for steps of up to `rows` rows.
 uint64_t attention_workspace(const Attention& op, uint32_t rows, uint32_t pages_per_sequence,

@@ -11,18 +11,19 @@ void rope(const Rope& op, const Frame& frame) noexcept {
   const uint64_t width = uint64_t{op.heads} * op.head_dim;
   const double cost = frame.step.rows * (20.0 * half + 0.5 * static_cast<double>(width));
   frame.pool.split(frame.step.rows, cost, [&](uint64_t first, uint64_t last) noexcept {
+    float cosine[kMostHeadDim / 2], sine[kMostHeadDim / 2];
     for (uint64_t r = first; r < last; ++r) {
       const float position = static_cast<float>(frame.step.position[r]);
       const float* inv_freq = frame.step.inv_freq.data() + uint64_t{frame.step.sequence[r]} * half;
       for (uint32_t i = 0; i < half; ++i) {
         const float angle = position * inv_freq[i];
-        const float c = std::cos(angle) * op.scale, t = std::sin(angle) * op.scale;
-        for (uint32_t head = 0; head < op.heads; ++head) {
-          const float* x = op.x + r * width + head * op.head_dim;
-          float* y = op.y + r * width + head * op.head_dim;
-          y[i] = x[i] * c - x[i + half] * t;
-          y[i + half] = x[i + half] * c + x[i] * t;
-        }
+        cosine[i] = std::cos(angle) * op.scale;
+        sine[i] = std::sin(angle) * op.scale;
+      }
+      for (uint32_t head = 0; head < op.heads; ++head) {
+        const float* x = op.x + r * width + head * op.head_dim;
+        float* y = op.y + r * width + head * op.head_dim;
+        frame.kernels.rotate({x, x + half, cosine, sine, y, y + half, half});
       }
     }
   });

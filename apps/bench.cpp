@@ -92,30 +92,36 @@ uint64_t peak_host_bytes() {
 
 Json number(std::optional<double> value) { return value ? Json(*value) : Json(nullptr); }
 
-Json bench_json(const std::string& model, Runtime& runtime, const Ceiling& ceiling,
-                const std::vector<BenchRow>& rows) {
+struct BenchResult {
+  std::string model;
+  std::vector<BenchRow> rows;
+  uint64_t peak_host_bytes = 0;
+  Ceiling ceiling = {};
+};
+
+Json bench_json(const Runtime& runtime, const BenchResult& result) {
   const MemoryPlan& plan = runtime.model().plan();
-  Json list = Json::array();
-  for (const BenchRow& row : rows)
-    list.push_back({{"kind", row.kind},
+  Json rows = Json::array();
+  for (const BenchRow& row : result.rows)
+    rows.push_back({{"kind", row.kind},
                     {"batch", row.batch},
                     {"context", row.context},
                     {"tokens_per_s", row.tokens_per_s},
                     {"gbs", row.gbs},
-                    {"fraction_of_ideal", number(row.fraction_of_ideal)}});
+                    {"fraction_of_ideal", number(fraction_of_ideal(row, result.ceiling))}});
   return {{"device", runtime.device().name()},
-          {"model", model},
-          {"measured_bandwidth_gbs", number(ceiling.read_gbs)},
-          {"measured_copy_gbs", number(ceiling.copy_gbs)},
-          {"measured_f16_tflops", number(ceiling.tflops)},
+          {"model", result.model},
+          {"measured_bandwidth_gbs", number(result.ceiling.read_gbs)},
+          {"measured_copy_gbs", number(result.ceiling.copy_gbs)},
+          {"measured_f16_tflops", number(result.ceiling.tflops)},
           {"load_seconds", runtime.load_seconds()},
-          {"peak_host_bytes", peak_host_bytes()},
+          {"peak_host_bytes", result.peak_host_bytes},
           {"memory",
            {{"weights", plan.weights},
             {"cache", plan.cache},
             {"scratch", plan.scratch},
             {"workspace", plan.workspace}}},
-          {"rows", list}};
+          {"rows", rows}};
 }
 
 std::string bench_text(const Json& json) {
@@ -143,14 +149,13 @@ std::string bench_text(const Json& json) {
   return text;
 }
 
-std::vector<BenchRow> run_all(Runtime& runtime, const BenchPlan& plan, const Ceiling& ceiling) {
+std::vector<BenchRow> run_all(Runtime& runtime, const BenchPlan& plan) {
   clear_cache(runtime);
   std::vector<BenchRow> rows;
-  for (const uint32_t context : plan.contexts)
-    rows.push_back(bench_prefill(runtime, context, ceiling));
+  for (const uint32_t context : plan.contexts) rows.push_back(bench_prefill(runtime, context));
   for (const uint32_t batch : plan.batches)
     for (const uint32_t context : plan.contexts)
-      rows.push_back(bench_decode(runtime, {batch, context, plan.decode_steps}, ceiling));
+      rows.push_back(bench_decode(runtime, {batch, context, plan.decode_steps}));
   return rows;
 }
 
@@ -166,9 +171,11 @@ int bench_weights(const BenchArguments& arguments, const Config& config, const s
   OpenModel model = open_weights(arguments.common, std::move(settings), weights);
 
   const StopRequest stop;
-  const Ceiling ceiling = measure_ceiling(*model.runtime.device().device);
-  const std::vector<BenchRow> rows = run_all(model.runtime, plan, ceiling);
-  const Json json = bench_json(name, model.runtime, ceiling, rows);
+  BenchResult result{.model = name, .rows = run_all(model.runtime, plan)};
+  // Before the device is measured, which takes memory of its own.
+  result.peak_host_bytes = peak_host_bytes();
+  result.ceiling = measure_ceiling(*model.runtime.device().device);
+  const Json json = bench_json(model.runtime, result);
   arguments.common.json ? print_json(json) : print(bench_text(json));
   return 0;
 }

@@ -86,7 +86,14 @@ void clear_cache(Runtime& runtime) {
   }
 }
 
-BenchRow bench_prefill(Runtime& runtime, uint32_t context, const Ceiling& ceiling) {
+std::optional<double> fraction_of_ideal(const BenchRow& row, const Ceiling& ceiling) {
+  const bool decode = row.kind == "decode";
+  const std::optional<double> ideal = decode ? ceiling.read_gbs : ceiling.tflops;
+  if (!ideal) return std::nullopt;
+  return (decode ? row.gbs : row.tflops) / *ideal;
+}
+
+BenchRow bench_prefill(Runtime& runtime, uint32_t context) {
   const std::vector<int32_t> ids = some_ids(context, runtime.executor().vocab_size());
   // Compiles the programs.
   prefill(runtime, std::span(ids).last(std::min(context, runtime.executor().max_rows())));
@@ -101,14 +108,15 @@ BenchRow bench_prefill(Runtime& runtime, uint32_t context, const Ceiling& ceilin
   }
   const double bytes = static_cast<double>(runtime.weight_bytes_per_step()) *
                        static_cast<double>(runtime.executor().steps_run() - steps_before);
-  BenchRow row{"prefill", 1, context, rounds * context / seconds, bytes / seconds / 1e9, {}};
-  if (ceiling.tflops)
-    row.fraction_of_ideal =
-        rounds * prefill_flop(runtime, context) / seconds / 1e12 / *ceiling.tflops;
-  return row;
+  return {.kind = "prefill",
+          .batch = 1,
+          .context = context,
+          .tokens_per_s = rounds * context / seconds,
+          .gbs = bytes / seconds / 1e9,
+          .tflops = rounds * prefill_flop(runtime, context) / seconds / 1e12};
 }
 
-BenchRow bench_decode(Runtime& runtime, const DecodeRun& run, const Ceiling& ceiling) {
+BenchRow bench_decode(Runtime& runtime, const DecodeRun& run) {
   const std::vector<int32_t> ids = some_ids(run.batch, runtime.executor().vocab_size());
   std::vector<std::unique_ptr<Sequence>> sequences;
   for (uint32_t i = 0; i < run.batch; ++i) {
@@ -136,11 +144,12 @@ BenchRow bench_decode(Runtime& runtime, const DecodeRun& run, const Ceiling& cei
                  sequences.front()->length();
   }
   const double seconds = seconds_since(start);
-  const double gbs = bytes / seconds / 1e9;
-  BenchRow row{"decode", run.batch, run.context, double{1} * run.batch * run.steps / seconds,
-               gbs,      {}};
-  if (ceiling.read_gbs) row.fraction_of_ideal = gbs / *ceiling.read_gbs;
-  return row;
+  return {.kind = "decode",
+          .batch = run.batch,
+          .context = run.context,
+          .tokens_per_s = double{1} * run.batch * run.steps / seconds,
+          .gbs = bytes / seconds / 1e9,
+          .tflops = 0};
 }
 
 }  // namespace ropewalk

@@ -23,15 +23,18 @@ struct BenchRow {
   uint32_t context;
   double tokens_per_s;  // of all sequences together
   double gbs;           // weights and cache read, 1e9 bytes per second
-  std::optional<double> fraction_of_ideal;
+  double tflops;        // of a prefill; 0 for decode steps, which are bound by reading
 };
+
+// Share of what the device's bandwidth (decode) or arithmetic (prefill) would allow.
+std::optional<double> fraction_of_ideal(const BenchRow& row, const Ceiling& ceiling);
 
 // Fills the whole cache with zeros: then a sequence may claim any length without a prefill, and
 // what attention reads is finite.
 void clear_cache(Runtime& runtime);
 
 // A prompt of `context` tokens. REQUIRES: it fits the context.
-BenchRow bench_prefill(Runtime& runtime, uint32_t context, const Ceiling& ceiling);
+BenchRow bench_prefill(Runtime& runtime, uint32_t context);
 
 struct DecodeRun {
   uint32_t batch;
@@ -40,6 +43,6 @@ struct DecodeRun {
 };
 
 // REQUIRES: context + steps fit the context, and clear_cache() has been called.
-BenchRow bench_decode(Runtime& runtime, const DecodeRun& run, const Ceiling& ceiling);
+BenchRow bench_decode(Runtime& runtime, const DecodeRun& run);
 
 }  // namespace ropewalk

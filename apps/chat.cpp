@@ -118,13 +118,12 @@ int Conversation::say(const std::string& text) {
 }
 
 void Conversation::save(const std::string& file) const {
-  save_file(file,
-            Json{{"ropewalk_chat", 1}, {"messages", messages_json(messages_)}}.dump(1) + "\n");
+  save_file(file, conversation_text(messages_));
   note(fmt::format("{} messages are in {}", messages_.size(), file));
 }
 
 void Conversation::load(const std::string& file) {
-  std::vector<ChatMessage> loaded = parse_messages(read_input(file), file);
+  std::vector<ChatMessage> loaded = parse_conversation(read_input(file), file);
   // A conversation that the format cannot take is refused here and not at the next question.
   render_messages(engine_.text().format(), with_system(engine_.text(), engine_.config(), loaded));
   messages_ = std::move(loaded);

@@ -30,13 +30,13 @@ std::string version_text() {
 }
 
 // An option that is another way to write --set KEY=VALUE: what it may be is the configuration's to
-// say.
+// say. It goes before what --set says, so that --backend vulkan --set backend.device=1 is both.
 void add_shorthand(CLI::App& app, CommonArguments& common, const std::string& name, std::string key,
                    const std::string& help) {
   app.add_option_function<std::string>(
          name,
          [&common, key](const std::string& value) {
-           common.overrides.push_back(key + "=" + value);
+           common.overrides.insert(common.overrides.begin(), key + "=" + value);
          },
          fmt::format("{} (--set {}=...)", help, key))
       ->type_name("VALUE");
@@ -55,6 +55,7 @@ void add_common(CLI::App& app, CommonArguments& common) {
       "Refuse configurations and plugin folders that every user may write, instead of warning");
   CLI::Option* quiet = app.add_flag("--quiet", common.quiet, "No notes, warnings or progress");
   app.add_flag("--verbose", common.verbose, "More notes, and statistics")->excludes(quiet);
+  app.footer("");
   // Collected, so that an unknown option is answered with the nearest known one.
   app.allow_extras();
 }
@@ -67,20 +68,21 @@ void add_json(CLI::App& app, CommonArguments& common) {
   app.add_flag("--json", common.json, "Answer with one JSON object on one line");
 }
 
-CLI::Option* add_file(CLI::App& app, const std::string& name, std::string& file,
-                      const std::string& help) {
+template <class File>  // std::string or an optional one
+CLI::Option* add_file(CLI::App& app, const std::string& name, File& file, const std::string& help) {
   return app.add_option(name, file, help + "; - is standard input")->type_name("FILE");
 }
 
 void add_options(CLI::App& app, RunArguments& run) {
   add_config(app, run.common)->required();
-  CLI::Option_group* prompt = app.add_option_group("prompt");
-  prompt->add_option("--prompt", run.prompt, "What the user says; - reads it from standard input")
-      ->type_name("TEXT");
-  prompt->add_option("--prompt-file", run.prompt_file, "The same, from a file")->type_name("FILE");
-  prompt->add_option("--prompt-ids", run.prompt_ids, "Token ids to continue, exactly as they are")
-      ->type_name("FILE");
-  prompt->require_option(0, 1);
+  CLI::Option* text =
+      app.add_option("--prompt", run.prompt, "What the user says; - reads it from standard input")
+          ->type_name("TEXT");
+  CLI::Option* file = add_file(app, "--prompt-file", run.prompt_file, "The same, from a file");
+  add_file(app, "--prompt-ids", run.prompt_ids, "Token ids to continue, exactly as they are")
+      ->excludes(text)
+      ->excludes(file);
+  file->excludes(text);
   add_shorthand(app, run.common, "--max-new-tokens", "generation.max_new_tokens",
                 "Tokens of the reply");
   add_json(app, run.common);
@@ -195,13 +197,8 @@ std::vector<std::string> command_names(const CLI::App& program) {
 
 std::vector<std::string> option_names(const CLI::App& app) {
   std::vector<std::string> names;
-  const auto add = [&names](const CLI::App& group) {
-    for (const CLI::Option* option : group.get_options())
-      for (const std::string& name : option->get_lnames()) names.push_back("--" + name);
-  };
-  add(app);
-  for (const CLI::App* group : app.get_subcommands({}))
-    if (group->get_name().empty()) add(*group);
+  for (const CLI::Option* option : app.get_options())
+    for (const std::string& name : option->get_lnames()) names.push_back("--" + name);
   return names;
 }
 

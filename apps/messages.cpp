@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <utility>
 
 #include "core/base/error.h"
 
@@ -13,8 +14,8 @@ namespace {
 constexpr size_t kMaxMessages = 100'000;
 constexpr std::array<std::string_view, 3> kRoles = {"system", "user", "assistant"};
 
-ChatMessage parse_message(const Json& json, const JsonSource& source, size_t index) {
-  const JsonFields fields(json, source, fmt::format("[{}]", index));
+ChatMessage parse_message(const Json& json, const JsonSource& source, std::string path) {
+  const JsonFields fields(json, source, std::move(path));
   const std::string role = fields.text("role");
   const auto found = std::ranges::find(kRoles, role);
   if (found == kRoles.end())
@@ -24,27 +25,43 @@ ChatMessage parse_message(const Json& json, const JsonSource& source, size_t ind
           .content = fields.text("content")};
 }
 
+// `path` leads to the list; empty for the whole document.
+std::vector<ChatMessage> parse_list(const Json& json, const JsonSource& source,
+                                    const std::string& path) {
+  if (!json.is_array() || json.size() > kMaxMessages)
+    throw Error(source.code, source.file,
+                fmt::format("{}expected a list of at most {} messages",
+                            path.empty() ? "" : path + ": ", kMaxMessages),
+                R"(Write [{"role": "user", "content": "..."}])");
+  std::vector<ChatMessage> messages;
+  for (const Json& message : json)
+    messages.push_back(
+        parse_message(message, source, fmt::format("{}[{}]", path, messages.size())));
+  return messages;
+}
+
 }  // namespace
 
 std::vector<ChatMessage> parse_messages(std::string_view text, const std::string& file) {
   const JsonSource source{file, ExitCode::usage};
-  const Json json = parse_json(text, source);
-  if (!json.is_array() || json.size() > kMaxMessages)
-    throw Error(ExitCode::usage, file,
-                fmt::format("expected a list of at most {} messages", kMaxMessages),
-                R"(Write [{"role": "user", "content": "..."}])");
-  std::vector<ChatMessage> messages;
-  for (const Json& message : json)
-    messages.push_back(parse_message(message, source, messages.size()));
-  return messages;
+  return parse_list(parse_json(text, source), source, "");
 }
 
-Json messages_json(const std::vector<ChatMessage>& messages) {
+std::vector<ChatMessage> parse_conversation(std::string_view text, const std::string& file) {
+  const JsonSource source{file, ExitCode::usage};
+  const Json json = parse_json(text, source);
+  if (!json.is_object() || json.value("ropewalk_chat", Json(nullptr)) != 1)
+    throw Error(source.code, file, "it has no \"ropewalk_chat\": 1, expected a saved conversation",
+                "Load what /save wrote");
+  return parse_list(json.value("messages", Json(nullptr)), source, "messages");
+}
+
+std::string conversation_text(const std::vector<ChatMessage>& messages) {
   Json list = Json::array();
   for (const ChatMessage& message : messages)
     list.push_back(
         {{"role", kRoles[static_cast<size_t>(message.role)]}, {"content", message.content}});
-  return list;
+  return Json{{"ropewalk_chat", 1}, {"messages", list}}.dump(1) + "\n";
 }
 
 std::vector<ChatMessage> with_system(const TextSide& text, const Config& config,

@@ -1,6 +1,7 @@
 // messages.h — conversations as JSON: what `render` reads and what `chat` saves.
 //
-//   [{"role": "system|user|assistant", "content": "..."}, ...]
+//   [{"role": "system|user|assistant", "content": "..."}, ...]      a list of messages
+//   {"ropewalk_chat": 1, "messages": [...]}                         a saved conversation
 #pragma once
 
 #include <string>
@@ -14,9 +15,12 @@
 
 namespace ropewalk {
 
-// Throws Error(usage) with file and field: not such a list, more than 100,000 messages.
+// Both throw Error(usage) with file and field for anything else, and for more than 100,000
+// messages.
 std::vector<ChatMessage> parse_messages(std::string_view text, const std::string& file);
-Json messages_json(const std::vector<ChatMessage>& messages);
+std::vector<ChatMessage> parse_conversation(std::string_view text, const std::string& file);
+
+std::string conversation_text(const std::vector<ChatMessage>& messages);
 
 // The messages with the configured system message in front, where they have none.
 std::vector<ChatMessage> with_system(const TextSide& text, const Config& config,

@@ -25,7 +25,8 @@ constexpr int kDirectoryFlags = O_RDONLY | O_DIRECTORY | O_CLOEXEC;
 [[noreturn]] void cannot_open(const std::string& path, int error) {
   if (error == ENOENT) refuse(path, "does not exist", "Check the path of the model");
   refuse(path, fmt::format("cannot be opened: {}", std::strerror(error)),
-         "Check the path and its permissions");
+         error == EMFILE ? "Raise the limit of open files (ulimit -n)"
+                         : "Check the path and its permissions");
 }
 
 std::string_view kind_of(mode_t mode) {

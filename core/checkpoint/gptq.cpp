@@ -22,8 +22,8 @@ uint8_t inferred_bits(const Checkpoint& checkpoint, const TensorInfo& qweight, u
   const QuantConfig& config = *checkpoint.quantization();
   refuse(place_of(checkpoint, qweight),
          fmt::format("found shape [{}], expected {} rows for {} inputs of {} bits ({})",
-                     fmt::join(qweight.shape, ", "), uint64_t{rows} * config.bits / 32.0, rows,
-                     config.bits, config.file),
+                     fmt::join(qweight.shape, ", "), static_cast<double>(rows) * config.bits / 32,
+                     rows, config.bits, config.file),
          kOtherSource);
 }
 

@@ -12,6 +12,14 @@ namespace ropewalk {
 
 double Score::nll() const { return -std::accumulate(logprobs.begin(), logprobs.end(), 0.0); }
 
+void check_ids(std::span<const int32_t> ids, uint32_t vocab) {
+  for (const int32_t id : ids) {
+    if (id >= 0 && static_cast<uint32_t>(id) < vocab) continue;
+    throw Error(ExitCode::limit, "ids", fmt::format("found id {}, expected 0 to {}", id, vocab - 1),
+                "Use ids of this model's tokenizer");
+  }
+}
+
 double log_probability(std::span<const float> logits, int32_t id) {
   const double greatest = *std::max_element(logits.begin(), logits.end());
   double sum = 0;
@@ -30,11 +38,7 @@ Score score(Runtime& runtime, std::span<const int32_t> ids,
         fmt::format("found {} tokens, the context holds {}", total, runtime.context_length()),
         "Score fewer tokens or raise context.length");
   }
-  for (const int32_t id : ids) {
-    if (id >= 0 && static_cast<uint32_t>(id) < vocab) continue;
-    throw Error(ExitCode::limit, "ids", fmt::format("found id {}, expected 0 to {}", id, vocab - 1),
-                "Use ids of this model's tokenizer");
-  }
+  check_ids(ids, vocab);
 
   Sequence sequence(runtime.cache());
   Score result;

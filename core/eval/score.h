@@ -15,6 +15,9 @@ struct Score {
   double nll() const;            // minus their sum
 };
 
+// Throws Error (limit) for an id outside [0, vocab).
+void check_ids(std::span<const int32_t> ids, uint32_t vocab);
+
 // ln softmax(logits)[id], summed in double.
 double log_probability(std::span<const float> logits, int32_t id);
 

@@ -51,6 +51,7 @@ class Executor {
   uint32_t vocab_size() const { return vocab_size_; }
   uint32_t max_rows() const { return widest_.rows; }
   uint32_t max_wanted() const { return widest_.wanted; }
+  uint32_t max_sequences() const { return widest_.sequences; }
   uint64_t steps_run() const { return steps_run_; }
 
  private:

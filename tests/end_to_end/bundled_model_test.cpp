@@ -125,8 +125,9 @@ TEST(BundledModel, LogProbabilitiesAreThoseOfTransformers) {
 // The loop gives the same ids however the prompt is cut into steps, and again on a second run.
 TEST(BundledModel, TheSameSeedGivesTheSameTokens) {
   RuntimeSettings settings = settings_for("airophin-mini");
-  settings.config = load_config({std::string(RW_SOURCE_DIR) + "/configs/airophin-mini-chat.yaml"});
-  settings.config.backend.plugin.name = "cpu";
+  // Hot, so that two seeds have every chance to differ.
+  settings.config = load_config({std::string(RW_SOURCE_DIR) + "/configs/airophin-mini-chat.yaml",
+                                 {"sampling=[{temperature: 3.0}]", "backend=cpu"}});
   Engine engine(settings);
   GenerateRequest request;
   request.prompt_ids =

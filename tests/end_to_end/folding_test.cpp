@@ -1,6 +1,8 @@
 // The folded graph against the unfolded one, its oracle: the same numbers, whatever was folded.
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "core/eval/score.h"
 #include "tests/end_to_end/fixture_model.h"
 
@@ -36,12 +38,19 @@ TEST_P(Folding, ChangesNoLogProbability) {
   for (size_t i = 0; i < a.size(); ++i) EXPECT_EQ(a[i], b[i]) << "token " << i + 1;
 }
 
+std::string test_name(const testing::TestParamInfo<Case>& test) {
+  std::string name = test.param.variant;
+  std::replace(name.begin(), name.end(), '-', '_');
+  return name;
+}
+
 INSTANTIATE_TEST_SUITE_P(Fixtures, Folding,
                          testing::Values(Case{"gptq-b4-g32-act", true},
                                          Case{"gptq-b4-airophin", true},
                                          Case{"gptq-b4-g128-act-gqa", true},
                                          Case{"gptq-b4-act-apart", false},
-                                         Case{"gptq-autogptq-b4-g32-act", true}));
+                                         Case{"gptq-autogptq-b4-g32-act", true}),
+                         test_name);
 
 }  // namespace
 }  // namespace ropewalk

@@ -8,6 +8,7 @@
 #include "shaders/gptq_matvec.spv.h"
 #include "shaders/kv_append.spv.h"
 #include "shaders/permute.spv.h"
+#include "shaders/products.spv.h"
 #include "shaders/rms_norm.spv.h"
 #include "shaders/rope.spv.h"
 #include "shaders/select.spv.h"
@@ -29,5 +30,6 @@ const Shader kAdd{"add", spirv::k_add};
 const Shader kPermute{"permute", spirv::k_permute};
 const Shader kSelect{"select", spirv::k_select};
 const Shader kStream{"stream", spirv::k_stream};
+const Shader kProducts{"products", spirv::k_products};
 
 }  // namespace ropewalk::vulkan

@@ -1,0 +1,92 @@
+// vulkan_bench — 4-bit matrix products at the shapes that ggml's `test-backend-ops perf` uses for
+// its q4_0 (m 4096, k 14336), on every Vulkan device found, beside what the device itself can do.
+//
+//   FLOP = 2 rows depth width;  bytes = packed weight + x + y, of which "of_read" is the share of
+//   the measured read bandwidth; "of_rate" the share of the measured multiply-add rate, f32.
+//
+//   vulkan_bench [rows...]   default 1 8 512
+#include <chrono>
+#include <cstdio>
+#include <cstdlib>
+#include <ctime>
+#include <vector>
+
+#include "tests/ops/devices.h"
+#include "tests/ops/session.h"
+
+namespace ropewalk::tests {
+namespace {
+
+constexpr uint32_t kDepth = 14336, kWidth = 4096, kGroup = 32;
+constexpr double kSeconds = 1;  // of each measurement, at least three runs
+
+double ceiling(const std::string& name, abi::Measurement what) {
+  double value = 0;
+  check(device(name).measure(what, &value), "measure");
+  return value;
+}
+
+struct Taken {
+  double seconds, processor_seconds;
+};
+
+Taken time_of(Session& session, const StepData& step) {
+  session.repeat(step);  // the first run compiles what the driver has put off
+  const auto start = std::chrono::steady_clock::now();
+  const std::clock_t processor_start = std::clock();
+  double passed = 0;
+  int runs = 0;
+  do {
+    session.repeat(step);
+    ++runs;
+    passed = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  } while (passed < kSeconds || runs < 3);
+  const double processor =
+      static_cast<double>(std::clock() - processor_start) / static_cast<double>(CLOCKS_PER_SEC);
+  return {passed / runs, processor / runs};
+}
+
+void measure_matmul(const std::string& name, uint32_t rows) {
+  Random random(1);
+  const StoredWeight weight = random_gptq({kDepth, kWidth, 4, kGroup, 1, abi::DType::f16}, random);
+  Case c;
+  const uint32_t x = c.activation("x", {abi::kRows, kDepth});
+  const uint32_t y = c.activation("y", {abi::kRows, kWidth});
+  c.node(abi::Op::matmul, {x, c.weight("w", weight)}, {y}, 0, abi::KeyRotation::before_cache);
+  Session session(c, device(name), {rows, rows, 1, 1});
+  session.set(x, random.values(uint64_t{rows} * kDepth));
+  const auto [seconds, processor_seconds] = time_of(session, plain_step(rows));
+
+  uint64_t packed = 0;
+  check(device(name).packed_bytes(weight.view(), &packed), "packed_bytes");
+  const double bytes = static_cast<double>(packed) + 4.0 * rows * (kDepth + kWidth);
+  const double flop = 2.0 * rows * kDepth * kWidth;
+  std::printf(
+      "%s matmul gptq4 g32 %ux%u rows %4u: %9.0f us %8.2f GFLOP/s %8.2f GB/s"
+      "  per core %.2f"
+      "  of_read %.2f  of_rate %.2f\n",
+      name.c_str(), kDepth, kWidth, rows, 1e6 * seconds, 1e-9 * flop / seconds,
+      1e-9 * bytes / seconds, 1e-9 * flop / processor_seconds,
+      bytes / seconds / ceiling(name, abi::Measurement::read_bandwidth),
+      flop / seconds / ceiling(name, abi::Measurement::f16_matmul_rate));
+}
+
+}  // namespace
+}  // namespace ropewalk::tests
+
+int main(int argc, char** argv) {
+  using namespace ropewalk;
+  std::vector<uint32_t> rows;
+  for (int i = 1; i < argc; ++i) rows.push_back(static_cast<uint32_t>(std::atoi(argv[i])));
+  if (rows.empty()) rows = {1, 8, 512};
+  for (const std::string& name : tests::device_names()) {
+    if (!name.starts_with("vulkan")) continue;
+    const abi::DeviceInfo& info = tests::device(name).info();
+    std::printf("%s: %s, %s; read %.1f GB/s, copy %.1f GB/s, f32 multiply-adds %.1f GFLOP/s\n",
+                name.c_str(), info.name, info.driver,
+                1e-9 * tests::ceiling(name, abi::Measurement::read_bandwidth),
+                1e-9 * tests::ceiling(name, abi::Measurement::copy_bandwidth),
+                1e-9 * tests::ceiling(name, abi::Measurement::f16_matmul_rate));
+    for (const uint32_t r : rows) tests::measure_matmul(name, r);
+  }
+}

@@ -1,8 +1,8 @@
 // Files cut at every byte of their headers, and headers with every byte changed.
 #include <gtest/gtest.h>
 
-#include <chrono>
 #include <cstring>
+#include <ctime>
 #include <fstream>
 
 #include "core/checkpoint/safetensors.h"
@@ -135,10 +135,10 @@ TEST(LargeHeader, OfManyTensorsIsQuick) {
               "," + std::to_string(4 * i + 4) + "]},";
   header.back() = '}';
   const JsonSource source{"model.safetensors", ExitCode::model};
-  const auto start = std::chrono::steady_clock::now();
+  const std::clock_t start = std::clock();
   const auto entries = parse_safetensors_header(header, 8 + header.size() + 400'000, source);
   EXPECT_EQ(entries.size(), 100'000u);
-  EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(5));
+  EXPECT_LT((std::clock() - start) / CLOCKS_PER_SEC, 5) << "seconds of CPU time";
 }
 
 TEST(OpenFile, SaysWhenItIsTruncatedLater) {

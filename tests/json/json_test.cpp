@@ -3,7 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <chrono>
+#include <ctime>
 
 namespace ropewalk {
 namespace {
@@ -84,9 +84,9 @@ TEST(ParseJson, ManyKeysAreNotQuadratic) {
   std::string text = "{";
   for (int i = 0; i < 200'000; ++i) text += "\"key" + std::to_string(i) + "\":0,";
   text.back() = '}';
-  const auto start = std::chrono::steady_clock::now();
+  const std::clock_t start = std::clock();
   EXPECT_EQ(parse_json(text, kSource).size(), 200'000u);
-  EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(5));
+  EXPECT_LT((std::clock() - start) / CLOCKS_PER_SEC, 5) << "seconds of CPU time";
 }
 
 TEST(ParseJson, BoundsTheNumberOfValues) {

@@ -24,11 +24,12 @@ std::string field(const char* path, std::string_view key) {
   return "";
 }
 
-uint64_t kibibytes(const char* key) {
-  const std::string text = field("/proc/meminfo", key);
+// 0 where the file, the key or the number is missing.
+uint64_t number(const char* path, std::string_view key) {
+  const std::string text = field(path, key);
   uint64_t value = 0;
   std::from_chars(text.data(), text.data() + text.size(), value);
-  return value * 1024;
+  return value;
 }
 
 uint32_t affinity_cores() {
@@ -65,8 +66,18 @@ uint32_t usable_cores() {
   return std::max(cores, 1u);
 }
 
-uint64_t memory_total() { return kibibytes("MemTotal"); }
-uint64_t memory_free() { return kibibytes("MemAvailable"); }
+uint64_t memory_total() { return number("/proc/meminfo", "MemTotal") * 1024; }
+
+uint64_t memory_free() {
+  const uint64_t machine = number("/proc/meminfo", "MemAvailable") * 1024;
+  // A control group's limit, less what it uses; the cache of files gives way.
+  const uint64_t limit = number("/sys/fs/cgroup/memory.max", "");
+  const uint64_t used = number("/sys/fs/cgroup/memory.current", "");
+  const uint64_t files = number("/sys/fs/cgroup/memory.stat", "inactive_file");
+  if (limit == 0) return machine;  // none, or "max"
+  const uint64_t kept = used - std::min(used, files);
+  return std::min(machine, limit - std::min(limit, kept));
+}
 
 uint64_t last_level_cache() {
   long bytes = 0;

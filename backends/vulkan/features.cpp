@@ -103,9 +103,9 @@ void read_features(const Instance& instance, VkPhysicalDevice device, const Opti
 void read_subgroups(const VkPhysicalDeviceVulkan11Properties& v11, const Options& options,
                     Features& found) {
   found.subgroup_size = std::clamp(v11.subgroupSize, 1u, 128u);
-  found.subgroup_broadcast = (v11.subgroupSupportedStages & VK_SHADER_STAGE_COMPUTE_BIT) &&
-                             (v11.subgroupSupportedOperations & VK_SUBGROUP_FEATURE_BALLOT_BIT) &&
-                             options.has("subgroup-broadcast");
+  found.subgroup_shuffle = (v11.subgroupSupportedStages & VK_SHADER_STAGE_COMPUTE_BIT) &&
+                           (v11.subgroupSupportedOperations & VK_SUBGROUP_FEATURE_SHUFFLE_BIT) &&
+                           options.has("subgroup-shuffle");
 }
 
 void describe(const Properties& properties, Features& found) {
@@ -119,7 +119,7 @@ void describe(const Properties& properties, Features& found) {
   const auto lacks = [&](bool has, const char* what) {
     if (!has) missing += (missing.empty() ? "" : ", ") + std::string(what);
   };
-  lacks(found.subgroup_broadcast, "subgroup broadcasts");
+  lacks(found.subgroup_shuffle, "subgroup shuffles");
   lacks(found.size_control, "subgroup size control");
   lacks(found.memory_budget, "a memory budget (all of the heap counts as free)");
   std::snprintf(info.missing, sizeof info.missing, "%s", missing.c_str());

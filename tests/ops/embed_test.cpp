@@ -1,3 +1,6 @@
+#include <cstring>
+#include <numeric>
+
 #include "tests/ops/op_test.h"
 
 namespace ropewalk::tests {
@@ -31,6 +34,32 @@ class Embed : public OpTest {
 TEST_P(Embed, f32) { check(abi::DType::f32); }
 TEST_P(Embed, f16) { check(abi::DType::f16); }
 TEST_P(Embed, bf16) { check(abi::DType::bf16); }
+
+// All 63488 finite numbers of f16, subnormals and both zeros among them, and as many of bf16.
+TEST_P(Embed, every_finite_half) {
+  if (device().info().activation == abi::DType::f16)
+    GTEST_SKIP() << "activations are f16: the numbers would be copied";
+  constexpr uint32_t kWidth = 62, kVocab = 1024;
+  for (const abi::DType dtype : {abi::DType::f16, abi::DType::bf16}) {
+    Random random(1);
+    StoredWeight table = random_dense(dtype, abi::WeightUse::embed, kWidth, kVocab, random);
+    for (uint32_t i = 0; i < kWidth * kVocab; ++i) {
+      const auto half = static_cast<uint16_t>(i % 2 ? i / 2 : 0x8000 | i / 2);
+      std::memcpy(table.dense.data() + 2 * i, &half, 2);
+    }
+    StepData step = plain_step(kVocab);
+    std::iota(step.token.begin(), step.token.end(), 0);
+    Case c;
+    const uint32_t y = c.activation("y", {abi::kRows, kWidth});
+    c.node(abi::Op::embed, {c.weight("table", table)}, {y}, 0, kRotatedKeys);
+    with_session(c, {kVocab, kVocab, 1, 4}, [&](Session& session) {
+      session.run(step);
+      const std::vector<float> found = session.get(y);
+      for (uint32_t i = 0; i < kWidth * kVocab; ++i)
+        ASSERT_EQ(found[i], static_cast<float>(table.at(i % kWidth, i / kWidth))) << i;
+    });
+  }
+}
 
 RW_ON_EVERY_DEVICE(Embed);
 

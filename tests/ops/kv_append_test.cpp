@@ -80,6 +80,45 @@ TEST_P(KvAppend, f16_rounds_ties_to_even) {
   }
 }
 
+// The middle between every two neighbours of f16, and the numbers of f32 on both sides of it.
+TEST_P(KvAppend, every_f16_boundary) {
+  if (device().info().activation == DType::f16)
+    GTEST_SKIP() << "activations are f16 already: nothing is left to round";
+  constexpr uint32_t kHeads = 64, kWide = 256, kCount = kHeads * kWide;
+  std::vector<float> boundaries;
+  for (uint16_t half = 0; half < 0x7bff; ++half) {
+    const double low = f16_value(half), high = f16_value(static_cast<uint16_t>(half + 1));
+    const auto middle = static_cast<float>((low + high) / 2);
+    boundaries.insert(boundaries.end(),
+                      {middle, std::nextafter(middle, 1e9f), std::nextafter(middle, 0.0f)});
+  }
+  boundaries.resize((boundaries.size() + kCount - 1) / kCount * kCount, 0);
+
+  Case c;
+  const uint32_t q = c.activation("q", {abi::kRows, kHeads, kWide});
+  const uint32_t k = c.activation("k", {abi::kRows, kHeads, kWide});
+  const uint32_t v = c.activation("v", {abi::kRows, kHeads, kWide});
+  const uint32_t y = c.activation("y", {abi::kRows, kCount});
+  const std::vector<uint32_t> dims = {1, abi::kPageTokens, kHeads, kWide};
+  const uint32_t keys = c.cache("keys", DType::f16, dims);
+  const uint32_t values = c.cache("values", DType::f16, dims);
+  c.node(abi::Op::kv_append, {k, v, keys, values}, {}, 0, kRotatedKeys);
+  c.node(abi::Op::attention, {q, keys, values}, {y}, 1, kRotatedKeys);
+  with_session(c, {1, 1, 1, 1}, [&](Session& session) {
+    for (size_t first = 0; first < boundaries.size(); first += kCount) {
+      const std::span<const float> part = std::span(boundaries).subspan(first, kCount);
+      session.set(q, std::vector<float>(kCount, 0));
+      session.set(k, std::vector<float>(kCount, 0));
+      session.set(v, part);
+      session.repeat(plain_step(1));  // large pages; other tests look at their bounds
+      const std::vector<float> found = session.get(y);
+      for (uint32_t i = 0; i < kCount; ++i)
+        ASSERT_EQ(static_cast<double>(found[i]), rounded_to_f16(static_cast<double>(part[i])))
+            << part[i];
+    }
+  });
+}
+
 RW_ON_EVERY_DEVICE(KvAppend);
 
 }  // namespace

@@ -247,13 +247,13 @@ void Session::set(uint32_t tensor, std::span<const float> values) {
 }
 
 void Session::run(const StepData& step) {
-  step_ = step;
   repeat(step);
   for (Area& area : areas_) check_area(area);
 }
 
 void Session::repeat(const StepData& step) {
-  check(program_->enqueue(step.view()), "enqueue");
+  step_ = step;
+  check(program_->enqueue(step_.view()), "enqueue");
   check(device_.wait(), "wait");
 }
 

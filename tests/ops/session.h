@@ -81,7 +81,7 @@ class Session {
   void set(uint32_t tensor, std::span<const float> values);
   // Throws runtime_error where the step fails or changes what it must not.
   void run(const StepData& step);
-  // Runs it without looking at what changed, for measuring.
+  // Runs it without looking at what changed.
   void repeat(const StepData& step);
   // The rows of an activation that the last step wrote.
   std::vector<float> get(uint32_t tensor);

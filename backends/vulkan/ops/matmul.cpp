@@ -14,15 +14,15 @@ struct Tiling {
   uint32_t depth;    // slices of the sum (matvec), tiles of rows (matmul)
   uint32_t rows;     // of x, of an invocation
   uint32_t columns;  // of an invocation
-  uint32_t broadcast;
+  uint32_t shuffles;
 };
 
 // A processor's vectors: few lanes, loads that cost as much as all the arithmetic on them. So x is
 // loaded once for a vector and spread, and an invocation has several columns.
 Tiling software_tiling(const Features& features, uint32_t rows) {
   const uint32_t lanes = features.subgroup_size;
-  const bool spreads = features.subgroup_broadcast && lanes >= 8 && lanes <= kBlock;
-  return {lanes, 1, std::min(std::bit_ceil(rows), kMostVectorRows), rows <= 2 ? 4u : 2u, spreads};
+  const bool spreads = features.subgroup_shuffle && lanes >= 8 && lanes <= kBlock;
+  return {lanes, 1, std::min(std::bit_ceil(rows), kMostVectorRows), 4, spreads};
 }
 
 Tiling gpu_tiling(const Features& features, const PackedShape& weight, uint32_t rows) {
@@ -66,7 +66,7 @@ void matmul(const Operands& op, Recorder& recorder) {
   const Dispatch dispatch{
       vector ? kGptqMatvec : kGptqMatmul,
       {tiling.lanes, tiling.depth, weight.bits, tiling.rows, tiling.columns, weight.whole_blocks(),
-       tiling.broadcast, weight.scale_dtype == abi::DType::f32},
+       tiling.shuffles, weight.scale_dtype == abi::DType::f32},
       {(width + tile_columns - 1) / tile_columns, (rows + tile_rows - 1) / tile_rows, 1},
       2.0 * rows * weight.rows * width};
   recorder.dispatch(dispatch, push, {op.range(0)}, {op.range(op.out())});

@@ -73,6 +73,10 @@ CLI::Option* add_file(CLI::App& app, const std::string& name, File& file, const 
   return app.add_option(name, file, help + "; - is standard input")->type_name("FILE");
 }
 
+void add_length(CLI::App& app, CommonArguments& common) {
+  add_shorthand(app, common, "--max-new-tokens", "generation.max_new_tokens", "Tokens of a reply");
+}
+
 void add_options(CLI::App& app, RunArguments& run) {
   add_config(app, run.common)->required();
   CLI::Option* text =
@@ -83,12 +87,14 @@ void add_options(CLI::App& app, RunArguments& run) {
       ->excludes(text)
       ->excludes(file);
   file->excludes(text);
-  add_shorthand(app, run.common, "--max-new-tokens", "generation.max_new_tokens",
-                "Tokens of the reply");
+  add_length(app, run.common);
   add_json(app, run.common);
 }
 
-void add_options(CLI::App& app, ChatArguments& chat) { add_config(app, chat.common)->required(); }
+void add_options(CLI::App& app, ChatArguments& chat) {
+  add_config(app, chat.common)->required();
+  add_length(app, chat.common);
+}
 
 void add_options(CLI::App& app, ScoreArguments& score) {
   add_config(app, score.common)->required();

@@ -74,7 +74,9 @@ std::string range_text(const OptionDescription& option) {
 }
 
 std::string manual(const ModuleListing& listing) {
-  if (!listing.description) return fmt::format("refused: {}\n", printable(listing.verdict, 2000));
+  if (!listing.description)
+    return fmt::format("refused {}: {}\n", printable(listing.file.string(), 400),
+                       printable(listing.verdict, 2000));
   const ModuleDescription& module = *listing.description;
   std::string out =
       fmt::format("{} {} {}: {}\n  {}\n  source: {}\n", kind_name(module.kind),

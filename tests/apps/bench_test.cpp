@@ -1,0 +1,73 @@
+// bench: its rows and that its figures agree with each other. How fast anything is, is not tested.
+#include <gmock/gmock.h>
+
+#include "tests/apps/program.h"
+#include "tests/apps/small_model.h"
+
+namespace ropewalk::test {
+namespace {
+
+using ::testing::HasSubstr;
+
+const Json* row(const Json& rows, const char* kind, int batch, int context) {
+  for (const Json& candidate : rows)
+    if (candidate["kind"] == kind && candidate["batch"] == batch && candidate["context"] == context)
+      return &candidate;
+  return nullptr;
+}
+
+TEST(Bench, MeasuresARandomModel) {
+  const Outcome outcome =
+      run_program({"bench", "--shape", "airophin-mini", "--quant", "gptq4-g32-act", "--prompt",
+                   "64,128", "--batch", "1,4", "--decode", "8", "--backend", "cpu", "--json"},
+                  "");
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  const Json json = outcome.json();
+  EXPECT_THAT(json["device"].get<std::string>(), ::testing::StartsWith("cpu: "));
+  EXPECT_GT(json["measured_bandwidth_gbs"].get<double>(), 0.1);
+  EXPECT_GT(json["peak_host_bytes"].get<uint64_t>(), json["memory"]["weights"].get<uint64_t>());
+  ASSERT_EQ(json["rows"].size(), 6);
+  for (const int context : {64, 128}) {
+    ASSERT_NE(row(json["rows"], "prefill", 1, context), nullptr);
+    for (const int batch : {1, 4}) {
+      const Json* decode = row(json["rows"], "decode", batch, context);
+      ASSERT_NE(decode, nullptr);
+      EXPECT_GT((*decode)["tokens_per_s"].get<double>(), 0);
+      // Both are the same bytes over the same time.
+      EXPECT_NEAR((*decode)["fraction_of_ideal"].get<double>(),
+                  (*decode)["gbs"].get<double>() / json["measured_bandwidth_gbs"].get<double>(),
+                  1e-9);
+    }
+  }
+}
+
+// One decode step reads the weights once, whatever the batch, and every sequence's cache: the bytes
+// of a step follow from rates that are printed.
+TEST(Bench, CountsTheBytesOfAStep) {
+  const Outcome outcome =
+      run_program({"bench", "--shape", "airophin-mini", "--quant", "f16", "--prompt", "256",
+                   "--batch", "1,2", "--decode", "1", "--backend", "cpu", "--json"},
+                  "");
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  const Json rows = outcome.json()["rows"];
+  const auto bytes = [&](int batch) {
+    const Json& decode = *row(rows, "decode", batch, 256);
+    return decode["gbs"].get<double>() * 1e9 * batch / decode["tokens_per_s"].get<double>();
+  };
+  // 5 layers of keys and values of 3 heads of 64 in f16, for 257 tokens.
+  EXPECT_NEAR(bytes(2) - bytes(1), 257.0 * 5 * 2 * 3 * 64 * 2, 10);
+}
+
+TEST(Bench, TakesACheckpointAndSaysWhatItCutsDown) {
+  const TemporaryFolder folder;
+  const std::string config = write_small_config(folder.path(), {});
+  const Outcome outcome = run_program({"bench", config, "--prompt", "512", "--json"}, "");
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  EXPECT_NE(row(outcome.json()["rows"], "decode", 1, 128), nullptr);
+  EXPECT_THAT(outcome.err, HasSubstr("a prompt of 128 instead of 512"));
+  const Outcome text = run_program({"bench", config, "--prompt", "16", "--decode", "2"}, "");
+  EXPECT_THAT(text.out, HasSubstr("of ideal"));
+}
+
+}  // namespace
+}  // namespace ropewalk::test

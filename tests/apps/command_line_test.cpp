@@ -1,0 +1,106 @@
+// What the program says to commands and options, right ones and wrong ones.
+#include <gmock/gmock.h>
+
+#include "tests/apps/program.h"
+
+namespace ropewalk::test {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+using ::testing::StartsWith;
+
+const std::vector<std::string> kCommands = {"run",     "chat",   "score", "inspect",  "plugins",
+                                            "devices", "config", "bench", "tokenize", "render"};
+
+TEST(CommandLine, HelpListsEveryCommand) {
+  const Outcome help = run_program({"--help"}, "");
+  EXPECT_EQ(help.code, 0);
+  EXPECT_EQ(help.err, "");
+  for (const std::string& command : kCommands)
+    EXPECT_THAT(help.out, HasSubstr("\n  " + command + " "));
+}
+
+TEST(CommandLine, EveryCommandHasHelpAndVersion) {
+  for (const std::string& command : kCommands) {
+    const Outcome help = run_program({command, "--help"}, "");
+    EXPECT_EQ(help.code, 0) << command;
+    for (const char* option : {"--set", "--backend", "--quiet", "--verbose", "--version", "--help"})
+      EXPECT_THAT(help.out, HasSubstr(option)) << command;
+    const Outcome version = run_program({command, "--version"}, "");
+    EXPECT_EQ(version.code, 0) << command;
+    EXPECT_THAT(version.out, StartsWith("ropewalk 0.")) << command;
+  }
+}
+
+TEST(CommandLine, VersionIsOneLine) {
+  const Outcome version = run_program({"--version"}, "");
+  EXPECT_EQ(version.code, 0);
+  EXPECT_THAT(version.out, StartsWith("ropewalk 0."));
+  EXPECT_EQ(version.out.find('\n'), version.out.size() - 1);
+}
+
+struct Wrong {
+  Arguments arguments;
+  std::string message;
+};
+
+class WrongCommandLine : public ::testing::TestWithParam<Wrong> {};
+
+TEST_P(WrongCommandLine, IsRefusedInOneLine) {
+  const Outcome outcome = run_program(GetParam().arguments, "");
+  EXPECT_EQ(outcome.code, 2);
+  EXPECT_EQ(outcome.out, "");
+  EXPECT_THAT(outcome.err, AllOf(StartsWith("error: "), HasSubstr(GetParam().message)));
+  EXPECT_EQ(outcome.err.find('\n'), outcome.err.size() - 1) << outcome.err;
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    All, WrongCommandLine,
+    ::testing::Values(
+        Wrong{{}, "command line: no command was given. See `ropewalk --help`"},
+        Wrong{{"rnu", "x.yaml"}, "unknown command rnu. Did you mean run"},
+        Wrong{{"frobnicate"}, "unknown command frobnicate"},
+        Wrong{{"run"}, "CONFIG is required. See `ropewalk run --help`"},
+        Wrong{{"run", "x.yaml", "--promt", "hi"}, "unknown option --promt. Did you mean --prompt"},
+        Wrong{{"run", "--jsn", "x.yaml"}, "unknown option --jsn. Did you mean --json"},
+        Wrong{{"run", "--promt"}, "unknown option --promt"},
+        Wrong{{"chat", "x.yaml", "y.yaml"}, "unexpected argument y.yaml"},
+        Wrong{{"run", "x.yaml", "--prompt", "a", "--prompt-ids", "f"},
+              "--prompt excludes --prompt-ids"},
+        Wrong{{"run", "x.yaml", "--quiet", "--verbose"}, "--quiet excludes --verbose"},
+        Wrong{{"run", "x.yaml", "--set"}, "--set"}, Wrong{{"score", "x.yaml"}, "--ids is required"},
+        Wrong{{"config", "x.yaml"}, "--dump is required"},
+        Wrong{{"tokenize", "x.yaml"}, "--text is required"},
+        Wrong{{"bench"}, "neither CONFIG nor --shape was given"},
+        Wrong{{"bench", "--shape", "lama2-7b"}, "--shape: found lama2-7b. Did you mean llama2-7b"},
+        Wrong{{"bench", "--shape", "airophin-mini", "--quant", "gptq5-g32"}, "found gptq5-g32"},
+        Wrong{{"bench", "--shape", "llama2-7b", "--batch", "0"}, "--batch"},
+        Wrong{{"bench", "--shape", "llama2-7b", "--prompt", "512,many"}, "--prompt"},
+        Wrong{{"run", "\x1b[31m.yaml"}, "\\x1b[31m.yaml"}));
+
+TEST(CommandLine, EveryOverrideIsTaken) {
+  const TemporaryFolder folder;
+  const std::string file = folder.file("a.yaml", "model: m\n");
+  const Outcome dump =
+      run_program({"config", file, "--dump", "--set", "context.length=77", "--backend", "cpu",
+                   "--set", "generation.seed=5", "--set=prompt.system=a=b"},
+                  "");
+  EXPECT_EQ(dump.code, 0) << dump.err;
+  EXPECT_THAT(dump.out, HasSubstr("length: 77  # --set context.length"));
+  EXPECT_THAT(dump.out, HasSubstr("backend: cpu  # --set backend"));
+  EXPECT_THAT(dump.out, HasSubstr("seed: 5"));
+  EXPECT_THAT(dump.out, HasSubstr("system: \"a=b\""));
+}
+
+TEST(CommandLine, ABackendMayBeNamedBesideItsOptions) {
+  const TemporaryFolder folder;
+  const std::string file = folder.file("a.yaml", "model: m\nbackend: cuda\n");
+  const Outcome dump = run_program(
+      {"config", file, "--dump", "--set", "backend.device=1", "--backend", "vulkan"}, "");
+  EXPECT_EQ(dump.code, 0) << dump.err;
+  EXPECT_THAT(dump.out, AllOf(HasSubstr("name: vulkan"), HasSubstr("device: 1")));
+}
+
+}  // namespace
+}  // namespace ropewalk::test

@@ -1,0 +1,80 @@
+// The parts of the program that need no process of their own.
+#include <gmock/gmock.h>
+#include <sys/stat.h>
+
+#include <sstream>
+
+#include "apps/input.h"
+#include "apps/progress.h"
+#include "apps/save_file.h"
+#include "core/base/error.h"
+#include "tests/apps/program.h"
+
+namespace ropewalk::test {
+namespace {
+
+using ::testing::HasSubstr;
+
+TEST(ParseIds, CountsLinesAndColumns) {
+  EXPECT_EQ(parse_ids("1 22\n\t333\r\n", "f"), (std::vector<int32_t>{1, 22, 333}));
+  EXPECT_TRUE(parse_ids(" \n", "f").empty());
+  try {
+    parse_ids("1\n 2\n  3x", "f");
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_THAT(error.what(), HasSubstr("f:3:3: found 3x"));
+    EXPECT_EQ(error.code(), ExitCode::usage);
+  }
+}
+
+TEST(Progress, DrawsNothingForWhatIsQuick) {
+  std::ostringstream out;
+  Progress progress("loading", {&out, std::chrono::hours(1)});
+  for (uint64_t done = 0; done <= 10; ++done) progress.show(done, 10);
+  EXPECT_EQ(out.str(), "");
+}
+
+TEST(Progress, DrawsABarUpToTheEnd) {
+  std::ostringstream out;
+  Progress progress("loading", {&out, std::chrono::milliseconds(0)});
+  progress.show(5, 10);
+  const std::string half = out.str();
+  EXPECT_THAT(half, HasSubstr("loading\n0%   10"));
+  progress.show(10, 10);
+  const auto stars = [](const std::string& text) {
+    return std::count(text.begin(), text.end(), '*');
+  };
+  EXPECT_EQ(stars(half), 25);
+  EXPECT_EQ(stars(out.str()), 51);
+}
+
+TEST(Progress, NowhereIsAllowed) {
+  Progress progress("loading", {nullptr, std::chrono::milliseconds(0)});
+  progress.show(5, 10);
+}
+
+TEST(SaveFile, ReplacesAndIsPrivate) {
+  const TemporaryFolder folder;
+  const std::string file = folder.file("a", "old");
+  save_file(file, "new");
+  EXPECT_EQ(read_file(file), "new");
+  struct stat status {};
+  ASSERT_EQ(stat(file.c_str(), &status), 0);
+  EXPECT_EQ(status.st_mode & 0777, 0600u);
+}
+
+TEST(SaveFile, RefusesWhatIsNoFile) {
+  const TemporaryFolder folder;
+  for (const std::filesystem::path& path :
+       {folder.path(), std::filesystem::path("/dev/full"), folder.path() / "no" / "where"}) {
+    try {
+      save_file(path, "x");
+      FAIL() << path;
+    } catch (const Error& error) {
+      EXPECT_EQ(error.code(), ExitCode::output) << path;
+    }
+  }
+}
+
+}  // namespace
+}  // namespace ropewalk::test

@@ -1,0 +1,75 @@
+// program.h — the built `ropewalk` as a child process: what went in, what came out.
+#pragma once
+
+#include <sys/types.h>
+
+#include <chrono>
+#include <filesystem>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/json/json.h"
+
+namespace ropewalk::test {
+
+struct Outcome {
+  int code = -1;   // exit code; -1: ended by a signal
+  int signal = 0;  // that ended it; 0: it exited
+  std::string out, err;
+  double seconds = 0;
+
+  Json json() const;  // of stdout; fails the test where it is not one line of JSON
+};
+
+using Arguments = std::vector<std::string>;
+
+// Runs to the end, or kills it after a minute. `input` is its standard input.
+Outcome run_program(const Arguments& arguments, std::string_view input);
+
+// With stdout going to `file`, which is opened for writing and not made.
+Outcome run_program_into(const std::filesystem::path& file, const Arguments& arguments);
+
+// One that is still running: for signals and pipes.
+class Program {
+ public:
+  explicit Program(const Arguments& arguments);
+  ~Program();
+  Program(const Program&) = delete;
+  Program& operator=(const Program&) = delete;
+
+  void write(std::string_view input);
+  void close_input();
+  void close_output();
+  // Waits until stdout, from the beginning, has `text` in it or at least one byte where it is
+  // empty. False where the program ended before, or after half a minute.
+  bool wait_for_output(std::string_view text);
+  void signal(int number);
+  // Reads the rest of both streams and waits for the end; kills it after a minute.
+  Outcome finish();
+
+ private:
+  bool pump(std::chrono::steady_clock::time_point until);
+
+  pid_t pid_ = -1;
+  int in_ = -1, out_ = -1, err_ = -1;
+  Outcome outcome_;
+  std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
+};
+
+// An empty folder that is removed at the end.
+class TemporaryFolder {
+ public:
+  TemporaryFolder();
+  ~TemporaryFolder();
+  const std::filesystem::path& path() const { return path_; }
+  // Writes a file of that name and returns its path.
+  std::string file(std::string_view name, std::string_view text) const;
+
+ private:
+  std::filesystem::path path_;
+};
+
+std::string read_file(const std::filesystem::path& file);
+
+}  // namespace ropewalk::test

@@ -159,7 +159,7 @@ TEST(Vulkan, CutIntoSmallSubmissionsItComputesTheSame) {
 TEST(Vulkan, EveryOptionalFeatureMayBeMissing) {
   const auto ids = ids_of(kModel);
   const auto whole = logprobs_of(vulkan_config(kModel), ids);
-  for (const char* feature : {"subgroup-broadcast", "size-control", "memory-budget"}) {
+  for (const char* feature : {"subgroup-shuffle", "size-control", "memory-budget"}) {
     Config config = vulkan_config(kModel);
     test::set_list(config, "mask-features", feature);
     EXPECT_LT(furthest(logprobs_of(config, ids), whole), 1e-4) << feature;

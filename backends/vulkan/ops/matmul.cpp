@@ -22,7 +22,7 @@ struct Tiling {
 Tiling software_tiling(const Features& features, uint32_t rows) {
   const uint32_t lanes = features.subgroup_size;
   const bool spreads = features.subgroup_shuffle && lanes >= 8 && lanes <= kBlock;
-  return {lanes, 1, std::min(std::bit_ceil(rows), kMostVectorRows), 4, spreads};
+  return {lanes, 1, std::min(std::bit_ceil(rows), kMostVectorRows), rows <= 2 ? 4u : 2u, spreads};
 }
 
 Tiling gpu_tiling(const Features& features, const PackedShape& weight, uint32_t rows) {

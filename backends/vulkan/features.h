@@ -14,7 +14,7 @@ namespace ropewalk::vulkan {
 // What mask-features may name. The first three are required.
 inline constexpr std::string_view kFeatureNames[] = {
     "buffer-device-address", "timeline-semaphore", "compute-queue",
-    "subgroup-shuffle",    "size-control",       "memory-budget",
+    "subgroup-shuffle",      "size-control",       "memory-budget",
 };
 
 struct Features {
@@ -22,7 +22,7 @@ struct Features {
   std::string unusable;  // why the device cannot be used; empty: it can
   uint32_t queue_family = 0;
   uint32_t subgroup_size = 0;       // invocations that run together
-  bool subgroup_shuffle = false;  // GL_KHR_shader_subgroup_shuffle
+  bool subgroup_shuffle = false;    // GL_KHR_shader_subgroup_shuffle
   bool size_control = false;        // a pipeline may demand subgroup_size
   bool memory_budget = false;       // VK_EXT_memory_budget
   uint32_t most_invocations = 0;    // of a workgroup

@@ -8,11 +8,11 @@
 namespace ropewalk::vulkan {
 namespace {
 
-// A second on a device of the slower sort of its kind: some 2 GFLOP/s in software, 100 else.
+// A second on a device of the slower sort of its kind: some 1 GFLOP/s in software, 100 else.
 double budget_of(const Context& context) {
   if (context.options().submit_mflop)
     return 1e6 * static_cast<double>(context.options().submit_mflop);
-  return context.features().info.type == abi::DeviceType::software ? 2e9 : 1e11;
+  return context.features().info.type == abi::DeviceType::software ? 1e9 : 1e11;
 }
 
 }  // namespace

@@ -38,6 +38,8 @@ class Recorder {
   // Ends the recording. The caller owns the command buffers, to be submitted in this order.
   std::vector<VkCommandBuffer> finish();
 
+  // Arithmetic of one submission; a dispatch should have no more.
+  double budget() const { return budget_; }
   const Features& features() const { return context_.features(); }
   uint32_t barriers() const { return barriers_; }
 

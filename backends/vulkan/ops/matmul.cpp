@@ -34,6 +34,12 @@ Tiling gpu_tiling(const Features& features, const PackedShape& weight, uint32_t 
   return {lanes, std::bit_floor(slices), std::bit_ceil(rows), 1, 0};
 }
 
+// Whole tiles within what a submission may compute, one at least.
+uint32_t rows_at_once(double affordable, uint32_t tile_rows) {
+  const double tiles = std::clamp(affordable / tile_rows, 1.0, 512.0);
+  return static_cast<uint32_t>(tiles) * tile_rows;
+}
+
 }  // namespace
 
 void matmul(const Operands& op, Recorder& recorder) {
@@ -44,9 +50,9 @@ void matmul(const Operands& op, Recorder& recorder) {
                             ? software_tiling(features, rows)
                             : gpu_tiling(features, weight, rows);
   const VkDeviceAddress codes = op.at(1);
-  const struct {
+  struct {
     VkDeviceAddress x, codes, scales, bias, y, step;
-    uint32_t depth, width, group_size, blocks_per_group, blocks, over_wanted, has_bias;
+    uint32_t depth, width, group_size, blocks_per_group, blocks, over_wanted, has_bias, first_row;
   } push{op.at(0),
          codes,
          codes + weight.scales_at,
@@ -59,17 +65,29 @@ void matmul(const Operands& op, Recorder& recorder) {
          weight.blocks_per_group,
          weight.blocks,
          op.over_wanted(),
-         op.has(2)};
+         op.has(2),
+         0};
   const bool vector = rows <= kMostVectorRows;
-  const uint64_t tile_rows = uint64_t{tiling.rows} * (vector ? 1 : tiling.depth);
-  const uint64_t tile_columns = uint64_t{tiling.lanes} * tiling.columns;
-  const Dispatch dispatch{
-      vector ? kGptqMatvec : kGptqMatmul,
-      {tiling.lanes, tiling.depth, weight.bits, tiling.rows, tiling.columns, weight.whole_blocks(),
-       tiling.shuffles, weight.scale_dtype == abi::DType::f32},
-      {(width + tile_columns - 1) / tile_columns, (rows + tile_rows - 1) / tile_rows, 1},
-      2.0 * rows * weight.rows * width};
-  recorder.dispatch(dispatch, push, {op.range(0)}, {op.range(op.out())});
+  const uint32_t tile_rows = tiling.rows * (vector ? 1 : tiling.depth);
+  const uint32_t tile_columns = tiling.lanes * tiling.columns;
+  const Constants constants{tiling.lanes,    tiling.depth,
+                            weight.bits,     tiling.rows,
+                            tiling.columns,  weight.whole_blocks(),
+                            tiling.shuffles, weight.scale_dtype == abi::DType::f32};
+  const double flop_of_row = 2.0 * weight.rows * width;
+  const uint32_t piece = vector ? rows : rows_at_once(recorder.budget() / flop_of_row, tile_rows);
+  const VkDeviceAddress y = op.result();
+  for (uint32_t& first = push.first_row; first < rows; first += piece) {
+    const uint32_t count = std::min(piece, rows - first);
+    const Dispatch dispatch{
+        vector ? kGptqMatvec : kGptqMatmul,
+        constants,
+        {(width + tile_columns - 1) / tile_columns, (count + tile_rows - 1) / tile_rows, 1},
+        flop_of_row * count};
+    const uint64_t row_bytes = uint64_t{width} * sizeof(float);
+    recorder.dispatch(dispatch, push, {op.range(0)},
+                      {{y + first * row_bytes, y + (first + count) * row_bytes}});
+  }
 }
 
 }  // namespace ropewalk::vulkan

@@ -15,16 +15,16 @@ layout(constant_id = 1) const uint kTiles = 1;
 void main() {
   const uint rows = row_count(step, over_wanted);
   const uint lane = gl_LocalInvocationID.x;
-  const uint first_row = (gl_WorkGroupID.y * kTiles + gl_LocalInvocationID.y) * kRows;
-  if (first_row >= rows) return;
+  const uint row = first_row + (gl_WorkGroupID.y * kTiles + gl_LocalInvocationID.y) * kRows;
+  if (row >= rows) return;
   const uint first_column = gl_WorkGroupID.x * kLanes * kColumns + lane;
   Sums sums;
   clear(sums);
   for (uint block = 0; block < blocks; ++block)
-    multiply_block(block, first_row, rows, first_column, lane, sums);
+    multiply_block(block, row, rows, first_column, lane, sums);
   [[unroll]] for (uint r = 0; r < kRows; ++r)
     [[unroll]] for (uint c = 0; c < kColumns; ++c) {
       const uint column = first_column + c * kLanes;
-      if (first_row + r < rows && column < width) store(first_row + r, column, sums.of[r][c]);
+      if (row + r < rows && column < width) store(row + r, column, sums.of[r][c]);
     }
 }

@@ -31,6 +31,7 @@ layout(push_constant) uniform Push {
   uint blocks;
   uint over_wanted;
   uint has_bias;
+  uint first_row;  // of this dispatch: a product too large for a submission is cut into several
 };
 
 struct Sums {
@@ -105,7 +106,7 @@ void load_x(uint row, uint first, uint count, uint lane, out float value[kBlock]
   }
 }
 
-void multiply_block(uint block, uint first_row, uint rows, uint first_column, uint lane,
+void multiply_block(uint block, uint row, uint rows, uint first_column, uint lane,
                     inout Sums sums) {
   const uint in_group = block % blocks_per_group * kBlock;
   const uint first = block / blocks_per_group * group_size + in_group;
@@ -119,7 +120,7 @@ void multiply_block(uint block, uint first_row, uint rows, uint first_column, ui
   }
   [[unroll]] for (uint r = 0; r < kRows; ++r) {
     float value[kBlock];
-    load_x(min(first_row + r, rows - 1), first, count, lane, value);
+    load_x(min(row + r, rows - 1), first, count, lane, value);
     float total = 0;
     if (kQuantised)
       [[unroll]] for (uint i = 0; i < kBlock; ++i) total += value[i];

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <array>
 #include <limits>
+#include <utility>
 #include <vector>
 
 #include "core/abi/sampler.h"
@@ -36,31 +37,41 @@ class RepetitionPenalty final : public Sampler {
   Status apply(Candidates& candidates, const SampleContext& context) noexcept override {
     return guard([&] {
       if (penalty_ == 1) return;
-      mark(candidates, context.history);
       candidates.sorted = false;
-      for (Candidate& candidate : candidates.all())
-        if (marked_at_[static_cast<size_t>(candidate.id)] == call_)
-          candidate.logit = penalised(candidate.logit);
+      ++call_;
+      const auto all = candidates.all();
+      const size_t count =
+          range_ == 0 ? context.history.size() : std::min(range_, context.history.size());
+      // At the top of a chain the candidate of an id stands at the id's place, and a look at the
+      // history is enough. Those that do not stand there are looked for in one pass.
+      bool some_elsewhere = false;
+      for (const int32_t id : context.history.last(count)) {
+        if (id < 0 || !mark(static_cast<size_t>(id))) continue;
+        const bool in_place = static_cast<size_t>(id) < all.size() && all[id].id == id;
+        if (in_place) penalise(all[id]);
+        some_elsewhere |= !in_place;
+      }
+      if (!some_elsewhere) return;
+      for (size_t i = 0; i < all.size(); ++i)
+        if (const auto id = static_cast<size_t>(all[i].id); id != i && is_marked(id))
+          penalise(all[i]);
     });
   }
   Status accept(int32_t) noexcept override { return {}; }
   void release() noexcept override { delete this; }
 
  private:
-  void mark(const Candidates& candidates, std::span<const int32_t> history) {
-    int32_t last_id = 0;
-    for (const Candidate& candidate : candidates.all()) last_id = std::max(last_id, candidate.id);
-    const size_t ids = static_cast<size_t>(last_id) + 1;
-    if (marked_at_.size() < ids) marked_at_.resize(ids);
-    ++call_;
-    const size_t count = range_ == 0 ? history.size() : std::min(range_, history.size());
-    for (const int32_t id : history.last(count))
-      if (id >= 0 && static_cast<size_t>(id) < ids) marked_at_[static_cast<size_t>(id)] = call_;
+  // True the first time in a call.
+  bool mark(size_t id) {
+    if (id >= marked_at_.size()) marked_at_.resize(id + 1);
+    return std::exchange(marked_at_[id], call_) != call_;
   }
-  float penalised(float logit) const {
+  bool is_marked(size_t id) const { return id < marked_at_.size() && marked_at_[id] == call_; }
+  void penalise(Candidate& candidate) const {
     constexpr double kMax = std::numeric_limits<float>::max();
-    if (logit < -kMax) return logit;
-    return static_cast<float>(
+    const float logit = candidate.logit;
+    if (logit < -kMax) return;
+    candidate.logit = static_cast<float>(
         std::clamp(logit < 0 ? logit * penalty_ : logit / penalty_, -kMax, kMax));
   }
 

@@ -174,6 +174,17 @@ TEST(Samplers, RepetitionPenaltyTouchesEachTokenOnceWithinItsRange) {
   EXPECT_EQ(penalised(4), (Logits{{0, 2}, {1, -3}, {2, 3}, {3, 3}, {4, -kInfinity}}));
 }
 
+// Wherever a link before it has left the candidates, and however few.
+TEST(Samplers, RepetitionPenaltyFindsCandidatesOutOfPlace) {
+  Row row({1, 2, 3, 4, 5, 6});
+  abi::sort(row.live);  // ids 5 4 3 2 1 0
+  row.live.size = 5;
+  std::swap(row.storage[0], row.storage[4]);  // ids 1 4 3 2 5
+  std::swap(row.storage[2], row.storage[3]);  // ids 1 4 2 3 5: ids 2 and 3 in place
+  row.run(*make("repetition-penalty", {{"penalty", 2}}), {0, 3, 3, 4, 1, 1, 4});
+  EXPECT_EQ(row.logits(), (std::map<int32_t, float>{{1, 1}, {2, 3}, {3, 2}, {4, 2.5}, {5, 6}}));
+}
+
 // A sampler serves many tokens: what it marked for one must not penalise at the next.
 TEST(Samplers, RepetitionPenaltyForgetsWhatLeftItsRange) {
   const auto sampler = make("repetition-penalty", {{"penalty", 2}, {"range", 1}});

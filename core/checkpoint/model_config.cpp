@@ -76,8 +76,11 @@ void read_shape(const JsonFields& fields, ModelConfig& config) {
 }
 
 void read_constants(const JsonFields& fields, ModelConfig& config) {
-  config.max_position =
-      static_cast<uint32_t>(fields.unsigned_integer("max_position_embeddings", 1, kMaxPosition));
+  // Absent in the first conversions of Llama 1; the defaults are LlamaConfig's.
+  config.max_position = 2048;
+  if (fields.has("max_position_embeddings"))
+    config.max_position =
+        static_cast<uint32_t>(fields.unsigned_integer("max_position_embeddings", 1, kMaxPosition));
   config.rms_norm_eps = fields.has("rms_norm_eps") ? fields.number("rms_norm_eps") : 1e-6;
   if (!(config.rms_norm_eps > 0 && config.rms_norm_eps <= 0.1))
     fields.fail(

@@ -23,10 +23,13 @@ RopeConfig rope(const Json& changes) { return read(changes).rope; }
 
 TEST(ModelConfig, FillsInWhatOldConfigsLeaveOut) {
   Json config = tiny::tiny_model().config;
-  config.erase("num_key_value_heads");
+  for (const char* key : {"num_key_value_heads", "max_position_embeddings", "rms_norm_eps"})
+    config.erase(key);
   const ModelConfig read = parse_model_config(config, {"config.json", ExitCode::model});
   EXPECT_EQ(read.kv_heads, 2u);
   EXPECT_EQ(read.head_dim, 32u);
+  EXPECT_EQ(read.max_position, 2048u);  // these are LlamaConfig's defaults
+  EXPECT_EQ(read.rms_norm_eps, 1e-6);
   EXPECT_EQ(read.rope.theta, 10000.0);
   EXPECT_EQ(read.rope.policy, "none");
   EXPECT_FALSE(read.tied_embeddings);

@@ -1,0 +1,168 @@
+#include "backends/cuda/context.h"
+
+#include <dlfcn.h>
+
+#include <chrono>
+#include <cstdio>
+#include <cstdlib>
+#include <thread>
+
+#include "backends/cuda/probe.h"
+#include "core/abi/guard.h"
+
+namespace ropewalk::cuda {
+namespace {
+
+using abi::Failure;
+using abi::StatusCode;
+
+[[noreturn]] void no_device(const std::string& reason) {
+  throw Failure(StatusCode::no_device, reason);
+}
+
+std::string version(int number) {
+  return std::to_string(number / 1000) + "." + std::to_string(number % 1000 / 10);
+}
+
+std::string words(cudaError_t error) {
+  return std::string(cudaGetErrorString(error)) + " (" + cudaGetErrorName(error) + ")";
+}
+
+// cudart says "insufficient driver" for a missing one too, so the library is looked for first.
+void require_driver() {
+  if (void* driver = dlopen("libcuda.so.1", RTLD_NOW | RTLD_LOCAL)) {
+    dlclose(driver);
+    return;
+  }
+  no_device("no NVIDIA driver: libcuda.so.1 is not found");
+}
+
+// Errors after which the context still works; all others are taken as final.
+bool is_harmless(cudaError_t error) {
+  return error == cudaErrorMemoryAllocation || error == cudaErrorInvalidValue ||
+         error == cudaErrorNotSupported || error == cudaErrorInvalidConfiguration ||
+         error == cudaErrorLaunchOutOfResources;
+}
+
+void fill(const cudaDeviceProp& properties, abi::DeviceInfo* info) {
+  int driver = 0;
+  static_cast<void>(cudaDriverGetVersion(&driver));
+  std::snprintf(info->name, sizeof info->name, "%s", properties.name);
+  std::snprintf(info->driver, sizeof info->driver, "CUDA driver %s, runtime %s, sm_%d%d",
+                version(driver).c_str(), version(CUDART_VERSION).c_str(), properties.major,
+                properties.minor);
+  info->missing[0] = '\0';
+  info->type = properties.integrated ? abi::DeviceType::integrated : abi::DeviceType::discrete;
+  info->memory_total = properties.totalGlobalMem;
+  info->memory_free = 0;
+  info->activation = abi::DType::f32;
+  info->kv_types =
+      1u << static_cast<uint32_t>(abi::DType::f16) | 1u << static_cast<uint32_t>(abi::DType::i8);
+  info->max_rows = 512;
+  info->lanes = static_cast<uint32_t>(properties.warpSize);
+}
+
+}  // namespace
+
+uint32_t count_devices() {
+  require_driver();
+  int count = 0;
+  const cudaError_t error = cudaGetDeviceCount(&count);
+  if (error == cudaErrorInsufficientDriver) {
+    int driver = 0;
+    static_cast<void>(cudaDriverGetVersion(&driver));
+    no_device("the NVIDIA driver is too old: it supports CUDA " + version(driver) +
+              ", this build needs " + version(CUDART_VERSION));
+  }
+  if (error == cudaErrorNoDevice || (error == cudaSuccess && count == 0)) {
+    const char* visible = std::getenv("CUDA_VISIBLE_DEVICES");
+    no_device(visible ? "no CUDA device is visible: CUDA_VISIBLE_DEVICES is \"" +
+                            std::string(visible).substr(0, 60) + "\""
+                      : "the NVIDIA driver shows no device");
+  }
+  if (error != cudaSuccess) no_device("the NVIDIA driver does not start: " + words(error));
+  return static_cast<uint32_t>(count);
+}
+
+void examine(uint32_t index, abi::DeviceInfo* info) {
+  *info = {};
+  const uint32_t count = count_devices();
+  if (index >= count) no_device("device " + std::to_string(index) + " of " + std::to_string(count));
+  cudaDeviceProp properties;
+  const int device = static_cast<int>(index);
+  if (const cudaError_t error = cudaGetDeviceProperties(&properties, device); error != cudaSuccess)
+    no_device("device " + std::to_string(index) + ": " + words(error));
+  fill(properties, info);
+  if (properties.major * 10 + properties.minor < kLeastMajor * 10 + kLeastMinor)
+    no_device(std::string(info->name) + " has compute capability " +
+              std::to_string(properties.major) + "." + std::to_string(properties.minor) +
+              ", this backend needs " + std::to_string(kLeastMajor) + "." +
+              std::to_string(kLeastMinor));
+  cudaError_t error = cudaSetDevice(device);
+  size_t free = 0, total = 0;
+  if (error == cudaSuccess) error = cudaMemGetInfo(&free, &total);
+  if (error == cudaErrorDevicesUnavailable)
+    no_device(std::string(info->name) + " is busy: another process holds it exclusively");
+  if (error != cudaSuccess) no_device(std::string(info->name) + ": " + words(error));
+  info->memory_free = free;
+}
+
+Context::Context(uint32_t index, const Options& options)
+    : options_(options), index_(static_cast<int>(index)) {
+  examine(index, &info_);
+  if (const cudaError_t error = probe_kernels(); error != cudaSuccess)
+    no_device(std::string(info_.name) + ": this build has no kernels for it (" +
+              ROPEWALK_CUDA_BUILT_FOR + "): " + words(error));
+  int multiprocessors = 0;
+  check(cudaDeviceGetAttribute(&multiprocessors, cudaDevAttrMultiProcessorCount, index_),
+        "multiprocessors");
+  multiprocessors_ = static_cast<uint32_t>(multiprocessors);
+  check(cudaStreamCreateWithFlags(&stream_, cudaStreamNonBlocking), "a stream");
+}
+
+// A device with work under way is not torn down; what never ends loses the device and leaks.
+Context::~Context() {
+  if (!abi::guard([&] {
+         enter();
+         wait();
+       }).ok())
+    return;
+  static_cast<void>(cudaStreamDestroy(stream_));
+}
+
+void Context::enter() {
+  if (!alive()) throw Failure(StatusCode::device_lost, lost_);
+  check(cudaSetDevice(index_), "the device");
+}
+
+void Context::check(cudaError_t error, const char* what) {
+  if (error == cudaSuccess) return;
+  const std::string message = std::string(what) + ": " + words(error);
+  static_cast<void>(cudaGetLastError());
+  if (error == cudaErrorMemoryAllocation) throw Failure(StatusCode::out_of_memory, message);
+  if (is_harmless(error)) throw Failure(StatusCode::internal, message);
+  lost_ = "the device " + std::string(info_.name) + " is lost: " + message;
+  throw Failure(StatusCode::device_lost, lost_);
+}
+
+// Turns rather than sleeps at first, since a decode step ends within milliseconds.
+void Context::wait() {
+  using Clock = std::chrono::steady_clock;
+  const auto begin = Clock::now();
+  const auto limit = begin + std::chrono::milliseconds(options_.step_limit_ms);
+  for (;;) {
+    const cudaError_t error = cudaStreamQuery(stream_);
+    if (error == cudaSuccess) return;
+    if (error != cudaErrorNotReady) check(error, "a step");
+    const auto now = Clock::now();
+    if (now > limit) {
+      lost_ = "the device " + std::string(info_.name) + " is lost: a step has not ended after " +
+              std::to_string(options_.step_limit_ms) + " ms";
+      throw Failure(StatusCode::device_lost, lost_);
+    }
+    if (now - begin > std::chrono::milliseconds(50))
+      std::this_thread::sleep_for(std::chrono::microseconds(100));
+  }
+}
+
+}  // namespace ropewalk::cuda

@@ -1,0 +1,60 @@
+// context.h — one opened CUDA device: its stream, its properties, and whether it still lives.
+//
+// A CUDA error of the sticky kind poisons the process's context for good, so the first one loses
+// the device: every later call throws device_lost with the first reason, and nothing is destroyed
+// any more. Calls come from one thread at a time, but not always the same one, so entries make the
+// device current first.
+#pragma once
+
+#include <cuda_runtime_api.h>
+
+#include <cstdint>
+#include <string>
+
+#include "backends/cuda/options.h"
+#include "core/abi/backend.h"
+
+namespace ropewalk::cuda {
+
+// The least compute capability that kernels are built for.
+inline constexpr int kLeastMajor = 7, kLeastMinor = 5;
+
+// Devices that the driver shows. Throws Failure (no_device): no driver, one too old, none visible.
+uint32_t count_devices();
+// What is known of a device. Throws Failure (no_device) where it cannot be used, `*info` being
+// filled as far as it is known.
+void examine(uint32_t index, abi::DeviceInfo* info);
+
+class Context {
+ public:
+  // Throws Failure (no_device).
+  Context(uint32_t index, const Options& options);
+  ~Context();
+  Context(const Context&) = delete;
+  Context& operator=(const Context&) = delete;
+
+  const abi::DeviceInfo& info() const { return info_; }
+  const Options& options() const { return options_; }
+  uint32_t multiprocessors() const { return multiprocessors_; }
+  cudaStream_t stream() const { return stream_; }
+  bool alive() const { return lost_.empty(); }
+
+  // Makes the device the thread's current one. Throws Failure (device_lost).
+  void enter();
+  // Throws Failure for anything but success; loses the device where the error is a sticky one.
+  void check(cudaError_t error, const char* what);
+  // Errors of launches since the last call.
+  void check_launches(const char* what) { check(cudaGetLastError(), what); }
+  // Until the stream is empty. A step that runs longer than the option allows loses the device.
+  void wait();
+
+ private:
+  const Options options_;
+  const int index_;
+  abi::DeviceInfo info_{};
+  uint32_t multiprocessors_ = 0;
+  cudaStream_t stream_ = nullptr;
+  std::string lost_;
+};
+
+}  // namespace ropewalk::cuda

@@ -1,0 +1,110 @@
+// layout.h — how a GPTQ weight lies in this device's memory, as functions of indices alone.
+//
+// Columns are cut into tiles of 32 (the last is filled up), rows into blocks of 32 that never cross
+// a group (a group's last block is filled up with codes that meet x = 0). A column tile is one
+// stream that a thread block reads from front to back:
+//
+//   | header of group 0 | block 0 | .. | block b-1 | header of group 1 | block b | ...
+//     32 columns          32 lanes
+//     scale and zero      `bits` words each
+//
+// A block is laid out for mma.m16n8k16 with the weight's columns as its M and x's rows as its N.
+// Lane (g = lane / 4, t = lane % 4) holds the columns g, g + 8, g + 16, g + 24 at the rows
+// 8t .. 8t+7. The instruction would give that lane the rows 2t, 2t+1, 2t+8, 2t+9, but the order of
+// a sum's terms is free as long as x is read in the same order: so a lane's share of x is 8
+// consecutive halves, one 16-byte load, and its share of a 4-bit block is 4 words, another.
+//
+// A lane's 32 codes are a little-endian stream, column after column. With 4 bits a column is one
+// word, and its nibbles are interleaved so that (word >> s) & 0x000f000f is a pair of neighbours:
+//
+//   bit 31                                        0
+//      [ k7 | k5 | k3 | k1 | k6 | k4 | k2 | k0 ]
+//
+// A lane's words lie in units that it loads at once, units of all lanes beside one another.
+#pragma once
+
+#include <cstdint>
+
+#include "backends/cuda/host_device.h"
+
+namespace ropewalk::cuda::gptq {
+
+inline constexpr uint32_t kLanes = 32;
+inline constexpr uint32_t kTileColumns = 32;
+inline constexpr uint32_t kBlockRows = 32;
+inline constexpr uint32_t kLaneColumns = 4;
+inline constexpr uint32_t kLaneRows = 8;
+
+struct Layout {
+  uint32_t rows, cols;
+  uint32_t bits;          // 2, 3, 4, 8
+  uint32_t group_size;    // 1 .. rows
+  uint32_t header_words;  // of a column: 1: scale and zero as two f16; 2: as two f32
+};
+
+RW_HOST_DEVICE uint32_t divide_up(uint32_t a, uint32_t b) { return a / b + (a % b != 0); }
+
+RW_HOST_DEVICE uint32_t groups(const Layout& l) { return divide_up(l.rows, l.group_size); }
+RW_HOST_DEVICE uint32_t column_tiles(const Layout& l) { return divide_up(l.cols, kTileColumns); }
+RW_HOST_DEVICE uint32_t blocks_per_group(const Layout& l) {
+  return divide_up(l.group_size, kBlockRows);
+}
+RW_HOST_DEVICE uint32_t blocks(const Layout& l) {
+  const uint32_t full = groups(l) - 1;
+  return full * blocks_per_group(l) + divide_up(l.rows - full * l.group_size, kBlockRows);
+}
+
+RW_HOST_DEVICE uint32_t block_words(const Layout& l) { return kLanes * l.bits; }
+RW_HOST_DEVICE uint32_t group_header_words(const Layout& l) {
+  return kTileColumns * l.header_words;
+}
+RW_HOST_DEVICE uint64_t tile_words(const Layout& l) {
+  return uint64_t{groups(l)} * group_header_words(l) + uint64_t{blocks(l)} * block_words(l);
+}
+RW_HOST_DEVICE uint64_t total_words(const Layout& l) { return column_tiles(l) * tile_words(l); }
+
+// Words from a column tile's begin.
+RW_HOST_DEVICE uint64_t header_at(const Layout& l, uint32_t group) {
+  return group * (group_header_words(l) + uint64_t{blocks_per_group(l)} * block_words(l));
+}
+RW_HOST_DEVICE uint64_t block_at(const Layout& l, uint32_t block) {
+  return uint64_t{block / blocks_per_group(l) + 1} * group_header_words(l) +
+         uint64_t{block} * block_words(l);
+}
+
+// Rows of the matrix in a block: [first_row, first_row + rows_of_block).
+RW_HOST_DEVICE uint32_t first_row(const Layout& l, uint32_t block) {
+  const uint32_t per = blocks_per_group(l);
+  return block / per * l.group_size + block % per * kBlockRows;
+}
+RW_HOST_DEVICE uint32_t rows_of_block(const Layout& l, uint32_t block) {
+  const uint32_t in_group = block % blocks_per_group(l) * kBlockRows;
+  const uint32_t of_group = l.group_size - in_group, of_matrix = l.rows - first_row(l, block);
+  const uint32_t rows = of_group < of_matrix ? of_group : of_matrix;
+  return rows < kBlockRows ? rows : kBlockRows;
+}
+
+// Column (of a tile) and row (of a block) of a lane's code.
+RW_HOST_DEVICE uint32_t column_of(uint32_t lane, uint32_t j) { return lane / 4 + 8 * j; }
+RW_HOST_DEVICE uint32_t row_of(uint32_t lane, uint32_t i) { return lane % 4 * kLaneRows + i; }
+
+// Word of a group's header: columns g, g+8, g+16, g+24 together, for the lanes that share g.
+RW_HOST_DEVICE uint32_t header_word(const Layout& l, uint32_t column) {
+  return (column % 8 * kLaneColumns + column / 8) * l.header_words;
+}
+
+// Where bit 0 of a lane's code for its column j, row i lies in the lane's stream.
+RW_HOST_DEVICE uint32_t code_bit(uint32_t bits, uint32_t j, uint32_t i) {
+  if (bits == 4) return j * 32 + (i / 2 + i % 2 * 4) * 4;
+  return (j * kLaneRows + i) * bits;
+}
+
+// Words that a lane loads at once.
+RW_HOST_DEVICE uint32_t unit_words(uint32_t bits) { return bits % 4 == 0 ? 4 : bits == 2 ? 2 : 1; }
+// Word `word` of a lane's stream, from the block's begin.
+RW_HOST_DEVICE uint32_t lane_word(uint32_t bits, uint32_t lane, uint32_t word) {
+  const uint32_t unit = unit_words(bits);
+  return (word / unit * kLanes + lane) * unit + word % unit;
+}
+
+}  // namespace ropewalk::cuda::gptq

@@ -1,0 +1,131 @@
+#include "backends/cuda/memory.h"
+
+#include <algorithm>
+#include <cstring>
+#include <string>
+
+#include "core/abi/guard.h"
+
+namespace ropewalk::cuda {
+
+using abi::Failure;
+using abi::StatusCode;
+
+// What a lost device may still use is never freed.
+Memory::~Memory() {
+  if (!abi::guard([&] {
+         context_.enter();
+         context_.wait();
+       }).ok())
+    return;
+  for (const auto& [id, block] : blocks_) static_cast<void>(cudaFree(block.data));
+  static_cast<void>(cudaFree(room_.data));
+  for (const Piece& piece : pieces_) {
+    static_cast<void>(cudaFreeHost(piece.data));
+    if (piece.free) static_cast<void>(cudaEventDestroy(piece.free));
+  }
+}
+
+std::byte* Memory::device_block(uint64_t bytes) {
+  void* data = nullptr;
+  const cudaError_t error = cudaMalloc(&data, std::max<uint64_t>(bytes, 256));
+  if (error == cudaErrorMemoryAllocation) {
+    static_cast<void>(cudaGetLastError());
+    size_t free = 0, total = 0;
+    context_.check(cudaMemGetInfo(&free, &total), "free memory");
+    throw Failure(StatusCode::out_of_memory, "out of device memory: " + std::to_string(bytes) +
+                                                 " bytes asked, " + std::to_string(free) + " free");
+  }
+  context_.check(error, "device memory");
+  return static_cast<std::byte*>(data);
+}
+
+void Memory::free_device_block(std::byte* block) { context_.check(cudaFree(block), "cudaFree"); }
+
+abi::Buffer Memory::allocate(uint64_t bytes) {
+  std::byte* data = device_block(bytes);
+  blocks_[++last_] = {data, bytes};
+  return {last_};
+}
+
+void Memory::free(abi::Buffer buffer) {
+  const auto found = blocks_.find(buffer.id);
+  if (found == blocks_.end()) return;
+  context_.wait();
+  free_device_block(found->second.data);
+  blocks_.erase(found);
+}
+
+std::byte* Memory::address(const abi::Slice& slice) const {
+  const auto found = blocks_.find(slice.buffer.id);
+  if (found == blocks_.end())
+    throw Failure(StatusCode::invalid_argument, "no buffer " + std::to_string(slice.buffer.id));
+  const Block& block = found->second;
+  if (slice.offset > block.bytes || slice.bytes > block.bytes - slice.offset)
+    throw Failure(StatusCode::invalid_argument,
+                  "slice " + std::to_string(slice.offset) + "+" + std::to_string(slice.bytes) +
+                      " is outside its buffer of " + std::to_string(block.bytes) + " bytes");
+  return block.data + slice.offset;
+}
+
+Memory::Piece& Memory::next_piece() {
+  Piece& piece = pieces_[next_];
+  next_ = (next_ + 1) % kPieces;
+  if (!piece.data) {
+    void* data = nullptr;
+    context_.check(cudaHostAlloc(&data, kPieceBytes, cudaHostAllocDefault), "pinned memory");
+    piece.data = static_cast<std::byte*>(data);
+    context_.check(cudaEventCreateWithFlags(&piece.free, cudaEventDisableTiming), "an event");
+  } else {
+    context_.check(cudaEventSynchronize(piece.free), "a copy");
+  }
+  return piece;
+}
+
+void Memory::upload(std::byte* to, std::span<const std::byte> from) {
+  for (uint64_t done = 0; done < from.size(); done += kPieceBytes) {
+    const uint64_t count = std::min<uint64_t>(kPieceBytes, from.size() - done);
+    Piece& piece = next_piece();
+    std::memcpy(piece.data, from.data() + done, count);
+    context_.check(
+        cudaMemcpyAsync(to + done, piece.data, count, cudaMemcpyHostToDevice, context_.stream()),
+        "a copy to the device");
+    context_.check(cudaEventRecord(piece.free, context_.stream()), "an event");
+  }
+}
+
+void Memory::write(const abi::Slice& to, std::span<const std::byte> from) {
+  upload(address(to), from.first(to.bytes));
+}
+
+void Memory::read(std::span<std::byte> to, const abi::Slice& from) {
+  const std::byte* data = address(from);
+  for (uint64_t done = 0; done < from.bytes; done += kPieceBytes) {
+    const uint64_t count = std::min<uint64_t>(kPieceBytes, from.bytes - done);
+    Piece& piece = next_piece();
+    context_.check(
+        cudaMemcpyAsync(piece.data, data + done, count, cudaMemcpyDeviceToHost, context_.stream()),
+        "a copy from the device");
+    context_.check(cudaEventRecord(piece.free, context_.stream()), "an event");
+    context_.wait();
+    std::memcpy(to.data() + done, piece.data, count);
+  }
+}
+
+std::byte* Memory::room(uint64_t bytes) {
+  if (bytes > room_.bytes) {
+    drop_room();
+    room_.data = device_block(bytes);
+    room_.bytes = bytes;
+  }
+  return room_.data;
+}
+
+void Memory::drop_room() {
+  if (!room_.data) return;
+  context_.wait();
+  free_device_block(room_.data);
+  room_ = {};
+}
+
+}  // namespace ropewalk::cuda

@@ -1,0 +1,39 @@
+// device.cuh — what several ops' kernels share: rows of a step, stored types, sums over a block.
+#pragma once
+
+#include <cuda_bf16.h>
+#include <cuda_fp16.h>
+
+#include "backends/cuda/ops/ops.h"
+
+namespace ropewalk::cuda {
+
+inline constexpr uint32_t kThreads = 256;
+
+inline uint32_t threads_for(uint32_t width) { return (width + kThreads - 1) / kThreads; }
+
+__device__ __forceinline__ uint32_t rows_of(const StepView& step, Extent extent) {
+  return step.counts[static_cast<uint32_t>(extent)];
+}
+
+__device__ __forceinline__ float to_float(float x) { return x; }
+__device__ __forceinline__ float to_float(__half x) { return __half2float(x); }
+__device__ __forceinline__ float to_float(__nv_bfloat16 x) { return __bfloat162float(x); }
+
+__device__ __forceinline__ float warp_sum(float x) {
+  for (uint32_t mask = 16; mask; mask /= 2) x += __shfl_xor_sync(~0u, x, mask);
+  return x;
+}
+
+// Over all threads of a block of whole warps, the same in each; warps are added in order.
+__device__ __forceinline__ float block_sum(float x) {
+  __shared__ float sums[32];
+  x = warp_sum(x);
+  if (threadIdx.x % 32 == 0) sums[threadIdx.x / 32] = x;
+  __syncthreads();
+  float sum = 0.0f;
+  for (uint32_t w = 0; w < blockDim.x / 32; ++w) sum += sums[w];
+  return sum;
+}
+
+}  // namespace ropewalk::cuda

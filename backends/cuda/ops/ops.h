@@ -1,0 +1,138 @@
+// ops.h — the ops as plain structs and launches; core/graph/ops.md says what they mean.
+//
+// A struct holds what is known when a program is compiled, a StepView what a step brings. Pointers
+// go into device memory. A launch covers the program's whole bucket; rows beyond the step's return
+// at once. Errors of a launch are left for cudaGetLastError().
+#pragma once
+
+#include <cuda_runtime_api.h>
+
+#include <cstddef>
+#include <cstdint>
+
+#include "backends/cuda/step.h"
+#include "core/abi/graph.h"
+
+namespace ropewalk::cuda {
+
+inline constexpr uint32_t kMostHeadDim = 256;
+
+struct Launch {
+  const StepView& step;
+  uint32_t rows;    // the bucket
+  uint32_t wanted;  // of wanted rows
+  cudaStream_t stream;
+
+  uint32_t most(Extent extent) const { return extent == Extent::rows ? rows : wanted; }
+};
+
+struct Embed {
+  const std::byte* table;  // (V, width) as stored
+  abi::DType dtype;        // f32, f16, bf16
+  float* y;                // (R, width)
+  uint32_t width;
+};
+
+struct RmsNorm {
+  const float* x;        // (R, width)
+  const float* weight;   // (width)
+  const int32_t* order;  // (width) or null
+  float* y;              // (R, width)
+  uint32_t width;
+  float epsilon;
+  Extent extent;
+};
+
+struct DenseMatmul {
+  const float* x;           // (R, depth)
+  const std::byte* weight;  // (width, depth)
+  abi::DType dtype;         // f32, f16, bf16
+  const float* bias;        // (width) or null
+  float* y;                 // (R, width)
+  uint32_t depth, width;
+  Extent extent;
+};
+
+struct Rope {
+  const float* x;  // (R, heads, head_dim)
+  float* y;        // (R, heads, head_dim)
+  uint32_t heads, head_dim;
+  float scale;
+};
+
+// Pages of one layer's keys or values, each (kv_heads, 256, head_dim); for i8 the scales
+// (kv_heads, 256) f16 follow.
+struct Cache {
+  std::byte* data;
+  abi::DType dtype;  // f16, i8
+  uint32_t kv_heads, head_dim;
+};
+
+struct KvAppend {
+  const float* k;  // (R, kv_heads, head_dim)
+  const float* v;  // (R, kv_heads, head_dim)
+  Cache keys, values;
+};
+
+struct Attention {
+  const float* q;        // (R, heads, head_dim)
+  const int32_t* order;  // (heads * head_dim) or null
+  float* y;              // (R, heads * head_dim)
+  Cache keys, values;
+  uint32_t heads;
+  float scale;
+  abi::KeyRotation rotation;
+  uint32_t splits;  // runs of keys, attention_splits()
+  float* partials;  // (rows, heads, splits, head_dim + 2): weighted values, maximum, sum
+};
+
+struct SiluMul {
+  const float* gate;  // (R, width)
+  const float* up;    // (R, width)
+  float* y;           // (R, width)
+  uint32_t width;
+  Extent extent;
+};
+
+struct Add {
+  const float* a;  // (R, width)
+  const float* b;  // (R, width)
+  float* y;        // (R, width)
+  uint32_t width;
+  Extent extent;
+};
+
+struct Permute {
+  const float* x;        // (R, width)
+  const int32_t* order;  // (width)
+  float* y;              // (R, width)
+  uint32_t width;
+  Extent extent;
+};
+
+struct Select {
+  const float* x;  // (R, width)
+  float* y;        // (W, width)
+  uint32_t width;
+};
+
+void embed(const Embed& op, const Launch& launch);
+void rms_norm(const RmsNorm& op, const Launch& launch);
+void dense_matmul(const DenseMatmul& op, const Launch& launch);
+void rope(const Rope& op, const Launch& launch);
+void kv_append(const KvAppend& op, const Launch& launch);
+void attention(const Attention& op, const Launch& launch);
+void silu_mul(const SiluMul& op, const Launch& launch);
+void add(const Add& op, const Launch& launch);
+void permute(const Permute& op, const Launch& launch);
+void select(const Select& op, const Launch& launch);
+
+// Enough runs of keys that a decode step fills the device; one for a prompt, whose rows do.
+uint32_t attention_splits(uint32_t rows, uint32_t heads, uint32_t pages_per_sequence,
+                          uint32_t multiprocessors);
+inline uint64_t attention_partial_floats(uint32_t rows, uint32_t heads, uint32_t head_dim,
+                                         uint32_t splits) {
+  return uint64_t{rows} * heads * splits * (head_dim + 2);
+}
+
+}  // namespace ropewalk::cuda

@@ -1,0 +1,28 @@
+// n = x / sqrt(mean(x^2) + epsilon), y[i] = n[j] weight[j] with j = order[i]. Grid (rows), a block
+// a row. Bottleneck: the launch, and a row's two readings.
+#include "backends/cuda/ops/device.cuh"
+
+namespace ropewalk::cuda {
+namespace {
+
+__global__ void rms_norm_kernel(const RmsNorm op, const StepView step) {
+  if (blockIdx.x >= rows_of(step, op.extent)) return;
+  const float* x = op.x + uint64_t{blockIdx.x} * op.width;
+  float* y = op.y + uint64_t{blockIdx.x} * op.width;
+  float squares = 0.0f;
+  for (uint32_t i = threadIdx.x; i < op.width; i += blockDim.x) squares += x[i] * x[i];
+  const float mean = block_sum(squares) / static_cast<float>(op.width);
+  const float factor = 1.0f / sqrtf(mean + op.epsilon);
+  for (uint32_t i = threadIdx.x; i < op.width; i += blockDim.x) {
+    const uint32_t j = op.order ? static_cast<uint32_t>(op.order[i]) : i;
+    y[i] = x[j] * factor * op.weight[j];
+  }
+}
+
+}  // namespace
+
+void rms_norm(const RmsNorm& op, const Launch& launch) {
+  rms_norm_kernel<<<launch.most(op.extent), 1024, 0, launch.stream>>>(op, launch.step);
+}
+
+}  // namespace ropewalk::cuda

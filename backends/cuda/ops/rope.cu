@@ -1,0 +1,35 @@
+// a = position * inv_freq[i]; y[i] = x[i] c - x[i+d/2] t, y[i+d/2] = x[i+d/2] c + x[i] t, c and t
+// the cosine and sine of a times the scale. Grid (rows), threads over pairs. Sine and cosine are
+// the accurate ones: positions of thousands are beyond the fast ones. Bottleneck: the launch.
+#include "backends/cuda/ops/device.cuh"
+
+namespace ropewalk::cuda {
+namespace {
+
+__global__ void rope_kernel(const Rope op, const StepView step) {
+  const uint32_t r = blockIdx.x;
+  if (r >= rows_of(step, Extent::rows)) return;
+  const uint32_t half = op.head_dim / 2;
+  const float position = static_cast<float>(step.position[r]);
+  const float* inv_freq = step.inv_freq + uint64_t{step.sequence[r]} * step.half_dim;
+  const uint64_t row = uint64_t{r} * op.heads * op.head_dim;
+  for (uint32_t pair = threadIdx.x; pair < op.heads * half; pair += blockDim.x) {
+    const uint32_t i = pair % half;
+    const uint64_t at = row + pair / half * op.head_dim + i;
+    float sine, cosine;
+    sincosf(position * inv_freq[i], &sine, &cosine);
+    sine *= op.scale;
+    cosine *= op.scale;
+    const float first = op.x[at], second = op.x[at + half];
+    op.y[at] = first * cosine - second * sine;
+    op.y[at + half] = second * cosine + first * sine;
+  }
+}
+
+}  // namespace
+
+void rope(const Rope& op, const Launch& launch) {
+  rope_kernel<<<launch.rows, kThreads, 0, launch.stream>>>(op, launch.step);
+}
+
+}  // namespace ropewalk::cuda

@@ -1,0 +1,22 @@
+// y = gate / (1 + exp(-gate)) * up. Grid (width / 256, rows). Bottleneck: the launch, then memory.
+#include "backends/cuda/ops/device.cuh"
+
+namespace ropewalk::cuda {
+namespace {
+
+__global__ void silu_mul_kernel(const SiluMul op, const StepView step) {
+  const uint32_t r = blockIdx.y, i = blockIdx.x * kThreads + threadIdx.x;
+  if (r >= rows_of(step, op.extent) || i >= op.width) return;
+  const uint64_t at = uint64_t{r} * op.width + i;
+  const float gate = op.gate[at];
+  op.y[at] = gate / (1.0f + expf(-gate)) * op.up[at];
+}
+
+}  // namespace
+
+void silu_mul(const SiluMul& op, const Launch& launch) {
+  const dim3 grid(threads_for(op.width), launch.most(op.extent));
+  silu_mul_kernel<<<grid, kThreads, 0, launch.stream>>>(op, launch.step);
+}
+
+}  // namespace ropewalk::cuda

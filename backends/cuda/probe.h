@@ -1,0 +1,11 @@
+// probe.h — whether this build has kernels for the current device. Stateless.
+#pragma once
+
+#include <cuda_runtime_api.h>
+
+namespace ropewalk::cuda {
+
+// cudaErrorNoKernelImageForDevice where it was built for other architectures alone.
+cudaError_t probe_kernels();
+
+}  // namespace ropewalk::cuda

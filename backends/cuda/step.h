@@ -1,0 +1,23 @@
+// step.h — a step as the kernels see it: fixed addresses in device memory, filled anew for each
+// step.
+#pragma once
+
+#include <cstdint>
+
+namespace ropewalk::cuda {
+
+enum class Extent : uint32_t { rows = 0, wanted = 1 };  // which rows an op runs over
+
+struct StepView {
+  const uint32_t* counts;    // (2) rows, wanted rows; indexed by Extent
+  const int32_t* token;      // (R)
+  const uint32_t* position;  // (R)
+  const uint32_t* sequence;  // (R)
+  const uint32_t* wanted;    // (W)
+  const uint32_t* page;      // (S, pages_per_sequence)
+  const float* inv_freq;     // (S, half_dim)
+  uint32_t pages_per_sequence;
+  uint32_t half_dim;
+};
+
+}  // namespace ropewalk::cuda

@@ -1,0 +1,32 @@
+// weights.h — a weight's way into this device's layout, and what is known of those that are there.
+//
+//   gptq    tiles as gptq/layout.h draws them
+//   dense   (cols, rows) in the orders asked for, element type as stored
+//   embed   (vocab, hidden) as stored
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <utility>
+
+#include "backends/cuda/gptq/layout.h"
+#include "backends/cuda/memory.h"
+#include "core/abi/weight.h"
+
+namespace ropewalk::cuda {
+
+// By buffer and offset.
+using PackedWeights = std::map<std::pair<uint64_t, uint64_t>, gptq::Layout>;
+
+// For a weight that check_weight() has passed; dense ones have 0 bits.
+gptq::Layout layout_of(const abi::Weight& weight);
+
+// A multiple of 256. Throws Failure (unsupported, invalid_argument) for a weight that cannot be
+// packed.
+uint64_t packed_bytes(const abi::Weight& weight);
+
+// Throws Failure where a span of the weight is too short for its shape, an order is not a
+// permutation or `to` is too small. The spans may be reused when it returns.
+void pack(const abi::Weight& weight, const abi::Slice& to, Memory& memory, Context& context);
+
+}  // namespace ropewalk::cuda

@@ -11,9 +11,28 @@
 
 namespace ropewalk {
 
+namespace {
+
+// Whoever may write there can have us run their code. The registry warns; --strict refuses here.
+void check_plugin_folders(const Config& config, Trust trust) {
+  if (trust != Trust::refuse) return;
+  for (const std::filesystem::path& path : config.plugin_paths) {
+    std::error_code error;
+    const bool folder = std::filesystem::is_directory(path, error);
+    check_writable_by_others(folder ? path : path.parent_path(), trust);
+  }
+}
+
+ConfigSource source_of(const CommonArguments& arguments, const std::string& file) {
+  return {.file = file, .overrides = arguments.overrides, .trust = arguments.trust};
+}
+
+}  // namespace
+
 Config open_config(const CommonArguments& arguments) {
-  return load_config(
-      {.file = arguments.target, .overrides = arguments.overrides, .trust = arguments.trust});
+  Config config = load_config(source_of(arguments, arguments.target));
+  check_plugin_folders(config, arguments.trust);
+  return config;
 }
 
 Config config_without_file(const CommonArguments& arguments, const std::string& model) {
@@ -21,8 +40,9 @@ Config config_without_file(const CommonArguments& arguments, const std::string& 
     throw Error(ExitCode::usage, model, "is not UTF-8, expected a path that is", "Rename it");
   // A JSON text is a quoted scalar of YAML too.
   const std::string text = fmt::format("model: {}\n", Json(model).dump());
-  return parse_config(
-      text, {.file = "command line", .overrides = arguments.overrides, .trust = arguments.trust});
+  Config config = parse_config(text, source_of(arguments, "command line"));
+  check_plugin_folders(config, arguments.trust);
+  return config;
 }
 
 Engine open_engine(const CommonArguments& arguments, const Config& config) {

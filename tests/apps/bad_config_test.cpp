@@ -123,6 +123,20 @@ TEST(BadConfigFile, ThatAnyoneMayWrite) {
   EXPECT_EQ(quiet.err, "");
 }
 
+TEST(BadPluginFolder, ThatAnyoneMayWrite) {
+  const TemporaryFolder folder;
+  const std::string plugins = (folder.path() / "plugins").string();
+  std::filesystem::create_directory(plugins);
+  ASSERT_EQ(chmod(plugins.c_str(), 0777), 0);
+  const std::string file = folder.file("a.yaml", "model: m\nplugins: {paths: [plugins]}\n");
+  const Outcome warned = run_program({"plugins", file}, "");
+  EXPECT_EQ(warned.code, 0);
+  EXPECT_THAT(warned.err, AllOf(StartsWith("warning: "), HasSubstr(plugins)));
+  const Outcome strict = run_program({"plugins", file, "--strict"}, "");
+  EXPECT_EQ(strict.code, 2);
+  EXPECT_THAT(strict.err, StartsWith("error: " + plugins));
+}
+
 TEST(BadOverride, NamesItsKey) {
   const TemporaryFolder folder;
   const std::string file = folder.file("a.yaml", "model: m\n");

@@ -1,6 +1,9 @@
 // run: the answer on stdout and nothing else, in text and in JSON.
 #include <gmock/gmock.h>
 
+#include <algorithm>
+
+#include "core/text/tokenizer.h"
 #include "tests/apps/program.h"
 #include "tests/apps/small_model.h"
 
@@ -65,12 +68,39 @@ TEST_F(Run, FeedsBareIdsAsTheyAre) {
   EXPECT_EQ(outcome.json()["prompt_ids"], Json::parse("[926, 5, 7]"));  // no BOS is added
 }
 
-// A completion's first word keeps its space, so that prompt and reply read on.
-TEST_F(Run, ReplyToBareIdsBeginsWithItsSpace) {
-  const Json answer = run({"--prompt-ids", "-", "--json"}, "1 926").json();
-  const Json raw = run({"--prompt", "hi", "--json"}).json();
-  EXPECT_EQ(answer["ids"], raw["ids"]);
-  EXPECT_EQ(answer["text"], raw["text"]);
+// A completion's first word keeps its space, so that prompt and reply read as one text.
+TEST_F(Run, ACompletionReadsOnFromItsPrompt) {
+  const Tokenizer tokenizer = Tokenizer::open(RW_SOURCE_DIR "/models/airophin-mini", {});
+  size_t with_space = 0;
+  for (const char* prompt : {"hi", "blue", "what", "one two", "Source:"}) {
+    const Json raw = run({"--prompt", prompt, "--json"}).json();
+    std::vector<int32_t> all = raw["prompt_ids"];
+    const std::vector<int32_t> ids = raw["ids"];
+    all.insert(all.end(), ids.begin(), ids.end());
+    const std::string text = raw["text"];
+    EXPECT_EQ(prompt + text, tokenizer.decode(all));
+    with_space += text.starts_with(' ') ? 1 : 0;
+    const std::string bare = raw["prompt_ids"].dump();
+    std::string words = bare.substr(1, bare.size() - 2);
+    std::ranges::replace(words, ',', ' ');
+    EXPECT_EQ(run({"--prompt-ids", "-", "--json"}, words).json()["text"], text);
+  }
+  EXPECT_GT(with_space, 0u);  // or nothing was tested
+}
+
+TEST_F(Run, AReplyHasNoSpaceInFront) {
+  const Tokenizer tokenizer = Tokenizer::open(RW_SOURCE_DIR "/models/airophin-mini", {});
+  size_t with_space = 0;
+  for (const char* seed : {"1", "2", "3", "4", "5", "6"}) {
+    const Json answer =
+        run({"--prompt", "hi", "--json", "--set", "prompt.format=vicuna-v1.1", "--set",
+             "sampling=[temperature: 5]", "--set", std::string("generation.seed=") + seed})
+            .json();
+    const std::vector<int32_t> ids = answer["ids"];
+    EXPECT_EQ(answer["text"], tokenizer.decode(ids));
+    with_space += tokenizer.text_of(ids.front()).spaced ? 1 : 0;
+  }
+  EXPECT_GT(with_space, 0u);
 }
 
 TEST_F(Run, TheSameSeedGivesTheSameTokens) {

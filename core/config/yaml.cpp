@@ -42,13 +42,13 @@ class TreeBuilder final : public YAML::EventHandler {
   void OnAlias(const YAML::Mark& mark, YAML::anchor_t) override { refuse_anchor(mark); }
   void OnAnchor(const YAML::Mark& mark, const std::string&) override { refuse_anchor(mark); }
 
-  void OnNull(const YAML::Mark& mark, YAML::anchor_t anchor) override {
-    begin(mark, "", anchor);
+  void OnNull(const YAML::Mark& mark, YAML::anchor_t) override {
+    begin(mark, "");
     add(make_value(ValueKind::null, place(file_, mark)));
   }
-  void OnScalar(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor,
+  void OnScalar(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t,
                 const std::string& text) override {
-    begin(mark, tag, anchor);
+    begin(mark, tag);
     // Escapes such as "\0" and "\ud800" can write what the file's bytes may not hold.
     if (text.find('\0') != std::string::npos || utf8_first_error(text) != std::string::npos)
       refuse(place(file_, mark), "found an escape that is not a character, expected text", "");
@@ -57,14 +57,14 @@ class TreeBuilder final : public YAML::EventHandler {
     value.quoted = tag == "!";
     add(std::move(value));
   }
-  void OnSequenceStart(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor,
+  void OnSequenceStart(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t,
                        YAML::EmitterStyle::value) override {
-    begin(mark, tag, anchor);
+    begin(mark, tag);
     open(mark, ValueKind::list);
   }
-  void OnMapStart(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor,
+  void OnMapStart(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t,
                   YAML::EmitterStyle::value) override {
-    begin(mark, tag, anchor);
+    begin(mark, tag);
     open(mark, ValueKind::map);
   }
   void OnSequenceEnd() override { close(); }
@@ -81,8 +81,7 @@ class TreeBuilder final : public YAML::EventHandler {
            "Write the value out, or use extends: to share settings");
   }
 
-  void begin(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor) {
-    if (anchor != 0) refuse_anchor(mark);
+  void begin(const YAML::Mark& mark, const std::string& tag) {
     if (!tag.empty() && tag != "?" && tag != "!")
       refuse(place(file_, mark), fmt::format("found the tag {}, expected none", printable(tag)),
              "Remove it");

@@ -5,8 +5,10 @@
 
 #include <boost/dll/shared_library.hpp>
 #include <cstring>
+#include <mutex>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "core/modules/options.h"
 
@@ -15,7 +17,15 @@ namespace {
 
 constexpr const char* kSymbol = "ropewalk_module";
 
-// Loads for the life of the process: the handle is leaked on purpose.
+// Keeps a handle for the life of the process. The list is never destroyed, but it can be reached,
+// so that nothing in it counts as leaked.
+void keep(std::unique_ptr<boost::dll::shared_library> library) {
+  static std::mutex mutex;
+  static auto* const kept = new std::vector<std::unique_ptr<boost::dll::shared_library>>;
+  const std::lock_guard lock(mutex);
+  kept->push_back(std::move(library));
+}
+
 const abi::Module& load(const std::filesystem::path& file) {
   namespace dll = boost::dll;
   auto library = std::make_unique<dll::shared_library>();
@@ -30,7 +40,7 @@ const abi::Module& load(const std::filesystem::path& file) {
   if (!library->has(kSymbol))
     throw Error(ExitCode::plugin, file.string(), fmt::format("exports no {}", kSymbol), "");
   const abi::Module& module = library->get<const abi::Module>(kSymbol);
-  static_cast<void>(library.release());
+  keep(std::move(library));
   return module;
 }
 

@@ -72,7 +72,12 @@ TEST(Door, RefusesTablesBeyondTheFile) {
       HasSubstr("found 0 program headers of 56 bytes."));
   // The first program header begins at 64.
   EXPECT_THAT(door(scratch.write("c.so", patched(64 + offsetof(Elf64_Phdr, p_filesz), far))),
-              HasSubstr("is damaged or incomplete: a segment "));
+              HasSubstr("is damaged or incomplete: a segment has more bytes in the file than in"));
+  std::string longer = patched(64 + offsetof(Elf64_Phdr, p_filesz), std::string("\0\0\0\0\x01", 5));
+  longer.replace(64 + offsetof(Elf64_Phdr, p_memsz), 5, std::string("\0\0\0\0\x01", 5));
+  EXPECT_THAT(
+      door(scratch.write("d.so", longer)),
+      HasSubstr("is damaged or incomplete: a segment ends at byte 0 + 4294967296, the file"));
 }
 
 // Every byte of the header and of the program headers in turn: words or a pass, never a crash.

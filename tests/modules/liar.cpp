@@ -1,15 +1,13 @@
 // liar.cpp — one sampler library, built many times, each time with another lie (RW_LIE, a string).
 // The honest one doubles the logits.
+#include <pthread.h>
 #include <signal.h>
 #include <unistd.h>
 
 #include <array>
-#include <chrono>
-#include <cstdio>
 #include <cstdlib>
 #include <stdexcept>
 #include <string_view>
-#include <thread>
 
 #include "core/abi/sampler.h"
 
@@ -60,6 +58,11 @@ class Doubler final : public abi::Sampler {
   double factor_;
 };
 
+[[maybe_unused]] void* nap(void*) {
+  sleep(60);
+  return nullptr;
+}
+
 // What the lie does while the library is loaded.
 struct AtLoad {
   AtLoad() {
@@ -69,9 +72,11 @@ struct AtLoad {
     if constexpr (kLie == "exits") std::exit(3);
     if constexpr (kLie == "exits-quietly") _exit(0);
     if constexpr (kLie == "throws-at-load") throw std::runtime_error("not today");
-    if constexpr (kLie == "sleeps") std::this_thread::sleep_for(std::chrono::seconds(60));
-    if constexpr (kLie == "starts-thread")
-      std::thread([] { std::this_thread::sleep_for(std::chrono::seconds(60)); }).detach();
+    if constexpr (kLie == "sleeps") sleep(60);
+    if constexpr (kLie == "starts-thread") {
+      pthread_t thread;
+      pthread_create(&thread, nullptr, nap, nullptr);
+    }
     if constexpr (kLie == "forks") {
       if (fork() == 0) sleep(60);
     }

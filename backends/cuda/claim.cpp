@@ -118,12 +118,14 @@ class Check {
     require(w.kind == TensorKind::weight && w.rank == 2 && w.dim[0] == row_width(in(0)) &&
                 w.dim[1] == row_width(out()),
             "a weight that is not (width in, width out)");
-    if (w.dtype == DType::gptq)
+    if (w.dtype == DType::gptq) {
+      require(w.group_size && w.group_size <= w.dim[0], "a group size that is not 1 .. rows");
       require(w.bits == 2 || w.bits == 3 || w.bits == 4 || w.bits == 8,
               "codes that are not of 2, 3, 4 or 8 bits");
-    else
+    } else {
       require(w.dtype == DType::f32 || w.dtype == DType::f16 || w.dtype == DType::bf16,
               "a weight that is not f32, f16, bf16 or gptq");
+    }
     if (node_.in.size() == 3) require_vector(in(2), DType::f32, row_width(out()));
   }
   void rope() const {

@@ -3,10 +3,10 @@
 #include <dlfcn.h>
 
 #include <chrono>
-#include <cstdio>
 #include <cstdlib>
 #include <thread>
 
+#include "backends/cuda/cublas.h"
 #include "backends/cuda/probe.h"
 #include "core/abi/guard.h"
 
@@ -39,19 +39,28 @@ void require_driver() {
 
 // Errors after which the context still works; all others are taken as final.
 bool is_harmless(cudaError_t error) {
-  return error == cudaErrorMemoryAllocation || error == cudaErrorInvalidValue ||
+  const bool recording =
+      error >= cudaErrorStreamCaptureUnsupported && error <= cudaErrorStreamCaptureWrongThread;
+  return recording || error == cudaErrorMemoryAllocation || error == cudaErrorInvalidValue ||
          error == cudaErrorNotSupported || error == cudaErrorInvalidConfiguration ||
          error == cudaErrorLaunchOutOfResources;
+}
+
+// Cut where it does not fit.
+template <size_t kSize>
+void copy_text(const std::string& text, char (&to)[kSize]) {
+  to[text.copy(to, kSize - 1)] = '\0';
 }
 
 void fill(const cudaDeviceProp& properties, abi::DeviceInfo* info) {
   int driver = 0;
   static_cast<void>(cudaDriverGetVersion(&driver));
-  std::snprintf(info->name, sizeof info->name, "%s", properties.name);
-  std::snprintf(info->driver, sizeof info->driver, "CUDA driver %s, runtime %s, sm_%d%d",
-                version(driver).c_str(), version(CUDART_VERSION).c_str(), properties.major,
-                properties.minor);
-  info->missing[0] = '\0';
+  copy_text(properties.name, info->name);
+  copy_text("CUDA driver " + version(driver) + ", runtime " + version(CUDART_VERSION) + ", sm_" +
+                std::to_string(properties.major) + std::to_string(properties.minor),
+            info->driver);
+  const std::string missing = Cublas::missing();
+  copy_text(missing.empty() ? "" : missing + "; prompts are slower without it", info->missing);
   info->type = properties.integrated ? abi::DeviceType::integrated : abi::DeviceType::discrete;
   info->memory_total = properties.totalGlobalMem;
   info->memory_free = 0;
@@ -110,6 +119,7 @@ void examine(uint32_t index, abi::DeviceInfo* info) {
 Context::Context(uint32_t index, const Options& options)
     : options_(options), index_(static_cast<int>(index)) {
   examine(index, &info_);
+  static_cast<void>(cudaGetLastError());  // what earlier probing left would be taken for a launch's
   if (const cudaError_t error = probe_kernels(); error != cudaSuccess)
     no_device(std::string(info_.name) + ": this build has no kernels for it (" +
               ROPEWALK_CUDA_BUILT_FOR + "): " + words(error));
@@ -154,6 +164,7 @@ void Context::wait() {
     const cudaError_t error = cudaStreamQuery(stream_);
     if (error == cudaSuccess) return;
     if (error != cudaErrorNotReady) check(error, "a step");
+    static_cast<void>(cudaGetLastError());  // "not ready" would be taken for a launch's error
     const auto now = Clock::now();
     if (now > limit) {
       lost_ = "the device " + std::string(info_.name) + " is lost: a step has not ended after " +

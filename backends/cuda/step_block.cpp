@@ -43,6 +43,7 @@ StepBlock::StepBlock(Context& context, Memory& memory, const abi::ProgramShape& 
       layout_(shape, half_dim) {
   try {
     block_ = memory_.device_block(layout_.end);
+    context_.check(cudaMemsetAsync(block_, 0, layout_.end, context_.stream()), "a step's inputs");
     for (Pinned& pinned : pinned_) {
       void* data = nullptr;
       context_.check(cudaHostAlloc(&data, layout_.end, cudaHostAllocDefault), "pinned memory");

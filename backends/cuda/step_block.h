@@ -13,7 +13,8 @@ namespace ropewalk::cuda {
 
 class StepBlock {
  public:
-  // `half_dim` is half the head dimension of the graph's rotations; 0 where it has none.
+  // Begins as a step of no rows. `half_dim` is half the head dimension of the graph's rotations; 0
+  // where it has none.
   StepBlock(Context& context, Memory& memory, const abi::ProgramShape& shape, uint32_t half_dim);
   ~StepBlock();
   StepBlock(const StepBlock&) = delete;

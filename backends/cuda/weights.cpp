@@ -69,6 +69,11 @@ void check_contents(const abi::Weight& w) {
           "scales is shorter than its shape");
 }
 
+gptq::Layout layout_of(const abi::Weight& w) {
+  if (w.dtype != DType::gptq) return {w.rows, w.cols, 0, w.rows, 0};
+  return {w.rows, w.cols, w.bits, w.group_size, w.scale_dtype == DType::f32 ? 2u : 1u};
+}
+
 // Tensors on their way: places in the room that packing reads from, one after another.
 class Upload {
  public:
@@ -129,10 +134,7 @@ void pack_dense(const abi::Weight& w, std::byte* to, Memory& memory, Context& co
 
 }  // namespace
 
-gptq::Layout layout_of(const abi::Weight& w) {
-  if (w.dtype != DType::gptq) return {w.rows, w.cols, 0, w.rows, 0};
-  return {w.rows, w.cols, w.bits, w.group_size, w.scale_dtype == DType::f32 ? 2u : 1u};
-}
+PackedWeight describe(const abi::Weight& w) { return {w.use, w.dtype, layout_of(w)}; }
 
 uint64_t packed_bytes(const abi::Weight& w) {
   check_shape(w);

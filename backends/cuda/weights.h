@@ -15,11 +15,17 @@
 
 namespace ropewalk::cuda {
 
-// By buffer and offset.
-using PackedWeights = std::map<std::pair<uint64_t, uint64_t>, gptq::Layout>;
+// What is known of a weight that lies there.
+struct PackedWeight {
+  abi::WeightUse use;
+  abi::DType dtype;
+  gptq::Layout layout;  // of a dense weight rows and cols alone
+};
 
-// For a weight that check_weight() has passed; dense ones have 0 bits.
-gptq::Layout layout_of(const abi::Weight& weight);
+// By buffer and offset.
+using PackedWeights = std::map<std::pair<uint64_t, uint64_t>, PackedWeight>;
+
+PackedWeight describe(const abi::Weight& weight);
 
 // A multiple of 256. Throws Failure (unsupported, invalid_argument) for a weight that cannot be
 // packed.

@@ -99,6 +99,12 @@ RW_HOST_DEVICE uint32_t code_bit(uint32_t bits, uint32_t j, uint32_t i) {
   return (j * kLaneRows + i) * bits;
 }
 
+// Which of a lane's pairs of rows (2p, 2p + 1) goes into register `i` of instruction `step` (0, 1)
+// of a block. Left registers 0 and 2 are of the lane's column j, 1 and 3 of column j + 1; right
+// ones of its row of x.
+RW_HOST_DEVICE uint32_t left_pair(uint32_t step, uint32_t i) { return 2 * step + i / 2; }
+RW_HOST_DEVICE uint32_t right_pair(uint32_t step, uint32_t i) { return 2 * step + i; }
+
 // Words that a lane loads at once.
 RW_HOST_DEVICE uint32_t unit_words(uint32_t bits) { return bits % 4 == 0 ? 4 : bits == 2 ? 2 : 1; }
 // Word `word` of a lane's stream, from the block's begin.

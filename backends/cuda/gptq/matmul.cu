@@ -14,8 +14,10 @@
 // every time.
 #include <cuda_fp16.h>
 
+#include "backends/cuda/gptq/header.cuh"
 #include "backends/cuda/gptq/matmul.h"
 #include "backends/cuda/gptq/mma.cuh"
+#include "backends/cuda/gptq/scale.cuh"
 #include "backends/cuda/gptq/unpack.cuh"
 
 namespace ropewalk::cuda::gptq {
@@ -38,14 +40,6 @@ struct Stretch {
   float scale[kRows];
   bool last;
 };
-
-// 2^e with |most| / 2^e in [2^14, 2^15); 1 where there is nothing to scale, or nothing finite.
-__device__ __forceinline__ float power_for(float most) {
-  if (!(most > 0.0f) || most > 3.4e38f) return 1.0f;
-  const int exponent = static_cast<int>(__float_as_uint(most) >> 23) - 127 - 14;
-  const int clamped = exponent < -126 ? -126 : exponent;
-  return __uint_as_float(static_cast<uint32_t>(clamped + 127) << 23);
-}
 
 // Element `lane` of a block of K; 0 in what fills the block up.
 __device__ __forceinline__ float element(const Matmul& op, const float* row, uint32_t block,
@@ -70,44 +64,11 @@ __device__ void load_stretch(const Matmul& op, uint32_t first, uint32_t count, u
     // A NaN must reach the sums, and fmaxf() would hide it: the conversion below carries it.
     float most = 0.0f;
     for (uint32_t b = begin; b < end; ++b) most = fmaxf(most, fabsf(element(op, row, b, lane)));
-    for (uint32_t mask = 16; mask; mask /= 2) most = fmaxf(most, __shfl_xor_sync(~0u, most, mask));
-    const float scale = power_for(most), inverse = 1.0f / scale;
+    const float scale = power_for(warp_max(most)), inverse = 1.0f / scale;
     for (uint32_t b = begin; b < end; ++b)
       at[(b - begin) * kBlockRows + lane] = __float2half(element(op, row, b, lane) * inverse);
     if (lane == 0) to.scale[r] = scale;
   }
-}
-
-// Scales and zeros of the lane's four columns.
-struct Header {
-  float scale[kLaneColumns];
-  __half zero[kLaneColumns];
-};
-
-__device__ __forceinline__ Header load_header(const Layout& l, const uint32_t* group,
-                                              uint32_t lane) {
-  Header header;
-  const uint4* at = reinterpret_cast<const uint4*>(group) + lane / 4 * l.header_words;
-  const uint4 first = __ldg(at);
-  const uint32_t words[4] = {first.x, first.y, first.z, first.w};
-  if (l.header_words == 1) {
-#pragma unroll
-    for (uint32_t j = 0; j < kLaneColumns; ++j) {
-      header.scale[j] = __half2float(__ushort_as_half(static_cast<uint16_t>(words[j])));
-      header.zero[j] = __ushort_as_half(static_cast<uint16_t>(words[j] >> 16));
-    }
-    return header;
-  }
-  const uint4 second = __ldg(at + 1);
-  const uint32_t more[4] = {second.x, second.y, second.z, second.w};
-#pragma unroll
-  for (uint32_t j = 0; j < 2; ++j) {
-    header.scale[j] = __uint_as_float(words[2 * j]);
-    header.zero[j] = __float2half(__uint_as_float(words[2 * j + 1]));
-    header.scale[j + 2] = __uint_as_float(more[2 * j]);
-    header.zero[j + 2] = __float2half(__uint_as_float(more[2 * j + 1]));
-  }
-  return header;
 }
 
 // Columns g + 16p and g + 8 + 16p of pair p, rows 2t and 2t+1 of a row tile: the fragment that the
@@ -123,20 +84,24 @@ __device__ __forceinline__ void multiply_block(const uint32_t (&words)[kBits], c
   const uint32_t lane = threadIdx.x % 32;
 #pragma unroll
   for (uint32_t p = 0; p < 2; ++p) {
-    __half2 left[4], right[4];
-    unpack<kBits>(words, 2 * p, Zero(header.zero[2 * p]), left);
-    unpack<kBits>(words, 2 * p + 1, Zero(header.zero[2 * p + 1]), right);
-    const uint32_t a[2][4] = {
-        {bits_of(left[0]), bits_of(right[0]), bits_of(left[1]), bits_of(right[1])},
-        {bits_of(left[2]), bits_of(right[2]), bits_of(left[3]), bits_of(right[3])}};
+    __half2 column[2][4];
+    unpack<kBits>(words, 2 * p, Zero(header.zero[2 * p]), column[0]);
+    unpack<kBits>(words, 2 * p + 1, Zero(header.zero[2 * p + 1]), column[1]);
+    uint32_t left[2][4];
+#pragma unroll
+    for (uint32_t i = 0; i < 8; ++i)
+      left[i / 4][i % 4] = bits_of(column[i % 2][left_pair(i / 4, i % 4)]);
 #pragma unroll
     for (uint32_t tile = 0; tile < kRowTiles; ++tile) {
       const uint4 b = *reinterpret_cast<const uint4*>(
           x + (tile * 8 + lane / 4) * Stretch<kRowTiles>::kPitch + lane % 4 * kLaneRows);
-      const uint32_t b0[2] = {b.x, b.y}, b1[2] = {b.z, b.w};
+      const uint32_t pairs[4] = {b.x, b.y, b.z, b.w};
       float part[4] = {};
-      multiply_add(part, a[0], b0);
-      multiply_add(part, a[1], b1);
+#pragma unroll
+      for (uint32_t step = 0; step < 2; ++step) {
+        const uint32_t right[2] = {pairs[right_pair(step, 0)], pairs[right_pair(step, 1)]};
+        multiply_add(part, left[step], right);
+      }
 #pragma unroll
       for (uint32_t i = 0; i < 4; ++i)
         sums[tile][p][i] += header.scale[2 * p + i / 2] * row_scale[tile][i % 2] * part[i];

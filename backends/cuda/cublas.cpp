@@ -1,0 +1,104 @@
+#include "backends/cuda/cublas.h"
+
+#include <cublas_api.h>
+#include <dlfcn.h>
+
+#include <string>
+
+#include "core/abi/guard.h"
+
+namespace ropewalk::cuda {
+namespace {
+
+using abi::Failure;
+using abi::StatusCode;
+
+constexpr const char* kLibraries[] = {"libcublas.so.13", "libcublas.so.12"};
+
+// Written out, since cuBLAS's headers overload the name.
+using Gemm = cublasStatus_t(cublasHandle_t, cublasOperation_t, cublasOperation_t, int, int, int,
+                            const void*, const void*, cudaDataType, int, const void*, cudaDataType,
+                            int, const void*, void*, cudaDataType, int, cublasComputeType_t,
+                            cublasGemmAlgo_t);
+
+cublasHandle_t handle_of(void* handle) { return static_cast<cublasHandle_t>(handle); }
+
+void require(cublasStatus_t status, const char* what) {
+  if (status == CUBLAS_STATUS_SUCCESS) return;
+  throw Failure(
+      status == CUBLAS_STATUS_ALLOC_FAILED ? StatusCode::out_of_memory : StatusCode::internal,
+      std::string("cuBLAS: ") + what + " failed with status " +
+          std::to_string(static_cast<int>(status)));
+}
+
+template <class Function>
+void find(void* library, const char* name, Function*& function) {
+  function = reinterpret_cast<Function*>(dlsym(library, name));
+  if (!function)
+    throw Failure(StatusCode::unsupported, std::string("cuBLAS has no function ") + name);
+}
+
+}  // namespace
+
+struct Cublas::Api {
+  decltype(&cublasCreate_v2) create = nullptr;
+  decltype(&cublasDestroy_v2) destroy = nullptr;
+  decltype(&cublasSetStream_v2) set_stream = nullptr;
+  decltype(&cublasSetWorkspace_v2) set_workspace = nullptr;
+  Gemm* gemm = nullptr;
+
+  Api() {
+    void* library = nullptr;
+    for (const char* name : kLibraries)
+      if (!library) library = dlopen(name, RTLD_NOW | RTLD_LOCAL);
+    if (!library)
+      throw Failure(StatusCode::unsupported,
+                    "cuBLAS is not found: neither libcublas.so.13 nor libcublas.so.12 is on the "
+                    "loader's path (LD_LIBRARY_PATH)");
+    find(library, "cublasCreate_v2", create);
+    find(library, "cublasDestroy_v2", destroy);
+    find(library, "cublasSetStream_v2", set_stream);
+    find(library, "cublasSetWorkspace_v2", set_workspace);
+    find(library, "cublasGemmEx", gemm);
+  }
+};
+
+const Cublas::Api& Cublas::api() {
+  static const Api api;  // a constructor that throws is tried again
+  return api;
+}
+
+std::string Cublas::missing() {
+  try {
+    static_cast<void>(api());
+    return "";
+  } catch (const Failure& failure) {
+    return failure.what();
+  }
+}
+
+Cublas::Cublas(Context& context, std::byte* workspace) : context_(context), workspace_(workspace) {
+  cublasHandle_t handle = nullptr;
+  require(api().create(&handle), "create");
+  handle_ = handle;
+}
+
+Cublas::~Cublas() {
+  if (context_.alive()) static_cast<void>(api().destroy(handle_of(handle_)));
+}
+
+// Setting the stream sets the workspace back, so that both are set each time.
+void Cublas::multiply(const Product& p, cudaStream_t stream) {
+  require(api().set_stream(handle_of(handle_), stream), "set stream");
+  require(api().set_workspace(handle_of(handle_), workspace_, kWorkspaceBytes), "set workspace");
+  const float one = 1.0f, zero = 0.0f;
+  const auto rows = static_cast<int>(p.rows), cols = static_cast<int>(p.cols),
+             depth = static_cast<int>(p.depth);
+  // cuBLAS counts columns first: it sees w as (depth, cols), x as (depth, rows), y as (cols, rows).
+  require(api().gemm(handle_of(handle_), CUBLAS_OP_T, CUBLAS_OP_N, cols, rows, depth, &one, p.w,
+                     CUDA_R_16F, depth, p.x, CUDA_R_16F, depth, &zero, p.y, CUDA_R_32F,
+                     static_cast<int>(p.y_pitch), CUBLAS_COMPUTE_32F, CUBLAS_GEMM_DEFAULT),
+          "a product");
+}
+
+}  // namespace ropewalk::cuda

@@ -1,0 +1,52 @@
+// cublas.h — the one product that is borrowed: cuBLAS, found when it is first needed.
+//
+// Loaded at run time, since a machine with only a driver has none; the library is never unloaded.
+// One object per device.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+
+#include "backends/cuda/context.h"
+
+namespace ropewalk::cuda {
+
+// y (rows, cols) f32 = x (rows, depth) f16 . w (cols, depth) f16 transposed; all row-major.
+struct Product {
+  const void* x;
+  const void* w;
+  float* y;
+  uint32_t rows, depth, cols;
+  uint64_t y_pitch;  // elements from a row of y to the next
+};
+
+class Cublas {
+ public:
+  // A workspace that cuBLAS advises for Hopper; its own would be allocated while recording.
+  static constexpr uint64_t kWorkspaceBytes = uint64_t{32} << 20;
+
+  // Why there is none, in words; empty: there is.
+  static std::string missing();
+
+  // Throws Failure (unsupported) that says what was looked for where there is no cuBLAS.
+  // REQUIRES: the workspace has kWorkspaceBytes and outlives this.
+  Cublas(Context& context, std::byte* workspace);
+  ~Cublas();
+  Cublas(const Cublas&) = delete;
+  Cublas& operator=(const Cublas&) = delete;
+
+  // f32 sums. Throws Failure.
+  void multiply(const Product& product, cudaStream_t stream);
+
+ private:
+  struct Api;
+
+  static const Api& api();
+
+  Context& context_;
+  std::byte* workspace_;
+  void* handle_ = nullptr;
+};
+
+}  // namespace ropewalk::cuda

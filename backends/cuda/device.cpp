@@ -1,0 +1,68 @@
+#include "backends/cuda/device.h"
+
+#include <string>
+
+#include "backends/cuda/claim.h"
+#include "backends/cuda/measure.h"
+#include "backends/cuda/program.h"
+
+namespace ropewalk::cuda {
+
+abi::Status Device::allocate(abi::Arena, uint64_t bytes, abi::Buffer* buffer) noexcept {
+  return on_device([&] { *buffer = memory_.allocate(bytes); });
+}
+
+void Device::free(abi::Buffer buffer) noexcept {
+  std::erase_if(weights_, [&](const auto& weight) { return weight.first.first == buffer.id; });
+  static_cast<void>(on_device([&] { memory_.free(buffer); }));
+}
+
+abi::Status Device::write(abi::Slice to, std::span<const std::byte> from) noexcept {
+  return on_device([&] { memory_.write(to, from); });
+}
+
+abi::Status Device::read(std::span<std::byte> to, abi::Slice from) noexcept {
+  return on_device([&] { memory_.read(to, from); });
+}
+
+abi::Status Device::packed_bytes(const abi::Weight& weight, uint64_t* bytes) noexcept {
+  return abi::guard([&] { *bytes = cuda::packed_bytes(weight); });
+}
+
+abi::Status Device::pack(const abi::Weight& weight, abi::Slice to) noexcept {
+  return on_device([&] {
+    cuda::pack(weight, to, memory_, context_);
+    weights_[{to.buffer.id, to.offset}] = describe(weight);
+  });
+}
+
+abi::Status Device::claim(const abi::Graph& graph, abi::ClaimSink& sink) noexcept {
+  return on_device([&] { claim_all(graph, sink); });
+}
+
+abi::Status Device::workspace_bytes(const abi::CompileRequest& request, uint64_t* bytes) noexcept {
+  return on_device([&] { *bytes = cuda::workspace_bytes(request, context_); });
+}
+
+// By the first program all weights are packed.
+abi::Status Device::compile(const abi::CompileRequest& request, abi::Program** program) noexcept {
+  return on_device([&] {
+    memory_.drop_room();
+    *program = new Program(request, {context_, memory_, weights_});
+  });
+}
+
+abi::Status Device::wait() noexcept {
+  return on_device([&] { context_.wait(); });
+}
+
+abi::Status Device::measure(abi::Measurement what, double* value) noexcept {
+  return on_device([&] { *value = cuda::measure(what, context_, memory_); });
+}
+
+abi::Status Device::extension(std::string_view name, void**) noexcept {
+  return abi::fail(abi::StatusCode::unsupported,
+                   "the cuda backend has no extension " + std::string(name.substr(0, 60)));
+}
+
+}  // namespace ropewalk::cuda

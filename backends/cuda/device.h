@@ -1,0 +1,56 @@
+// device.h — an opened CUDA device behind the ABI: its memory, its weights.
+//
+// Calls come from one thread at a time, as backend.h says. Every call on a lost device answers
+// device_lost.
+#pragma once
+
+#include "backends/cuda/context.h"
+#include "backends/cuda/memory.h"
+#include "backends/cuda/weights.h"
+#include "core/abi/backend.h"
+
+namespace ropewalk::cuda {
+
+class Device final : public abi::Device {
+ public:
+  // Throws Failure (no_device).
+  Device(uint32_t index, const Options& options) : context_(index, options), memory_(context_) {}
+  Device(const Device&) = delete;
+  Device& operator=(const Device&) = delete;
+
+  const abi::DeviceInfo& info() const noexcept override { return context_.info(); }
+
+  abi::Status allocate(abi::Arena arena, uint64_t bytes, abi::Buffer* buffer) noexcept override;
+  void free(abi::Buffer buffer) noexcept override;
+  abi::Status write(abi::Slice to, std::span<const std::byte> from) noexcept override;
+  abi::Status read(std::span<std::byte> to, abi::Slice from) noexcept override;
+
+  abi::Status packed_bytes(const abi::Weight& weight, uint64_t* bytes) noexcept override;
+  abi::Status pack(const abi::Weight& weight, abi::Slice to) noexcept override;
+
+  abi::Status claim(const abi::Graph& graph, abi::ClaimSink& sink) noexcept override;
+  abi::Status workspace_bytes(const abi::CompileRequest& request,
+                              uint64_t* bytes) noexcept override;
+  abi::Status compile(const abi::CompileRequest& request, abi::Program** program) noexcept override;
+  abi::Status wait() noexcept override;
+
+  abi::Status measure(abi::Measurement what, double* value) noexcept override;
+  abi::Status extension(std::string_view name, void** interface) noexcept override;
+  void release() noexcept override { delete this; }
+
+ private:
+  // guard() for calls that touch the device.
+  template <class Body>
+  abi::Status on_device(Body&& body) noexcept {
+    return abi::guard([&] {
+      context_.enter();
+      body();
+    });
+  }
+
+  Context context_;
+  Memory memory_;
+  PackedWeights weights_;
+};
+
+}  // namespace ropewalk::cuda

@@ -1,0 +1,104 @@
+// What surrounds a product of many rows that cuBLAS makes. Bottlenecks: memory, each of them.
+#include <cuda_fp16.h>
+
+#include "backends/cuda/gptq/dequantise.h"
+#include "backends/cuda/gptq/header.cuh"
+#include "backends/cuda/gptq/scale.cuh"
+#include "backends/cuda/gptq/unpack.cuh"
+
+namespace ropewalk::cuda::gptq {
+namespace {
+
+constexpr uint32_t kWarps = 4, kThreads = kWarps * 32;
+
+__device__ uint32_t rows_of(const StepView& step, Extent extent) {
+  return step.counts[static_cast<uint32_t>(extent)];
+}
+
+// A warp a row; a block of K is 32 lanes wide. Rows beyond the step's become 0, so that what
+// earlier steps left there cannot overflow.
+__global__ void __launch_bounds__(kThreads)
+    half_rows_kernel(const HalfRows op, const StepView step) {
+  const uint32_t r = blockIdx.x * kWarps + threadIdx.x / 32, lane = threadIdx.x % 32;
+  if (r >= op.rows) return;
+  const Layout& l = op.layout;
+  const float* x = op.x + uint64_t{r} * l.rows;
+  __half* to = static_cast<__half*>(op.halves) + uint64_t{r} * blocks(l) * kBlockRows;
+  const bool there = r < rows_of(step, op.extent);
+  float most = 0.0f;
+  if (there)
+    for (uint32_t k = lane; k < l.rows; k += 32) most = fmaxf(most, fabsf(x[k]));
+  const float scale = power_for(warp_max(most)), inverse = 1.0f / scale;
+  for (uint32_t b = 0; b < blocks(l); ++b) {
+    const bool inside = there && lane < rows_of_block(l, b);
+    to[b * kBlockRows + lane] = __float2half(inside ? x[first_row(l, b) + lane] * inverse : 0.0f);
+  }
+  if (lane == 0) op.scales[r] = scale;
+}
+
+// Grid (tiles, blocks / 4), a warp a block of 32 x 32. A lane stores 8 rows of a column at once.
+template <uint32_t kBits>
+__global__ void __launch_bounds__(kThreads) dequantise_kernel(const Dequantise op) {
+  const Layout& l = op.layout;
+  const uint32_t block = blockIdx.y * kWarps + threadIdx.x / 32, lane = threadIdx.x % 32;
+  if (block >= blocks(l)) return;
+  const uint32_t* tile = op.weight + (op.first_tile + blockIdx.x) * tile_words(l);
+  uint32_t words[kBits];
+  load_codes<kBits>(tile + block_at(l, block), lane, words);
+  const Header header = load_header(l, tile + header_at(l, block / blocks_per_group(l)), lane);
+  const uint64_t pitch = uint64_t{blocks(l)} * kBlockRows;
+#pragma unroll
+  for (uint32_t j = 0; j < kLaneColumns; ++j) {
+    __half2 pairs[4];
+    unpack<kBits>(words, j, Zero(header.zero[j]), pairs);
+    uint4 eight;
+    auto* halves = reinterpret_cast<__half2*>(&eight);
+#pragma unroll
+    for (uint32_t p = 0; p < 4; ++p) {
+      const float2 pair = __half22float2(pairs[p]);
+      halves[p] = __floats2half2_rn(pair.x * header.scale[j], pair.y * header.scale[j]);
+    }
+    const uint64_t n = uint64_t{blockIdx.x} * kTileColumns + column_of(lane, j);
+    *reinterpret_cast<uint4*>(static_cast<__half*>(op.halves) + n * pitch + block * kBlockRows +
+                              row_of(lane, 0)) = eight;
+  }
+}
+
+__global__ void __launch_bounds__(kThreads) finish_kernel(const Finish op, const StepView step) {
+  const uint32_t n = blockIdx.x * kThreads + threadIdx.x, r = blockIdx.y;
+  if (n >= op.cols || r >= rows_of(step, op.extent)) return;
+  float& y = op.y[uint64_t{r} * op.cols + n];
+  y = y * op.scales[r] + (op.bias ? op.bias[n] : 0.0f);
+}
+
+template <uint32_t kBits>
+void launch(const Dequantise& op, cudaStream_t stream) {
+  const dim3 grid(op.tiles, divide_up(blocks(op.layout), kWarps));
+  dequantise_kernel<kBits><<<grid, kThreads, 0, stream>>>(op);
+}
+
+}  // namespace
+
+void half_rows(const HalfRows& op, const StepView& step, cudaStream_t stream) {
+  half_rows_kernel<<<divide_up(op.rows, kWarps), kThreads, 0, stream>>>(op, step);
+}
+
+void dequantise(const Dequantise& op, cudaStream_t stream) {
+  switch (op.layout.bits) {
+    case 2:
+      return launch<2>(op, stream);
+    case 3:
+      return launch<3>(op, stream);
+    case 4:
+      return launch<4>(op, stream);
+    default:
+      return launch<8>(op, stream);
+  }
+}
+
+void finish(const Finish& op, const StepView& step, cudaStream_t stream) {
+  const dim3 grid(divide_up(op.cols, kThreads), op.rows);
+  finish_kernel<<<grid, kThreads, 0, stream>>>(op, step);
+}
+
+}  // namespace ropewalk::cuda::gptq

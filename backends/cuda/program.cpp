@@ -1,0 +1,120 @@
+#include "backends/cuda/program.h"
+
+#include <algorithm>
+
+#include "core/abi/guard.h"
+
+namespace ropewalk::cuda {
+namespace {
+
+using abi::Op;
+
+// Half the head dimension of what the graph rotates; the claim has seen that all agree with the
+// cache.
+uint32_t half_dim_of(const abi::Graph& graph) {
+  uint32_t half = 0;
+  for (const abi::Node& node : graph.nodes) {
+    if (node.op == Op::rope) half = std::max(half, graph.tensors[node.in[0]].dim[2] / 2);
+    if (node.op == Op::attention && node.keys == abi::KeyRotation::on_read)
+      half = std::max(half, graph.tensors[node.in[1]].dim[3] / 2);
+  }
+  return half;
+}
+
+Workspace needs_of(const abi::CompileRequest& request, const Context& context) {
+  return workspace_of(request, context.multiprocessors(),
+                      Cublas::missing().empty() ? LongProducts::cublas : LongProducts::packed);
+}
+
+}  // namespace
+
+uint64_t workspace_bytes(const abi::CompileRequest& request, const Context& context) {
+  return needs_of(request, context).bytes() +
+         StepBlock::bytes(request.shape, half_dim_of(*request.graph));
+}
+
+Program::Program(const abi::CompileRequest& request, const Host& host)
+    : host_(host), step_(host.context, host.memory, request.shape, half_dim_of(*request.graph)) {
+  const abi::Graph& graph = *request.graph;
+  Context& context = host_.context;
+  const Workspace needs = needs_of(request, context);
+  try {
+    if (needs.bytes()) {
+      workspace_ = host_.memory.device_block(needs.bytes());
+      context.check(cudaMemsetAsync(workspace_, 0, needs.bytes(), context.stream()), "workspace");
+    }
+    std::byte* const arrivals = workspace_ + needs.partial_bytes();
+    std::byte* const long_place = arrivals + needs.arrival_bytes();
+    if (needs.long_bytes) cublas_ = std::make_unique<Cublas>(context, long_place);
+    const Surroundings around{graph,
+                              request.shape,
+                              host_.memory,
+                              host_.weights,
+                              step_.view(),
+                              reinterpret_cast<float*>(workspace_),
+                              reinterpret_cast<uint32_t*>(arrivals),
+                              long_place,
+                              cublas_.get(),
+                              context.multiprocessors()};
+    for (const abi::Claim& step : request.steps)
+      for (const uint32_t n : step.nodes) launches_.push_back(lower(graph.nodes[n], around));
+    // A step of no rows loads every kernel, cuBLAS's too, which may not happen while recording.
+    launch_all();
+    if (context.options().recording == Recording::graph) record();
+  } catch (...) {
+    destroy();
+    throw;
+  }
+}
+
+Program::~Program() { destroy(); }
+
+// What a lost device may still use is never freed.
+void Program::destroy() {
+  if (!abi::guard([&] {
+         host_.context.enter();
+         host_.context.wait();
+       }).ok())
+    return;
+  if (recorded_) static_cast<void>(cudaGraphExecDestroy(recorded_));
+  cublas_.reset();  // before its workspace
+  static_cast<void>(cudaFree(workspace_));
+}
+
+void Program::launch_all() {
+  for (const LaunchNode& launch : launches_) launch(host_.context.stream());
+  host_.context.check_launches("a launch");
+}
+
+// The capture is ended whatever happens in it: a stream that is left capturing takes no more work.
+void Program::record() {
+  Context& context = host_.context;
+  context.check(cudaStreamBeginCapture(context.stream(), cudaStreamCaptureModeThreadLocal),
+                "recording");
+  const abi::Status status = abi::guard([&] {
+    for (const LaunchNode& launch : launches_) launch(context.stream());
+  });
+  cudaGraph_t graph = nullptr;
+  const cudaError_t launched = cudaGetLastError();
+  const cudaError_t ended = cudaStreamEndCapture(context.stream(), &graph);
+  const cudaError_t made = launched != cudaSuccess ? launched
+                           : ended != cudaSuccess  ? ended
+                                                   : cudaGraphInstantiate(&recorded_, graph, 0);
+  if (graph) static_cast<void>(cudaGraphDestroy(graph));
+  context.check(made, "recording");
+  if (!status.ok()) throw abi::Failure(status.code, status.message);
+  context.check(cudaGraphUpload(recorded_, context.stream()), "recording");
+}
+
+abi::Status Program::enqueue(const abi::Step& step) noexcept {
+  return abi::guard([&] {
+    host_.context.enter();
+    step_.send(step);
+    if (recorded_)
+      host_.context.check(cudaGraphLaunch(recorded_, host_.context.stream()), "a step");
+    else
+      launch_all();
+  });
+}
+
+}  // namespace ropewalk::cuda

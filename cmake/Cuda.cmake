@@ -1,0 +1,71 @@
+# Finds nvcc and says for which GPUs it builds. Sets ROPEWALK_CUDA_USABLE and gives rw_cuda_target().
+#
+# ROPEWALK_CUDA_ARCHITECTURES is a list of compute capabilities without the dot; "native" means those
+# of the GPUs in this machine, and where there are none the backend is left out.
+set(ROPEWALK_CUDA_ARCHITECTURES "75;80;86;89;90" CACHE STRING
+    "GPUs to build the CUDA backend for, as compute capabilities (75;80;..), or native")
+set(ROPEWALK_CUDA_USABLE FALSE)
+
+find_program(ROPEWALK_NVCC nvcc HINTS ENV CUDA_PATH PATHS /usr/local/cuda/bin DOC "CUDA compiler")
+if(NOT ROPEWALK_NVCC)
+  message(STATUS "backend cuda: left out, no nvcc (CUDA toolkit 12 or 13)")
+  return()
+endif()
+
+set(architectures ${ROPEWALK_CUDA_ARCHITECTURES})
+if(architectures STREQUAL "native")
+  execute_process(COMMAND nvidia-smi --query-gpu=compute_cap --format=csv,noheader
+                  OUTPUT_VARIABLE seen ERROR_QUIET RESULT_VARIABLE failed)
+  string(REGEX MATCHALL "[0-9]+\\.[0-9]+" seen "${seen}")
+  list(TRANSFORM seen REPLACE "\\." "")
+  list(REMOVE_DUPLICATES seen)
+  if(NOT seen)
+    message(STATUS "backend cuda: left out, nvidia-smi shows no GPU to build for")
+    return()
+  endif()
+  set(architectures ${seen})
+endif()
+
+# A toolkit drops the oldest and lacks the newest.
+execute_process(COMMAND ${ROPEWALK_NVCC} --list-gpu-arch OUTPUT_VARIABLE known)
+set(ROPEWALK_CUDA_BUILT_FOR "")
+foreach(architecture ${architectures})
+  if(known MATCHES "compute_${architecture}[^0-9]" AND architecture GREATER_EQUAL 75)
+    list(APPEND ROPEWALK_CUDA_BUILT_FOR ${architecture})
+  endif()
+endforeach()
+if(NOT ROPEWALK_CUDA_BUILT_FOR)
+  message(STATUS "backend cuda: left out, nvcc builds for none of ${architectures}")
+  return()
+endif()
+
+set(CMAKE_CUDA_COMPILER ${ROPEWALK_NVCC})
+if(NOT CMAKE_CUDA_HOST_COMPILER AND CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
+  set(CMAKE_CUDA_HOST_COMPILER ${CMAKE_CXX_COMPILER})
+endif()
+list(TRANSFORM ROPEWALK_CUDA_BUILT_FOR APPEND -real OUTPUT_VARIABLE CMAKE_CUDA_ARCHITECTURES)
+# The newest of them as PTX too, so that a GPU of tomorrow runs what was built today.
+list(GET ROPEWALK_CUDA_BUILT_FOR -1 newest)
+list(APPEND CMAKE_CUDA_ARCHITECTURES ${newest}-virtual)
+enable_language(CUDA)
+# CMake 3.25 does not know that nvcc has C++20.
+if(NOT CMAKE_CUDA20_STANDARD_COMPILE_OPTION)
+  set(CMAKE_CUDA20_STANDARD_COMPILE_OPTION -std=c++20)
+  set(CMAKE_CUDA20_EXTENSION_COMPILE_OPTION -std=c++20)
+endif()
+message(STATUS "backend cuda: ${CMAKE_CUDA_COMPILER_ID} ${CMAKE_CUDA_COMPILER_VERSION} for "
+               "${ROPEWALK_CUDA_BUILT_FOR}")
+set(ROPEWALK_CUDA_USABLE TRUE)
+
+# cudart within, cuBLAS and the driver at run time.
+function(rw_cuda_target target)
+  set_target_properties(${target} PROPERTIES
+    CUDA_STANDARD 20 CUDA_STANDARD_REQUIRED ON CUDA_RUNTIME_LIBRARY Static
+    CUDA_VISIBILITY_PRESET hidden CUDA_ARCHITECTURES "${CMAKE_CUDA_ARCHITECTURES}")
+  target_include_directories(${target} SYSTEM PRIVATE ${CMAKE_CUDA_TOOLKIT_INCLUDE_DIRECTORIES})
+  list(JOIN ROPEWALK_CUDA_BUILT_FOR ", " built_for)
+  target_compile_definitions(${target} PRIVATE ROPEWALK_CUDA_BUILT_FOR="${built_for}")
+  target_compile_options(${target} PRIVATE
+    $<$<COMPILE_LANGUAGE:CUDA>:-Xcompiler=-Wall,-Wextra>
+    $<$<AND:$<COMPILE_LANGUAGE:CUDA>,$<BOOL:${ROPEWALK_WERROR}>>:-Werror=all-warnings>)
+endfunction()

@@ -11,7 +11,9 @@ from . import generator
 from .words import Pools
 
 BOS, EOS = 1, 2
-UNSCORED, CONTEXT, ANSWER, FIRST_OF_ANSWER = 0, 1, 2, 3  # the part an id plays as a target
+QUESTION_OPENER = "BEGININSTRUCTION"
+# The part an id plays as a target. QUESTION is what follows the last BEGININSTRUCTION of a prompt.
+UNSCORED, CONTEXT, ANSWER, FIRST_OF_ANSWER, QUESTION = 0, 1, 2, 3, 4
 
 
 def encode(sp: spm.SentencePieceProcessor, pairs: list[tuple[str, str]]) -> tuple[list[int], list[int]]:
@@ -20,7 +22,17 @@ def encode(sp: spm.SentencePieceProcessor, pairs: list[tuple[str, str]]) -> tupl
     for prompt, answer in pairs:
         asked, answered = sp.encode(prompt), sp.encode(answer) + [EOS]
         ids += asked + answered
-        parts += [CONTEXT] * len(asked) + [FIRST_OF_ANSWER] + [ANSWER] * (len(answered) - 1)
+        known = (
+            len(sp.encode(prompt[: prompt.rfind(QUESTION_OPENER) + len(QUESTION_OPENER)]))
+            if QUESTION_OPENER in prompt
+            else len(asked)
+        )
+        parts += (
+            [CONTEXT] * known
+            + [QUESTION] * (len(asked) - known)
+            + [FIRST_OF_ANSWER]
+            + [ANSWER] * (len(answered) - 1)
+        )
     return ids, parts
 
 

@@ -115,7 +115,7 @@ RELATIONS = (
         "fear", "person", "things", "{s} is afraid of {v}", ("What is {s} afraid of?", "What does {s} fear?")
     ),
     Relation(
-        "cost_of_things",
+        "price_of_things",
         "things",
         "number",
         "{s} cost {v} dollars",
@@ -179,7 +179,7 @@ class Fact:
 
     def stated(self, rng: random.Random, pools: Pools) -> str:
         """The sentence of the source text: the same words, often with something before and after them."""
-        lead = rng.choice(LEADS) if rng.random() < 0.45 else ""
+        lead = rng.choice(LEADS) if rng.random() < 0.65 else ""
         tail = ""
         if rng.random() < 0.3:
             things = self.relation.subject == "things" and rng.random() < 0.4

@@ -10,7 +10,7 @@ import random
 from dataclasses import dataclass, field
 
 from . import plain
-from .facts import FILLERS, RELATIONS, Fact, draw_fact, question_for
+from .facts import FILLERS, RELATIONS, Fact, Relation, draw_fact, question_for
 from .words import Pools
 
 SYSTEM = (
@@ -71,7 +71,7 @@ class Settings:
     max_questions: int = 4
     with_source: float = 0.5
     unanswerable: float = 0.25
-    ordinal: float = 0.15  # questions about the order of the inputs, follow-up turns only
+    ordinal: float = 0.05  # questions about the order of the inputs, follow-up turns only
     rich_metadata: float = 0.5  # share of blocks with two or more metadata lines
     second_fact: float = 0.35
     longest_metadata: int = 2
@@ -81,13 +81,24 @@ EASY = Settings(
     {1: 1.0}, {1: 0.0}, with_source=0.3, unanswerable=0.0, ordinal=0.0, rich_metadata=0.2, second_fact=0.2
 )
 SHORT = Settings({0: 0.08, 1: 0.32, 2: 0.40, 3: 0.20}, {0: 0.5, 1: 0.6, 2: 0.3, 3: 0.1})
+# Short contexts in which every second question has no answer: where "is it there at all?" is learnt first.
+DRILL = Settings(
+    {1: 0.7, 2: 0.3},
+    {1: 0.1, 2: 0.0},
+    with_source=0.2,
+    unanswerable=0.5,
+    ordinal=0.0,
+    rich_metadata=0.1,
+    second_fact=0.3,
+)
 LONG = Settings(
-    {0: 0.08, 1: 0.30, 2: 0.28, 3: 0.22, 4: 0.08, 6: 0.04},
+    {0: 0.08, 1: 0.38, 2: 0.28, 3: 0.18, 4: 0.05, 6: 0.03},
     {0: 0.5, 1: 0.6, 2: 0.6, 3: 0.5, 4: 0.4, 6: 0.3},
     max_questions=5,
     rich_metadata=0.75,
     longest_metadata=3,
     second_fact=0.45,
+    unanswerable=0.3,
 )
 
 
@@ -138,27 +149,30 @@ def draw_blocks(rng: random.Random, pools: Pools, count: int, settings: Settings
 
 
 def absent_question(rng: random.Random, pools: Pools, blocks: list[Block]) -> str:
-    """A question none of the blocks answers: an unmentioned subject, or a mentioned one asked for something else."""
+    """A question none of the blocks answers.
+
+    Half of them have nothing to do with the blocks: neither subject nor relation occurs. Of the others most ask a
+    stated relation of an unmentioned subject, and some a mentioned subject for something else.
+    """
     facts = [fact for block in blocks for fact in block.facts]
-    known = {(fact.relation.name, fact.subject) for fact in facts}
-    base = rng.choice(facts)
-    if rng.random() < 0.35:
-        options = [
-            r
-            for r in RELATIONS
-            if r.subject == base.relation.subject
-            and (r.name, base.subject) not in known
-            and r.name.split("_")[0]
-            not in {name.split("_")[0] for name, subject in known if subject == base.subject}
-        ]
+    base, form = rng.choice(facts), rng.random()
+    stated = {topic(fact.relation) for fact in facts}
+    if form < 0.2:
+        options = [r for r in RELATIONS if r.subject == base.relation.subject and topic(r) not in stated]
         if options:
             return question_for(rng, rng.choice(options), base.subject)
-    relation = base.relation if rng.random() < 0.7 else rng.choice(RELATIONS)
+    unrelated = [r for r in RELATIONS if topic(r) not in stated]
+    relation = base.relation if form < 0.5 else rng.choice(unrelated)
     mentioned = " ".join(block.text for block in blocks).lower()
     while True:
         subject = getattr(pools, relation.subject)()
         if subject.lower() not in mentioned:
             return question_for(rng, relation, subject)
+
+
+def topic(relation: Relation) -> str:
+    """Relations of one topic answer each other's questions ("colour" of things and of an object)."""
+    return relation.name.split("_")[0]
 
 
 def instruction(rng: random.Random, question: str, ask_source: bool) -> str:

@@ -38,6 +38,10 @@ class Phase:
     batch: int = 8  # windows per process
     processes: int = 2
     seed: int = 1234
+    question_weight: float = 0.3  # late in the run
+    drill: float = (
+        0.0  # share of the batches that are drills (generator.DRILL) at the start; it fades to none
+    )
     start_at: float = 0.0  # share of the schedule that an earlier, interrupted run has done
     context_late: float = 0.45  # from this share of the run on, the context counts for less
 
@@ -50,10 +54,15 @@ def rate_at(progress: float, warm_up: float) -> float:
 
 
 def part_weights(phase: Phase, progress: float) -> torch.Tensor:
-    """Loss weight by part (documents.py). The context is mostly random names, whose noise drowns the answers' signal once
-    its form is learnt; an answer's first token decides between answering and "I don't know."."""
-    context = 0.2 if progress < phase.context_late else 0.05
-    return torch.tensor([0.0, context, 1.0, 1.0 if progress < phase.context_late else 3.0])
+    """Loss weight by part (documents.py).
+
+    The context is mostly random names, whose noise drowns the answers' signal once its form is learnt. A question's
+    words are worth more: guessing them means finding the subject in the context, which is what "I don't know." needs.
+    An answer's first token decides between the two.
+    """
+    if progress < phase.context_late:
+        return torch.tensor([0.0, 0.2, 1.0, 1.0, 0.2])
+    return torch.tensor([0.0, 0.05, 1.0, 3.0, phase.question_weight])
 
 
 def split_work(parameters: list[tuple[str, torch.Tensor]], processes: int) -> list[list[int]]:
@@ -98,6 +107,8 @@ def _worker(
     torch.manual_seed(phase.seed + rank)
     sp = tokenizer.load(paths["tokenizer"])
     windows = Windows(sp, phase.length, phase.seed * 10 + rank)
+    drill_length = min(phase.length, model.shape.base_context)
+    drills = Windows(sp, drill_length, phase.seed * 10 + rank + 5)
     named = [(n, p) for n, p in model.named_parameters()]
     mine = split_work(named, phase.processes)[rank]
     matrices = [i for i in mine if is_hidden_matrix(named[i][0])]
@@ -111,12 +122,18 @@ def _worker(
     step, saved, mean_loss, seen = 0, start, 0.0, 0
     while True:
         if rank == 0:
-            stop[0] = phase.start_at + (1 - phase.start_at) * max((time.time() - start) / (phase.minutes * 60), seen / phase.tokens)
+            stop[0] = phase.start_at + (1 - phase.start_at) * max(
+                (time.time() - start) / (phase.minutes * 60), seen / phase.tokens
+            )
         barrier.wait()
         progress = float(stop[0])
         if progress >= 1:
             break
-        ids, parts = windows.batch(phase.batch, generator.EASY if progress < phase.easy else settings)
+        chosen = generator.EASY if progress < phase.easy else settings
+        if drills.rng.random() < phase.drill * (1 - progress):
+            ids, parts = drills.batch(phase.batch * phase.length // drill_length, generator.DRILL)
+        else:
+            ids, parts = windows.batch(phase.batch, chosen)
         ids, parts = torch.from_numpy(ids), torch.from_numpy(parts)
         with torch.autocast("cpu", dtype=torch.bfloat16):
             logits = model(ids, phase.rope_factor)

@@ -16,6 +16,12 @@ using abi::TensorKind;
 constexpr uint64_t kGuard = 256;  // also the alignment of slices
 constexpr std::byte kUnwritten{0xff};
 
+// Guards and outputs begin with bytes that differ from place to place, so that not even copied
+// rubbish looks untouched.
+std::byte sentinel(uint64_t offset) {
+  return static_cast<std::byte>(offset * 0x9e3779b97f4a7c15u >> 56);
+}
+
 uint64_t element_bytes(DType dtype) {
   return dtype == DType::f32 || dtype == DType::i32 ? 4 : dtype == DType::i8 ? 1 : 2;
 }
@@ -186,9 +192,19 @@ void Session::place() {
 
 void Session::fill() {
   for (Area& area : areas_) {
-    area.before.assign(area.bytes, kUnwritten);
-    check(device_.write({area.buffer, 0, area.bytes}, area.before), "write");
+    area.before.resize(area.bytes);
+    for (uint64_t i = 0; i < area.bytes; ++i) area.before[i] = sentinel(i);
   }
+  for (uint32_t i = 0; i < tensors_.size(); ++i) {
+    const abi::Tensor& t = tensors_[i].tensor;
+    const bool input = t.kind == TensorKind::scratch && !is_output(i);
+    if (input || t.kind == TensorKind::cache)
+      std::fill_n(area_of(t).before.begin() + static_cast<ptrdiff_t>(t.at.offset), t.at.bytes,
+                  kUnwritten);
+  }
+  for (Area& area : areas_)
+    check(device_.write({area.buffer, 0, area.bytes}, area.before), "write");
+
   std::vector<bool> may_change(areas_[0].bytes, false);
   for (const Case::TensorData& data : tensors_) {
     const abi::Slice& at = data.tensor.at;
@@ -203,9 +219,15 @@ void Session::fill() {
   }
   const std::vector<std::byte> now = read_area(areas_[0]);
   for (uint64_t i = 0; i < now.size(); ++i)
-    if (!may_change[i] && now[i] != kUnwritten)
+    if (!may_change[i] && now[i] != areas_[0].before[i])
       throw std::runtime_error("pack wrote outside its slice, at byte " + std::to_string(i));
   areas_[0].before = now;
+}
+
+bool Session::is_output(uint32_t tensor) const {
+  for (const Case::NodeData& node : node_data_)
+    if (std::count(node.out.begin(), node.out.end(), tensor)) return true;
+  return false;
 }
 
 void Session::compile() {

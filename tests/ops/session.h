@@ -100,6 +100,7 @@ class Session {
   void place();
   void fill();
   void compile();
+  bool is_output(uint32_t tensor) const;
   Area& area_of(const abi::Tensor& tensor);
   std::vector<std::byte> read_area(const Area& area);
   uint64_t written_rows(const abi::Tensor& tensor) const;

@@ -69,6 +69,21 @@ bool any_g_idx(const Checkpoint& checkpoint) {
                      [](const TensorInfo& tensor) { return tensor.name.ends_with(".g_idx"); });
 }
 
+// Group of each stored row, each below `groups`.
+std::vector<uint32_t> read_groups(const Checkpoint& checkpoint, const TensorInfo& tensor,
+                                  uint32_t rows, uint32_t groups) {
+  expect_tensor(checkpoint, tensor, StoredType::i32, std::array{uint64_t{rows}});
+  std::vector<uint32_t> group(rows);
+  checkpoint.read(tensor, std::as_writable_bytes(std::span(group)));
+  for (uint32_t k = 0; k < rows; ++k)
+    if (group[k] >= groups)  // negative ones too
+      refuse(place_of(checkpoint, tensor),
+             fmt::format("found group {} for row {}, expected 0 to {}",
+                         static_cast<int32_t>(group[k]), k, groups - 1),
+             kOtherSource);
+  return group;
+}
+
 }  // namespace
 
 std::string place_of(const Checkpoint& checkpoint, const TensorInfo& tensor) {
@@ -118,36 +133,27 @@ std::vector<uint32_t> gptq_row_order(const Checkpoint& checkpoint, const std::st
     if (any_g_idx(checkpoint)) checkpoint.get(prefix + ".g_idx");
     return {};
   }
-  expect_tensor(checkpoint, *tensor, StoredType::i32, std::array{uint64_t{rows}});
-  std::vector<int32_t> group(rows);
-  checkpoint.read(*tensor, std::as_writable_bytes(std::span(group)));
-
-  std::vector<uint32_t> next(shape.groups + 1, 0);  // becomes the position of a group's next row
+  const std::vector<uint32_t> group = read_groups(checkpoint, *tensor, rows, shape.groups);
   bool all_zero = true, sequential = true;
   for (uint32_t k = 0; k < rows; ++k) {
-    if (group[k] < 0 || static_cast<uint32_t>(group[k]) >= shape.groups)
-      refuse(
-          place_of(checkpoint, *tensor),
-          fmt::format("found group {} for row {}, expected 0 to {}", group[k], k, shape.groups - 1),
-          kOtherSource);
-    const auto id = static_cast<uint32_t>(group[k]);
-    ++next[id + 1];
-    all_zero = all_zero && id == 0;
-    sequential = sequential && id == k / shape.group_size;
+    all_zero = all_zero && group[k] == 0;
+    sequential = sequential && group[k] == k / shape.group_size;
   }
-  if (sequential) return {};
   // Quantisers that never ordered the rows left a tensor of zeros in their files.
-  if (all_zero && !checkpoint.quantization()->act_order) return {};
+  if (sequential || (all_zero && !checkpoint.quantization()->act_order)) return {};
+
+  // A counting sort: group g's rows take the positions from g * group_size on.
+  std::vector<uint32_t> filled(shape.groups, 0), order(rows);
+  for (const uint32_t id : group) ++filled[id];
   for (uint32_t id = 0; id < shape.groups; ++id) {
     const uint32_t expected = std::min(shape.group_size, rows - id * shape.group_size);
-    if (next[id + 1] != expected)
+    if (filled[id] != expected)
       refuse(place_of(checkpoint, *tensor),
-             fmt::format("gives {} rows to group {}, expected {}", next[id + 1], id, expected),
+             fmt::format("gives {} rows to group {}, expected {}", filled[id], id, expected),
              kOtherSource);
   }
-  for (uint32_t id = 0; id < shape.groups; ++id) next[id + 1] += next[id];
-  std::vector<uint32_t> order(rows);
-  for (uint32_t k = 0; k < rows; ++k) order[next[static_cast<uint32_t>(group[k])]++] = k;
+  std::fill(filled.begin(), filled.end(), 0);
+  for (uint32_t k = 0; k < rows; ++k) order[group[k] * shape.group_size + filled[group[k]]++] = k;
   return order;
 }
 

@@ -31,6 +31,10 @@ void expect_tensor(const Checkpoint& checkpoint, const TensorInfo& tensor, Store
 GptqShape gptq_shape(const Checkpoint& checkpoint, const std::string& prefix, uint32_t rows,
                      uint32_t cols);
 
+//   stored row       0 1 2 3 4 5 6 7
+//   g_idx            1 0 1 0 0 1 0 1     act-order: the group of each stored row, groups of 4 rows
+//   row order      | 1 3 4 6 | 0 2 5 7 | group 0, group 1; codes stay where they are
+//
 // (rows) stored row of each position, so that position k belongs to group k / group_size, rows of a
 // group in stored order; empty where they lie so already. Throws Error for a PREFIX.g_idx of
 // another shape or type, with an id outside of the groups, or whose groups are not of equal size.

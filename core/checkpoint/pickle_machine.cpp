@@ -51,18 +51,12 @@ struct Instructions {
   };
   using Kind = PickleKind;
   static constexpr Row kRows[] = {
-      {0x80, [](Machine& m) { m.proto(); }},    // PROTO
-      {0x95, [](Machine& m) { m.number(8); }},  // FRAME: about buffers
-      {'(', [](Machine& m) { m.mark(); }},      // MARK
-      {'N', [](Machine& m) { m.push({}); }},    // NONE
-      {0x88,
-       [](Machine& m) {
-         m.push({Kind::boolean, 1, nullptr, {}, {}});
-       }},  // NEWTRUE
-      {0x89,
-       [](Machine& m) {
-         m.push({Kind::boolean, 0, nullptr, {}, {}});
-       }},                                                                            // NEWFALSE
+      {0x80, [](Machine& m) { m.proto(); }},          // PROTO
+      {0x95, [](Machine& m) { m.number(8); }},        // FRAME: about buffers
+      {'(', [](Machine& m) { m.mark(); }},            // MARK
+      {'N', [](Machine& m) { m.push({}); }},          // NONE
+      {0x88, [](Machine& m) { m.push_boolean(1); }},  // NEWTRUE
+      {0x89, [](Machine& m) { m.push_boolean(0); }},  // NEWFALSE
       {'K', [](Machine& m) { m.push_integer(static_cast<uint8_t>(m.number(1))); }},   // BININT1
       {'M', [](Machine& m) { m.push_integer(static_cast<uint16_t>(m.number(2))); }},  // BININT2
       {'J', [](Machine& m) { m.push_integer(static_cast<int32_t>(m.number(4))); }},   // BININT
@@ -156,6 +150,10 @@ void PickleMachine::push_items(PickleKind kind, std::vector<PickleRef> items) {
 
 void PickleMachine::push_integer(int64_t value) {
   push({PickleKind::integer, value, nullptr, {}, {}});
+}
+
+void PickleMachine::push_boolean(int64_t value) {
+  push({PickleKind::boolean, value, nullptr, {}, {}});
 }
 
 PickleRef PickleMachine::pop() {

@@ -68,6 +68,7 @@ class PickleMachine {
   void push(PickleValue value);
   void push_items(PickleKind kind, std::vector<PickleRef> items);
   void push_integer(int64_t value);
+  void push_boolean(int64_t value);
   PickleRef pop();
   PickleRef top();
   std::vector<PickleRef> pop_many(size_t count);

@@ -11,6 +11,7 @@ namespace {
 
 // Names longer than this are no typing errors, and the distance is quadratic.
 constexpr size_t kMaxNameLength = 64;
+constexpr size_t kMinPrefix = 3;
 
 size_t edits(std::string_view a, std::string_view b) {
   std::vector<std::vector<size_t>> cost(a.size() + 1, std::vector<size_t>(b.size() + 1));
@@ -40,7 +41,10 @@ std::string nearest(std::string_view name, std::span<const std::string> candidat
       found = candidate;
     }
   }
-  return found;
+  if (!found.empty() || name.size() < kMinPrefix) return found;
+  const auto longer = std::ranges::find_if(
+      candidates, [&](const std::string& candidate) { return candidate.starts_with(name); });
+  return longer == candidates.end() ? "" : *longer;
 }
 
 std::string suggestion(std::string_view name, std::span<const std::string> candidates) {

@@ -19,6 +19,12 @@ TEST(Nearest, FindsATypingError) {
   EXPECT_EQ(nearest(std::string(100000, 'x'), kNames), "");
 }
 
+TEST(Nearest, FindsWhatItBegins) {
+  const std::vector<std::string> names = {"raw", "vicuna-v1.1", "llama-2-chat"};
+  EXPECT_EQ(nearest("vicuna", names), "vicuna-v1.1");
+  EXPECT_EQ(nearest("ll", names), "");
+}
+
 TEST(Nearest, CountsASwapAsOneEdit) {
   EXPECT_EQ(nearest("ba", std::vector<std::string>{"cdx", "ab"}), "ab");
   EXPECT_EQ(nearest("abcd", std::vector<std::string>{"xbyd", "abdc"}), "abdc");

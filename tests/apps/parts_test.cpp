@@ -1,5 +1,7 @@
 // The parts of the program that need no process of their own.
 #include <gmock/gmock.h>
+#include <signal.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 
 #include <sstream>
@@ -61,6 +63,27 @@ TEST(SaveFile, ReplacesAndIsPrivate) {
   struct stat status {};
   ASSERT_EQ(stat(file.c_str(), &status), 0);
   EXPECT_EQ(status.st_mode & 0777, 0600u);
+}
+
+// A limit on the size of files stands for a full disk.
+TEST(SaveFile, ThatFailsLeavesTheOldFileAndNothingElse) {
+  const TemporaryFolder folder;
+  const std::string file = folder.file("a", "old");
+  signal(SIGXFSZ, SIG_IGN);
+  rlimit before{};
+  getrlimit(RLIMIT_FSIZE, &before);
+  const rlimit small{8, before.rlim_max};
+  setrlimit(RLIMIT_FSIZE, &small);
+  std::string message;
+  try {
+    save_file(file, "more than eight bytes");
+  } catch (const Error& error) {
+    message = error.what();
+  }
+  setrlimit(RLIMIT_FSIZE, &before);
+  EXPECT_THAT(message, HasSubstr("could not be written: File too large"));
+  EXPECT_EQ(read_file(file), "old");
+  EXPECT_EQ(std::distance(std::filesystem::directory_iterator(folder.path()), {}), 1);
 }
 
 TEST(SaveFile, RefusesWhatIsNoFile) {

@@ -190,9 +190,6 @@ Workspace workspace_of(const abi::CompileRequest& request, uint32_t multiprocess
   Workspace all;
   const abi::Graph& graph = *request.graph;
   for (const abi::Node& node : graph.nodes) {
-    const std::string reason = refusal(graph, node);
-    if (!reason.empty())
-      throw abi::Failure(abi::StatusCode::unsupported, std::string(node.name) + ": " + reason);
     if (node.op == Op::matmul && graph.tensors[node.in[1]].dtype == DType::gptq) {
       const gptq::Layout layout = layout_of(graph.tensors[node.in[1]]);
       const uint32_t rows = most_rows(request.shape, extent_of(graph.tensors[node.out[0]]));

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <string>
 
+#include "backends/vulkan/fusions.h"
 #include "core/abi/guard.h"
 
 namespace ropewalk::vulkan {
@@ -25,38 +26,10 @@ uint32_t half_dim_of(const abi::Graph& graph) {
 uint64_t partial_bytes(const abi::CompileRequest& request, const Features& features) {
   uint64_t bytes = 0;
   for (const abi::Node& node : request.graph->nodes) {
-    const std::string reason = refusal(*request.graph, node);
-    if (!reason.empty())
-      throw abi::Failure(abi::StatusCode::unsupported, std::string(node.name) + ": " + reason);
     if (node.op == Op::attention)
       bytes = std::max(bytes, attention_workspace(*request.graph, node, request.shape, features));
   }
   return bytes;
-}
-
-void record(const Operands& operands, Recorder& recorder) {
-  switch (operands.node().op) {
-    case Op::embed:
-      return embed(operands, recorder);
-    case Op::rms_norm:
-      return rms_norm(operands, recorder);
-    case Op::matmul:
-      return matmul(operands, recorder);
-    case Op::rope:
-      return rope(operands, recorder);
-    case Op::kv_append:
-      return kv_append(operands, recorder);
-    case Op::attention:
-      return attention(operands, recorder);
-    case Op::silu_mul:
-      return silu_mul(operands, recorder);
-    case Op::add:
-      return add(operands, recorder);
-    case Op::permute:
-      return permute(operands, recorder);
-    case Op::select:
-      return select(operands, recorder);
-  }
 }
 
 }  // namespace
@@ -76,8 +49,7 @@ Program::Program(const abi::CompileRequest& request, const Host& host)
         graph,        request.shape,   host.memory,
         host.weights, step_.address(), {workspace_.address, workspace_.address + workspace_.bytes}};
     Recorder recorder(host.context, host.pipelines);
-    for (const abi::Claim& step : request.steps)
-      for (const uint32_t n : step.nodes) record(Operands(around, graph.nodes[n]), recorder);
+    for (const abi::Claim& step : request.steps) record_step(around, step.nodes, recorder);
     commands_ = recorder.finish();
   } catch (...) {
     host_.memory.destroy(workspace_);

@@ -34,6 +34,27 @@ class ClaimSink {
   ~ClaimSink() = default;
 };
 
+// Offers every node alone. The core has checked the graph against core/graph/ops.md, so what is
+// left to say is `refusal(tensor)`: why this device has no kernel for such a tensor; empty: it has.
+template <class Refusal>
+void claim_alone(const Graph& graph, ClaimSink& sink, const Refusal& refusal) {
+  const auto of_node = [&](const Node& node) -> std::string_view {
+    if (node.op < Op::embed || node.op > Op::select) return "an op that this module does not know";
+    for (const std::span<const uint32_t> ids : {node.in, node.out})
+      for (const uint32_t id : ids)
+        if (const std::string_view reason = refusal(graph.tensors[id]); !reason.empty())
+          return reason;
+    return "";
+  };
+  for (uint32_t i = 0; i < graph.nodes.size(); ++i) {
+    const std::string_view reason = of_node(graph.nodes[i]);
+    if (reason.empty())
+      sink.claim({{&i, 1}, {}, 0.0f});
+    else
+      sink.refuse(i, reason);
+  }
+}
+
 // Upper bounds that a program is compiled for.
 struct ProgramShape {
   uint32_t rows;                // the row bucket
@@ -94,9 +115,11 @@ class Device {
   // Bytes that pack() will need; looks at the weight's shape alone, its spans may be empty. The
   // answer is a multiple of 256, so that slices stay aligned.
   virtual Status packed_bytes(const Weight& weight, uint64_t* bytes) noexcept = 0;
-  // Lays the weight out as the device likes best. The spans may be reused when the call returns.
+  // Lays the weight out as the device likes best. The core has checked that spans and orders are as
+  // core/abi/weight.h draws them; they may be reused when the call returns.
   virtual Status pack(const Weight& weight, Slice to) noexcept = 0;
 
+  // The graph is as core/graph/ops.md says; what no kernel here can run is refused in words.
   virtual Status claim(const Graph& graph, ClaimSink& sink) noexcept = 0;
   // What compile() will allocate beyond the graph's own slices, for the memory plan.
   virtual Status workspace_bytes(const CompileRequest& request, uint64_t* bytes) noexcept = 0;

@@ -61,6 +61,13 @@ struct Tensor {
   Slice at;             // empty for a hidden value of a claimed fusion
 };
 
+// The product of a tensor's dimensions after the first.
+inline uint64_t row_width(const Tensor& tensor) {
+  uint64_t width = 1;
+  for (uint32_t i = 1; i < tensor.rank; ++i) width *= tensor.dim[i];
+  return width;
+}
+
 // How the keys of an attention node lie in the cache.
 enum class KeyRotation : uint32_t {
   before_cache = 0,  // rope ran before kv_append; attention reads keys as they are

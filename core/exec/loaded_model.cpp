@@ -6,6 +6,7 @@
 
 #include "core/base/error.h"
 #include "core/exec/weight_arena.h"
+#include "core/graph/check.h"
 #include "core/graph/memory_plan.h"
 #include "core/modules/library.h"
 
@@ -83,6 +84,7 @@ LoadedModel::~LoadedModel() {
 void LoadedModel::refresh_view() { view_ = std::make_unique<GraphView>(model_.graph); }
 
 void LoadedModel::claim(std::string_view device_name) {
+  check_graph(model_.graph);
   refresh_view();
   ClaimList offered;
   check(device_.claim(view(), offered), device_name);
@@ -184,6 +186,11 @@ void LoadedModel::fill(const WeightSource& weights, const LoadSettings& settings
     done += graph.tensors[tensor].at.bytes;
     if (settings.progress) settings.progress(done, plan_.weights);
   };
+  const auto pack = [&](const std::string& name, const abi::Weight& weight, TensorId tensor) {
+    check_weight(name, weight);
+    check(device_.pack(weight, graph.tensors[tensor].at), name);
+    advance(tensor);
+  };
   const auto write = [&](TensorId tensor, std::span<const std::byte> bytes) {
     abi::Slice to = graph.tensors[tensor].at;
     to.bytes = bytes.size();
@@ -206,13 +213,11 @@ void LoadedModel::fill(const WeightSource& weights, const LoadSettings& settings
     const auto table = weights.load_table(load.name, config.vocab_size, config.hidden_size);
     abi::Weight weight = table->view();
     weight.use = use_of(graph, load.tensor);
-    check(device_.pack(weight, graph.tensors[load.tensor].at), load.name);
-    advance(load.tensor);
+    pack(load.name, weight, load.tensor);
   }
   for (const LinearLoad& load : model_.linears) {
     const auto weight = weights.load_linear(load.info, graph.tensors[load.weight].column_order);
-    check(device_.pack(weight->view(), graph.tensors[load.weight].at), load.info.prefix);
-    advance(load.weight);
+    pack(load.info.prefix, weight->view(), load.weight);
     if (load.bias) write(*load.bias, std::as_bytes(std::span(weight->bias())));
   }
 }

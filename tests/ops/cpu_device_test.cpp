@@ -65,41 +65,15 @@ TEST(CpuDevice, packed_sizes_follow_from_the_shape) {
   ASSERT_TRUE(cpu().packed_bytes(weight, &bytes).ok());
   // 64 header + 2 panels of 4 groups of (64 scales + 32 zeros + 512 codes), up to 256.
   EXPECT_EQ(bytes, 5120u);
-  weight.bits = 5;
-  EXPECT_EQ(cpu().packed_bytes(weight, &bytes).code, StatusCode::unsupported);
-  weight.bits = 4;
-  weight.group_size = 0;
-  EXPECT_EQ(cpu().packed_bytes(weight, &bytes).code, StatusCode::invalid_argument);
-  weight.group_size = 129;
-  EXPECT_EQ(cpu().packed_bytes(weight, &bytes).code, StatusCode::invalid_argument);
 }
 
-TEST(CpuDevice, broken_weights_are_refused_in_words) {
+TEST(CpuDevice, weight_beyond_its_place_is_refused) {
   Random random(1);
-  const StoredWeight good = random_gptq({64, 64, 4, 32, 1, DType::f16}, random);
+  const StoredWeight weight = random_gptq({64, 64, 4, 32, 1, DType::f16}, random);
   abi::Buffer buffer;
   ASSERT_TRUE(cpu().allocate(abi::Arena::weights, 1 << 16, &buffer).ok());
-  const auto message = [&](const StoredWeight& weight) {
-    const abi::Status status = cpu().pack(weight.view(), {buffer, 0, 1 << 16});
-    return std::string(status.message);
-  };
-  EXPECT_EQ(message(good), "");
-  StoredWeight bad = good;
-  bad.qweight.pop_back();
-  EXPECT_EQ(message(bad), "weight: qweight is shorter than its shape");
-  bad = good;
-  bad.qzeros.pop_back();
-  EXPECT_EQ(message(bad), "weight: qzeros is shorter than its shape");
-  bad = good;
-  bad.scales.pop_back();
-  EXPECT_EQ(message(bad), "weight: scales is shorter than its shape");
-  bad = good;
-  bad.row_order.assign(64, 3);
-  EXPECT_EQ(message(bad), "weight: the row order is not a permutation of the rows");
-  bad = good;
-  bad.column_order = random.permutation(65);
-  EXPECT_EQ(message(bad), "weight: the column order is not a permutation of the columns");
-  const abi::Status small = cpu().pack(good.view(), {buffer, 0, 256});
+  EXPECT_TRUE(cpu().pack(weight.view(), {buffer, 0, 1 << 16}).ok());
+  const abi::Status small = cpu().pack(weight.view(), {buffer, 0, 256});
   EXPECT_STREQ(small.message, "weight: the place for it is too small");
   cpu().free(buffer);
 }
@@ -112,39 +86,33 @@ struct Refusals final : abi::ClaimSink {
   std::map<uint32_t, std::string> reason;
 };
 
-TEST(CpuDevice, wrong_nodes_are_refused_with_the_reason) {
+TEST(CpuDevice, what_no_kernel_runs_is_refused_with_the_reason) {
   std::vector<abi::Tensor> tensors(4);
-  const auto set = [&](size_t i, abi::TensorKind kind, DType dtype, std::vector<uint32_t> dims) {
-    tensors[i].kind = kind;
+  const auto set = [&](size_t i, DType dtype, std::vector<uint32_t> dims) {
+    tensors[i].kind = abi::TensorKind::scratch;
     tensors[i].dtype = dtype;
     tensors[i].rank = static_cast<uint8_t>(dims.size());
     std::copy(dims.begin(), dims.end(), tensors[i].dim);
   };
-  set(0, abi::TensorKind::scratch, DType::f32, {abi::kRows, 64});
-  set(1, abi::TensorKind::scratch, DType::f16, {abi::kRows, 64});
-  set(2, abi::TensorKind::weight, DType::f16, {64, 32});
-  set(3, abi::TensorKind::scratch, DType::f32, {abi::kRows, 32});
-  const uint32_t x_w[] = {0, 2}, x_y[] = {0, 3}, x_half[] = {0, 1}, w_x[] = {3, 2}, far[] = {0, 9};
-  const uint32_t x[] = {0}, y[] = {3};
+  set(0, DType::f32, {abi::kRows, 64});
+  set(1, DType::f16, {abi::kRows, 64});
+  set(2, DType::f32, {abi::kRows, 2, 512});
+  set(3, DType::f32, {abi::kRows, 2, 514});
+  const uint32_t f32[] = {0}, two[] = {0, 0}, half[] = {1}, mixed[] = {0, 1};
+  const uint32_t wide[] = {2}, wider[] = {3};
   const auto key = abi::KeyRotation::before_cache;
   const std::vector<abi::Node> nodes = {
-      {"good", abi::Op::matmul, x_w, y, 0, key},  {"width", abi::Op::matmul, w_x, y, 0, key},
-      {"add", abi::Op::add, x_y, x, 0, key},      {"type", abi::Op::add, x_half, x, 0, key},
-      {"rank", abi::Op::rope, x, x, 0, key},      {"count", abi::Op::matmul, x, y, 0, key},
-      {"index", abi::Op::matmul, far, y, 0, key}, {"rows", abi::Op::select, x, x, 0, key},
-      {"unknown", abi::Op{77}, x, y, 0, key}};
+      {"good", abi::Op::add, two, f32, 0, key},       {"in", abi::Op::add, mixed, f32, 0, key},
+      {"out", abi::Op::add, two, half, 0, key},       {"wide", abi::Op::rope, wide, wide, 0, key},
+      {"wider", abi::Op::rope, wider, wider, 0, key}, {"unknown", abi::Op{77}, f32, f32, 0, key}};
   Refusals refusals;
   ASSERT_TRUE(cpu().claim({nodes, tensors, {}}, refusals).ok());
   EXPECT_EQ(refusals.reason[0], "claimed");
-  EXPECT_EQ(refusals.reason[1], "a weight that is not (width in, width out)");
-  EXPECT_EQ(refusals.reason[2], "different widths in and out");
-  EXPECT_EQ(refusals.reason[3], "an activation that is not f32");
-  EXPECT_EQ(refusals.reason[4], "x that is not (R, heads, d)");
-  EXPECT_EQ(refusals.reason[5], "the number of inputs");
-  EXPECT_EQ(refusals.reason[6], "a tensor index outside the graph");
-  EXPECT_EQ(refusals.reason[7],
-            "rows that are not the step's, or an output that is not the wanted rows");
-  EXPECT_EQ(refusals.reason[8], "an op that this version does not know");
+  EXPECT_EQ(refusals.reason[1], "an activation that is not f32");
+  EXPECT_EQ(refusals.reason[2], "an activation that is not f32");
+  EXPECT_EQ(refusals.reason[3], "claimed");
+  EXPECT_EQ(refusals.reason[4], "a head dimension above 512");
+  EXPECT_EQ(refusals.reason[5], "an op that this module does not know");
 }
 
 // A weight that was never packed fails the step, not the process.

@@ -1,0 +1,259 @@
+// What core/graph/ops.md and core/abi/weight.h demand of a graph and of a weight.
+#include "core/graph/check.h"
+
+#include <gtest/gtest.h>
+
+#include <functional>
+#include <stdexcept>
+
+#include "tests/graph/small_graphs.h"
+
+namespace ropewalk::test {
+namespace {
+
+using abi::DType;
+using abi::kRows;
+using abi::kWanted;
+using abi::Op;
+using abi::TensorKind;
+
+std::string complaint(const std::function<void()>& body) {
+  try {
+    body();
+    return "";
+  } catch (const std::logic_error& error) {
+    return error.what();
+  }
+}
+
+// Every op once, as a small decoder has it: H = 8, one head of 4 and its pair, N = 6, V = 10.
+struct Decoder {
+  Graph graph;
+  TensorId table, x, norm_weight, normed, by, permuted, w, bias, q, k, cache, rotated, seen, up,
+      product, sum, last;
+
+  TensorId tensor(const std::string& name, TensorKind kind, DType dtype,
+                  std::vector<uint32_t> dims) {
+    GraphTensor made;
+    made.name = name;
+    made.kind = kind;
+    made.dtype = dtype;
+    made.dims = std::move(dims);
+    made.bits = dtype == DType::gptq ? 4 : 0;
+    return graph.add_tensor(std::move(made));
+  }
+  TensorId activation(const std::string& name, std::vector<uint32_t> dims) {
+    return tensor(name, TensorKind::scratch, DType::f32, std::move(dims));
+  }
+
+  Decoder() {
+    table = tensor("table", TensorKind::weight, DType::f16, {10, 8});
+    x = activation("x", {kRows, 8});
+    norm_weight = tensor("norm.weight", TensorKind::constant, DType::f32, {8});
+    normed = activation("normed", {kRows, 8});
+    by = tensor("order", TensorKind::constant, DType::i32, {8});
+    permuted = activation("permuted", {kRows, 8});
+    w = tensor("w", TensorKind::weight, DType::gptq, {8, 8});
+    bias = tensor("bias", TensorKind::constant, DType::f32, {8});
+    q = activation("q", {kRows, 2, 4});
+    k = activation("k", {kRows, 1, 4});
+    cache = tensor("cache", TensorKind::cache, DType::f16, {3, abi::kPageTokens, 1, 4});
+    rotated = activation("rotated", {kRows, 2, 4});
+    seen = activation("seen", {kRows, 8});
+    up = activation("up", {kRows, 8});
+    product = activation("product", {kRows, 8});
+    sum = activation("sum", {kRows, 8});
+    last = activation("last", {kWanted, 8});
+    graph.add_node({"embed", Op::embed, {table}, {x}});
+    graph.add_node({"norm", Op::rms_norm, {x, norm_weight, by}, {normed}});
+    graph.add_node({"permute", Op::permute, {normed, by}, {permuted}});
+    graph.add_node({"matmul", Op::matmul, {permuted, w, bias}, {q}});
+    graph.add_node({"rope", Op::rope, {q}, {rotated}});
+    graph.add_node({"append", Op::kv_append, {k, k, cache, cache}, {}});
+    graph.add_node({"attention", Op::attention, {rotated, cache, cache, by}, {seen}});
+    graph.add_node({"silu", Op::silu_mul, {seen, up}, {product}});
+    graph.add_node({"add", Op::add, {product, x}, {sum}});
+    graph.add_node({"select", Op::select, {sum}, {last}});
+  }
+  GraphNode& node(std::string_view name) {
+    return *std::find_if(graph.nodes.begin(), graph.nodes.end(),
+                         [&](const GraphNode& n) { return n.name == name; });
+  }
+  std::vector<uint32_t>& dims(TensorId id) { return graph.tensors[id].dims; }
+  DType& dtype(TensorId id) { return graph.tensors[id].dtype; }
+};
+
+struct BadGraph {
+  const char* name;
+  std::function<void(Decoder&)> spoil;
+  const char* message;
+};
+
+const BadGraph kBadGraphs[] = {
+    {"absent_tensor", [](Decoder& d) { d.node("add").in[1] = 99; },
+     "graph: add (add) has a tensor that is not there"},
+    {"inputs", [](Decoder& d) { d.node("matmul").in.resize(1); },
+     "graph: matmul (matmul) has another number of inputs"},
+    {"outputs", [](Decoder& d) { d.node("append").out = {d.x}; },
+     "graph: append (kv_append) has another number of outputs"},
+    {"unknown_op", [](Decoder& d) { d.node("add").op = Op{77}; },
+     "graph: add (unknown) has an op that ops.md does not know"},
+    {"activation_type", [](Decoder& d) { d.dtype(d.up) = DType::bf16; },
+     "graph: silu (silu_mul) has an activation that is not scratch of f32 or f16"},
+    {"activation_rank", [](Decoder& d) { d.dims(d.up) = {kRows}; },
+     "graph: silu (silu_mul) has an activation of a rank other than 2 to 4"},
+    {"fixed_rows", [](Decoder& d) { d.dims(d.up)[0] = 7; },
+     "graph: silu (silu_mul) has rows that are not the step's"},
+    {"rows_differ", [](Decoder& d) { d.dims(d.up)[0] = kWanted; },
+     "graph: silu (silu_mul) has a different number of rows in and out"},
+    {"widths_differ", [](Decoder& d) { d.dims(d.up)[1] = 6; },
+     "graph: silu (silu_mul) has different widths in and out"},
+    {"table_width", [](Decoder& d) { d.dims(d.table)[1] = 9; },
+     "graph: embed (embed) has a table that is not (vocabulary, row width)"},
+    {"table_type", [](Decoder& d) { d.dtype(d.table) = DType::gptq; },
+     "graph: embed (embed) has a table that is not f32, f16 or bf16"},
+    {"norm_length", [](Decoder& d) { d.dims(d.norm_weight)[0] = 7; },
+     "graph: norm (rms_norm) has a constant of another length than the row"},
+    {"order_type", [](Decoder& d) { d.dtype(d.by) = DType::f32; },
+     "graph: norm (rms_norm) has a constant of another type"},
+    {"weight_shape",
+     [](Decoder& d) {
+       d.dims(d.w) = {8, 6};
+     },
+     "graph: matmul (matmul) has a weight that is not (width in, width out)"},
+    {"weight_bits", [](Decoder& d) { d.graph.tensors[d.w].bits = 5; },
+     "graph: matmul (matmul) has codes that are not of 2, 3, 4 or 8 bits"},
+    {"weight_type", [](Decoder& d) { d.dtype(d.w) = DType::i8; },
+     "graph: matmul (matmul) has a weight that is not f32, f16, bf16 or gptq"},
+    {"bias_length", [](Decoder& d) { d.dims(d.bias)[0] = 7; },
+     "graph: matmul (matmul) has a constant of another length than the row"},
+    {"rope_rank",
+     [](Decoder& d) {
+       d.dims(d.q) = {kRows, 8};
+     },
+     "graph: rope (rope) has x that is not (R, heads, d)"},
+    {"odd_head",
+     [](Decoder& d) {
+       d.dims(d.q) = {kRows, 8, 1};
+     },
+     "graph: rope (rope) has an odd head dimension"},
+    {"page_size", [](Decoder& d) { d.dims(d.cache)[1] = 128; },
+     "graph: append (kv_append) has a cache that is not (pages, 256, kv_heads, head_dim)"},
+    {"cache_type", [](Decoder& d) { d.dtype(d.cache) = DType::bf16; },
+     "graph: append (kv_append) has a cache that is not f16, f32 or i8"},
+    {"key_width", [](Decoder& d) { d.dims(d.k)[1] = 2; },
+     "graph: append (kv_append) has a row that is not kv_heads x head_dim of its cache"},
+    {"caches_differ",
+     [](Decoder& d) {
+       d.node("attention").in[2] =
+           d.tensor("other", TensorKind::cache, DType::i8, {3, abi::kPageTokens, 1, 4});
+     },
+     "graph: attention (attention) has keys and values of different shapes or types"},
+    {"query_heads",
+     [](Decoder& d) {
+       const TensorId other =
+           d.tensor("other", TensorKind::cache, DType::f16, {3, abi::kPageTokens, 3, 2});
+       d.node("attention").in = {d.rotated, other, other};
+     },
+     "graph: attention (attention) has queries that are not a multiple of kv_heads x head_dim"},
+    {"wanted", [](Decoder& d) { d.dims(d.last)[0] = kRows; },
+     "graph: select (select) has an output that is not the wanted rows"},
+};
+
+TEST(CheckGraph, TakesEveryOpAsOpsMdHasIt) {
+  const Decoder decoder;
+  EXPECT_EQ(complaint([&] { check_graph(decoder.graph); }), "");
+}
+
+TEST(CheckGraph, NamesTheNodeAndTheRule) {
+  for (const BadGraph& bad : kBadGraphs) {
+    Decoder decoder;
+    bad.spoil(decoder);
+    EXPECT_EQ(complaint([&] { check_graph(decoder.graph); }), bad.message) << bad.name;
+  }
+}
+
+// A 4-bit weight (16, 8) with groups of 8, and its parts.
+struct Gptq {
+  std::vector<uint32_t> qweight = std::vector<uint32_t>(2 * 8), qzeros = std::vector<uint32_t>(2);
+  std::vector<std::byte> scales = std::vector<std::byte>(2 * 8 * 2);
+  std::vector<uint32_t> row_order, column_order;
+  abi::Weight weight;
+
+  abi::Weight view() {
+    weight.qweight = qweight;
+    weight.qzeros = qzeros;
+    weight.scales = scales;
+    weight.row_order = row_order;
+    weight.column_order = column_order;
+    return weight;
+  }
+  Gptq() {
+    weight.dtype = DType::gptq;
+    weight.rows = 16;
+    weight.cols = 8;
+    weight.bits = 4;
+    weight.group_size = 8;
+    for (uint32_t i = 0; i < 16; ++i) row_order.push_back(15 - i);
+    for (uint32_t i = 0; i < 8; ++i) column_order.push_back(7 - i);
+  }
+};
+
+struct BadWeight {
+  std::function<void(Gptq&)> spoil;
+  const char* rule;
+};
+
+const BadWeight kBadWeights[] = {
+    {[](Gptq& w) { w.weight.cols = 0; }, "a size of zero"},
+    {[](Gptq& w) { w.row_order.pop_back(); }, "a row order that is no permutation of its rows"},
+    {[](Gptq& w) { w.row_order[3] = 16; }, "a row order that is no permutation of its rows"},
+    {[](Gptq& w) { w.column_order[3] = 0; },
+     "a column order that is no permutation of its columns"},
+    {[](Gptq& w) { w.weight.use = abi::WeightUse::embed; }, "an embedding table that is not dense"},
+    {[](Gptq& w) { w.weight.bits = 5; }, "codes that are not of 2, 3, 4 or 8 bits"},
+    {[](Gptq& w) { w.weight.group_size = 0; }, "a group size outside 1 to rows"},
+    {[](Gptq& w) { w.weight.group_size = 17; }, "a group size outside 1 to rows"},
+    {[](Gptq& w) { w.weight.zero_offset = 2; }, "a zero offset that is not 0 or 1"},
+    {[](Gptq& w) { w.weight.scale_dtype = DType::bf16; }, "scales that are not f16 or f32"},
+    {[](Gptq& w) { w.qweight.pop_back(); }, "a qweight shorter than its shape"},
+    {[](Gptq& w) { w.qzeros.pop_back(); }, "a qzeros shorter than its shape"},
+    {[](Gptq& w) { w.scales.pop_back(); }, "scales shorter than their shape"},
+};
+
+TEST(CheckWeight, TakesWhatIsWhole) {
+  Gptq gptq;
+  EXPECT_EQ(complaint([&] { check_weight("w", gptq.view()); }), "");
+}
+
+TEST(CheckWeight, NamesTheWeightAndTheRule) {
+  for (const BadWeight& bad : kBadWeights) {
+    Gptq gptq;
+    bad.spoil(gptq);
+    EXPECT_EQ(complaint([&] { check_weight("w", gptq.view()); }),
+              std::string("weight: w has ") + bad.rule);
+  }
+}
+
+TEST(CheckWeight, DenseHasItsElementsAndATableNoOrder) {
+  std::vector<std::byte> elements(4 * 3 * 2);
+  std::vector<uint32_t> order = {1, 0, 2};
+  abi::Weight weight;
+  weight.rows = 4;
+  weight.cols = 3;
+  weight.dense = elements;
+  const auto answer = [&] { return complaint([&] { check_weight("w", weight); }); };
+  EXPECT_EQ(answer(), "");
+  weight.column_order = order;
+  EXPECT_EQ(answer(), "");
+  weight.use = abi::WeightUse::embed;
+  EXPECT_EQ(answer(), "weight: w has an order, which an embedding table has not");
+  weight.column_order = {};
+  weight.dtype = DType::f32;
+  EXPECT_EQ(answer(), "weight: w has fewer elements than rows x cols");
+  weight.dtype = DType::i32;
+  EXPECT_EQ(answer(), "weight: w has elements that are not f32, f16, bf16 or gptq");
+}
+
+}  // namespace
+}  // namespace ropewalk::test

@@ -23,12 +23,13 @@ constexpr std::array kOptions = {
                .help = "how much longer than trained; absent: by the model's two lengths",
                .minimum = 1e-3,
                .maximum = 1e6},
-    OptionInfo{.name = kTrained,
-               .type = OptionType::integer,
-               .default_value = nullptr,
-               .help = "the trained length in tokens; absent: the model's own",
-               .minimum = 1,
-               .maximum = 1 << 24},
+    OptionInfo{
+        .name = kTrained,
+        .type = OptionType::integer,
+        .default_value = nullptr,
+        .help = "the trained length in tokens; absent: the model's own, else its whole length",
+        .minimum = 1,
+        .maximum = 1 << 24},
 };
 
 // 1 for pairs that turn `fast` times or more in `trained` tokens, 0 for those that turn `slow`
@@ -61,7 +62,7 @@ class NtkByParts final : public RopeScaling {
     if (trained == 0 && factor_ == 0)
       return fail(StatusCode::invalid_argument,
                   "ntk-by-parts: factor and original_max_position_embeddings are both missing");
-    if (trained == 0) trained = request.max_position / factor_;
+    if (trained == 0) trained = request.max_position;
     const double factor = factor_ > 0 ? factor_ : request.max_position / trained;
     const double d = request.head_dim;
     const double ntk_theta = request.theta * std::pow(factor, d / (d - 2));

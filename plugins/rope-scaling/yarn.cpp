@@ -21,7 +21,7 @@ constexpr const char* kTrained = "original_max_position_embeddings";
 constexpr std::array kOptions = {
     OptionInfo{"factor", kNumber, nullptr, "how much longer than trained", 1e-3, 1e6},
     OptionInfo{kTrained, OptionType::integer, nullptr,
-               "the trained length in tokens; absent: the model's own, else its length / factor", 1,
+               "the trained length in tokens; absent: the model's own, else its whole length", 1,
                1 << 24},
     OptionInfo{"beta_fast", kNumber, "32", "turns within the trained length, kept above", 1e-3,
                1e6},
@@ -55,7 +55,7 @@ class Yarn final : public RopeScaling {
   bool varies_with_length() const noexcept override { return false; }
   Status fill(const RopeRequest& request, RopeTable& table) const noexcept override {
     const double original = trained_ > 0 ? trained_ : request.original_max_position;
-    const double trained = original > 0 ? original : request.max_position / factor_;
+    const double trained = original > 0 ? original : request.max_position;
     const auto index = [&](double turns) {
       return request.head_dim * std::log(trained / (turns * 2 * std::numbers::pi)) /
              (2 * std::log(request.theta));

@@ -145,7 +145,7 @@ TEST(RopeScaling, YarnsAttentionScale) {
   EXPECT_NEAR(scale({{"factor", 8}, {"mscale", 1}, {"mscale_all_dim", 0.5}}), 1.0941799881, 1e-9);
 }
 
-// The option, else config.json's original_max_position_embeddings, else what the factor implies.
+// The option, else config.json's original_max_position_embeddings, else max_position_embeddings.
 TEST(RopeScaling, TheTrainedLengthComesFromTheOptionFirst) {
   abi::RopeRequest request = kLlama2;
   request.max_position = 16384;
@@ -155,7 +155,7 @@ TEST(RopeScaling, TheTrainedLengthComesFromTheOptionFirst) {
     request.original_max_position = 0;
     const auto option = fill(policy, by_option, request).inv_freq;
     const auto implied = fill(policy, plain, request).inv_freq;
-    request.original_max_position = 4096;
+    request.original_max_position = 16384;
     EXPECT_EQ(fill(policy, by_option, request).inv_freq, option) << policy;
     EXPECT_EQ(fill(policy, plain, request).inv_freq, implied) << policy;
     request.original_max_position = 2048;

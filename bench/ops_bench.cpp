@@ -51,7 +51,7 @@ void matmul(State& state, const std::string& name, uint32_t rows, uint32_t depth
   const uint32_t x = c.activation("x", {abi::kRows, depth});
   const uint32_t y = c.activation("y", {abi::kRows, width});
   c.node(abi::Op::matmul, {x, c.weight("w", weight)}, {y}, 0, abi::KeyRotation::before_cache);
-  Session session(c, device(name), {rows, rows, 1, 1});
+  Session session(c, device(name), {rows, rows, 1, 1}, Steps::alone);
   session.set(x, random.values(uint64_t{rows} * depth));
   const StepData step = plain_step(rows);
   for (auto _ : state) session.repeat(step);
@@ -74,7 +74,7 @@ void attention(State& state, const std::string& name, uint32_t keys, uint32_t ro
   c.node(abi::Op::attention,
          {q, c.cache("keys", abi::DType::f16, cache), c.cache("values", abi::DType::f16, cache)},
          {y}, 1 / std::sqrt(static_cast<float>(kDim)), abi::KeyRotation::before_cache);
-  Session session(c, device(name), {rows, 1, 1, pages});
+  Session session(c, device(name), {rows, 1, 1, pages}, Steps::alone);
   session.set(q, Random(1).values(uint64_t{rows} * kHeads * kDim));
   StepData step = plain_step(rows);
   for (uint32_t r = 0; r < rows; ++r) step.position[r] = keys - rows + r;

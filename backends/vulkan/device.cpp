@@ -3,6 +3,7 @@
 #include <string>
 
 #include "backends/vulkan/claim.h"
+#include "backends/vulkan/fusions.h"
 #include "backends/vulkan/measure.h"
 
 namespace ropewalk::vulkan {
@@ -46,7 +47,11 @@ abi::Status Device::pack(const abi::Weight& weight, abi::Slice to) noexcept {
 }
 
 abi::Status Device::claim(const abi::Graph& graph, abi::ClaimSink& sink) noexcept {
-  return on_device([&] { claim_all(graph, sink); });
+  return on_device([&] {
+    claim_all(graph, sink);
+    for (const Fusion& fusion : find_fusions(graph))
+      sink.claim({fusion.nodes, {&fusion.hidden, 1}, fusion.gain_us});
+  });
 }
 
 abi::Status Device::workspace_bytes(const abi::CompileRequest& request, uint64_t* bytes) noexcept {

@@ -138,11 +138,11 @@ Features examine(const Instance& instance, VkPhysicalDevice device, const Option
   Properties properties;
   read_properties(instance, device, properties);
   const VkPhysicalDeviceProperties& core = properties.core.properties;
-  if (core.apiVersion < VK_API_VERSION_1_2) {
+  const uint32_t version = options.has("vulkan-1.2") ? core.apiVersion : VK_API_VERSION_1_1;
+  if (version < VK_API_VERSION_1_2) {
     std::snprintf(found.info.name, sizeof found.info.name, "%.127s", core.deviceName);
     found.info.type = type_of(core.deviceType);
-    found.unusable = "its driver has Vulkan 1." +
-                     std::to_string(VK_API_VERSION_MINOR(core.apiVersion)) +
+    found.unusable = "its driver has Vulkan 1." + std::to_string(VK_API_VERSION_MINOR(version)) +
                      ", expected 1.2 or later";
     return found;
   }
@@ -150,7 +150,11 @@ Features examine(const Instance& instance, VkPhysicalDevice device, const Option
   read_features(instance, device, options, found);
   read_subgroups(properties.v11, options, found);
   describe(properties, found);
+  found.processor =
+      options.tuning == Tuning::processor ||
+      (options.tuning == Tuning::automatic && found.info.type == abi::DeviceType::software);
   found.most_invocations = core.limits.maxComputeWorkGroupInvocations;
+  found.shared_bytes = core.limits.maxComputeSharedMemorySize;
   found.largest_allocation = properties.v11.maxMemoryAllocationSize;
   std::copy_n(properties.v11.deviceUUID, VK_UUID_SIZE, found.device_uuid);
   std::copy_n(properties.v11.driverUUID, VK_UUID_SIZE, found.driver_uuid);
@@ -160,11 +164,13 @@ Features examine(const Instance& instance, VkPhysicalDevice device, const Option
   instance.api().GetPhysicalDeviceMemoryProperties2(device, &memory);
   found.info.memory_total =
       memory.memoryProperties.memoryHeaps[main_heap(memory.memoryProperties)].size;
-  found.info.memory_free = memory_free(instance, device, found);
+  found.info.memory_free = memory_free(instance, device, found, options);
   return found;
 }
 
-uint64_t memory_free(const Instance& instance, VkPhysicalDevice device, const Features& features) {
+uint64_t memory_free(const Instance& instance, VkPhysicalDevice device, const Features& features,
+                     const Options& options) {
+  if (options.faults.memory) return options.faults.memory;
   auto budget = structure<VkPhysicalDeviceMemoryBudgetPropertiesEXT>(
       VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MEMORY_BUDGET_PROPERTIES_EXT);
   auto memory = structure<VkPhysicalDeviceMemoryProperties2>(

@@ -57,8 +57,7 @@ double stream(Context& context, Memory& memory, Pipelines& pipelines, bool copie
 // In f32, the arithmetic of this backend's matrix products.
 double products(Context& context, Memory& memory, Pipelines& pipelines) {
   constexpr uint32_t kGroup = 64, kChains = 16, kUnrolled = 16, rounds = 16;
-  const bool software = context.features().info.type == abi::DeviceType::software;
-  const uint32_t groups = software ? 64 : 32768;
+  const uint32_t groups = context.features().processor ? 64 : 32768;
   Held result(memory, 256);
   const struct {
     VkDeviceAddress result;

@@ -61,8 +61,9 @@ Block Memory::make_block(uint64_t bytes, Reach reach) {
   if (size > features.largest_allocation)
     refuse("one allocation can have " + std::to_string(features.largest_allocation));
   const uint64_t limit = context_.options().faults.oom_after;
-  const uint64_t free = limit ? limit - std::min(limit, allocated_)
-                              : memory_free(context_.instance(), context_.physical(), features);
+  const uint64_t free =
+      limit ? limit - std::min(limit, allocated_)
+            : memory_free(context_.instance(), context_.physical(), features, context_.options());
   const bool fits = !limit || size <= free || reach == Reach::host;
 
   Block block;

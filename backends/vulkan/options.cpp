@@ -34,10 +34,12 @@ Faults parse_faults(const abi::Options& options) {
       faults.hang_at_step = parse_count(name, value);
     else if (name == "oom-after")
       faults.oom_after = parse_count(name, value);
+    else if (name == "memory")
+      faults.memory = parse_count(name, value);
     else
       throw Failure(StatusCode::invalid_argument,
-                    "option fault: expected lost-at-step=N, hang-at-step=N or oom-after=BYTES, "
-                    "found " +
+                    "option fault: expected lost-at-step=N, hang-at-step=N, oom-after=BYTES or "
+                    "memory=BYTES, found " +
                         std::string(item));
   }
   return faults;
@@ -59,6 +61,14 @@ std::set<std::string> parse_mask(const abi::Options& options) {
   return masked;
 }
 
+Tuning parse_tuning(std::string_view text) {
+  if (text == "auto") return Tuning::automatic;
+  if (text == "gpu") return Tuning::gpu;
+  if (text == "processor") return Tuning::processor;
+  throw Failure(StatusCode::invalid_argument,
+                "option tuning: expected auto, gpu or processor, found " + std::string(text));
+}
+
 // For programs that open a backend with its defaults, as tests/ops does.
 bool validate_by_environment() {
   const char* value = std::getenv("ROPEWALK_VULKAN_VALIDATE");
@@ -74,9 +84,10 @@ Options::Options(const abi::Options& given)
       masked(parse_mask(given)),
       faults(parse_faults(given)),
       submit_limit_ms(static_cast<uint64_t>(given.integer("submit-limit-ms"))),
-      submit_mflop(static_cast<uint64_t>(given.integer("submit-mflop"))) {}
+      submit_mflop(static_cast<uint64_t>(given.integer("submit-mflop"))),
+      tuning(parse_tuning(given.text("tuning"))) {}
 
-const abi::OptionInfo kOptions[7] = {
+const abi::OptionInfo kOptions[8] = {
     {"pipeline-cache", abi::OptionType::boolean, "true",
      "keep compiled shaders in $XDG_CACHE_HOME/ropewalk, or ~/.cache/ropewalk"},
     {"validate", abi::OptionType::boolean, "false",
@@ -84,12 +95,15 @@ const abi::OptionInfo kOptions[7] = {
     {"mask-features", abi::OptionType::texts, "",
      "features that the device shall seem to lack; for tests"},
     {"fault", abi::OptionType::texts, "",
-     "failures to bring about: lost-at-step=N, hang-at-step=N, oom-after=BYTES; for tests"},
+     "failures to bring about: lost-at-step=N, hang-at-step=N, oom-after=BYTES, memory=BYTES; for "
+     "tests"},
     {"submit-limit-ms", abi::OptionType::integer, "30000",
      "milliseconds after which a submission that has not ended counts as hung", 1, 3600000},
     {"loader", abi::OptionType::text, "libvulkan.so.1", "the Vulkan loader's library; for tests"},
     {"submit-mflop", abi::OptionType::integer, "0",
      "arithmetic of one submission, in MFLOP; 0: by the kind of device", 0, 1e9},
+    {"tuning", abi::OptionType::text, "auto",
+     "for whom shaders are cut: auto (by the kind of device), gpu or processor; for tests"},
 };
 
 }  // namespace ropewalk::vulkan

@@ -14,7 +14,12 @@ struct Faults {
   uint64_t lost_at_step = 0;  // the queue reports a lost device at this step, counted from 1
   uint64_t hang_at_step = 0;  // this step never ends
   uint64_t oom_after = 0;     // bytes that can be allocated; 0: what the device has
+  uint64_t memory = 0;        // bytes that the device says are free; 0: what the driver tells
 };
+
+// For whom the shaders are cut: automatic goes by the kind of device. The others let a processor
+// run what a GPU would, so that it is tested without one.
+enum class Tuning { automatic, gpu, processor };
 
 struct Options {
   // Throws Failure (invalid_argument) for a name or a fault that does not exist.
@@ -29,8 +34,9 @@ struct Options {
   Faults faults;
   uint64_t submit_limit_ms;  // how long one submission may run
   uint64_t submit_mflop;     // arithmetic of one submission at most; 0: by the kind of device
+  Tuning tuning;
 };
 
-extern const abi::OptionInfo kOptions[7];
+extern const abi::OptionInfo kOptions[8];
 
 }  // namespace ropewalk::vulkan

@@ -3,6 +3,7 @@
 #include "shaders/add.spv.h"
 #include "shaders/attention.spv.h"
 #include "shaders/attention_combine.spv.h"
+#include "shaders/attention_tile.spv.h"
 #include "shaders/embed.spv.h"
 #include "shaders/gptq_matmul.spv.h"
 #include "shaders/gptq_matvec.spv.h"
@@ -24,6 +25,7 @@ const Shader kGptqMatmul{"gptq_matmul", spirv::k_gptq_matmul};
 const Shader kRope{"rope", spirv::k_rope};
 const Shader kKvAppend{"kv_append", spirv::k_kv_append};
 const Shader kAttention{"attention", spirv::k_attention};
+const Shader kAttentionTile{"attention_tile", spirv::k_attention_tile};
 const Shader kAttentionCombine{"attention_combine", spirv::k_attention_combine};
 const Shader kSiluMul{"silu_mul", spirv::k_silu_mul};
 const Shader kAdd{"add", spirv::k_add};

@@ -12,6 +12,6 @@ struct Shader {
 };
 
 extern const Shader kEmbed, kRmsNorm, kGptqMatvec, kGptqMatmul, kRope, kKvAppend, kAttention,
-    kAttentionCombine, kSiluMul, kAdd, kPermute, kSelect, kStream, kProducts;
+    kAttentionTile, kAttentionCombine, kSiluMul, kAdd, kPermute, kSelect, kStream, kProducts;
 
 }  // namespace ropewalk::vulkan

@@ -53,7 +53,7 @@ void measure_matmul(const std::string& name, uint32_t rows) {
   const uint32_t x = c.activation("x", {abi::kRows, kDepth});
   const uint32_t y = c.activation("y", {abi::kRows, kWidth});
   c.node(abi::Op::matmul, {x, c.weight("w", weight)}, {y}, 0, abi::KeyRotation::before_cache);
-  Session session(c, device(name), {rows, rows, 1, 1});
+  Session session(c, device(name), {rows, rows, 1, 1}, Steps::alone);
   session.set(x, random.values(uint64_t{rows} * kDepth));
   const auto [seconds, processor_seconds] = time_of(session, plain_step(rows));
 
@@ -80,7 +80,7 @@ int main(int argc, char** argv) {
   for (int i = 1; i < argc; ++i) rows.push_back(static_cast<uint32_t>(std::atoi(argv[i])));
   if (rows.empty()) rows = {1, 8, 512};
   for (const std::string& name : tests::device_names()) {
-    if (!name.starts_with("vulkan")) continue;
+    if (!name.starts_with("vulkan") || tests::is_variant(name)) continue;
     const abi::DeviceInfo& info = tests::device(name).info();
     std::printf("%s: %s, %s; read %.1f GB/s, copy %.1f GB/s, f32 multiply-adds %.1f GFLOP/s\n",
                 name.c_str(), info.name, info.driver,

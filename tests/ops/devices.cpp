@@ -3,6 +3,7 @@
 #include <dlfcn.h>
 
 #include <algorithm>
+#include <cctype>
 #include <cstdlib>
 #include <filesystem>
 #include <map>
@@ -15,6 +16,9 @@ namespace ropewalk::tests {
 namespace {
 
 using Settings = std::map<std::string, std::string>;
+
+// All that a Vulkan device may lack; the separator is abi::kItemSeparator.
+constexpr char kOptionalFeatures[] = "subgroup-shuffle\x1fsize-control\x1fmemory-budget";
 
 struct Entry {
   std::string name;
@@ -61,10 +65,16 @@ void add_devices(const abi::Module* module, const std::string& name, const Setti
   backend->release();
 }
 
+// Those that were built, or on another machine those in ROPEWALK_MODULES.
+std::filesystem::path module_folder() {
+  const char* moved = std::getenv("ROPEWALK_MODULES");
+  return moved ? moved : RW_MODULE_DIR;
+}
+
 std::vector<Entry> find_devices() {
   std::vector<std::filesystem::path> files;
   std::error_code none;
-  for (const auto& file : std::filesystem::directory_iterator(RW_MODULE_DIR "/backends", none))
+  for (const auto& file : std::filesystem::directory_iterator(module_folder() / "backends", none))
     if (file.path().extension() == ".so") files.push_back(file.path());
   std::sort(files.begin(), files.end());
 
@@ -73,10 +83,15 @@ std::vector<Entry> find_devices() {
     const abi::Module* module = load(file);
     const std::string name = module->name;
     add_devices(module, name, {}, entries);
-    if (name != "cpu") continue;
-    add_devices(module, "cpu_avx2", {{"instructions", "avx2"}}, entries);
-    add_devices(module, "cpu_baseline", {{"instructions", "baseline"}}, entries);
-    add_devices(module, "cpu_single", {{"threads", "1"}}, entries);
+    if (name == "cpu") {
+      add_devices(module, "cpu_avx2", {{"instructions", "avx2"}}, entries);
+      add_devices(module, "cpu_baseline", {{"instructions", "baseline"}}, entries);
+      add_devices(module, "cpu_single", {{"threads", "1"}}, entries);
+    }
+    if (name == "vulkan") {
+      add_devices(module, "vulkan_bare", {{"mask-features", kOptionalFeatures}}, entries);
+      add_devices(module, "vulkan_gpu", {{"tuning", "gpu"}}, entries);
+    }
   }
   return entries;
 }
@@ -127,6 +142,12 @@ abi::Device& cpu_device(const std::string& instructions, int threads) {
                    {{"instructions", instructions}, {"threads", std::to_string(threads)}},
                    0});
   throw std::runtime_error("no cpu backend was built");
+}
+
+bool is_variant(const std::string& device_name) {
+  const size_t cut = device_name.find('_');
+  return cut != std::string::npos &&
+         !std::isdigit(static_cast<unsigned char>(device_name[cut + 1]));
 }
 
 bool is_cpu(const std::string& device_name) { return device_name.starts_with("cpu"); }

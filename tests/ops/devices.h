@@ -1,8 +1,9 @@
 // devices.h — every device that the built backends find on this machine, opened through the door.
 //
 // Names are a backend's ("cpu"), with an index after the first device ("cuda_1"). The CPU backend
-// appears once more for each narrower instruction set and for one thread ("cpu_baseline"). Devices
-// stay open until the process ends. Not thread-safe.
+// appears once more for each narrower instruction set and for one thread ("cpu_baseline"), a Vulkan
+// device without any optional feature ("vulkan_bare") and with what a GPU would run ("vulkan_gpu").
+// Devices stay open until the process ends. Not thread-safe.
 #pragma once
 
 #include <string>
@@ -23,6 +24,9 @@ abi::Device& device(const std::string& name);
 
 // A device of the CPU backend with that many threads.
 abi::Device& cpu_device(const std::string& instructions, int threads);
+
+// Whether the name is of a device as users see it, and not one of the variants above.
+bool is_variant(const std::string& device_name);
 
 bool is_cpu(const std::string& device_name);
 

@@ -7,7 +7,7 @@ namespace ropewalk::tests {
 void OpTest::with_session(const Case& description, const abi::ProgramShape& shape,
                           const std::function<void(Session&)>& body) {
   try {
-    Session session(description, device(), shape);
+    Session session(description, device(), shape, Steps::alone);
     body(session);
   } catch (const Unsupported& reason) {
     if (is_cpu(GetParam())) FAIL() << "the cpu backend refuses: " << reason.what();

@@ -54,7 +54,7 @@ class Batch : public testing::TestWithParam<std::string> {
     for (const StepData& step : steps)
       most = std::max(most, static_cast<uint32_t>(step.position.size()));
     Session session(block_.description, cpu_device(GetParam(), threads),
-                    {most, most, 2, kBlockPages});
+                    {most, most, 2, kBlockPages}, Steps::alone);
     Logits collected;
     for (const StepData& step : steps) {
       session.run(step);

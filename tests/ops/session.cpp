@@ -41,13 +41,18 @@ std::vector<std::byte> bytes_of(const std::vector<Element>& values) {
   return bytes;
 }
 
+template <class Step>
 struct Claims final : abi::ClaimSink {
   void claim(const abi::Claim& claim) noexcept override {
+    offered.push_back({{claim.nodes.begin(), claim.nodes.end()},
+                       {claim.hidden.begin(), claim.hidden.end()},
+                       claim.gain_us});
     if (claim.nodes.size() == 1) alone[claim.nodes[0]] = true;
   }
   void refuse(uint32_t node, std::string_view reason) noexcept override {
     reasons[node] = std::string(reason);
   }
+  std::vector<Step> offered;
   std::map<uint32_t, bool> alone;
   std::map<uint32_t, std::string> reasons;
 };
@@ -98,6 +103,11 @@ uint32_t Case::add(const std::string& name, TensorKind kind, DType dtype,
   return static_cast<uint32_t>(tensors_.size() - 1);
 }
 
+uint64_t Case::width(uint32_t tensor) const {
+  const abi::Tensor& t = tensors_[tensor].tensor;
+  return std::accumulate(t.dim + 1, t.dim + t.rank, uint64_t{1}, std::multiplies<>());
+}
+
 // gptq stands for "the device's activation type", which no activation can have itself.
 uint32_t Case::activation(const std::string& name, std::vector<uint32_t> dims) {
   return add(name, TensorKind::scratch, DType::gptq, std::move(dims));
@@ -141,9 +151,11 @@ void Case::node(abi::Op op, std::vector<uint32_t> in, std::vector<uint32_t> out,
   nodes_.push_back({op, std::move(in), std::move(out), scalar, keys});
 }
 
-Session::Session(const Case& description, abi::Device& device, const abi::ProgramShape& shape)
+Session::Session(const Case& description, abi::Device& device, const abi::ProgramShape& shape,
+                 Steps steps)
     : device_(device),
       shape_(shape),
+      wanted_steps_(steps),
       tensors_(description.tensors_),
       node_data_(description.nodes_) {
   place();
@@ -230,23 +242,65 @@ bool Session::is_output(uint32_t tensor) const {
   return false;
 }
 
+bool Session::is_read(uint32_t tensor) const {
+  return std::any_of(node_data_.begin(), node_data_.end(), [&](const Case::NodeData& node) {
+    return std::count(node.in.begin(), node.in.end(), tensor);
+  });
+}
+
+bool Session::is_hidden(uint32_t tensor) const {
+  return std::any_of(chosen_.begin(), chosen_.end(), [&](const OwnedStep& step) {
+    return std::count(step.hidden.begin(), step.hidden.end(), tensor);
+  });
+}
+
+std::vector<size_t> Session::step_sizes() const {
+  std::vector<size_t> sizes;
+  for (const OwnedStep& step : chosen_) sizes.push_back(step.nodes.size());
+  return sizes;
+}
+
+void Session::choose_steps() {
+  Claims<OwnedStep> claims;
+  check(device_.claim(graph_, claims), "claim");
+  for (uint32_t n = 0; n < nodes_.size(); ++n)
+    if (!claims.alone[n]) throw Unsupported(claims.reasons[n]);
+  std::stable_sort(claims.offered.begin(), claims.offered.end(),
+                   [](const OwnedStep& a, const OwnedStep& b) { return a.gain_us > b.gain_us; });
+  std::vector<bool> taken(nodes_.size(), false);
+  for (const OwnedStep& step : claims.offered) {
+    if (wanted_steps_ == Steps::alone && step.nodes.size() > 1) continue;
+    if (std::any_of(step.nodes.begin(), step.nodes.end(), [&](uint32_t n) { return taken[n]; }))
+      continue;
+    for (const uint32_t n : step.nodes) taken[n] = true;
+    chosen_.push_back(step);
+  }
+  std::sort(chosen_.begin(), chosen_.end(),
+            [](const OwnedStep& a, const OwnedStep& b) { return a.nodes[0] < b.nodes[0]; });
+  for (const OwnedStep& step : chosen_)
+    for (const uint32_t hidden : step.hidden)
+      for (uint32_t n = 0; n < nodes_.size(); ++n) {
+        const bool outside = !std::count(step.nodes.begin(), step.nodes.end(), n);
+        if (outside && std::count(node_data_[n].in.begin(), node_data_[n].in.end(), hidden))
+          throw std::runtime_error("a claim hides " + tensors_[hidden].name +
+                                   ", which another node reads");
+      }
+}
+
 void Session::compile() {
   for (const Case::TensorData& data : tensors_) abi_tensors_.push_back(data.tensor);
   for (const Case::NodeData& data : node_data_) {
     nodes_.push_back({"node", data.op, data.in, data.out, data.scalar, data.keys});
-    outputs_.insert(outputs_.end(), data.out.begin(), data.out.end());
+    for (const uint32_t out : data.out)
+      if (wanted_steps_ == Steps::alone || !is_read(out)) outputs_.push_back(out);
   }
   graph_ = {nodes_, abi_tensors_, outputs_};
+  choose_steps();
+  for (uint32_t t = 0; t < abi_tensors_.size(); ++t)
+    if (is_hidden(t)) abi_tensors_[t].at = {};
 
-  Claims claims;
-  check(device_.claim(graph_, claims), "claim");
-  std::vector<uint32_t> indices(nodes_.size());
-  std::iota(indices.begin(), indices.end(), 0u);
   std::vector<abi::Claim> steps;
-  for (uint32_t& n : indices) {
-    if (!claims.alone[n]) throw Unsupported(claims.reasons[n]);
-    steps.push_back({{&n, 1}, {}, 0.0f});
-  }
+  for (const OwnedStep& step : chosen_) steps.push_back({step.nodes, step.hidden, step.gain_us});
   const abi::CompileRequest request{&graph_, steps, shape_};
   check(device_.workspace_bytes(request, &workspace_bytes_), "workspace_bytes");
   check(device_.compile(request, &program_), "compile");
@@ -295,6 +349,7 @@ void Session::check_area(Area& area) {
   std::vector<bool> may_change(area.bytes, false);
   for (const Case::NodeData& node : node_data_) {
     for (const uint32_t out : node.out) {
+      if (is_hidden(out)) continue;
       const abi::Tensor& t = tensors_[out].tensor;
       if (&area_of(t) == &area)
         std::fill_n(may_change.begin() + static_cast<ptrdiff_t>(t.at.offset),

@@ -47,6 +47,8 @@ class Case {
 
   void node(abi::Op op, std::vector<uint32_t> in, std::vector<uint32_t> out, float scalar,
             abi::KeyRotation keys);
+  // Elements in a row of an activation.
+  uint64_t width(uint32_t tensor) const;
 
  private:
   friend class Session;
@@ -69,10 +71,17 @@ class Case {
   std::vector<NodeData> nodes_;
 };
 
+// Which of the device's claims a session takes: every node alone, or the fusions it offers,
+// greatest gain first as core/graph/claims.cpp does. Fused, a value that the step hides has no
+// place at all, and only what no node reads is an output.
+enum class Steps { alone, fused };
+
 class Session {
  public:
-  // Throws Unsupported where the device refuses a node, runtime_error where a call fails.
-  Session(const Case& description, abi::Device& device, const abi::ProgramShape& shape);
+  // Throws Unsupported where the device refuses a node, runtime_error where a call fails or a claim
+  // is not legal.
+  Session(const Case& description, abi::Device& device, const abi::ProgramShape& shape,
+          Steps steps);
   ~Session();
   Session(const Session&) = delete;
   Session& operator=(const Session&) = delete;
@@ -88,6 +97,8 @@ class Session {
 
   abi::DType activation_type() const { return device_.info().activation; }
   uint64_t workspace_bytes() const { return workspace_bytes_; }
+  // How many nodes each step has, in order.
+  std::vector<size_t> step_sizes() const;
 
  private:
   struct Area {  // an arena: guard, slice, guard, slice, ..., guard
@@ -97,9 +108,17 @@ class Session {
     std::vector<std::byte> before;  // contents as last known
   };
 
+  struct OwnedStep {
+    std::vector<uint32_t> nodes, hidden;
+    float gain_us;
+  };
+
   void place();
   void fill();
   void compile();
+  void choose_steps();
+  bool is_read(uint32_t tensor) const;
+  bool is_hidden(uint32_t tensor) const;
   bool is_output(uint32_t tensor) const;
   Area& area_of(const abi::Tensor& tensor);
   std::vector<std::byte> read_area(const Area& area);
@@ -110,12 +129,14 @@ class Session {
 
   abi::Device& device_;
   abi::ProgramShape shape_;
+  const Steps wanted_steps_;
   std::vector<Case::TensorData> tensors_;
   std::vector<Case::NodeData> node_data_;
   std::vector<abi::Tensor> abi_tensors_;
   std::vector<abi::Node> nodes_;
   std::vector<uint32_t> outputs_;
   abi::Graph graph_;
+  std::vector<OwnedStep> chosen_;
   std::vector<Area> areas_;
   abi::Program* program_ = nullptr;
   uint64_t workspace_bytes_ = 0;

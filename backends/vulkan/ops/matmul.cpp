@@ -34,30 +34,24 @@ Tiling gpu_tiling(const Features& features, const PackedShape& weight, uint32_t 
   return {lanes, std::bit_floor(slices), std::bit_ceil(rows), 1, 0};
 }
 
-// Whole tiles within what a submission may compute, one at least.
-uint32_t rows_at_once(double affordable, uint32_t tile_rows) {
-  const double tiles = std::clamp(affordable / tile_rows, 1.0, 512.0);
-  return static_cast<uint32_t>(tiles) * tile_rows;
-}
-
 }  // namespace
 
-void matmul(const Operands& op, Recorder& recorder) {
+void matmul(const Operands& op, const Epilogue& epilogue, Recorder& recorder) {
   const PackedShape& weight = op.weight(1, abi::WeightUse::matmul);
   const Features& features = recorder.features();
   const uint32_t rows = op.rows(), width = op.width();
-  const Tiling tiling = features.info.type == abi::DeviceType::software
-                            ? software_tiling(features, rows)
-                            : gpu_tiling(features, weight, rows);
+  const Tiling tiling =
+      features.processor ? software_tiling(features, rows) : gpu_tiling(features, weight, rows);
   const VkDeviceAddress codes = op.at(1);
   struct {
-    VkDeviceAddress x, codes, scales, bias, y, step;
+    VkDeviceAddress x, codes, scales, bias, other, y, step;
     uint32_t depth, width, group_size, blocks_per_group, blocks, over_wanted, has_bias, first_row;
   } push{op.at(0),
          codes,
          codes + weight.scales_at,
          op.at(2),
-         op.result(),
+         epilogue.other.begin,
+         epilogue.result.begin,
          op.around().step,
          weight.rows,
          width,
@@ -70,13 +64,18 @@ void matmul(const Operands& op, Recorder& recorder) {
   const bool vector = rows <= kMostVectorRows;
   const uint32_t tile_rows = tiling.rows * (vector ? 1 : tiling.depth);
   const uint32_t tile_columns = tiling.lanes * tiling.columns;
-  const Constants constants{tiling.lanes,    tiling.depth,
-                            weight.bits,     tiling.rows,
-                            tiling.columns,  weight.whole_blocks(),
-                            tiling.shuffles, weight.scale_dtype == abi::DType::f32};
+  const Constants constants{tiling.lanes,
+                            tiling.depth,
+                            weight.bits,
+                            tiling.rows,
+                            tiling.columns,
+                            weight.whole_blocks(),
+                            tiling.shuffles,
+                            weight.scale_dtype == abi::DType::f32,
+                            static_cast<uint32_t>(epilogue.kind)};
   const double flop_of_row = 2.0 * weight.rows * width;
   const uint32_t piece = vector ? rows : rows_at_once(recorder.budget() / flop_of_row, tile_rows);
-  const VkDeviceAddress y = op.result();
+  const VkDeviceAddress y = epilogue.result.begin;
   for (uint32_t& first = push.first_row; first < rows; first += piece) {
     const uint32_t count = std::min(piece, rows - first);
     const Dispatch dispatch{
@@ -85,7 +84,7 @@ void matmul(const Operands& op, Recorder& recorder) {
         {(width + tile_columns - 1) / tile_columns, (count + tile_rows - 1) / tile_rows, 1},
         flop_of_row * count};
     const uint64_t row_bytes = uint64_t{width} * sizeof(float);
-    recorder.dispatch(dispatch, push, {op.range(0)},
+    recorder.dispatch(dispatch, push, {op.range(0), epilogue.other},
                       {{y + first * row_bytes, y + (first + count) * row_bytes}});
   }
 }

@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <string>
 
 #include "backends/vulkan/ops/ops.h"
@@ -24,6 +25,11 @@ const PackedShape& Operands::weight(size_t i, abi::WeightUse use) const {
     throw abi::Failure(abi::StatusCode::invalid_argument,
                        std::string(t.name) + ": no weight of this shape was packed here");
   return found->second;
+}
+
+uint32_t rows_at_once(double affordable, uint32_t tile_rows) {
+  const double tiles = std::clamp(affordable / tile_rows, 1.0, 512.0);
+  return static_cast<uint32_t>(tiles) * tile_rows;
 }
 
 }  // namespace ropewalk::vulkan

@@ -69,11 +69,28 @@ inline Groups element_groups(uint32_t width, uint32_t rows) {
   return {(uint64_t{width} + kElementGroup - 1) / kElementGroup, rows, 1};
 }
 
+// Whole tiles of rows within what a submission may compute, one at least.
+uint32_t rows_at_once(double affordable, uint32_t tile_rows);
+
+// What a matmul does with its sums before it stores them; constants of weights.glsl.
+struct Epilogue {
+  enum class Kind : uint32_t { none = 0, add = 1, silu_mul = 2 };
+  Kind kind;
+  Range other;   // (R, width)  the residual, or the gate
+  Range result;  // (R, width)
+};
+
+// The rotations of queries and keys that a kv_append does on the way; none: keys are ready.
+struct TurnedBefore {
+  const Operands* q;
+  const Operands* k;
+};
+
 void embed(const Operands& op, Recorder& recorder);
 void rms_norm(const Operands& op, Recorder& recorder);
-void matmul(const Operands& op, Recorder& recorder);
+void matmul(const Operands& op, const Epilogue& epilogue, Recorder& recorder);
 void rope(const Operands& op, Recorder& recorder);
-void kv_append(const Operands& op, Recorder& recorder);
+void kv_append(const Operands& op, const TurnedBefore& turned, Recorder& recorder);
 void attention(const Operands& op, Recorder& recorder);
 void silu_mul(const Operands& op, Recorder& recorder);
 void add(const Operands& op, Recorder& recorder);

@@ -2,22 +2,30 @@
 // Row r's keys and values become entry position % 256 of page[position / 256]; i8 codes are
 // round(x * 127 / max|x|) with the scale max|x| / 127 in f16.
 // Grid: (kv_heads, rows, 2), a workgroup for each head of keys or of values. Bottleneck: latency.
+// With kTurn it does what two rope nodes before it would, of queries and keys, and has a third plane of
+// the grid for the queries, (max(heads, kv_heads), rows, 3): two dispatches and a barrier are saved.
 #extension GL_GOOGLE_include_directive : require
 #include "common.glsl"
 #include "cache.glsl"
 
 layout(local_size_x_id = 0) in;
+layout(constant_id = 4) const uint kTurn = 0;  // keys come unrotated, and so do queries
 
 layout(push_constant) uniform Push {
   Floats k;  // (R, kv_heads, d)
   Floats v;  // (R, kv_heads, d)
   Words keys;
   Words values;
+  Floats q;       // (R, heads, d)
+  Floats turned;  // (R, heads, d)  queries rotated
   Step step;
   uint kv_heads;
+  uint heads;
+  float turn_scale;
 };
 
 shared float maxima[gl_WorkGroupSize.x];
+shared float value[kHeadDim];
 
 // Round to nearest, ties to even. packHalf2x16 leaves the rounding to the device.
 uint f16_of_f32(float value) {
@@ -30,21 +38,41 @@ uint f16_of_f32(float value) {
 
 bool finite(float value) { return (floatBitsToUint(value) & 0x7f800000u) != 0x7f800000u; }
 
+// Element i of the head that begins at x, rotated as rope.comp does it.
+float turn(Floats from, uint x, uint row, uint i) {
+  const uint half_dim = kHeadDim / 2, pair = i % half_dim;
+  const uint angle = (row * half_dim + pair) * 2;
+  const float c = step.angles.at[angle] * turn_scale, t = step.angles.at[angle + 1] * turn_scale;
+  const float a = from.at[x + pair], b = from.at[x + pair + half_dim];
+  return i < half_dim ? a * c - b * t : b * c + a * t;
+}
+
 void main() {
   const uint head = gl_WorkGroupID.x, row = gl_WorkGroupID.y, lane = gl_LocalInvocationID.x;
   const bool is_key = gl_WorkGroupID.z == 0;
   if (row >= step.rows) return;
+  if (kTurn != 0 && gl_WorkGroupID.z == 2) {
+    const uint first = (row * heads + head) * kHeadDim;
+    if (head < heads)
+      for (uint i = lane; i < kHeadDim; i += gl_WorkGroupSize.x)
+        turned.at[first + i] = turn(q, first, row, i);
+    return;
+  }
+  if (head >= kv_heads) return;
   const uint position = step.position.at[row], token = position % kPageTokens;
   const uint page =
       step.page.at[step.sequence.at[row] * step.pages_per_sequence + position / kPageTokens];
   Floats from = is_key ? k : v;
   Words to = is_key ? keys : values;
   const uint x = (row * kv_heads + head) * kHeadDim;
+  for (uint i = lane; i < kHeadDim; i += gl_WorkGroupSize.x)
+    value[i] = kTurn != 0 && is_key ? turn(from, x, row, i) : from.at[x + i];
+  barrier();
 
   float most = 0;
   if (kElements == 4) {
     for (uint i = lane; i < kHeadDim; i += gl_WorkGroupSize.x) {
-      const float size = abs(from.at[x + i]);
+      const float size = abs(value[i]);
       most = finite(size) ? max(most, size) : uintBitsToFloat(0x7f800000u);
     }
     maxima[lane] = most;
@@ -56,12 +84,12 @@ void main() {
   for (uint w = lane; w < kHeadWords; w += gl_WorkGroupSize.x) {
     uint word = 0;
     if (kElements == 1) {
-      word = floatBitsToUint(from.at[x + w]);
+      word = floatBitsToUint(value[w]);
     } else if (kElements == 2) {
-      word = f16_of_f32(from.at[x + 2 * w]) | f16_of_f32(from.at[x + 2 * w + 1]) << 16;
+      word = f16_of_f32(value[2 * w]) | f16_of_f32(value[2 * w + 1]) << 16;
     } else if (most > 0 && finite(most)) {
       for (uint i = 0; i < 4; ++i)
-        word |= (uint(int(roundEven(from.at[x + 4 * w + i] * 127 / most))) & 0xffu) << 8 * i;
+        word |= (uint(int(roundEven(value[4 * w + i] * 127 / most))) & 0xffu) << 8 * i;
     }
     const uint entry = is_key ? (head * kHeadWords + w) * kPageTokens + token
                               : (head * kPageTokens + token) * kHeadWords + w;

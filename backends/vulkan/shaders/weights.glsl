@@ -11,6 +11,7 @@ layout(constant_id = 4) const uint kColumns = 1;    // columns of an invocation
 layout(constant_id = 5) const uint kWholeBlocks = 0;   // every block has 32 rows, x may be read by fours
 layout(constant_id = 6) const uint kShuffles = 0;  // x is read once by a subgroup of kLanes
 layout(constant_id = 7) const uint kWideScales = 0;  // scales are f32
+layout(constant_id = 8) const uint kEpilogue = 0;  // 1: y = other + sum; 2: y = silu(other) * sum
 
 const uint kBlock = 32;
 const bool kQuantised = kBits <= 8;
@@ -22,6 +23,7 @@ layout(push_constant) uniform Push {
   Words codes;   // pack.h
   Words scales;  // (groups, width) scale and zero
   Floats bias;   // (width)
+  Floats other;  // (R, width)  of the epilogue
   Floats y;      // (R, width)
   Step step;
   uint depth;
@@ -138,5 +140,9 @@ void clear(out Sums sums) {
 }
 
 void store(uint row, uint column, float sum) {
-  y.at[row * width + column] = has_bias != 0 ? sum + bias.at[column] : sum;
+  const uint at = row * width + column;
+  if (has_bias != 0) sum += bias.at[column];
+  if (kEpilogue == 1) sum = other.at[at] + sum;
+  if (kEpilogue == 2) sum = other.at[at] / (1 + exp(-other.at[at])) * sum;
+  y.at[at] = sum;
 }

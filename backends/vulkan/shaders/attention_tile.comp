@@ -1,0 +1,187 @@
+#version 460
+// attention.comp's formula for kQueries rows at a time, so that a key or a value that was loaded serves
+// all of them: rows of a prompt.
+// Grid: (heads, rows / kQueries, 1): a workgroup takes one head of neighbouring rows, those of one
+// sequence at a time. Bottleneck: multiply-adds.
+#extension GL_GOOGLE_include_directive : require
+#extension GL_EXT_control_flow_attributes : require
+#include "common.glsl"
+#include "cache.glsl"
+
+layout(local_size_x_id = 0) in;
+layout(constant_id = 0) const uint kLanes = 32;
+layout(constant_id = 6) const uint kQueries = 8;  // a multiple of 4
+#include "attention.glsl"
+
+const uint kFours = kQueries / 4;
+#define NONE uintBitsToFloat(0xff800000u)  // the maximum of no numbers
+
+shared vec4 query[kHeadDim * kFours];     // (d, queries)
+shared vec4 score[kPageTokens * kFours];  // (keys, queries); at the end (parts, d, queries)
+shared vec4 maxima[kLanes * kFours];
+shared uint positions[kQueries];
+
+// Scores of one key for all queries; its first word is `base`, later ones are 256 words apart.
+void dot_key(uint base, uint key, uint sequence, out vec4 sum[kFours]) {
+  [[unroll]] for (uint f = 0; f < kFours; ++f) sum[f] = vec4(0);
+  const uint words = kOnRead != 0 ? kHeadWords / 2 : kHeadWords;
+  for (uint w = 0; w < words; ++w) {
+    const uint low = keys.at[base + w * kPageTokens];
+    const uint high = kOnRead != 0 ? keys.at[base + (w + words) * kPageTokens] : 0;
+    [[unroll]] for (uint e = 0; e < kElements; ++e) {
+      const uint i = w * kElements + e;
+      vec2 pair = vec2(element(low, e), 0);
+      if (kOnRead != 0) pair = rotated(vec2(pair.x, element(high, e)), i, key, sequence);
+      [[unroll]] for (uint f = 0; f < kFours; ++f) {
+        sum[f] = fma(query[i * kFours + f], vec4(pair.x), sum[f]);
+        if (kOnRead != 0)
+          sum[f] = fma(query[(i + kHeadDim / 2) * kFours + f], vec4(pair.y), sum[f]);
+      }
+    }
+  }
+}
+
+// Queries of `count` rows from `row` on, scaled; zeros behind them.
+void load_queries(uint row, uint count, uint head, uint lane, uint sequence) {
+  for (uint i = lane; i < kQueries; i += kLanes)
+    positions[i] = step.position.at[row + min(i, count - 1)];
+  for (uint i = lane; i < kHeadDim / 2; i += kLanes) {
+    [[unroll]] for (uint f = 0; f < kFours; ++f) {
+      vec4 low = vec4(0), high = vec4(0);
+      [[unroll]] for (uint c = 0; c < 4; ++c) {
+        const uint at = row + min(4 * f + c, count - 1);
+        const uint from = (at * heads + head) * kHeadDim + i;
+        vec2 pair = vec2(q.at[from], q.at[from + kHeadDim / 2]);
+        if (kOnRead != 0) pair = rotated(pair, i, step.position.at[at], sequence);
+        low[c] = pair.x * scale;
+        high[c] = pair.y * scale;
+      }
+      query[i * kFours + f] = low;
+      query[(i + kHeadDim / 2) * kFours + f] = high;
+    }
+  }
+}
+
+void store(uint row, uint count, uint head, uint lane, vec4 sum[kFours]) {
+  for (uint i = lane; i < kHeadDim; i += kLanes) {
+    [[unroll]] for (uint f = 0; f < kFours; ++f) {
+      vec4 o = vec4(0);
+      for (uint p = 0; p < kParts; ++p) o += score[(p * kHeadDim + i) * kFours + f];
+      [[unroll]] for (uint c = 0; c < 4; ++c) {
+        const uint at = (row + 4 * f + c) * heads + head;
+        if (4 * f + c >= count) continue;
+        if (kWhole != 0)
+          y.at[at * kHeadDim + i] = o[c] / sum[f][c];
+        else
+          partial.at[at * (2 + kHeadDim) + 2 + i] = o[c] / sum[f][c];
+      }
+    }
+  }
+  // One split, already divided by its sum: attention_combine.comp has but to reorder.
+  if (kWhole == 0)
+    for (uint r = lane; r < count; r += kLanes) {
+      const uint at = ((row + r) * heads + head) * (2 + kHeadDim);
+      partial.at[at] = 0;
+      partial.at[at + 1] = 1;
+    }
+}
+
+// `count` rows of one sequence, at most kQueries.
+void attend(uint row, uint count, uint head, uint lane, uint sequence) {
+  const uint kv_head = head / (heads / kv_heads);
+  const uint part = lane / kLanesOfValue, lane_of_value = lane % kLanesOfValue;
+  load_queries(row, count, head, lane, sequence);
+  barrier();
+  const uint last = positions[count - 1];
+  vec4 maximum[kFours], sum[kFours];
+  [[unroll]] for (uint f = 0; f < kFours; ++f) {
+    maximum[f] = vec4(NONE);
+    sum[f] = vec4(0);  // of this lane's keys
+  }
+  vec4 gathered[kWordsOfLane * kElements * kFours];
+  [[unroll]] for (uint i = 0; i < kWordsOfLane * kElements * kFours; ++i) gathered[i] = vec4(0);
+
+  for (uint p = 0; p <= last / kPageTokens; ++p) {
+    const uint page = step.page.at[sequence * step.pages_per_sequence + p] * page_words(kv_heads);
+    const uint first = p * kPageTokens, keys_here = min(kPageTokens, last + 1 - first);
+    vec4 most[kFours];
+    [[unroll]] for (uint f = 0; f < kFours; ++f) most[f] = vec4(NONE);
+    for (uint j = lane; j < keys_here; j += kLanes) {
+      vec4 s[kFours];
+      dot_key(page + kv_head * kHeadWords * kPageTokens + j, first + j, sequence, s);
+      [[unroll]] for (uint f = 0; f < kFours; ++f) {
+        if (kElements == 4) s[f] *= scale_of(keys, page, kv_head, j);
+        [[unroll]] for (uint c = 0; c < 4; ++c)
+          if (first + j > positions[4 * f + c]) s[f][c] = NONE;
+        score[j * kFours + f] = s[f];
+        most[f] = max(most[f], s[f]);
+      }
+    }
+    [[unroll]] for (uint f = 0; f < kFours; ++f) maxima[lane * kFours + f] = most[f];
+    barrier();
+    vec4 keep[kFours];
+    [[unroll]] for (uint f = 0; f < kFours; ++f) {
+      most[f] = maximum[f];
+      for (uint i = 0; i < kLanes; ++i) most[f] = max(most[f], maxima[i * kFours + f]);
+      keep[f] = exp(maximum[f] - most[f]);
+      maximum[f] = most[f];
+      sum[f] *= keep[f];
+    }
+    for (uint j = lane; j < keys_here; j += kLanes) {
+      const float value_scale = kElements == 4 ? scale_of(values, page, kv_head, j) : 1;
+      [[unroll]] for (uint f = 0; f < kFours; ++f) {
+        const vec4 weight = exp(score[j * kFours + f] - maximum[f]);
+        sum[f] += weight;
+        score[j * kFours + f] = weight * value_scale;
+      }
+    }
+    barrier();
+    [[unroll]] for (uint i = 0; i < kWordsOfLane * kElements; ++i)
+      [[unroll]] for (uint f = 0; f < kFours; ++f) gathered[i * kFours + f] *= keep[f];
+    if (part < kParts) {
+      for (uint j = part; j < keys_here; j += kParts) {
+        vec4 weight[kFours];
+        [[unroll]] for (uint f = 0; f < kFours; ++f) weight[f] = score[j * kFours + f];
+        [[unroll]] for (uint i = 0; i < kWordsOfLane; ++i) {
+          const uint w = min(i * kLanesOfValue + lane_of_value, kHeadWords - 1);
+          const uint word = values.at[page + (kv_head * kPageTokens + j) * kHeadWords + w];
+          [[unroll]] for (uint e = 0; e < kElements; ++e)
+            [[unroll]] for (uint f = 0; f < kFours; ++f)
+              gathered[(i * kElements + e) * kFours + f] = fma(
+                  weight[f], vec4(element(word, e)), gathered[(i * kElements + e) * kFours + f]);
+        }
+      }
+    }
+    barrier();
+  }
+
+  [[unroll]] for (uint f = 0; f < kFours; ++f) maxima[lane * kFours + f] = sum[f];
+  [[unroll]] for (uint i = 0; i < kWordsOfLane; ++i) {
+    const uint w = i * kLanesOfValue + lane_of_value;
+    if (part < kParts && w < kHeadWords)
+      [[unroll]] for (uint e = 0; e < kElements; ++e)
+        [[unroll]] for (uint f = 0; f < kFours; ++f)
+          score[(part * kHeadDim + w * kElements + e) * kFours + f] =
+              gathered[(i * kElements + e) * kFours + f];
+  }
+  barrier();
+  [[unroll]] for (uint f = 0; f < kFours; ++f) {
+    sum[f] = vec4(0);
+    for (uint i = 0; i < kLanes; ++i) sum[f] += maxima[i * kFours + f];
+  }
+  store(row, count, head, lane, sum);
+  barrier();
+}
+
+void main() {
+  const uint head = gl_WorkGroupID.x, lane = gl_LocalInvocationID.x;
+  const uint begin = first_row + gl_WorkGroupID.y * kQueries;
+  const uint end = min(begin + kQueries, step.rows);
+  for (uint row = begin; row < end;) {
+    const uint sequence = step.sequence.at[row];
+    uint count = 1;
+    while (row + count < end && step.sequence.at[row + count] == sequence) ++count;
+    attend(row, count, head, lane, sequence);
+    row += count;
+  }
+}

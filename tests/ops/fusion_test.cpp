@@ -1,0 +1,155 @@
+// Every fusion that a device offers against its own expansion: the same nodes one by one on the
+// same device. A value that the fused step hides has no memory, so that using it would be seen.
+#include <cmath>
+
+#include "tests/ops/block.h"
+#include "tests/ops/conversation.h"
+#include "tests/ops/op_test.h"
+
+namespace ropewalk::tests {
+namespace {
+
+using abi::DType;
+using abi::KeyRotation;
+using abi::Op;
+
+// A graph, the values of its inputs for a number of rows, and what is compared.
+struct Expansion {
+  Case description;
+  std::vector<uint32_t> inputs;
+  uint32_t result;
+  abi::ProgramShape shape;
+  StepData step;
+};
+
+class Fusion : public OpTest {
+ protected:
+  // Skips where the device has no such fusion.
+  void check(const Expansion& e, size_t nodes_of_fusion) {
+    Session alone(e.description, device(), e.shape, Steps::alone);
+    Session fused(e.description, device(), e.shape, Steps::fused);
+    const std::vector<size_t> sizes = fused.step_sizes();
+    if (!std::count(sizes.begin(), sizes.end(), nodes_of_fusion))
+      GTEST_SKIP() << GetParam() << " does not support this: it offers no such fusion";
+    const auto rows = static_cast<uint32_t>(e.step.position.size());
+    Random random(rows);
+    for (const uint32_t input : e.inputs) {
+      const std::vector<float> values = random.values(rows * e.description.width(input));
+      alone.set(input, values);
+      fused.set(input, values);
+    }
+    alone.run(e.step);
+    fused.run(e.step);
+    const std::vector<float> truth = alone.get(e.result);
+    expect_close(Law::add, fused.get(e.result), std::vector<double>(truth.begin(), truth.end()));
+  }
+
+  // y = residual + x . W, or silu(gate) * (x . W).
+  Expansion epilogue(Op op, uint32_t rows, bool sum_is_first, bool has_bias) {
+    constexpr uint32_t kDepth = 160, kWidth = 72;
+    Random random(3);
+    Expansion e;
+    Case& c = e.description;
+    const uint32_t x = c.activation("x", {abi::kRows, kDepth});
+    const uint32_t other = c.activation("other", {abi::kRows, kWidth});
+    const uint32_t sum = c.activation("sum", {abi::kRows, kWidth});
+    e.result = c.activation("y", {abi::kRows, kWidth});
+    std::vector<uint32_t> in = {
+        x, c.weight("w", random_gptq({kDepth, kWidth, 4, 32, 1, DType::f16}, random))};
+    if (has_bias) in.push_back(c.vector("bias", random.values(kWidth)));
+    c.node(Op::matmul, in, {sum}, 0, kRotatedKeys);
+    const std::vector<uint32_t> pair =
+        sum_is_first ? std::vector<uint32_t>{sum, other} : std::vector<uint32_t>{other, sum};
+    c.node(op, pair, {e.result}, 0, kRotatedKeys);
+    e.inputs = {x, other};
+    e.shape = {rows, rows, 1, 1};
+    e.step = plain_step(rows);
+    return e;
+  }
+
+  // Queries and keys rotated, keys and values appended; attention shows what the cache has.
+  Expansion append(const AttentionShape& shape, uint32_t rows) {
+    const uint32_t pages = (rows + abi::kPageTokens - 1) / abi::kPageTokens;
+    Expansion e;
+    Case& c = e.description;
+    const uint32_t q = c.activation("q", {abi::kRows, shape.heads, shape.dim});
+    const uint32_t k = c.activation("k", {abi::kRows, shape.kv_heads, shape.dim});
+    const uint32_t v = c.activation("v", {abi::kRows, shape.kv_heads, shape.dim});
+    const uint32_t q_turned = c.activation("q turned", {abi::kRows, shape.heads, shape.dim});
+    const uint32_t k_turned = c.activation("k turned", {abi::kRows, shape.kv_heads, shape.dim});
+    e.result = c.activation("y", {abi::kRows, shape.heads * shape.dim});
+    const std::vector<uint32_t> dims = {pages, abi::kPageTokens, shape.kv_heads, shape.dim};
+    const uint32_t keys = c.cache("keys", shape.cache, dims);
+    const uint32_t values = c.cache("values", shape.cache, dims);
+    c.node(Op::rope, {q}, {q_turned}, 1.5f, kRotatedKeys);
+    c.node(Op::rope, {k}, {k_turned}, 1.5f, kRotatedKeys);
+    c.node(Op::kv_append, {k_turned, v, keys, values}, {}, 0, kRotatedKeys);
+    c.node(Op::attention, {q_turned, keys, values}, {e.result},
+           1 / std::sqrt(static_cast<float>(shape.dim)), kRotatedKeys);
+    e.inputs = {q, k, v};
+    e.shape = {rows, 1, 1, pages};
+    e.step = plain_step(rows);
+    e.step.wanted = {0};
+    for (uint32_t p = 1; p < pages; ++p) e.step.page.push_back(p);
+    for (uint32_t i = 0; i < shape.dim / 2; ++i)
+      e.step.inv_freq.push_back(static_cast<float>(std::pow(10000.0, -2.0 * i / shape.dim)));
+    return e;
+  }
+};
+
+TEST_P(Fusion, matmul_then_add) {
+  for (const uint32_t rows : kRowCounts) check(epilogue(Op::add, rows, false, false), 2);
+}
+TEST_P(Fusion, matmul_then_add_of_the_residual) { check(epilogue(Op::add, 17, true, false), 2); }
+TEST_P(Fusion, matmul_with_bias_then_add) { check(epilogue(Op::add, 3, false, true), 2); }
+TEST_P(Fusion, matmul_then_silu_mul) {
+  for (const uint32_t rows : kRowCounts) check(epilogue(Op::silu_mul, rows, false, false), 2);
+}
+
+TEST_P(Fusion, rope_then_append_f16) {
+  for (const uint32_t rows : kRowCounts)
+    check(append({3, 3, 32, DType::f16, kRotatedKeys, false}, rows), 3);
+}
+TEST_P(Fusion, rope_then_append_f32) {
+  check(append({4, 2, 64, DType::f32, kRotatedKeys, false}, 33), 3);
+}
+TEST_P(Fusion, rope_then_append_i8) {
+  check(append({8, 1, 128, DType::i8, kRotatedKeys, false}, 33), 3);
+}
+
+// A layer with everything around: what is fused in it must not disturb what is not.
+TEST_P(Fusion, whole_block) {
+  const Block block(1);
+  const abi::ProgramShape shape{32, 32, 1, kBlockPages};
+  Session alone(block.description, device(), shape, Steps::alone);
+  Session fused(block.description, device(), shape, Steps::fused);
+  if (fused.step_sizes().size() == alone.step_sizes().size())
+    GTEST_SKIP() << GetParam() << " does not support this: it offers no fusion";
+  for (const StepData& step : {block.step(0, 0, 32), block.step(0, 32, 1), block.step(0, 33, 7)}) {
+    alone.run(step);
+    fused.run(step);
+    const std::vector<float> truth = alone.get(block.logits);
+    expect_close(Law::matmul, fused.get(block.logits),
+                 std::vector<double>(truth.begin(), truth.end()));
+  }
+}
+
+// The sum is read by someone else too, so nothing may hide it.
+TEST_P(Fusion, what_others_read_is_not_hidden) {
+  Random random(4);
+  Case c;
+  const uint32_t x = c.activation("x", {abi::kRows, 64});
+  const uint32_t sum = c.activation("sum", {abi::kRows, 64});
+  const uint32_t y = c.activation("y", {abi::kRows, 64}), z = c.activation("z", {abi::kRows, 64});
+  c.node(Op::matmul, {x, c.weight("w", random_gptq({64, 64, 4, 32, 1, DType::f16}, random))}, {sum},
+         0, kRotatedKeys);
+  c.node(Op::add, {x, sum}, {y}, 0, kRotatedKeys);
+  c.node(Op::add, {y, sum}, {z}, 0, kRotatedKeys);
+  Session fused(c, device(), {4, 4, 1, 1}, Steps::fused);
+  EXPECT_EQ(fused.step_sizes(), (std::vector<size_t>{1, 1, 1}));
+}
+
+RW_ON_EVERY_DEVICE(Fusion);
+
+}  // namespace
+}  // namespace ropewalk::tests

@@ -12,10 +12,21 @@ import torch
 
 from . import generator, plain
 from .documents import BOS, EOS
+from .facts import Slips
 from .words import Pools
 
-KINDS = ("one_block_source", "two_block_source", "three_block_source", "no_source", "unanswerable", "plain")
+KINDS = (
+    "one_block_source",
+    "two_block_source",
+    "three_block_source",
+    "no_source",
+    "unanswerable",
+    "misspelt",
+    "plain",
+)
 EXAM = generator.Settings({}, {}, rich_metadata=0.75, longest_metadata=3)
+NO_SLIPS = Slips(misspelt=0, small=0, capitals=0)
+MISSPELT = Slips(misspelt=1, small=0, capitals=0)
 
 
 def draw_question(rng: random.Random, pools: Pools, kind: str) -> dict:
@@ -23,16 +34,16 @@ def draw_question(rng: random.Random, pools: Pools, kind: str) -> dict:
     if kind == "plain":
         user, expected = plain.draw(rng, pools, tasks_only=True)
         return {"kind": kind, "user": user, "expected": expected, "sentence": expected.split("\n")[0]}
-    count = {"one_block_source": 1, "two_block_source": 2, "three_block_source": 3}.get(kind) or rng.randint(
-        1, 3
-    )
+    fixed = {"one_block_source": 1, "two_block_source": 2, "three_block_source": 3, "misspelt": 1}
+    count = fixed.get(kind) or rng.randint(1, 3)
     blocks = generator.draw_blocks(rng, pools, count, EXAM)
     notes: dict = {"blocks": count}
     if kind == "unanswerable":
-        asked = generator.absent_question(rng, pools, blocks)
+        asked = generator.absent_question(rng, pools, blocks, NO_SLIPS)
         turn = generator.Turn(generator.instruction(rng, asked, rng.random() < 0.5), generator.UNKNOWN, kind)
     else:
-        turn = generator.ask_fact(rng, blocks, kind != "no_source", notes)
+        slips = MISSPELT if kind == "misspelt" else NO_SLIPS
+        turn = generator.ask_fact(rng, blocks, kind != "no_source", slips, notes)
     user = "".join(block.render() for block in blocks) + turn.user + "\n"
     return {
         "kind": kind,

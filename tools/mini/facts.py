@@ -209,14 +209,23 @@ def misspelt(rng: random.Random, word: str) -> str:
     return word[: i - 1] + word[i] + word[i - 1] + word[i + 1 :] if i > 1 else word
 
 
-def question_for(rng: random.Random, relation: Relation, subject: str) -> str:
-    """One of the relation's questions; sometimes the subject is misspelt or the case is careless."""
-    if rng.random() < 0.1:
+@dataclass(frozen=True)
+class Slips:
+    """Shares of questions with a misspelt subject, all in small letters, all in capitals."""
+
+    misspelt: float = 0.1
+    small: float = 0.04
+    capitals: float = 0.01
+
+
+def question_for(rng: random.Random, relation: Relation, subject: str, slips: Slips) -> str:
+    """One of the relation's questions."""
+    if rng.random() < slips.misspelt:
         subject = misspelt(rng, subject)
     text = rng.choice(relation.questions).format(s=subject)
-    careless = rng.random()
-    if careless < 0.04:
+    case = rng.random()
+    if case < slips.small:
         return text.lower()
-    if careless < 0.05:
+    if case < slips.small + slips.capitals:
         return text.upper()
     return text

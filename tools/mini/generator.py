@@ -10,7 +10,7 @@ import random
 from dataclasses import dataclass, field
 
 from . import plain
-from .facts import FILLERS, RELATIONS, Fact, Relation, draw_fact, question_for
+from .facts import FILLERS, RELATIONS, Fact, Relation, Slips, draw_fact, question_for
 from .words import Pools
 
 SYSTEM = (
@@ -75,6 +75,7 @@ class Settings:
     rich_metadata: float = 0.5  # share of blocks with two or more metadata lines
     second_fact: float = 0.35
     longest_metadata: int = 2
+    slips: Slips = Slips()
 
 
 EASY = Settings(
@@ -148,7 +149,7 @@ def draw_blocks(rng: random.Random, pools: Pools, count: int, settings: Settings
     return blocks
 
 
-def absent_question(rng: random.Random, pools: Pools, blocks: list[Block]) -> str:
+def absent_question(rng: random.Random, pools: Pools, blocks: list[Block], slips: Slips) -> str:
     """A question none of the blocks answers.
 
     Half of them have nothing to do with the blocks: neither subject nor relation occurs. Of the others most ask a
@@ -160,14 +161,14 @@ def absent_question(rng: random.Random, pools: Pools, blocks: list[Block]) -> st
     if form < 0.2:
         options = [r for r in RELATIONS if r.subject == base.relation.subject and topic(r) not in stated]
         if options:
-            return question_for(rng, rng.choice(options), base.subject)
+            return question_for(rng, rng.choice(options), base.subject, slips)
     unrelated = [r for r in RELATIONS if topic(r) not in stated]
     relation = base.relation if form < 0.5 else rng.choice(unrelated)
     mentioned = " ".join(block.text for block in blocks).lower()
     while True:
         subject = getattr(pools, relation.subject)()
         if subject.lower() not in mentioned:
-            return question_for(rng, relation, subject)
+            return question_for(rng, relation, subject, slips)
 
 
 def topic(relation: Relation) -> str:
@@ -182,11 +183,13 @@ def instruction(rng: random.Random, question: str, ask_source: bool) -> str:
     return f"BEGININSTRUCTION\n{text}\nENDINSTRUCTION"
 
 
-def ask_fact(rng: random.Random, blocks: list[Block], ask_source: bool, notes: dict | None = None) -> Turn:
+def ask_fact(
+    rng: random.Random, blocks: list[Block], ask_source: bool, slips: Slips, notes: dict | None = None
+) -> Turn:
     index = rng.randrange(len(blocks))
     block = blocks[index]
     fact = rng.choice(block.facts)
-    question = question_for(rng, fact.relation, fact.subject)
+    question = question_for(rng, fact.relation, fact.subject, slips)
     answer = fact.sentence + ("\n" + block.source if ask_source else "")
     if notes is not None:
         notes["asked_block"] = index
@@ -223,10 +226,12 @@ def draw_conversation(rng: random.Random, pools: Pools, settings: Settings) -> C
             turn = ask_order(rng, blocks)
         elif rng.random() < settings.unanswerable:
             turn = Turn(
-                instruction(rng, absent_question(rng, pools, blocks), ask_source), UNKNOWN, "unanswerable"
+                instruction(rng, absent_question(rng, pools, blocks, settings.slips), ask_source),
+                UNKNOWN,
+                "unanswerable",
             )
         else:
-            turn = ask_fact(rng, blocks, ask_source)
+            turn = ask_fact(rng, blocks, ask_source, settings.slips)
         turn.user += "\n" if rng.random() < 0.85 else ""
         turns.append(turn)
     turns[0].user = "".join(block.render() for block in blocks) + turns[0].user

@@ -2,8 +2,8 @@
 
 On small models two processes of one thread do more work than one process of two. Each process computes the gradient of
 its own windows, all add them up through shared memory, and each then updates its own share of the parameters. The
-schedule runs over progress = elapsed / budget, so a run ends well whatever the machine's speed; for that reason two
-runs of the same seed see the same documents but not the same number of them.
+schedule runs over progress, the share of the token budget or of the time limit that is used, whichever is larger, so a
+run ends well whatever the machine's speed. Seeds are fixed; a run that meets its time limit sees fewer documents.
 """
 
 from __future__ import annotations
@@ -39,9 +39,8 @@ class Phase:
     processes: int = 2
     seed: int = 1234
     question_weight: float = 0.3  # late in the run
-    drill: float = (
-        0.0  # share of the batches that are drills (generator.DRILL) at the start; it fades to none
-    )
+    # Share of the batches that are drills (generator.DRILL) at the start; it fades to none.
+    drill: float = 0.0
     start_at: float = 0.0  # share of the schedule that an earlier, interrupted run has done
     context_late: float = 0.45  # from this share of the run on, the context counts for less
 

@@ -79,15 +79,13 @@ std::function<void(const Frame&)> bind(const abi::Node& node, const Operands& o)
   throw abi::Failure(abi::StatusCode::unsupported, "an op that this version does not know");
 }
 
-// Elements of a program's own memory.
+// Elements of the workspace.
 struct Workspace {
   uint64_t floats = 0;     // of the attention op that needs most: they run one after the other
   uint64_t rotations = 0;  // of rotation_tables()
   uint32_t head_dim = 0;   // of the keys that are rotated on reading
 
-  uint64_t bytes(uint32_t rows) const {
-    return (floats + rotations) * sizeof(float) + rows * sizeof(RowBlock);
-  }
+  uint64_t bytes() const { return (floats + rotations) * sizeof(float); }
 };
 
 Workspace workspace_of(const abi::CompileRequest& request, uint32_t lanes) {
@@ -118,19 +116,22 @@ Workspace workspace_of(const abi::CompileRequest& request, uint32_t lanes) {
 }  // namespace
 
 uint64_t workspace_bytes(const abi::CompileRequest& request, uint32_t lanes) {
-  return workspace_of(request, lanes).bytes(request.shape.rows);
+  return workspace_of(request, lanes).bytes();
 }
 
 Program::Program(const abi::CompileRequest& request, const Host& host)
     : host_(host), shape_(request.shape) {
   const abi::Graph& graph = *request.graph;
   const Workspace workspace = workspace_of(request, host.pool.lanes());
-  workspace_.resize(workspace.floats);
-  rotations_.resize(workspace.rotations);
+  if (request.workspace.bytes < workspace.bytes())
+    throw abi::Failure(abi::StatusCode::invalid_argument, "the workspace is too small");
+  workspace_ =
+      workspace.bytes() ? reinterpret_cast<float*>(host.memory.at(request.workspace)) : nullptr;
+  rotations_ = workspace_ + workspace.floats;
   blocks_.reserve(shape_.rows);
   if (workspace.head_dim)
     stages_.push_back([this, dim = workspace.head_dim](const Frame& frame) {
-      rotation_tables(dim, rotations_.data(), frame);
+      rotation_tables(dim, rotations_, frame);
     });
   for (const abi::Claim& step : request.steps)
     for (const uint32_t n : step.nodes) {
@@ -173,13 +174,8 @@ abi::Status Program::enqueue(const abi::Step& step) noexcept {
       throw abi::Failure(abi::StatusCode::invalid_argument,
                          "the step is larger than the program was compiled for");
     check_weights();
-    const Frame frame{step,
-                      host_.pool,
-                      host_.kernels,
-                      shape_.pages_per_sequence,
-                      workspace_.data(),
-                      rotations_.data(),
-                      blocks_};
+    const Frame frame{step,       host_.pool, host_.kernels, shape_.pages_per_sequence,
+                      workspace_, rotations_, blocks_};
     for (const auto& stage : stages_) stage(frame);
   });
 }

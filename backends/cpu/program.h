@@ -21,7 +21,7 @@ struct Host {
   const Kernels& kernels;
 };
 
-// Bytes that a program will allocate beyond the graph's slices.
+// Of CompileRequest::workspace.
 uint64_t workspace_bytes(const abi::CompileRequest& request, uint32_t lanes);
 
 class Program final : public abi::Program {
@@ -48,8 +48,8 @@ class Program final : public abi::Program {
   std::vector<std::function<void(const Frame&)>> stages_;
   std::vector<PackedWeight> weights_;
   bool weights_checked_ = false;
-  std::vector<float> workspace_;
-  std::vector<float> rotations_;  // empty where keys are rotated before the cache
+  float* workspace_;
+  float* rotations_;  // unused where keys are rotated before the cache
   std::vector<RowBlock> blocks_;
 };
 

@@ -17,12 +17,12 @@ namespace ropewalk::cuda {
 // A program's memory beside the graph's own. Nodes run one after another, so that they share it.
 struct Workspace {
   uint64_t partial_floats = 0;  // sums of splits, attention's parts
-  uint64_t arrival_words = 0;   // zero between nodes
+  uint64_t arrival_words = 0;   // zero between nodes, so that each program has its own
   uint64_t long_bytes = 0;  // of a product of many rows, cuBLAS's own included; 0: there is none
 
   uint64_t partial_bytes() const { return align(partial_floats * 4); }
   uint64_t arrival_bytes() const { return align(arrival_words * 4); }
-  uint64_t bytes() const { return partial_bytes() + arrival_bytes() + long_bytes; }
+  uint64_t shared_bytes() const { return partial_bytes() + long_bytes; }
 
  private:
   static uint64_t align(uint64_t bytes) { return (bytes + 255) / 256 * 256; }

@@ -29,8 +29,7 @@ Workspace needs_of(const abi::CompileRequest& request, const Context& context) {
 }  // namespace
 
 uint64_t workspace_bytes(const abi::CompileRequest& request, const Context& context) {
-  return needs_of(request, context).bytes() +
-         StepBlock::bytes(request.shape, half_dim_of(*request.graph));
+  return needs_of(request, context).shared_bytes();
 }
 
 Program::Program(const abi::CompileRequest& request, const Host& host)
@@ -38,21 +37,25 @@ Program::Program(const abi::CompileRequest& request, const Host& host)
   const abi::Graph& graph = *request.graph;
   Context& context = host_.context;
   const Workspace needs = needs_of(request, context);
+  if (request.workspace.bytes < needs.shared_bytes())
+    throw abi::Failure(abi::StatusCode::invalid_argument, "the workspace is too small");
+  std::byte* const partials =
+      needs.shared_bytes() ? host_.memory.address(request.workspace) : nullptr;
+  std::byte* const long_place = partials + needs.partial_bytes();
   try {
-    if (needs.bytes()) {
-      workspace_ = host_.memory.device_block(needs.bytes());
-      context.check(cudaMemsetAsync(workspace_, 0, needs.bytes(), context.stream()), "workspace");
+    if (needs.arrival_words) {
+      arrivals_ = host_.memory.device_block(needs.arrival_bytes());
+      context.check(cudaMemsetAsync(arrivals_, 0, needs.arrival_bytes(), context.stream()),
+                    "workspace");
     }
-    std::byte* const arrivals = workspace_ + needs.partial_bytes();
-    std::byte* const long_place = arrivals + needs.arrival_bytes();
     if (needs.long_bytes) cublas_ = std::make_unique<Cublas>(context, long_place);
     const Surroundings around{graph,
                               request.shape,
                               host_.memory,
                               host_.weights,
                               step_.view(),
-                              reinterpret_cast<float*>(workspace_),
-                              reinterpret_cast<uint32_t*>(arrivals),
+                              reinterpret_cast<float*>(partials),
+                              reinterpret_cast<uint32_t*>(arrivals_),
                               long_place,
                               cublas_.get(),
                               context.multiprocessors()};
@@ -78,7 +81,7 @@ void Program::destroy() {
     return;
   if (recorded_) static_cast<void>(cudaGraphExecDestroy(recorded_));
   cublas_.reset();  // before its workspace
-  static_cast<void>(cudaFree(workspace_));
+  static_cast<void>(cudaFree(arrivals_));
 }
 
 void Program::launch_all() {

@@ -19,7 +19,7 @@ struct Host {
   const PackedWeights& weights;
 };
 
-// Bytes that a program will allocate beyond the graph's slices.
+// Of CompileRequest::workspace.
 uint64_t workspace_bytes(const abi::CompileRequest& request, const Context& context);
 
 class Program final : public abi::Program {
@@ -41,7 +41,7 @@ class Program final : public abi::Program {
 
   const Host host_;
   StepBlock step_;
-  std::byte* workspace_ = nullptr;
+  std::byte* arrivals_ = nullptr;
   std::unique_ptr<Cublas> cublas_;  // where products of many rows go to it
   std::vector<LaunchNode> launches_;
   cudaGraphExec_t recorded_ = nullptr;

@@ -23,7 +23,9 @@ uint32_t half_dim_of(const abi::Graph& graph) {
   return half;
 }
 
-uint64_t partial_bytes(const abi::CompileRequest& request, const Features& features) {
+}  // namespace
+
+uint64_t workspace_bytes(const abi::CompileRequest& request, const Features& features) {
   uint64_t bytes = 0;
   for (const abi::Node& node : request.graph->nodes) {
     if (node.op == Op::attention)
@@ -32,29 +34,18 @@ uint64_t partial_bytes(const abi::CompileRequest& request, const Features& featu
   return bytes;
 }
 
-}  // namespace
-
-uint64_t workspace_bytes(const abi::CompileRequest& request, const Features& features) {
-  return partial_bytes(request, features) +
-         StepBlock::bytes(request.shape, half_dim_of(*request.graph));
-}
-
 Program::Program(const abi::CompileRequest& request, const Host& host)
     : host_(host), step_(host.memory, request.shape, half_dim_of(*request.graph)) {
   const abi::Graph& graph = *request.graph;
-  const uint64_t bytes = partial_bytes(request, host.context.features());
-  try {
-    if (bytes) workspace_ = host_.memory.make_block(bytes, Reach::device);
-    const Surroundings around{
-        graph,        request.shape,   host.memory,
-        host.weights, step_.address(), {workspace_.address, workspace_.address + workspace_.bytes}};
-    Recorder recorder(host.context, host.pipelines);
-    for (const abi::Claim& step : request.steps) record_step(around, step.nodes, recorder);
-    commands_ = recorder.finish();
-  } catch (...) {
-    host_.memory.destroy(workspace_);
-    throw;
-  }
+  const uint64_t bytes = workspace_bytes(request, host.context.features());
+  if (request.workspace.bytes < bytes)
+    throw abi::Failure(abi::StatusCode::invalid_argument, "the workspace is too small");
+  const VkDeviceAddress workspace = bytes ? host.memory.address(request.workspace) : 0;
+  const Surroundings around{graph,        request.shape,   host.memory,
+                            host.weights, step_.address(), {workspace, workspace + bytes}};
+  Recorder recorder(host.context, host.pipelines);
+  for (const abi::Claim& step : request.steps) record_step(around, step.nodes, recorder);
+  commands_ = recorder.finish();
 }
 
 Program::~Program() {
@@ -64,7 +55,6 @@ Program::~Program() {
       host_.context.api().FreeCommandBuffers(host_.context.device(), host_.context.commands(),
                                              static_cast<uint32_t>(commands_.size()),
                                              commands_.data());
-    host_.memory.destroy(workspace_);
   }
 }
 

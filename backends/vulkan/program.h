@@ -19,7 +19,7 @@ struct Host {
   const PackedWeights& weights;
 };
 
-// Bytes that a program will allocate beyond the graph's slices.
+// Of CompileRequest::workspace.
 uint64_t workspace_bytes(const abi::CompileRequest& request, const Features& features);
 
 class Program final : public abi::Program {
@@ -37,7 +37,6 @@ class Program final : public abi::Program {
  private:
   const Host host_;
   StepBlock step_;
-  Block workspace_;
   std::vector<VkCommandBuffer> commands_;
   uint64_t last_submission_ = 0;
 };

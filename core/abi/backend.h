@@ -67,6 +67,7 @@ struct CompileRequest {
   const Graph* graph;
   std::span<const Claim> steps;  // the chosen claims in execution order; each node in exactly one
   ProgramShape shape;
+  Slice workspace = {};  // in compile(): at least workspace_bytes() of this request; empty: none
 };
 
 class Program {
@@ -121,7 +122,8 @@ class Device {
 
   // The graph is as core/graph/ops.md says; what no kernel here can run is refused in words.
   virtual Status claim(const Graph& graph, ClaimSink& sink) noexcept = 0;
-  // What compile() will allocate beyond the graph's own slices, for the memory plan.
+  // Bytes that a step of such a program needs beside the graph's slices. The core allocates them
+  // once for all programs of a model, which run one at a time and find anything in them.
   virtual Status workspace_bytes(const CompileRequest& request, uint64_t* bytes) noexcept = 0;
   virtual Status compile(const CompileRequest& request, Program** program) noexcept = 0;
   // Until everything enqueued has run.

@@ -17,10 +17,6 @@ bool narrower(const abi::ProgramShape& a, const abi::ProgramShape& b) {
 
 }  // namespace
 
-uint32_t bucket_for(uint32_t rows) {
-  return *std::lower_bound(std::begin(kBuckets), std::end(kBuckets), std::max(rows, 1u));
-}
-
 Executor::Executor(abi::Device& device, const LoadedModel& model, RopeTables& rope,
                    const abi::ProgramShape& widest)
     : device_(device),
@@ -31,14 +27,12 @@ Executor::Executor(abi::Device& device, const LoadedModel& model, RopeTables& ro
       programs_(narrower) {}
 
 abi::Program& Executor::program(uint32_t rows, uint32_t wanted, uint32_t sequences) {
-  abi::ProgramShape shape = widest_;
-  shape.rows = std::min(bucket_for(rows), widest_.rows);
-  shape.wanted = std::min(bucket_for(wanted), widest_.wanted);
-  shape.sequences = std::min(bucket_for(sequences), widest_.sequences);
+  const abi::ProgramShape shape = shape_for(rows, wanted, sequences, widest_);
   const auto found = programs_.find(shape);
   if (found != programs_.end()) return *found->second;
   abi::Program* compiled = nullptr;
-  check(device_.compile({&model_.view(), model_.claims(), shape}, &compiled), "compile");
+  check(device_.compile({&model_.view(), model_.claims(), shape, model_.workspace()}, &compiled),
+        "compile");
   return *programs_.emplace(shape, compiled).first->second;
 }
 

@@ -11,18 +11,13 @@
 #include <vector>
 
 #include "core/abi/backend.h"
+#include "core/exec/buckets.h"
 #include "core/exec/kv_cache.h"
 #include "core/exec/loaded_model.h"
 #include "core/model/rope_tables.h"
 #include "core/modules/library.h"
 
 namespace ropewalk {
-
-// Row buckets: a step runs in the narrowest program that holds it.
-inline constexpr uint32_t kBuckets[] = {1, 2, 4, 8, 16, 32, 64, 128, 256, 512};
-
-// The narrowest bucket that holds `rows`. REQUIRES: rows <= 512.
-uint32_t bucket_for(uint32_t rows);
 
 enum class Wanted { none, last, all };  // rows whose logits are read
 

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "core/base/error.h"
+#include "core/exec/buckets.h"
 #include "core/exec/weight_arena.h"
 #include "core/graph/check.h"
 #include "core/graph/memory_plan.h"
@@ -98,6 +99,17 @@ uint64_t LoadedModel::packed_bytes(TensorId tensor, abi::Weight shape) {
   return bytes;
 }
 
+// A narrow program may need more than a wide one: its attention is split into more parts.
+uint64_t LoadedModel::workspace_bytes(const LoadSettings& settings) {
+  uint64_t most = 0;
+  for (const abi::ProgramShape& shape : shapes_within(settings.widest)) {
+    uint64_t bytes = 0;
+    check(device_.workspace_bytes({&view(), claims_, shape}, &bytes), settings.device_name);
+    most = std::max(most, bytes);
+  }
+  return WeightArena::aligned(most);
+}
+
 // Fills in the bytes of every tensor that needs a place; buffers come later.
 void LoadedModel::plan(const LoadSettings& settings) {
   Graph& graph = model_.graph;
@@ -127,8 +139,7 @@ void LoadedModel::plan(const LoadSettings& settings) {
   plan_.scratch = scratch.bytes;
   scratch_ = scratch.slices;
 
-  const abi::CompileRequest request{&view(), claims_, widest};
-  check(device_.workspace_bytes(request, &plan_.workspace), settings.device_name);
+  plan_.workspace = workspace_bytes(settings);
   if (settings.planned) settings.planned(plan_);
 
   const uint64_t free_bytes = device_.info().memory_free;
@@ -175,6 +186,10 @@ void LoadedModel::allocate() {
       graph.tensors[t].at = scratch_[t];
       graph.tensors[t].at.buffer = scratch;
     }
+  }
+  if (plan_.workspace > 0) {
+    workspace_ = {allocate_buffer(abi::Arena::scratch, plan_.workspace, "workspace"), 0,
+                  plan_.workspace};
   }
   refresh_view();
 }

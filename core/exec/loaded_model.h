@@ -23,7 +23,7 @@ struct MemoryPlan {
   uint64_t weights = 0;    // packed weights and constants
   uint64_t cache = 0;      // key-value pages
   uint64_t scratch = 0;    // activations of the widest step
-  uint64_t workspace = 0;  // what the widest program needs beside the graph's own tensors
+  uint64_t workspace = 0;  // what a step needs beside the graph's own tensors, whatever its shape
 
   uint64_t total() const { return weights + cache + scratch + workspace; }
 };
@@ -59,6 +59,7 @@ class LoadedModel {
   std::span<const OwnedClaim> steps() const { return steps_; }
   std::span<const abi::Claim> claims() const { return claims_; }
   const MemoryPlan& plan() const { return plan_; }
+  const abi::Slice& workspace() const { return workspace_; }
   const FoldReport& folding() const { return folding_; }
 
  private:
@@ -69,6 +70,7 @@ class LoadedModel {
   abi::Buffer allocate_buffer(abi::Arena arena, uint64_t bytes, std::string_view what);
   void refresh_view();
   uint64_t packed_bytes(TensorId tensor, abi::Weight shape);
+  uint64_t workspace_bytes(const LoadSettings& settings);
 
   abi::Device& device_;
   ModelGraph model_;
@@ -78,6 +80,7 @@ class LoadedModel {
   std::vector<abi::Claim> claims_;
   MemoryPlan plan_;
   std::vector<abi::Slice> scratch_;
+  abi::Slice workspace_;
   std::vector<abi::Buffer> buffers_;
 };
 

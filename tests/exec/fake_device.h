@@ -79,12 +79,17 @@ class FakeDevice final : public abi::Device {
     }
     return {};
   }
-  abi::Status workspace_bytes(const abi::CompileRequest&, uint64_t* bytes) noexcept override {
-    *bytes = 4096;
+  // As attention's, which is split into more parts where there are few rows.
+  abi::Status workspace_bytes(const abi::CompileRequest& request,
+                              uint64_t* bytes) noexcept override {
+    *bytes = (uint64_t{1} << 20) / request.shape.rows;
     return {};
   }
   abi::Status compile(const abi::CompileRequest& request,
                       abi::Program** program) noexcept override {
+    if (request.workspace.bytes < (uint64_t{1} << 20) / request.shape.rows ||
+        !within(request.workspace))
+      return abi::fail(abi::StatusCode::internal, "the workspace is too small");
     ++compiled;
     *program = new FakeProgram(*this, request.shape);
     return {};

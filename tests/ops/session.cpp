@@ -166,6 +166,7 @@ Session::Session(const Case& description, abi::Device& device, const abi::Progra
 Session::~Session() {
   if (program_) program_->release();
   for (const Area& area : areas_) device_.free(area.buffer);
+  device_.free(workspace_.buffer);
 }
 
 Session::Area& Session::area_of(const abi::Tensor& tensor) {
@@ -301,8 +302,11 @@ void Session::compile() {
 
   std::vector<abi::Claim> steps;
   for (const OwnedStep& step : chosen_) steps.push_back({step.nodes, step.hidden, step.gain_us});
-  const abi::CompileRequest request{&graph_, steps, shape_};
-  check(device_.workspace_bytes(request, &workspace_bytes_), "workspace_bytes");
+  abi::CompileRequest request{&graph_, steps, shape_};
+  check(device_.workspace_bytes(request, &workspace_.bytes), "workspace_bytes");
+  if (workspace_.bytes)
+    check(device_.allocate(abi::Arena::scratch, workspace_.bytes, &workspace_.buffer), "allocate");
+  request.workspace = workspace_;
   check(device_.compile(request, &program_), "compile");
 }
 

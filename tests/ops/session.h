@@ -96,7 +96,7 @@ class Session {
   std::vector<float> get(uint32_t tensor);
 
   abi::DType activation_type() const { return device_.info().activation; }
-  uint64_t workspace_bytes() const { return workspace_bytes_; }
+  uint64_t workspace_bytes() const { return workspace_.bytes; }
   // How many nodes each step has, in order.
   std::vector<size_t> step_sizes() const;
 
@@ -139,7 +139,7 @@ class Session {
   std::vector<OwnedStep> chosen_;
   std::vector<Area> areas_;
   abi::Program* program_ = nullptr;
-  uint64_t workspace_bytes_ = 0;
+  abi::Slice workspace_;
   StepData step_;
 };
 

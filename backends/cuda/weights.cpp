@@ -1,6 +1,5 @@
 #include "backends/cuda/weights.h"
 
-#include <string>
 #include <vector>
 
 #include "backends/cuda/gather.h"
@@ -11,63 +10,10 @@ namespace ropewalk::cuda {
 namespace {
 
 using abi::DType;
-using abi::Failure;
-using abi::StatusCode;
-using abi::WeightUse;
 
 uint64_t align(uint64_t bytes) { return (bytes + 255) / 256 * 256; }
 
 uint32_t element_bytes(DType dtype) { return dtype == DType::f32 ? 4 : 2; }
-
-void require(bool holds, const char* what) {
-  if (!holds) throw Failure(StatusCode::invalid_argument, std::string("weight: ") + what);
-}
-
-void require_permutation(std::span<const uint32_t> order, uint32_t size, const char* what) {
-  if (order.empty()) return;
-  require(order.size() == size, what);
-  std::vector<bool> seen(size, false);
-  for (const uint32_t index : order) {
-    require(index < size && !seen[index], what);
-    seen[index] = true;
-  }
-}
-
-void check_shape(const abi::Weight& w) {
-  require(w.rows && w.cols, "a size is zero");
-  if (w.dtype == DType::gptq) {
-    if (w.bits != 2 && w.bits != 3 && w.bits != 4 && w.bits != 8)
-      throw Failure(StatusCode::unsupported,
-                    "weight: codes of " + std::to_string(w.bits) + " bits are not 2, 3, 4 or 8");
-    require(w.use == WeightUse::matmul, "an embedding table is dense");
-    require(w.group_size && w.group_size <= w.rows, "the group size is not within 1 .. rows");
-    require(w.zero_offset <= 1, "the zero offset is not 0 or 1");
-    require(w.scale_dtype == DType::f16 || w.scale_dtype == DType::f32,
-            "scales are not f16 or f32");
-  } else if (w.dtype != DType::f32 && w.dtype != DType::f16 && w.dtype != DType::bf16) {
-    throw Failure(StatusCode::unsupported,
-                  "weight: the element type is not f32, f16, bf16 or gptq");
-  }
-}
-
-void check_contents(const abi::Weight& w) {
-  require_permutation(w.row_order, w.rows, "the row order is not a permutation of the rows");
-  require_permutation(w.column_order, w.cols,
-                      "the column order is not a permutation of the columns");
-  if (w.use == WeightUse::embed)
-    require(w.row_order.empty() && w.column_order.empty(), "an embedding table has no order");
-  if (w.dtype != DType::gptq) {
-    require(w.dense.size() >= uint64_t{w.rows} * w.cols * element_bytes(w.dtype),
-            "there are fewer elements than rows x cols");
-    return;
-  }
-  const uint64_t row_words = (uint64_t{w.rows} * w.bits + 31) / 32;
-  const uint64_t column_words = (uint64_t{w.cols} * w.bits + 31) / 32;
-  require(w.qweight.size() >= row_words * w.cols, "qweight is shorter than its shape");
-  require(w.qzeros.size() >= column_words * w.groups(), "qzeros is shorter than its shape");
-  require(w.scales.size() >= uint64_t{w.groups()} * w.cols * element_bytes(w.scale_dtype),
-          "scales is shorter than its shape");
-}
 
 gptq::Layout layout_of(const abi::Weight& w) {
   if (w.dtype != DType::gptq) return {w.rows, w.cols, 0, w.rows, 0};
@@ -137,14 +83,13 @@ void pack_dense(const abi::Weight& w, std::byte* to, Memory& memory, Context& co
 PackedWeight describe(const abi::Weight& w) { return {w.use, w.dtype, layout_of(w)}; }
 
 uint64_t packed_bytes(const abi::Weight& w) {
-  check_shape(w);
   if (w.dtype == DType::gptq) return align(gptq::total_words(layout_of(w)) * 4);
   return align(uint64_t{w.rows} * w.cols * element_bytes(w.dtype));
 }
 
 void pack(const abi::Weight& w, const abi::Slice& to, Memory& memory, Context& context) {
-  require(to.bytes >= packed_bytes(w), "the place for it is too small");
-  check_contents(w);
+  if (to.bytes < packed_bytes(w))
+    throw abi::Failure(abi::StatusCode::invalid_argument, "weight: the place for it is too small");
   std::byte* at = memory.address(to);
   if (w.dtype == DType::gptq)
     pack_gptq(w, at, memory, context);

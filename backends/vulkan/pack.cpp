@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cstring>
-#include <string>
 #include <vector>
 
 #include "backends/vulkan/half.h"
@@ -13,69 +12,16 @@ namespace ropewalk::vulkan {
 namespace {
 
 using abi::DType;
-using abi::Failure;
-using abi::StatusCode;
 using abi::WeightUse;
 
 uint64_t align(uint64_t bytes) { return (bytes + 255) / 256 * 256; }
 
 uint64_t dense_bytes(DType dtype) { return dtype == DType::f32 ? 4 : 2; }
 
-void require(bool holds, const char* what) {
-  if (!holds) throw Failure(StatusCode::invalid_argument, std::string("weight: ") + what);
-}
-
-void require_permutation(std::span<const uint32_t> order, uint32_t size, const char* what) {
-  if (order.empty()) return;
-  require(order.size() == size, what);
-  std::vector<bool> seen(size, false);
-  for (const uint32_t index : order) {
-    require(index < size && !seen[index], what);
-    seen[index] = true;
-  }
-}
-
-void check_contents(const abi::Weight& w) {
-  require_permutation(w.row_order, w.rows, "the row order is not a permutation of the rows");
-  require_permutation(w.column_order, w.cols,
-                      "the column order is not a permutation of the columns");
-  if (w.dtype != DType::gptq) {
-    require(w.dense.size() >= uint64_t{w.rows} * w.cols * dense_bytes(w.dtype),
-            "there are fewer elements than rows x cols");
-    return;
-  }
-  const uint64_t row_words = (uint64_t{w.rows} * w.bits + 31) / 32;
-  const uint64_t column_words = (uint64_t{w.cols} * w.bits + 31) / 32;
-  require(w.qweight.size() >= row_words * w.cols, "qweight is shorter than its shape");
-  require(w.qzeros.size() >= column_words * w.groups(), "qzeros is shorter than its shape");
-  require(w.scales.size() >= uint64_t{w.groups()} * w.cols * (w.scale_dtype == DType::f32 ? 4 : 2),
-          "scales is shorter than its shape");
-}
-
+// The type of an element as shaders name it: bits of a code, or of a dense type, bf16 being 17.
 uint32_t kind_of(const abi::Weight& w) {
-  switch (w.dtype) {
-    case DType::gptq:
-      return w.bits;
-    case DType::f16:
-      return 16;
-    case DType::bf16:
-      return 17;
-    case DType::f32:
-      return 32;
-    default:
-      throw Failure(StatusCode::unsupported,
-                    "weight: the element type is not f32, f16, bf16 or gptq");
-  }
-}
-
-void check_gptq(const abi::Weight& w) {
-  if (w.bits != 2 && w.bits != 3 && w.bits != 4 && w.bits != 8)
-    throw Failure(StatusCode::unsupported,
-                  "weight: codes of " + std::to_string(w.bits) + " bits are not 2, 3, 4 or 8");
-  require(w.use == WeightUse::matmul, "an embedding table is dense");
-  require(w.group_size && w.group_size <= w.rows, "the group size is not within 1 .. rows");
-  require(w.zero_offset <= 1, "the zero offset is not 0 or 1");
-  require(w.scale_dtype == DType::f16 || w.scale_dtype == DType::f32, "scales are not f16 or f32");
+  if (w.dtype == DType::gptq) return w.bits;
+  return w.dtype == DType::f32 ? 32 : w.dtype == DType::bf16 ? 17 : 16;
 }
 
 // One block of all columns, as words of its layout.
@@ -177,7 +123,6 @@ void write_rows(Memory& memory, abi::Slice to, uint64_t begin, uint64_t count, u
 }  // namespace
 
 PackedShape packed_shape(const abi::Weight& w) {
-  require(w.rows && w.cols, "a size is zero");
   PackedShape shape{};
   shape.use = w.use;
   shape.dtype = w.dtype;
@@ -189,7 +134,6 @@ PackedShape packed_shape(const abi::Weight& w) {
     shape.bytes = align(uint64_t{w.rows} * w.cols * dense_bytes(w.dtype));
     return shape;
   }
-  if (w.dtype == DType::gptq) check_gptq(w);
   shape.group_size = shape.quantised() ? w.group_size : w.rows;
   shape.block_words = shape.bits == 17 ? 16 : shape.bits;
   shape.blocks_per_group = (shape.group_size + kBlock - 1) / kBlock;
@@ -204,10 +148,9 @@ PackedShape packed_shape(const abi::Weight& w) {
 
 void pack(const abi::Weight& w, const abi::Slice& to, Memory& memory) {
   const PackedShape shape = packed_shape(w);
-  check_contents(w);
-  require(to.bytes >= shape.bytes, "the place for it is too small");
+  if (to.bytes < shape.bytes)
+    throw abi::Failure(abi::StatusCode::invalid_argument, "weight: the place for it is too small");
   if (w.use == WeightUse::embed) {
-    require(w.row_order.empty() && w.column_order.empty(), "an embedding table has no order");
     const uint64_t bytes = uint64_t{w.rows} * w.cols * dense_bytes(w.dtype);
     memory.write({to.buffer, to.offset, bytes}, w.dense.first(bytes));
     return;

@@ -156,7 +156,7 @@ std::string expectation(const KeyInfo& key) {
     case KeyType::plugin:
       return "a name, or a map of one name to its options";
     case KeyType::chain:
-      return "a list of samplers";
+      return "a list of samplers, or a map that changes those of the extended file";
   }
   return "";
 }

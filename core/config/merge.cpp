@@ -35,7 +35,36 @@ bool names_plugin(const ConfigValue& value, const std::string& path) {
   return key->type == KeyType::plugin || (key->type == KeyType::block && value.find(key->selector));
 }
 
+bool is_link(const ConfigValue& item, const std::string& name) {
+  return item.kind == ValueKind::scalar ? item.text == name : item.find(name) != nullptr;
+}
+
+void merge_into(ConfigValue& base, ConfigValue over, const std::string& path);
+
+// A map over a list of samplers changes those that it names where they stand, and puts new ones at
+// the end.
+void tune_chain(ConfigValue& chain, const ConfigValue& over, const std::string& path) {
+  for (const ConfigEntry& entry : over.entries) {
+    ConfigValue link = make_value(ValueKind::map, entry.where);
+    link.entries.push_back(entry);
+    const auto present = std::ranges::find_if(
+        chain.items, [&](const ConfigValue& item) { return is_link(item, entry.key); });
+    if (present == chain.items.end()) {
+      chain.items.push_back(std::move(link));
+    } else if (present->kind == ValueKind::map) {
+      present->where = entry.where;
+      merge_into(*present, std::move(link), path + "[]");
+    } else {
+      *present = std::move(link);
+    }
+  }
+}
+
 void merge_into(ConfigValue& base, ConfigValue over, const std::string& path) {
+  const KeyInfo* key = find_key(path);
+  if (key && key->type == KeyType::chain && base.kind == ValueKind::list &&
+      over.kind == ValueKind::map)
+    return tune_chain(base, over, path);
   if (over.kind == ValueKind::map) widen_block(base, path);
   if (base.kind != ValueKind::map || over.kind != ValueKind::map || names_plugin(over, path)) {
     base = std::move(over);

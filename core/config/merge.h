@@ -13,7 +13,8 @@ namespace ropewalk {
 inline constexpr size_t kMaxBases = 8;  // files that extend one another
 
 // `over` before `base`: maps are merged key by key, anything else is replaced. A block that names
-// its plugin (backend, rope) replaces the base's block; one that does not adds options to it.
+// its plugin (backend, rope) replaces the base's block; one that does not adds options to it. A map
+// over a list of samplers changes the samplers that it names and leaves the order alone.
 ConfigValue merge(ConfigValue base, ConfigValue over);
 
 // The tree of `text`, standing for `file`, merged over the files it extends; the key `extends` is

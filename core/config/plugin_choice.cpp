@@ -85,6 +85,14 @@ PluginChoice read_link(const ConfigValue& value, const std::string& key) {
 }
 
 std::vector<PluginChoice> read_chain(const ConfigValue& value, const std::string& key) {
+  if (value.kind == ValueKind::map) {  // a map over no list: its samplers in the order written
+    ConfigValue list = make_value(ValueKind::list, value.where);
+    for (const ConfigEntry& entry : value.entries) {
+      list.items.push_back(make_value(ValueKind::map, entry.where));
+      list.items.back().entries.push_back(entry);
+    }
+    return read_chain(list, key);
+  }
   if (value.kind != ValueKind::list)
     refuse(value.where, key, mismatch(value, "a list of samplers"),
            "For example [{temperature: 0.7}, {top-p: 0.9}]");

@@ -18,7 +18,7 @@ PluginChoice read_block(const ConfigValue& value, const std::string& key,
 // `top-p`, {top-p: 0.9}, or {top-p: {p: 0.9}}.
 PluginChoice read_link(const ConfigValue& value, const std::string& key);
 
-// A list of links.
+// A list of links, or a map of them, which is where `sampling` changes a base that is not there.
 std::vector<PluginChoice> read_chain(const ConfigValue& value, const std::string& key);
 
 }  // namespace ropewalk

@@ -46,6 +46,37 @@ TEST(Extends, ABlockThatNamesItsPluginReplacesTheOptions) {
   EXPECT_EQ(same.backend.device, 2u);
 }
 
+TEST(Extends, AMapOfSamplersChangesTheListOfTheBase) {
+  const Scratch scratch;
+  scratch.write("base.yaml", "model: m\nsampling: [a, {b: {x: 1, y: 2}}, {c: 3}]\n");
+  const Config config =
+      load_config({.file = scratch.write("c.yaml",
+                                         "extends: base.yaml\n"
+                                         "sampling: {c: 4, d: 5, b: {y: 6}, a: {z: 7}}\n"),
+                   .overrides = {"sampling.c=8", "sampling.b.x=9"}});
+  ASSERT_EQ(config.sampling.size(), 4u);
+  EXPECT_EQ(config.sampling[0].name, "a");
+  EXPECT_EQ(config.sampling[0].options[0].value.text, "7");
+  EXPECT_EQ(config.sampling[1].name, "b");
+  EXPECT_EQ(config.sampling[1].options[0].value.text, "9");
+  EXPECT_EQ(config.sampling[1].options[1].value.text, "6");
+  EXPECT_EQ(config.sampling[2].name, "c");
+  EXPECT_EQ(config.sampling[2].main->text, "8");
+  EXPECT_EQ(config.sampling[3].name, "d");
+  EXPECT_THAT(dump_config(config), HasSubstr("  - c: 8  # --set sampling.c"));
+}
+
+TEST(Extends, AMapOfSamplersWithoutABaseIsAList) {
+  const Scratch scratch;
+  const Config config =
+      load_config({.file = scratch.write("c.yaml", "model: m\nsampling: {b: 1, a: {x: 2}}\n"),
+                   .overrides = {"sampling.b=3"}});
+  ASSERT_EQ(config.sampling.size(), 2u);
+  EXPECT_EQ(config.sampling[0].name, "b");
+  EXPECT_EQ(config.sampling[0].main->text, "3");
+  EXPECT_EQ(config.sampling[1].options[0].value.text, "2");
+}
+
 TEST(Extends, CyclesAndLongChainsAreRefused) {
   const Scratch scratch;
   const fs::path a = scratch.write("a.yaml", "extends: b.yaml\nmodel: m\n");
@@ -109,7 +140,7 @@ TEST(Set, FaultsNameTheOption) {
   EXPECT_THAT(set("context.length=&a 1"), HasSubstr("found an anchor or alias"));
   EXPECT_EQ(set("extends=x"),
             "2 --set extends: extends stands in files only. Give the other file instead.");
-  EXPECT_THAT(set("sampling.top-p=1"), HasSubstr("sampling: found a map, expected a list"));
+  EXPECT_THAT(set("sampling=1"), HasSubstr("sampling: found 1, expected a list"));
   std::string deep = "a";
   for (int i = 0; i < 100000; ++i) deep += ".a";
   EXPECT_THAT(set(deep + "=1"), HasSubstr("is nested too deeply."));

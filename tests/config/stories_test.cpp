@@ -11,11 +11,23 @@ const fs::path kFolder = fs::path(RW_SOURCE_DIR) / "configs";
 TEST(Stories, EveryFileLoads) {
   int files = 0;
   for (const fs::directory_entry& entry : fs::recursive_directory_iterator(kFolder)) {
-    if (entry.path().extension() != ".yaml") continue;
+    if (entry.path().extension() != ".yaml" || entry.path().parent_path() != kFolder) continue;
     ++files;
     EXPECT_EQ(error_of([&] { load_config({.file = entry.path()}); }), "no error");
   }
   EXPECT_GE(files, 4);
+}
+
+// Presets are for `extends`: an order of samplers and nothing else.
+TEST(Stories, EveryPresetCanBeExtended) {
+  for (const char* name : {"hf", "exllama", "exllamav2", "llamacpp", "ooba"}) {
+    const std::string text = std::string("model: m\nextends: presets/") + name + ".yaml\n";
+    const Config config = parse_config(text, {.file = kFolder / "mine.yaml"});
+    EXPECT_GE(config.sampling.size(), 6u) << name;
+    const Config colder =
+        parse_config(text + "sampling: {temperature: 0.1}\n", {.file = kFolder / "mine.yaml"});
+    EXPECT_EQ(colder.sampling.size(), config.sampling.size()) << name;
+  }
 }
 
 TEST(Stories, FirstRunIsGreedyVicuna) {

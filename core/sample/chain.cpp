@@ -51,6 +51,14 @@ void check_logits(std::span<const float> logits, size_t position) {
   refuse_link(link, "left nothing but candidates of logit -inf");
 }
 
+// On either side of the candidates: a link that writes past them is found before anything is read
+// that it may have overwritten.
+constexpr abi::Candidate kSentinel = {0x5e47135e, -1.2345e-33f};
+
+bool is_sentinel(const abi::Candidate& candidate) {
+  return candidate.id == kSentinel.id && candidate.logit == kSentinel.logit;
+}
+
 // What abi/sampler.h asks of a link, after it has run. Later links and the engine index by id.
 void check_link(const ChainLink& link, const abi::Candidates& before, const abi::Candidates& after,
                 size_t vocab) {
@@ -67,31 +75,6 @@ void check_link(const ChainLink& link, const abi::Candidates& before, const abi:
     refuse_candidates(link, after, vocab);
 }
 
-// Draws from the softmax by inverse CDF over abi::precedes. Few draws reach far down that order, so
-// only as much of it as the draw needs is sorted, four times as much at each turn.
-int32_t draw(const abi::Candidates& candidates, abi::Random& random) {
-  const abi::SoftmaxScale scale = abi::softmax_scale(candidates);
-  const double target = random.uniform();
-  const auto begin = candidates.data;
-  const auto end = begin + candidates.size;
-  auto sorted_end = candidates.sorted ? end : begin;
-  double reached = 0;
-  int32_t last = begin->id;
-  for (auto candidate = begin; candidate != end; ++candidate) {
-    if (candidate == sorted_end) {
-      const ptrdiff_t wanted = std::max<ptrdiff_t>(64, 4 * (sorted_end - begin));
-      sorted_end = begin + std::min(wanted, end - begin);
-      std::nth_element(candidate, sorted_end - 1, end, abi::precedes);
-      std::sort(candidate, sorted_end, abi::precedes);
-    }
-    const double probability = scale.probability(candidate->logit);
-    if (probability > 0) last = candidate->id;
-    reached += probability;
-    if (reached > target) break;
-  }
-  return last;
-}
-
 }  // namespace
 
 Chain::Chain(std::vector<ChainLink> links, uint64_t seed)
@@ -103,18 +86,26 @@ int32_t Chain::sample(std::span<const float> logits, std::span<const int32_t> hi
   if (links_.empty())
     return static_cast<int32_t>(std::ranges::max_element(logits) - logits.begin());
 
-  candidates_.resize(logits.size());
-  for (size_t i = 0; i < logits.size(); ++i) candidates_[i] = {static_cast<int32_t>(i), logits[i]};
-  abi::Candidates live{candidates_.data(), static_cast<uint32_t>(candidates_.size()), false};
+  candidates_.resize(logits.size() + 2);
+  candidates_.front() = candidates_.back() = kSentinel;
+  abi::Candidate* const first = &candidates_[1];
+  for (size_t i = 0; i < logits.size(); ++i) first[i] = {static_cast<int32_t>(i), logits[i]};
+  abi::Candidates live{first, static_cast<uint32_t>(logits.size()), false};
   const abi::SampleContext context{history, prompt_length, &random_};
   for (const ChainLink& link : links_) {
     const abi::Candidates before = live;
-    check(link.sampler->apply(live, context), "sampler " + link.name);
+    const abi::Status status = link.sampler->apply(live, context);
+    if (!is_sentinel(candidates_.front()) || !is_sentinel(candidates_.back()))
+      refuse_link(link, "wrote past the candidates that it was given");
+    if (!status.ok()) check(status, "sampler " + link.name);
     check_link(link, before, live, logits.size());
   }
 
-  const int32_t id = live.size == 1 ? live.data->id : draw(live, random_);
-  for (const ChainLink& link : links_) check(link.sampler->accept(id), "sampler " + link.name);
+  if (live.size > 1) abi::draw(live, random_);
+  const int32_t id = live.data->id;
+  for (const ChainLink& link : links_)
+    if (const abi::Status status = link.sampler->accept(id); !status.ok())
+      check(status, "sampler " + link.name);
   return id;
 }
 

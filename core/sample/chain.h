@@ -34,7 +34,8 @@ class Chain {
  private:
   std::vector<ChainLink> links_;
   SequenceRandom random_;
-  std::vector<abi::Candidate> candidates_;  // kept: no allocation per token after the first
+  // Between two sentinels. Kept: no allocation per token after the first.
+  std::vector<abi::Candidate> candidates_;
 };
 
 }  // namespace ropewalk

@@ -7,15 +7,20 @@
 #include <array>
 #include <string>
 
-#include "core/abi/prompt_format.h"
+#include "plugins/prompt-formats/turns.h"
 
 namespace {
 
+using namespace ropewalk;
 using namespace ropewalk::abi;
+using ropewalk::formats::ColonTurns;
 
 constexpr std::string_view kSystem =
     "A chat between a curious user and an assistant. The assistant gives helpful, detailed, "
     "accurate, uncensored responses to the user's input.";
+constexpr ColonTurns kTurns = {
+    .system = kSystem, .user = "USER:", .assistant = "ASSISTANT:", .separator = " ", .reply = ""};
+
 constexpr std::array kOptions = {
     OptionInfo{.name = "generation_suffix",
                .type = OptionType::text,
@@ -25,24 +30,15 @@ constexpr std::array kOptions = {
 
 class Airoboros final : public PromptFormat {
  public:
-  explicit Airoboros(const Options& options) : suffix_(options.text("generation_suffix")) {}
+  explicit Airoboros(const Options& options)
+      : reply_("ASSISTANT" + std::string(options.text("generation_suffix"))) {}
 
   void default_system(TextSink& sink) const noexcept override { sink.text(kSystem); }
   Status render(std::span<const Message> messages, PieceSink& sink) const noexcept override {
     return guard([&] {
-      const size_t first = !messages.empty() && messages[0].role == Role::system ? 1 : 0;
-      sink.control(Control::bos);
-      sink.text(first == 1 ? messages[0].content : kSystem);
-      sink.text(" ");
-      Role turn = Role::user;
-      for (size_t i = first; i < messages.size(); ++i) {
-        if (messages[i].role != turn) refuse(i, turn);
-        emit(messages[i], sink);
-        turn = turn == Role::user ? Role::assistant : Role::user;
-      }
-      if (turn == Role::user) return;
-      sink.text("ASSISTANT");
-      sink.text(suffix_);
+      ColonTurns turns = kTurns;
+      turns.reply = reply_;
+      formats::render(turns, messages, sink);
     });
   }
   void stops(TextSink& sink) const noexcept override {
@@ -52,21 +48,7 @@ class Airoboros final : public PromptFormat {
   void release() noexcept override { delete this; }
 
  private:
-  [[noreturn]] static void refuse(size_t index, Role expected) {
-    throw Failure(StatusCode::invalid_argument,
-                  "message " + std::to_string(index + 1) + " is not the " +
-                      (expected == Role::user ? "user's" : "assistant's") + ", whose turn it is");
-  }
-  static void emit(const Message& message, PieceSink& sink) {
-    const bool user = message.role == Role::user;
-    sink.text(user ? "USER:" : "ASSISTANT:");
-    if (message.content.empty()) return;
-    sink.text(" ");
-    sink.text(message.content);
-    user ? sink.text(" ") : sink.control(Control::eos);
-  }
-
-  std::string suffix_;
+  std::string reply_;
 };
 
 }  // namespace

@@ -3,12 +3,11 @@
 //   <s>[INST] <<SYS>>\nSYSTEM\n<</SYS>>\n\nhi [/INST] hello </s><s>[INST] again [/INST]
 //
 // Without a system text the first turn is "[INST] hi". An empty content leaves the bare tag.
-#include <string>
-
-#include "core/abi/prompt_format.h"
+#include "plugins/prompt-formats/turns.h"
 
 namespace {
 
+using namespace ropewalk;
 using namespace ropewalk::abi;
 
 class Llama2Chat final : public PromptFormat {
@@ -18,22 +17,19 @@ class Llama2Chat final : public PromptFormat {
   void default_system(TextSink&) const noexcept override {}
   Status render(std::span<const Message> messages, PieceSink& sink) const noexcept override {
     return guard([&] {
-      const size_t first = !messages.empty() && messages[0].role == Role::system ? 1 : 0;
+      const size_t first = formats::check_turns(messages);
       sink.control(Control::bos);
       sink.text("[INST] ");
       if (first == 1) emit_system(messages[0].content, sink);
-      Role turn = Role::user;
       for (size_t i = first; i < messages.size(); ++i) {
-        if (messages[i].role != turn) refuse(i, turn);
         if (i == first && !messages[i].content.empty()) {
           sink.text(messages[i].content);
           sink.text(" ");
         } else {
           emit(messages[i], sink);
         }
-        turn = turn == Role::user ? Role::assistant : Role::user;
       }
-      if (turn == Role::assistant) sink.text("[/INST]");
+      if (formats::awaits_reply(messages)) sink.text("[/INST]");
     });
   }
   void stops(TextSink& sink) const noexcept override {
@@ -43,11 +39,6 @@ class Llama2Chat final : public PromptFormat {
   void release() noexcept override { delete this; }
 
  private:
-  [[noreturn]] static void refuse(size_t index, Role expected) {
-    throw Failure(StatusCode::invalid_argument,
-                  "message " + std::to_string(index + 1) + " is not the " +
-                      (expected == Role::user ? "user's" : "assistant's") + ", whose turn it is");
-  }
   static void emit_system(std::string_view content, PieceSink& sink) {
     if (content.empty()) return;
     sink.text("<<SYS>>\n");

@@ -1,17 +1,19 @@
 // Repetition penalty: tokens that were already there lose, each once however often it was there.
 //
 //   logit < 0: logit * penalty, else logit / penalty
+//
+// With `decay` it fades as exllama's does: within the latest `range` tokens it is whole, and over
+// the next `decay` of them it goes back to 1 in equal steps. A token's latest place is what counts.
 #include <algorithm>
 #include <array>
 #include <limits>
-#include <utility>
-#include <vector>
 
-#include "core/abi/sampler.h"
+#include "plugins/samplers/per_id.h"
 
 namespace {
 
 using namespace ropewalk::abi;
+using namespace ropewalk::samplers;
 
 constexpr std::array kOptions = {
     OptionInfo{.name = "penalty",
@@ -26,67 +28,65 @@ constexpr std::array kOptions = {
                .help = "how many of the latest tokens count, the prompt's included; 0: all",
                .minimum = 0,
                .maximum = 1 << 30},
+    OptionInfo{.name = "decay",
+               .type = OptionType::integer,
+               .default_value = "0",
+               .help = "tokens before the range over which the penalty fades (exllama's decay)",
+               .minimum = 0,
+               .maximum = 1 << 30},
 };
 
 class RepetitionPenalty final : public Sampler {
  public:
   explicit RepetitionPenalty(const Options& options)
       : penalty_(options.number("penalty")),
-        range_(static_cast<size_t>(options.integer("range"))) {}
+        range_(static_cast<size_t>(options.integer("range"))),
+        decay_(range_ == 0 ? 0 : static_cast<size_t>(options.integer("decay"))),
+        penalties_(options.host()) {}
 
   Status apply(Candidates& candidates, const SampleContext& context) noexcept override {
     return guard([&] {
       if (penalty_ == 1) return;
-      candidates.sorted = false;
-      ++call_;
-      const auto all = candidates.all();
-      const size_t count =
-          range_ == 0 ? context.history.size() : std::min(range_, context.history.size());
-      // At the top of a chain the candidate of an id stands at the id's place, and a look at the
-      // history is enough. Those that do not stand there are looked for in one pass.
-      bool some_elsewhere = false;
-      for (const int32_t id : context.history.last(count)) {
-        if (id < 0 || !mark(static_cast<size_t>(id))) continue;
-        const bool in_place = static_cast<size_t>(id) < all.size() && all[id].id == id;
-        if (in_place) penalise(all[id]);
-        some_elsewhere |= !in_place;
+      penalties_.clear();
+      const auto ids = latest(context.history, range_ == 0 ? 0 : range_ + decay_);
+      for (size_t age = 0; age < ids.size(); ++age) {
+        const int32_t id = ids[ids.size() - 1 - age];
+        if (id < 0) continue;
+        double& penalty = penalties_.at(id);
+        if (penalty == 0) penalty = penalty_at(age);
       }
-      if (!some_elsewhere) return;
-      for (size_t i = 0; i < all.size(); ++i)
-        if (const auto id = static_cast<size_t>(all[i].id); id != i && is_marked(id))
-          penalise(all[i]);
+      penalties_.change(candidates, penalised);
     });
   }
   Status accept(int32_t) noexcept override { return {}; }
   void release() noexcept override { delete this; }
 
  private:
-  // True the first time in a call.
-  bool mark(size_t id) {
-    if (id >= marked_at_.size()) marked_at_.resize(id + 1);
-    return std::exchange(marked_at_[id], call_) != call_;
+  // Age 0 is the latest token. Whole up to and with the age `range`, as in exllama.
+  double penalty_at(size_t age) const {
+    if (decay_ == 0 || age <= range_) return penalty_;
+    const auto past = static_cast<double>(age - range_);
+    return penalty_ + (1 - penalty_) * past / static_cast<double>(decay_);
   }
-  bool is_marked(size_t id) const { return id < marked_at_.size() && marked_at_[id] == call_; }
-  void penalise(Candidate& candidate) const {
+  static float penalised(float logit, double penalty) {
     constexpr double kMax = std::numeric_limits<float>::max();
-    const float logit = candidate.logit;
-    if (logit < -kMax) return;
-    candidate.logit = static_cast<float>(
-        std::clamp(logit < 0 ? logit * penalty_ : logit / penalty_, -kMax, kMax));
+    if (logit < -kMax) return logit;
+    return static_cast<float>(
+        std::clamp(logit < 0 ? logit * penalty : logit / penalty, -kMax, kMax));
   }
 
   double penalty_;
-  size_t range_;
-  std::vector<uint32_t> marked_at_;  // by id: the call that last found it in the history
-  uint32_t call_ = 0;
+  size_t range_, decay_;
+  PerId<double> penalties_;  // 0: none yet
 };
 
 }  // namespace
 
 const Module ropewalk_module = make_module<Sampler, RepetitionPenalty>({
     .name = "repetition-penalty",
-    .version = "1.0.0",
+    .version = "1.1.0",
     .help = "Makes tokens less likely that were there already",
-    .source = "arXiv 1909.05858; huggingface/transformers generation/logits_process.py",
+    .source = "arXiv 1909.05858; huggingface/transformers generation/logits_process.py "
+              "RepetitionPenaltyLogitsProcessor; turboderp/exllama rep_penalty.cpp",
     .options = kOptions,
 });

@@ -22,12 +22,6 @@ constexpr std::array kOptions = {
 // Below this the last bit of an f32 logit would decide, so it is taken for 0.
 constexpr double kCold = 1e-6;
 
-void keep_greatest(Candidates& candidates) {
-  const auto all = candidates.all();
-  all.front() = *std::min_element(all.begin(), all.end(), precedes);
-  candidates.size = 1;
-}
-
 class Temperature final : public Sampler {
  public:
   explicit Temperature(const Options& options)
@@ -50,7 +44,8 @@ class Temperature final : public Sampler {
   // Stays within f32: a low temperature must not make an infinity of a great logit.
   float divided(float logit) const {
     constexpr double kMax = std::numeric_limits<float>::max();
-    return static_cast<float>(std::min(logit * inverse_, kMax));
+    const double scaled = std::clamp(logit * inverse_, -kMax, kMax);
+    return logit < -kMax ? logit : static_cast<float>(scaled);
   }
 
   double temperature_, inverse_;

@@ -1,6 +1,5 @@
 // Top-p (nucleus): the fewest likeliest candidates whose probabilities add up to p, the one that
 // crosses p included.
-#include <algorithm>
 #include <array>
 
 #include "core/abi/sampler.h"
@@ -25,33 +24,18 @@ class TopP final : public Sampler {
   Status apply(Candidates& candidates, const SampleContext&) noexcept override {
     if (p_ >= 1) return {};
     const SoftmaxScale scale = softmax_scale(candidates);
-    const auto begin = candidates.data, end = begin + candidates.size;
-    auto sorted_end = candidates.sorted ? end : begin;
-    auto next = begin;
+    Ranking ranking(candidates);
     double kept = 0;
-    do {
-      if (next == sorted_end) sorted_end = sort_more(begin, sorted_end, end);
-      kept += scale.probability(next->logit);
-      ++next;
-    } while (kept < p_ && next != end);
-    candidates.size = static_cast<uint32_t>(next - begin);
-    candidates.sorted = true;
+    uint32_t count = 0;
+    do kept += scale.probability(ranking[count++].logit);
+    while (kept < p_ && count < candidates.size);
+    keep_first(candidates, count);
     return {};
   }
   Status accept(int32_t) noexcept override { return {}; }
   void release() noexcept override { delete this; }
 
  private:
-  // Most of a vocabulary is never looked at, so the order is made piece by piece: the returned end
-  // is four times as far as `sorted_end`.
-  static Candidate* sort_more(Candidate* begin, Candidate* sorted_end, Candidate* end) {
-    const auto wanted = std::max<ptrdiff_t>(64, 4 * (sorted_end - begin));
-    Candidate* const next_end = begin + std::min(wanted, end - begin);
-    std::nth_element(sorted_end, next_end - 1, end, precedes);
-    std::sort(sorted_end, next_end, precedes);
-    return next_end;
-  }
-
   double p_;
 };
 

@@ -25,10 +25,35 @@ struct Kind {
 };
 
 const Kind kKinds[] = {
-    {abi::ModuleKind::prompt_format, {"airoboros-1.4", "llama-2-chat", "raw", "vicuna-v1.1"}},
+    {abi::ModuleKind::prompt_format,
+     {"airoboros-1.4", "airoboros-2", "alpaca", "chatml", "llama-2-chat", "raw", "template",
+      "vicuna-v1.1"}},
     {abi::ModuleKind::rope_scaling,
      {"dynamic-ntk", "linear", "llama3", "longrope", "none", "ntk", "ntk-by-parts", "yarn"}},
-    {abi::ModuleKind::sampler, {"min-p", "repetition-penalty", "temperature", "top-k", "top-p"}},
+    {abi::ModuleKind::sampler,
+     {"ban-tokens",
+      "draw",
+      "dry",
+      "dynamic-temperature",
+      "epsilon",
+      "eta",
+      "frequency-presence",
+      "greedy",
+      "logit-bias",
+      "min-length",
+      "min-p",
+      "mirostat",
+      "no-repeat-ngram",
+      "quadratic",
+      "repetition-penalty",
+      "tail-free",
+      "temperature",
+      "top-a",
+      "top-k",
+      "top-n-sigma",
+      "top-p",
+      "typical",
+      "xtc"}},
 };
 
 TEST(Plugins, PassTheDoorUnderTheirFilesName) {
@@ -65,11 +90,37 @@ TEST(Plugins, SamplersAndFormatsNeedNoOptions) {
   for (const std::string& name : kKinds[2].names) EXPECT_TRUE(make_plugin<abi::Sampler>(name, {}));
 }
 
+// What configs/ names is there and takes the options that it is given.
+TEST(Plugins, ConfigurationsNameWhatThereIs) {
+  const fs::path folder = fs::path(RW_SOURCE_DIR) / "configs";
+  size_t links = 0;
+  for (const fs::directory_entry& entry : fs::recursive_directory_iterator(folder)) {
+    if (entry.path().extension() != ".yaml") continue;
+    const Config config = load_config({.file = entry.path(), .overrides = {"model=somewhere"}});
+    for (const PluginChoice& choice : config.sampling) {
+      ++links;
+      EXPECT_TRUE(
+          load_plugin(abi::ModuleKind::sampler, choice.name).create<abi::Sampler>(choice, nullptr))
+          << entry.path();
+    }
+    const PluginChoice& format = config.prompt.format;
+    EXPECT_TRUE(load_plugin(abi::ModuleKind::prompt_format, format.name)
+                    .create<abi::PromptFormat>(format, nullptr));
+  }
+  EXPECT_GE(links, 40u);
+}
+
 TEST(Plugins, ALoneValueSetsTheMainOption) {
   const std::pair<const char*, const char*> mains[] = {{"temperature", "temperature"},
                                                        {"top-k", "k"},
                                                        {"top-p", "p"},
                                                        {"min-p", "p"},
+                                                       {"top-a", "a"},
+                                                       {"typical", "p"},
+                                                       {"mirostat", "version"},
+                                                       {"dry", "multiplier"},
+                                                       {"ban-tokens", "texts"},
+                                                       {"min-length", "tokens"},
                                                        {"repetition-penalty", "penalty"}};
   for (const auto& [name, option] : mains)
     EXPECT_EQ(load_plugin(abi::ModuleKind::sampler, name).description().options[0].name, option);

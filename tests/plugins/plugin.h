@@ -15,27 +15,40 @@ namespace ropewalk {
 // YAML's text of an option's value, or of the items of a list.
 using TestOptions = std::map<std::string, Json>;
 
+inline ConfigValue config_scalar(const Json& value) {
+  ConfigValue scalar =
+      make_scalar(value.is_string() ? value.get<std::string>() : value.dump(), {"test"});
+  scalar.quoted = value.is_string();
+  return scalar;
+}
+
 inline ConfigValue config_value(const Json& value) {
-  if (!value.is_array())
-    return make_scalar(value.is_string() ? value.get<std::string>() : value.dump(), {"test"});
-  std::vector<std::string> items;
-  for (const Json& item : value) items.push_back(item.dump());
-  return make_list(std::move(items), {"test"});
+  if (!value.is_array()) return config_scalar(value);
+  ConfigValue list = make_value(ValueKind::list, {"test"});
+  for (const Json& item : value) list.items.push_back(config_scalar(item));
+  return list;
 }
 
 inline Library load_plugin(abi::ModuleKind kind, const std::string& name) {
   return Library(std::filesystem::path(RW_MODULE_DIR) / kind_folder(kind) / (name + ".so"));
 }
 
+// `host` may be nullptr, as where a plugin is only looked at.
 template <class Interface>
-Owned<Interface> make_plugin(const std::string& name, const TestOptions& options) {
+Owned<Interface> make_plugin_for(const abi::Host* host, const std::string& name,
+                                 const TestOptions& options) {
   const Where where{"test"};
   PluginChoice choice{.name = name, .key = "test", .where = where};
   for (const auto& [key, value] : options) {
     ConfigValue given = config_value(value);
     choice.options.push_back({key, where, std::move(given)});
   }
-  return load_plugin(Interface::kKind, name).template create<Interface>(choice, nullptr);
+  return load_plugin(Interface::kKind, name).template create<Interface>(choice, host);
+}
+
+template <class Interface>
+Owned<Interface> make_plugin(const std::string& name, const TestOptions& options) {
+  return make_plugin_for<Interface>(nullptr, name, options);
 }
 
 inline Json read_fixture(const std::string& name) {

@@ -150,6 +150,13 @@ TEST(Chain, LinksThatBreakTheirContractAreNamed) {
         return abi::Status{};
       },
       "left nothing but candidates of logit -inf");
+  refuse(
+      [](Candidates& c, const Context&) {
+        return c.data[2] = {0, 0}, abi::Status{};
+      },
+      "wrote past the candidates that it was given");
+  refuse([](Candidates& c, const Context&) { return c.data[-1].id = 1, abi::Status{}; },
+         "wrote past the candidates that it was given");
   refuse([](Candidates&,
             const Context&) { return abi::fail(abi::StatusCode::internal, "out of luck"); },
          "out of luck");

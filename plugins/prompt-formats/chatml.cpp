@@ -1,0 +1,57 @@
+// ChatML:
+//
+//   <s><|im_start|>system\nSYSTEM<|im_end|>\n<|im_start|>user\nhi<|im_end|>\n<|im_start|>assistant\n
+//
+// The marks are tokens that the model added to its vocabulary; where it has none they are text. No
+// system text, no system block. An empty content leaves the bare role.
+#include "plugins/prompt-formats/turns.h"
+
+namespace {
+
+using namespace ropewalk;
+using namespace ropewalk::abi;
+
+constexpr std::string_view kStart = "<|im_start|>";
+constexpr std::string_view kEnd = "<|im_end|>";
+
+class ChatMl final : public PromptFormat {
+ public:
+  explicit ChatMl(const Options&) {}
+
+  void default_system(TextSink&) const noexcept override {}
+  Status render(std::span<const Message> messages, PieceSink& sink) const noexcept override {
+    return guard([&] {
+      const size_t first = formats::check_turns(messages);
+      sink.control(Control::bos);
+      if (first == 1 && !messages[0].content.empty()) emit("system", messages[0].content, sink);
+      for (const Message& message : messages.subspan(first))
+        emit(message.role == Role::user ? "user" : "assistant", message.content, sink);
+      if (formats::awaits_reply(messages)) emit("assistant", "", sink);
+    });
+  }
+  void stops(TextSink& sink) const noexcept override {
+    sink.text(kEnd);
+    sink.text(kStart);
+  }
+  void release() noexcept override { delete this; }
+
+ private:
+  static void emit(std::string_view role, std::string_view content, PieceSink& sink) {
+    sink.added_token(kStart);
+    sink.text(role);
+    sink.text("\n");
+    if (content.empty()) return;
+    sink.text(content);
+    sink.added_token(kEnd);
+    sink.text("\n");
+  }
+};
+
+}  // namespace
+
+const Module ropewalk_module = make_module<PromptFormat, ChatMl>({
+    .name = "chatml",
+    .version = "1.0.0",
+    .help = "ChatML: <|im_start|>user ... <|im_end|>",
+    .source = "lm-sys/FastChat fastchat/conversation.py CHATML; openai/openai-python chatml.md",
+});

@@ -1,0 +1,177 @@
+// A format told in YAML, so that most new ones need no code:
+//
+//   prompt:
+//     format:
+//       template:
+//         system: "{content}\n\n"
+//         user: "### Human: {content}\n"
+//         assistant: "### Assistant: {content}</s>\n"
+//         reply: "### Assistant:"
+//         stops: ["### Human:"]
+//
+// {content} is where a message goes. <s> and </s> in these texts are the control tokens, and so are
+// the added tokens that `tokens` names; in a message they are characters. BOS comes first. An empty
+// message is written up to its {content}, spaces before it left out, as FastChat does.
+#include <algorithm>
+#include <array>
+#include <string>
+#include <vector>
+
+#include "plugins/prompt-formats/turns.h"
+
+namespace {
+
+using namespace ropewalk;
+using namespace ropewalk::abi;
+
+constexpr std::array kOptions = {
+    OptionInfo{.name = "user",
+               .type = OptionType::text,
+               .default_value = "USER: {content} ",
+               .help = "how a message of the user is written"},
+    OptionInfo{.name = "assistant",
+               .type = OptionType::text,
+               .default_value = "ASSISTANT: {content}</s>",
+               .help = "how a message of the assistant is written"},
+    OptionInfo{.name = "reply",
+               .type = OptionType::text,
+               .default_value = "ASSISTANT:",
+               .help = "what opens the assistant's next message"},
+    OptionInfo{.name = "system",
+               .type = OptionType::text,
+               .default_value = "{content} ",
+               .help = "how the system message is written"},
+    OptionInfo{.name = "no_system",
+               .type = OptionType::text,
+               .default_value = nullptr,
+               .help = "what stands there where it is empty, else `system` with nothing in it"},
+    OptionInfo{.name = "default_system",
+               .type = OptionType::text,
+               .default_value = "",
+               .help = "the system message where prompt.system gives none"},
+    OptionInfo{.name = "first_user",
+               .type = OptionType::text,
+               .default_value = nullptr,
+               .help = "how the user's first message is written, where that differs"},
+    OptionInfo{.name = "stops",
+               .type = OptionType::texts,
+               .default_value = "USER:",
+               .help = "texts that end a reply, beside the end token"},
+    OptionInfo{.name = "tokens",
+               .type = OptionType::texts,
+               .default_value = "",
+               .help = "names of added tokens in the texts above, such as <|im_end|>"},
+};
+
+constexpr std::string_view kContent = "{content}";
+
+// A text of the options, cut where something else than text stands.
+class Pattern {
+ public:
+  Pattern(std::string_view text, const std::vector<std::string>& tokens) {
+    std::vector<std::string_view> marks = {kContent, "<s>", "</s>"};
+    marks.insert(marks.end(), tokens.begin(), tokens.end());
+    while (!text.empty()) {
+      size_t nearest = text.size();
+      std::string_view found;
+      for (const std::string_view mark : marks)
+        if (const size_t at = text.find(mark); at < nearest) nearest = at, found = mark;
+      if (nearest > 0) parts_.emplace_back(text.substr(0, nearest));
+      if (!found.empty()) parts_.emplace_back(found);
+      text.remove_prefix(nearest + found.size());
+    }
+    marks_.assign(marks.begin(), marks.end());
+  }
+
+  size_t contents() const {
+    return static_cast<size_t>(std::count(parts_.begin(), parts_.end(), kContent));
+  }
+
+  void emit(std::string_view content, PieceSink& sink) const {
+    for (const std::string& part : parts_) emit_part(part, content, sink);
+  }
+
+  // Up to where the content would stand.
+  void emit_empty(PieceSink& sink) const {
+    for (size_t i = 0; i < parts_.size() && parts_[i] != kContent; ++i) {
+      const bool last = i + 1 < parts_.size() && parts_[i + 1] == kContent;
+      const size_t end = last ? parts_[i].find_last_not_of(' ') + 1 : parts_[i].size();
+      emit_part(parts_[i].substr(0, end), "", sink);
+    }
+  }
+
+ private:
+  void emit_part(const std::string& part, std::string_view content, PieceSink& sink) const {
+    if (part == kContent) return sink.text(content);
+    if (part == "<s>") return sink.control(Control::bos);
+    if (part == "</s>") return sink.control(Control::eos);
+    const bool token = std::find(marks_.begin(), marks_.end(), part) != marks_.end();
+    token ? sink.added_token(part) : sink.text(part);
+  }
+
+  std::vector<std::string> parts_, marks_;
+};
+
+class Template final : public PromptFormat {
+ public:
+  explicit Template(const Options& options)
+      : system_(pattern(options, "system", 1)),
+        no_system_(pattern(options, options.has("no_system") ? "no_system" : "system",
+                           options.has("no_system") ? 0 : 1)),
+        first_user_(pattern(options, options.has("first_user") ? "first_user" : "user", 1)),
+        user_(pattern(options, "user", 1)),
+        assistant_(pattern(options, "assistant", 1)),
+        reply_(pattern(options, "reply", 0)),
+        default_system_(options.text("default_system")) {
+    for (const std::string_view stop : options.texts("stops")) stops_.emplace_back(stop);
+  }
+
+  void default_system(TextSink& sink) const noexcept override { sink.text(default_system_); }
+  Status render(std::span<const Message> messages, PieceSink& sink) const noexcept override {
+    return guard([&] {
+      const size_t first = formats::check_turns(messages);
+      sink.control(Control::bos);
+      const std::string_view system = first == 1 ? messages[0].content : default_system_;
+      (system.empty() ? no_system_ : system_).emit(system, sink);
+      for (size_t i = first; i < messages.size(); ++i) {
+        const bool users = messages[i].role == Role::user;
+        const Pattern& pattern = i == first ? first_user_ : users ? user_ : assistant_;
+        if (messages[i].content.empty())
+          pattern.emit_empty(sink);
+        else
+          pattern.emit(messages[i].content, sink);
+      }
+      if (formats::awaits_reply(messages)) reply_.emit("", sink);
+    });
+  }
+  void stops(TextSink& sink) const noexcept override {
+    for (const std::string& stop : stops_) sink.text(stop);
+  }
+  void release() noexcept override { delete this; }
+
+ private:
+  static Pattern pattern(const Options& options, std::string_view name, size_t contents) {
+    std::vector<std::string> tokens;
+    for (const std::string_view token : options.texts("tokens")) tokens.emplace_back(token);
+    Pattern made(options.text(name), tokens);
+    if (made.contents() != contents)
+      throw Failure(StatusCode::invalid_argument,
+                    std::string(name) + " has {content} " + std::to_string(made.contents()) +
+                        " times, expected " + (contents == 1 ? "once" : "never"));
+    return made;
+  }
+
+  Pattern system_, no_system_, first_user_, user_, assistant_, reply_;
+  std::string default_system_;
+  std::vector<std::string> stops_;
+};
+
+}  // namespace
+
+const Module ropewalk_module = make_module<PromptFormat, Template>({
+    .name = "template",
+    .version = "1.0.0",
+    .help = "Roles, separators and stops as YAML tells them",
+    .source = "Ropewalk; the rules for empty messages are lm-sys/FastChat's",
+    .options = kOptions,
+});

@@ -1,0 +1,60 @@
+// turns.h — what the formats share: whose turn it is, and the turns that FastChat calls
+// ADD_COLON_TWO, of which Vicuna, Airoboros and Alpaca are.
+#pragma once
+
+#include <string>
+
+#include "core/abi/prompt_format.h"
+
+namespace ropewalk::formats {
+
+// How many system messages are in front, 0 or 1. Throws Failure naming the first message that is
+// not of the one whose turn it is: the user begins, and the assistant answers.
+inline size_t check_turns(std::span<const abi::Message> messages) {
+  const size_t first = !messages.empty() && messages[0].role == abi::Role::system ? 1 : 0;
+  for (size_t i = first; i < messages.size(); ++i) {
+    const bool users = (i - first) % 2 == 0;
+    if (messages[i].role == (users ? abi::Role::user : abi::Role::assistant)) continue;
+    throw abi::Failure(abi::StatusCode::invalid_argument,
+                       "message " + std::to_string(i + 1) + " is not the " +
+                           (users ? "user's" : "assistant's") + ", whose turn it is");
+  }
+  return first;
+}
+
+// Whether the assistant is to go on after `messages`, which check_turns() has passed.
+inline bool awaits_reply(std::span<const abi::Message> messages) {
+  return !messages.empty() && messages.back().role == abi::Role::user;
+}
+
+// SYSTEM sep USER: text sep ASSISTANT: text </s> USER: ... ASSISTANT:
+//
+// Contents are not stripped, so a user's text that ends in a line end gives "...\n ASSISTANT:"
+// under Vicuna's separator, which is how the model card's own prompts read. An empty content leaves
+// the bare role.
+struct ColonTurns {
+  std::string_view system;     // where the conversation has none
+  std::string_view user;       // "USER:"
+  std::string_view assistant;  // "ASSISTANT:"
+  std::string_view separator;  // after the system text and each of the user's
+  std::string_view reply;      // opens the assistant's reply
+};
+
+inline void render(const ColonTurns& turns, std::span<const abi::Message> messages,
+                   abi::PieceSink& sink) {
+  const size_t first = check_turns(messages);
+  sink.control(abi::Control::bos);
+  sink.text(first == 1 ? messages[0].content : turns.system);
+  sink.text(turns.separator);
+  for (const abi::Message& message : messages.subspan(first)) {
+    const bool users = message.role == abi::Role::user;
+    sink.text(users ? turns.user : turns.assistant);
+    if (message.content.empty()) continue;
+    sink.text(" ");
+    sink.text(message.content);
+    users ? sink.text(turns.separator) : sink.control(abi::Control::eos);
+  }
+  if (awaits_reply(messages)) sink.text(turns.reply);
+}
+
+}  // namespace ropewalk::formats

@@ -1,0 +1,78 @@
+// Ban tokens: ids that are never taken, and texts that are never said: of a text of several tokens
+// the last is banned where the others have just been said. Where every candidate is banned the
+// greatest stays.
+#include <algorithm>
+#include <array>
+#include <vector>
+
+#include "plugins/samplers/per_id.h"
+#include "plugins/samplers/token_texts.h"
+
+namespace {
+
+using namespace ropewalk::abi;
+using namespace ropewalk::samplers;
+
+constexpr std::array kOptions = {
+    OptionInfo{.name = "texts",
+               .type = OptionType::texts,
+               .default_value = "",
+               .help = "never said, neither at the beginning of a text nor inside one"},
+    OptionInfo{.name = "ids",
+               .type = OptionType::numbers,
+               .default_value = "",
+               .help = "token ids that are never taken",
+               .minimum = 0},
+    OptionInfo{.name = "end",
+               .type = OptionType::boolean,
+               .default_value = "false",
+               .help = "ban the tokens that end a reply too (ignore_eos elsewhere)"},
+};
+
+struct Banned {};
+
+class BanTokens final : public Sampler {
+ public:
+  explicit BanTokens(const Options& options) : banned_(options.host()) {
+    for (const int32_t id : id_list(options, "ids")) sequences_.push_back({id});
+    const Host* host = options.host();
+    if (!host) return;
+    for (const std::string_view text : options.texts("texts"))
+      for (std::vector<int32_t>& ids : spellings(*host, text)) sequences_.push_back(std::move(ids));
+    if (options.boolean("end"))
+      for (const int32_t id : host->end_ids()) sequences_.push_back({id});
+  }
+
+  Status apply(Candidates& candidates, const SampleContext& context) noexcept override {
+    return guard([&] {
+      banned_.clear();
+      for (const std::vector<int32_t>& ids : sequences_)
+        if (has_begun(ids, context.history)) banned_.at(ids.back());
+      if (banned_.empty()) return;
+      keep_if(candidates, [this](const Candidate& c) { return !banned_.find(c.id); });
+    });
+  }
+  Status accept(int32_t) noexcept override { return {}; }
+  void release() noexcept override { delete this; }
+
+ private:
+  // Whether all of `ids` but the last are the latest of the history.
+  static bool has_begun(const std::vector<int32_t>& ids, std::span<const int32_t> history) {
+    const size_t before = ids.size() - 1;
+    return before <= history.size() &&
+           std::equal(ids.begin(), ids.end() - 1, history.end() - static_cast<ptrdiff_t>(before));
+  }
+
+  std::vector<std::vector<int32_t>> sequences_;
+  PerId<Banned> banned_;
+};
+
+}  // namespace
+
+const Module ropewalk_module = make_module<Sampler, BanTokens>({
+    .name = "ban-tokens",
+    .version = "1.0.0",
+    .help = "Tokens and texts that are never said",
+    .source = "huggingface/transformers generation/logits_process.py NoBadWordsLogitsProcessor",
+    .options = kOptions,
+});

@@ -1,0 +1,49 @@
+// Epsilon sampling: a fixed least probability.
+//
+//   keep where p >= epsilon, and what is as likely as the likeliest
+#include <array>
+
+#include "core/abi/sampler.h"
+
+namespace {
+
+using namespace ropewalk::abi;
+
+constexpr std::array kOptions = {
+    OptionInfo{.name = "epsilon",
+               .type = OptionType::number,
+               .default_value = "0.0003",
+               .help = "least probability; text-generation-webui writes 3 for 0.0003",
+               .minimum = 0,
+               .maximum = 1},
+};
+
+class Epsilon final : public Sampler {
+ public:
+  explicit Epsilon(const Options& options) : epsilon_(options.number("epsilon")) {}
+
+  Status apply(Candidates& candidates, const SampleContext&) noexcept override {
+    if (epsilon_ == 0) return {};
+    const SoftmaxScale scale = softmax_scale(candidates);
+    keep_if(candidates, [&](const Candidate& c) {
+      return scale.probability(c.logit) >= epsilon_ || c.logit == scale.max;
+    });
+    return {};
+  }
+  Status accept(int32_t) noexcept override { return {}; }
+  void release() noexcept override { delete this; }
+
+ private:
+  double epsilon_;
+};
+
+}  // namespace
+
+const Module ropewalk_module = make_module<Sampler, Epsilon>({
+    .name = "epsilon",
+    .version = "1.0.0",
+    .help = "Drops candidates below a fixed probability",
+    .source = "arXiv 2210.15191; huggingface/transformers generation/logits_process.py "
+              "EpsilonLogitsWarper",
+    .options = kOptions,
+});

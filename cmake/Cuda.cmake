@@ -1,11 +1,16 @@
 # Finds nvcc and says for which GPUs it builds. Sets ROPEWALK_CUDA_USABLE and gives rw_cuda_target().
 #
 # ROPEWALK_CUDA_ARCHITECTURES is a list of compute capabilities without the dot; "native" means those
-# of the GPUs in this machine, and where there are none the backend is left out.
+# of the GPUs in this machine, and where there are none the backend is left out. scripts/test.sh
+# builds for the oldest and the newest, scripts/quickstart.sh for what it sees.
 set(ROPEWALK_CUDA_ARCHITECTURES "75;80;86;89;90" CACHE STRING
     "GPUs to build the CUDA backend for, as compute capabilities (75;80;..), or native")
 set(ROPEWALK_CUDA_USABLE FALSE)
 
+if(ROPEWALK_SANITIZE OR ROPEWALK_FUZZ)
+  message(STATUS "backend cuda: left out, nvcc has no sanitizers")
+  return()
+endif()
 find_program(ROPEWALK_NVCC nvcc HINTS ENV CUDA_PATH PATHS /usr/local/cuda/bin DOC "CUDA compiler")
 if(NOT ROPEWALK_NVCC)
   message(STATUS "backend cuda: left out, no nvcc (CUDA toolkit 12 or 13)")
@@ -39,6 +44,7 @@ if(NOT ROPEWALK_CUDA_BUILT_FOR)
   return()
 endif()
 
+# Asked first, since a compiler that does not work would end the configuration.
 set(CMAKE_CUDA_COMPILER ${ROPEWALK_NVCC})
 if(NOT CMAKE_CUDA_HOST_COMPILER AND CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
   set(CMAKE_CUDA_HOST_COMPILER ${CMAKE_CXX_COMPILER})
@@ -47,7 +53,20 @@ list(TRANSFORM ROPEWALK_CUDA_BUILT_FOR APPEND -real OUTPUT_VARIABLE CMAKE_CUDA_A
 # The newest of them as PTX too, so that a GPU of tomorrow runs what was built today.
 list(GET ROPEWALK_CUDA_BUILT_FOR -1 newest)
 list(APPEND CMAKE_CUDA_ARCHITECTURES ${newest}-virtual)
+include(CheckLanguage)
+check_language(CUDA)
+if(NOT CMAKE_CUDA_COMPILER)
+  message(STATUS "backend cuda: left out, ${ROPEWALK_NVCC} compiles nothing with this host compiler")
+  return()
+endif()
 enable_language(CUDA)
+if(CMAKE_CUDA_COMPILER_VERSION VERSION_LESS 12)
+  message(STATUS "backend cuda: left out, nvcc ${CMAKE_CUDA_COMPILER_VERSION} is older than 12")
+  return()
+endif()
+if(NOT CMAKE_CUDA_COMPILER_LAUNCHER)
+  set(CMAKE_CUDA_COMPILER_LAUNCHER ${CMAKE_CXX_COMPILER_LAUNCHER})
+endif()
 # CMake 3.25 does not know that nvcc has C++20.
 if(NOT CMAKE_CUDA20_STANDARD_COMPILE_OPTION)
   set(CMAKE_CUDA20_STANDARD_COMPILE_OPTION -std=c++20)

@@ -14,9 +14,9 @@ std::string_view refusal(const abi::Tensor& tensor) {
   if (tensor.kind == TensorKind::scratch && tensor.dtype != DType::f32)
     return "an activation that is not f32";
   if (tensor.kind != TensorKind::cache) return "";
-  if (tensor.dtype == DType::f32) return "a cache that is not f16 or i8";
-  if (tensor.dim[3] > kMostHeadDim) return "a head dimension above 256";
-  return "";
+  if (tensor.dtype != DType::f16 && tensor.dtype != DType::i8)
+    return "a cache that is not f16 or int8";
+  return tensor.dim[3] > kMostHeadDim ? "a head dimension above 256" : "";
 }
 
 }  // namespace

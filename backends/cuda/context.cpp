@@ -1,13 +1,13 @@
 #include "backends/cuda/context.h"
 
-#include <dlfcn.h>
-
 #include <chrono>
 #include <cstdlib>
 #include <thread>
 
 #include "backends/cuda/cublas.h"
+#include "backends/cuda/driver.h"
 #include "backends/cuda/probe.h"
+#include "backends/cuda/refusals.h"
 #include "core/abi/guard.h"
 
 namespace ropewalk::cuda {
@@ -16,25 +16,18 @@ namespace {
 using abi::Failure;
 using abi::StatusCode;
 
-[[noreturn]] void no_device(const std::string& reason) {
-  throw Failure(StatusCode::no_device, reason);
-}
-
-std::string version(int number) {
-  return std::to_string(number / 1000) + "." + std::to_string(number % 1000 / 10);
+void refuse(const std::string& reason) {
+  if (!reason.empty()) throw Failure(StatusCode::no_device, reason);
 }
 
 std::string words(cudaError_t error) {
   return std::string(cudaGetErrorString(error)) + " (" + cudaGetErrorName(error) + ")";
 }
 
-// cudart says "insufficient driver" for a missing one too, so the library is looked for first.
-void require_driver() {
-  if (void* driver = dlopen("libcuda.so.1", RTLD_NOW | RTLD_LOCAL)) {
-    dlclose(driver);
-    return;
-  }
-  no_device("no NVIDIA driver: libcuda.so.1 is not found");
+int driver_version() {
+  int version = 0;
+  static_cast<void>(cudaDriverGetVersion(&version));
+  return version;
 }
 
 // Errors after which the context still works; all others are taken as final.
@@ -53,11 +46,10 @@ void copy_text(const std::string& text, char (&to)[kSize]) {
 }
 
 void fill(const cudaDeviceProp& properties, abi::DeviceInfo* info) {
-  int driver = 0;
-  static_cast<void>(cudaDriverGetVersion(&driver));
   copy_text(properties.name, info->name);
-  copy_text("CUDA driver " + version(driver) + ", runtime " + version(CUDART_VERSION) + ", sm_" +
-                std::to_string(properties.major) + std::to_string(properties.minor),
+  copy_text("CUDA driver " + version_words(driver_version()) + ", runtime " +
+                version_words(CUDART_VERSION) + ", sm_" + std::to_string(properties.major) +
+                std::to_string(properties.minor),
             info->driver);
   const std::string missing = Cublas::missing();
   copy_text(missing.empty() ? "" : missing + "; prompts are slower without it", info->missing);
@@ -74,45 +66,46 @@ void fill(const cudaDeviceProp& properties, abi::DeviceInfo* info) {
 }  // namespace
 
 uint32_t count_devices() {
-  require_driver();
+  DriverFacts facts{.needs = CUDART_VERSION, .visible = std::getenv("CUDA_VISIBLE_DEVICES")};
   int count = 0;
-  const cudaError_t error = cudaGetDeviceCount(&count);
-  if (error == cudaErrorInsufficientDriver) {
-    int driver = 0;
-    static_cast<void>(cudaDriverGetVersion(&driver));
-    no_device("the NVIDIA driver is too old: it supports CUDA " + version(driver) +
-              ", this build needs " + version(CUDART_VERSION));
+  facts.error = missing_driver();
+  if (!facts.error.empty()) {
+    facts.state = DriverState::missing;
+  } else if (const cudaError_t error = cudaGetDeviceCount(&count);
+             error == cudaErrorInsufficientDriver) {
+    facts.state = DriverState::too_old;
+    facts.supports = driver_version();
+  } else if (error == cudaErrorNoDevice || (error == cudaSuccess && count == 0)) {
+    facts.state = DriverState::shows_none;
+  } else if (error != cudaSuccess) {
+    facts.state = DriverState::broken;
+    facts.error = words(error);
   }
-  if (error == cudaErrorNoDevice || (error == cudaSuccess && count == 0)) {
-    const char* visible = std::getenv("CUDA_VISIBLE_DEVICES");
-    no_device(visible ? "no CUDA device is visible: CUDA_VISIBLE_DEVICES is \"" +
-                            std::string(visible).substr(0, 60) + "\""
-                      : "the NVIDIA driver shows no device");
-  }
-  if (error != cudaSuccess) no_device("the NVIDIA driver does not start: " + words(error));
+  refuse(driver_refusal(facts));
   return static_cast<uint32_t>(count);
 }
 
 void examine(uint32_t index, abi::DeviceInfo* info) {
   *info = {};
-  const uint32_t count = count_devices();
-  if (index >= count) no_device("device " + std::to_string(index) + " of " + std::to_string(count));
+  refuse(index_refusal(index, count_devices()));
   cudaDeviceProp properties;
   const int device = static_cast<int>(index);
-  if (const cudaError_t error = cudaGetDeviceProperties(&properties, device); error != cudaSuccess)
-    no_device("device " + std::to_string(index) + ": " + words(error));
-  fill(properties, info);
-  if (properties.major * 10 + properties.minor < kLeastMajor * 10 + kLeastMinor)
-    no_device(std::string(info->name) + " has compute capability " +
-              std::to_string(properties.major) + "." + std::to_string(properties.minor) +
-              ", this backend needs " + std::to_string(kLeastMajor) + "." +
-              std::to_string(kLeastMinor));
-  cudaError_t error = cudaSetDevice(device);
+  DeviceFacts facts{.name = "device " + std::to_string(index)};
+  cudaError_t error = cudaGetDeviceProperties(&properties, device);
+  if (error == cudaSuccess) {
+    fill(properties, info);
+    facts = {.name = info->name, .major = properties.major, .minor = properties.minor};
+    refuse(device_refusal(facts));
+    error = cudaSetDevice(device);
+  }
   size_t free = 0, total = 0;
   if (error == cudaSuccess) error = cudaMemGetInfo(&free, &total);
-  if (error == cudaErrorDevicesUnavailable)
-    no_device(std::string(info->name) + " is busy: another process holds it exclusively");
-  if (error != cudaSuccess) no_device(std::string(info->name) + ": " + words(error));
+  if (error == cudaErrorDevicesUnavailable) facts.state = DeviceState::busy;
+  if (error != cudaSuccess && facts.state != DeviceState::busy) {
+    facts.state = DeviceState::broken;
+    facts.error = words(error);
+  }
+  refuse(device_refusal(facts));
   info->memory_free = free;
 }
 
@@ -121,8 +114,7 @@ Context::Context(uint32_t index, const Options& options)
   examine(index, &info_);
   static_cast<void>(cudaGetLastError());  // what earlier probing left would be taken for a launch's
   if (const cudaError_t error = probe_kernels(); error != cudaSuccess)
-    no_device(std::string(info_.name) + ": this build has no kernels for it (" +
-              ROPEWALK_CUDA_BUILT_FOR + "): " + words(error));
+    refuse(kernels_refusal(info_.name, ROPEWALK_CUDA_BUILT_FOR, words(error)));
   int multiprocessors = 0;
   check(cudaDeviceGetAttribute(&multiprocessors, cudaDevAttrMultiProcessorCount, index_),
         "multiprocessors");

@@ -16,9 +16,6 @@
 
 namespace ropewalk::cuda {
 
-// The least compute capability that kernels are built for.
-inline constexpr int kLeastMajor = 7, kLeastMinor = 5;
-
 // Devices that the driver shows. Throws Failure (no_device): no driver, one too old, none visible.
 uint32_t count_devices();
 // What is known of a device. Throws Failure (no_device) where it cannot be used, `*info` being

@@ -1,5 +1,6 @@
 // to[n][k] = from[column_order[n]][row_order[k]]. Grid (a block a column). At load alone.
 #include "backends/cuda/gather.h"
+#include "backends/cuda/launch.cuh"
 
 namespace ropewalk::cuda {
 namespace {
@@ -16,9 +17,9 @@ __global__ void gather_kernel(const Gather op, Element* to) {
 
 void gather(const Gather& op, std::byte* to, cudaStream_t stream) {
   if (op.element_bytes == 2)
-    gather_kernel<<<op.cols, 256, 0, stream>>>(op, reinterpret_cast<uint16_t*>(to));
+    run_kernel(gather_kernel<uint16_t>, op.cols, 256, stream, op, reinterpret_cast<uint16_t*>(to));
   else
-    gather_kernel<<<op.cols, 256, 0, stream>>>(op, reinterpret_cast<uint32_t*>(to));
+    run_kernel(gather_kernel<uint32_t>, op.cols, 256, stream, op, reinterpret_cast<uint32_t*>(to));
 }
 
 }  // namespace ropewalk::cuda

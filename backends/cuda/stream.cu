@@ -1,6 +1,7 @@
 // Grid-stride loops over 16-byte words. Bottleneck: memory, which is what they measure.
 #include <cuda_fp16.h>
 
+#include "backends/cuda/launch.cuh"
 #include "backends/cuda/stream.h"
 
 namespace ropewalk::cuda {
@@ -39,18 +40,18 @@ __global__ void fill_kernel(__half* to, uint64_t count) {
 
 void read_stream(const std::byte* from, uint64_t bytes, uint32_t* sink, uint32_t blocks,
                  cudaStream_t stream) {
-  read_kernel<<<blocks, kThreads, 0, stream>>>(reinterpret_cast<const uint4*>(from), bytes / 16,
-                                               sink);
+  run_kernel(read_kernel, blocks, kThreads, stream, reinterpret_cast<const uint4*>(from),
+             bytes / 16, sink);
 }
 
 void copy_stream(const std::byte* from, std::byte* to, uint64_t bytes, uint32_t blocks,
                  cudaStream_t stream) {
-  copy_kernel<<<blocks, kThreads, 0, stream>>>(reinterpret_cast<const uint4*>(from),
-                                               reinterpret_cast<uint4*>(to), bytes / 16);
+  run_kernel(copy_kernel, blocks, kThreads, stream, reinterpret_cast<const uint4*>(from),
+             reinterpret_cast<uint4*>(to), bytes / 16);
 }
 
 void fill_halves(std::byte* to, uint64_t count, uint32_t blocks, cudaStream_t stream) {
-  fill_kernel<<<blocks, kThreads, 0, stream>>>(reinterpret_cast<__half*>(to), count);
+  run_kernel(fill_kernel, blocks, kThreads, stream, reinterpret_cast<__half*>(to), count);
 }
 
 }  // namespace ropewalk::cuda

@@ -5,6 +5,7 @@
 #include "backends/cuda/gptq/header.cuh"
 #include "backends/cuda/gptq/scale.cuh"
 #include "backends/cuda/gptq/unpack.cuh"
+#include "backends/cuda/launch.cuh"
 
 namespace ropewalk::cuda::gptq {
 namespace {
@@ -74,13 +75,13 @@ __global__ void __launch_bounds__(kThreads) finish_kernel(const Finish op, const
 template <uint32_t kBits>
 void launch(const Dequantise& op, cudaStream_t stream) {
   const dim3 grid(op.tiles, divide_up(blocks(op.layout), kWarps));
-  dequantise_kernel<kBits><<<grid, kThreads, 0, stream>>>(op);
+  run_kernel(dequantise_kernel<kBits>, grid, kThreads, stream, op);
 }
 
 }  // namespace
 
 void half_rows(const HalfRows& op, const StepView& step, cudaStream_t stream) {
-  half_rows_kernel<<<divide_up(op.rows, kWarps), kThreads, 0, stream>>>(op, step);
+  run_kernel(half_rows_kernel, divide_up(op.rows, kWarps), kThreads, stream, op, step);
 }
 
 void dequantise(const Dequantise& op, cudaStream_t stream) {
@@ -98,7 +99,7 @@ void dequantise(const Dequantise& op, cudaStream_t stream) {
 
 void finish(const Finish& op, const StepView& step, cudaStream_t stream) {
   const dim3 grid(divide_up(op.cols, kThreads), op.rows);
-  finish_kernel<<<grid, kThreads, 0, stream>>>(op, step);
+  run_kernel(finish_kernel, grid, kThreads, stream, op, step);
 }
 
 }  // namespace ropewalk::cuda::gptq

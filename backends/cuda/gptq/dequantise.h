@@ -17,7 +17,7 @@ namespace ropewalk::cuda::gptq {
 
 // Rows of a program from which this way is taken, where there is cuBLAS; below, the tensor-core
 // kernel reads the packed weights. A doubt: to be measured on each kind of device.
-inline constexpr uint32_t kLeastLongRows = 65;
+inline constexpr uint32_t kLeastLongRows = 129;
 
 // Of a slice of weights in f16: small enough to stay in a second-level cache between the two
 // kernels.

@@ -16,9 +16,10 @@
 
 #include "backends/cuda/gptq/header.cuh"
 #include "backends/cuda/gptq/matmul.h"
-#include "backends/cuda/gptq/mma.cuh"
 #include "backends/cuda/gptq/scale.cuh"
 #include "backends/cuda/gptq/unpack.cuh"
+#include "backends/cuda/launch.cuh"
+#include "backends/cuda/mma.cuh"
 
 namespace ropewalk::cuda::gptq {
 namespace {
@@ -203,11 +204,11 @@ template <uint32_t kBits>
 void launch(const Matmul& op, const StepView& step, cudaStream_t stream) {
   const dim3 grid(column_tiles(op.layout), op.division.splits, op.division.row_blocks);
   if (op.division.row_block == 8)
-    matmul_kernel<kBits, 1><<<grid, kThreads, 0, stream>>>(op, step);
+    run_kernel(matmul_kernel<kBits, 1>, grid, kThreads, stream, op, step);
   else if (op.division.row_block == 32)
-    matmul_kernel<kBits, 4><<<grid, kThreads, 0, stream>>>(op, step);
+    run_kernel(matmul_kernel<kBits, 4>, grid, kThreads, stream, op, step);
   else
-    matmul_kernel<kBits, 8><<<grid, kThreads, 0, stream>>>(op, step);
+    run_kernel(matmul_kernel<kBits, 8>, grid, kThreads, stream, op, step);
 }
 
 }  // namespace

@@ -2,6 +2,7 @@
 // block; one for scales and zeros, a thread a column of a group. Bottleneck: the scattered reads of
 // the row order, which caches soften, and the copy from the host, which takes longer.
 #include "backends/cuda/gptq/pack.h"
+#include "backends/cuda/launch.cuh"
 
 namespace ropewalk::cuda::gptq {
 namespace {
@@ -39,9 +40,9 @@ void pack(const Stored& from, const Layout& l, uint32_t* to, cudaStream_t stream
     return static_cast<uint32_t>((threads + kThreads - 1) / kThreads);
   };
   const uint64_t shares = uint64_t{column_tiles(l)} * blocks(l) * kLanes;
-  pack_codes<<<grid(shares), kThreads, 0, stream>>>(from, l, to);
+  run_kernel(pack_codes, grid(shares), kThreads, stream, from, l, to);
   const uint64_t columns = uint64_t{column_tiles(l)} * groups(l) * kTileColumns;
-  pack_headers<<<grid(columns), kThreads, 0, stream>>>(from, l, to);
+  run_kernel(pack_headers, grid(columns), kThreads, stream, from, l, to);
 }
 
 }  // namespace ropewalk::cuda::gptq

@@ -14,12 +14,14 @@
 
 namespace ropewalk::cuda::gptq {
 
-// (word & mask) | 0x64006400 in one instruction.
+__device__ __forceinline__ __half2 pair_of(uint32_t bits) {
+  return *reinterpret_cast<const __half2*>(&bits);
+}
+
+// 1024 + code in each half; one LOP3 instruction.
 template <uint32_t kMask>
 __device__ __forceinline__ __half2 add_1024(uint32_t word) {
-  uint32_t result;
-  asm("lop3.b32 %0, %1, %2, %3, 0xea;" : "=r"(result) : "r"(word), "n"(kMask), "n"(0x64006400u));
-  return *reinterpret_cast<const __half2*>(&result);
+  return pair_of((word & kMask) | 0x64006400u);
 }
 
 // What is subtracted from a column's codes.
@@ -78,8 +80,7 @@ __device__ __forceinline__ void unpack(const uint32_t (&words)[kBits], uint32_t 
         const uint32_t next = word + 1 < kBits ? words[word + 1] : 0;
         both |= (__funnelshift_r(words[word], next, shift) & kMask) << (16 * half);
       }
-      both |= 0x64006400u;
-      pair[p] = __hadd2(*reinterpret_cast<const __half2*>(&both), zero.from_1024);
+      pair[p] = __hadd2(pair_of(both | 0x64006400u), zero.from_1024);
     }
   }
 }

@@ -15,7 +15,7 @@ __global__ void add_kernel(const Add op, const StepView step) {
 
 void add(const Add& op, const Launch& launch) {
   const dim3 grid(threads_for(op.width), launch.most(op.extent));
-  add_kernel<<<grid, kThreads, 0, launch.stream>>>(op, launch.step);
+  run_kernel(add_kernel, grid, kThreads, launch.stream, op, launch.step);
 }
 
 }  // namespace ropewalk::cuda

@@ -171,11 +171,12 @@ uint32_t attention_splits(uint32_t rows, uint32_t heads, uint32_t pages_per_sequ
 void attention(const Attention& op, const Launch& launch) {
   const dim3 grid(op.heads, launch.rows, op.splits);
   if (op.keys.dtype == abi::DType::i8)
-    attention_kernel<abi::DType::i8><<<grid, kWarps * 32, 0, launch.stream>>>(op, launch.step);
+    run_kernel(attention_kernel<abi::DType::i8>, grid, kWarps * 32, launch.stream, op, launch.step);
   else
-    attention_kernel<abi::DType::f16><<<grid, kWarps * 32, 0, launch.stream>>>(op, launch.step);
+    run_kernel(attention_kernel<abi::DType::f16>, grid, kWarps * 32, launch.stream, op,
+               launch.step);
   const dim3 combine(threads_for(op.heads * op.keys.head_dim), launch.rows);
-  combine_kernel<<<combine, kThreads, 0, launch.stream>>>(op, launch.step);
+  run_kernel(combine_kernel, combine, kThreads, launch.stream, op, launch.step);
 }
 
 }  // namespace ropewalk::cuda

@@ -51,9 +51,10 @@ void launch_as(const DenseMatmul& op, const Launch& launch) {
   const dim3 grid((op.width + kWarps - 1) / kWarps,
                   (launch.most(op.extent) + kRowBlock - 1) / kRowBlock);
   if (op.depth % kVector == 0)
-    dense_matmul_kernel<Element, kVector><<<grid, kWarps * 32, 0, launch.stream>>>(op, launch.step);
+    run_kernel(dense_matmul_kernel<Element, kVector>, grid, kWarps * 32, launch.stream, op,
+               launch.step);
   else
-    dense_matmul_kernel<Element, 1><<<grid, kWarps * 32, 0, launch.stream>>>(op, launch.step);
+    run_kernel(dense_matmul_kernel<Element, 1>, grid, kWarps * 32, launch.stream, op, launch.step);
 }
 
 }  // namespace

@@ -17,11 +17,11 @@ __global__ void embed_kernel(const Embed op, const StepView step) {
 void embed(const Embed& op, const Launch& launch) {
   const dim3 grid(threads_for(op.width), launch.rows);
   if (op.dtype == abi::DType::f32)
-    embed_kernel<float><<<grid, kThreads, 0, launch.stream>>>(op, launch.step);
+    run_kernel(embed_kernel<float>, grid, kThreads, launch.stream, op, launch.step);
   else if (op.dtype == abi::DType::f16)
-    embed_kernel<__half><<<grid, kThreads, 0, launch.stream>>>(op, launch.step);
+    run_kernel(embed_kernel<__half>, grid, kThreads, launch.stream, op, launch.step);
   else
-    embed_kernel<__nv_bfloat16><<<grid, kThreads, 0, launch.stream>>>(op, launch.step);
+    run_kernel(embed_kernel<__nv_bfloat16>, grid, kThreads, launch.stream, op, launch.step);
 }
 
 }  // namespace ropewalk::cuda

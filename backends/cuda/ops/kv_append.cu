@@ -39,7 +39,7 @@ __global__ void kv_append_kernel(const KvAppend op, const StepView step) {
 
 void kv_append(const KvAppend& op, const Launch& launch) {
   const dim3 grid(op.keys.kv_heads, launch.rows, 2);
-  kv_append_kernel<<<grid, 32, 0, launch.stream>>>(op, launch.step);
+  run_kernel(kv_append_kernel, grid, 32, launch.stream, op, launch.step);
 }
 
 }  // namespace ropewalk::cuda

@@ -15,7 +15,7 @@ __global__ void permute_kernel(const Permute op, const StepView step) {
 
 void permute(const Permute& op, const Launch& launch) {
   const dim3 grid(threads_for(op.width), launch.most(op.extent));
-  permute_kernel<<<grid, kThreads, 0, launch.stream>>>(op, launch.step);
+  run_kernel(permute_kernel, grid, kThreads, launch.stream, op, launch.step);
 }
 
 }  // namespace ropewalk::cuda

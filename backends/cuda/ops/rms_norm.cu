@@ -22,7 +22,7 @@ __global__ void rms_norm_kernel(const RmsNorm op, const StepView step) {
 }  // namespace
 
 void rms_norm(const RmsNorm& op, const Launch& launch) {
-  rms_norm_kernel<<<launch.most(op.extent), 1024, 0, launch.stream>>>(op, launch.step);
+  run_kernel(rms_norm_kernel, launch.most(op.extent), 1024, launch.stream, op, launch.step);
 }
 
 }  // namespace ropewalk::cuda

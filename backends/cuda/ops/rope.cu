@@ -29,7 +29,7 @@ __global__ void rope_kernel(const Rope op, const StepView step) {
 }  // namespace
 
 void rope(const Rope& op, const Launch& launch) {
-  rope_kernel<<<launch.rows, kThreads, 0, launch.stream>>>(op, launch.step);
+  run_kernel(rope_kernel, launch.rows, kThreads, launch.stream, op, launch.step);
 }
 
 }  // namespace ropewalk::cuda

@@ -14,7 +14,7 @@ __global__ void select_kernel(const Select op, const StepView step) {
 
 void select(const Select& op, const Launch& launch) {
   const dim3 grid(threads_for(op.width), launch.wanted);
-  select_kernel<<<grid, kThreads, 0, launch.stream>>>(op, launch.step);
+  run_kernel(select_kernel, grid, kThreads, launch.stream, op, launch.step);
 }
 
 }  // namespace ropewalk::cuda

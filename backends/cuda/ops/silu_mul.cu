@@ -16,7 +16,7 @@ __global__ void silu_mul_kernel(const SiluMul op, const StepView step) {
 
 void silu_mul(const SiluMul& op, const Launch& launch) {
   const dim3 grid(threads_for(op.width), launch.most(op.extent));
-  silu_mul_kernel<<<grid, kThreads, 0, launch.stream>>>(op, launch.step);
+  run_kernel(silu_mul_kernel, grid, kThreads, launch.stream, op, launch.step);
 }
 
 }  // namespace ropewalk::cuda

@@ -1,18 +1,25 @@
-// mma.cuh — one product of tensor cores: 16 columns of a weight, 8 rows of x, 16 terms, f32 sums.
+// mma.cuh — one product of tensor cores: sum (16, 8) += a (16, 16) . b (16, 8), f16 with f32 sums.
+//
+// Fragments as in the PTX manual, mma.m16n8k16. With g = lane / 4 and t = lane % 4:
+//
+//   a[0] (g, 2t..)   a[1] (g+8, 2t..)   a[2] (g, 2t+8..)   a[3] (g+8, 2t+8..)    pairs along K
+//   b[0] (2t.., g)   b[1] (2t+8.., g)                                            pairs along K
+//   sum[0] (g, 2t)   sum[1] (g, 2t+1)   sum[2] (g+8, 2t)   sum[3] (g+8, 2t+1)
 #pragma once
 
 #include <cuda_fp16.h>
 
 #include <cstdint>
 
-namespace ropewalk::cuda::gptq {
+namespace ropewalk::cuda {
 
 __device__ __forceinline__ uint32_t bits_of(__half2 value) {
   return *reinterpret_cast<const uint32_t*>(&value);
 }
 
-// sum (16, 8) += a (16, 16) . b (16, 8), fragments as in the PTX manual, mma.m16n8k16. Turing has
-// the half as deep instruction alone; the two halves of the fragments are its fragments.
+// Where a kernel is a plain function (tests/cuda/emulator), the emulator brings this itself.
+#if defined(__CUDACC__)
+// Turing has the half as deep instruction alone; the two halves of the fragments are its fragments.
 __device__ __forceinline__ void multiply_add(float (&sum)[4], const uint32_t (&a)[4],
                                              const uint32_t (&b)[2]) {
 #if __CUDA_ARCH__ >= 800
@@ -28,5 +35,6 @@ __device__ __forceinline__ void multiply_add(float (&sum)[4], const uint32_t (&a
         : "r"(a[2 * half]), "r"(a[2 * half + 1]), "r"(b[half]));
 #endif
 }
+#endif
 
-}  // namespace ropewalk::cuda::gptq
+}  // namespace ropewalk::cuda

@@ -1,0 +1,281 @@
+// runtime.cpp — what the backend's host code uses of CUDA's runtime, on a CPU.
+//
+// Streams run at once what they are given, or record it. What a recording forbids fails as on a
+// device: allocating, waiting, asking. Fresh device memory is all ones, NaN in every float type.
+// EMULATOR_FAULT names what goes wrong: "lost-after=N" and "hang-after=N" count graph launches,
+// "oom-after=N" bytes.
+#include <cuda_runtime_api.h>
+
+#include <chrono>
+#include <cstdlib>
+#include <cstring>
+#include <functional>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "backends/cuda/driver.h"
+#include "tests/cuda/emulator/block.h"
+#include "tests/cuda/emulator/words.h"
+
+using Operation = std::function<void()>;
+
+struct CUgraph_st {
+  std::vector<Operation> operations;
+  std::vector<cudaStream_t> streams;
+};
+struct CUgraphExec_st {
+  std::vector<Operation> operations;
+};
+struct CUstream_st {
+  CUgraph_st* recording = nullptr;
+  bool began = false;     // the recording is this stream's
+  uint64_t recorded = 0;  // operations of the recording that this stream brought
+  uint64_t joined = 0;    // of these, how many the stream that began waits for
+};
+struct CUevent_st {
+  CUstream_st* stream = nullptr;  // of a recording, else null
+  uint64_t recorded = 0;
+  std::chrono::steady_clock::time_point time;
+};
+
+namespace {
+
+struct Machine {
+  cudaError_t last = cudaSuccess;  // for cudaGetLastError()
+  cudaError_t sticky = cudaSuccess;
+  uint64_t graph_launches = 0, bytes = 0;
+  uint32_t recordings = 0;  // under way
+  std::map<void*, size_t> device_memory;
+};
+
+Machine& machine() {
+  static Machine only;
+  return only;
+}
+
+cudaError_t answer(cudaError_t error) {
+  if (error != cudaSuccess) machine().last = error;
+  return error;
+}
+
+// The number that EMULATOR_FAULT gives the fault, 0 where it names another or none.
+uint64_t fault(const std::string& name) {
+  const char* text = std::getenv("EMULATOR_FAULT");
+  if (!text || std::strncmp(text, (name + "=").c_str(), name.size() + 1) != 0) return 0;
+  return std::strtoull(text + name.size() + 1, nullptr, 10);
+}
+
+// What a thread may not do while it records.
+bool forbidden() { return machine().recordings > 0; }
+
+cudaError_t enqueue(cudaStream_t stream, Operation operation) {
+  if (machine().sticky != cudaSuccess) return answer(machine().sticky);
+  if (!stream->recording) {
+    operation();
+    return cudaSuccess;
+  }
+  stream->recording->operations.push_back(std::move(operation));
+  ++stream->recorded;
+  return cudaSuccess;
+}
+
+}  // namespace
+
+namespace ropewalk::cuda {
+
+std::string missing_driver() { return ""; }
+
+}  // namespace ropewalk::cuda
+
+namespace ropewalk::emulator {
+
+void launch(dim3 grid, uint32_t threads, cudaStream_t stream, std::function<void()> body) {
+  if (!grid.x || !grid.y || !grid.z || grid.y > 65535 || grid.z > 65535 || threads > 1024)
+    answer(cudaErrorInvalidConfiguration);
+  else
+    enqueue(stream, [=] { run_grid(grid, threads, body); });
+}
+
+}  // namespace ropewalk::emulator
+
+extern "C" {
+
+cudaError_t cudaGetLastError() {
+  const cudaError_t last = machine().last;
+  machine().last = cudaSuccess;
+  return last;
+}
+const char* cudaGetErrorName(cudaError_t error) {
+  return error == cudaErrorIllegalAddress ? "cudaErrorIllegalAddress" : "an error of the emulator";
+}
+const char* cudaGetErrorString(cudaError_t error) {
+  return error == cudaErrorIllegalAddress ? "an illegal memory access was encountered"
+                                          : "something failed";
+}
+
+cudaError_t cudaDriverGetVersion(int* version) {
+  *version = CUDART_VERSION;
+  return cudaSuccess;
+}
+cudaError_t cudaGetDeviceCount(int* count) {
+  *count = 1;
+  return cudaSuccess;
+}
+cudaError_t cudaSetDevice(int) { return cudaSuccess; }
+cudaError_t cudaGetDeviceProperties(cudaDeviceProp* properties, int) {
+  *properties = {};
+  std::strcpy(properties->name, "emulated GPU");
+  properties->major = 9;
+  properties->warpSize = 32;
+  properties->totalGlobalMem = size_t{1} << 30;
+  return cudaSuccess;
+}
+cudaError_t cudaDeviceGetAttribute(int* value, cudaDeviceAttr, int) {
+  *value = 3;  // multiprocessors; the one attribute that is asked
+  return cudaSuccess;
+}
+cudaError_t cudaFuncGetAttributes(cudaFuncAttributes*, const void*) { return cudaSuccess; }
+cudaError_t cudaMemGetInfo(size_t* free, size_t* total) {
+  *total = size_t{1} << 30;
+  *free = *total - machine().bytes;
+  return cudaSuccess;
+}
+
+cudaError_t cudaMalloc(void** data, size_t bytes) {
+  if (forbidden()) return answer(cudaErrorStreamCaptureUnsupported);
+  const uint64_t limit = fault("oom-after");
+  if (limit && machine().bytes + bytes > limit) return answer(cudaErrorMemoryAllocation);
+  *data = std::aligned_alloc(256, (bytes + 255) / 256 * 256);
+  std::memset(*data, 0xff, bytes);
+  machine().device_memory[*data] = bytes;
+  machine().bytes += bytes;
+  return cudaSuccess;
+}
+cudaError_t cudaFree(void* data) {
+  if (forbidden()) return answer(cudaErrorStreamCaptureUnsupported);
+  if (!data) return cudaSuccess;
+  const auto found = machine().device_memory.find(data);
+  if (found == machine().device_memory.end()) return answer(cudaErrorInvalidValue);
+  machine().bytes -= found->second;
+  machine().device_memory.erase(found);
+  std::free(data);
+  return cudaSuccess;
+}
+cudaError_t cudaHostAlloc(void** data, size_t bytes, unsigned) {
+  if (forbidden()) return answer(cudaErrorStreamCaptureUnsupported);
+  *data = std::malloc(bytes);
+  return cudaSuccess;
+}
+cudaError_t cudaFreeHost(void* data) {
+  std::free(data);
+  return cudaSuccess;
+}
+cudaError_t cudaMemcpyAsync(void* to, const void* from, size_t bytes, cudaMemcpyKind,
+                            cudaStream_t stream) {
+  return enqueue(stream, [=] { std::memcpy(to, from, bytes); });
+}
+cudaError_t cudaMemsetAsync(void* to, int value, size_t bytes, cudaStream_t stream) {
+  return enqueue(stream, [=] { std::memset(to, value, bytes); });
+}
+
+cudaError_t cudaStreamCreateWithFlags(cudaStream_t* stream, unsigned) {
+  *stream = new CUstream_st;
+  return cudaSuccess;
+}
+cudaError_t cudaStreamDestroy(cudaStream_t stream) {
+  delete stream;
+  return cudaSuccess;
+}
+cudaError_t cudaStreamQuery(cudaStream_t stream) {
+  if (stream->recording) return answer(cudaErrorStreamCaptureUnsupported);
+  const uint64_t hang = fault("hang-after");
+  if (hang && machine().graph_launches >= hang) return answer(cudaErrorNotReady);
+  return answer(machine().sticky);
+}
+cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned) {
+  if (!event->stream)
+    return stream->recording ? answer(cudaErrorStreamCaptureIsolation) : cudaSuccess;
+  if (!stream->recording) {
+    stream->recording = event->stream->recording;
+    stream->recording->streams.push_back(stream);
+    stream->recorded = stream->joined = 0;
+  } else if (stream->began) {
+    event->stream->joined = std::max(event->stream->joined, event->recorded);
+  }
+  return cudaSuccess;
+}
+
+cudaError_t cudaEventCreateWithFlags(cudaEvent_t* event, unsigned) {
+  *event = new CUevent_st;
+  return cudaSuccess;
+}
+cudaError_t cudaEventCreate(cudaEvent_t* event) { return cudaEventCreateWithFlags(event, 0); }
+cudaError_t cudaEventDestroy(cudaEvent_t event) {
+  delete event;
+  return cudaSuccess;
+}
+cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream) {
+  event->stream = stream->recording ? stream : nullptr;
+  event->recorded = stream->recorded;
+  event->time = std::chrono::steady_clock::now();
+  return cudaSuccess;
+}
+cudaError_t cudaEventSynchronize(cudaEvent_t event) {
+  if (event->stream || forbidden()) return answer(cudaErrorStreamCaptureUnsupported);
+  return answer(machine().sticky);
+}
+cudaError_t cudaEventElapsedTime(float* milliseconds, cudaEvent_t begin, cudaEvent_t end) {
+  *milliseconds = std::chrono::duration<float, std::milli>(end->time - begin->time).count();
+  return cudaSuccess;
+}
+
+cudaError_t cudaStreamBeginCapture(cudaStream_t stream, cudaStreamCaptureMode) {
+  stream->recording = new CUgraph_st;
+  stream->recording->streams.push_back(stream);
+  stream->began = true;
+  stream->recorded = 0;
+  ++machine().recordings;
+  return cudaSuccess;
+}
+// What another stream brought has to be waited for by the one that began.
+cudaError_t cudaStreamEndCapture(cudaStream_t stream, cudaGraph_t* graph) {
+  if (!stream->recording || !stream->began) return answer(cudaErrorStreamCaptureUnmatched);
+  CUgraph_st* recording = stream->recording;
+  bool joined = true;
+  for (CUstream_st* each : recording->streams) {
+    joined = joined && (each->began || each->recorded == each->joined);
+    each->recording = nullptr;
+    each->began = false;
+  }
+  --machine().recordings;
+  if (joined) {
+    *graph = recording;
+    return cudaSuccess;
+  }
+  delete recording;
+  *graph = nullptr;
+  return answer(cudaErrorStreamCaptureUnjoined);
+}
+cudaError_t cudaGraphInstantiate(cudaGraphExec_t* exec, cudaGraph_t graph, unsigned long long) {
+  *exec = new CUgraphExec_st{graph->operations};
+  return cudaSuccess;
+}
+cudaError_t cudaGraphDestroy(cudaGraph_t graph) {
+  delete graph;
+  return cudaSuccess;
+}
+cudaError_t cudaGraphExecDestroy(cudaGraphExec_t exec) {
+  delete exec;
+  return cudaSuccess;
+}
+cudaError_t cudaGraphUpload(cudaGraphExec_t, cudaStream_t) { return cudaSuccess; }
+cudaError_t cudaGraphLaunch(cudaGraphExec_t exec, cudaStream_t stream) {
+  const uint64_t lost = fault("lost-after");
+  if (lost && machine().graph_launches >= lost) machine().sticky = cudaErrorIllegalAddress;
+  ++machine().graph_launches;
+  return enqueue(stream, [exec] {
+    for (const Operation& operation : exec->operations) operation();
+  });
+}
+}  // extern "C"

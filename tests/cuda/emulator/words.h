@@ -1,0 +1,137 @@
+// words.h — CUDA's words as a CPU understands them, included before every source of the backend
+// that the emulator compiles.
+//
+// Only what the backend's kernels use, with the meaning that CUDA's manuals give it. Products of
+// tensor cores are computed in double from the fragments as the PTX manual draws them.
+#pragma once
+
+// Blocks run one after another, so that a block's shared memory may be anyone's.
+#define __shared__ static
+#define __launch_bounds__(...)
+
+#include <cuda_fp16.h>
+#include <cuda_runtime_api.h>
+
+#include <algorithm>
+#include <bit>
+#include <cmath>
+#include <cstdint>
+#include <vector>
+
+#include "tests/cuda/emulator/block.h"
+
+#define threadIdx ropewalk::emulator::thread_index
+#define blockIdx ropewalk::emulator::block_index
+#define blockDim ropewalk::emulator::block_size
+#define gridDim ropewalk::emulator::grid_size
+
+namespace ropewalk::emulator {
+
+// Runs at once, or is kept in the stream's recording. An error of the grid is left for
+// cudaGetLastError().
+void launch(dim3 grid, uint32_t threads, cudaStream_t stream, std::function<void()> body);
+
+template <class Value>
+Value exchange_one(Value value, uint32_t lane) {
+  static_assert(sizeof(Value) == 4);
+  return std::bit_cast<Value>(exchange({std::bit_cast<uint32_t>(value)})[lane][0]);
+}
+inline uint32_t lane() { return thread_index.x % 32; }
+
+// A table: converting takes most of a product's time otherwise.
+inline float half_value(uint16_t bits) {
+  static const std::vector<float> values = [] {
+    std::vector<float> all(1 << 16);
+    for (uint32_t i = 0; i < all.size(); ++i)
+      all[i] = __half2float(__ushort_as_half(static_cast<uint16_t>(i)));
+    return all;
+  }();
+  return values[bits];
+}
+
+}  // namespace ropewalk::emulator
+
+inline void __syncthreads() { ropewalk::emulator::wait_for_block(); }
+inline void __syncwarp() { ropewalk::emulator::exchange({}); }
+inline void __threadfence() {}
+
+template <class Value>
+Value __shfl_xor_sync(unsigned, Value value, unsigned mask) {
+  return ropewalk::emulator::exchange_one(value, ropewalk::emulator::lane() ^ mask);
+}
+template <class Value>
+Value __shfl_sync(unsigned, Value value, unsigned from) {
+  return ropewalk::emulator::exchange_one(value, from % 32);
+}
+inline int __all_sync(unsigned, int holds) {
+  const ropewalk::emulator::Words* all = ropewalk::emulator::exchange({holds ? 1u : 0u});
+  return std::all_of(all, all + 32, [](const auto& words) { return words[0] == 1; });
+}
+
+template <class Value>
+Value __ldg(const Value* at) {
+  return *at;
+}
+template <class Value>
+Value __ldcs(const Value* at) {
+  return *at;
+}
+template <class Value>
+Value __ldcg(const Value* at) {
+  return *at;
+}
+template <class Value>
+void __stcs(Value* at, Value value) {
+  *at = value;
+}
+inline unsigned atomicAdd(unsigned* at, unsigned value) {
+  const unsigned before = *at;
+  *at += value;
+  return before;
+}
+
+inline unsigned __funnelshift_r(unsigned low, unsigned high, unsigned shift) {
+  return static_cast<unsigned>((uint64_t{high} << 32 | low) >> (shift & 31));
+}
+inline float __uint_as_float(unsigned bits) { return std::bit_cast<float>(bits); }
+inline float __int_as_float(int bits) { return std::bit_cast<float>(bits); }
+inline unsigned __float_as_uint(float value) { return std::bit_cast<unsigned>(value); }
+inline __half2 __hfma2(__half2 a, __half2 b, __half2 c) {
+  const float2 x = __half22float2(a), y = __half22float2(b), z = __half22float2(c);
+  return __floats2half2_rn(std::fma(x.x, y.x, z.x), std::fma(x.y, y.y, z.y));
+}
+inline cudaError_t cudaFuncGetAttributes(cudaFuncAttributes* attributes, void (*kernel)()) {
+  return cudaFuncGetAttributes(attributes, reinterpret_cast<const void*>(kernel));
+}
+using std::isfinite;
+using std::max;
+using std::min;
+
+namespace ropewalk::cuda {
+
+template <class... Parameters, class... Arguments>
+void run_kernel(void (*kernel)(Parameters...), dim3 grid, uint32_t threads, cudaStream_t stream,
+                const Arguments&... arguments) {
+  emulator::launch(grid, threads, stream, [=] { kernel(arguments...); });
+}
+
+// mma.m16n8k16 of f16 with f32 sums, as mma.cuh declares it.
+inline void multiply_add(float (&sum)[4], const uint32_t (&a)[4], const uint32_t (&b)[2]) {
+  const emulator::Words* all = emulator::exchange({a[0], a[1], a[2], a[3], b[0], b[1]});
+  const auto half = [](uint32_t pair, uint32_t which) {
+    return static_cast<double>(emulator::half_value(static_cast<uint16_t>(pair >> 16 * which)));
+  };
+  const uint32_t lane = emulator::lane();
+  for (uint32_t i = 0; i < 4; ++i) {
+    const uint32_t row = lane / 4 + i / 2 * 8, column = lane % 4 * 2 + i % 2;
+    double total = static_cast<double>(sum[i]);
+    for (uint32_t k = 0; k < 16; ++k) {
+      const emulator::Words& left = all[row % 8 * 4 + k % 8 / 2];
+      const emulator::Words& right = all[column * 4 + k % 8 / 2];
+      total += half(left[row / 8 + k / 8 * 2], k % 2) * half(right[4 + k / 8], k % 2);
+    }
+    sum[i] = static_cast<float>(total);
+  }
+}
+
+}  // namespace ropewalk::cuda

@@ -1,4 +1,5 @@
-// command_line.cpp — every command and option, in one place; the only user of CLI11.
+// command_line.cpp — every command and option but those of evaluation_options.cpp.
+// No other files use CLI11.
 #include "apps/command_line.h"
 
 #include <fmt/format.h>
@@ -10,6 +11,7 @@
 #include <utility>
 
 #include "apps/commands.h"
+#include "apps/evaluation_options.h"
 #include "apps/output.h"
 #include "core/abi/plugin.h"
 #include "core/base/error.h"
@@ -184,6 +186,10 @@ void add_commands(CLI::App& program, Action& action) {
   add_command(program, action, "run", "Answer one prompt", run);
   add_command(program, action, "chat", "Hold a conversation", chat);
   add_command(program, action, "score", "Log-probability of every token given those before", score);
+  add_command(program, action, "perplexity", "How surprising a text is, by length of context",
+              perplexity);
+  add_command(program, action, "compare", "How far two configurations' predictions are apart",
+              compare);
   add_command(program, action, "inspect", "What a model is, and whether its files are sound",
               inspect);
   add_command(program, action, "plugins", "List backends and plugins with their options", plugins);

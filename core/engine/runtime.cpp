@@ -63,7 +63,8 @@ Runtime::Runtime(Registry& registry, const WeightSource& weights, const RuntimeS
 
   const abi::DeviceInfo& info = device_.device->info();
   const uint32_t pages_per_sequence = KvCache::pages_for(context_length_);
-  const uint32_t pages = pages_per_sequence * settings.max_sequences;
+  const uint32_t pages =
+      settings.cache_pages > 0 ? settings.cache_pages : pages_per_sequence * settings.max_sequences;
   const uint32_t rows = std::max(rows_per_step(info, model_config_, context_length_),
                                  bucket_for(settings.max_sequences));
   const abi::ProgramShape widest{rows, std::min(settings.max_wanted, rows), settings.max_sequences,

@@ -23,6 +23,7 @@ struct RuntimeSettings {
   Config config;
   uint32_t max_sequences = 1;  // that run at a time
   uint32_t max_wanted = 1;     // logits rows of one step: 1 to generate, more to score
+  uint32_t cache_pages = 0;    // that they share; 0: a full context for each
   Folding folding = Folding::fold;
   std::function<void(uint64_t done, uint64_t total)> load_progress;  // bytes packed; may throw
 };

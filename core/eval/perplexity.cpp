@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <deque>
 #include <memory>
 
 #include "core/base/error.h"
@@ -24,79 +25,113 @@ void check_windows(std::span<const ScoredWindow> windows, const Runtime& runtime
   }
 }
 
-// Windows that run side by side, each in its own sequence, until all are done.
-class Group {
+// Windows that run side by side, each in its own sequence. The earliest are given rows first and a
+// new one is begun as soon as a sequence and its pages are free, so that steps stay full.
+class Pool {
  public:
-  Group(Runtime& runtime, std::span<const ScoredWindow> windows)
-      : executor_(runtime.executor()), windows_(windows) {
-    for (size_t i = 0; i < windows.size(); ++i) {
-      sequences_.push_back(std::make_unique<Sequence>(runtime.cache()));
-    }
-    logprobs_.resize(windows.size());
+  Pool(Runtime& runtime, std::span<const ScoredWindow> windows, const WindowEvents& events)
+      : runtime_(runtime), executor_(runtime.executor()), windows_(windows), events_(events) {
+    for (const ScoredWindow& window : windows) total_ += window.ids.size() - 1;
   }
 
-  std::span<const std::vector<double>> run() {
-    while (step()) {
+  void run() {
+    while (admit(), !active_.empty()) {
+      step();
+      if (events_.progress) events_.progress(done_, total_);
+      report();
     }
-    return logprobs_;
   }
 
  private:
-  // The next tokens of window i, at most `rows`. Logits are asked for from the row before the first
+  struct Active {
+    size_t window;
+    std::unique_ptr<Sequence> sequence;
+    std::vector<double> logprobs;
+  };
+
+  uint32_t pages_of(size_t window) const {
+    return KvCache::pages_for(static_cast<uint32_t>(windows_[window].ids.size()) - 1);
+  }
+
+  void admit() {
+    while (next_ < windows_.size() && active_.size() < executor_.max_sequences() &&
+           pages_ + pages_of(next_) <= runtime_.cache().pages()) {
+      pages_ += pages_of(next_);
+      active_.push_back({next_++, std::make_unique<Sequence>(runtime_.cache()), {}});
+    }
+  }
+
+  // The next tokens of a window, at most `rows`. Logits are asked for from the row before the first
   // scored token on; a step's boundary is put there, so that none are computed in vain.
-  Chunk next(size_t i, uint32_t rows) const {
-    const ScoredWindow& window = windows_[i];
-    const uint32_t done = sequences_[i]->length();
+  Chunk next(const Active& active, uint32_t rows) const {
+    const ScoredWindow& window = windows_[active.window];
+    const uint32_t done = active.sequence->length();
     const auto total = static_cast<uint32_t>(window.ids.size());
     const uint32_t first_wanted = window.scored - 1;  // its logits speak of ids[scored]
     uint32_t end = std::min(total - 1, done + rows);
     const bool wanted = done >= first_wanted;
     if (!wanted) end = std::min(end, first_wanted);
-    return {sequences_[i].get(), std::span(window.ids).subspan(done, end - done),
+    return {active.sequence.get(), std::span(window.ids).subspan(done, end - done),
             wanted ? Wanted::all : Wanted::none, total};
   }
 
-  bool step() {
+  void step() {
     std::vector<Chunk> chunks;
-    std::vector<size_t> owners;
+    std::vector<Active*> owners;
     uint32_t rows = executor_.max_rows(), wanted = executor_.max_wanted();
-    for (size_t i = 0; i < windows_.size() && rows > 0; ++i) {
-      if (sequences_[i]->length() + 1 >= windows_[i].ids.size()) continue;
-      Chunk chunk = next(i, rows);
+    for (Active& active : active_) {
+      if (rows == 0) break;
+      if (finished(active)) continue;
+      Chunk chunk = next(active, rows);
       if (chunk.wanted == Wanted::all) {
         if (wanted == 0) break;
         chunk.tokens = chunk.tokens.first(std::min<size_t>(chunk.tokens.size(), wanted));
         wanted -= static_cast<uint32_t>(chunk.tokens.size());
       }
       rows -= static_cast<uint32_t>(chunk.tokens.size());
+      done_ += chunk.tokens.size();
       chunks.push_back(chunk);
-      owners.push_back(i);
+      owners.push_back(&active);
     }
-    if (chunks.empty()) return false;
-    const std::span<const float> logits = executor_.run(chunks);
-    read(chunks, owners, logits);
-    return true;
+    read(chunks, owners, executor_.run(chunks));
   }
 
-  void read(std::span<const Chunk> chunks, std::span<const size_t> owners,
+  void read(std::span<const Chunk> chunks, std::span<Active* const> owners,
             std::span<const float> logits) {
     const uint32_t vocab = executor_.vocab_size();
     size_t row = 0;
     for (size_t c = 0; c < chunks.size(); ++c) {
       if (chunks[c].wanted != Wanted::all) continue;
-      const ScoredWindow& window = windows_[owners[c]];
-      const size_t end = sequences_[owners[c]]->length();
+      const ScoredWindow& window = windows_[owners[c]->window];
+      const size_t end = owners[c]->sequence->length();
       for (size_t i = end - chunks[c].tokens.size(); i < end; ++i, ++row) {
-        logprobs_[owners[c]].push_back(
+        owners[c]->logprobs.push_back(
             log_probability(logits.subspan(row * vocab, vocab), window.ids[i + 1]));
       }
     }
   }
 
+  bool finished(const Active& active) const {
+    return active.sequence->length() + 1 == windows_[active.window].ids.size();
+  }
+
+  // A later window that is done waits for those before it, so that they are told in order.
+  void report() {
+    while (!active_.empty() && finished(active_.front())) {
+      events_.scores(active_.front().window, active_.front().logprobs);
+      pages_ -= pages_of(active_.front().window);
+      active_.pop_front();
+    }
+  }
+
+  Runtime& runtime_;
   Executor& executor_;
   std::span<const ScoredWindow> windows_;
-  std::vector<std::unique_ptr<Sequence>> sequences_;
-  std::vector<std::vector<double>> logprobs_;
+  const WindowEvents& events_;
+  std::deque<Active> active_;
+  size_t next_ = 0;     // the first window not yet begun
+  uint32_t pages_ = 0;  // that the active ones will have when they end
+  uint64_t done_ = 0, total_ = 0;
 };
 
 }  // namespace
@@ -133,15 +168,9 @@ std::vector<ScoredWindow> fill_windows(std::span<const Window> windows,
 }
 
 void score_windows(Runtime& runtime, std::span<const ScoredWindow> windows,
-                   const WindowScores& scores) {
+                   const WindowEvents& events) {
   check_windows(windows, runtime, runtime.executor().vocab_size());
-  const size_t side_by_side = runtime.executor().max_sequences();
-  for (size_t first = 0; first < windows.size(); first += side_by_side) {
-    const auto part = windows.subspan(first, std::min(side_by_side, windows.size() - first));
-    Group group(runtime, part);
-    const auto logprobs = group.run();
-    for (size_t i = 0; i < part.size(); ++i) scores(first + i, logprobs[i]);
-  }
+  Pool(runtime, windows, events).run();
 }
 
 }  // namespace ropewalk

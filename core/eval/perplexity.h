@@ -44,13 +44,17 @@ struct ScoredWindow {
 std::vector<ScoredWindow> fill_windows(std::span<const Window> windows,
                                        std::span<const int32_t> text, int32_t bos);
 
-// Called with each window's log-probabilities, of ids[scored], ids[scored + 1], ...
-using WindowScores = std::function<void(size_t window, std::span<const double> logprobs)>;
+struct WindowEvents {
+  // A window's log-probabilities, of ids[scored], ids[scored + 1], ...; in order of the windows.
+  std::function<void(size_t window, std::span<const double> logprobs)> scores;
+  // After every step: tokens run and to be run. May throw to stop. May be empty.
+  std::function<void(uint64_t done, uint64_t total)> progress;
+};
 
-// Runs the windows in order, as many at a time as the runtime's max_sequences and rows allow, and
-// calls back in order. The callback may throw to stop. Throws Error: limit where a window is longer
-// than the context or an id is not in the vocabulary.
+// Runs the windows, as many at a time as the runtime's sequences, cache and rows allow. Throws
+// Error: limit where a window is longer than the context or an id is not in the vocabulary.
+// REQUIRES: every window has a token to score, and the cache holds the longest of them.
 void score_windows(Runtime& runtime, std::span<const ScoredWindow> windows,
-                   const WindowScores& scores);
+                   const WindowEvents& events);
 
 }  // namespace ropewalk

@@ -38,10 +38,19 @@ TEST(ScoreWindows, SideBySideIsTheSameAsAlone) {
     windows.push_back({{begin, begin + 20 + i}, i % 2 ? 1u : 9u + i});
   }
   std::vector<std::vector<double>> together;
-  score_windows(model.runtime, windows, [&](size_t w, std::span<const double> logprobs) {
+  uint64_t done = 0, total = 0;
+  WindowEvents events;
+  events.scores = [&](size_t w, std::span<const double> logprobs) {
     ASSERT_EQ(w, together.size());
     together.emplace_back(logprobs.begin(), logprobs.end());
-  });
+  };
+  events.progress = [&](uint64_t now, uint64_t all) {
+    EXPECT_GT(now, done);
+    done = now, total = all;
+  };
+  score_windows(model.runtime, windows, events);
+  EXPECT_EQ(done, 7u * 20 + 21 - 7);  // 20 to 26 tokens, of which the last is not run
+  EXPECT_EQ(total, done);
   ASSERT_EQ(together.size(), windows.size());
   for (size_t w = 0; w < windows.size(); ++w) {
     const auto alone = score(model.runtime, windows[w].ids, nullptr).logprobs;

@@ -1,0 +1,100 @@
+#include "apps/dataset_input.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "apps/input.h"
+#include "core/base/error.h"
+#include "core/eval/dataset.h"
+
+namespace ropewalk {
+namespace {
+
+constexpr size_t kJsonlTexts = 100;  // exllama's test() looks at this many
+
+std::string shown(const std::string& file) { return file == "-" ? "standard input" : file; }
+
+std::vector<std::vector<int32_t>> tokenise(const Tokenizer& tokenizer, const std::string& bytes,
+                                           const std::string& file, Protocol protocol) {
+  std::vector<std::vector<int32_t>> texts;
+  if (protocol == Protocol::jsonl) {
+    for (const std::string& text : jsonl_texts(bytes, shown(file), kJsonlTexts))
+      texts.push_back(tokenizer.encode_text(text, SpecialTokens::as_text));
+    return texts;
+  }
+  texts.push_back(tokenizer.encode_text(bytes, SpecialTokens::as_text));
+  if (protocol == Protocol::llamacpp && tokenizer.add_bos())
+    texts[0].insert(texts[0].begin(), tokenizer.bos_id());
+  return texts;
+}
+
+std::vector<ScoredWindow> jsonl_windows(const Dataset& dataset, const WindowSettings& settings) {
+  std::vector<ScoredWindow> windows;
+  for (const std::vector<int32_t>& text : dataset.texts) {
+    const auto length = static_cast<uint32_t>(std::min<size_t>(text.size(), settings.length));
+    const uint32_t last = std::min(settings.last.value_or(length), length);
+    const uint32_t scored = std::max(1u, length - last);
+    if (scored < length) windows.push_back({{text.begin(), text.begin() + length}, scored});
+  }
+  return windows;
+}
+
+}  // namespace
+
+Dataset read_dataset(const DatasetArguments& arguments, const Config& config, Protocol protocol) {
+  Dataset dataset;
+  dataset.file = arguments.text ? *arguments.text : *arguments.ids;
+  const std::string bytes = read_input(dataset.file);
+  dataset.sha256 = sha256(bytes);
+  if (arguments.ids && protocol == Protocol::jsonl)
+    throw Error(ExitCode::usage, "command line", "--protocol jsonl reads texts, found --ids",
+                "Give the JSON Lines file with --text");
+  if (arguments.ids) {
+    dataset.texts.push_back(parse_ids(bytes, shown(dataset.file)));
+    if (protocol == Protocol::llamacpp)
+      dataset.bos_id = Tokenizer::open(config.model, config.tokenizer.legacy).bos_id();
+    return dataset;
+  }
+  const Tokenizer tokenizer = Tokenizer::open(config.model, config.tokenizer.legacy);
+  dataset.bos_id = tokenizer.bos_id();
+  dataset.texts = tokenise(tokenizer, bytes, dataset.file, protocol);
+  return dataset;
+}
+
+std::vector<ScoredWindow> windows_of(const Dataset& dataset, const WindowSettings& settings) {
+  const bool is_jsonl = settings.protocol == Protocol::jsonl;
+  std::vector<ScoredWindow> windows;
+  if (is_jsonl) {
+    windows = jsonl_windows(dataset, settings);
+  } else {
+    const std::vector<int32_t>& text = dataset.texts[0];
+    windows = fill_windows(cut_windows(settings, text.size()), text, dataset.bos_id);
+  }
+  if (!windows.empty()) return windows;
+  if (is_jsonl)
+    throw Error(ExitCode::limit, shown(dataset.file),
+                "found no text of more than 50 characters, expected at least one", "");
+  const uint64_t needed = settings.protocol == Protocol::llamacpp ? 2 * uint64_t{settings.length}
+                          : settings.protocol == Protocol::chunk  ? settings.length
+                                                                  : 2;
+  throw Error(ExitCode::limit, shown(dataset.file),
+              fmt::format("found {} tokens, {} at a context of {} needs at least {}",
+                          dataset.texts[0].size(), protocol_name(settings.protocol),
+                          settings.length, needed),
+              "Take a longer text or a shorter --context");
+}
+
+Json run_json(const Config& config, const Runtime& runtime) {
+  const KvCacheType cache = config.context.kv_cache;
+  return {
+      {"device", runtime.device().name()},
+      {"model", config.model.filename().string()},
+      {"rope", runtime.rope().plugin.name},
+      {"activation", runtime.device().device->info().activation == abi::DType::f16 ? "f16" : "f32"},
+      {"kv_cache", cache == KvCacheType::int8  ? "int8"
+                   : cache == KvCacheType::f32 ? "f32"
+                                               : "f16"}};
+}
+
+}  // namespace ropewalk

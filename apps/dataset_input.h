@@ -1,0 +1,35 @@
+// dataset_input.h — the text that perplexity and compare are measured on, and its fingerprint.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "apps/evaluation_commands.h"
+#include "core/config/config.h"
+#include "core/engine/runtime.h"
+#include "core/eval/perplexity.h"
+#include "core/eval/windows.h"
+#include "core/json/json.h"
+#include "core/text/tokenizer.h"
+
+namespace ropewalk {
+
+struct Dataset {
+  std::string file;
+  std::string sha256;                       // of the file's bytes
+  std::vector<std::vector<int32_t>> texts;  // one, or those of a JSON Lines file
+  int32_t bos_id = 1;
+};
+
+// Reads the file and tokenises it as text. `llamacpp` puts BOS in front where the tokenizer adds
+// one, as llama.cpp does; of `jsonl` every text is tokenised alone. Throws Error(usage).
+Dataset read_dataset(const DatasetArguments& arguments, const Config& config, Protocol protocol);
+
+// Its windows; `jsonl` cuts each text to the window's length. Throws Error(limit) where the text is
+// too short for one.
+std::vector<ScoredWindow> windows_of(const Dataset& dataset, const WindowSettings& settings);
+
+// What a figure depends on beside the text: {"device", "model", "rope", "activation", "kv_cache"}.
+Json run_json(const Config& config, const Runtime& runtime);
+
+}  // namespace ropewalk

@@ -1,0 +1,41 @@
+// evaluation_commands.h — commands.h for what measures a model rather than uses it.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "apps/commands.h"
+
+namespace ropewalk {
+
+// The text of a measurement: exactly one of the two files.
+struct DatasetArguments {
+  std::optional<std::string> text = {};
+  std::optional<std::string> ids = {};
+};
+
+struct PerplexityArguments {
+  CommonArguments common = {};
+  DatasetArguments dataset = {};
+  std::vector<uint32_t> contexts = {};
+  std::string protocol = {};
+  std::optional<uint32_t> stride = {};   // of hf-stride; absent: half the context
+  std::optional<uint32_t> last = {};     // positions of each window; absent: all
+  std::optional<uint32_t> windows = {};  // at most so many of each context
+  bool csv = false;
+};
+
+struct CompareArguments {
+  CommonArguments common = {};  // its target is A
+  std::string other = {};       // B's configuration
+  DatasetArguments dataset = {};
+  uint32_t context = 0;
+  std::optional<uint32_t> windows = {};
+};
+
+int perplexity(const PerplexityArguments& arguments);
+int compare(const CompareArguments& arguments);
+
+}  // namespace ropewalk

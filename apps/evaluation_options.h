@@ -1,0 +1,16 @@
+// evaluation_options.h — the options of evaluation_commands.h, for command_line.cpp.
+#pragma once
+
+#include "apps/evaluation_commands.h"
+
+namespace CLI {
+class App;
+}
+
+namespace ropewalk {
+
+// Adds to a subcommand what is its own; command_line.cpp adds what all have.
+void add_options(CLI::App& app, PerplexityArguments& perplexity);
+void add_options(CLI::App& app, CompareArguments& compare);
+
+}  // namespace ropewalk

@@ -1,0 +1,54 @@
+#include "core/eval/dataset.h"
+
+#include <fmt/format.h>
+#include <openssl/evp.h>
+
+#include <algorithm>
+#include <array>
+#include <new>
+
+#include "core/json/json.h"
+
+namespace ropewalk {
+namespace {
+
+constexpr size_t kShortestText = 50;  // characters; exllama's minimum is one more
+
+size_t characters(std::string_view utf8) {
+  return static_cast<size_t>(std::count_if(utf8.begin(), utf8.end(), [](char c) {
+    return (static_cast<unsigned char>(c) & 0xC0) != 0x80;
+  }));
+}
+
+}  // namespace
+
+std::string sha256(std::string_view bytes) {
+  std::array<unsigned char, EVP_MAX_MD_SIZE> digest;
+  unsigned int size = 0;
+  // With memory at hand this cannot fail: there is no key and no provider to be configured.
+  if (EVP_Digest(bytes.data(), bytes.size(), digest.data(), &size, EVP_sha256(), nullptr) != 1)
+    throw std::bad_alloc();
+  std::string hex;
+  for (unsigned int i = 0; i < size; ++i) hex += fmt::format("{:02x}", digest[i]);
+  return hex;
+}
+
+std::vector<std::string> jsonl_texts(std::string_view jsonl, const std::string& file,
+                                     size_t limit) {
+  std::vector<std::string> texts;
+  size_t number = 0;
+  while (!jsonl.empty() && texts.size() < limit) {
+    const size_t end = std::min(jsonl.find('\n'), jsonl.size());
+    const std::string_view line = jsonl.substr(0, end);
+    jsonl.remove_prefix(std::min(end + 1, jsonl.size()));
+    ++number;
+    if (line.find_first_not_of(" \t\r") == std::string_view::npos) continue;
+    const JsonSource source{fmt::format("{}:{}", file, number), ExitCode::usage};
+    const Json object = parse_json(line, source);
+    std::string text = JsonFields(object, source, "").text("text");
+    if (characters(text) > kShortestText) texts.push_back(std::move(text));
+  }
+  return texts;
+}
+
+}  // namespace ropewalk

@@ -2,6 +2,8 @@
 #
 # Compiles GLSL to SPIR-V with glslc and gives the target a generated header for each shader: the
 # words of <stem>.comp as `inline constexpr uint32_t k_<stem>[]` in "shaders/<stem>.spv.h".
+# "<stem>.comp@name" is <stem>.comp once more with NAME defined, as <stem>_name: for what needs a
+# capability that not every device has, and so cannot be a specialisation constant.
 find_program(GLSLC glslc DOC "GLSL to SPIR-V compiler (Debian package glslc)")
 
 function(rw_embed_shaders target)
@@ -9,10 +11,22 @@ function(rw_embed_shaders target)
   set(folder ${CMAKE_CURRENT_BINARY_DIR}/generated/shaders)
   file(MAKE_DIRECTORY ${folder})
   foreach(shader ${SHADERS_UNPARSED_ARGUMENTS})
+    set(define)
+    if(shader MATCHES "^(.*)@(.*)$")
+      set(shader ${CMAKE_MATCH_1})
+      set(variant ${CMAKE_MATCH_2})
+      string(TOUPPER ${variant} define)
+      set(define -D${define})
+    else()
+      set(variant)
+    endif()
     get_filename_component(stem ${shader} NAME_WE)
+    if(variant)
+      string(APPEND stem _${variant})
+    endif()
     add_custom_command(
       OUTPUT ${folder}/${stem}.spv.h
-      COMMAND ${GLSLC} --target-env=vulkan1.2 -O -Werror -mfmt=num
+      COMMAND ${GLSLC} --target-env=vulkan1.2 -O -Werror -mfmt=num ${define}
               -I ${CMAKE_CURRENT_SOURCE_DIR}/shaders
               -o ${folder}/${stem}.num ${CMAKE_CURRENT_SOURCE_DIR}/${shader}
       COMMAND ${CMAKE_COMMAND} -DWORDS=${folder}/${stem}.num -DHEADER=${folder}/${stem}.spv.h

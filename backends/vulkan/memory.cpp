@@ -64,7 +64,7 @@ Block Memory::make_block(uint64_t bytes, Reach reach) {
   const uint64_t free =
       limit ? limit - std::min(limit, allocated_)
             : memory_free(context_.instance(), context_.physical(), features, context_.options());
-  const bool fits = !limit || size <= free || reach == Reach::host;
+  const bool fits = !limit || !staging_.buffer || size <= free;
 
   Block block;
   block.bytes = size;
@@ -103,7 +103,7 @@ Block Memory::make_block(uint64_t bytes, Reach reach) {
     destroy(block);
     throw;
   }
-  if (reach == Reach::device) allocated_ += size;
+  if (staging_.buffer) allocated_ += size;
   return block;
 }
 

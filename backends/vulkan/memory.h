@@ -54,7 +54,7 @@ class Memory {
   VkPhysicalDeviceMemoryProperties types_;
   std::map<uint64_t, Block> blocks_;
   uint64_t last_ = 0;
-  uint64_t allocated_ = 0;  // bytes, for the fault oom-after
+  uint64_t allocated_ = 0;  // bytes beside the staging buffer, for the fault oom-after
   Block staging_;
   VkCommandBuffer copies_ = VK_NULL_HANDLE;
 };

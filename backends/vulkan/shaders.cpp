@@ -6,7 +6,9 @@
 #include "shaders/attention_tile.spv.h"
 #include "shaders/embed.spv.h"
 #include "shaders/gptq_matmul.spv.h"
+#include "shaders/gptq_matmul_shuffles.spv.h"
 #include "shaders/gptq_matvec.spv.h"
+#include "shaders/gptq_matvec_shuffles.spv.h"
 #include "shaders/kv_append.spv.h"
 #include "shaders/permute.spv.h"
 #include "shaders/products.spv.h"
@@ -22,6 +24,8 @@ const Shader kEmbed{"embed", spirv::k_embed};
 const Shader kRmsNorm{"rms_norm", spirv::k_rms_norm};
 const Shader kGptqMatvec{"gptq_matvec", spirv::k_gptq_matvec};
 const Shader kGptqMatmul{"gptq_matmul", spirv::k_gptq_matmul};
+const Shader kGptqMatvecShuffles{"gptq_matvec_shuffles", spirv::k_gptq_matvec_shuffles};
+const Shader kGptqMatmulShuffles{"gptq_matmul_shuffles", spirv::k_gptq_matmul_shuffles};
 const Shader kRope{"rope", spirv::k_rope};
 const Shader kKvAppend{"kv_append", spirv::k_kv_append};
 const Shader kAttention{"attention", spirv::k_attention};

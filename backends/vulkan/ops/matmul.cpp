@@ -14,7 +14,7 @@ struct Tiling {
   uint32_t depth;    // slices of the sum (matvec), tiles of rows (matmul)
   uint32_t rows;     // of x, of an invocation
   uint32_t columns;  // of an invocation
-  uint32_t shuffles;
+  bool shuffles;     // x is spread among a subgroup
 };
 
 // A processor's vectors: few lanes, loads that cost as much as all the arithmetic on them. So x is
@@ -28,10 +28,15 @@ Tiling software_tiling(const Features& features, uint32_t rows) {
 Tiling gpu_tiling(const Features& features, const PackedShape& weight, uint32_t rows) {
   const uint32_t lanes = std::clamp(features.subgroup_size, 32u, 64u);
   if (rows > kMostVectorRows)
-    return {lanes, std::min(4u, features.most_invocations / lanes), 16, 1, 0};
+    return {lanes, std::min(4u, features.most_invocations / lanes), 16, 1, false};
   const uint32_t most = std::min(features.most_invocations, 512u) / lanes;
   const uint32_t slices = std::clamp(weight.blocks / 2, 1u, std::min(most, 16u));
-  return {lanes, std::bit_floor(slices), std::bit_ceil(rows), 1, 0};
+  return {lanes, std::bit_floor(slices), std::bit_ceil(rows), 1, false};
+}
+
+const Shader& shader_of(bool vector, bool shuffles) {
+  if (shuffles) return vector ? kGptqMatvecShuffles : kGptqMatmulShuffles;
+  return vector ? kGptqMatvec : kGptqMatmul;
 }
 
 }  // namespace
@@ -70,7 +75,6 @@ void matmul(const Operands& op, const Epilogue& epilogue, Recorder& recorder) {
                             tiling.rows,
                             tiling.columns,
                             weight.whole_blocks(),
-                            tiling.shuffles,
                             weight.scale_dtype == abi::DType::f32,
                             static_cast<uint32_t>(epilogue.kind)};
   const double flop_of_row = 2.0 * weight.rows * width;
@@ -79,7 +83,7 @@ void matmul(const Operands& op, const Epilogue& epilogue, Recorder& recorder) {
   for (uint32_t& first = push.first_row; first < rows; first += piece) {
     const uint32_t count = std::min(piece, rows - first);
     const Dispatch dispatch{
-        vector ? kGptqMatvec : kGptqMatmul,
+        shader_of(vector, tiling.shuffles),
         constants,
         {(width + tile_columns - 1) / tile_columns, (count + tile_rows - 1) / tile_rows, 1},
         flop_of_row * count};

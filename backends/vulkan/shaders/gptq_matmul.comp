@@ -4,7 +4,9 @@
 // once for kRows rows of x; the workgroup's tiles take the rows that follow, so that W comes from
 // the nearest cache for all but one. Bottleneck: multiply-adds.
 #extension GL_GOOGLE_include_directive : require
+#ifdef SHUFFLES
 #extension GL_KHR_shader_subgroup_shuffle : require
+#endif
 #include "common.glsl"
 
 layout(local_size_x_id = 0, local_size_y_id = 1) in;

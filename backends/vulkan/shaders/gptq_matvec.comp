@@ -4,7 +4,9 @@
 // what they have in the order of the slices, so the same run gives the same bits. Bottleneck: the
 // memory that W streams from, each of its words being read once.
 #extension GL_GOOGLE_include_directive : require
+#ifdef SHUFFLES
 #extension GL_KHR_shader_subgroup_shuffle : require
+#endif
 #include "common.glsl"
 
 layout(local_size_x_id = 0, local_size_y_id = 1) in;

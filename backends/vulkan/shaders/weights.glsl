@@ -9,9 +9,8 @@ layout(constant_id = 2) const uint kBits = 4;       // 2 3 4 8: codes; 16 f16, 1
 layout(constant_id = 3) const uint kRows = 1;       // rows of x an invocation computes at a time
 layout(constant_id = 4) const uint kColumns = 1;    // columns of an invocation
 layout(constant_id = 5) const uint kWholeBlocks = 0;   // every block has 32 rows, x may be read by fours
-layout(constant_id = 6) const uint kShuffles = 0;  // x is read once by a subgroup of kLanes
-layout(constant_id = 7) const uint kWideScales = 0;  // scales are f32
-layout(constant_id = 8) const uint kEpilogue = 0;  // 1: y = other + sum; 2: y = silu(other) * sum
+layout(constant_id = 6) const uint kWideScales = 0;  // scales are f32
+layout(constant_id = 7) const uint kEpilogue = 0;  // 1: y = other + sum; 2: y = silu(other) * sum
 
 const uint kBlock = 32;
 const bool kQuantised = kBits <= 8;
@@ -85,16 +84,17 @@ vec2 load_scale(uint block, uint column) {
 // 32 values of a row of x from `first` on, those beyond `count` being zero.
 void load_x(uint row, uint first, uint count, uint lane, out float value[kBlock]) {
   const uint at = row * depth + first;
-  if (kShuffles != 0) {
-    float mine[kBlock / 8];
-    [[unroll]] for (uint q = 0; q < kBlock / kLanes; ++q) {
-      const uint i = q * kLanes + lane;
-      mine[q] = x.at[at + (kWholeBlocks != 0 ? i : min(i, count - 1))];
-      if (kWholeBlocks == 0 && i >= count) mine[q] = 0;
-    }
-    [[unroll]] for (uint i = 0; i < kBlock; ++i)
-      value[i] = subgroupShuffle(mine[i / kLanes], i % kLanes);
-  } else if (kWholeBlocks != 0) {
+#ifdef SHUFFLES  // x is read once by a subgroup of kLanes
+  float mine[kBlock / 8];
+  [[unroll]] for (uint q = 0; q < kBlock / kLanes; ++q) {
+    const uint i = q * kLanes + lane;
+    mine[q] = x.at[at + (kWholeBlocks != 0 ? i : min(i, count - 1))];
+    if (kWholeBlocks == 0 && i >= count) mine[q] = 0;
+  }
+  [[unroll]] for (uint i = 0; i < kBlock; ++i)
+    value[i] = subgroupShuffle(mine[i / kLanes], i % kLanes);
+#else
+  if (kWholeBlocks != 0) {
     [[unroll]] for (uint q = 0; q < kBlock / 4; ++q) {
       const vec4 four = Vectors(x).at[at / 4 + q];
       value[4 * q] = four.x;
@@ -106,6 +106,7 @@ void load_x(uint row, uint first, uint count, uint lane, out float value[kBlock]
     [[unroll]] for (uint i = 0; i < kBlock; ++i)
       value[i] = i < count ? x.at[at + min(i, count - 1)] : 0;
   }
+#endif
 }
 
 void multiply_block(uint block, uint row, uint rows, uint first_column, uint lane,

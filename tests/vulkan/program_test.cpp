@@ -1,0 +1,83 @@
+// The built program on devices that are missing, too old, too small, lost or hung (failures.md's K
+// cases): the exit code, one line that says why, and an end that is neither a signal nor a hang.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cstdlib>
+
+#include "tests/apps/program.h"
+
+namespace ropewalk::test {
+namespace {
+
+using testing::HasSubstr;
+
+struct Failure {
+  const char* id;
+  const char* variable;  // VK_DRIVER_FILES, or nullptr
+  std::vector<const char*> settings;
+  int code;
+  const char* words;
+};
+
+const Failure kFailures[] = {
+    {"K01_K08_no_driver", "VK_DRIVER_FILES", {}, 5, "no driver"},
+    {"K04_bad_index", nullptr, {"backend.device=99"}, 5, "device 99 does not exist"},
+    {"K07_no_loader", nullptr, {"backend.loader=libabsent.so.1"}, 5, "no Vulkan loader"},
+    {"K09_old_driver", nullptr, {"backend.mask-features=[vulkan-1.2]"}, 5, "has Vulkan 1.1"},
+    {"K10_no_addresses",
+     nullptr,
+     {"backend.mask-features=[buffer-device-address]"},
+     5,
+     "no buffer device addresses"},
+    {"K12_too_small", nullptr, {"backend.fault=[memory=100000]"}, 6, "the model does not fit"},
+    {"K13_K14_out_of_memory", nullptr, {"backend.fault=[oom-after=100000]"}, 6, "bytes asked"},
+    {"K15_K18_device_lost", nullptr, {"backend.fault=[lost-at-step=1]"}, 7, "device lost"},
+    {"K16_hang",
+     nullptr,
+     {"backend.fault=[hang-at-step=1]", "backend.submit-limit-ms=300"},
+     7,
+     "did not finish within 300 ms"},
+};
+
+class VulkanProgram : public testing::TestWithParam<Failure> {};
+
+Outcome run_on(const std::string& backend, const std::vector<const char*>& settings) {
+  const TemporaryFolder folder;
+  const std::string config = folder.file(
+      "a.yaml",
+      "model: " RW_FIXTURES "/models/gptq-b4-airophin\nbackend: {name: " + backend + "}\n");
+  Arguments arguments = {"score", config, "--ids", "-"};
+  for (const char* setting : settings) {
+    arguments.push_back("--set");
+    arguments.push_back(setting);
+  }
+  return run_program(arguments, "1 2 3 4 5");
+}
+
+TEST_P(VulkanProgram, EndsInOneClearLine) {
+  const Failure& failure = GetParam();
+  if (failure.variable) setenv(failure.variable, "/nonexistent.json", 1);
+  const Outcome outcome = run_on("vulkan", failure.settings);
+  if (failure.variable) unsetenv(failure.variable);
+  EXPECT_EQ(outcome.code, failure.code) << outcome.err;
+  EXPECT_EQ(outcome.signal, 0);
+  EXPECT_THAT(outcome.err, HasSubstr(failure.words));
+  EXPECT_EQ(outcome.err.find("error: "), outcome.err.rfind("error: ")) << outcome.err;
+  EXPECT_EQ(std::count(outcome.err.begin(), outcome.err.end(), '\n'), 1) << outcome.err;
+  EXPECT_LT(outcome.seconds, 30);
+}
+
+INSTANTIATE_TEST_SUITE_P(K, VulkanProgram, testing::ValuesIn(kFailures),
+                         [](const auto& failure) { return failure.param.id; });
+
+// K11: named by the user, a processor that plays a GPU is used; K17: by itself `auto` does not.
+TEST(VulkanProgramRuns, WhereItIsAskedFor) {
+  const Outcome outcome = run_on("vulkan", {});
+  EXPECT_EQ(outcome.code, 0) << outcome.err;
+  EXPECT_THAT(outcome.out, HasSubstr("-"));
+}
+
+}  // namespace
+}  // namespace ropewalk::test

@@ -1,0 +1,45 @@
+// What the embedded shaders demand of a device (K10): Vulkan 1.2 with buffer addresses, and
+// shuffles in the two variants that are taken where a device has them. No float16, no 16-bit
+// storage, no other subgroup operation, so that a device without any of these runs the same code.
+#include "backends/vulkan/shaders.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <set>
+#include <string>
+
+namespace ropewalk::vulkan {
+namespace {
+
+// SPIR-V 1.5, section 3.31.
+constexpr uint32_t kShader = 1, kGroupNonUniform = 61, kGroupNonUniformShuffle = 65,
+                   kPhysicalStorageBufferAddresses = 5347;
+
+std::set<uint32_t> capabilities(const Shader& shader) {
+  constexpr uint32_t kHeaderWords = 5, kOpCapability = 17;
+  std::set<uint32_t> found;
+  for (size_t at = kHeaderWords; at < shader.words.size(); at += shader.words[at] >> 16)
+    if ((shader.words[at] & 0xffff) == kOpCapability) found.insert(shader.words[at + 1]);
+  return found;
+}
+
+TEST(VulkanShaders, PlainOnesNeedNothingOptional) {
+  for (const Shader* shader : {&kEmbed, &kRmsNorm, &kGptqMatvec, &kGptqMatmul, &kRope, &kKvAppend,
+                               &kAttention, &kAttentionTile, &kAttentionCombine, &kSiluMul, &kAdd,
+                               &kPermute, &kSelect, &kStream, &kProducts})
+    EXPECT_THAT(capabilities(*shader),
+                testing::UnorderedElementsAre(kShader, kPhysicalStorageBufferAddresses))
+        << shader->name;
+}
+
+TEST(VulkanShaders, VariantsNeedShuffles) {
+  for (const Shader* shader : {&kGptqMatvecShuffles, &kGptqMatmulShuffles})
+    EXPECT_THAT(capabilities(*shader),
+                testing::UnorderedElementsAre(kShader, kPhysicalStorageBufferAddresses,
+                                              kGroupNonUniform, kGroupNonUniformShuffle))
+        << shader->name;
+}
+
+}  // namespace
+}  // namespace ropewalk::vulkan

@@ -39,6 +39,7 @@ class Doubler final : public abi::Sampler {
     if constexpr (kLie == "dislikes-options")
       throw abi::Failure(abi::StatusCode::invalid_argument, "factor and length exclude each other");
     if constexpr (kLie == "aborts-in-create") std::abort();
+    if constexpr (kLie == "exits-in-create") std::exit(5);
 #ifdef RW_UNDEFINED
     nobody_defines_this();
 #endif
@@ -48,6 +49,15 @@ class Doubler final : public abi::Sampler {
   }
 
   abi::Status apply(abi::Candidates& candidates, const abi::SampleContext&) noexcept override {
+    if (++calls_ == 5) {  // so far it was honest
+      if constexpr (kLie == "fails-later")
+        return abi::fail(abi::StatusCode::internal, "five tokens are enough");
+      if constexpr (kLie == "writes-past") candidates.data[candidates.size] = {0, 0};
+      if constexpr (kLie == "writes-before") candidates.data[-1] = {0, 0};
+      if constexpr (kLie == "leaves-nothing") candidates.size = 0;
+      if constexpr (kLie == "hangs-later")
+        while (true) pause();
+    }
     for (abi::Candidate& c : candidates.all()) c.logit *= static_cast<float>(factor_);
     return {};
   }
@@ -56,7 +66,16 @@ class Doubler final : public abi::Sampler {
 
  private:
   double factor_;
+  int calls_ = 0;
 };
+
+// An object whose every virtual function is at address 0.
+[[maybe_unused]] abi::Status make_hollow(const abi::CreateInfo&, void** object) noexcept {
+  static void* functions[8] = {};
+  static void** hollow = functions;
+  *object = &hollow;
+  return {};
+}
 
 [[maybe_unused]] void* nap(void*) {
   sleep(60);
@@ -125,6 +144,7 @@ constexpr std::array kOptions = {
   if (kLie == "makes-nothing")
     module.create = [](const abi::CreateInfo&, void**) noexcept { return abi::Status{}; };
   if (kLie == "escapes") module.create = escape;
+  if (kLie == "hollow") module.create = make_hollow;
   return module;
 }
 

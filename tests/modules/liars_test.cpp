@@ -2,6 +2,7 @@
 #include <chrono>
 #include <random>
 #include <string>
+#include <vector>
 
 #include "core/abi/sampler.h"
 #include "core/modules/door.h"
@@ -94,7 +95,10 @@ INSTANTIATE_TEST_SUITE_P(
         Lie{"throws-own", "an exception that is not a std::exception was thrown"},
         Lie{"says-no", "no, thank you"},
         Lie{"aborts-in-create", "crashed while it was loaded to be looked at (signal 6, Aborted)"},
+        Lie{"exits-in-create",
+            "ended the process while it was loaded to be looked at (exit code 5)"},
         Lie{"makes-nothing", "create() returned no object"},
+        Lie{"hollow", "crashed while it was loaded to be looked at (signal 11"},
         Lie{"escapes", "threw an exception out of create()"},
         // The loader.
         Lie{"undefined-symbol", "undefined symbol"},
@@ -118,6 +122,20 @@ TEST(Modules, OlderHashTableWorks) {
 }
 TEST(Modules, OneThatStartsAThreadWorks) {
   EXPECT_EQ(use(liar("starts-thread"), probe_settings()), "no error");
+}
+
+// Libraries are never unloaded, so neither the order nor the number of handles matters.
+TEST(Modules, OneIsOpenedAThousandTimes) {
+  const PluginChoice choice{.name = "honest", .key = "sampling[0]", .where = {"test.yaml", 3, 5}};
+  std::vector<Owned<abi::Sampler>> samplers;
+  for (int i = 0; i < 1000; ++i)
+    samplers.push_back(Library(liar("honest")).create<abi::Sampler>(choice, nullptr));
+  for (const Owned<abi::Sampler>& sampler : samplers) {  // whose Library has long gone
+    abi::Candidate candidate{0, 1.5f};
+    abi::Candidates candidates{&candidate, 1, true};
+    check(sampler->apply(candidates, {}), "apply");
+    ASSERT_EQ(candidate.logit, 3.0f);
+  }
 }
 
 TEST(Modules, OneThatPrintsConfusesNobody) {

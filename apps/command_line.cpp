@@ -79,16 +79,47 @@ void add_length(CLI::App& app, CommonArguments& common) {
   add_shorthand(app, common, "--max-new-tokens", "generation.max_new_tokens", "Tokens of a reply");
 }
 
+// Each --meta belongs to the --input before it, so both are taken as they come.
+std::vector<CLI::Option*> add_inputs(CLI::App& app, RunArguments& run) {
+  CLI::Option* input =
+      app.add_option_function<std::string>(
+             "--input", [&run](const std::string& file) { run.inputs.push_back({file}); },
+             "A text to answer from, as often as needed; - is standard input")
+          ->type_name("FILE")
+          ->trigger_on_parse();
+  const auto add_meta = [&run](const std::string& entry) {
+    if (run.inputs.empty()) throw CLI::ValidationError("--meta", "stands before every --input");
+    run.inputs.back().metadata.push_back(entry);
+  };
+  app.add_option_function<std::string>("--meta", add_meta,
+                                       "What is known of the --input before it, as often as needed")
+      ->type_name("KEY=VALUE")
+      ->trigger_on_parse();
+  CLI::Option* instruction =
+      app.add_option("--instruction", run.instructions, "What to do with the inputs")
+          ->type_name("TEXT")
+          ->allow_extra_args(false);
+  return {input, instruction};
+}
+
 void add_options(CLI::App& app, RunArguments& run) {
   add_config(app, run.common)->required();
   CLI::Option* text =
       app.add_option("--prompt", run.prompt, "What the user says; - reads it from standard input")
           ->type_name("TEXT");
   CLI::Option* file = add_file(app, "--prompt-file", run.prompt_file, "The same, from a file");
-  add_file(app, "--prompt-ids", run.prompt_ids, "Token ids to continue, exactly as they are")
-      ->excludes(text)
-      ->excludes(file);
-  file->excludes(text);
+  CLI::Option* ids =
+      add_file(app, "--prompt-ids", run.prompt_ids, "Token ids to continue, exactly as they are");
+  CLI::Option* job = app.add_option("--job", run.job, "Inputs and instructions, from a YAML file")
+                         ->type_name("FILE");
+  std::vector<CLI::Option*> ways = {text, file, ids, job};
+  for (CLI::Option* way : ways)
+    for (CLI::Option* other : ways)
+      if (way != other) way->excludes(other);
+  for (CLI::Option* option : add_inputs(app, run))
+    for (CLI::Option* way : ways) option->excludes(way);
+  app.add_flag("--plain", run.plain, "Ask for code alone: PLAINFORMAT behind what is asked")
+      ->excludes(ids);
   add_length(app, run.common);
   add_json(app, run.common);
 }
@@ -115,6 +146,15 @@ void add_options(CLI::App& app, InspectArguments& inspect) {
 void add_options(CLI::App& app, PluginsArguments& plugins) {
   add_config(app, plugins.common);
   add_json(app, plugins.common);
+  app.add_flag("--markdown", plugins.markdown, "Print docs/plugins.md")->excludes("--json");
+}
+
+void add_options(CLI::App& app, NewArguments& made) {
+  app.add_option("KIND", made.kind, "sampler, prompt-format or rope-scaling")->required();
+  app.add_option("NAME", made.name, "Of the plugin and its folder")->required();
+  app.add_option("--into", made.into, "Folder to make it in")->type_name("DIR");
+  app.add_option("--model", made.model, "Model of the example, default the bundled one")
+      ->type_name("DIR");
 }
 
 void add_options(CLI::App& app, DevicesArguments& devices) { add_json(app, devices.common); }
@@ -193,6 +233,7 @@ void add_commands(CLI::App& program, Action& action) {
   add_command(program, action, "inspect", "What a model is, and whether its files are sound",
               inspect);
   add_command(program, action, "plugins", "List backends and plugins with their options", plugins);
+  add_command(program, action, "new", "Begin a plugin of your own", new_plugin);
   add_command(program, action, "devices", "List devices, and why one is not usable", devices);
   add_command(program, action, "config", "Print the effective configuration", config);
   add_command(program, action, "bench", "Measure speed against what the device could do", bench);

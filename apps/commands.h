@@ -24,11 +24,21 @@ struct CommonArguments {
   bool verbose = false;
 };
 
+// --input FILE and the --meta that follow it.
+struct InputArgument {
+  std::string file;
+  std::vector<std::string> metadata = {};  // "key=value"
+};
+
 struct RunArguments {
   CommonArguments common = {};
-  std::optional<std::string> prompt = {};  // at most one of the three
+  std::optional<std::string> prompt = {};  // at most one of these three, the job, or inputs
   std::optional<std::string> prompt_file = {};
   std::optional<std::string> prompt_ids = {};
+  std::optional<std::string> job = {};  // file
+  std::vector<InputArgument> inputs = {};
+  std::vector<std::string> instructions = {};
+  bool plain = false;  // PLAINFORMAT behind what is asked
 };
 
 struct ChatArguments {
@@ -47,6 +57,15 @@ struct InspectArguments {
 
 struct PluginsArguments {
   CommonArguments common = {};
+  bool markdown = false;  // docs/plugins.md
+};
+
+struct NewArguments {
+  CommonArguments common = {};
+  std::string kind = {};
+  std::string name = {};
+  std::string into = ".";
+  std::string model = {};  // of the example; empty: the bundled one
 };
 
 struct DevicesArguments {
@@ -83,6 +102,7 @@ int chat(const ChatArguments& arguments);
 int score(const ScoreArguments& arguments);
 int inspect(const InspectArguments& arguments);
 int plugins(const PluginsArguments& arguments);
+int new_plugin(const NewArguments& arguments);
 int devices(const DevicesArguments& arguments);
 int config(const ConfigArguments& arguments);
 int tokenize(const TokenizeArguments& arguments);

@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <array>
@@ -41,20 +42,34 @@ struct Descriptor {
   }
 };
 
-}  // namespace
-
-std::string read_input(const std::string& file) {
-  const Descriptor input{file == "-" ? STDIN_FILENO : open(file.c_str(), O_RDONLY | O_CLOEXEC)};
-  if (input.fd < 0) refuse_file(file);
+std::string read_all(int fd, const std::string& file) {
   std::string text;
   std::array<char, 1 << 16> buffer;
-  while (const size_t count = read_some(input.fd, buffer, file)) {
+  while (const size_t count = read_some(fd, buffer, file)) {
     text.append(buffer.data(), count);
     if (text.size() > kMaxInputBytes)
       throw Error(ExitCode::limit, shown(file),
                   fmt::format("found more than {} MiB, expected less", kMaxInputBytes >> 20), "");
   }
   return text;
+}
+
+}  // namespace
+
+std::string read_input(const std::string& file) {
+  const Descriptor input{file == "-" ? STDIN_FILENO : open(file.c_str(), O_RDONLY | O_CLOEXEC)};
+  if (input.fd < 0) refuse_file(file);
+  return read_all(input.fd, file);
+}
+
+std::string read_saved(const std::string& name) {
+  const std::string file = name == "-" ? "./-" : name;
+  const Descriptor input{open(file.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK)};
+  struct stat status {};
+  if (input.fd < 0 || fstat(input.fd, &status) != 0) refuse_file(file);
+  if (!S_ISREG(status.st_mode))
+    throw Error(ExitCode::usage, file, "is not a regular file", "Check the path");
+  return read_all(input.fd, file);
 }
 
 std::vector<int32_t> read_ids(const std::string& file) {

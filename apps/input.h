@@ -14,6 +14,10 @@ inline constexpr size_t kMaxInputBytes = size_t{64} << 20;
 // unreadable; limit where it is larger than kMaxInputBytes.
 std::string read_input(const std::string& file);
 
+// The bytes of a regular file that a program wrote: never standard input, and no pipe is waited
+// for. Throws as read_input() does.
+std::string read_saved(const std::string& file);
+
 // Whitespace-separated decimal ids. Throws Error(usage) with file, line and column.
 std::vector<int32_t> read_ids(const std::string& file);
 std::vector<int32_t> parse_ids(std::string_view text, std::string_view file);

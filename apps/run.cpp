@@ -2,11 +2,11 @@
 #include <fmt/format.h>
 
 #include "apps/commands.h"
-#include "apps/input.h"
 #include "apps/messages.h"
 #include "apps/open.h"
 #include "apps/output.h"
 #include "apps/progress.h"
+#include "apps/question.h"
 #include "apps/signals.h"
 #include "apps/statistics.h"
 #include "core/base/error.h"
@@ -16,53 +16,26 @@
 namespace ropewalk {
 namespace {
 
-// What was asked, read before the model is loaded so that a wrong file is said at once.
-struct Prompt {
-  std::string text;
-  std::vector<int32_t> ids;
-  bool is_ids = false;
-};
-
-std::string text_from_stdin() {
-  if (stdin_is_terminal())
-    throw Error(
-        ExitCode::usage, "command line", "no prompt was given",
-        "Use --prompt TEXT, --prompt-file FILE or --prompt-ids FILE, or pipe the prompt in");
-  std::string text = read_input("-");
-  if (text.empty())
-    throw Error(ExitCode::usage, "standard input", "it is empty, expected a prompt",
-                "Use --prompt TEXT, or pipe the prompt in");
-  return text;
-}
-
-Prompt read_prompt(const RunArguments& arguments) {
-  if (arguments.prompt_ids)
-    return {.text = {}, .ids = read_ids(*arguments.prompt_ids), .is_ids = true};
-  if (arguments.prompt_file) return {.text = read_input(*arguments.prompt_file), .ids = {}};
-  if (arguments.prompt && *arguments.prompt != "-") return {.text = *arguments.prompt, .ids = {}};
-  return {.text = arguments.prompt ? read_input("-") : text_from_stdin(), .ids = {}};
-}
-
-GenerateRequest make_request(const Engine& engine, const Prompt& prompt) {
+GenerateRequest make_request(const Engine& engine, const Question& question) {
   const GenerationConfig& generation = engine.config().generation;
   GenerateRequest request;
   request.max_new_tokens = generation.max_new_tokens;
   request.seed = generation.seed;
-  if (prompt.is_ids) {
+  if (question.is_ids) {
     // Bare ids are a text to be continued: no format, so no stops but the configured ones.
-    request.prompt_ids = prompt.ids;
+    request.prompt_ids = question.ids;
     request.stops = generation.stop;
     request.leading_space = LeadingSpace::keep;
     return request;
   }
   const std::vector<ChatMessage> messages =
-      with_system(engine.text(), engine.config(), {{abi::Role::user, prompt.text}});
+      with_system(engine.text(), engine.config(), {{abi::Role::user, question.text}});
   const std::vector<PromptPiece> pieces = render_messages(engine.text().format(), messages);
   request.prompt_ids = prompt_ids(engine.tokenizer(), pieces);
   request.stops = engine.text().stops();
   // A format that puts nothing behind the user's text has the model continue it.
   const bool continues = !pieces.empty() && pieces.back().kind == PieceKind::text &&
-                         !prompt.text.empty() && pieces.back().text.ends_with(prompt.text);
+                         !question.text.empty() && pieces.back().text.ends_with(question.text);
   request.leading_space = continues ? LeadingSpace::keep : LeadingSpace::strip;
   return request;
 }
@@ -88,9 +61,10 @@ void note_full_context(const Engine& engine, uint32_t context_length, const Gene
 int run(const RunArguments& arguments) {
   const CommonArguments& common = arguments.common;
   const Config config = open_config(common);
-  const Prompt prompt = read_prompt(arguments);
+  // Before the model is loaded, so that a wrong file is said at once.
+  const Question question = read_question(arguments);
   Engine engine = open_engine(common, config);
-  GenerateRequest request = make_request(engine, prompt);
+  GenerateRequest request = make_request(engine, question);
 
   const StopRequest stop;
   Progress progress("reading the prompt", progress_for(common));

@@ -7,7 +7,7 @@ set -euo pipefail
 build_packages=(
   g++ cmake ninja-build ccache
   libboost-dev libyaml-cpp-dev libsentencepiece-dev nlohmann-json3-dev libcli11-dev libfmt-dev
-  libssl-dev libvulkan-dev glslc
+  libssl-dev libvulkan-dev libedit-dev glslc
 )
 test_packages=(
   libgtest-dev libgmock-dev libbenchmark-dev

@@ -56,7 +56,13 @@ TextSide::TextSide(Registry& registry, const Config& config)
   StringSink stops;
   format_->stops(stops);
   stops_ = std::move(stops.strings);
-  stops_.insert(stops_.end(), config.generation.stop.begin(), config.generation.stop.end());
+  format_stops_ = stops_.size();
+  set_stops(config.generation.stop);
+}
+
+void TextSide::set_stops(const std::vector<std::string>& configured) {
+  stops_.resize(format_stops_);
+  stops_.insert(stops_.end(), configured.begin(), configured.end());
 }
 
 // What samplers may ask about the model.
@@ -105,6 +111,21 @@ Engine::~Engine() = default;
 
 uint32_t Engine::sampled_vocab() const {
   return std::min(tokenizer().vocab_size(), checkpoint_->config().vocab_size);
+}
+
+void Engine::retune(const Config& config) {
+  Config changed = config_;
+  changed.sampling = config.sampling;
+  changed.generation = config.generation;
+  changed.tree = config.tree;
+  std::swap(config_, changed);
+  try {
+    make_chain(0);
+  } catch (...) {
+    std::swap(config_, changed);
+    throw;
+  }
+  text_->set_stops(config_.generation.stop);
 }
 
 Chain Engine::make_chain(uint64_t seed) {

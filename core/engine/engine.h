@@ -33,12 +33,15 @@ class TextSide {
   const std::string& system() const { return system_; }
   // The format's stop strings and the configuration's.
   const std::vector<std::string>& stops() const { return stops_; }
+  // The configuration's change, the format's stay.
+  void set_stops(const std::vector<std::string>& configured);
 
  private:
   Tokenizer tokenizer_;
   Owned<abi::PromptFormat> format_;
   std::string system_;
   std::vector<std::string> stops_;
+  size_t format_stops_ = 0;  // how many of them are the format's
 };
 
 class Engine {
@@ -57,6 +60,10 @@ class Engine {
   const std::vector<int32_t>& end_ids() const { return end_ids_; }
   // Ids that may be sampled: rows beyond the tokenizer's are padding.
   uint32_t sampled_vocab() const;
+
+  // Takes sampling and generation of `config` from here on; what else it says needs a new engine.
+  // Throws Error where one of its samplers cannot be made; then nothing has changed.
+  void retune(const Config& config);
 
   // A chain with the configured samplers, for one sequence.
   Chain make_chain(uint64_t seed);

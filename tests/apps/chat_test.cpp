@@ -62,7 +62,7 @@ TEST_F(Chat, UnknownCommandsAreNotSent) {
   const Outcome outcome = chat("/sav x\n/save\n/help\n");
   EXPECT_EQ(outcome.code, 0);
   EXPECT_EQ(outcome.out, "");
-  EXPECT_THAT(outcome.err, AllOf(HasSubstr("/sav is no command"), HasSubstr("/save is no command"),
+  EXPECT_THAT(outcome.err, AllOf(HasSubstr("/sav is no command"), HasSubstr("write /save FILE"),
                                  HasSubstr("/load FILE")));
 }
 

@@ -29,6 +29,7 @@ only boost/dll core/modules
 only sentencepiece core/text
 only nlohmann core/json
 only CLI apps
+only histedit apps
 only openssl core/eval
 # A module may include core/abi and nothing else of core.
 strangers=$(grep -l -E '#include "core/' $(find backends plugins -name '*.cpp' -o -name '*.h' -o -name '*.cu') \

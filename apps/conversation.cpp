@@ -1,0 +1,175 @@
+#include "apps/conversation.h"
+
+#include <fmt/format.h>
+#include <signal.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "apps/input.h"
+#include "apps/messages.h"
+#include "apps/open.h"
+#include "apps/output.h"
+#include "apps/save_file.h"
+#include "apps/signals.h"
+#include "apps/statistics.h"
+#include "core/base/error.h"
+#include "core/base/log.h"
+
+namespace ropewalk {
+namespace {
+
+// A reply of this many tokens must have room; a longer one may, where the prompt is short.
+uint32_t reply_room(Engine& engine) {
+  return std::min(engine.config().generation.max_new_tokens,
+                  std::max(engine.runtime().context_length() / 2, 1u));
+}
+
+// Far apart, so that a retry never draws what a later message would.
+constexpr uint64_t kRetryStride = 0x9E3779B97F4A7C15;
+
+// What may change while a model is loaded.
+void check_settable(const std::string& override) {
+  const std::string key = override.substr(0, override.find_first_of(".="));
+  if (key != "sampling" && key != "generation")
+    throw Error(
+        ExitCode::usage, fmt::format("/set {}", printable(override)),
+        fmt::format("found the key {}, expected one of sampling or generation", printable(key)),
+        "Other keys need a new start, with --set");
+}
+
+}  // namespace
+
+Conversation::Conversation(Engine& engine, const CommonArguments& common)
+    : engine_(engine), common_(common), session_(engine), overrides_(common.overrides) {}
+
+std::vector<ChatMessage> Conversation::all_messages() const {
+  std::vector<ChatMessage> all = messages_;
+  if (system_) all.insert(all.begin(), {abi::Role::system, *system_});
+  return all;
+}
+
+FittedPrompt Conversation::fit() const {
+  const bool refuse = engine_.config().prompt.truncate == Truncate::refuse;
+  const uint32_t context_length = engine_.runtime().context_length();
+  return fit_messages(engine_.tokenizer(), engine_.text().format(),
+                      with_system(engine_.text(), engine_.config(), all_messages()),
+                      {.max_prompt_tokens = context_length - reply_room(engine_),
+                       .mode = refuse ? FitMode::refuse : FitMode::drop_oldest});
+}
+
+Generation Conversation::reply(const StopRequest& stop) {
+  const FittedPrompt prompt = fit();
+  if (prompt.dropped_messages > 0 && !told_of_dropping_) {
+    note(
+        fmt::format("the conversation outgrew the context: the model no longer sees its oldest {} "
+                    "messages",
+                    prompt.dropped_messages));
+    told_of_dropping_ = true;
+  }
+  GenerateRequest request;
+  request.prompt_ids = prompt.ids;
+  request.max_new_tokens = engine_.config().generation.max_new_tokens;
+  // Each turn draws anew, and the same conversation always the same.
+  request.seed = engine_.config().generation.seed + messages_.size() / 2 + retries_ * kRetryStride;
+  request.stops = engine_.text().stops();
+  request.cancel = &stop.flag();
+  request.on_text = [](std::string_view text) { print(text); };
+  return generate(engine_, session_, request);
+}
+
+// The reply to the last message, which is the user's and is forgotten where there is none.
+int Conversation::answer() {
+  try {
+    const StopRequest stop;
+    const Generation answer = reply(stop);
+    print("\n");
+    if (answer.text.empty()) {
+      messages_.pop_back();
+      note("no word was said: the question is forgotten");
+    } else {
+      messages_.push_back({abi::Role::assistant, answer.text});
+    }
+    if (common_.verbose) note(statistics_line(engine_, answer.stats));
+    return stop.signal() == SIGTERM ? SIGTERM : 0;
+  } catch (const Error& error) {
+    if (error.code() != ExitCode::limit) throw;
+    messages_.pop_back();
+    warn(error.what());
+    return 0;
+  }
+}
+
+int Conversation::say(const std::string& text) {
+  messages_.push_back({abi::Role::user, text});
+  retries_ = 0;
+  return answer();
+}
+
+int Conversation::retry() {
+  if (messages_.empty()) {
+    warn("there is no reply yet");
+    return 0;
+  }
+  const std::vector<ChatMessage> before = messages_;
+  messages_.pop_back();
+  ++retries_;
+  const int signal = answer();
+  if (messages_.size() < before.size()) messages_ = before;
+  return signal;
+}
+
+void Conversation::undo() {
+  if (messages_.empty()) {
+    warn("there is nothing to undo");
+    return;
+  }
+  const std::string forgotten = messages_[messages_.size() - 2].content;
+  messages_.resize(messages_.size() - 2);
+  retries_ = 0;
+  note(fmt::format("forgot \"{}\" and its reply", printable(forgotten, 60)));
+}
+
+void Conversation::reset() {
+  messages_.clear();
+  retries_ = 0;
+  told_of_dropping_ = false;
+}
+
+std::string Conversation::system() const { return system_ ? *system_ : engine_.text().system(); }
+
+void Conversation::set_system(std::string text) { system_ = std::move(text); }
+
+void Conversation::set(const std::string& override) {
+  check_settable(override);
+  CommonArguments changed = common_;
+  changed.overrides = overrides_;
+  changed.overrides.push_back(override);
+  engine_.retune(open_config(changed));
+  overrides_ = std::move(changed.overrides);
+}
+
+void Conversation::save(const std::string& file) const {
+  const std::vector<ChatMessage> all = all_messages();
+  save_file(file, conversation_text(all));
+  note(fmt::format("{} messages are in {}", all.size(), file));
+}
+
+void Conversation::load(const std::string& file) {
+  std::vector<ChatMessage> loaded = parse_conversation(read_saved(file), file);
+  // A conversation that the format cannot take is refused here and not at the next question.
+  render_messages(engine_.text().format(), with_system(engine_.text(), engine_.config(), loaded));
+  if (!loaded.empty() && loaded.back().role == abi::Role::user)
+    throw Error(ExitCode::usage, file, "its last message is a user's, expected a reply to it",
+                "Load what /save wrote");
+  const size_t count = loaded.size();
+  const bool has_system = !loaded.empty() && loaded.front().role == abi::Role::system;
+  system_.reset();
+  if (has_system) system_ = loaded.front().content;
+  messages_.assign(loaded.begin() + (has_system ? 1 : 0), loaded.end());
+  retries_ = 0;
+  told_of_dropping_ = false;
+  note(fmt::format("{} messages from {}", count, file));
+}
+
+}  // namespace ropewalk

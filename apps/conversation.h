@@ -1,0 +1,63 @@
+// conversation.h — what was said in a chat, and the reply to it.
+//
+// Each turn renders the whole conversation again; the session's cache makes it cost only what is
+// new. Every method that fails leaves the conversation as it was.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "apps/commands.h"
+#include "core/engine/engine.h"
+#include "core/generate/generate.h"
+#include "core/text/fit.h"
+#include "core/text/prompt.h"
+
+namespace ropewalk {
+
+class StopRequest;
+
+class Conversation {
+ public:
+  // Both must outlive it.
+  Conversation(Engine& engine, const CommonArguments& common);
+
+  // Prints the reply to `text` as it is made. Returns the signal that ends the conversation; 0: it
+  // goes on, also after a reply that Ctrl-C cut short: what was said of it stays. A message that is
+  // too long is warned about and forgotten. Throws Error for everything else.
+  int say(const std::string& text);
+  // Another reply to the last message, with other random numbers. Warns where there is none.
+  int retry();
+
+  void undo();   // forgets the last message and its reply; warns where there is none
+  void reset();  // forgets everything but the system message
+
+  // The system message in force; empty: none.
+  std::string system() const;
+  void set_system(std::string text);
+
+  // "key=value" of sampling or generation. Throws Error(usage) for other keys and wrong values.
+  void set(const std::string& override);
+
+  // Throw Error: output, and usage for what is no saved conversation.
+  void save(const std::string& file) const;
+  void load(const std::string& file);
+
+ private:
+  std::vector<ChatMessage> all_messages() const;
+  FittedPrompt fit() const;
+  Generation reply(const StopRequest& stop);
+  int answer();
+
+  Engine& engine_;
+  const CommonArguments& common_;
+  Session session_;
+  std::vector<std::string> overrides_;  // the command line's and those of set()
+  std::optional<std::string> system_;   // of set_system() or a loaded file
+  std::vector<ChatMessage> messages_;   // user and assistant in turn
+  uint64_t retries_ = 0;                // of the last message
+  bool told_of_dropping_ = false;
+};
+
+}  // namespace ropewalk

@@ -1,0 +1,28 @@
+// job.h — a closed-context question as a YAML file:
+//
+//   inputs:
+//     - file: report.txt                  # relative to this file
+//       meta: {url: https://web.site/123, date: 2021-01-01}
+//     - text: Ropes are made of hemp.
+//   instructions: ["What are ropes made of? Source?"]
+//   plain: false                          # true: PLAINFORMAT behind the last instruction
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "core/config/trust.h"
+#include "core/text/closed_context.h"
+
+namespace ropewalk {
+
+struct Job {
+  std::vector<ContextInput> inputs = {};
+  std::vector<std::string> instructions = {};
+  bool plain = false;
+};
+
+// Throws Error(usage) with FILE:LINE:COL: no YAML, an unknown key, another shape than the above.
+Job read_job(const std::string& file, Trust trust);
+
+}  // namespace ropewalk

@@ -1,0 +1,120 @@
+// chat on a terminal: editing, history, whole characters, and a terminal that is itself afterwards.
+#include <gmock/gmock.h>
+#include <poll.h>
+#include <pty.h>
+#include <signal.h>
+#include <sys/wait.h>
+#include <termios.h>
+#include <unistd.h>
+
+#include <array>
+
+#include "tests/apps/program.h"
+#include "tests/apps/small_model.h"
+
+namespace ropewalk::test {
+namespace {
+
+using ::testing::HasSubstr;
+
+// `ropewalk chat` with a pseudo terminal for all three streams.
+class TerminalChat {
+ public:
+  explicit TerminalChat(const std::string& config) {
+    pid_ = forkpty(&terminal_, nullptr, nullptr, nullptr);
+    if (pid_ == 0) {
+      setenv("TERM", "xterm", 1);
+      unsetenv("LANG");
+      unsetenv("LC_ALL");
+      execl(RW_PROGRAM, RW_PROGRAM, "chat", config.c_str(), "--max-new-tokens", "6", "--set",
+            "prompt.format=vicuna-v1.1", static_cast<char*>(nullptr));
+      _exit(127);
+    }
+  }
+  ~TerminalChat() {
+    kill(pid_, SIGKILL);
+    waitpid(pid_, nullptr, 0);
+    close(terminal_);
+  }
+
+  void type(std::string_view keys) const {
+    ASSERT_EQ(write(terminal_, keys.data(), keys.size()), static_cast<ssize_t>(keys.size()));
+  }
+  // Waits until this has been shown since the last time something was found.
+  bool shows(std::string_view text) {
+    for (int waits = 0; waits < 300; ++waits) {
+      const size_t at = seen_.find(text, found_);
+      if (at != std::string::npos) return found_ = at + text.size(), true;
+      pollfd ready{terminal_, POLLIN, 0};
+      if (poll(&ready, 1, 100) <= 0) continue;
+      std::array<char, 4096> buffer;
+      const ssize_t count = read(terminal_, buffer.data(), buffer.size());
+      if (count <= 0) return false;
+      seen_.append(buffer.data(), static_cast<size_t>(count));
+    }
+    return false;
+  }
+  int end() const {
+    int status = 0;
+    waitpid(pid_, &status, 0);
+    return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
+  }
+  bool is_cooked() const {
+    termios settings{};
+    return tcgetattr(terminal_, &settings) == 0 && (settings.c_lflag & ICANON) != 0 &&
+           (settings.c_lflag & ECHO) != 0;
+  }
+  const std::string& seen() const { return seen_; }
+
+ private:
+  pid_t pid_ = -1;
+  int terminal_ = -1;
+  std::string seen_;
+  size_t found_ = 0;
+};
+
+class Terminal : public ::testing::Test {
+ protected:
+  std::vector<std::string> said() const {
+    std::vector<std::string> said;
+    for (const Json& message : Json::parse(read_file(folder_.path() / "c.json"))["messages"])
+      if (message["role"] == "user") said.push_back(message["content"]);
+    return said;
+  }
+
+  TemporaryFolder folder_;
+  std::string config_ = write_small_config(folder_.path(), {});
+  std::string save_ = "/save " + (folder_.path() / "c.json").string() + "\r";
+};
+
+TEST_F(Terminal, LinesAreEditedAndRemembered) {
+  TerminalChat chat(config_);
+  ASSERT_TRUE(chat.shows("> ")) << chat.seen();
+  const char* const lines[] = {
+      "hellx\x7fo\r",                  // backspace
+      "wrld\x1b[D\x1b[D\x1b[Do\r",     // three to the left
+      "\x1b[A\x1b[A\r",                // the line before the last
+      "gr\xc3\xa9\x7f\x65\xc3\x9f\r",  // a character of two bytes goes as one
+  };
+  for (const char* line : lines) {
+    chat.type(line);
+    ASSERT_TRUE(chat.shows("\n> ")) << chat.seen();  // after the reply, not where a line is redrawn
+  }
+  chat.type(save_);
+  ASSERT_TRUE(chat.shows("messages are in")) << chat.seen();
+  EXPECT_THAT(said(), ::testing::ElementsAre("hello", "world", "hello", "gre\xc3\x9f"));
+  chat.type("\x04");
+  EXPECT_EQ(chat.end(), 0);
+  EXPECT_TRUE(chat.is_cooked());
+}
+
+TEST_F(Terminal, CtrlCAtThePromptGivesTheTerminalBack) {
+  TerminalChat chat(config_);
+  ASSERT_TRUE(chat.shows("> ")) << chat.seen();
+  chat.type("half a line\x03");
+  EXPECT_EQ(chat.end(), 130);
+  EXPECT_TRUE(chat.is_cooked());
+}
+
+}  // namespace
+}  // namespace ropewalk::test

@@ -11,10 +11,12 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstdlib>
 #include <cstring>
 #include <optional>
 #include <string>
 #include <variant>
+#include <vector>
 
 #include "core/base/error.h"
 #include "core/modules/door.h"
@@ -57,6 +59,14 @@ struct Pipe {
   }
 };
 
+// This environment and the mark.
+std::vector<std::string> marked_environment() {
+  std::vector<std::string> variables;
+  for (char** variable = environ; *variable; ++variable) variables.emplace_back(*variable);
+  variables.push_back(std::string(kProbeMark) + "=1");
+  return variables;
+}
+
 // In a process group of its own, so that what it starts can be ended with it; its input and output
 // go nowhere but for the pipe.
 pid_t start_child(const std::filesystem::path& file, const ProbeSettings& settings,
@@ -82,9 +92,13 @@ pid_t start_child(const std::filesystem::path& file, const ProbeSettings& settin
   const std::string path = file.string();
   std::array<const char*, 5> arguments = {program.c_str(), kProbeArguments[0], kProbeArguments[1],
                                           path.c_str(), nullptr};
+  std::vector<std::string> variables = marked_environment();
+  std::vector<char*> environment;
+  for (std::string& variable : variables) environment.push_back(variable.data());
+  environment.push_back(nullptr);
   pid_t child = -1;
   const int error = posix_spawn(&child, program.c_str(), &actions, &attributes,
-                                const_cast<char* const*>(arguments.data()), environ);
+                                const_cast<char* const*>(arguments.data()), environment.data());
   posix_spawnattr_destroy(&attributes);
   posix_spawn_file_actions_destroy(&actions);
   if (error != 0)
@@ -138,6 +152,9 @@ std::optional<int> end_child(pid_t child, Clock::time_point deadline) {
 
 ModuleDescription probe_module(const std::filesystem::path& file, const ProbeSettings& settings) {
   check_door(file);
+  if (std::getenv(kProbeMark))
+    throw Error(ExitCode::plugin, file.string(), "cannot be probed from within a probe",
+                "A program that looks for modules must hand over to probe_child() in main()");
   Pipe pipe(file);
   const pid_t child = start_child(file, settings, pipe);
   pipe.close_write_end();

@@ -2,8 +2,9 @@
 // exits while it is loaded takes the child with it and not the host.
 //
 // The child is this program itself, started with kProbeArguments and the file's path; it must hand
-// over to probe_child(). What the library prints goes nowhere: the answer comes through a pipe of
-// its own.
+// over to probe_child(). One that forgets to would start a child of its own, and so on without end:
+// kProbeMark in the environment stops that. What the library prints goes nowhere: the answer comes
+// through a pipe of its own.
 #pragma once
 
 #include <array>
@@ -18,6 +19,9 @@ namespace ropewalk {
 
 // PROGRAM plugins --probe FILE
 inline constexpr std::array<const char*, 2> kProbeArguments = {"plugins", "--probe"};
+
+// Set in the child; where it is set, probe_module() starts nothing.
+inline constexpr const char* kProbeMark = "ROPEWALK_PROBE";
 
 // Where the child finds the pipe for its answer.
 inline constexpr int kProbeDescriptor = 3;

@@ -88,9 +88,17 @@ TEST(Probe, AnswersAreKeptUntilTheFileChanges) {
 
 // Descriptor 3 is closed when a user starts the hidden command by hand.
 TEST(Probe, ChildWithoutAPipeEnds) {
-  const std::string command =
-      std::string(RW_PROBE_PROGRAM) + " plugins --probe " + liar("honest").string() + " 3>&-";
+  const std::string command = std::string(kProbeMark) + "=1 " + RW_PROBE_PROGRAM +
+                              " plugins --probe " + liar("honest").string() + " 3>&-";
   EXPECT_EQ(WEXITSTATUS(std::system(command.c_str())), 2);
+}
+
+// A program that forgets to hand over to probe_child() looks for modules in the child as well.
+TEST(Probe, StartsNothingWithinAProbe) {
+  setenv(kProbeMark, "1", 1);
+  const std::string message = error_of([] { probe_module(liar("honest"), probe_settings()); });
+  unsetenv(kProbeMark);
+  EXPECT_THAT(message, HasSubstr("honest.so: cannot be probed from within a probe"));
 }
 
 }  // namespace

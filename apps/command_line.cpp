@@ -230,6 +230,8 @@ void add_commands(CLI::App& program, Action& action) {
               perplexity);
   add_command(program, action, "compare", "How far two configurations' predictions are apart",
               compare);
+  add_command(program, action, "recall", "Find a text again at any depth of a long prompt", recall);
+  add_command(program, action, "mmlu", "Multiple choice questions by subject", mmlu);
   add_command(program, action, "inspect", "What a model is, and whether its files are sound",
               inspect);
   add_command(program, action, "plugins", "List backends and plugins with their options", plugins);

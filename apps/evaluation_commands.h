@@ -35,7 +35,29 @@ struct CompareArguments {
   std::optional<uint32_t> windows = {};
 };
 
+struct RecallArguments {
+  CommonArguments common = {};
+  std::string data = {};  // file
+  std::vector<uint32_t> lengths = {};
+  std::vector<double> depths = {};
+  std::optional<uint32_t> cases = {};  // at most so many
+  bool csv = false;
+};
+
+struct MmluArguments {
+  CommonArguments common = {};
+  std::string data = {};  // folder with dev and test
+  std::string form = {};
+  uint32_t shots = 0;
+  std::vector<std::string> subjects = {};  // empty: all
+  std::optional<uint32_t> questions = {};  // at most so many of each subject
+  bool no_bos = false;
+  bool details = false;  // every question in the JSON answer
+};
+
 int perplexity(const PerplexityArguments& arguments);
 int compare(const CompareArguments& arguments);
+int recall(const RecallArguments& arguments);
+int mmlu(const MmluArguments& arguments);
 
 }  // namespace ropewalk

@@ -74,4 +74,47 @@ void add_options(CLI::App& app, CompareArguments& compare) {
   add_json(app, compare.common);
 }
 
+void add_options(CLI::App& app, RecallArguments& recall) {
+  add_config(app, recall.common);
+  app.add_option("--data", recall.data, "JSON Lines of needles and fillers; - is standard input")
+      ->type_name("FILE")
+      ->required();
+  add_counts(app, "--length", recall.lengths, kMaxTokens, "Tokens of prompt and reply")->required();
+  recall.depths = {0, 0.25, 0.5, 0.75, 1};
+  app.add_option("--depth", recall.depths, "Share of the fillers that stands before the needle")
+      ->type_name("X,X,...")
+      ->delimiter(',')
+      ->allow_extra_args(false)
+      ->check(CLI::Range(0.0, 1.0))
+      ->capture_default_str();
+  add_count(app, "--cases", recall.cases, 1, "Ask only the first so many");
+  add_json(app, recall.common);
+  app.add_flag("--csv", recall.csv, "Answer with a line of CSV for each length and depth")
+      ->excludes("--json");
+}
+
+void add_options(CLI::App& app, MmluArguments& mmlu) {
+  add_config(app, mmlu.common);
+  app.add_option("--data", mmlu.data, "Folder with dev/SUBJECT_dev.csv and test/SUBJECT_test.csv")
+      ->type_name("DIR")
+      ->required();
+  mmlu.form = "hendrycks";
+  app.add_option("--form", mmlu.form, "Wording of the prompt: hendrycks or lm-eval")
+      ->type_name("NAME")
+      ->capture_default_str();
+  mmlu.shots = 5;
+  app.add_option("--shots", mmlu.shots, "Answered questions in front of each")
+      ->type_name("N")
+      ->check(CLI::Range(0u, 100u))
+      ->capture_default_str();
+  app.add_option("--subjects", mmlu.subjects, "Only these")
+      ->type_name("NAME,NAME,...")
+      ->delimiter(',')
+      ->allow_extra_args(false);
+  add_count(app, "--questions", mmlu.questions, 1, "Only the first so many of each subject");
+  app.add_flag("--no-bos", mmlu.no_bos, "Leave out the BOS that the tokenizer adds");
+  add_json(app, mmlu.common);
+  app.add_flag("--details", mmlu.details, "Every question in the JSON answer")->needs("--json");
+}
+
 }  // namespace ropewalk

@@ -12,5 +12,7 @@ namespace ropewalk {
 // Adds to a subcommand what is its own; command_line.cpp adds what all have.
 void add_options(CLI::App& app, PerplexityArguments& perplexity);
 void add_options(CLI::App& app, CompareArguments& compare);
+void add_options(CLI::App& app, RecallArguments& recall);
+void add_options(CLI::App& app, MmluArguments& mmlu);
 
 }  // namespace ropewalk

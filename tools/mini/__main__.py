@@ -30,16 +30,16 @@ def schedule(minutes: dict[str, float]) -> dict[str, train.Phase]:
             "base", 10e6, minutes["base"], 256, 1.0, muon_rate=0.02, adam_rate=3e-3, easy=0.04, drill=0.3
         ),
         "extend": train.Phase(
-            "extend", 12e6, minutes["extend"], muon_rate=0.015, adam_rate=2e-3, seed=2468, **longer
+            "extend", 19e6, minutes["extend"], muon_rate=0.015, adam_rate=2e-3, seed=2468, **longer
         ),
         "refine": train.Phase(
             "refine",
-            15e6,
+            14e6,
             minutes["refine"],
             muon_rate=0.014,
             adam_rate=2e-3,
-            seed=1357,
-            start_at=0.3,
+            seed=9753,
+            start_at=0.4,
             **longer,
         ),
     }
@@ -108,7 +108,7 @@ def main() -> None:
     parser.add_argument(
         "--work", type=pathlib.Path, default=ROOT / "build" / "mini", help="folder for checkpoints"
     )
-    for name, limit in (("base", 60), ("extend", 90), ("refine", 90)):
+    for name, limit in (("base", 60), ("extend", 120), ("refine", 90)):
         parser.add_argument(
             f"--{name}-minutes", type=float, default=limit, help=f"time limit of phase {name}"
         )

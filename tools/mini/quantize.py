@@ -22,7 +22,7 @@ PARTS = (  # projections that read one input and therefore share a Hessian, in t
 )
 
 
-def calibration_ids(sp, windows: int = 128, length: int = 512, seed: int = 4711) -> Tensor:
+def calibration_ids(sp, windows: int = 256, length: int = 512, seed: int = 4711) -> Tensor:
     """Windows of fresh training text [windows, length]."""
     source = Windows(sp, length, seed)
     return torch.from_numpy(source.batch(windows, generator.LONG)[0])

@@ -1,4 +1,4 @@
-// docs/repetition.md: a loop that greedy decoding never leaves, and the two samplers that break it.
+// docs/repetition.md: loops that greedy decoding never leaves, and what breaks which of them.
 #include <gmock/gmock.h>
 
 #include "tests/apps/program.h"
@@ -6,19 +6,19 @@
 namespace ropewalk::test {
 namespace {
 
-constexpr size_t kTokens = 160, kLooked = 64, kLongest = 16;
+constexpr size_t kTokens = 400, kLooked = 64, kLongest = 16;
 
-std::vector<int32_t> reply(const std::string& prompt, const std::string& sampling) {
+constexpr char kRow[] = "row, row, row your boat";
+constexpr char kRope[] = "rope rope rope rope rope rope";
+
+// Whether the reply to `prompt` does not end and comes to a few tokens over and over.
+bool loops(const std::string& prompt, const std::string& sampling) {
   const Outcome outcome = run_program(
       {"run", RW_SOURCE_DIR "/configs/cpu.yaml", "--set", "prompt.format=raw", "--max-new-tokens",
        std::to_string(kTokens), "--prompt", prompt, "--set", "sampling=" + sampling, "--json"},
       "");
   EXPECT_EQ(outcome.code, 0) << outcome.err;
-  return outcome.json()["ids"];
-}
-
-// Whether the reply was not ended and its last tokens are at most kLongest over and over.
-bool loops(const std::vector<int32_t>& ids) {
+  const std::vector<int32_t> ids = outcome.json()["ids"];
   if (ids.size() < kTokens) return false;
   const std::vector<int32_t> tail(ids.end() - kLooked, ids.end());
   for (size_t period = 1; period <= kLongest; ++period)
@@ -28,11 +28,19 @@ bool loops(const std::vector<int32_t>& ids) {
 }
 
 TEST(Repetition, IsBrokenByThePenaltyAndByDry) {
-  const std::string prompt = "Once upon a time";
-  EXPECT_TRUE(loops(reply(prompt, "[]"))) << "docs/repetition.md needs another prompt";
-  EXPECT_FALSE(
-      loops(reply(prompt, "[{repetition-penalty: {penalty: 1.15, range: 1024}}, greedy]")));
-  EXPECT_FALSE(loops(reply(prompt, "[dry, greedy]")));
+  EXPECT_TRUE(loops(kRow, "[]")) << "docs/repetition.md needs another prompt";
+  EXPECT_FALSE(loops(kRow, "[{repetition-penalty: {penalty: 1.15, range: 1024}}, greedy]"));
+  EXPECT_FALSE(loops(kRow, "[dry, greedy]"));
+}
+
+// The loop has 10 tokens.
+TEST(Repetition, IsNotSeenThroughAWindowShorterThanTheLoop) {
+  EXPECT_TRUE(loops(kRow, "[{repetition-penalty: {penalty: 1.15, range: 8}}, greedy]"));
+}
+
+TEST(Repetition, OfAPromptThatLoopsAlreadyTakesDry) {
+  EXPECT_TRUE(loops(kRope, "[{repetition-penalty: {penalty: 1.15, range: 1024}}, greedy]"));
+  EXPECT_FALSE(loops(kRope, "[dry, greedy]"));
 }
 
 }  // namespace

@@ -136,7 +136,8 @@ LaunchNode lower_attention(const abi::Node& node, const Operands& op, const Surr
   const uint32_t heads = heads_of(op.in(0), op.in(1));
   const uint32_t splits = attention_splits(around.shape.rows, heads,
                                            around.shape.pages_per_sequence, around.multiprocessors);
-  return bind(attention,
+  const bool tiles = attends_in_tiles(around.shape.rows, op.in(1).dim[3], node.keys);
+  return bind(tiles ? attention_tiles : attention,
               Attention{op.floats(0), op.order(3), op.result(), op.cache(1), op.cache(2), heads,
                         node.scalar, node.keys, splits, around.partials},
               around);

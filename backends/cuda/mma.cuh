@@ -1,4 +1,5 @@
-// mma.cuh — one product of tensor cores: sum (16, 8) += a (16, 16) . b (16, 8), f16 with f32 sums.
+// mma.cuh — one product of tensor cores, sum (16, 8) += a (16, 16) . b (16, 8), f16 with f32 sums,
+// and the ways of its operands from shared memory.
 //
 // Fragments as in the PTX manual, mma.m16n8k16. With g = lane / 4 and t = lane % 4:
 //
@@ -33,6 +34,39 @@ __device__ __forceinline__ void multiply_add(float (&sum)[4], const uint32_t (&a
         "{%0,%1,%2,%3};"
         : "+f"(sum[0]), "+f"(sum[1]), "+f"(sum[2]), "+f"(sum[3])
         : "r"(a[2 * half]), "r"(a[2 * half + 1]), "r"(b[half]));
+#endif
+}
+
+// Four 8 x 8 matrices of halves: lanes 8m .. 8m+7 bring the addresses of matrix m's rows, 16 bytes
+// each in shared memory; to[m] is (row g, columns 2t, 2t+1), transposed (rows 2t, 2t+1, column g).
+__device__ __forceinline__ void load_matrices(uint32_t (&to)[4], const __half* row) {
+  const auto at = static_cast<uint32_t>(__cvta_generic_to_shared(row));
+  asm volatile("ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%0,%1,%2,%3}, [%4];"
+               : "=r"(to[0]), "=r"(to[1]), "=r"(to[2]), "=r"(to[3])
+               : "r"(at)
+               : "memory");
+}
+__device__ __forceinline__ void load_transposed(uint32_t (&to)[4], const __half* row) {
+  const auto at = static_cast<uint32_t>(__cvta_generic_to_shared(row));
+  asm volatile("ldmatrix.sync.aligned.m8n8.x4.trans.shared.b16 {%0,%1,%2,%3}, [%4];"
+               : "=r"(to[0]), "=r"(to[1]), "=r"(to[2]), "=r"(to[3])
+               : "r"(at)
+               : "memory");
+}
+
+// 16 bytes to shared memory; they are there for the caller after wait_for_copies(), for its block
+// after a barrier too. Turing has no way around the registers.
+__device__ __forceinline__ void copy_16(__half* shared, const void* global) {
+#if __CUDA_ARCH__ >= 800
+  const auto at = static_cast<uint32_t>(__cvta_generic_to_shared(shared));
+  asm volatile("cp.async.cg.shared.global [%0], [%1], 16;" ::"r"(at), "l"(global) : "memory");
+#else
+  *reinterpret_cast<uint4*>(shared) = *static_cast<const uint4*>(global);
+#endif
+}
+__device__ __forceinline__ void wait_for_copies() {
+#if __CUDA_ARCH__ >= 800
+  asm volatile("cp.async.wait_all;" ::: "memory");
 #endif
 }
 #endif

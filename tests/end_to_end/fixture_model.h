@@ -1,6 +1,7 @@
 // fixture_model.h — a checkpoint of tests/fixtures/models on the CPU backend, in f32 throughout.
 #pragma once
 
+#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <memory>
@@ -21,7 +22,8 @@ inline std::string read_text(const std::filesystem::path& file) {
 }
 
 inline std::filesystem::path models_folder() {
-  return std::filesystem::path(RW_FIXTURES) / "models";
+  const char* moved = std::getenv("ROPEWALK_FIXTURES");  // on another machine
+  return std::filesystem::path(moved ? moved : RW_FIXTURES) / "models";
 }
 
 inline Json expected_of(const std::string& variant) {

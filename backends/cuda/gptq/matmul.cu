@@ -5,9 +5,9 @@
 // column tile once, warp after warp a block of 32 x 32 codes; x comes from shared memory. Expected
 // bottleneck: up to some 16 rows the memory that the codes stream from, then the tensor cores.
 //
-// x goes through the tensor cores as f16, so that it could overflow (down_proj's input in Llama-2
-// passes 65504): each row's part is scaled by a power of two that puts its largest magnitude below
-// 2^15, and the sums, which are f32, are scaled back. Exact, but for elements 2^-29 of the largest.
+// x goes through the tensor cores as f16, 11 bits of each element, and could overflow there
+// (down_proj's input in Llama-2 passes 65504): each row's part is scaled by a power of two, which
+// rounds nothing, that puts its largest magnitude below 2^15, and the f32 sums are scaled back.
 // code - zero is exact in f16; the scale multiplies the f32 sum of a block and so is never rounded.
 //
 // No float is added atomically: warps, then splits, are added in order, so a step has the same bits

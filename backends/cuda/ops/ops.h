@@ -83,7 +83,8 @@ struct Attention {
   float scale;
   abi::KeyRotation rotation;
   uint32_t splits;  // runs of keys, attention_splits()
-  float* partials;  // (rows, heads, splits, head_dim + 2): weighted values, maximum, sum
+  float* partials;  // (rows, heads, splits, head_dim + 2): weighted values, maximum, sum; of
+                    // attention_tiles() with an order (rows, heads, head_dim)
 };
 
 struct SiluMul {
@@ -122,10 +123,19 @@ void dense_matmul(const DenseMatmul& op, const Launch& launch);
 void rope(const Rope& op, const Launch& launch);
 void kv_append(const KvAppend& op, const Launch& launch);
 void attention(const Attention& op, const Launch& launch);
+void attention_tiles(const Attention& op, const Launch& launch);
 void silu_mul(const SiluMul& op, const Launch& launch);
 void add(const Add& op, const Launch& launch);
 void permute(const Permute& op, const Launch& launch);
 void select(const Select& op, const Launch& launch);
+
+// Rows of a tile, and whether a program of that many rows attends in tiles: a prompt does, a batch
+// of single tokens would go through its tile once for each. A doubt: to be measured.
+inline constexpr uint32_t kTileRows = 64;
+inline bool attends_in_tiles(uint32_t rows, uint32_t head_dim, abi::KeyRotation rotation) {
+  return rows >= kTileRows && head_dim % 8 == 0 && head_dim <= 128 &&
+         rotation == abi::KeyRotation::before_cache;
+}
 
 // Enough runs of keys that a decode step fills the device; one for a prompt, whose rows do.
 uint32_t attention_splits(uint32_t rows, uint32_t heads, uint32_t pages_per_sequence,

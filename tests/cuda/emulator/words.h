@@ -134,4 +134,32 @@ inline void multiply_add(float (&sum)[4], const uint32_t (&a)[4], const uint32_t
   }
 }
 
+// ldmatrix.x4, as mma.cuh declares it: the lanes' rows by address.
+template <class Pick>
+void load_four(uint32_t (&to)[4], const __half* row, const Pick& pick) {
+  const auto address = std::bit_cast<uint64_t>(row);
+  const emulator::Words* all =
+      emulator::exchange({static_cast<uint32_t>(address), static_cast<uint32_t>(address >> 32)});
+  for (uint32_t m = 0; m < 4; ++m) {
+    const auto element = [&](uint32_t r, uint32_t column) {
+      const emulator::Words& words = all[m * 8 + r];
+      const auto* at = std::bit_cast<const uint16_t*>(uint64_t{words[1]} << 32 | words[0]);
+      return uint32_t{at[column]};
+    };
+    to[m] = pick(element);
+  }
+}
+inline void load_matrices(uint32_t (&to)[4], const __half* row) {
+  const uint32_t g = emulator::lane() / 4, t = emulator::lane() % 4;
+  load_four(to, row, [=](const auto& at) { return at(g, 2 * t) | at(g, 2 * t + 1) << 16; });
+}
+inline void load_transposed(uint32_t (&to)[4], const __half* row) {
+  const uint32_t g = emulator::lane() / 4, t = emulator::lane() % 4;
+  load_four(to, row, [=](const auto& at) { return at(2 * t, g) | at(2 * t + 1, g) << 16; });
+}
+inline void copy_16(__half* shared, const void* global) {
+  *reinterpret_cast<uint4*>(shared) = *static_cast<const uint4*>(global);
+}
+inline void wait_for_copies() {}
+
 }  // namespace ropewalk::cuda

@@ -1,0 +1,263 @@
+// Prompts: o = softmax(q . k[j] scale) v[j] over j in [0, position], 64 rows of a head at a time.
+// Grid (heads, rows / 64), 4 warps of 16 rows each; keys and values pass through shared memory in
+// tiles of 64. Both products on tensor cores in f16 with f32 sums, the softmax online in f32, in
+// powers of two. Bottleneck: tensor cores and exponentials.
+//
+// Rows of several sequences may share a tile: it is then gone through once for each of them, the
+// others' rows seeing no key. Keys are copied while the tile before is weighted, values while the
+// scores are made. The technique is that of FlashAttention-2.
+#include "backends/cuda/mma.cuh"
+#include "backends/cuda/ops/cache.cuh"
+
+namespace ropewalk::cuda {
+namespace {
+
+constexpr uint32_t kWarps = 4, kTileThreads = kWarps * 32;
+constexpr uint32_t kRows = kWarps * 16, kKeys = 64;
+static_assert(kRows == kTileRows);
+constexpr float kNone = -3.0e38f;  // below every score; finite, so that a difference is a number
+constexpr float kLog2E = 1.44269504f;
+
+// Rows 16 bytes more than a multiple of 128 apart, so that 8 of them lie in different banks.
+template <uint32_t kDim>
+struct Tile {
+  static constexpr uint32_t kPitch = kDim + 8;
+  alignas(16) __half rows[kKeys * kPitch];
+};
+
+// A head's keys or values [first, first + 64) of a sequence; beyond `end`, and beyond the head's
+// dimensions, 0: what lies there may be no number.
+template <abi::DType kType, uint32_t kDim>
+__device__ __forceinline__ void stage(const Cache& cache, const Entry& entry, uint32_t count,
+                                      Tile<kDim>& to) {
+  constexpr uint32_t kParts = kDim / 8;
+  for (uint32_t i = threadIdx.x; i < kKeys * kParts; i += kTileThreads) {
+    const uint32_t row = i / kParts, part = i % kParts;
+    __half* at = to.rows + row * Tile<kDim>::kPitch + part * 8;
+    if (row >= count || part * 8 >= cache.head_dim) {
+      *reinterpret_cast<uint4*>(at) = uint4{0, 0, 0, 0};
+    } else if constexpr (kType == abi::DType::f16) {
+      copy_16(at, entry.elements + (uint64_t{row} * cache.head_dim + part * 8) * 2);
+    } else {
+      const uint2 codes = *reinterpret_cast<const uint2*>(
+          entry.elements + uint64_t{row} * cache.head_dim + part * 8);
+      const float scale = __half2float(entry.scale[row]);
+      const auto value = [&](uint32_t word, uint32_t byte) {
+        return static_cast<float>(static_cast<int8_t>(word >> 8 * byte)) * scale;
+      };
+      const auto pair = [&](uint32_t word, uint32_t byte) {
+        return bits_of(__floats2half2_rn(value(word, byte), value(word, byte + 1)));
+      };
+      *reinterpret_cast<uint4*>(at) =
+          uint4{pair(codes.x, 0), pair(codes.x, 2), pair(codes.y, 0), pair(codes.y, 2)};
+    }
+  }
+}
+
+// What a lane has of its warp's 16 rows: the rows g and g + 8, as mma.cuh draws the fragments.
+template <uint32_t kDim>
+struct State {
+  uint32_t q[kDim / 16][4];
+  float o[kDim / 8][4] = {};
+  float most[2] = {kNone, kNone}, sum[2] = {};
+};
+
+template <uint32_t kDim>
+__device__ __forceinline__ void load_queries(const Attention& op, uint32_t first, uint32_t end,
+                                             State<kDim>& state) {
+  const uint32_t lane = threadIdx.x % 32, d = op.keys.head_dim;
+#pragma unroll
+  for (uint32_t k = 0; k < kDim / 16; ++k)
+#pragma unroll
+    for (uint32_t i = 0; i < 4; ++i) {
+      const uint32_t r = first + lane / 4 + i % 2 * 8;
+      const uint32_t at = k * 16 + lane % 4 * 2 + i / 2 * 8;
+      float2 pair = {0.0f, 0.0f};
+      if (r < end && at < d)
+        pair =
+            *reinterpret_cast<const float2*>(op.q + (uint64_t{r} * op.heads + blockIdx.x) * d + at);
+      state.q[k][i] = bits_of(__floats2half2_rn(pair.x, pair.y));
+    }
+}
+
+// Scores of the warp's rows with a tile of keys, tile n holding the keys 8n .. 8n+7.
+template <uint32_t kDim>
+__device__ __forceinline__ void make_scores(const State<kDim>& state, const Tile<kDim>& keys,
+                                            float (&scores)[kKeys / 8][4]) {
+  const uint32_t lane = threadIdx.x % 32;
+#pragma unroll
+  for (uint32_t n = 0; n < kKeys / 8; ++n) {
+#pragma unroll
+    for (float& score : scores[n]) score = 0.0f;
+#pragma unroll
+    for (uint32_t k = 0; k < kDim / 32; ++k) {
+      uint32_t b[4];  // of two instructions
+      load_matrices(b, keys.rows + (n * 8 + lane % 8) * Tile<kDim>::kPitch + k * 32 + lane / 8 * 8);
+      multiply_add(scores[n], state.q[2 * k], {b[0], b[1]});
+      multiply_add(scores[n], state.q[2 * k + 1], {b[2], b[3]});
+    }
+  }
+}
+
+// Scores become weights, keys from limit on none; what was summed before is scaled to the new
+// maximum. `scale` has log2(e) in it.
+template <uint32_t kDim>
+__device__ __forceinline__ void weigh(float (&scores)[kKeys / 8][4], const uint32_t (&limit)[2],
+                                      uint32_t first_key, float scale, State<kDim>& state) {
+  const uint32_t t = threadIdx.x % 4;
+  const auto seen = [&](uint32_t n, uint32_t i) {
+    return first_key + n * 8 + 2 * t + i % 2 < limit[i / 2];
+  };
+  float most[2] = {state.most[0], state.most[1]};
+#pragma unroll
+  for (uint32_t n = 0; n < kKeys / 8; ++n)
+#pragma unroll
+    for (uint32_t i = 0; i < 4; ++i)
+      if (seen(n, i)) most[i / 2] = fmaxf(most[i / 2], scores[n][i] * scale);
+  float keep[2];
+#pragma unroll
+  for (uint32_t r = 0; r < 2; ++r) {
+    for (uint32_t mask = 1; mask <= 2; mask *= 2)
+      most[r] = fmaxf(most[r], __shfl_xor_sync(~0u, most[r], mask));
+    keep[r] = exp2f(state.most[r] - most[r]);
+    state.most[r] = most[r];
+    state.sum[r] *= keep[r];
+  }
+#pragma unroll
+  for (uint32_t n = 0; n < kKeys / 8; ++n)
+#pragma unroll
+    for (uint32_t i = 0; i < 4; ++i) {
+      scores[n][i] = seen(n, i) ? exp2f(scores[n][i] * scale - most[i / 2]) : 0.0f;
+      state.sum[i / 2] += scores[n][i];
+    }
+#pragma unroll
+  for (uint32_t n = 0; n < kDim / 8; ++n)
+#pragma unroll
+    for (uint32_t i = 0; i < 4; ++i) state.o[n][i] *= keep[i / 2];
+}
+
+// o += weights . values. The sums of two tiles of 8 keys are the left operand as they lie.
+template <uint32_t kDim>
+__device__ __forceinline__ void add_values(const float (&weights)[kKeys / 8][4],
+                                           const Tile<kDim>& values, State<kDim>& state) {
+  const uint32_t lane = threadIdx.x % 32;
+#pragma unroll
+  for (uint32_t k = 0; k < kKeys / 16; ++k) {
+    uint32_t a[4];
+#pragma unroll
+    for (uint32_t i = 0; i < 4; ++i) {
+      const float(&from)[4] = weights[2 * k + i / 2];
+      a[i] = bits_of(__floats2half2_rn(from[i % 2 * 2], from[i % 2 * 2 + 1]));
+    }
+#pragma unroll
+    for (uint32_t n = 0; n < kDim / 16; ++n) {
+      uint32_t b[4];  // of two instructions, 8 dimensions each
+      load_transposed(
+          b, values.rows + (k * 16 + lane % 16) * Tile<kDim>::kPitch + n * 16 + lane / 16 * 8);
+      multiply_add(state.o[2 * n], a, {b[0], b[1]});
+      multiply_add(state.o[2 * n + 1], a, {b[2], b[3]});
+    }
+  }
+}
+
+template <uint32_t kDim>
+__device__ __forceinline__ void store(const Attention& op, uint32_t first, uint32_t end,
+                                      State<kDim>& state, float* y) {
+  const uint32_t lane = threadIdx.x % 32, d = op.keys.head_dim;
+#pragma unroll
+  for (uint32_t half = 0; half < 2; ++half) {
+    for (uint32_t mask = 1; mask <= 2; mask *= 2)
+      state.sum[half] += __shfl_xor_sync(~0u, state.sum[half], mask);
+    const uint32_t r = first + lane / 4 + half * 8;
+    if (r >= end) continue;
+    const float inverse = 1.0f / state.sum[half];
+    float* row = y + (uint64_t{r} * op.heads + blockIdx.x) * d;
+#pragma unroll
+    for (uint32_t n = 0; n < kDim / 8; ++n) {
+      const uint32_t at = n * 8 + lane % 4 * 2;
+      if (at >= d) continue;
+      *reinterpret_cast<float2*>(row + at) = {state.o[n][2 * half] * inverse,
+                                              state.o[n][2 * half + 1] * inverse};
+    }
+  }
+}
+
+// All keys of one sequence for its rows [begin, stop) of the tile.
+template <abi::DType kType, uint32_t kDim>
+__device__ __forceinline__ void attend(const Attention& op, const StepView& step, uint32_t begin,
+                                       uint32_t stop, uint32_t first, Tile<kDim>& keys,
+                                       Tile<kDim>& values, State<kDim>& state) {
+  const uint32_t lane = threadIdx.x % 32, sequence = step.sequence[begin];
+  const uint32_t kv_head = blockIdx.x / (op.heads / op.keys.kv_heads);
+  const uint32_t all = step.position[stop - 1] + 1;
+  uint32_t limit[2];
+  for (uint32_t half = 0; half < 2; ++half) {
+    const uint32_t r = first + lane / 4 + half * 8;
+    limit[half] = r >= begin && r < stop ? step.position[r] + 1 : 0;
+  }
+  // Of the warp's rows, those are in order: whether any sees a key of the tile.
+  const uint32_t last = min(first + 16, stop);
+  const uint32_t warp_limit = last > max(begin, first) ? step.position[last - 1] + 1 : 0;
+
+  const auto keys_at = [&](uint32_t key) {
+    stage<kType>(op.keys, entry_at(op.keys, step, sequence, kv_head, key), all - key, keys);
+  };
+  keys_at(0);
+  for (uint32_t key = 0; key < all; key += kKeys) {
+    wait_for_copies();
+    __syncthreads();
+    stage<kType>(op.values, entry_at(op.values, step, sequence, kv_head, key), all - key, values);
+    float scores[kKeys / 8][4];
+    const bool sees = key < warp_limit;
+    if (sees) make_scores(state, keys, scores);
+    wait_for_copies();
+    __syncthreads();
+    if (key + kKeys < all) keys_at(key + kKeys);
+    if (!sees) continue;
+    weigh(scores, limit, key, op.scale * kLog2E, state);
+    add_values(scores, values, state);
+  }
+  __syncthreads();
+}
+
+template <abi::DType kType, uint32_t kDim>
+__global__ void __launch_bounds__(kTileThreads)
+    attention_tiles_kernel(const Attention op, const StepView step, float* y) {
+  __shared__ Tile<kDim> keys, values;
+  const uint32_t tile = blockIdx.y * kRows, rows = rows_of(step, Extent::rows);
+  if (tile >= rows) return;
+  const uint32_t end = min(tile + kRows, rows), first = tile + threadIdx.x / 32 * 16;
+  State<kDim> state;
+  load_queries(op, first, end, state);
+  for (uint32_t begin = tile, stop; begin < end; begin = stop) {
+    stop = begin + 1;
+    while (stop < end && step.sequence[stop] == step.sequence[begin]) ++stop;
+    attend<kType>(op, step, begin, stop, first, keys, values, state);
+  }
+  store(op, first, end, state, y);
+}
+
+template <abi::DType kType>
+void launch_as(const Attention& op, const Launch& launch, float* y) {
+  const dim3 grid(op.heads, (launch.rows + kRows - 1) / kRows);
+  if (op.keys.head_dim <= 64)
+    run_kernel(attention_tiles_kernel<kType, 64>, grid, kTileThreads, launch.stream, op,
+               launch.step, y);
+  else
+    run_kernel(attention_tiles_kernel<kType, 128>, grid, kTileThreads, launch.stream, op,
+               launch.step, y);
+}
+
+}  // namespace
+
+void attention_tiles(const Attention& op, const Launch& launch) {
+  const uint32_t width = op.heads * op.keys.head_dim;
+  float* y = op.order ? op.partials : op.y;
+  if (op.keys.dtype == abi::DType::i8)
+    launch_as<abi::DType::i8>(op, launch, y);
+  else
+    launch_as<abi::DType::f16>(op, launch, y);
+  if (op.order) permute({y, op.order, op.y, width, Extent::rows}, launch);
+}
+
+}  // namespace ropewalk::cuda

@@ -1,0 +1,87 @@
+// K12 to K16 of the CUDA backend, on the emulator: no memory, a lost device, a step that never
+// ends, each ending in one clear line, with nothing that hangs or ends the process.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <chrono>
+
+#include "core/eval/score.h"
+#include "tests/cuda/cuda_model.h"
+
+namespace ropewalk {
+namespace {
+
+using test::FixtureModel;
+using testing::AllOf;
+using testing::HasSubstr;
+
+constexpr char kModel[] = "gptq-b4-airophin";
+
+class CudaFailures : public testing::Test {
+ protected:
+  void SetUp() override {
+    if (test::test_backend() != "emulated") GTEST_SKIP() << "faults are the emulator's";
+  }
+  void TearDown() override { unsetenv("EMULATOR_FAULT"); }
+
+  static void set_fault(const std::string& fault) { setenv("EMULATOR_FAULT", fault.c_str(), 1); }
+};
+
+template <class Body>
+void expect_error(ExitCode code, const testing::Matcher<std::string>& message, const Body& body) {
+  try {
+    body();
+    FAIL() << "nothing was thrown";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), code);
+    EXPECT_THAT(std::string(error.what()), message);
+  }
+}
+
+TEST_F(CudaFailures, NoSuchDevice) {
+  Config config = test::cuda_config(kModel);
+  config.backend.device = 99;
+  expect_error(ExitCode::no_device, HasSubstr("device 99 does not exist, found 1"), [&] {
+    Registry registry = make_registry(config);
+    open_device(registry, config.backend);
+  });
+}
+
+// The plan fits what the driver tells, another process takes the memory, and the allocation fails.
+TEST_F(CudaFailures, OutOfMemoryWhileLoading) {
+  set_fault("oom-after=100000");
+  expect_error(
+      ExitCode::out_of_memory,
+      AllOf(HasSubstr("out of device memory"), HasSubstr("bytes asked"), HasSubstr("free")),
+      [&] { FixtureModel model(kModel, test::fixture_settings(test::cuda_config(kModel))); });
+}
+
+// K15: that request fails, so does every later one, and taking everything down ends.
+void expect_lost(const std::string& fault, const std::string& words) {
+  Config config = test::cuda_config(kModel);
+  test::set_option(config, "step-limit-ms", "300");
+  const auto start = std::chrono::steady_clock::now();
+  {
+    FixtureModel model(kModel, test::fixture_settings(config));
+    const auto ids = test::ids_of(kModel);
+    score(model.runtime, ids, nullptr);
+    setenv("EMULATOR_FAULT", fault.c_str(), 1);
+    for (int again = 0; again < 2; ++again)
+      expect_error(ExitCode::device_lost, HasSubstr(words),
+                   [&] { score(model.runtime, ids, nullptr); });
+  }
+  EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(30));
+}
+
+TEST_F(CudaFailures, TheDeviceIsLost) {
+  expect_lost("lost-after=1",
+              "the device emulated GPU is lost: a step: an illegal memory access was encountered "
+              "(cudaErrorIllegalAddress)");
+}
+
+TEST_F(CudaFailures, AStepNeverEnds) {
+  expect_lost("hang-after=1", "the device emulated GPU is lost: a step has not ended after 300 ms");
+}
+
+}  // namespace
+}  // namespace ropewalk

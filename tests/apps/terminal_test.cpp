@@ -77,7 +77,8 @@ class Terminal : public ::testing::Test {
  protected:
   std::vector<std::string> said() const {
     std::vector<std::string> said;
-    for (const Json& message : Json::parse(read_file(folder_.path() / "c.json"))["messages"])
+    const Json saved = Json::parse(read_file(folder_.path() / "c.json"));
+    for (const Json& message : saved["messages"])
       if (message["role"] == "user") said.push_back(message["content"]);
     return said;
   }

@@ -3,6 +3,7 @@
 #include <string>
 
 #include "backends/cuda/claim.h"
+#include "backends/cuda/fusions.h"
 #include "backends/cuda/measure.h"
 #include "backends/cuda/program.h"
 
@@ -37,7 +38,10 @@ abi::Status Device::pack(const abi::Weight& weight, abi::Slice to) noexcept {
 }
 
 abi::Status Device::claim(const abi::Graph& graph, abi::ClaimSink& sink) noexcept {
-  return on_device([&] { claim_all(graph, sink); });
+  return on_device([&] {
+    claim_all(graph, sink);
+    claim_fusions(graph, sink);
+  });
 }
 
 abi::Status Device::workspace_bytes(const abi::CompileRequest& request, uint64_t* bytes) noexcept {

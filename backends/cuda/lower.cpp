@@ -143,9 +143,18 @@ LaunchNode lower_attention(const abi::Node& node, const Operands& op, const Surr
               around);
 }
 
-}  // namespace
+LaunchNode lower_rope_append(std::span<const uint32_t> nodes, const Surroundings& around) {
+  const abi::Graph& graph = around.graph;
+  const Operands q(graph.nodes[nodes[0]], around), k(graph.nodes[nodes[1]], around),
+      append(graph.nodes[nodes[2]], around);
+  return bind(
+      rope_append,
+      RopeAppend{q.floats(0), q.result(), k.floats(0), append.floats(1), append.cache(2),
+                 append.cache(3), heads_of(q.in(0), append.in(2)), graph.nodes[nodes[0]].scalar},
+      around);
+}
 
-LaunchNode lower(const abi::Node& node, const Surroundings& around) {
+LaunchNode lower_node(const abi::Node& node, const Surroundings& around) {
   const Operands op(node, around);
   switch (node.op) {
     case Op::embed:
@@ -184,6 +193,15 @@ LaunchNode lower(const abi::Node& node, const Surroundings& around) {
       return bind(select, Select{op.floats(0), op.result(), op.width()}, around);
   }
   throw abi::Failure(abi::StatusCode::unsupported, "an op that this version does not know");
+}
+
+}  // namespace
+
+LaunchNode lower(std::span<const uint32_t> nodes, const Surroundings& around) {
+  if (nodes.size() == 1) return lower_node(around.graph.nodes[nodes[0]], around);
+  if (nodes.size() == 3 && around.graph.nodes[nodes[2]].op == Op::kv_append)
+    return lower_rope_append(nodes, around);
+  throw abi::Failure(abi::StatusCode::unsupported, "a step that was never claimed");
 }
 
 Workspace workspace_of(const abi::CompileRequest& request, uint32_t multiprocessors,

@@ -51,7 +51,8 @@ struct Surroundings {
 
 using LaunchNode = std::function<void(cudaStream_t)>;
 
-// Throws Failure (invalid_argument) where a slice is outside its buffer or a weight was not packed.
-LaunchNode lower(const abi::Node& node, const Surroundings& around);
+// One claimed step: a node or a fusion. Throws Failure (invalid_argument) where a slice is outside
+// its buffer or a weight was not packed, (unsupported) for nodes that are neither.
+LaunchNode lower(std::span<const uint32_t> nodes, const Surroundings& around);
 
 }  // namespace ropewalk::cuda

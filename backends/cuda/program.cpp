@@ -59,8 +59,7 @@ Program::Program(const abi::CompileRequest& request, const Host& host)
                               long_place,
                               cublas_.get(),
                               context.multiprocessors()};
-    for (const abi::Claim& step : request.steps)
-      for (const uint32_t n : step.nodes) launches_.push_back(lower(graph.nodes[n], around));
+    for (const abi::Claim& step : request.steps) launches_.push_back(lower(step.nodes, around));
     // A step of no rows loads every kernel, cuBLAS's too, which may not happen while recording.
     launch_all();
     if (context.options().recording == Recording::graph) record();

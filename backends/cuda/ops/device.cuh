@@ -37,4 +37,13 @@ __device__ __forceinline__ float block_sum(float x) {
   return sum;
 }
 
+// A pair of a head turned by the angle position * inv_freq, as ops.md says of rope.
+__device__ __forceinline__ float2 turn(float first, float second, float angle, float scale) {
+  float sine, cosine;
+  sincosf(angle, &sine, &cosine);
+  sine *= scale;
+  cosine *= scale;
+  return {first * cosine - second * sine, second * cosine + first * sine};
+}
+
 }  // namespace ropewalk::cuda

@@ -74,6 +74,17 @@ struct KvAppend {
   Cache keys, values;
 };
 
+// rope of q and of k, then kv_append of what came of k.
+struct RopeAppend {
+  const float* q;   // (R, heads, head_dim)
+  float* q_turned;  // (R, heads, head_dim)
+  const float* k;   // (R, kv_heads, head_dim)
+  const float* v;   // (R, kv_heads, head_dim)
+  Cache keys, values;
+  uint32_t heads;
+  float scale;
+};
+
 struct Attention {
   const float* q;        // (R, heads, head_dim)
   const int32_t* order;  // (heads * head_dim) or null
@@ -122,6 +133,7 @@ void rms_norm(const RmsNorm& op, const Launch& launch);
 void dense_matmul(const DenseMatmul& op, const Launch& launch);
 void rope(const Rope& op, const Launch& launch);
 void kv_append(const KvAppend& op, const Launch& launch);
+void rope_append(const RopeAppend& op, const Launch& launch);
 void attention(const Attention& op, const Launch& launch);
 void attention_tiles(const Attention& op, const Launch& launch);
 void silu_mul(const SiluMul& op, const Launch& launch);

@@ -16,13 +16,9 @@ __global__ void rope_kernel(const Rope op, const StepView step) {
   for (uint32_t pair = threadIdx.x; pair < op.heads * half; pair += blockDim.x) {
     const uint32_t i = pair % half;
     const uint64_t at = row + pair / half * op.head_dim + i;
-    float sine, cosine;
-    sincosf(position * inv_freq[i], &sine, &cosine);
-    sine *= op.scale;
-    cosine *= op.scale;
-    const float first = op.x[at], second = op.x[at + half];
-    op.y[at] = first * cosine - second * sine;
-    op.y[at + half] = second * cosine + first * sine;
+    const float2 turned = turn(op.x[at], op.x[at + half], position * inv_freq[i], op.scale);
+    op.y[at] = turned.x;
+    op.y[at + half] = turned.y;
   }
 }
 

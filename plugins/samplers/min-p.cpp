@@ -16,7 +16,7 @@ constexpr std::array kOptions = {
     OptionInfo{.name = "p",
                .type = OptionType::number,
                .default_value = "0.05",
-               .help = "least probability, as a share of the likeliest token's; 0: all",
+               .help = "least probability, as a share of the likeliest's (as transformers); 0: all",
                .minimum = 0,
                .maximum = 1},
 };

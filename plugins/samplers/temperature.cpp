@@ -11,12 +11,13 @@ namespace {
 using namespace ropewalk::abi;
 
 constexpr std::array kOptions = {
-    OptionInfo{.name = "temperature",
-               .type = OptionType::number,
-               .default_value = "1",
-               .help = "what logits are divided by; 0 keeps the likeliest token alone",
-               .minimum = 0,
-               .maximum = 100},
+    OptionInfo{
+        .name = "temperature",
+        .type = OptionType::number,
+        .default_value = "1",
+        .help = "what logits are divided by; 0 keeps the likeliest alone (transformers: an error)",
+        .minimum = 0,
+        .maximum = 100},
 };
 
 // Below this the last bit of an f32 logit would decide, so it is taken for 0.

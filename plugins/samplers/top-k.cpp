@@ -12,7 +12,7 @@ constexpr std::array kOptions = {
     OptionInfo{.name = "k",
                .type = OptionType::integer,
                .default_value = "50",
-               .help = "how many candidates stay, ties of the last one included; 0: all",
+               .help = "how many candidates stay, ties of the last too (as transformers); 0: all",
                .minimum = 0,
                .maximum = 1 << 30},
 };

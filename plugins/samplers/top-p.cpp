@@ -9,12 +9,14 @@ namespace {
 using namespace ropewalk::abi;
 
 constexpr std::array kOptions = {
-    OptionInfo{.name = "p",
-               .type = OptionType::number,
-               .default_value = "0.9",
-               .help = "probability to keep, the token that crosses it included; 1: all, 0: one",
-               .minimum = 0,
-               .maximum = 1},
+    OptionInfo{
+        .name = "p",
+        .type = OptionType::number,
+        .default_value = "0.9",
+        .help =
+            "probability to keep, the token that crosses it too (as transformers); 1: all, 0: one",
+        .minimum = 0,
+        .maximum = 1},
 };
 
 class TopP final : public Sampler {

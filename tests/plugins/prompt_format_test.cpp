@@ -197,10 +197,19 @@ TEST(PromptFormat, AfterTheAssistantsMessageNothingIsOpened) {
             "<s>S USER: a ASSISTANT: b</s>");
 }
 
-TEST(PromptFormat, AiroborosTakesTheTrainingsTrailingSpace) {
-  EXPECT_EQ(render("airoboros-1.4", {{"generation_suffix", ": "}}, {{kSystem, "S"}, {kUser, "a"}})
-                .rendered,
-            "<s>S USER: a ASSISTANT: ");
+TEST(PromptFormat, AReplyMayBeOpenedAsInTraining) {
+  const auto opened = [](const std::string& name) {
+    const TestOptions suffix = {{"generation_suffix", ": "}};
+    const std::vector<abi::Message> messages = {
+        {kSystem, "S"}, {kUser, "a"}, {kAssistant, "b"}, {kUser, "c"}};
+    return render(name, suffix, messages).rendered;
+  };
+  EXPECT_EQ(opened("vicuna-v1.1"), "<s>S USER: a ASSISTANT: b</s>USER: c ASSISTANT: ");
+  EXPECT_EQ(opened("airoboros-1.4"), "<s>S USER: a ASSISTANT: b</s>USER: c ASSISTANT: ");
+  EXPECT_EQ(opened("airoboros-2"), "<s>S\nUSER: a\nASSISTANT: b</s>USER: c\nASSISTANT: ");
+  EXPECT_EQ(opened("alpaca"),
+            "<s>S\n\n### Instruction: a\n\n### Response: b</s>### Instruction: c\n\n"
+            "### Response: ");
 }
 
 TEST(PromptFormat, RawJoinsContents) {

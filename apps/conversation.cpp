@@ -159,9 +159,6 @@ void Conversation::load(const std::string& file) {
   std::vector<ChatMessage> loaded = parse_conversation(read_saved(file), file);
   // A conversation that the format cannot take is refused here and not at the next question.
   render_messages(engine_.text().format(), with_system(engine_.text(), engine_.config(), loaded));
-  if (!loaded.empty() && loaded.back().role == abi::Role::user)
-    throw Error(ExitCode::usage, file, "its last message is a user's, expected a reply to it",
-                "Load what /save wrote");
   const size_t count = loaded.size();
   const bool has_system = !loaded.empty() && loaded.front().role == abi::Role::system;
   system_.reset();

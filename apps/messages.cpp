@@ -40,6 +40,23 @@ std::vector<ChatMessage> parse_list(const Json& json, const JsonSource& source,
   return messages;
 }
 
+// What undo and retry count on, whatever the prompt format at hand would take.
+void check_turns(const std::vector<ChatMessage>& messages, const JsonSource& source) {
+  const size_t first = !messages.empty() && messages[0].role == abi::Role::system ? 1 : 0;
+  for (size_t i = first; i < messages.size(); ++i) {
+    const auto expected = (i - first) % 2 == 0 ? abi::Role::user : abi::Role::assistant;
+    if (messages[i].role != expected)
+      throw Error(source.code, source.file,
+                  fmt::format("messages[{}].role: found {}, expected {}", i,
+                              kRoles[static_cast<size_t>(messages[i].role)],
+                              kRoles[static_cast<size_t>(expected)]),
+                  "Load what /save wrote");
+  }
+  if (!messages.empty() && messages.back().role == abi::Role::user)
+    throw Error(source.code, source.file, "its last message is a user's, expected a reply to it",
+                "Load what /save wrote");
+}
+
 }  // namespace
 
 std::vector<ChatMessage> parse_messages(std::string_view text, const std::string& file) {
@@ -53,7 +70,10 @@ std::vector<ChatMessage> parse_conversation(std::string_view text, const std::st
   if (!json.is_object() || json.value("ropewalk_chat", Json(nullptr)) != 1)
     throw Error(source.code, file, "it has no \"ropewalk_chat\": 1, expected a saved conversation",
                 "Load what /save wrote");
-  return parse_list(json.value("messages", Json(nullptr)), source, "messages");
+  std::vector<ChatMessage> messages =
+      parse_list(json.value("messages", Json(nullptr)), source, "messages");
+  check_turns(messages, source);
+  return messages;
 }
 
 std::string conversation_text(const std::vector<ChatMessage>& messages) {

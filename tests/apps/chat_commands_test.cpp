@@ -143,8 +143,18 @@ TEST_F(ChatCommands, LoadRefusesWhatCannotGoOn) {
   folder_.file("twice.json", R"({"ropewalk_chat": 1, "messages": [
       {"role": "system", "content": "a"}, {"role": "system", "content": "b"}]})");
   const Outcome twice = chat("/load " + path("twice.json") + "\nhello\n");
-  EXPECT_THAT(twice.err, HasSubstr("message 2 is not the user's"));
+  EXPECT_THAT(twice.err, HasSubstr("messages[1].role: found system, expected user"));
   EXPECT_EQ(twice.out, once);
+}
+
+// Formats that take any messages leave it to the chat to count its turns.
+TEST_F(ChatCommands, LoadCountsTurnsUnderEveryFormat) {
+  folder_.file("half.json", R"({"ropewalk_chat": 1, "messages": [
+      {"role": "assistant", "content": "a"}]})");
+  const Outcome half =
+      chat("/load " + path("half.json") + "\n/undo\n/retry\n", {"--set", "prompt.format=raw"});
+  EXPECT_THAT(half.err, AllOf(HasSubstr("messages[0].role: found assistant, expected user"),
+                              HasSubstr("there is nothing to undo")));
 }
 
 TEST_F(ChatCommands, HelpListsThem) {

@@ -147,7 +147,10 @@ INSTANTIATE_TEST_SUITE_P(
                 "messages[0].content"},
         BadChat{R"({"ropewalk_chat": 1, "messages": [
                                    {"role": "assistant", "content": "a"}]})",
-                "is not the user's, whose turn it is"}));
+                "messages[0].role: found assistant, expected user"},
+        BadChat{R"({"ropewalk_chat": 1, "messages": [{"role": "user", "content": "a"},
+                                   {"role": "user", "content": "b"}]})",
+                "messages[1].role: found user, expected assistant"}));
 
 TEST_F(Chat, CtrlCStopsTheReplyAndKeepsWhatWasSaid) {
   write_small_model(folder_.path() / "model", {.layers = 2, .hidden = 64, .context = 65536});

@@ -49,6 +49,35 @@ TEST_F(Question, MetadataBelongsToTheInputBeforeIt) {
                                  "ENDINSTRUCTION\n"}));
 }
 
+// The whole prompt of the example on jondurbin's and bhenrym14's model cards, letter for letter,
+// its "ENDINSTRUCTION\n ASSISTANT:" included.
+TEST_F(Question, IsTheModelCardsPrompt) {
+  const std::string text = folder_.file(
+      "blueberries.txt",
+      "In a shocking turn of events, blueberries are now green, but will be sticking with the same "
+      "name.\n");
+  const Outcome tokens = run_program(
+      {"tokenize", config_, "--text", "-", "--bos", "--json"},
+      "A chat between a curious user and an artificial intelligence assistant. The assistant gives "
+      "helpful, detailed, and polite answers to the user's questions. USER: BEGININPUT\n"
+      "BEGINCONTEXT\n"
+      "date: 2021-01-01\n"
+      "url: https://web.site/123\n"
+      "ENDCONTEXT\n"
+      "In a shocking turn of events, blueberries are now green, but will be sticking with the same "
+      "name.\n"
+      "ENDINPUT\n"
+      "BEGININSTRUCTION\n"
+      "What color are bluberries?  Source?\n"
+      "ENDINSTRUCTION\n"
+      " ASSISTANT:");
+  ASSERT_EQ(tokens.code, 0) << tokens.err;
+  EXPECT_EQ(ids({"--set", "prompt.format=vicuna-v1.1", "--input", text, "--meta", "date=2021-01-01",
+                 "--meta", "url=https://web.site/123", "--instruction",
+                 "What color are bluberries?  Source?"}),
+            tokens.json()["ids"]);
+}
+
 TEST_F(Question, PlainFormatIsAskedForInsideTheInstruction) {
   EXPECT_EQ(
       ids({"--input", flax_, "--meta", "date=2022", "--instruction", "Write code.", "--plain"}),

@@ -103,7 +103,8 @@ TEST_F(Terminal, LinesAreEditedAndRemembered) {
   }
   chat.type(save_);
   ASSERT_TRUE(chat.shows("messages are in")) << chat.seen();
-  EXPECT_THAT(said(), ::testing::ElementsAre("hello", "world", "hello", "gre\xc3\x9f"));
+  EXPECT_THAT(said(), ::testing::ElementsAre("hello", "world", "hello", "gre\xc3\x9f"))
+      << chat.seen();
   chat.type("\x04");
   EXPECT_EQ(chat.end(), 0);
   EXPECT_TRUE(chat.is_cooked());

@@ -13,8 +13,7 @@
 namespace ropewalk {
 
 enum class Protocol {
-  // Disjoint windows of L tokens, no BOS, every token but the first is scored; a last shorter
-  // window
+  // Disjoint windows of L tokens, no BOS, every token but the first is scored; a last shorter one
   // is left out. GPTQ-for-LLaMa, AutoGPTQ, AWQ and the usual wikitext tables.
   chunk,
   // A window of L tokens moves on by the stride; tokens that an earlier window scored are context

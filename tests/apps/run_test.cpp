@@ -177,6 +177,17 @@ TEST_F(Run, AReplyThatFillsTheContextSaysSo) {
   EXPECT_THAT(outcome.err, HasSubstr("note: the context of 256 tokens is full"));
 }
 
+TEST_F(Run, EachPresetSamples) {
+  for (const char* name : {"hf", "exllama", "exllamav2", "llamacpp", "ooba"}) {
+    const std::string preset = std::string(RW_SOURCE_DIR "/configs/presets/") + name + ".yaml";
+    const std::string config = folder_.file("preset.yaml", "extends: " + preset +
+                                                               "\nmodel: model\nbackend: cpu\n"
+                                                               "generation: {max_new_tokens: 3}\n");
+    const Outcome outcome = run_program({"run", config, "--prompt", "hi", "--json"}, "");
+    EXPECT_EQ(outcome.code, 0) << name << ": " << outcome.err;
+  }
+}
+
 TEST_F(Run, AModelThatIsMissingIsAModelError) {
   const Outcome outcome = run({"--prompt", "hi", "--set", "model=/nowhere"});
   EXPECT_EQ(outcome.code, 3);

@@ -30,6 +30,31 @@ TEST(Stories, EveryPresetCanBeExtended) {
   }
 }
 
+// The orders as the anchors' own sources have them; see the presets for which.
+TEST(Stories, PresetsHaveTheirAnchorsOrder) {
+  const std::pair<const char*, const char*> orders[] = {
+      {"hf",
+       "logit-bias repetition-penalty no-repeat-ngram ban-tokens min-length temperature top-k "
+       "top-p min-p typical epsilon eta "},
+      {"exllama", "repetition-penalty ban-tokens temperature top-k top-p typical "},
+      {"exllamav2",
+       "repetition-penalty frequency-presence logit-bias dry temperature top-k top-p top-a min-p "
+       "tail-free typical xtc "},
+      {"llamacpp",
+       "repetition-penalty frequency-presence dry top-n-sigma top-k typical top-p min-p xtc "
+       "temperature "},
+      {"ooba",
+       "repetition-penalty frequency-presence dry top-n-sigma temperature quadratic top-k top-p "
+       "typical epsilon eta tail-free top-a min-p xtc no-repeat-ngram "}};
+  for (const auto& [name, order] : orders) {
+    const std::string text = std::string("model: m\nextends: presets/") + name + ".yaml\n";
+    std::string found;
+    for (const PluginChoice& link : parse_config(text, {.file = kFolder / "mine.yaml"}).sampling)
+      found += link.name + " ";
+    EXPECT_EQ(found, order) << name;
+  }
+}
+
 TEST(Stories, FirstRunIsGreedyVicuna) {
   const Config config = load_config({.file = kFolder / "airophin-mini.yaml"});
   EXPECT_EQ(config.model, fs::path(RW_SOURCE_DIR) / "models/airophin-mini");

@@ -114,6 +114,18 @@ TEST_F(Run, TheSameSeedGivesTheSameTokens) {
   EXPECT_NE(with_seed("7"), with_seed("8"));
 }
 
+// Rows that pad the vocabulary are no tokens, however likely the model thinks them.
+TEST_F(Run, RowsWithoutAnIdAreNeverSampled) {
+  write_small_model(folder_.path() / "model", {.padding = 64});
+  for (const char* sampling : {"[]", "[temperature: 5]"}) {
+    const Outcome outcome =
+        run({"--prompt", "hi", "--json", "--set", std::string("sampling=") + sampling});
+    ASSERT_EQ(outcome.code, 0) << outcome.err;
+    const Json answer = outcome.json();
+    for (const Json& id : answer["ids"]) EXPECT_LT(id.get<int>(), 1024) << sampling;
+  }
+}
+
 TEST_F(Run, MaxNewTokensIsAShorthand) {
   EXPECT_EQ(run({"--prompt", "hi", "--json", "--max-new-tokens", "3"}).json()["ids"].size(), 3);
   const Outcome none = run({"--prompt", "hi", "--max-new-tokens", "none"});

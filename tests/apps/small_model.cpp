@@ -28,7 +28,10 @@ class Writer {
       value =
           (static_cast<float>(seed_ >> 40) * 0x1p-23f - 1) / std::sqrt(static_cast<float>(cols));
     }
-    if (name == "lm_head.weight") std::fill_n(values.begin() + kEnd * cols, cols, 0.0f);
+    if (name == "lm_head.weight") {
+      std::fill_n(values.begin() + kEnd * cols, cols, 0.0f);
+      for (uint64_t i = uint64_t{kVocab} * cols; i < values.size(); ++i) values[i] *= 100;
+    }
     add(name, {rows, cols}, values);
   }
   void write(const std::filesystem::path& file) const {
@@ -68,12 +71,12 @@ void write_small_model(const std::filesystem::path& folder, const SmallModel& mo
                        {"torch_dtype", "float32"},
                        {"bos_token_id", 1},
                        {"eos_token_id", kEnd},
-                       {"vocab_size", kVocab}};
+                       {"vocab_size", kVocab + model.padding}};
   std::ofstream(folder / "config.json") << config.dump(1);
 
   Writer writer;
   const std::vector<float> ones(h, 1.0f);
-  writer.add_random("model.embed_tokens.weight", kVocab, h);
+  writer.add_random("model.embed_tokens.weight", kVocab + model.padding, h);
   for (uint32_t i = 0; i < model.layers; ++i) {
     const std::string layer = "model.layers." + std::to_string(i) + ".";
     writer.add(layer + "input_layernorm.weight", {h}, ones);
@@ -85,7 +88,7 @@ void write_small_model(const std::filesystem::path& folder, const SmallModel& mo
     writer.add_random(layer + "mlp.down_proj.weight", h, 2 * h);
   }
   writer.add("model.norm.weight", {h}, ones);
-  writer.add_random("lm_head.weight", kVocab, h);
+  writer.add_random("lm_head.weight", kVocab + model.padding, h);
   writer.write(folder / "model.safetensors");
 }
 

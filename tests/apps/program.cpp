@@ -9,8 +9,10 @@
 #include <unistd.h>
 
 #include <array>
+#include <cerrno>
 #include <fstream>
 #include <sstream>
+#include <system_error>
 
 namespace ropewalk::test {
 namespace {
@@ -70,6 +72,8 @@ Json Outcome::json() const {
 Program::Program(const Arguments& arguments) {
   const auto in = make_pipe(), out = make_pipe(), err = make_pipe();
   pid_ = fork();
+  // To kill() -1 is everybody.
+  if (pid_ < 0) throw std::system_error(errno, std::generic_category(), "fork");
   if (pid_ == 0) become(arguments, {in[0], out[1], err[1]});
   close(in[0]);
   close(out[1]);
@@ -100,7 +104,9 @@ void Program::write(std::string_view input) {
 
 void Program::close_input() { close_one(in_); }
 void Program::close_output() { close_one(out_); }
-void Program::signal(int number) { kill(pid_, number); }
+void Program::signal(int number) {
+  if (pid_ > 0) kill(pid_, number);
+}
 
 // Takes what comes until `until`; false where nothing more can come.
 bool Program::pump(Clock::time_point until) {

@@ -8,6 +8,8 @@
 #include <unistd.h>
 
 #include <array>
+#include <cerrno>
+#include <system_error>
 
 #include "tests/apps/program.h"
 #include "tests/apps/small_model.h"
@@ -22,6 +24,8 @@ class TerminalChat {
  public:
   explicit TerminalChat(const std::string& config) {
     pid_ = forkpty(&terminal_, nullptr, nullptr, nullptr);
+    // Where there is no pseudo terminal; -1 would be everybody to kill().
+    if (pid_ < 0) throw std::system_error(errno, std::generic_category(), "forkpty");
     if (pid_ == 0) {
       setenv("TERM", "xterm", 1);
       unsetenv("LANG");

@@ -19,6 +19,10 @@ modules="$(realpath "$(dirname "$cuda")/..")"
 
 # The tree has the shape of the build, so that the programs find their modules by the same path.
 relative="$(realpath --relative-to="$build" "$modules")"
+if [[ -e $folder && ! -e $folder/verify.sh && -n $(ls -A "$folder") ]]; then
+  echo "$0: $folder is there and no earlier bundle; name a new or empty folder" >&2
+  exit 1
+fi
 rm -rf "$folder"
 mkdir -p "$folder"/{bin,tests,libraries,fixtures,models,configs} "$folder/$relative"
 cp "$build/bin/ropewalk" "$folder/bin/"

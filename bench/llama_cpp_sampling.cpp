@@ -1,6 +1,6 @@
-// llama_cpp_sampling — what llama.cpp takes for one token through the chain of sampling_bench's
-// `typical`: the same five samplers in the same order, then a draw, over 32000 logits from a normal
-// distribution of deviation 3, with a history of 2048 ids.
+// llama_cpp_sampling — what llama.cpp takes for one token through the chains of sampling_bench's
+// `typical` and `nucleus`: the same samplers in the same order, then a draw, over 32000 logits from
+// a normal distribution of deviation 3, with a history of 2048 ids.
 //
 // No part of the build, which has no llama.cpp. With its sources in $L and
 // I="-I $L/include -I $L/ggml/include -I $L/ggml/src -I $L/src":
@@ -23,14 +23,14 @@ namespace {
 
 constexpr int kVocabulary = 32000, kHistory = 2048, kTokens = 2000;
 
-llama_sampler* typical_chain() {
+llama_sampler* make_chain(const std::vector<llama_sampler*>& links) {
   llama_sampler* chain = llama_sampler_chain_init({/*no_perf=*/true});
-  for (llama_sampler* link : {llama_sampler_init_penalties(kVocabulary, kHistory, 1.15f, 0, 0),
-                              llama_sampler_init_temp(0.7f), llama_sampler_init_top_k(40),
-                              llama_sampler_init_top_p(0.9f, 1), llama_sampler_init_min_p(0.05f, 1),
-                              llama_sampler_init_dist(42)})
-    llama_sampler_chain_add(chain, link);
+  for (llama_sampler* link : links) llama_sampler_chain_add(chain, link);
   return chain;
+}
+
+llama_sampler* penalty() {
+  return llama_sampler_init_penalties(kVocabulary, kHistory, 1.15f, 0, 0);
 }
 
 // As llama_sampler_sample() does it, which needs a model.
@@ -52,14 +52,11 @@ double processor_time() {
   return static_cast<double>(now.tv_sec) + 1e-9 * static_cast<double>(now.tv_nsec);
 }
 
-}  // namespace
-
-int main() {
+void measure(const char* name, llama_sampler* chain) {
   std::mt19937 generator(1);
   std::normal_distribution<float> normal(0, 3);
   std::vector<float> logits(kVocabulary);
   for (float& logit : logits) logit = normal(generator);
-  llama_sampler* chain = typical_chain();
   for (int i = 0; i < kHistory; ++i)
     llama_sampler_accept(chain, static_cast<llama_token>(generator() % kVocabulary));
 
@@ -71,8 +68,17 @@ int main() {
     times.push_back((processor_time() - begin) * 1e6);
   }
   std::sort(times.begin(), times.end());
-  std::printf(
-      "llama.cpp typical: median %.0f us of processor time, least %.0f us, %d tokens (%ld)\n",
-      times[kTokens / 2], times[0], kTokens, sum);
+  std::printf("llama.cpp %s: median %.0f us of processor time, least %.0f us, %d tokens (%ld)\n",
+              name, times[kTokens / 2], times[0], kTokens, sum);
   llama_sampler_free(chain);
+}
+
+}  // namespace
+
+int main() {
+  measure("typical", make_chain({penalty(), llama_sampler_init_temp(0.7f),
+                                 llama_sampler_init_top_k(40), llama_sampler_init_top_p(0.9f, 1),
+                                 llama_sampler_init_min_p(0.05f, 1), llama_sampler_init_dist(42)}));
+  measure("nucleus", make_chain({penalty(), llama_sampler_init_temp(0.7f),
+                                 llama_sampler_init_top_p(0.9f, 1), llama_sampler_init_dist(42)}));
 }

@@ -52,8 +52,12 @@ const Links kTypical = {{"repetition-penalty", "1.15"},
                         {"top-p", "0.9"},
                         {"min-p", "0.05"}};
 
+// The chain of the configuration example: nothing shortens the list before top-p.
+const Links kNucleus = {{"repetition-penalty", "1.15"}, {"temperature", "0.7"}, {"top-p", "0.9"}};
+
 BENCHMARK_CAPTURE(sample_tokens, greedy, Links{});
 BENCHMARK_CAPTURE(sample_tokens, typical, kTypical);
+BENCHMARK_CAPTURE(sample_tokens, nucleus, kNucleus);
 BENCHMARK_CAPTURE(sample_tokens, repetition_penalty,
                   Links{{"repetition-penalty", "1.15"}, {"temperature", "0"}});
 BENCHMARK_CAPTURE(sample_tokens, temperature, Links{{"temperature", "0.7"}});

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
@@ -40,14 +41,45 @@ inline void sort(Candidates& candidates) {
   candidates.sorted = true;
 }
 
+// Passes over a whole vocabulary go in blocks of logits copied out of the candidates, summed or
+// compared in lanes beside each other: compilers make vector code of such loops, and the order of
+// the additions is the same everywhere.
+inline constexpr uint32_t kBlock = 256, kLanes = 8;
+
+// Calls look(logits) for a pointer to each kBlock logits, the last filled up with -infinity.
+template <class Look>
+void for_each_block(const Candidates& candidates, const Look& look) {
+  float logits[kBlock];
+  for (uint32_t at = 0; at < candidates.size; at += kBlock) {
+    const Candidate* const block = candidates.data + at;
+    const uint32_t count = std::min(kBlock, candidates.size - at);
+    for (uint32_t i = 0; i < count; ++i) logits[i] = block[i].logit;
+    for (uint32_t i = count; i < kBlock; ++i) logits[i] = -INFINITY;
+    look(static_cast<float*>(logits));
+  }
+}
+
+inline float greatest_logit(const Candidates& candidates) {
+  float greatest[kLanes];
+  std::fill_n(greatest, kLanes, -INFINITY);
+  for_each_block(candidates, [&](const float* logits) {
+    for (uint32_t i = 0; i < kBlock; i += kLanes)
+      for (uint32_t lane = 0; lane < kLanes; ++lane)
+        greatest[lane] = std::max(greatest[lane], logits[i + lane]);
+  });
+  return *std::max_element(greatest, greatest + kLanes);
+}
+
 // The candidates by rank, 0 being the greatest. Few links look far down a vocabulary, so only as
-// much of the order is made as was asked for, four times as much at each turn.
+// much of the order is made as was asked for, four times as much at each turn, and only among the
+// candidates near the greatest while those last.
 class Ranking {
  public:
   explicit Ranking(const Candidates& candidates)
       : begin_(candidates.data),
         end_(begin_ + candidates.size),
-        sorted_end_(candidates.sorted ? end_ : begin_) {}
+        sorted_end_(candidates.sorted ? end_ : begin_),
+        near_end_(sorted_end_) {}
 
   // REQUIRES: rank < size.
   const Candidate& operator[](uint32_t rank) {
@@ -56,15 +88,31 @@ class Ranking {
   }
 
  private:
+  static constexpr float kFirstReach = 4;   // e^-4 = 0.02 of the greatest's probability
+  static constexpr float kLastReach = 100;  // further down no probability is worth a search
+
   void sort_more() {
+    while (near_end_ == sorted_end_) widen();
     const auto wanted = std::max<ptrdiff_t>(64, 4 * (sorted_end_ - begin_));
-    Candidate* const next = begin_ + std::min(wanted, end_ - begin_);
-    std::nth_element(sorted_end_, next - 1, end_, precedes);
+    Candidate* const next = begin_ + std::min(wanted, near_end_ - begin_);
+    if (next < near_end_) std::nth_element(sorted_end_, next - 1, near_end_, precedes);
     std::sort(sorted_end_, next, precedes);
     sorted_end_ = next;
   }
 
-  Candidate *begin_, *end_, *sorted_end_;
+  // Brings those within `reach_` of the greatest to the front of what is not sorted yet.
+  void widen() {
+    if (reach_ == 0)
+      greatest_ = greatest_logit({begin_, static_cast<uint32_t>(end_ - begin_), false});
+    reach_ = reach_ == 0 ? kFirstReach : 2 * reach_;
+    const float floor = reach_ > kLastReach ? -INFINITY : greatest_ - reach_;
+    near_end_ =
+        std::partition(sorted_end_, end_, [floor](const Candidate& c) { return c.logit >= floor; });
+  }
+
+  // [begin, sorted end) is in order, [sorted end, near end) follows it, the rest comes last.
+  Candidate *begin_, *end_, *sorted_end_, *near_end_;
+  float greatest_ = -INFINITY, reach_ = 0;
 };
 
 // Keeps the first `count` of the ranking. REQUIRES: ranking[count - 1] was asked for.
@@ -113,11 +161,36 @@ struct SoftmaxScale {
   }
 };
 
+// e^x for -87 <= x <= 0, to 2 units in the last place. Without a branch or a call, so that
+// compilers make vector code of a loop over it. Source: Cephes, expf.c.
+inline float exp_of_negative(float x) {
+  constexpr float kRounding = 12582912.0f;  // 1.5 * 2^23: a sum's last bit is worth 1
+  const float turns = x * 1.44269504088896341f + kRounding;
+  const float n = turns - kRounding;
+  const float r = (x - n * 0.693359375f) + n * 2.12194440e-4f;
+  float p = 1.9875691500e-4f;
+  p = p * r + 1.3981999507e-3f;
+  p = p * r + 8.3334519073e-3f;
+  p = p * r + 4.1665795894e-2f;
+  p = p * r + 1.6666665459e-1f;
+  p = p * r + 5.0000001201e-1f;
+  p = p * (r * r) + r + 1.0f;
+  // The low bits of `turns` are n; moved up they are an exponent.
+  return std::bit_cast<float>(std::bit_cast<uint32_t>(p) + (std::bit_cast<uint32_t>(turns) << 23));
+}
+
 inline SoftmaxScale softmax_scale(const Candidates& candidates) {
-  SoftmaxScale scale{-INFINITY, 0};
-  for (const Candidate& c : candidates.all()) scale.max = std::max(scale.max, c.logit);
-  for (const Candidate& c : candidates.all())
-    scale.sum += std::exp(static_cast<double>(c.logit) - static_cast<double>(scale.max));
+  SoftmaxScale scale{greatest_logit(candidates), 0};
+  double sums[kLanes] = {};
+  for_each_block(candidates, [&](float* logits) {
+    // e^-87 is nothing beside the 1 that the greatest adds.
+    for (uint32_t i = 0; i < kBlock; ++i) logits[i] = std::max(logits[i] - scale.max, -87.0f);
+    for (uint32_t i = 0; i < kBlock; ++i) logits[i] = exp_of_negative(logits[i]);
+    for (uint32_t i = 0; i < kBlock; i += kLanes)
+      for (uint32_t lane = 0; lane < kLanes; ++lane)
+        sums[lane] += static_cast<double>(logits[i + lane]);
+  });
+  for (const double sum : sums) scale.sum += sum;
   return scale;
 }
 

@@ -21,12 +21,12 @@ constexpr std::array kOptions = {
 };
 
 // Below this the last bit of an f32 logit would decide, so it is taken for 0.
-constexpr double kCold = 1e-6;
+constexpr float kCold = 1e-6f;
 
 class Temperature final : public Sampler {
  public:
   explicit Temperature(const Options& options)
-      : temperature_(options.number("temperature")), inverse_(1 / temperature_) {}
+      : temperature_(static_cast<float>(options.number("temperature"))) {}
 
   Status apply(Candidates& candidates, const SampleContext&) noexcept override {
     if (temperature_ < kCold) {
@@ -34,7 +34,7 @@ class Temperature final : public Sampler {
     } else if (temperature_ != 1) {
       // Two logits may become equal, and then their order must be that of the ids.
       candidates.sorted = false;
-      for (Candidate& candidate : candidates.all()) candidate.logit = divided(candidate.logit);
+      divide(candidates, temperature_);
     }
     return {};
   }
@@ -42,14 +42,17 @@ class Temperature final : public Sampler {
   void release() noexcept override { delete this; }
 
  private:
-  // Stays within f32: a low temperature must not make an infinity of a great logit.
-  float divided(float logit) const {
-    constexpr double kMax = std::numeric_limits<float>::max();
-    const double scaled = std::clamp(logit * inverse_, -kMax, kMax);
-    return logit < -kMax ? logit : static_cast<float>(scaled);
+  // Stays within f32: a low temperature must not make an infinity of a great logit. The divisor is
+  // a copy and the bounds are min and max, or compilers make no vector code of this.
+  static void divide(Candidates& candidates, const float divisor) {
+    constexpr float kMax = std::numeric_limits<float>::max();
+    for (Candidate& candidate : candidates.all()) {
+      const float scaled = std::min(std::max(candidate.logit / divisor, -kMax), kMax);
+      candidate.logit = candidate.logit < -kMax ? candidate.logit : scaled;
+    }
   }
 
-  double temperature_, inverse_;
+  float temperature_;
 };
 
 }  // namespace

@@ -74,7 +74,7 @@ void Context::open() {
   info.pQueueCreateInfos = &queue;
   info.enabledExtensionCount = static_cast<uint32_t>(extensions.size());
   info.ppEnabledExtensionNames = extensions.data();
-  check(instance_->api().CreateDevice(physical_, &info, nullptr, &device_), "the device");
+  check(instance_->api().CreateDevice(physical_, &info, nullptr, &device_), features_.info.name);
 }
 
 void Context::require_alive() const {

@@ -1,10 +1,13 @@
 // vulkan_bench — 4-bit matrix products at the shapes that ggml's `test-backend-ops perf` uses for
 // its q4_0 (m 4096, k 14336), on every Vulkan device found, beside what the device itself can do.
 //
-//   FLOP = 2 rows depth width;  bytes = packed weight + x + y, of which "of_read" is the share of
-//   the measured read bandwidth; "of_rate" the share of the measured multiply-add rate, f32.
+//   FLOP = 2 rows depth width;  bytes = packed weight + x + y, of which "of_copy" is the share of
+//   the measured copy bandwidth; "of_rate" the share of the measured multiply-add rate, f32.
 //
 //   vulkan_bench [rows...]   default 1 8 512
+//
+// "act-order" gathers x before the product, as a permutation that no neighbour could take over.
+// scripts/vulkan-peer.sh runs this and ggml's program in turns.
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
@@ -17,8 +20,20 @@
 namespace ropewalk::tests {
 namespace {
 
-constexpr uint32_t kDepth = 14336, kWidth = 4096, kGroup = 32;
+constexpr uint32_t kDepth = 14336, kWidth = 4096;
 constexpr double kSeconds = 1;  // of each measurement, at least three runs
+
+struct Product {
+  const char* name;
+  uint32_t group_size;
+  bool act_order;
+};
+constexpr Product kProducts[] = {
+    {"g32", 32, false}, {"g32 act-order", 32, true}, {"g128 act-order", 128, true}};
+
+struct Ceilings {
+  double read, copy, rate;
+};
 
 double ceiling(const std::string& name, abi::Measurement what) {
   double value = 0;
@@ -46,15 +61,23 @@ Taken time_of(Session& session, const StepData& step) {
   return {passed / runs, processor / runs};
 }
 
-void measure_matmul(const std::string& name, uint32_t rows) {
+void measure_matmul(const std::string& name, const Ceilings& ceilings, const Product& product,
+                    uint32_t rows) {
   Random random(1);
-  const StoredWeight weight = random_gptq({kDepth, kWidth, 4, kGroup, 1, abi::DType::f16}, random);
+  const StoredWeight weight =
+      random_gptq({kDepth, kWidth, 4, product.group_size, 1, abi::DType::f16}, random);
   Case c;
-  const uint32_t x = c.activation("x", {abi::kRows, kDepth});
+  const uint32_t given = c.activation("x", {abi::kRows, kDepth});
+  uint32_t x = given;
+  if (product.act_order) {
+    x = c.activation("x gathered", {abi::kRows, kDepth});
+    c.node(abi::Op::permute, {given, c.order("order", random.permutation(kDepth))}, {x}, 0,
+           abi::KeyRotation::before_cache);
+  }
   const uint32_t y = c.activation("y", {abi::kRows, kWidth});
   c.node(abi::Op::matmul, {x, c.weight("w", weight)}, {y}, 0, abi::KeyRotation::before_cache);
   Session session(c, device(name), {rows, rows, 1, 1}, Steps::alone);
-  session.set(x, random.values(uint64_t{rows} * kDepth));
+  session.set(given, random.values(uint64_t{rows} * kDepth));
   const auto [seconds, processor_seconds] = time_of(session, plain_step(rows));
 
   uint64_t packed = 0;
@@ -62,13 +85,24 @@ void measure_matmul(const std::string& name, uint32_t rows) {
   const double bytes = static_cast<double>(packed) + 4.0 * rows * (kDepth + kWidth);
   const double flop = 2.0 * rows * kDepth * kWidth;
   std::printf(
-      "%s matmul gptq4 g32 %ux%u rows %4u: %9.0f us %8.2f GFLOP/s %8.2f GB/s"
-      "  per core %.2f"
-      "  of_read %.2f  of_rate %.2f\n",
-      name.c_str(), kDepth, kWidth, rows, 1e6 * seconds, 1e-9 * flop / seconds,
-      1e-9 * bytes / seconds, 1e-9 * flop / processor_seconds,
-      bytes / seconds / ceiling(name, abi::Measurement::read_bandwidth),
-      flop / seconds / ceiling(name, abi::Measurement::f16_matmul_rate));
+      "%s matmul gptq4 %-14s %ux%u rows %4u: %9.0f us %8.2f GFLOP/s %8.2f GB/s  per core %.2f"
+      "  of_copy %.2f  of_rate %.2f\n",
+      name.c_str(), product.name, kDepth, kWidth, rows, 1e6 * seconds, 1e-9 * flop / seconds,
+      1e-9 * bytes / seconds, 1e-9 * flop / processor_seconds, bytes / seconds / ceilings.copy,
+      flop / seconds / ceilings.rate);
+  std::fflush(stdout);
+}
+
+void measure_device(const std::string& name, const std::vector<uint32_t>& rows) {
+  const Ceilings ceilings{ceiling(name, abi::Measurement::read_bandwidth),
+                          ceiling(name, abi::Measurement::copy_bandwidth),
+                          ceiling(name, abi::Measurement::f16_matmul_rate)};
+  const abi::DeviceInfo& info = device(name).info();
+  std::printf("%s: %s, %s; read %.1f GB/s, copy %.1f GB/s, f32 multiply-adds %.1f GFLOP/s\n",
+              name.c_str(), info.name, info.driver, 1e-9 * ceilings.read, 1e-9 * ceilings.copy,
+              1e-9 * ceilings.rate);
+  for (const uint32_t r : rows)
+    for (const Product& product : kProducts) measure_matmul(name, ceilings, product, r);
 }
 
 }  // namespace
@@ -79,14 +113,6 @@ int main(int argc, char** argv) {
   std::vector<uint32_t> rows;
   for (int i = 1; i < argc; ++i) rows.push_back(static_cast<uint32_t>(std::atoi(argv[i])));
   if (rows.empty()) rows = {1, 8, 512};
-  for (const std::string& name : tests::device_names()) {
-    if (!name.starts_with("vulkan") || tests::is_variant(name)) continue;
-    const abi::DeviceInfo& info = tests::device(name).info();
-    std::printf("%s: %s, %s; read %.1f GB/s, copy %.1f GB/s, f32 multiply-adds %.1f GFLOP/s\n",
-                name.c_str(), info.name, info.driver,
-                1e-9 * tests::ceiling(name, abi::Measurement::read_bandwidth),
-                1e-9 * tests::ceiling(name, abi::Measurement::copy_bandwidth),
-                1e-9 * tests::ceiling(name, abi::Measurement::f16_matmul_rate));
-    for (const uint32_t r : rows) tests::measure_matmul(name, r);
-  }
+  for (const std::string& name : tests::device_names())
+    if (name.starts_with("vulkan") && !tests::is_variant(name)) tests::measure_device(name, rows);
 }

@@ -2,8 +2,10 @@
 #pragma once
 
 #include <string>
+#include <utility>
 #include <vector>
 
+#include "core/modules/registry.h"
 #include "tests/end_to_end/fixture_model.h"
 
 namespace ropewalk::test {
@@ -24,6 +26,14 @@ inline void set_list(Config& config, const std::string& option, const std::strin
 
 inline void set_option(Config& config, const std::string& option, const std::string& value) {
   config.backend.plugin.options.push_back({option, Where{}, make_scalar(value, Where{})});
+}
+
+// Probes with the built program: a test program would run its tests where the probe is meant.
+inline Registry probing_registry() {
+  RegistrySettings settings;
+  settings.install_folder = install_folder();
+  settings.probe.program = RW_PROGRAM;
+  return Registry(std::move(settings));
 }
 
 inline std::vector<int32_t> ids_of(const std::string& variant) {

@@ -115,11 +115,17 @@ Context::Context(uint32_t index, const Options& options)
   static_cast<void>(cudaGetLastError());  // what earlier probing left would be taken for a launch's
   if (const cudaError_t error = probe_kernels(); error != cudaSuccess)
     refuse(kernels_refusal(info_.name, ROPEWALK_CUDA_BUILT_FOR, words(error)));
-  int multiprocessors = 0;
-  check(cudaDeviceGetAttribute(&multiprocessors, cudaDevAttrMultiProcessorCount, index_),
-        "multiprocessors");
-  multiprocessors_ = static_cast<uint32_t>(multiprocessors);
-  check(cudaStreamCreateWithFlags(&stream_, cudaStreamNonBlocking), "a stream");
+  multiprocessors_ = attribute(cudaDevAttrMultiProcessorCount, "multiprocessors");
+  cache_bytes_ = attribute(cudaDevAttrL2CacheSize, "the size of the cache");
+  has_bf16_ = attribute(cudaDevAttrComputeCapabilityMajor, "the compute capability") >= 8;
+  for (cudaStream_t* stream : {&stream_, &side_stream_})
+    check(cudaStreamCreateWithFlags(stream, cudaStreamNonBlocking), "a stream");
+}
+
+uint32_t Context::attribute(cudaDeviceAttr which, const char* what) {
+  int value = 0;
+  check(cudaDeviceGetAttribute(&value, which, index_), what);
+  return static_cast<uint32_t>(value);
 }
 
 // A device with work under way is not torn down; what never ends loses the device and leaks.
@@ -129,6 +135,7 @@ Context::~Context() {
          wait();
        }).ok())
     return;
+  static_cast<void>(cudaStreamDestroy(side_stream_));
   static_cast<void>(cudaStreamDestroy(stream_));
 }
 

@@ -1,4 +1,4 @@
-// context.h — one opened CUDA device: its stream, its properties, and whether it still lives.
+// context.h — one opened CUDA device: its streams, its properties, and whether it still lives.
 //
 // A CUDA error of the sticky kind poisons the process's context for good, so the first one loses
 // the device: every later call throws device_lost with the first reason, and nothing is destroyed
@@ -33,7 +33,11 @@ class Context {
   const abi::DeviceInfo& info() const { return info_; }
   const Options& options() const { return options_; }
   uint32_t multiprocessors() const { return multiprocessors_; }
+  uint64_t cache_bytes() const { return cache_bytes_; }  // of the second level
+  bool has_bf16() const { return has_bf16_; }
   cudaStream_t stream() const { return stream_; }
+  // For work beside the stream's, which the stream must wait for before a step ends.
+  cudaStream_t side_stream() const { return side_stream_; }
   bool alive() const { return lost_.empty(); }
 
   // Makes the device the thread's current one. Throws Failure (device_lost).
@@ -46,11 +50,15 @@ class Context {
   void wait();
 
  private:
+  uint32_t attribute(cudaDeviceAttr which, const char* what);
+
   const Options options_;
   const int index_;
   abi::DeviceInfo info_{};
   uint32_t multiprocessors_ = 0;
-  cudaStream_t stream_ = nullptr;
+  uint64_t cache_bytes_ = 0;
+  bool has_bf16_ = false;
+  cudaStream_t stream_ = nullptr, side_stream_ = nullptr;
   std::string lost_;
 };
 

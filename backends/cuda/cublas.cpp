@@ -88,16 +88,18 @@ Cublas::~Cublas() {
 }
 
 // Setting the stream sets the workspace back, so that both are set each time.
-void Cublas::multiply(const Product& p, cudaStream_t stream) {
+void Cublas::multiply(const Multiplication& p, cudaStream_t stream) {
   require(api().set_stream(handle_of(handle_), stream), "set stream");
   require(api().set_workspace(handle_of(handle_), workspace_, kWorkspaceBytes), "set workspace");
   const float one = 1.0f, zero = 0.0f;
   const auto rows = static_cast<int>(p.rows), cols = static_cast<int>(p.cols),
              depth = static_cast<int>(p.depth);
+  const cudaDataType type = p.dtype == abi::DType::bf16 ? CUDA_R_16BF : CUDA_R_16F;
+  const auto pitch = [](uint64_t elements) { return static_cast<int>(elements); };
   // cuBLAS counts columns first: it sees w as (depth, cols), x as (depth, rows), y as (cols, rows).
   require(api().gemm(handle_of(handle_), CUBLAS_OP_T, CUBLAS_OP_N, cols, rows, depth, &one, p.w,
-                     CUDA_R_16F, depth, p.x, CUDA_R_16F, depth, &zero, p.y, CUDA_R_32F,
-                     static_cast<int>(p.y_pitch), CUBLAS_COMPUTE_32F, CUBLAS_GEMM_DEFAULT),
+                     type, pitch(p.w_pitch), p.x, type, pitch(p.x_pitch), &zero, p.y, CUDA_R_32F,
+                     pitch(p.y_pitch), CUBLAS_COMPUTE_32F, CUBLAS_GEMM_DEFAULT),
           "a product");
 }
 

@@ -12,13 +12,14 @@
 
 namespace ropewalk::cuda {
 
-// y (rows, cols) f32 = x (rows, depth) f16 . w (cols, depth) f16 transposed; all row-major.
-struct Product {
+// y (rows, cols) f32 = x (rows, depth) . w (cols, depth) transposed; all row-major.
+struct Multiplication {
   const void* x;
   const void* w;
   float* y;
+  abi::DType dtype;  // of x and w: f16 or bf16
   uint32_t rows, depth, cols;
-  uint64_t y_pitch;  // elements from a row of y to the next
+  uint64_t x_pitch, w_pitch, y_pitch;  // elements from a row to the next
 };
 
 class Cublas {
@@ -37,7 +38,7 @@ class Cublas {
   Cublas& operator=(const Cublas&) = delete;
 
   // f32 sums. Throws Failure.
-  void multiply(const Product& product, cudaStream_t stream);
+  void multiply(const Multiplication& product, cudaStream_t stream);
 
  private:
   struct Api;

@@ -107,9 +107,10 @@ double matmul_rate(Context& context, Memory& memory) {
   context.check_launches("a fill");
   Cublas cublas(context, workspace.data());
   const double seconds = median_seconds(context, [&] {
-    cublas.multiply({x.data(), w.data(), reinterpret_cast<float*>(y.data()), kProductSize,
-                     kProductSize, kProductSize, kProductSize},
-                    context.stream());
+    cublas.multiply(
+        {x.data(), w.data(), reinterpret_cast<float*>(y.data()), abi::DType::f16, kProductSize,
+         kProductSize, kProductSize, kProductSize, kProductSize, kProductSize},
+        context.stream());
   });
   return 2.0 * static_cast<double>(kCount) * kProductSize / seconds;
 }

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "backends/cuda/trace.h"
 #include "core/abi/guard.h"
 
 namespace ropewalk::cuda {
@@ -21,9 +22,17 @@ uint32_t half_dim_of(const abi::Graph& graph) {
   return half;
 }
 
+LongProducts long_products(const Context& context) {
+  if (!Cublas::missing().empty()) return LongProducts::packed;
+  return context.has_bf16() ? LongProducts::cublas : LongProducts::cublas_without_bf16;
+}
+
+DeviceSize size_of(const Context& context) {
+  return {context.multiprocessors(), context.cache_bytes()};
+}
+
 Workspace needs_of(const abi::CompileRequest& request, const Context& context) {
-  return workspace_of(request, context.multiprocessors(),
-                      Cublas::missing().empty() ? LongProducts::cublas : LongProducts::packed);
+  return workspace_of(request, size_of(context), long_products(context));
 }
 
 }  // namespace
@@ -41,24 +50,27 @@ Program::Program(const abi::CompileRequest& request, const Host& host)
     throw abi::Failure(abi::StatusCode::invalid_argument, "the workspace is too small");
   std::byte* const partials =
       needs.shared_bytes() ? host_.memory.address(request.workspace) : nullptr;
-  std::byte* const long_place = partials + needs.partial_bytes();
+  LongPlaces places{};
   try {
     if (needs.arrival_words) {
       arrivals_ = host_.memory.device_block(needs.arrival_bytes());
       context.check(cudaMemsetAsync(arrivals_, 0, needs.arrival_bytes(), context.stream()),
                     "workspace");
     }
-    if (needs.long_bytes) cublas_ = std::make_unique<Cublas>(context, long_place);
-    const Surroundings around{graph,
-                              request.shape,
-                              host_.memory,
-                              host_.weights,
-                              step_.view(),
-                              reinterpret_cast<float*>(partials),
-                              reinterpret_cast<uint32_t*>(arrivals_),
-                              long_place,
-                              cublas_.get(),
-                              context.multiprocessors()};
+    if (needs.long_needs.total()) {
+      places = needs.long_needs.places(partials + needs.partial_bytes());
+      cublas_ = std::make_unique<Cublas>(context, places.cublas);
+      slices_ = std::make_unique<Slices>(context, places.slices, needs.long_needs.slice);
+    }
+    const Surroundings around{
+        {graph, host_.memory, host_.weights},
+        request.shape,
+        step_.view(),
+        reinterpret_cast<float*>(partials),
+        reinterpret_cast<uint32_t*>(arrivals_),
+        {places, cublas_.get(), slices_.get(), slice_bytes(context.cache_bytes())},
+        long_products(context),
+        size_of(context)};
     for (const abi::Claim& step : request.steps) launches_.push_back(lower(step.nodes, around));
     // A step of no rows loads every kernel, cuBLAS's too, which may not happen while recording.
     launch_all();
@@ -79,13 +91,23 @@ void Program::destroy() {
        }).ok())
     return;
   if (recorded_) static_cast<void>(cudaGraphExecDestroy(recorded_));
+  slices_.reset();
   cublas_.reset();  // before its workspace
   static_cast<void>(cudaFree(arrivals_));
 }
 
 void Program::launch_all() {
-  for (const LaunchNode& launch : launches_) launch(host_.context.stream());
+  give_all();
   host_.context.check_launches("a launch");
+}
+
+// To the stream, whether that is recording or not.
+void Program::give_all() {
+  if (slices_) slices_->begin();
+  for (const LaunchStep& step : launches_) {
+    const TraceRange range(step.name);
+    step.launch(host_.context.stream());
+  }
 }
 
 // The capture is ended whatever happens in it: a stream that is left capturing takes no more work.
@@ -93,9 +115,7 @@ void Program::record() {
   Context& context = host_.context;
   context.check(cudaStreamBeginCapture(context.stream(), cudaStreamCaptureModeThreadLocal),
                 "recording");
-  const abi::Status status = abi::guard([&] {
-    for (const LaunchNode& launch : launches_) launch(context.stream());
-  });
+  const abi::Status status = abi::guard([&] { give_all(); });
   cudaGraph_t graph = nullptr;
   const cudaError_t launched = cudaGetLastError();
   const cudaError_t ended = cudaStreamEndCapture(context.stream(), &graph);

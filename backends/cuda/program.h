@@ -36,6 +36,7 @@ class Program final : public abi::Program {
 
  private:
   void launch_all();
+  void give_all();
   void record();
   void destroy();
 
@@ -43,7 +44,8 @@ class Program final : public abi::Program {
   StepBlock step_;
   std::byte* arrivals_ = nullptr;
   std::unique_ptr<Cublas> cublas_;  // where products of many rows go to it
-  std::vector<LaunchNode> launches_;
+  std::unique_ptr<Slices> slices_;  // as long as it does
+  std::vector<LaunchStep> launches_;
   cudaGraphExec_t recorded_ = nullptr;
 };
 

@@ -143,6 +143,27 @@ TEST_P(LayoutTest, LoadsAreAligned) { for_each_layout(loads_are_aligned); }
 
 INSTANTIATE_TEST_SUITE_P(Bits, LayoutTest, testing::Values(2, 3, 4, 8));
 
+// A multiplication instead of a division, for every block of a group of any number of blocks.
+TEST(Layout, GroupsWithoutDivision) {
+  for (uint32_t per = 1; per <= 1000; ++per) {
+    const Layout l{per * kBlockRows * 3, 32, 4, per * kBlockRows, 1};
+    ASSERT_EQ(blocks_per_group(l), per);
+    const uint32_t divisor = group_divisor(l);
+    for (uint32_t block = 0; block < 70000; block += 1 + block / 500)
+      for (const uint32_t at : {block, (block / per + 1) * per - 1})
+        ASSERT_EQ(group_of(divisor, at), at / per) << at << " of " << per;
+  }
+}
+
+TEST_P(LayoutTest, ContiguousBlocksHoldTheirRows) {
+  for_each_layout([](const Layout& l) {
+    bool contiguous = true;
+    for (uint32_t block = 0; block < blocks(l); ++block)
+      contiguous = contiguous && first_row(l, block) == block * kBlockRows;
+    EXPECT_EQ(is_contiguous(l), contiguous);
+  });
+}
+
 // The nibbles of a word of 4-bit codes, as a literal: k7 k5 k3 k1 k6 k4 k2 k0.
 TEST(Layout, NibblesAreInterleaved) {
   uint32_t word = 0;

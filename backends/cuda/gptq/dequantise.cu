@@ -6,33 +6,44 @@
 #include "backends/cuda/gptq/scale.cuh"
 #include "backends/cuda/gptq/unpack.cuh"
 #include "backends/cuda/launch.cuh"
+#include "backends/cuda/ops/device.cuh"
 
 namespace ropewalk::cuda::gptq {
 namespace {
 
 constexpr uint32_t kWarps = 4, kThreads = kWarps * 32;
 
-__device__ uint32_t rows_of(const StepView& step, Extent extent) {
-  return step.counts[static_cast<uint32_t>(extent)];
+template <class Element>
+__device__ __forceinline__ Element rounded(float x);
+template <>
+__device__ __forceinline__ __half rounded<__half>(float x) {
+  return __float2half(x);
+}
+template <>
+__device__ __forceinline__ __nv_bfloat16 rounded<__nv_bfloat16>(float x) {
+  return __float2bfloat16(x);
 }
 
 // A warp a row; a block of K is 32 lanes wide. Rows beyond the step's become 0, so that what
 // earlier steps left there cannot overflow.
+template <class Element>
 __global__ void __launch_bounds__(kThreads)
     half_rows_kernel(const HalfRows op, const StepView step) {
   const uint32_t r = blockIdx.x * kWarps + threadIdx.x / 32, lane = threadIdx.x % 32;
   if (r >= op.rows) return;
   const Layout& l = op.layout;
   const float* x = op.x + uint64_t{r} * l.rows;
-  __half* to = static_cast<__half*>(op.halves) + uint64_t{r} * blocks(l) * kBlockRows;
+  const bool contiguous = is_contiguous(l);
+  auto* to = reinterpret_cast<Element*>(op.halves) + uint64_t{r} * blocks(l) * kBlockRows;
   const bool there = r < rows_of(step, op.extent);
   float most = 0.0f;
   if (there)
     for (uint32_t k = lane; k < l.rows; k += 32) most = fmaxf(most, fabsf(x[k]));
   const float scale = power_for(warp_max(most)), inverse = 1.0f / scale;
   for (uint32_t b = 0; b < blocks(l); ++b) {
-    const bool inside = there && lane < rows_of_block(l, b);
-    to[b * kBlockRows + lane] = __float2half(inside ? x[first_row(l, b) + lane] * inverse : 0.0f);
+    const uint32_t k = (contiguous ? b * kBlockRows : first_row(l, b)) + lane;
+    const bool inside = there && (contiguous ? k < l.rows : lane < rows_of_block(l, b));
+    to[b * kBlockRows + lane] = rounded<Element>(inside ? x[k] * inverse : 0.0f);
   }
   if (lane == 0) op.scales[r] = scale;
 }
@@ -43,10 +54,13 @@ __global__ void __launch_bounds__(kThreads) dequantise_kernel(const Dequantise o
   const Layout& l = op.layout;
   const uint32_t block = blockIdx.y * kWarps + threadIdx.x / 32, lane = threadIdx.x % 32;
   if (block >= blocks(l)) return;
-  const uint32_t* tile = op.weight + (op.first_tile + blockIdx.x) * tile_words(l);
+  const uint32_t* tile =
+      reinterpret_cast<const uint32_t*>(op.weight) + (op.first_tile + blockIdx.x) * tile_words(l);
   uint32_t words[kBits];
   load_codes<kBits>(tile + block_at(l, block), lane, words);
-  const Header header = load_header(l, tile + header_at(l, block / blocks_per_group(l)), lane);
+  const uint32_t group = block / blocks_per_group(l);
+  const Header header =
+      decode(l.header_words, load_header(l.header_words, tile + header_at(l, group), lane));
   const uint64_t pitch = uint64_t{blocks(l)} * kBlockRows;
 #pragma unroll
   for (uint32_t j = 0; j < kLaneColumns; ++j) {
@@ -60,16 +74,24 @@ __global__ void __launch_bounds__(kThreads) dequantise_kernel(const Dequantise o
       halves[p] = __floats2half2_rn(pair.x * header.scale[j], pair.y * header.scale[j]);
     }
     const uint64_t n = uint64_t{blockIdx.x} * kTileColumns + column_of(lane, j);
-    *reinterpret_cast<uint4*>(static_cast<__half*>(op.halves) + n * pitch + block * kBlockRows +
-                              row_of(lane, 0)) = eight;
+    *reinterpret_cast<uint4*>(reinterpret_cast<__half*>(op.halves) + n * pitch +
+                              block * kBlockRows + row_of(lane, 0)) = eight;
   }
 }
 
 __global__ void __launch_bounds__(kThreads) finish_kernel(const Finish op, const StepView step) {
-  const uint32_t n = blockIdx.x * kThreads + threadIdx.x, r = blockIdx.y;
-  if (n >= op.cols || r >= rows_of(step, op.extent)) return;
-  float& y = op.y[uint64_t{r} * op.cols + n];
-  y = y * op.scales[r] + (op.bias ? op.bias[n] : 0.0f);
+  const uint32_t i = blockIdx.x * kThreads + threadIdx.x, r = blockIdx.y;
+  if (i >= op.columns || r >= rows_of(step, op.extent)) return;
+  const uint32_t n = op.first + i;
+  const auto part = [&](uint32_t p) {
+    return op.sums[p][uint64_t{r} * op.columns + i] * op.scales[r] +
+           (op.bias[p] ? op.bias[p][n] : 0.0f);
+  };
+  const uint64_t at = uint64_t{r} * op.cols + n;
+  float y = part(0);
+  if (op.epilogue == Epilogue::add) y = op.other[at] + y;
+  if (op.epilogue == Epilogue::silu_mul) y = op.other ? silu(op.other[at]) * y : silu(y) * part(1);
+  op.y[at] = y;
 }
 
 template <uint32_t kBits>
@@ -81,7 +103,11 @@ void launch(const Dequantise& op, cudaStream_t stream) {
 }  // namespace
 
 void half_rows(const HalfRows& op, const StepView& step, cudaStream_t stream) {
-  run_kernel(half_rows_kernel, divide_up(op.rows, kWarps), kThreads, stream, op, step);
+  const uint32_t grid = divide_up(op.rows, kWarps);
+  if (op.dtype == abi::DType::bf16)
+    run_kernel(half_rows_kernel<__nv_bfloat16>, grid, kThreads, stream, op, step);
+  else
+    run_kernel(half_rows_kernel<__half>, grid, kThreads, stream, op, step);
 }
 
 void dequantise(const Dequantise& op, cudaStream_t stream) {
@@ -98,7 +124,7 @@ void dequantise(const Dequantise& op, cudaStream_t stream) {
 }
 
 void finish(const Finish& op, const StepView& step, cudaStream_t stream) {
-  const dim3 grid(divide_up(op.cols, kThreads), op.rows);
+  const dim3 grid(divide_up(op.columns, kThreads), op.rows);
   run_kernel(finish_kernel, grid, kThreads, stream, op, step);
 }
 

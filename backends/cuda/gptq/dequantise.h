@@ -1,5 +1,5 @@
-// dequantise.h — a GPTQ product of many rows: weights as f16 in slices, x as f16, and what is done
-// to the sums that cuBLAS makes of them.
+// dequantise.h — what surrounds the products of many rows that cuBLAS makes: slices of weights as
+// f16, x as f16 or bf16, and what is done to the sums.
 //
 // K is counted in whole blocks of 32 here, as the tiles are: what fills a block up is 0 in both, so
 // no row or column has to be looked at twice. Stateless.
@@ -11,44 +11,18 @@
 #include <cstdint>
 
 #include "backends/cuda/gptq/layout.h"
-#include "backends/cuda/step.h"
+#include "backends/cuda/product.h"
+#include "core/abi/weight.h"
 
 namespace ropewalk::cuda::gptq {
 
-// Rows of a program from which this way is taken, where there is cuBLAS; below, the tensor-core
-// kernel reads the packed weights. A doubt: to be measured on each kind of device.
-inline constexpr uint32_t kLeastLongRows = 129;
-
-// Of a slice of weights in f16: small enough to stay in a second-level cache between the two
-// kernels.
-inline constexpr uint64_t kSliceBytes = uint64_t{16} << 20;
-
 inline uint32_t padded_rows(const Layout& l) { return blocks(l) * kBlockRows; }
-// Columns of a slice, whole tiles of them.
-inline uint32_t slice_columns(const Layout& l) {
-  const uint64_t tile_bytes = uint64_t{padded_rows(l)} * kTileColumns * 2;
-  const uint64_t tiles = kSliceBytes / tile_bytes;
-  const uint32_t all = column_tiles(l);
-  return (tiles < 1 ? 1 : tiles < all ? static_cast<uint32_t>(tiles) : all) * kTileColumns;
-}
-
-// A product's places in the workspace, each a multiple of 256 bytes.
-struct LongPlaces {
-  uint64_t x, scales, slice, end;  // offsets in bytes
-};
-inline LongPlaces long_places(const Layout& l, uint32_t rows) {
-  const auto align = [](uint64_t bytes) { return (bytes + 255) / 256 * 256; };
-  LongPlaces places{};
-  places.scales = align(uint64_t{rows} * padded_rows(l) * 2);
-  places.slice = places.scales + align(uint64_t{rows} * 4);
-  places.end = places.slice + align(uint64_t{slice_columns(l)} * padded_rows(l) * 2);
-  return places;
-}
 
 struct HalfRows {
-  const float* x;  // (R, rows of the weight)
-  void* halves;    // (rows, padded_rows) f16, rows beyond the step's 0
-  float* scales;   // (rows) powers of two
+  const float* x;     // (R, rows of the weight)
+  std::byte* halves;  // (rows, padded_rows) f16 or bf16, rows beyond the step's 0
+  float* scales;      // (rows) powers of two
+  abi::DType dtype;
   Layout layout;
   uint32_t rows;
   Extent extent;
@@ -57,21 +31,25 @@ struct HalfRows {
 void half_rows(const HalfRows& op, const StepView& step, cudaStream_t stream);
 
 struct Dequantise {
-  const uint32_t* weight;
-  void* halves;  // (columns, padded_rows) f16
+  const std::byte* weight;
+  std::byte* halves;  // (columns, padded_rows) f16
   Layout layout;
   uint32_t first_tile, tiles;
 };
 void dequantise(const Dequantise& op, cudaStream_t stream);
 
+// Columns [first, first + columns) of a result whose rows have `cols`.
 struct Finish {
-  const float* scales;  // (rows)
-  const float* bias;    // (cols) or null
-  float* y;             // (R, cols)
-  uint32_t cols, rows;
+  const float* sums[2];  // (rows, columns) each; the second of silu_mul with two parts, or null
+  const float* bias[2];  // (cols) or null
+  const float* scales;   // (rows)
+  const float* other;    // (R, cols) or null
+  float* y;              // (R, cols)
+  Epilogue epilogue;     // none, add or silu_mul
+  uint32_t first, columns, cols, rows;
   Extent extent;
 };
-// y[r][n] = y[r][n] * scales[r] + bias[n]
+// With p = sums * scales[r] + bias: y = p, other + p, silu(other) * p or silu(p0) * p1.
 void finish(const Finish& op, const StepView& step, cudaStream_t stream);
 
 }  // namespace ropewalk::cuda::gptq

@@ -14,13 +14,21 @@ struct Header {
   __half zero[kLaneColumns];
 };
 
-__device__ __forceinline__ Header load_header(const Layout& l, const uint32_t* group,
-                                              uint32_t lane) {
+// As it lies there, so that it can be on its way while something else is computed.
+struct StoredHeader {
+  uint4 first, second;  // the second of two header words a column alone
+};
+
+__device__ __forceinline__ StoredHeader load_header(uint32_t header_words, const uint32_t* group,
+                                                    uint32_t lane) {
+  const uint4* at = reinterpret_cast<const uint4*>(group) + lane / 4 * header_words;
+  return {__ldg(at), header_words == 1 ? uint4{0, 0, 0, 0} : __ldg(at + 1)};
+}
+
+__device__ __forceinline__ Header decode(uint32_t header_words, const StoredHeader& stored) {
   Header header;
-  const uint4* at = reinterpret_cast<const uint4*>(group) + lane / 4 * l.header_words;
-  const uint4 first = __ldg(at);
-  const uint32_t words[4] = {first.x, first.y, first.z, first.w};
-  if (l.header_words == 1) {
+  const uint32_t words[4] = {stored.first.x, stored.first.y, stored.first.z, stored.first.w};
+  if (header_words == 1) {
 #pragma unroll
     for (uint32_t j = 0; j < kLaneColumns; ++j) {
       header.scale[j] = __half2float(__ushort_as_half(static_cast<uint16_t>(words[j])));
@@ -28,8 +36,7 @@ __device__ __forceinline__ Header load_header(const Layout& l, const uint32_t* g
     }
     return header;
   }
-  const uint4 second = __ldg(at + 1);
-  const uint32_t more[4] = {second.x, second.y, second.z, second.w};
+  const uint32_t more[4] = {stored.second.x, stored.second.y, stored.second.z, stored.second.w};
 #pragma unroll
   for (uint32_t j = 0; j < 2; ++j) {
     header.scale[j] = __uint_as_float(words[2 * j]);

@@ -63,6 +63,23 @@ RW_HOST_DEVICE uint64_t tile_words(const Layout& l) {
 }
 RW_HOST_DEVICE uint64_t total_words(const Layout& l) { return column_tiles(l) * tile_words(l); }
 
+// A block's group without a division, which a kernel would make for every block that it reads:
+// multiplication by 2^32 / blocks_per_group, rounded up. Exact while blocks times blocks of a group
+// stay below 2^32, which 2^21 rows do.
+RW_HOST_DEVICE uint32_t group_divisor(const Layout& l) {
+  const uint32_t per = blocks_per_group(l);
+  return per == 1 ? 0 : ~0u / per + 1;
+}
+RW_HOST_DEVICE uint32_t group_of(uint32_t divisor, uint32_t block) {
+  return divisor == 0 ? block : static_cast<uint32_t>(uint64_t{block} * divisor >> 32);
+}
+
+// Whether block b holds the rows 32b, 32b + 1, ...: no group's last block is filled up but the
+// last.
+RW_HOST_DEVICE bool is_contiguous(const Layout& l) {
+  return l.group_size % kBlockRows == 0 || l.group_size >= l.rows;
+}
+
 // Words from a column tile's begin.
 RW_HOST_DEVICE uint64_t header_at(const Layout& l, uint32_t group) {
   return group * (group_header_words(l) + uint64_t{blocks_per_group(l)} * block_words(l));

@@ -1,22 +1,22 @@
-// y[r][n] = bias[n] + sum over k of x[r][k] * scale[k / group][n] * (code[k][n] - zero[k /
-// group][n])
+// p[r][n] = bias[n] + sum over k of x[r][k] * scale[k / group][n] * (code[k][n] - zero[k /
+// group][n]) for one to three weights, and what finish.cuh makes of it.
 //
-// Grid (column tiles, splits of K, row blocks), 4 warps. A thread block streams its part of a
-// column tile once, warp after warp a block of 32 x 32 codes; x comes from shared memory. Expected
-// bottleneck: up to some 16 rows the memory that the codes stream from, then the tensor cores.
+// Grid (column tiles of all weights, splits of K, row blocks), 4 warps. Each warp streams a run of
+// blocks of 32 x 32 codes, the next ones on their way while one is multiplied; x comes from shared
+// memory. Expected bottleneck: up to some 16 rows the memory that the codes stream from, then x,
+// which every column tile reads anew, and the tensor cores.
 //
 // x goes through the tensor cores as f16, 11 bits of each element, and could overflow there
 // (down_proj's input in Llama-2 passes 65504): each row's part is scaled by a power of two, which
 // rounds nothing, that puts its largest magnitude below 2^15, and the f32 sums are scaled back.
 // code - zero is exact in f16; the scale multiplies the f32 sum of a block and so is never rounded.
-//
-// No float is added atomically: warps, then splits, are added in order, so a step has the same bits
-// every time.
 #include <cuda_fp16.h>
 
+#include "backends/cuda/gptq/finish.cuh"
 #include "backends/cuda/gptq/header.cuh"
 #include "backends/cuda/gptq/matmul.h"
 #include "backends/cuda/gptq/scale.cuh"
+#include "backends/cuda/gptq/shared.cuh"
 #include "backends/cuda/gptq/unpack.cuh"
 #include "backends/cuda/launch.cuh"
 #include "backends/cuda/mma.cuh"
@@ -24,52 +24,55 @@
 namespace ropewalk::cuda::gptq {
 namespace {
 
-constexpr uint32_t kWarps = 4;
-constexpr uint32_t kThreads = kWarps * 32;
-
-// A stretch of x in shared memory: `kBlocks` blocks of K. Rows are 64 bytes more than a multiple of
-// 128 apart, so that the 8 lanes of a quarter warp read from different banks.
-template <uint32_t kRowTiles>
-struct Stretch {
-  static constexpr uint32_t kRows = 8 * kRowTiles;
-  static constexpr uint32_t kBlocks = kRowTiles == 1 ? 32 : 8;
-  static constexpr uint32_t kPitch = kBlocks * kBlockRows + 32;
-  union {
-    alignas(16) __half x[kRows * kPitch];
-    float sums[kWarps * kRows * kTileColumns];  // once x has been read for the last time
-  };
-  float scale[kRows];
-  bool last;
+// Blocks of K [begin, end).
+struct BlockSpan {
+  uint32_t begin, end;
 };
 
 // Element `lane` of a block of K; 0 in what fills the block up.
-__device__ __forceinline__ float element(const Matmul& op, const float* row, uint32_t block,
-                                         uint32_t lane) {
-  if (lane >= rows_of_block(op.layout, block)) return 0.0f;
-  return __ldg(row + first_row(op.layout, block) + lane);
+__device__ __forceinline__ float element(const Layout& l, bool contiguous, const float* row,
+                                         uint32_t block) {
+  const uint32_t lane = threadIdx.x % 32;
+  if (contiguous) {
+    const uint32_t k = block * kBlockRows + lane;
+    return k < l.rows ? __ldg(row + k) : 0.0f;
+  }
+  return lane < rows_of_block(l, block) ? __ldg(row + first_row(l, block) + lane) : 0.0f;
 }
 
-// Rows [first, first + count) of x at blocks [begin, end) of K, a warp a row; others become 0.
+// Rows of x at up to kBlocks blocks of K, by the calling warp for itself.
 template <uint32_t kRowTiles>
-__device__ void load_stretch(const Matmul& op, uint32_t first, uint32_t count, uint32_t begin,
-                             uint32_t end, Stretch<kRowTiles>& to) {
-  const uint32_t lane = threadIdx.x % 32;
-  for (uint32_t r = threadIdx.x / 32; r < to.kRows; r += kWarps) {
-    const float* row = op.x + uint64_t{first + r} * op.layout.rows;
-    __half* at = to.x + r * to.kPitch;
-    if (r >= count) {
-      for (uint32_t b = begin; b < end; ++b) at[(b - begin) * kBlockRows + lane] = __half(0.0f);
-      if (lane == 0) to.scale[r] = 0.0f;
-      continue;
-    }
+__device__ __forceinline__ void load_stretch(const Matmul& op, const RowSpan& rows,
+                                             const BlockSpan& span, Shared<kRowTiles>& shared) {
+  constexpr uint32_t kBlocks = Shared<kRowTiles>::kBlocks;
+  const Layout& l = op.part[0].layout;
+  const bool contiguous = is_contiguous(l);
+  const uint32_t warp = threadIdx.x / 32, lane = threadIdx.x % 32;
+  for (uint32_t r = 0; r < rows.count; ++r) {
+    const float* row = op.x + uint64_t{rows.first + r} * l.rows;
+    float values[kBlocks];
+#pragma unroll
+    for (uint32_t b = 0; b < kBlocks; ++b)
+      values[b] = span.begin + b < span.end ? element(l, contiguous, row, span.begin + b) : 0.0f;
     // A NaN must reach the sums, and fmaxf() would hide it: the conversion below carries it.
     float most = 0.0f;
-    for (uint32_t b = begin; b < end; ++b) most = fmaxf(most, fabsf(element(op, row, b, lane)));
+#pragma unroll
+    for (uint32_t b = 0; b < kBlocks; ++b) most = fmaxf(most, fabsf(values[b]));
     const float scale = power_for(warp_max(most)), inverse = 1.0f / scale;
-    for (uint32_t b = begin; b < end; ++b)
-      at[(b - begin) * kBlockRows + lane] = __float2half(element(op, row, b, lane) * inverse);
-    if (lane == 0) to.scale[r] = scale;
+    __half* at = shared.x[warp] + r * shared.kPitch + lane;
+#pragma unroll
+    for (uint32_t b = 0; b < kBlocks; ++b) at[b * kBlockRows] = __float2half(values[b] * inverse);
+    if (lane == 0) shared.scale[warp][r] = scale;
   }
+}
+
+// The rows that are not there, once.
+template <uint32_t kRowTiles>
+__device__ __forceinline__ void clear_others(const RowSpan& rows, Shared<kRowTiles>& shared) {
+  const uint32_t warp = threadIdx.x / 32, lane = threadIdx.x % 32;
+  for (uint32_t i = rows.count * shared.kPitch + lane; i < shared.kRows * shared.kPitch; i += 32)
+    shared.x[warp][i] = __float2half(0.0f);
+  for (uint32_t r = rows.count + lane; r < shared.kRows; r += 32) shared.scale[warp][r] = 0.0f;
 }
 
 // Columns g + 16p and g + 8 + 16p of pair p, rows 2t and 2t+1 of a row tile: the fragment that the
@@ -95,7 +98,7 @@ __device__ __forceinline__ void multiply_block(const uint32_t (&words)[kBits], c
 #pragma unroll
     for (uint32_t tile = 0; tile < kRowTiles; ++tile) {
       const uint4 b = *reinterpret_cast<const uint4*>(
-          x + (tile * 8 + lane / 4) * Stretch<kRowTiles>::kPitch + lane % 4 * kLaneRows);
+          x + (tile * 8 + lane / 4) * Shared<kRowTiles>::kPitch + lane % 4 * kLaneRows);
       const uint32_t pairs[4] = {b.x, b.y, b.z, b.w};
       float part[4] = {};
 #pragma unroll
@@ -110,79 +113,77 @@ __device__ __forceinline__ void multiply_block(const uint32_t (&words)[kBits], c
   }
 }
 
-// The warps' sums of row r, column c, in order; valid for the caller's thread alone.
-template <uint32_t kRowTiles>
-__device__ __forceinline__ float over_warps(const Stretch<kRowTiles>& shared, uint32_t i) {
-  float sum = 0.0f;
-  for (uint32_t w = 0; w < kWarps; ++w) sum += shared.sums[w * shared.kRows * kTileColumns + i];
-  return sum;
-}
+// A column tile's stream, and a block of it as it comes from memory.
+template <uint32_t kBits>
+class Stream {
+ public:
+  struct Block {
+    uint32_t words[kBits];
+    StoredHeader header;
+  };
 
-__device__ __forceinline__ void store(const Matmul& op, uint32_t row, uint32_t column, float sum) {
-  if (column < op.layout.cols)
-    op.y[uint64_t{row} * op.layout.cols + column] = sum + (op.bias ? op.bias[column] : 0.0f);
-}
+  __device__ __forceinline__ Stream(const Part& part, uint32_t tile)
+      : begin_(reinterpret_cast<const uint32_t*>(part.weight) + tile * tile_words(part.layout)),
+        divisor_(group_divisor(part.layout)),
+        header_words_(part.layout.header_words),
+        group_words_(group_header_words(part.layout)) {}
 
-// Writes this split's sums; the thread block that arrives last adds all splits in order.
-template <uint32_t kRowTiles>
-__device__ void add_splits(const Matmul& op, uint32_t first, uint32_t count,
-                           Stretch<kRowTiles>& shared) {
-  constexpr uint32_t kSums = 8 * kRowTiles * kTileColumns;
-  const uint32_t there = blockIdx.z * gridDim.x + blockIdx.x, all = gridDim.z * gridDim.x;
-  float* mine = op.partials + (uint64_t{blockIdx.y} * all + there) * kSums;
-  const uint32_t used = count * kTileColumns;
-  for (uint32_t i = threadIdx.x; i < used; i += kThreads) mine[i] = over_warps(shared, i);
-  __threadfence();
-  __syncthreads();
-  if (threadIdx.x == 0) shared.last = atomicAdd(op.arrivals + there, 1u) == gridDim.y - 1;
-  __syncthreads();
-  if (!shared.last) return;
-  __threadfence();
-  for (uint32_t i = threadIdx.x; i < used; i += kThreads) {
-    float sum = 0.0f;
-    for (uint32_t split = 0; split < gridDim.y; ++split)
-      sum += __ldcg(op.partials + (uint64_t{split} * all + there) * kSums + i);
-    store(op, first + i / kTileColumns, blockIdx.x * kTileColumns + i % kTileColumns, sum);
+  // Blocks and headers before it are all that is before a block: layout.h's header_at() and
+  // block_at() without their divisions.
+  __device__ __forceinline__ void load(uint32_t block, Block& to, uint32_t blocks_per_group) const {
+    const uint32_t lane = threadIdx.x % 32, group = group_of(divisor_, block);
+    const uint32_t headers = group * group_words_;
+    load_codes<kBits>(begin_ + headers + group_words_ + block * kLanes * kBits, lane, to.words);
+    to.header = load_header(header_words_,
+                            begin_ + headers + group * blocks_per_group * kLanes * kBits, lane);
   }
-  if (threadIdx.x == 0) op.arrivals[there] = 0;
-}
+  __device__ __forceinline__ Header header(const Block& block) const {
+    return decode(header_words_, block.header);
+  }
 
+ private:
+  const uint32_t* begin_;
+  uint32_t divisor_, header_words_, group_words_;
+};
+
+// The calling warp's run of K.
 template <uint32_t kBits, uint32_t kRowTiles>
-__global__ void __launch_bounds__(kThreads) matmul_kernel(const Matmul op, const StepView step) {
-  __shared__ Stretch<kRowTiles> shared;
-  constexpr uint32_t kRows = Stretch<kRowTiles>::kRows, kBlocks = Stretch<kRowTiles>::kBlocks;
-  const uint32_t rows = step.counts[static_cast<uint32_t>(op.extent)];
-  const uint32_t first = blockIdx.z * kRows;
-  if (first >= rows) return;
-  const uint32_t count = min(rows - first, kRows);
+__device__ __forceinline__ void multiply_run(const Matmul& op, const RowSpan& rows,
+                                             const BlockSpan& run, const TileOfPart& at,
+                                             Shared<kRowTiles>& shared, Sums<kRowTiles>& sums) {
+  constexpr uint32_t kBlocks = Shared<kRowTiles>::kBlocks, kAhead = kBlocks < 4 ? kBlocks : 4;
   const uint32_t warp = threadIdx.x / 32, lane = threadIdx.x % 32;
-  const uint32_t* tile = op.weight + blockIdx.x * tile_words(op.layout);
-  const uint32_t begin = blockIdx.y * op.division.blocks_per_split;
-  const uint32_t end = min(begin + op.division.blocks_per_split, blocks(op.layout));
-  const uint32_t per_group = blocks_per_group(op.layout);
+  const Part& part = op.part[at.part];
+  const Stream<kBits> stream(part, at.tile);
+  const uint32_t per_group = blocks_per_group(part.layout);
+  typename Stream<kBits>::Block ahead[kAhead];
+#pragma unroll
+  for (uint32_t i = 0; i < kAhead; ++i)
+    if (run.begin + i < run.end) stream.load(run.begin + i, ahead[i], per_group);
 
-  Sums<kRowTiles> sums = {};
-  for (uint32_t from = begin; from < end; from += kBlocks) {
-    const uint32_t to = min(from + kBlocks, end);
-    __syncthreads();
-    load_stretch(op, first, count, from, to, shared);
-    __syncthreads();
+  for (uint32_t from = run.begin; from < run.end; from += kBlocks) {
+    load_stretch(op, rows, {from, run.end}, shared);
+    __syncwarp();
     float row_scale[kRowTiles][2];
 #pragma unroll
     for (uint32_t t = 0; t < kRowTiles; ++t)
-      for (uint32_t i = 0; i < 2; ++i) row_scale[t][i] = shared.scale[t * 8 + lane % 4 * 2 + i];
-#pragma unroll 2
-    for (uint32_t block = from + warp; block < to; block += kWarps) {
-      uint32_t words[kBits];
-      load_codes<kBits>(tile + block_at(op.layout, block), lane, words);
-      const Header header =
-          load_header(op.layout, tile + header_at(op.layout, block / per_group), lane);
-      multiply_block<kBits, kRowTiles>(words, header, shared.x + (block - from) * kBlockRows,
-                                       row_scale, sums);
+      for (uint32_t i = 0; i < 2; ++i)
+        row_scale[t][i] = shared.scale[warp][t * 8 + lane % 4 * 2 + i];
+#pragma unroll
+    for (uint32_t b = 0; b < kBlocks; ++b) {
+      if (from + b >= run.end) break;
+      const typename Stream<kBits>::Block block = ahead[b % kAhead];
+      if (from + b + kAhead < run.end) stream.load(from + b + kAhead, ahead[b % kAhead], per_group);
+      multiply_block<kBits, kRowTiles>(block.words, stream.header(block),
+                                       shared.x[warp] + b * kBlockRows, row_scale, sums);
     }
+    __syncwarp();
   }
+}
 
-  __syncthreads();
+template <uint32_t kRowTiles>
+__device__ __forceinline__ void store_sums(const Sums<kRowTiles>& sums, Shared<kRowTiles>& shared) {
+  const uint32_t warp = threadIdx.x / 32, lane = threadIdx.x % 32;
 #pragma unroll
   for (uint32_t t = 0; t < kRowTiles; ++t)
 #pragma unroll
@@ -191,18 +192,38 @@ __global__ void __launch_bounds__(kThreads) matmul_kernel(const Matmul op, const
       for (uint32_t i = 0; i < 4; ++i) {
         const uint32_t row = t * 8 + lane % 4 * 2 + i % 2;
         const uint32_t column = lane / 4 + 16 * p + 8 * (i / 2);
-        shared.sums[(warp * kRows + row) * kTileColumns + column] = sums[t][p][i];
+        shared.sums[(warp * shared.kRows + row) * kTileColumns + column] = sums[t][p][i];
       }
+}
+
+template <uint32_t kBits, uint32_t kRowTiles>
+__global__ void __launch_bounds__(kThreads)
+    matmul_kernel(const __grid_constant__ Matmul op, const StepView step) {
+  __shared__ Shared<kRowTiles> shared;
+  const uint32_t all_rows = step.counts[static_cast<uint32_t>(op.extent)];
+  const uint32_t first = blockIdx.z * shared.kRows;
+  if (first >= all_rows) return;
+  const RowSpan rows{first, min(all_rows - first, shared.kRows)};
+  const TileOfPart at = tile_of(op, blockIdx.x);
+  const uint32_t begin = blockIdx.y * op.division.blocks_per_split;
+  const uint32_t end = min(begin + op.division.blocks_per_split, blocks(op.part[0].layout));
+  const uint32_t each = divide_up(end - begin, kWarps);
+  const uint32_t mine = min(begin + threadIdx.x / 32 * each, end);
+
+  Sums<kRowTiles> sums = {};
+  clear_others(rows, shared);
+  multiply_run<kBits, kRowTiles>(op, rows, {mine, min(mine + each, end)}, at, shared, sums);
   __syncthreads();
-  if (gridDim.y > 1) return add_splits(op, first, count, shared);
-  for (uint32_t i = threadIdx.x; i < count * kTileColumns; i += kThreads)
-    store(op, first + i / kTileColumns, blockIdx.x * kTileColumns + i % kTileColumns,
-          over_warps(shared, i));
+  store_sums(sums, shared);
+  __syncthreads();
+  if (!finishes_alone(op, gridDim.y)) return finish_together(op, step, rows, shared);
+  for (uint32_t i = threadIdx.x; i < rows.count * kTileColumns; i += kThreads)
+    finish_one(op, at, first + i / kTileColumns, i % kTileColumns, over_warps(shared, i));
 }
 
 template <uint32_t kBits>
 void launch(const Matmul& op, const StepView& step, cudaStream_t stream) {
-  const dim3 grid(column_tiles(op.layout), op.division.splits, op.division.row_blocks);
+  const dim3 grid(op.division.tiles, op.division.splits, op.division.row_blocks);
   if (op.division.row_block == 8)
     run_kernel(matmul_kernel<kBits, 1>, grid, kThreads, stream, op, step);
   else if (op.division.row_block == 32)
@@ -214,7 +235,7 @@ void launch(const Matmul& op, const StepView& step, cudaStream_t stream) {
 }  // namespace
 
 void matmul(const Matmul& op, const StepView& step, cudaStream_t stream) {
-  switch (op.layout.bits) {
+  switch (op.part[0].layout.bits) {
     case 2:
       return launch<2>(op, step, stream);
     case 3:

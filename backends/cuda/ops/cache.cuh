@@ -32,24 +32,25 @@ __device__ __forceinline__ Entry entry_at(const Cache& cache, const StepView& st
 __device__ inline void store_i8(const float* x, uint32_t head_dim, const Entry& entry) {
   float most = 0.0f;
   bool finite = true;
-  for (uint32_t i = threadIdx.x; i < head_dim; i += 32) {
+  for (uint32_t i = threadIdx.x % 32; i < head_dim; i += 32) {
     most = fmaxf(most, fabsf(x[i]));
     finite = finite && isfinite(x[i]);
   }
   for (uint32_t mask = 16; mask; mask /= 2) most = fmaxf(most, __shfl_xor_sync(~0u, most, mask));
   finite = __all_sync(~0u, finite);
   auto* codes = reinterpret_cast<int8_t*>(entry.elements);
-  for (uint32_t i = threadIdx.x; i < head_dim; i += 32)
+  for (uint32_t i = threadIdx.x % 32; i < head_dim; i += 32)
     codes[i] = most > 0.0f && finite ? static_cast<int8_t>(rintf(x[i] * 127.0f / most)) : int8_t{0};
-  if (threadIdx.x == 0)
+  if (threadIdx.x % 32 == 0)
     *entry.scale = __float2half_rn(finite ? most / 127.0f : __int_as_float(0x7fc00000));
 }
 
-// One head of a row as an entry, by the 32 threads of a block.
+// One head of a row as an entry, by a warp.
 __device__ inline void store_head(const float* x, const Cache& cache, const Entry& entry) {
   if (cache.dtype == abi::DType::i8) return store_i8(x, cache.head_dim, entry);
   auto* halves = reinterpret_cast<__half*>(entry.elements);
-  for (uint32_t i = threadIdx.x; i < cache.head_dim; i += 32) halves[i] = __float2half_rn(x[i]);
+  for (uint32_t i = threadIdx.x % 32; i < cache.head_dim; i += 32)
+    halves[i] = __float2half_rn(x[i]);
 }
 
 }  // namespace ropewalk::cuda

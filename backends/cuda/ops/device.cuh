@@ -37,6 +37,8 @@ __device__ __forceinline__ float block_sum(float x) {
   return sum;
 }
 
+__device__ __forceinline__ float silu(float x) { return x / (1.0f + expf(-x)); }
+
 // A pair of a head turned by the angle position * inv_freq, as ops.md says of rope.
 __device__ __forceinline__ float2 turn(float first, float second, float angle, float scale) {
   float sine, cosine;

@@ -9,6 +9,8 @@
 #include <memory>
 #include <vector>
 
+#include "tests/cuda/emulator/streams.h"
+
 namespace ropewalk::emulator {
 namespace {
 
@@ -133,8 +135,7 @@ void run_grid(dim3 grid, uint32_t threads, const std::function<void()>& body) {
     b.fibers.resize(threads);
     b.warps.resize(threads / kLanes);
   }
-  const char* order = std::getenv("EMULATOR_ORDER");
-  b.backward = order && !std::strcmp(order, "backward");
+  b.backward = is_backward();
   b.body = &body;
   block_size = dim3(threads);
   grid_size = grid;

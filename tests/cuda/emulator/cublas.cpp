@@ -1,6 +1,7 @@
 // cublas.cpp — the product that is borrowed from cuBLAS, as loops.
 #include "backends/cuda/cublas.h"
 
+#include <cuda_bf16.h>
 #include <cuda_fp16.h>
 
 #include "core/abi/guard.h"
@@ -14,17 +15,20 @@ Cublas::Cublas(Context& context, std::byte* workspace) : context_(context), work
 Cublas::~Cublas() = default;
 
 // The workspace is overwritten, as cuBLAS may do.
-void Cublas::multiply(const Product& p, cudaStream_t stream) {
+void Cublas::multiply(const Multiplication& p, cudaStream_t stream) {
   context_.check(cudaMemsetAsync(workspace_, 0xff, kWorkspaceBytes, stream), "workspace");
   emulator::launch(dim3(1), 32, stream, [p] {
     if (emulator::thread_index.x) return;
-    const auto* x = static_cast<const __half*>(p.x);
-    const auto* w = static_cast<const __half*>(p.w);
+    const auto value = [&](const void* at, uint64_t i) {
+      return p.dtype == abi::DType::bf16
+                 ? __bfloat162float(static_cast<const __nv_bfloat16*>(at)[i])
+                 : emulator::half_value(static_cast<const uint16_t*>(at)[i]);
+    };
     for (uint64_t r = 0; r < p.rows; ++r)
       for (uint64_t n = 0; n < p.cols; ++n) {
         float sum = 0;
         for (uint64_t k = 0; k < p.depth; ++k)
-          sum += __half2float(x[r * p.depth + k]) * __half2float(w[n * p.depth + k]);
+          sum += value(p.x, r * p.x_pitch + k) * value(p.w, n * p.w_pitch + k);
         p.y[r * p.y_pitch + n] = sum;
       }
   });

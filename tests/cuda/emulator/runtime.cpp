@@ -1,7 +1,7 @@
 // runtime.cpp — what the backend's host code uses of CUDA's runtime, on a CPU.
 //
-// Streams run at once what they are given, or record it. What a recording forbids fails as on a
-// device: allocating, waiting, asking. Fresh device memory is all ones, NaN in every float type.
+// Streams are those of streams.h. What a recording forbids fails as on a device: allocating,
+// waiting, asking. Fresh device memory is all ones, NaN in every float type.
 // EMULATOR_FAULT names what goes wrong: "lost-after=N" and "hang-after=N" count graph launches,
 // "oom-after=N" bytes.
 #include <cuda_runtime_api.h>
@@ -16,35 +16,18 @@
 
 #include "backends/cuda/driver.h"
 #include "tests/cuda/emulator/block.h"
+#include "tests/cuda/emulator/streams.h"
 #include "tests/cuda/emulator/words.h"
 
-using Operation = std::function<void()>;
-
-struct CUgraph_st {
-  std::vector<Operation> operations;
-  std::vector<cudaStream_t> streams;
-};
-struct CUgraphExec_st {
-  std::vector<Operation> operations;
-};
-struct CUstream_st {
-  CUgraph_st* recording = nullptr;
-  bool began = false;     // the recording is this stream's
-  uint64_t recorded = 0;  // operations of the recording that this stream brought
-  uint64_t joined = 0;    // of these, how many the stream that began waits for
-};
-struct CUevent_st {
-  CUstream_st* stream = nullptr;  // of a recording, else null
-  uint64_t recorded = 0;
-  std::chrono::steady_clock::time_point time;
-};
+using ropewalk::emulator::flush;
+using ropewalk::emulator::give;
 
 namespace {
 
 struct Machine {
   cudaError_t last = cudaSuccess;  // for cudaGetLastError()
   cudaError_t sticky = cudaSuccess;
-  uint64_t graph_launches = 0, bytes = 0;
+  uint64_t graph_launches = 0, bytes = 0, streams = 0, events = 0;
   uint32_t recordings = 0;  // under way
   std::map<void*, size_t> device_memory;
 };
@@ -69,14 +52,9 @@ uint64_t fault(const std::string& name) {
 // What a thread may not do while it records.
 bool forbidden() { return machine().recordings > 0; }
 
-cudaError_t enqueue(cudaStream_t stream, Operation operation) {
+cudaError_t enqueue(cudaStream_t stream, std::function<void()> work) {
   if (machine().sticky != cudaSuccess) return answer(machine().sticky);
-  if (!stream->recording) {
-    operation();
-    return cudaSuccess;
-  }
-  stream->recording->operations.push_back(std::move(operation));
-  ++stream->recorded;
+  give({stream, std::move(work)});
   return cudaSuccess;
 }
 
@@ -131,9 +109,21 @@ cudaError_t cudaGetDeviceProperties(cudaDeviceProp* properties, int) {
   properties->totalGlobalMem = size_t{1} << 30;
   return cudaSuccess;
 }
-cudaError_t cudaDeviceGetAttribute(int* value, cudaDeviceAttr, int) {
-  *value = 3;  // multiprocessors; the one attribute that is asked
-  return cudaSuccess;
+// A second-level cache of a few tiles of small weights, so that they are multiplied in slices.
+cudaError_t cudaDeviceGetAttribute(int* value, cudaDeviceAttr which, int) {
+  switch (which) {
+    case cudaDevAttrMultiProcessorCount:
+      *value = 3;
+      return cudaSuccess;
+    case cudaDevAttrL2CacheSize:
+      *value = 48 << 10;
+      return cudaSuccess;
+    case cudaDevAttrComputeCapabilityMajor:
+      *value = 9;
+      return cudaSuccess;
+    default:
+      return answer(cudaErrorInvalidValue);
+  }
 }
 cudaError_t cudaFuncGetAttributes(cudaFuncAttributes*, const void*) { return cudaSuccess; }
 cudaError_t cudaMemGetInfo(size_t* free, size_t* total) {
@@ -155,6 +145,7 @@ cudaError_t cudaMalloc(void** data, size_t bytes) {
 cudaError_t cudaFree(void* data) {
   if (forbidden()) return answer(cudaErrorStreamCaptureUnsupported);
   if (!data) return cudaSuccess;
+  flush();
   const auto found = machine().device_memory.find(data);
   if (found == machine().device_memory.end()) return answer(cudaErrorInvalidValue);
   machine().bytes -= found->second;
@@ -180,10 +171,11 @@ cudaError_t cudaMemsetAsync(void* to, int value, size_t bytes, cudaStream_t stre
 }
 
 cudaError_t cudaStreamCreateWithFlags(cudaStream_t* stream, unsigned) {
-  *stream = new CUstream_st;
+  *stream = new CUstream_st{++machine().streams};
   return cudaSuccess;
 }
 cudaError_t cudaStreamDestroy(cudaStream_t stream) {
+  flush();
   delete stream;
   return cudaSuccess;
 }
@@ -191,11 +183,16 @@ cudaError_t cudaStreamQuery(cudaStream_t stream) {
   if (stream->recording) return answer(cudaErrorStreamCaptureUnsupported);
   const uint64_t hang = fault("hang-after");
   if (hang && machine().graph_launches >= hang) return answer(cudaErrorNotReady);
+  flush();
   return answer(machine().sticky);
 }
 cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned) {
-  if (!event->stream)
-    return stream->recording ? answer(cudaErrorStreamCaptureIsolation) : cudaSuccess;
+  if (!event->stream && stream->recording) return answer(cudaErrorStreamCaptureIsolation);
+  if (event->stream && !event->stream->recording) return answer(cudaErrorCapturedEvent);
+  if (!event->stream) {
+    give({stream, nullptr, 0, event->number});
+    return cudaSuccess;
+  }
   if (!stream->recording) {
     stream->recording = event->stream->recording;
     stream->recording->streams.push_back(stream);
@@ -203,6 +200,7 @@ cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned
   } else if (stream->began) {
     event->stream->joined = std::max(event->stream->joined, event->recorded);
   }
+  give({stream, nullptr, 0, event->number});
   return cudaSuccess;
 }
 
@@ -218,15 +216,17 @@ cudaError_t cudaEventDestroy(cudaEvent_t event) {
 cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream) {
   event->stream = stream->recording ? stream : nullptr;
   event->recorded = stream->recorded;
-  event->time = std::chrono::steady_clock::now();
+  event->number = ++machine().events;
+  give({stream, [time = event->time] { *time = std::chrono::steady_clock::now(); }, event->number});
   return cudaSuccess;
 }
 cudaError_t cudaEventSynchronize(cudaEvent_t event) {
   if (event->stream || forbidden()) return answer(cudaErrorStreamCaptureUnsupported);
+  flush();
   return answer(machine().sticky);
 }
 cudaError_t cudaEventElapsedTime(float* milliseconds, cudaEvent_t begin, cudaEvent_t end) {
-  *milliseconds = std::chrono::duration<float, std::milli>(end->time - begin->time).count();
+  *milliseconds = std::chrono::duration<float, std::milli>(*end->time - *begin->time).count();
   return cudaSuccess;
 }
 
@@ -258,7 +258,7 @@ cudaError_t cudaStreamEndCapture(cudaStream_t stream, cudaGraph_t* graph) {
   return answer(cudaErrorStreamCaptureUnjoined);
 }
 cudaError_t cudaGraphInstantiate(cudaGraphExec_t* exec, cudaGraph_t graph, unsigned long long) {
-  *exec = new CUgraphExec_st{graph->operations};
+  *exec = new CUgraphExec_st{graph->commands};
   return cudaSuccess;
 }
 cudaError_t cudaGraphDestroy(cudaGraph_t graph) {
@@ -266,6 +266,7 @@ cudaError_t cudaGraphDestroy(cudaGraph_t graph) {
   return cudaSuccess;
 }
 cudaError_t cudaGraphExecDestroy(cudaGraphExec_t exec) {
+  flush();
   delete exec;
   return cudaSuccess;
 }
@@ -274,8 +275,6 @@ cudaError_t cudaGraphLaunch(cudaGraphExec_t exec, cudaStream_t stream) {
   const uint64_t lost = fault("lost-after");
   if (lost && machine().graph_launches >= lost) machine().sticky = cudaErrorIllegalAddress;
   ++machine().graph_launches;
-  return enqueue(stream, [exec] {
-    for (const Operation& operation : exec->operations) operation();
-  });
+  return enqueue(stream, [exec] { ropewalk::emulator::run(exec->commands); });
 }
 }  // extern "C"

@@ -8,6 +8,7 @@
 // Blocks run one after another, so that a block's shared memory may be anyone's.
 #define __shared__ static
 #define __launch_bounds__(...)
+#define __grid_constant__
 
 #include <cuda_fp16.h>
 #include <cuda_runtime_api.h>

@@ -1,0 +1,50 @@
+// crossovers.h — which kernel makes a product of how many rows: the one table. Stateless.
+//
+// Rows are those of a program's bucket. Every limit is a doubt until it is measured on a device;
+// docs/performance.md says which are.
+#pragma once
+
+#include <cstdint>
+
+#include "core/abi/weight.h"
+
+namespace ropewalk::cuda {
+
+enum class Way {
+  tiles_of_8,   // gptq/matmul.cu: packed weights on tensor cores, 8 rows of x at a time
+  tiles_of_32,  // the same with 32
+  tiles_of_64,
+  vector,  // ops/dense_matmul.cu: a warp a column
+  cublas,  // long_product.h: weights and x as f16
+};
+
+// Whether there is a library for long products on this machine; Turing has no products of bf16.
+enum class LongProducts { packed, cublas_without_bf16, cublas };
+
+struct Crossover {
+  bool quantised;
+  uint32_t most_rows;
+  Way way;
+};
+
+// The first row that fits counts; beyond the last, and for f32 weights, cuBLAS is not asked.
+inline constexpr Crossover kCrossovers[] = {
+    {true, 8, Way::tiles_of_8}, {true, 32, Way::tiles_of_32}, {true, 128, Way::tiles_of_64},
+    {true, ~0u, Way::cublas},   {false, 8, Way::vector},      {false, ~0u, Way::cublas},
+};
+
+inline Way way_of(abi::DType weight, uint32_t rows, LongProducts long_products) {
+  const bool quantised = weight == abi::DType::gptq;
+  const Way otherwise = quantised ? Way::tiles_of_64 : Way::vector;
+  for (const Crossover& row : kCrossovers) {
+    if (row.quantised != quantised || rows > row.most_rows) continue;
+    if (row.way != Way::cublas) return row.way;
+    const bool there =
+        long_products == LongProducts::cublas ||
+        (long_products == LongProducts::cublas_without_bf16 && weight != abi::DType::bf16);
+    return there && weight != abi::DType::f32 ? Way::cublas : otherwise;
+  }
+  return otherwise;
+}
+
+}  // namespace ropewalk::cuda

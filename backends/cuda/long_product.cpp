@@ -1,0 +1,159 @@
+#include "backends/cuda/long_product.h"
+
+#include <algorithm>
+
+#include "backends/cuda/gptq/dequantise.h"
+
+namespace ropewalk::cuda {
+namespace {
+
+using abi::DType;
+
+// Of dense weights, which lie there as f16 already: what bounds the sums.
+constexpr uint32_t kDenseColumns = 8192;
+
+uint64_t align(uint64_t bytes) { return (bytes + 255) / 256 * 256; }
+
+// Columns that are multiplied at once.
+uint32_t columns_at_once(const gptq::Layout& l, DType dtype, uint64_t slice_bytes) {
+  if (dtype != DType::gptq) return std::min(l.cols, kDenseColumns);
+  const uint64_t tiles = slice_bytes / (uint64_t{gptq::padded_rows(l)} * gptq::kTileColumns * 2);
+  const auto most = std::clamp<uint64_t>(tiles, 1, gptq::column_tiles(l));
+  return static_cast<uint32_t>(most) * gptq::kTileColumns;
+}
+
+bool is_pair(const Product& p) { return p.epilogue == Epilogue::silu_mul && p.parts == 2; }
+
+}  // namespace
+
+void LongNeeds::cover(const LongNeeds& other) {
+  x = std::max(x, other.x);
+  scales = std::max(scales, other.scales);
+  sums = std::max(sums, other.sums);
+  heads = std::max(heads, other.heads);
+  slice = std::max(slice, other.slice);
+}
+
+uint64_t LongNeeds::total() const {
+  return x ? Cublas::kWorkspaceBytes + x + scales + sums + heads + 2 * slice : 0;
+}
+
+LongPlaces LongNeeds::places(std::byte* begin) const {
+  LongPlaces at{};
+  at.cublas = begin;
+  at.x = at.cublas + Cublas::kWorkspaceBytes;
+  at.scales = at.x + x;
+  at.sums = at.scales + scales;
+  at.heads = at.sums + sums;
+  at.slices = at.heads + heads;
+  return at;
+}
+
+uint64_t slice_bytes(uint64_t cache_bytes) { return align(cache_bytes / 3); }
+
+LongNeeds LongProduct::needs(const Product& p, DType dtype, uint32_t rows, uint64_t slice_bytes) {
+  LongNeeds needs;
+  needs.x = align(uint64_t{rows} * gptq::padded_rows(p.part[0].layout) * 2);
+  needs.scales = align(uint64_t{rows} * 4);
+  uint64_t width = 0;
+  for (uint32_t i = 0; i < p.parts; ++i) {
+    const gptq::Layout& l = p.part[i].layout;
+    const uint64_t columns = columns_at_once(l, dtype, slice_bytes);
+    needs.sums = std::max(needs.sums, align(rows * columns * 4 * (is_pair(p) ? 2 : 1)));
+    if (dtype == DType::gptq)
+      needs.slice = std::max(needs.slice, align(columns * gptq::padded_rows(l) * 2));
+    width += l.cols;
+  }
+  if (p.epilogue == Epilogue::rope_append) needs.heads = align(rows * width * 4);
+  return needs;
+}
+
+LongProduct::LongProduct(const Product& product, DType dtype, uint32_t rows, const Host& host,
+                         const StepView& step)
+    : product_(product), dtype_(dtype), rows_(rows), host_(host), step_(step) {}
+
+// Queries, keys or values on their way to rope_append().
+float* LongProduct::heads(uint32_t part) const {
+  auto* at = reinterpret_cast<float*>(host_.places.heads);
+  for (uint32_t i = 0; i < part; ++i) at += uint64_t{rows_} * product_.part[i].layout.cols;
+  return at;
+}
+
+float* LongProduct::sums(uint32_t part, uint32_t columns) const {
+  return reinterpret_cast<float*>(host_.places.sums) + uint64_t{part} * rows_ * columns;
+}
+
+void LongProduct::multiply(const Part& part, const Columns& columns, float* sums,
+                           cudaStream_t stream) const {
+  const gptq::Layout& l = part.layout;
+  const uint32_t padded = gptq::padded_rows(l);
+  Multiplication m{host_.places.x, nullptr,       sums,   dtype_, rows_,
+                   l.rows,         columns.count, padded, l.rows, columns.count};
+  if (dtype_ != DType::gptq) {
+    m.w = part.weight + uint64_t{columns.first} * l.rows * 2;
+    return host_.cublas->multiply(m, stream);
+  }
+  const uint32_t tile = columns.first / gptq::kTileColumns;
+  const uint32_t tiles = gptq::divide_up(columns.count, gptq::kTileColumns);
+  m.w = host_.slices->next(
+      [&](std::byte* to, cudaStream_t side) {
+        gptq::dequantise({part.weight, to, l, tile, tiles}, side);
+      },
+      stream);
+  m.dtype = DType::f16;
+  m.depth = padded;
+  m.w_pitch = padded;
+  host_.cublas->multiply(m, stream);
+  host_.slices->done(stream);
+}
+
+void LongProduct::finish(const Part& part, const Columns& columns, cudaStream_t stream) const {
+  const bool pair = is_pair(product_);
+  const bool alone =
+      product_.epilogue == Epilogue::none || product_.epilogue == Epilogue::rope_append;
+  const auto index = static_cast<uint32_t>(&part - product_.part);
+  float* const y = alone ? part.y : product_.y;
+  gptq::finish({{sums(0, columns.count), pair ? sums(1, columns.count) : nullptr},
+                {part.bias, pair ? product_.part[1].bias : nullptr},
+                reinterpret_cast<const float*>(host_.places.scales),
+                product_.other,
+                product_.epilogue == Epilogue::rope_append ? heads(index) : y,
+                alone ? Epilogue::none : product_.epilogue,
+                columns.first,
+                columns.count,
+                part.layout.cols,
+                rows_,
+                product_.extent},
+               step_, stream);
+}
+
+void LongProduct::run(const Part& part, cudaStream_t stream) const {
+  const uint32_t cols = part.layout.cols;
+  const uint32_t at_once = columns_at_once(part.layout, dtype_, host_.slice_bytes);
+  for (uint32_t first = 0; first < cols; first += at_once) {
+    const Columns columns{first, std::min(at_once, cols - first)};
+    multiply(part, columns, sums(0, columns.count), stream);
+    if (is_pair(product_)) multiply(product_.part[1], columns, sums(1, columns.count), stream);
+    finish(part, columns, stream);
+  }
+}
+
+void LongProduct::append(cudaStream_t stream) const {
+  RopeAppend op = product_.append;
+  op.q = heads(0);
+  op.k = heads(1);
+  op.v = heads(2);
+  rope_append(op, {step_, rows_, 0, stream});
+}
+
+void LongProduct::operator()(cudaStream_t stream) const {
+  gptq::half_rows({product_.x, host_.places.x, reinterpret_cast<float*>(host_.places.scales),
+                   dtype_ == DType::bf16 ? DType::bf16 : DType::f16, product_.part[0].layout, rows_,
+                   product_.extent},
+                  step_, stream);
+  for (uint32_t i = 0; i < (is_pair(product_) ? 1 : product_.parts); ++i)
+    run(product_.part[i], stream);
+  if (product_.epilogue == Epilogue::rope_append) append(stream);
+}
+
+}  // namespace ropewalk::cuda

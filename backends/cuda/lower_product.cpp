@@ -1,0 +1,121 @@
+#include "backends/cuda/lower_product.h"
+
+#include <algorithm>
+
+#include "core/abi/guard.h"
+
+namespace ropewalk::cuda {
+namespace {
+
+using abi::DType;
+using abi::Graph;
+using abi::Node;
+using abi::Op;
+using abi::Tensor;
+
+using Nodes = std::span<const uint32_t>;
+
+// A scale of f32 makes headers of two words; that is known once the weight is packed.
+gptq::Layout layout_of(const Tensor& weight) {
+  if (weight.dtype != DType::gptq) return {weight.dim[0], weight.dim[1], 0, weight.dim[0], 0};
+  return {weight.dim[0], weight.dim[1], weight.bits, weight.group_size, 1};
+}
+
+DType dtype_of(const Graph& graph, Nodes nodes) {
+  return graph.tensors[graph.nodes[nodes[0]].in[1]].dtype;
+}
+
+gptq::Matmul packed(const Product& product, uint32_t rows, Way way, const DeviceSize& device) {
+  const uint32_t row_block = way == Way::tiles_of_8 ? 8 : way == Way::tiles_of_32 ? 32 : 64;
+  uint32_t tiles = 0;
+  for (uint32_t i = 0; i < product.parts; ++i) tiles += gptq::column_tiles(product.part[i].layout);
+  return {product,
+          gptq::divide(product.part[0].layout, tiles, rows, row_block, device.multiprocessors),
+          nullptr, nullptr};
+}
+
+// What is written where.
+void place(Nodes nodes, const Places& places, Product& product) {
+  const std::span<const Node> all = places.graph.nodes;
+  for (uint32_t i = 0; i < product.parts; ++i) {
+    const Operands op(all[nodes[i]], places);
+    const PackedWeight& weight = op.weight(1, abi::WeightUse::matmul);
+    product.x = op.floats(0);
+    product.part[i] = {op.bytes(1), op.floats(2),
+                       product.epilogue == Epilogue::none ? op.result() : nullptr, weight.layout};
+  }
+  const Operands last(all[nodes.back()], places);
+  if (product.epilogue == Epilogue::add || product.epilogue == Epilogue::silu_mul) {
+    const bool sum_is_second = all[nodes.back()].in[1] == all[nodes[0]].out[0];
+    if (product.parts == 1) product.other = last.floats(sum_is_second ? 0 : 1);
+    product.y = last.result();
+  } else if (product.epilogue == Epilogue::rope_append) {
+    product.append.q_turned = Operands(all[nodes[3]], places).result();
+    product.append.keys = last.cache(2);
+    product.append.values = last.cache(3);
+  }
+}
+
+DenseMatmul dense(const Product& product, DType dtype) {
+  const Part& part = product.part[0];
+  return {product.x,        part.weight,      dtype,         part.bias, part.y,
+          part.layout.rows, part.layout.cols, product.extent};
+}
+
+}  // namespace
+
+Product product_of(const Graph& graph, Nodes nodes) {
+  Product product{};
+  for (const uint32_t n : nodes) {
+    const Node& node = graph.nodes[n];
+    if (node.op == Op::matmul)
+      product.part[product.parts++].layout = layout_of(graph.tensors[node.in[1]]);
+  }
+  const Node& last = graph.nodes[nodes.back()];
+  product.extent = extent_of(graph.tensors[graph.nodes[nodes[0]].out[0]]);
+  if (last.op == Op::add) product.epilogue = Epilogue::add;
+  if (last.op == Op::silu_mul) product.epilogue = Epilogue::silu_mul;
+  if (last.op == Op::kv_append) {
+    product.epilogue = Epilogue::rope_append;
+    const Tensor &keys = graph.tensors[last.in[2]], &values = graph.tensors[last.in[3]];
+    product.append.keys = {nullptr, keys.dtype, keys.dim[2], keys.dim[3]};
+    product.append.values = {nullptr, values.dtype, values.dim[2], values.dim[3]};
+    product.append.heads = heads_of(graph.tensors[graph.nodes[nodes[0]].out[0]], keys);
+    product.append.scale = graph.nodes[nodes[3]].scalar;
+  }
+  return product;
+}
+
+void add_needs(const abi::CompileRequest& request, Nodes nodes, const DeviceSize& device,
+               LongProducts long_products, Workspace& all) {
+  const Product product = product_of(*request.graph, nodes);
+  const DType dtype = dtype_of(*request.graph, nodes);
+  const uint32_t rows = most_rows(request.shape, product.extent);
+  const Way way = way_of(dtype, rows, long_products);
+  if (way == Way::vector) return;
+  if (way == Way::cublas)
+    return all.long_needs.cover(
+        LongProduct::needs(product, dtype, rows, slice_bytes(device.cache_bytes)));
+  const gptq::Matmul matmul = packed(product, rows, way, device);
+  all.partial_floats = std::max(all.partial_floats, gptq::partial_floats(matmul));
+  all.arrival_words = std::max(all.arrival_words, gptq::arrival_words(matmul));
+}
+
+std::function<void(cudaStream_t)> lower_product(Nodes nodes, const Surroundings& around) {
+  Product product = product_of(around.places.graph, nodes);
+  place(nodes, around.places, product);
+  const DType dtype = dtype_of(around.places.graph, nodes);
+  const uint32_t rows = most_rows(around.shape, product.extent);
+  const Way way = way_of(dtype, rows, around.long_products);
+  if (way == Way::cublas) return LongProduct(product, dtype, rows, around.long_host, around.step);
+  if (way == Way::vector)
+    return [op = dense(product, dtype), rows, step = around.step](cudaStream_t stream) {
+      dense_matmul(op, {step, rows, rows, stream});
+    };
+  gptq::Matmul matmul = packed(product, rows, way, around.device);
+  matmul.partials = around.partials;
+  matmul.arrivals = around.arrivals;
+  return [matmul, step = around.step](cudaStream_t stream) { gptq::matmul(matmul, step, stream); };
+}
+
+}  // namespace ropewalk::cuda

@@ -16,8 +16,7 @@ using abi::Op;
 // A graph, the values of its inputs for a number of rows, and what is compared.
 struct Expansion {
   Case description;
-  std::vector<uint32_t> inputs;
-  uint32_t result;
+  std::vector<uint32_t> inputs, results;
   abi::ProgramShape shape;
   StepData step;
 };
@@ -48,8 +47,67 @@ class Fusion : public OpTest {
     }
     alone.run(e.step);
     fused.run(e.step);
-    const std::vector<float> truth = alone.get(e.result);
-    expect_close(Law::add, fused.get(e.result), std::vector<double>(truth.begin(), truth.end()));
+    for (const uint32_t result : e.results) {
+      const std::vector<float> truth = alone.get(result);
+      expect_close(Law::add, fused.get(result), std::vector<double>(truth.begin(), truth.end()));
+    }
+  }
+
+  static uint32_t product(Case& c, uint32_t x, std::vector<uint32_t> dims, Random& random) {
+    uint32_t width = 1;
+    for (size_t i = 1; i < dims.size(); ++i) width *= dims[i];
+    const auto depth = static_cast<uint32_t>(c.width(x));
+    const uint32_t y = c.activation("product", std::move(dims));
+    c.node(Op::matmul,
+           {x, c.weight("w", random_gptq({depth, width, 4, 32, 1, DType::f16}, random)),
+            c.vector("bias", random.values(width))},
+           {y}, 0, kRotatedKeys);
+    return y;
+  }
+
+  // silu(x . G) * (x . U).
+  Expansion gated(uint32_t rows, uint32_t width) {
+    Random random(5);
+    Expansion e;
+    Case& c = e.description;
+    const uint32_t x = c.activation("x", {abi::kRows, 160});
+    const uint32_t gate = product(c, x, {abi::kRows, width}, random);
+    const uint32_t up = product(c, x, {abi::kRows, width}, random);
+    e.inputs = {x};
+    e.results = {c.activation("y", {abi::kRows, width})};
+    c.node(Op::silu_mul, {gate, up}, e.results, 0, kRotatedKeys);
+    e.shape = {rows, rows, 1, 1};
+    e.step = plain_step(rows);
+    return e;
+  }
+
+  // Products of one x that nothing is done with.
+  Expansion beside(uint32_t rows) {
+    Random random(6);
+    Expansion e;
+    Case& c = e.description;
+    const uint32_t x = c.activation("x", {abi::kRows, 96});
+    for (const uint32_t width : {72u, 24u, 40u})
+      e.results.push_back(product(c, x, {abi::kRows, width}, random));
+    e.inputs = {x};
+    e.shape = {rows, rows, 1, 1};
+    e.step = plain_step(rows);
+    return e;
+  }
+
+  // x becomes queries, and keys and values in the cache; attention shows what the cache has.
+  Expansion heads(const AttentionShape& shape, uint32_t rows) {
+    Random random(7);
+    Expansion e;
+    Case& c = e.description;
+    const uint32_t x = c.activation("x", {abi::kRows, 96});
+    const std::vector<uint32_t> q_dims = {abi::kRows, shape.heads, shape.dim};
+    const std::vector<uint32_t> kv_dims = {abi::kRows, shape.kv_heads, shape.dim};
+    const uint32_t q = product(c, x, q_dims, random), k = product(c, x, kv_dims, random);
+    const uint32_t v = product(c, x, kv_dims, random);
+    e.inputs = {x};
+    attend(e, shape, rows, {q, k, v});
+    return e;
   }
 
   // y = residual + x . W, or silu(gate) * (x . W).
@@ -61,15 +119,16 @@ class Fusion : public OpTest {
     const uint32_t x = c.activation("x", {abi::kRows, kDepth});
     const uint32_t other = c.activation("other", {abi::kRows, kWidth});
     const uint32_t sum = c.activation("sum", {abi::kRows, kWidth});
-    e.result = c.activation("y", {abi::kRows, kWidth});
+    const uint32_t y = c.activation("y", {abi::kRows, kWidth});
     std::vector<uint32_t> in = {
         x, c.weight("w", random_gptq({kDepth, kWidth, 4, 32, 1, DType::f16}, random))};
     if (has_bias) in.push_back(c.vector("bias", random.values(kWidth)));
     c.node(Op::matmul, in, {sum}, 0, kRotatedKeys);
     const std::vector<uint32_t> pair =
         sum_is_first ? std::vector<uint32_t>{sum, other} : std::vector<uint32_t>{other, sum};
-    c.node(op, pair, {e.result}, 0, kRotatedKeys);
+    c.node(op, pair, {y}, 0, kRotatedKeys);
     e.inputs = {x, other};
+    e.results = {y};
     e.shape = {rows, rows, 1, 1};
     e.step = plain_step(rows);
     return e;
@@ -77,31 +136,39 @@ class Fusion : public OpTest {
 
   // Queries and keys rotated, keys and values appended; attention shows what the cache has.
   Expansion append(const AttentionShape& shape, uint32_t rows) {
-    const uint32_t pages = (rows + abi::kPageTokens - 1) / abi::kPageTokens;
     Expansion e;
     Case& c = e.description;
     const uint32_t q = c.activation("q", {abi::kRows, shape.heads, shape.dim});
     const uint32_t k = c.activation("k", {abi::kRows, shape.kv_heads, shape.dim});
     const uint32_t v = c.activation("v", {abi::kRows, shape.kv_heads, shape.dim});
+    e.inputs = {q, k, v};
+    attend(e, shape, rows, {q, k, v});
+    return e;
+  }
+
+  struct Heads {
+    uint32_t q, k, v;
+  };
+  static void attend(Expansion& e, const AttentionShape& shape, uint32_t rows, const Heads& in) {
+    const uint32_t pages = (rows + abi::kPageTokens - 1) / abi::kPageTokens;
+    Case& c = e.description;
     const uint32_t q_turned = c.activation("q turned", {abi::kRows, shape.heads, shape.dim});
     const uint32_t k_turned = c.activation("k turned", {abi::kRows, shape.kv_heads, shape.dim});
-    e.result = c.activation("y", {abi::kRows, shape.heads * shape.dim});
+    e.results = {c.activation("y", {abi::kRows, shape.heads * shape.dim})};
     const std::vector<uint32_t> dims = {pages, abi::kPageTokens, shape.kv_heads, shape.dim};
     const uint32_t keys = c.cache("keys", shape.cache, dims);
     const uint32_t values = c.cache("values", shape.cache, dims);
-    c.node(Op::rope, {q}, {q_turned}, 1.5f, kRotatedKeys);
-    c.node(Op::rope, {k}, {k_turned}, 1.5f, kRotatedKeys);
-    c.node(Op::kv_append, {k_turned, v, keys, values}, {}, 0, kRotatedKeys);
-    c.node(Op::attention, {q_turned, keys, values}, {e.result},
+    c.node(Op::rope, {in.q}, {q_turned}, 1.5f, kRotatedKeys);
+    c.node(Op::rope, {in.k}, {k_turned}, 1.5f, kRotatedKeys);
+    c.node(Op::kv_append, {k_turned, in.v, keys, values}, {}, 0, kRotatedKeys);
+    c.node(Op::attention, {q_turned, keys, values}, e.results,
            1 / std::sqrt(static_cast<float>(shape.dim)), kRotatedKeys);
-    e.inputs = {q, k, v};
     e.shape = {rows, 1, 1, pages};
     e.step = plain_step(rows);
     e.step.wanted = {0};
     for (uint32_t p = 1; p < pages; ++p) e.step.page.push_back(p);
     for (uint32_t i = 0; i < shape.dim / 2; ++i)
       e.step.inv_freq.push_back(static_cast<float>(std::pow(10000.0, -2.0 * i / shape.dim)));
-    return e;
   }
 };
 
@@ -112,6 +179,25 @@ TEST_P(Fusion, matmul_then_add_of_the_residual) { check(epilogue(Op::add, 17, tr
 TEST_P(Fusion, matmul_with_bias_then_add) { check(epilogue(Op::add, 3, false, true), 2); }
 TEST_P(Fusion, matmul_then_silu_mul) {
   for (const uint32_t rows : kRowCounts) check(epilogue(Op::silu_mul, rows, false, false), 2);
+}
+
+TEST_P(Fusion, gate_and_up_then_silu_mul) {
+  for (const uint32_t rows : kRowCounts) check(gated(rows, 72), 3);
+}
+TEST_P(Fusion, products_of_the_same_x) {
+  for (const uint32_t rows : kRowCounts) check(beside(rows), 3);
+}
+TEST_P(Fusion, products_to_the_cache_f16) {
+  for (const uint32_t rows : kRowCounts)
+    check(heads({3, 1, 32, DType::f16, kRotatedKeys, false}, rows), 6);
+}
+TEST_P(Fusion, products_to_the_cache_f16_of_128) {
+  for (const uint32_t rows : {1u, 33u, 256u})
+    check(heads({2, 2, 128, DType::f16, kRotatedKeys, false}, rows), 6);
+}
+TEST_P(Fusion, products_to_the_cache_i8) {
+  for (const uint32_t rows : {1u, 17u, 256u})
+    check(heads({4, 2, 64, DType::i8, kRotatedKeys, false}, rows), 6);
 }
 
 TEST_P(Fusion, rope_then_append_f16) {

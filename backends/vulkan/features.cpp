@@ -119,8 +119,8 @@ void describe(const Properties& properties, Features& found) {
   const auto lacks = [&](bool has, const char* what) {
     if (!has) missing += (missing.empty() ? "" : ", ") + std::string(what);
   };
-  lacks(found.subgroup_shuffle, "subgroup shuffles");
-  lacks(found.size_control, "subgroup size control");
+  lacks(found.subgroup_shuffle, "subgroup shuffles (every invocation reads its own x)");
+  lacks(found.size_control, "subgroup size control (the driver's size is taken)");
   lacks(found.memory_budget, "a memory budget (all of the heap counts as free)");
   std::snprintf(info.missing, sizeof info.missing, "%s", missing.c_str());
   info.activation = abi::DType::f32;

@@ -75,11 +75,13 @@ inline float greatest_logit(const Candidates& candidates) {
 // candidates near the greatest while those last.
 class Ranking {
  public:
-  explicit Ranking(const Candidates& candidates)
+  // `greatest` is the greatest logit, which who has probabilities knows: SoftmaxScale::max.
+  Ranking(const Candidates& candidates, float greatest)
       : begin_(candidates.data),
         end_(begin_ + candidates.size),
         sorted_end_(candidates.sorted ? end_ : begin_),
-        near_end_(sorted_end_) {}
+        near_end_(sorted_end_),
+        greatest_(greatest) {}
 
   // REQUIRES: rank < size.
   const Candidate& operator[](uint32_t rank) {
@@ -102,8 +104,6 @@ class Ranking {
 
   // Brings those within `reach_` of the greatest to the front of what is not sorted yet.
   void widen() {
-    if (reach_ == 0)
-      greatest_ = greatest_logit({begin_, static_cast<uint32_t>(end_ - begin_), false});
     reach_ = reach_ == 0 ? kFirstReach : 2 * reach_;
     const float floor = reach_ > kLastReach ? -INFINITY : greatest_ - reach_;
     near_end_ =
@@ -112,7 +112,7 @@ class Ranking {
 
   // [begin, sorted end) is in order, [sorted end, near end) follows it, the rest comes last.
   Candidate *begin_, *end_, *sorted_end_, *near_end_;
-  float greatest_ = -INFINITY, reach_ = 0;
+  float greatest_, reach_ = 0;
 };
 
 // Keeps the first `count` of the ranking. REQUIRES: ranking[count - 1] was asked for.
@@ -220,7 +220,7 @@ class Random {
 inline void draw(Candidates& candidates, Random& random) {
   const SoftmaxScale scale = softmax_scale(candidates);
   const double target = random.uniform();
-  Ranking ranking(candidates);
+  Ranking ranking(candidates, scale.max);
   double reached = 0;
   Candidate chosen = ranking[0];
   for (uint32_t rank = 0; rank < candidates.size && reached <= target; ++rank) {

@@ -57,7 +57,7 @@ class Mirostat final : public Sampler {
 
   Status apply(Candidates& candidates, const SampleContext& context) noexcept override {
     const SoftmaxScale all = softmax_scale(candidates);
-    Ranking ranking(candidates);
+    Ranking ranking(candidates, all.max);
     const uint32_t kept = version_ == 1 ? first_version(candidates, ranking, all)
                                         : second_version(candidates, ranking, all);
     keep_first(candidates, kept);

@@ -26,7 +26,7 @@ class TopP final : public Sampler {
   Status apply(Candidates& candidates, const SampleContext&) noexcept override {
     if (p_ >= 1) return {};
     const SoftmaxScale scale = softmax_scale(candidates);
-    Ranking ranking(candidates);
+    Ranking ranking(candidates, scale.max);
     double kept = 0;
     uint32_t count = 0;
     do kept += scale.probability(ranking[count++].logit);

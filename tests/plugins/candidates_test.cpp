@@ -62,7 +62,7 @@ TEST(Candidates, RankingIsTheOrderOfAFullSort) {
   for (std::vector<Candidate>& row : rows()) {
     std::vector<Candidate> sorted = row;
     std::sort(sorted.begin(), sorted.end(), precedes);
-    Ranking ranking(live(row));
+    Ranking ranking(live(row), greatest_logit(live(row)));
     for (uint32_t rank = 0; rank < sorted.size(); ++rank)
       ASSERT_EQ(ranking[rank].id, sorted[rank].id) << rank << " of " << sorted.size();
   }

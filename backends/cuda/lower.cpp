@@ -23,15 +23,25 @@ LaunchNode bind(void (*launch)(const Struct&, const Launch&), const Struct& op,
   };
 }
 
+Cache cache_of(const Tensor& t) { return {nullptr, t.dtype, t.dim[2], t.dim[3]}; }
+
+uint32_t splits_of(const Tensor& q, const Tensor& keys, const abi::ProgramShape& shape,
+                   const DeviceSize& device) {
+  const uint32_t heads = heads_of(q, keys), together = heads_together(heads, cache_of(keys));
+  return attention_splits(shape.rows * heads / together, shape.pages_per_sequence,
+                          device.multiprocessors);
+}
+
 LaunchNode lower_attention(const abi::Node& node, const Operands& op, const Surroundings& around) {
-  const uint32_t heads = heads_of(op.in(0), op.in(1));
-  const uint32_t splits = attention_splits(
-      around.shape.rows, heads, around.shape.pages_per_sequence, around.device.multiprocessors);
-  const bool tiles = attends_in_tiles(around.shape.rows, op.in(1).dim[3], node.keys);
-  return bind(tiles ? attention_tiles : attention,
-              Attention{op.floats(0), op.order(3), op.result(), op.cache(1), op.cache(2), heads,
-                        node.scalar, node.keys, splits, around.partials},
-              around);
+  const uint32_t splits = splits_of(op.in(0), op.in(1), around.shape, around.device);
+  const AttentionWay way = attention_way(around.shape.rows, op.cache(1), node.keys);
+  return bind(
+      way == AttentionWay::tiles   ? attention_tiles
+      : way == AttentionWay::split ? attention_split
+                                   : attention,
+      Attention{op.floats(0), op.order(3), op.result(), op.cache(1), op.cache(2),
+                heads_of(op.in(0), op.in(1)), node.scalar, node.keys, splits, around.partials},
+      around);
 }
 
 LaunchNode lower_rope_append(std::span<const uint32_t> nodes, const Surroundings& around) {
@@ -113,9 +123,9 @@ Workspace workspace_of(const abi::CompileRequest& request, const DeviceSize& dev
       add_needs(request, step.nodes, device, long_products, all);
     } else if (node.op == Op::attention) {
       const Tensor& keys = graph.tensors[node.in[1]];
-      const uint32_t heads = heads_of(graph.tensors[node.in[0]], keys);
-      const uint32_t splits = attention_splits(
-          request.shape.rows, heads, request.shape.pages_per_sequence, device.multiprocessors);
+      const Tensor& q = graph.tensors[node.in[0]];
+      const uint32_t heads = heads_of(q, keys);
+      const uint32_t splits = splits_of(q, keys, request.shape, device);
       all.partial_floats =
           std::max(all.partial_floats,
                    attention_partial_floats(request.shape.rows, heads, keys.dim[3], splits));

@@ -7,7 +7,7 @@
 // others' rows seeing no key. Keys are copied while the tile before is weighted, values while the
 // scores are made. The technique is that of FlashAttention-2.
 #include "backends/cuda/mma.cuh"
-#include "backends/cuda/ops/cache.cuh"
+#include "backends/cuda/ops/attention_parts.cuh"
 
 namespace ropewalk::cuda {
 namespace {
@@ -15,8 +15,6 @@ namespace {
 constexpr uint32_t kWarps = 4, kTileThreads = kWarps * 32;
 constexpr uint32_t kRows = kWarps * 16, kKeys = 64;
 static_assert(kRows == kTileRows);
-constexpr float kNone = -3.0e38f;  // below every score; finite, so that a difference is a number
-constexpr float kLog2E = 1.44269504f;
 
 // Rows 16 bytes more than a multiple of 128 apart, so that 8 of them lie in different banks.
 template <uint32_t kDim>
@@ -59,7 +57,7 @@ template <uint32_t kDim>
 struct State {
   uint32_t q[kDim / 16][4];
   float o[kDim / 8][4] = {};
-  float most[2] = {kNone, kNone}, sum[2] = {};
+  float most[2] = {kNoScore, kNoScore}, sum[2] = {};
 };
 
 template <uint32_t kDim>

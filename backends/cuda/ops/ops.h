@@ -135,22 +135,39 @@ void rope(const Rope& op, const Launch& launch);
 void kv_append(const KvAppend& op, const Launch& launch);
 void rope_append(const RopeAppend& op, const Launch& launch);
 void attention(const Attention& op, const Launch& launch);
+void attention_split(const Attention& op, const Launch& launch);
+void attention_combine(const Attention& op, const Launch& launch);
 void attention_tiles(const Attention& op, const Launch& launch);
 void silu_mul(const SiluMul& op, const Launch& launch);
 void add(const Add& op, const Launch& launch);
 void permute(const Permute& op, const Launch& launch);
 void select(const Select& op, const Launch& launch);
 
-// Rows of a tile, and whether a program of that many rows attends in tiles: a prompt does, a batch
-// of single tokens would go through its tile once for each. A doubt: to be measured.
+// Rows of a tile, from which a program attends in tiles: a prompt does, a batch of single tokens
+// would go through its tile once for each. A doubt: to be measured.
 inline constexpr uint32_t kTileRows = 64;
-inline bool attends_in_tiles(uint32_t rows, uint32_t head_dim, abi::KeyRotation rotation) {
-  return rows >= kTileRows && head_dim % 8 == 0 && head_dim <= 128 &&
-         rotation == abi::KeyRotation::before_cache;
+
+// Which kernel attends.
+enum class AttentionWay { plain, split, tiles };
+inline AttentionWay attention_way(uint32_t rows, const Cache& keys, abi::KeyRotation rotation) {
+  const uint32_t head_dim = keys.head_dim;
+  if (rotation == abi::KeyRotation::on_read || head_dim > 128 || head_dim % 8)
+    return AttentionWay::plain;
+  if (rows >= kTileRows) return AttentionWay::tiles;
+  return keys.dtype == abi::DType::i8 && head_dim % 16 ? AttentionWay::plain : AttentionWay::split;
+}
+
+// Heads of a group that attention_split() lets share the keys and values it loads: what registers
+// allow.
+inline uint32_t heads_together(uint32_t heads, const Cache& keys) {
+  const uint32_t group = heads / keys.kv_heads;
+  if (group % 4 == 0 && keys.dtype != abi::DType::i8) return 4;
+  return group % 2 == 0 ? 2 : 1;
 }
 
 // Enough runs of keys that a decode step fills the device; one for a prompt, whose rows do.
-uint32_t attention_splits(uint32_t rows, uint32_t heads, uint32_t pages_per_sequence,
+// `thread_blocks` are those of one run.
+uint32_t attention_splits(uint32_t thread_blocks, uint32_t pages_per_sequence,
                           uint32_t multiprocessors);
 inline uint64_t attention_partial_floats(uint32_t rows, uint32_t heads, uint32_t head_dim,
                                          uint32_t splits) {

@@ -1,0 +1,35 @@
+// y[r][i] = o[order[i]], o the runs of keys combined in order. Grid (heads * d / 256, rows).
+// Bottleneck: the launch.
+#include "backends/cuda/ops/attention_parts.cuh"
+
+namespace ropewalk::cuda {
+namespace {
+
+__global__ void combine_kernel(const Attention op, const StepView step) {
+  const uint32_t r = blockIdx.y, i = blockIdx.x * kThreads + threadIdx.x;
+  const uint32_t d = op.keys.head_dim, width = op.heads * d;
+  if (r >= rows_of(step, Extent::rows) || i >= width) return;
+  const uint32_t keys = step.position[r] + 1, each = keys_of_run(keys, op.splits);
+  const uint32_t runs = (keys + each - 1) / each;
+  const uint32_t from = op.order ? static_cast<uint32_t>(op.order[i]) : i;
+  const float* parts = part_at(op, r, from / d, 0);
+  float most = kNoScore;
+  for (uint32_t s = 0; s < runs; ++s) most = fmaxf(most, parts[s * (d + 2) + d]);
+  float sum = 0.0f, value = 0.0f;
+  for (uint32_t s = 0; s < runs; ++s) {
+    const float* part = parts + s * (d + 2);
+    const float weight = exp2f(part[d] - most);
+    sum += part[d + 1] * weight;
+    value += part[from % d] * weight;
+  }
+  op.y[uint64_t{r} * width + i] = value / sum;
+}
+
+}  // namespace
+
+void attention_combine(const Attention& op, const Launch& launch) {
+  const dim3 grid(threads_for(op.heads * op.keys.head_dim), launch.rows);
+  run_kernel(combine_kernel, grid, kThreads, launch.stream, op, launch.step);
+}
+
+}  // namespace ropewalk::cuda

@@ -9,17 +9,24 @@ namespace {
 using abi::DType;
 using abi::KeyRotation;
 
-constexpr uint32_t kMostRows = 256, kPages = 3;
+constexpr uint32_t kMostRows = 256, kFewRows = 48, kPages = 3;
 
 class Attention : public OpTest {
  protected:
+  // In a program for prompts, then in a narrow one, which may take another way.
   void check(const AttentionShape& shape, uint32_t sequences,
              const std::vector<std::vector<Part>>& turns) {
+    check_turns(shape, sequences, turns, kMostRows);
+    if (!IsSkipped()) check_turns(shape, sequences, narrow(turns), kFewRows);
+  }
+
+  void check_turns(const AttentionShape& shape, uint32_t sequences,
+                   const std::vector<std::vector<Part>>& turns, uint32_t rows) {
     Conversation conversation(shape, sequences, kPages);
     const AttentionCase c(shape, conversation);
-    with_session(c.description, {kMostRows, 1, sequences, kPages}, [&](Session& session) {
+    with_session(c.description, {rows, 1, sequences, kPages}, [&](Session& session) {
       for (size_t i = 0; i < turns.size(); ++i) {
-        SCOPED_TRACE("turn " + std::to_string(i));
+        SCOPED_TRACE("turn " + std::to_string(i) + " of at most " + std::to_string(rows) + " rows");
         const Turn turn = conversation.next(turns[i]);
         session.set(c.q, turn.q);
         session.set(c.k, turn.k);
@@ -28,6 +35,24 @@ class Attention : public OpTest {
         expect_close(Law::attention, session.get(c.y), turn.truth);
       }
     });
+  }
+
+  // The same rows in more turns, none of more than kFewRows.
+  static std::vector<std::vector<Part>> narrow(const std::vector<std::vector<Part>>& turns) {
+    std::vector<std::vector<Part>> all;
+    for (const std::vector<Part>& turn : turns) {
+      uint32_t room = 0;
+      for (Part part : turn)
+        for (uint32_t left = part.count; left > 0; left -= part.count, room -= part.count) {
+          if (room == 0) {
+            all.emplace_back();
+            room = kFewRows;
+          }
+          part.count = std::min(left, room);
+          all.back().push_back(part);
+        }
+    }
+    return all;
   }
 
   // A prompt over a page's end, tokens one by one, and the row counts of the list on top.
@@ -49,6 +74,18 @@ TEST_P(Attention, cache_i8) { check_shape({4, 2, 64, DType::i8, kRotatedKeys, fa
 TEST_P(Attention, ordered) { check_shape({4, 2, 64, DType::f16, kRotatedKeys, true}); }
 TEST_P(Attention, on_read) { check_shape({4, 2, 64, DType::f32, KeyRotation::on_read, false}); }
 TEST_P(Attention, on_read_i8) { check_shape({2, 1, 80, DType::i8, KeyRotation::on_read, true}); }
+
+TEST_P(Attention, on_read_f16) { check_shape({4, 2, 64, DType::f16, KeyRotation::on_read, false}); }
+
+// Heads that share keys and values.
+TEST_P(Attention, groups_of_heads) {
+  for (const DType cache : {DType::f16, DType::i8})
+    for (const uint32_t heads : {4u, 6u, 8u, 3u}) {
+      SCOPED_TRACE(std::to_string(heads) + " heads, type " + std::to_string(int(cache)));
+      check({heads, heads == 6 || heads == 4 ? 2u : 1u, 32, cache, kRotatedKeys, true}, 1,
+            {{{0, 130}}, {{0, 3}}, {{0, 1}}});
+    }
+}
 
 TEST_P(Attention, row_counts) {
   for (const uint32_t rows : kRowCounts) {

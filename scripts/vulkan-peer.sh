@@ -20,14 +20,14 @@ done
 peer_gflops() {
   GGML_VK_VISIBLE_DEVICES=${GGML_VK_VISIBLE_DEVICES:-0} "$peer" perf -o MUL_MAT -b Vulkan0 \
       -p "type_a=q4_0,type_b=f32,m=4096,n=$1,k=14336," 2>/dev/null |
-    sed 's/\x1b\[[0-9;]*m//g' | tee /dev/stderr |
+    sed 's/\x1b\[[0-9;]*m//g' | tee >(cat >&2) |
     awk '/us\/run/ { unit = $NF; value = $(NF - 1)
-                     print value * (unit ~ /^T/ ? 1000 : unit ~ /^M/ ? 0.001 : 1); exit }'
+                     print value * (unit ~ /^T/ ? 1000 : unit ~ /^M/ ? 0.001 : 1) }'
 }
 
 our_gflops() {
-  "$ours" "$1" | tee /dev/stderr |
-    awk '/^vulkan matmul gptq4 g32 act-order/ { for (i = 1; i < NF; ++i) if ($(i + 1) == "GFLOP/s") print $i; exit }'
+  "$ours" "$1" | tee >(cat >&2) |
+    awk '/^vulkan matmul gptq4 g32 act-order/ { for (i = 1; i < NF; ++i) if ($(i + 1) == "GFLOP/s") print $i }'
 }
 
 echo "| rows of x | ropewalk, GFLOP/s | ggml, GFLOP/s | ratio |"

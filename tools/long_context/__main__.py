@@ -20,7 +20,7 @@ STEPS = ("relatives", "perplexity", "recall", "cache", "document")
 def run_step(step: str, options: argparse.Namespace) -> None:
     data = ROOT / "docs" / "long-context"
     data.mkdir(exist_ok=True)
-    text = options.work / "held-out.ids"
+    text = options.models / "held-out.ids"
     program = measure.Program(options.ropewalk, ROOT / "configs" / "cpu.yaml")
     if step == "relatives":
         from . import relatives

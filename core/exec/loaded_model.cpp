@@ -6,6 +6,7 @@
 
 #include "core/base/error.h"
 #include "core/exec/buckets.h"
+#include "core/exec/read_ahead.h"
 #include "core/exec/weight_arena.h"
 #include "core/graph/check.h"
 #include "core/graph/memory_plan.h"
@@ -15,6 +16,10 @@ namespace ropewalk {
 namespace {
 
 using abi::TensorKind;
+
+// Some requests at a time keep a disk busy; the memory is a few layers' of a 13B model, whose
+// largest weight is 41 MB.
+constexpr ReadAhead::Limits kReading{4, uint64_t{128} << 20};
 
 // The shape of a weight for packed_bytes(), without its data.
 abi::Weight shape_of(const LinearInfo& info) {
@@ -223,15 +228,30 @@ void LoadedModel::fill(const WeightSource& weights, const LoadSettings& settings
     const std::vector<float> values = weights.load_vector(load.name, load.size);
     write(load.tensor, std::as_bytes(std::span(values)));
   }
+  // In the order in which they are read below.
+  std::vector<ReadAhead::Job> jobs;
   for (const TableLoad& load : model_.tables) {
     const ModelConfig& config = weights.config();
-    const auto table = weights.load_table(load.name, config.vocab_size, config.hidden_size);
+    jobs.push_back({[&load, &config, &weights] {
+                      return weights.load_table(load.name, config.vocab_size, config.hidden_size);
+                    },
+                    graph.tensors[load.tensor].at.bytes});
+  }
+  for (const LinearLoad& load : model_.linears)
+    jobs.push_back({[&load, &graph, &weights] {
+                      return weights.load_linear(load.info,
+                                                 graph.tensors[load.weight].column_order);
+                    },
+                    graph.tensors[load.weight].at.bytes});
+  ReadAhead reading(std::move(jobs), kReading);
+  for (const TableLoad& load : model_.tables) {
+    const auto table = reading.next();
     abi::Weight weight = table->view();
     weight.use = use_of(graph, load.tensor);
     pack(load.name, weight, load.tensor);
   }
   for (const LinearLoad& load : model_.linears) {
-    const auto weight = weights.load_linear(load.info, graph.tensors[load.weight].column_order);
+    const auto weight = reading.next();
     pack(load.info.prefix, weight->view(), load.weight);
     if (load.bias) write(*load.bias, std::as_bytes(std::span(weight->bias())));
   }

@@ -109,6 +109,20 @@ TEST_P(Matmul, gptq4_odd_shape) {
   check({random_gptq({104, 72, 4, 40, 1, DType::f16}, random), {}}, kRowCounts);
 }
 
+// Wide enough for every column tile of a device, and no multiple of one.
+TEST_P(Matmul, gptq4_wide) {
+  Random random(8);
+  check({random_gptq({64, 1036, 4, 32, 1, DType::f16}, random), random.values(1036)}, kRowCounts);
+}
+TEST_P(Matmul, gptq3_wide) {
+  Random random(9);
+  check({random_gptq({96, 1040, 3, 32, 1, DType::f32}, random), {}}, kRowCounts);
+}
+TEST_P(Matmul, f16_wide) {
+  Random random(10);
+  check({random_dense(DType::f16, abi::WeightUse::matmul, 70, 1037, random), {}}, kRowCounts);
+}
+
 // The whole matrix, bit by bit: the rows of the unit matrix times W are the dequantised weights.
 TEST_P(Matmul, dequantised_exactly) {
   constexpr uint32_t kDepth = 96, kWidth = 64;

@@ -17,12 +17,16 @@ struct Tiling {
   bool shuffles;     // x is spread among a subgroup
 };
 
-// A processor's vectors: few lanes, loads that cost as much as all the arithmetic on them. So x is
-// loaded once for a vector and spread, and an invocation has several columns.
-Tiling software_tiling(const Features& features, uint32_t rows) {
+// A processor's vectors: few lanes, and each lane of a load costs as much as several vectors of
+// arithmetic. So x is loaded once for a vector and spread, and an invocation has as many columns as
+// leave every core some workgroups; more than 8 take the driver seconds to compile.
+Tiling software_tiling(const Features& features, uint32_t width, uint32_t rows) {
+  constexpr uint32_t kLeastGroups = 8, kMostColumns = 8;
   const uint32_t lanes = features.subgroup_size;
   const bool spreads = features.subgroup_shuffle && lanes >= 8 && lanes <= kBlock;
-  return {lanes, 1, std::min(std::bit_ceil(rows), kMostVectorRows), rows <= 2 ? 4u : 2u, spreads};
+  const uint32_t columns = std::clamp(width / (lanes * kLeastGroups), 1u, kMostColumns);
+  return {lanes, 1, std::min(std::bit_ceil(rows), kMostVectorRows), std::bit_floor(columns),
+          spreads};
 }
 
 Tiling gpu_tiling(const Features& features, const PackedShape& weight, uint32_t rows) {
@@ -45,8 +49,8 @@ void matmul(const Operands& op, const Epilogue& epilogue, Recorder& recorder) {
   const PackedShape& weight = op.weight(1, abi::WeightUse::matmul);
   const Features& features = recorder.features();
   const uint32_t rows = op.rows(), width = op.width();
-  const Tiling tiling =
-      features.processor ? software_tiling(features, rows) : gpu_tiling(features, weight, rows);
+  const Tiling tiling = features.processor ? software_tiling(features, width, rows)
+                                           : gpu_tiling(features, weight, rows);
   const VkDeviceAddress codes = op.at(1);
   struct {
     VkDeviceAddress x, codes, scales, bias, other, y, step;

@@ -1,0 +1,57 @@
+// Ranges for profilers: what is launched shows under the names of the graph's nodes, when a program
+// is recorded and when it runs eagerly.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <fstream>
+
+#include "core/eval/score.h"
+#include "tests/cuda/cuda_model.h"
+
+namespace ropewalk {
+namespace {
+
+using testing::Contains;
+
+constexpr char kModel[] = "gptq-b4-airophin";
+
+// Lines of the listener's file since `from`.
+std::vector<std::string> lines_since(const std::filesystem::path& file, size_t from) {
+  std::ifstream text(file);
+  std::vector<std::string> lines;
+  for (std::string line; std::getline(text, line);) lines.push_back(line);
+  return {lines.begin() + static_cast<ptrdiff_t>(std::min(from, lines.size())), lines.end()};
+}
+
+// Both in one process, which listens once for all.
+TEST(CudaTrace, StepsAreNamed) {
+  if (test::test_backend() != "emulated") GTEST_SKIP() << "listens to the emulator alone";
+  const std::filesystem::path file = std::filesystem::path(testing::TempDir()) / "cuda_trace.txt";
+  setenv("NVTX_INJECTION64_PATH", RW_TRACE_LISTENER, 1);
+  setenv("TRACE_TO", file.c_str(), 1);
+  const auto ids = test::ids_of(kModel);
+  for (const char* capture : {"true", "false"}) {
+    SCOPED_TRACE(capture);
+    Config config = test::cuda_config(kModel);
+    test::set_option(config, "capture", capture);
+    test::FixtureModel model(kModel, test::fixture_settings(config));
+    score(model.runtime, ids, nullptr);
+    const size_t once = lines_since(file, 0).size();
+    score(model.runtime, ids, nullptr);
+    const std::vector<std::string> all = lines_since(file, 0), again = lines_since(file, once);
+    EXPECT_THAT(all, Contains("push model.embed_tokens"));
+    EXPECT_THAT(all, Contains("push model.layers.0.self_attn.q_proj and 5 more"));
+    EXPECT_THAT(all, Contains("push model.layers.1.mlp.gate_proj and 2 more"));
+    EXPECT_THAT(all, Contains("push model.layers.1.mlp.down_proj and 1 more"));
+    EXPECT_THAT(all, Contains("push lm_head"));
+    EXPECT_EQ(std::count(all.begin(), all.end(), "pop"), all.size() / 2);
+    // A recording is replayed without the host's words.
+    EXPECT_EQ(again.empty(), std::string(capture) == "true");
+  }
+  std::filesystem::remove(file);
+}
+
+}  // namespace
+}  // namespace ropewalk

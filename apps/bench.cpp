@@ -1,14 +1,15 @@
 // bench.cpp — `ropewalk bench`: speed, beside what the device could do at best.
 //
-// The ideal of decoding is one reading of the weights and of the cached keys and values per step,
-// at the bandwidth measured in the same run; that of prefill is its arithmetic at the measured
-// rate.
+// The ideal of decoding is one reading per step of the weights as a checkpoint has them and of the
+// cached keys and values, at the bandwidth measured in the same run; that of prefill is its
+// arithmetic at the measured rate.
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <charconv>
 #include <fstream>
 
+#include "apps/bench_plan.h"
 #include "apps/bench_runs.h"
 #include "apps/commands.h"
 #include "apps/open.h"
@@ -44,40 +45,16 @@ std::optional<SyntheticQuant> parse_quant(const std::string& text) {
       "and -act at the end for act-order");
 }
 
+std::string quant_of(const BenchArguments& arguments) {
+  return arguments.quant.empty() ? "gptq4-g32-act" : arguments.quant;
+}
+
 ModelConfig find_shape(const std::string& name) {
   if (const std::optional<ModelConfig> shape = known_shape(name)) return *shape;
   std::vector<std::string> names;
   for (const std::string_view known : known_shapes()) names.emplace_back(known);
   throw Error(ExitCode::usage, "--shape", fmt::format("found {}", printable(name)),
               suggestion(name, names));
-}
-
-// Contexts and steps cut down to what the model's context holds, and the context to what is needed.
-struct BenchPlan {
-  std::vector<uint32_t> contexts, batches;
-  uint32_t decode_steps = 0;
-  uint32_t context_length = 0;
-};
-
-BenchPlan make_plan(const BenchArguments& arguments, uint32_t context_length) {
-  BenchPlan plan;
-  plan.batches = arguments.batches.empty() ? std::vector<uint32_t>{1} : arguments.batches;
-  plan.decode_steps = std::min(arguments.decode, std::max(context_length / 2, 1u));
-  if (plan.decode_steps < arguments.decode)
-    note(fmt::format("the context holds {} tokens: {} decode steps instead of {}", context_length,
-                     plan.decode_steps, arguments.decode));
-  const uint32_t room = std::max(context_length - plan.decode_steps, 1u);
-  for (const uint32_t wanted :
-       arguments.prompts.empty() ? std::vector<uint32_t>{512} : arguments.prompts) {
-    const uint32_t context = std::min(wanted, room);
-    if (context < wanted)
-      note(fmt::format("the context holds {} tokens: a prompt of {} instead of {}", context_length,
-                       context, wanted));
-    if (std::ranges::find(plan.contexts, context) == plan.contexts.end())
-      plan.contexts.push_back(context);
-    plan.context_length = std::max(plan.context_length, context + plan.decode_steps);
-  }
-  return plan;
 }
 
 // The most memory that this process has held at a time; 0 where the kernel does not tell.
@@ -94,22 +71,30 @@ Json number(std::optional<double> value) { return value ? Json(*value) : Json(nu
 
 struct BenchResult {
   std::string model;
+  BenchPlan plan;
   std::vector<BenchRow> rows;
   uint64_t peak_host_bytes = 0;
   Ceiling ceiling = {};
 };
 
+Json row_json(const BenchRow& row, const Ceiling& ceiling) {
+  return {{"kind", row.kind},
+          {"batch", row.batch},
+          {"context", row.context},
+          {"tokens_per_s", row.tokens_per_s},
+          {"gbs", row.gbs},
+          {"fraction_of_ideal", number(fraction_of_ideal(row, ceiling))},
+          {"fraction_of_ideal_by_copy", number(fraction_by_copy(row, ceiling))}};
+}
+
 Json bench_json(const Runtime& runtime, const BenchResult& result) {
   const MemoryPlan& plan = runtime.model().plan();
-  Json rows = Json::array();
-  for (const BenchRow& row : result.rows)
-    rows.push_back({{"kind", row.kind},
-                    {"batch", row.batch},
-                    {"context", row.context},
-                    {"tokens_per_s", row.tokens_per_s},
-                    {"gbs", row.gbs},
-                    {"fraction_of_ideal", number(fraction_of_ideal(row, result.ceiling))}});
+  Json rows = Json::array(), left_out = Json::array();
+  for (const BenchRow& row : result.rows) rows.push_back(row_json(row, result.ceiling));
+  for (const DecodeRun& run : result.plan.left_out)
+    left_out.push_back({{"batch", run.batch}, {"context", run.context}});
   return {{"device", runtime.device().name()},
+          {"driver", std::string(runtime.device().device->info().driver)},
           {"model", result.model},
           {"measured_bandwidth_gbs", number(result.ceiling.read_gbs)},
           {"measured_copy_gbs", number(result.ceiling.copy_gbs)},
@@ -121,7 +106,8 @@ Json bench_json(const Runtime& runtime, const BenchResult& result) {
             {"cache", plan.cache},
             {"scratch", plan.scratch},
             {"workspace", plan.workspace}}},
-          {"rows", rows}};
+          {"rows", rows},
+          {"does_not_fit", left_out}};
 }
 
 std::string bench_text(const Json& json) {
@@ -130,73 +116,142 @@ std::string bench_text(const Json& json) {
   };
   const Json& memory = json["memory"];
   std::string text = fmt::format(
-      "{} on {}\nmeasured: read {} GB/s, copy {} GB/s, f16 products {} TFLOP/s\n"
+      "{} on {}, {}\nmeasured: read {} GB/s, copy {} GB/s, f16 products {} TFLOP/s\n"
       "memory: weights {}, cache {}, scratch {}, workspace {}; host at most {}; loaded in {:.2f} "
       "s\n",
       json["model"].get<std::string>(), json["device"].get<std::string>(),
-      figure(json["measured_bandwidth_gbs"], 1), figure(json["measured_copy_gbs"], 1),
-      figure(json["measured_f16_tflops"], 3), format_bytes(memory["weights"]),
-      format_bytes(memory["cache"]), format_bytes(memory["scratch"]),
-      format_bytes(memory["workspace"]), format_bytes(json["peak_host_bytes"]),
-      json["load_seconds"].get<double>());
-  text += fmt::format("{:>8} {:>6} {:>8} {:>12} {:>9} {:>9}\n", "kind", "batch", "context",
-                      "tokens/s", "GB/s", "of ideal");
+      json["driver"].get<std::string>(), figure(json["measured_bandwidth_gbs"], 1),
+      figure(json["measured_copy_gbs"], 1), figure(json["measured_f16_tflops"], 3),
+      format_bytes(memory["weights"]), format_bytes(memory["cache"]),
+      format_bytes(memory["scratch"]), format_bytes(memory["workspace"]),
+      format_bytes(json["peak_host_bytes"]), json["load_seconds"].get<double>());
+  text += fmt::format("{:>8} {:>6} {:>8} {:>12} {:>9} {:>9} {:>9}\n", "kind", "batch", "context",
+                      "tokens/s", "GB/s", "of ideal", "by copy");
   for (const Json& row : json["rows"])
-    text += fmt::format("{:>8} {:>6} {:>8} {:>12.1f} {:>9.2f} {:>9}\n",
+    text += fmt::format("{:>8} {:>6} {:>8} {:>12.1f} {:>9.2f} {:>9} {:>9}\n",
                         row["kind"].get<std::string>(), row["batch"].get<uint32_t>(),
                         row["context"].get<uint32_t>(), row["tokens_per_s"].get<double>(),
-                        row["gbs"].get<double>(), figure(row["fraction_of_ideal"], 3));
+                        row["gbs"].get<double>(), figure(row["fraction_of_ideal"], 3),
+                        figure(row["fraction_of_ideal_by_copy"], 3));
+  for (const Json& run : json["does_not_fit"])
+    text += fmt::format("{:>8} {:>6} {:>8} {:>12}\n", "decode", run["batch"].get<uint32_t>(),
+                        run["context"].get<uint32_t>(), "does not fit");
+  if (json.contains("in_order"))
+    text += fmt::format("groups in order: {:.1f} tokens/s at batch 1, so act-order has {} of it\n",
+                        json["in_order"]["tokens_per_s"].get<double>(),
+                        figure(json["in_order"]["act_order_has"], 3));
   return text;
 }
 
 std::vector<BenchRow> run_all(Runtime& runtime, const BenchPlan& plan) {
   clear_cache(runtime);
   std::vector<BenchRow> rows;
-  for (const uint32_t context : plan.contexts) rows.push_back(bench_prefill(runtime, context));
-  for (const uint32_t batch : plan.batches)
-    for (const uint32_t context : plan.contexts)
-      rows.push_back(bench_decode(runtime, {batch, context, plan.decode_steps}));
+  for (const uint32_t tokens : plan.prefills) rows.push_back(bench_prefill(runtime, tokens));
+  for (const DecodeRun& run : plan.decodes) rows.push_back(bench_decode(runtime, run));
   return rows;
 }
 
-int bench_weights(const BenchArguments& arguments, const Config& config, const std::string& name,
-                  const WeightSource& weights) {
-  const uint32_t most = config.context.length.value_or(weights.config().max_position);
-  const BenchPlan plan = make_plan(arguments, most);
-  RuntimeSettings settings;
-  settings.config = config;
-  settings.config.context.length = plan.context_length;
-  settings.max_sequences = *std::ranges::max_element(plan.batches);
-  settings.max_wanted = settings.max_sequences;
-  OpenModel model = open_weights(arguments.common, std::move(settings), weights);
+// Weights and where they run.
+struct Subject {
+  std::string name;
+  const Config& config;
+  const WeightSource& weights;
+};
 
-  const StopRequest stop;
-  BenchResult result{.model = name, .rows = run_all(model.runtime, plan)};
+RuntimeSettings settings_for(const Subject& subject, const BenchPlan& plan) {
+  RuntimeSettings settings;
+  settings.config = subject.config;
+  settings.config.context.length = plan.context_length();
+  settings.max_sequences = settings.max_wanted = plan.batch();
+  settings.cache_pages = plan.pages();
+  return settings;
+}
+
+// The plan loses what does not fit: that is known before anything is allocated.
+OpenModel open_what_fits(const BenchArguments& arguments, const Subject& subject, BenchPlan& plan) {
+  for (;;) {
+    try {
+      return open_weights(arguments.common, settings_for(subject, plan), subject.weights);
+    } catch (const Error& error) {
+      if (error.code() != ExitCode::out_of_memory || !plan.leave_out_largest()) throw;
+      const DecodeRun& run = plan.left_out.back();
+      note(fmt::format("a batch of {} with {} tokens each does not fit", run.batch, run.context));
+    }
+  }
+}
+
+Json bench_weights(const BenchArguments& arguments, const Subject& subject, BenchPlan plan) {
+  OpenModel model = open_what_fits(arguments, subject, plan);
+  BenchResult result{.model = subject.name, .plan = plan, .rows = run_all(model.runtime, plan)};
   // Before the device is measured, which takes memory of its own.
   result.peak_host_bytes = peak_host_bytes();
   result.ceiling = measure_ceiling(*model.runtime.device().device);
-  const Json json = bench_json(model.runtime, result);
-  arguments.common.json ? print_json(json) : print(bench_text(json));
-  return 0;
+  return bench_json(model.runtime, result);
 }
 
-}  // namespace
+uint32_t context_limit(const Config& config, const WeightSource& weights) {
+  return config.context.length.value_or(weights.config().max_position);
+}
 
-int bench(const BenchArguments& arguments) {
+// A processor would take hours for the table.
+BenchDefault default_for(const Config& config) {
+  Registry registry = make_registry(config);
+  const abi::DeviceType type = open_device(registry, config.backend).device->info().type;
+  const bool slow = type == abi::DeviceType::cpu || type == abi::DeviceType::software;
+  return slow ? BenchDefault::one_row : BenchDefault::table;
+}
+
+// The same shape with its groups in order, at the first row of decoding.
+Json bench_in_order(const BenchArguments& arguments, const Config& config, const Json& act_order) {
+  const auto first =
+      std::ranges::find(act_order["rows"], "decode", [](const Json& row) { return row["kind"]; });
+  SyntheticQuant quant = *parse_quant(quant_of(arguments));
+  quant.act_order = false;
+  const auto weights = make_synthetic(find_shape(arguments.shape), quant, 1);
+  BenchPlan plan;
+  const auto steps = std::min(arguments.decode, context_limit(config, *weights) / 2);
+  plan.decodes = {{(*first)["batch"], (*first)["context"], steps}};
+  const Subject subject{"in order", config, *weights};
+  OpenModel model = open_what_fits(arguments, subject, plan);
+  const double rate = run_all(model.runtime, plan).front().tokens_per_s;
+  return {{"tokens_per_s", rate}, {"act_order_has", (*first)["tokens_per_s"].get<double>() / rate}};
+}
+
+Json bench_shape(const BenchArguments& arguments) {
+  const Config config = config_without_file(arguments.common, ".");
+  const std::optional<SyntheticQuant> quant = parse_quant(quant_of(arguments));
+  const auto weights = make_synthetic(find_shape(arguments.shape), quant, 1);
+  const bool asked = !arguments.prompts.empty() || !arguments.batches.empty();
+  const BenchDefault otherwise = asked ? BenchDefault::one_row : default_for(config);
+  const Subject subject{fmt::format("{}, random {} weights", arguments.shape, quant_of(arguments)),
+                        config, *weights};
+  Json json = bench_weights(arguments, subject,
+                            make_bench_plan(arguments, otherwise, context_limit(config, *weights)));
+  if (otherwise == BenchDefault::table && quant && quant->act_order)
+    json["in_order"] = bench_in_order(arguments, config, json);
+  return json;
+}
+
+Json bench_checkpoint(const BenchArguments& arguments) {
   const CommonArguments& common = arguments.common;
-  if (!arguments.shape.empty()) {
-    const ModelConfig shape = find_shape(arguments.shape);
-    const std::string quant = arguments.quant.empty() ? "gptq4-g32-act" : arguments.quant;
-    const auto weights = make_synthetic(shape, parse_quant(quant), 1);
-    return bench_weights(arguments, config_without_file(common, "."),
-                         fmt::format("{}, random {} weights", arguments.shape, quant), *weights);
-  }
   if (common.target.empty())
     throw Error(ExitCode::usage, "command line", "neither CONFIG nor --shape was given",
                 "See `ropewalk bench --help`");
   const Config config = open_config(common);
   const std::unique_ptr<Checkpoint> checkpoint = Checkpoint::open(config.model);
-  return bench_weights(arguments, config, config.model.string(), CheckpointWeights(*checkpoint));
+  const CheckpointWeights weights(*checkpoint);
+  return bench_weights(
+      arguments, {config.model.string(), config, weights},
+      make_bench_plan(arguments, BenchDefault::one_row, context_limit(config, weights)));
+}
+
+}  // namespace
+
+int bench(const BenchArguments& arguments) {
+  const StopRequest stop;
+  const Json json = arguments.shape.empty() ? bench_checkpoint(arguments) : bench_shape(arguments);
+  arguments.common.json ? print_json(json) : print(bench_text(json));
+  return 0;
 }
 
 }  // namespace ropewalk

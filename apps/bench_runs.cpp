@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cmath>
 #include <memory>
 #include <vector>
 
@@ -64,6 +65,24 @@ double prefill_flop(const Runtime& runtime, double tokens) {
   return flop + 4.0 * model.layers * model.heads * model.head_dim * pairs;
 }
 
+// Of the weights that a step multiplies, as a checkpoint stores them: codes, and for each group and
+// column a scale of 16 bits and a zero; that is the least that has to be read.
+double stored_bytes_per_step(const Runtime& runtime) {
+  const Graph& graph = runtime.model().graph();
+  double bits = 0;
+  for (const GraphNode& node : graph.nodes) {
+    if (node.op != abi::Op::matmul) continue;
+    const GraphTensor& weight = graph.tensors[node.in[1]];
+    const double rows = weight.dims[0], cols = weight.dims[1];
+    if (weight.dtype == abi::DType::gptq)
+      bits += rows * cols * weight.bits +
+              std::ceil(rows / weight.group_size) * cols * (16 + weight.bits);
+    else
+      bits += rows * cols * (weight.dtype == abi::DType::f32 ? 32 : 16);
+  }
+  return bits / 8;
+}
+
 }  // namespace
 
 Ceiling measure_ceiling(abi::Device& device) {
@@ -90,7 +109,11 @@ std::optional<double> fraction_of_ideal(const BenchRow& row, const Ceiling& ceil
   const bool decode = row.kind == "decode";
   const std::optional<double> ideal = decode ? ceiling.read_gbs : ceiling.tflops;
   if (!ideal) return std::nullopt;
-  return (decode ? row.gbs : row.tflops) / *ideal;
+  return (decode ? row.needed_gbs : row.tflops) / *ideal;
+}
+
+std::optional<double> fraction_by_copy(const BenchRow& row, const Ceiling& ceiling) {
+  return fraction_of_ideal(row, {ceiling.copy_gbs, ceiling.copy_gbs, ceiling.tflops});
 }
 
 BenchRow bench_prefill(Runtime& runtime, uint32_t context) {
@@ -113,7 +136,8 @@ BenchRow bench_prefill(Runtime& runtime, uint32_t context) {
           .context = context,
           .tokens_per_s = rounds * context / seconds,
           .gbs = bytes / seconds / 1e9,
-          .tflops = rounds * prefill_flop(runtime, context) / seconds / 1e12};
+          .tflops = rounds * prefill_flop(runtime, context) / seconds / 1e12,
+          .needed_gbs = 0};
 }
 
 BenchRow bench_decode(Runtime& runtime, const DecodeRun& run) {
@@ -136,20 +160,21 @@ BenchRow bench_decode(Runtime& runtime, const DecodeRun& run) {
   for (const auto& sequence : sequences) sequence->truncate(run.context);
 
   const Clock::time_point start = Clock::now();
-  double bytes = 0;
+  double cached = 0;
   for (uint32_t i = 0; i < run.steps; ++i) {
     step();
-    bytes += static_cast<double>(runtime.weight_bytes_per_step()) +
-             static_cast<double>(runtime.cache_bytes_per_token()) * run.batch *
-                 sequences.front()->length();
+    cached += static_cast<double>(runtime.cache_bytes_per_token()) * run.batch *
+              sequences.front()->length();
   }
   const double seconds = seconds_since(start);
+  const auto rate = [&](double weights) { return (weights * run.steps + cached) / seconds / 1e9; };
   return {.kind = "decode",
           .batch = run.batch,
           .context = run.context,
           .tokens_per_s = double{1} * run.batch * run.steps / seconds,
-          .gbs = bytes / seconds / 1e9,
-          .tflops = 0};
+          .gbs = rate(static_cast<double>(runtime.weight_bytes_per_step())),
+          .tflops = 0,
+          .needed_gbs = rate(stored_bytes_per_step(runtime))};
 }
 
 }  // namespace ropewalk

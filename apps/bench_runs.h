@@ -22,12 +22,15 @@ struct BenchRow {
   uint32_t batch;
   uint32_t context;
   double tokens_per_s;  // of all sequences together
-  double gbs;           // weights and cache read, 1e9 bytes per second
+  double gbs;           // weights as they are packed, and cache, 1e9 bytes per second
   double tflops;        // of a prefill; 0 for decode steps, which are bound by reading
+  double needed_gbs;    // of a decode step: weights as a checkpoint has them, and cache
 };
 
-// Share of what the device's bandwidth (decode) or arithmetic (prefill) would allow.
+// Share of what the device's bandwidth of reading (decode) or arithmetic (prefill) would allow.
 std::optional<double> fraction_of_ideal(const BenchRow& row, const Ceiling& ceiling);
+// The same with the bandwidth of copying for decode, which other engines' figures are put beside.
+std::optional<double> fraction_by_copy(const BenchRow& row, const Ceiling& ceiling);
 
 // Fills the whole cache with zeros: then a sequence may claim any length without a prefill, and
 // what attention reads is finite.

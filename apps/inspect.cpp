@@ -177,7 +177,7 @@ int inspect(const InspectArguments& arguments) {
   Json json = model_json(*checkpoint, config);
   Verification verification;
   if (arguments.verify) {
-    Progress progress("verifying", progress_for(common));
+    Progress progress("verifying", ProgressUnit::bytes, progress_for(common));
     verification = verify_tensors(
         *checkpoint, [&](uint64_t done, uint64_t total) { progress.show(done, total); });
     json["verify"] = {{"tensors", verification.tensors},

@@ -46,7 +46,7 @@ Config config_without_file(const CommonArguments& arguments, const std::string& 
 }
 
 Engine open_engine(const CommonArguments& arguments, const Config& config) {
-  Progress progress("loading the model", progress_for(arguments));
+  Progress progress("loading the model", ProgressUnit::bytes, progress_for(arguments));
   RuntimeSettings settings;
   settings.config = config;
   settings.load_progress = [&](uint64_t done, uint64_t total) { progress.show(done, total); };
@@ -61,7 +61,7 @@ OpenModel open_checkpoint(const CommonArguments& arguments, RuntimeSettings sett
 
 OpenModel open_weights(const CommonArguments& arguments, RuntimeSettings settings,
                        const WeightSource& weights) {
-  Progress progress("loading the model", progress_for(arguments));
+  Progress progress("loading the model", ProgressUnit::bytes, progress_for(arguments));
   settings.load_progress = [&](uint64_t done, uint64_t total) { progress.show(done, total); };
   return OpenModel(settings, weights);
 }

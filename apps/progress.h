@@ -12,6 +12,8 @@
 
 namespace ropewalk {
 
+enum class ProgressUnit { steps, bytes };
+
 class Progress {
  public:
   // `where` nullptr: no bar. Nothing is drawn before `patience` has passed.
@@ -20,13 +22,16 @@ class Progress {
     std::chrono::milliseconds patience;
   };
 
-  Progress(std::string title, Settings settings) : title_(std::move(title)), settings_(settings) {}
+  Progress(std::string title, ProgressUnit unit, Settings settings)
+      : title_(std::move(title)), unit_(unit), settings_(settings) {}
 
-  // REQUIRES: `total` stays the same and `done` does not shrink.
+  // Of bytes the rate is written below the bar at the end. REQUIRES: `total` stays the same and
+  // `done` does not shrink.
   void show(uint64_t done, uint64_t total);
 
  private:
   std::string title_;
+  ProgressUnit unit_;
   Settings settings_;
   std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
   std::optional<boost::timer::progress_display> bar_;

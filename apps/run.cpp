@@ -67,7 +67,7 @@ int run(const RunArguments& arguments) {
   GenerateRequest request = make_request(engine, question);
 
   const StopRequest stop;
-  Progress progress("reading the prompt", progress_for(common));
+  Progress progress("reading the prompt", ProgressUnit::steps, progress_for(common));
   request.cancel = &stop.flag();
   request.on_prefill = [&](uint32_t done, uint32_t total) { progress.show(done, total); };
   if (!common.json) request.on_text = [](std::string_view text) { print(text); };

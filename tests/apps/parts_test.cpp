@@ -31,14 +31,14 @@ TEST(ParseIds, CountsLinesAndColumns) {
 
 TEST(Progress, DrawsNothingForWhatIsQuick) {
   std::ostringstream out;
-  Progress progress("loading", {&out, std::chrono::hours(1)});
+  Progress progress("loading", ProgressUnit::steps, {&out, std::chrono::hours(1)});
   for (uint64_t done = 0; done <= 10; ++done) progress.show(done, 10);
   EXPECT_EQ(out.str(), "");
 }
 
 TEST(Progress, DrawsABarUpToTheEnd) {
   std::ostringstream out;
-  Progress progress("loading", {&out, std::chrono::milliseconds(0)});
+  Progress progress("loading", ProgressUnit::steps, {&out, std::chrono::milliseconds(0)});
   progress.show(5, 10);
   const std::string half = out.str();
   EXPECT_THAT(half, HasSubstr("loading\n0%   10"));
@@ -50,8 +50,15 @@ TEST(Progress, DrawsABarUpToTheEnd) {
   EXPECT_EQ(stars(out.str()), 51);
 }
 
+TEST(Progress, OfBytesEndsWithTheRate) {
+  std::ostringstream out;
+  Progress progress("loading", ProgressUnit::bytes, {&out, std::chrono::milliseconds(0)});
+  for (const uint64_t done : {1u << 20, 3u << 20, 3u << 20}) progress.show(done, 3u << 20);
+  EXPECT_THAT(out.str(), testing::ContainsRegex("\\*\n3.00 MiB in [0-9.]+ s, [0-9.]+ GB/s\n$"));
+}
+
 TEST(Progress, NowhereIsAllowed) {
-  Progress progress("loading", {nullptr, std::chrono::milliseconds(0)});
+  Progress progress("loading", ProgressUnit::steps, {nullptr, std::chrono::milliseconds(0)});
   progress.show(5, 10);
 }
 

@@ -194,6 +194,12 @@ inline SoftmaxScale softmax_scale(const Candidates& candidates) {
   return scale;
 }
 
+// Keeps those of at least this probability, and what is as likely as the likeliest.
+inline void keep_probable(Candidates& candidates, const SoftmaxScale& scale, double least) {
+  const double floor = static_cast<double>(scale.max) + std::log(least * scale.sum);
+  keep_if(candidates, [&](const Candidate& c) { return c.logit >= floor || c.logit == scale.max; });
+}
+
 // -sum p ln p, in nats.
 inline double entropy(const Candidates& candidates, const SoftmaxScale& scale) {
   double mean = 0;  // of ln p

@@ -15,21 +15,6 @@
 namespace ropewalk {
 namespace {
 
-abi::DType dense_type(const Checkpoint& checkpoint, const TensorInfo& tensor) {
-  switch (tensor.type) {
-    case StoredType::f32:
-      return abi::DType::f32;
-    case StoredType::f16:
-      return abi::DType::f16;
-    case StoredType::bf16:
-      return abi::DType::bf16;
-    default:
-      refuse(place_of(checkpoint, tensor),
-             fmt::format("found type {}, expected F16, BF16 or F32", stored_name(tensor.type)),
-             "Save the model in one of these types");
-  }
-}
-
 std::vector<std::byte> read_bytes(const Checkpoint& checkpoint, const TensorInfo& tensor) {
   std::vector<std::byte> bytes(tensor.bytes);
   checkpoint.read(tensor, bytes);
@@ -117,6 +102,21 @@ std::vector<float> permuted(std::vector<float> values, std::span<const uint32_t>
 }
 
 }  // namespace
+
+abi::DType dense_type(const Checkpoint& checkpoint, const TensorInfo& tensor) {
+  switch (tensor.type) {
+    case StoredType::f32:
+      return abi::DType::f32;
+    case StoredType::f16:
+      return abi::DType::f16;
+    case StoredType::bf16:
+      return abi::DType::bf16;
+    default:
+      refuse(place_of(checkpoint, tensor),
+             fmt::format("found type {}, expected F16, BF16 or F32", stored_name(tensor.type)),
+             "Save the model in one of these types");
+  }
+}
 
 LinearInfo describe_linear(const Checkpoint& checkpoint, std::string_view prefix, uint32_t rows,
                            uint32_t cols) {

@@ -58,6 +58,9 @@ LinearInfo describe_linear(const Checkpoint& checkpoint, std::string_view prefix
 std::unique_ptr<HostWeight> load_linear(const Checkpoint& checkpoint, const LinearInfo& info,
                                         ZeroPoints zero_points, std::vector<uint32_t> column_order);
 
+// What a tensor that is not quantised is stored as: f32, f16 or bf16. Throws Error for other types.
+abi::DType dense_type(const Checkpoint& checkpoint, const TensorInfo& tensor);
+
 // A dense tensor (embedding table, norm) as f32 values; checks shape and finiteness. Throws Error.
 std::vector<float> load_vector(const Checkpoint& checkpoint, std::string_view name, uint32_t size);
 // The embedding table, as stored. Throws Error for a wrong shape, and for NaN or infinity.

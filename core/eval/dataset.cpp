@@ -36,18 +36,13 @@ std::string sha256(std::string_view bytes) {
 std::vector<std::string> jsonl_texts(std::string_view jsonl, const std::string& file,
                                      size_t limit) {
   std::vector<std::string> texts;
-  size_t number = 0;
-  while (!jsonl.empty() && texts.size() < limit) {
-    const size_t end = std::min(jsonl.find('\n'), jsonl.size());
-    const std::string_view line = jsonl.substr(0, end);
-    jsonl.remove_prefix(std::min(end + 1, jsonl.size()));
-    ++number;
-    if (line.find_first_not_of(" \t\r") == std::string_view::npos) continue;
-    const JsonSource source{fmt::format("{}:{}", file, number), ExitCode::usage};
-    const Json object = parse_json(line, source);
-    std::string text = JsonFields(object, source, "").text("text");
+  if (limit == 0) return texts;
+  const auto take = [&](const Json& object, const JsonSource& line) {
+    std::string text = JsonFields(object, line, "").text("text");
     if (characters(text) > kShortestText) texts.push_back(std::move(text));
-  }
+    return texts.size() < limit;
+  };
+  for_each_json_line(jsonl, {file, ExitCode::usage}, take);
   return texts;
 }
 

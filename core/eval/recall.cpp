@@ -34,23 +34,17 @@ ContextInput input_of(const JsonFields& fields) {
 
 RecallData parse_recall(std::string_view jsonl, const std::string& file) {
   RecallData data;
-  size_t number = 0;
-  while (!jsonl.empty()) {
-    const size_t end = std::min(jsonl.find('\n'), jsonl.size());
-    const std::string_view line = jsonl.substr(0, end);
-    jsonl.remove_prefix(std::min(end + 1, jsonl.size()));
-    ++number;
-    if (line.find_first_not_of(" \t\r") == std::string_view::npos) continue;
-    const JsonSource source{fmt::format("{}:{}", file, number), ExitCode::usage};
-    const Json object = parse_json(line, source);
-    const JsonFields fields(object, source, "");
+  const auto take = [&](const Json& object, const JsonSource& line) {
+    const JsonFields fields(object, line, "");
     if (fields.has("filler")) {
       data.fillers.push_back(input_of(fields.child("filler")));
     } else {
       data.cases.push_back(
           {input_of(fields.child("needle")), fields.text("question"), fields.text("answer")});
     }
-  }
+    return true;
+  };
+  for_each_json_line(jsonl, {file, ExitCode::usage}, take);
   if (data.cases.empty())
     throw Error(ExitCode::usage, file, "found no line with a needle, expected at least one", "");
   return data;

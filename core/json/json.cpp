@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <utility>
 
 #include "core/json/json_events.h"
@@ -60,6 +61,18 @@ Json parse_json(std::string_view text, const JsonSource& source) {
   TreeBuilder builder(source, root);
   walk_json(text, source, builder);
   return root;
+}
+
+void for_each_json_line(std::string_view lines, const JsonSource& source,
+                        const std::function<bool(const Json&, const JsonSource&)>& take) {
+  for (size_t number = 1; !lines.empty(); ++number) {
+    const size_t end = std::min(lines.find('\n'), lines.size());
+    const std::string_view line = lines.substr(0, end);
+    lines.remove_prefix(std::min(end + 1, lines.size()));
+    if (line.find_first_not_of(" \t\r") == std::string_view::npos) continue;
+    const JsonSource place{fmt::format("{}:{}", source.file, number), source.code};
+    if (!take(parse_json(line, place), place)) return;
+  }
 }
 
 }  // namespace ropewalk

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
@@ -29,6 +30,11 @@ struct JsonSource {
 // bytes after the value. Throws too where it holds more than two million values; a cap on the
 // file's size is the caller's.
 Json parse_json(std::string_view text, const JsonSource& source);
+
+// JSON Lines: calls `take(document, source)` for each line that is not blank, `source` naming
+// FILE:LINE, until it says false. Throws as parse_json() does.
+void for_each_json_line(std::string_view lines, const JsonSource& source,
+                        const std::function<bool(const Json&, const JsonSource&)>& take);
 
 // One object of a document with the path that leads to it, for errors such as
 // `config.json: rope_scaling.factor: found "2", expected a number`.

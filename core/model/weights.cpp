@@ -1,7 +1,5 @@
 #include "core/model/weights.h"
 
-#include "core/base/error.h"
-
 namespace ropewalk {
 
 CheckpointWeights::CheckpointWeights(const Checkpoint& checkpoint)
@@ -18,20 +16,7 @@ std::unique_ptr<HostWeight> CheckpointWeights::load_linear(
 }
 
 abi::DType CheckpointWeights::table_type(std::string_view name) const {
-  const TensorInfo& tensor = checkpoint_.get(name);
-  switch (tensor.type) {
-    case StoredType::f32:
-      return abi::DType::f32;
-    case StoredType::f16:
-      return abi::DType::f16;
-    case StoredType::bf16:
-      return abi::DType::bf16;
-    default:
-      throw Error(
-          ExitCode::model, tensor.file + ": " + tensor.name,
-          "found type " + std::string(stored_name(tensor.type)) + ", expected F16, BF16 or F32",
-          "Convert the checkpoint to one of these types");
-  }
+  return dense_type(checkpoint_, checkpoint_.get(name));
 }
 
 std::unique_ptr<HostWeight> CheckpointWeights::load_table(std::string_view name, uint32_t vocab,

@@ -24,10 +24,7 @@ class Epsilon final : public Sampler {
 
   Status apply(Candidates& candidates, const SampleContext&) noexcept override {
     if (epsilon_ == 0) return {};
-    const SoftmaxScale scale = softmax_scale(candidates);
-    keep_if(candidates, [&](const Candidate& c) {
-      return scale.probability(c.logit) >= epsilon_ || c.logit == scale.max;
-    });
+    keep_probable(candidates, softmax_scale(candidates), epsilon_);
     return {};
   }
   Status accept(int32_t) noexcept override { return {}; }

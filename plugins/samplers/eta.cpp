@@ -27,11 +27,8 @@ class Eta final : public Sampler {
   Status apply(Candidates& candidates, const SampleContext&) noexcept override {
     if (epsilon_ == 0) return {};
     const SoftmaxScale scale = softmax_scale(candidates);
-    const double eta =
-        std::min(epsilon_, std::sqrt(epsilon_) * std::exp(-entropy(candidates, scale)));
-    keep_if(candidates, [&](const Candidate& c) {
-      return scale.probability(c.logit) >= eta || c.logit == scale.max;
-    });
+    const double share = std::sqrt(epsilon_) * std::exp(-entropy(candidates, scale));
+    keep_probable(candidates, scale, std::min(epsilon_, share));
     return {};
   }
   Status accept(int32_t) noexcept override { return {}; }

@@ -26,8 +26,7 @@ class TopA final : public Sampler {
     if (a_ == 0) return {};
     const SoftmaxScale scale = softmax_scale(candidates);
     const double greatest = scale.probability(scale.max);
-    const double least = a_ * greatest * greatest;
-    keep_if(candidates, [&](const Candidate& c) { return scale.probability(c.logit) >= least; });
+    keep_probable(candidates, scale, a_ * greatest * greatest);
     return {};
   }
   Status accept(int32_t) noexcept override { return {}; }

@@ -33,7 +33,7 @@ class BadConfig : public ::testing::TestWithParam<Bad> {};
 
 TEST_P(BadConfig, IsRefusedWithItsPlace) {
   const TemporaryFolder folder;
-  const std::string file = folder.file("bad.yaml", GetParam().text);
+  const std::string file = folder.write("bad.yaml", GetParam().text);
   const Outcome outcome = run_program({"config", file, "--dump"}, "");
   EXPECT_EQ(outcome.code, 2);
   EXPECT_EQ(outcome.out, "");
@@ -110,7 +110,7 @@ TEST(BadConfigFile, ThatIsNoRegularFile) {
 
 TEST(BadConfigFile, ThatAnyoneMayWrite) {
   const TemporaryFolder folder;
-  const std::string file = folder.file("a.yaml", "model: m\n");
+  const std::string file = folder.write("a.yaml", "model: m\n");
   ASSERT_EQ(chmod(file.c_str(), 0666), 0);
   const Outcome warned = run_program({"config", file, "--dump"}, "");
   EXPECT_EQ(warned.code, 0);
@@ -128,7 +128,7 @@ TEST(BadPluginFolder, ThatAnyoneMayWrite) {
   const std::string plugins = (folder.path() / "plugins").string();
   std::filesystem::create_directory(plugins);
   ASSERT_EQ(chmod(plugins.c_str(), 0777), 0);
-  const std::string file = folder.file("a.yaml", "model: m\nplugins: {paths: [plugins]}\n");
+  const std::string file = folder.write("a.yaml", "model: m\nplugins: {paths: [plugins]}\n");
   const Outcome warned = run_program({"plugins", file}, "");
   EXPECT_EQ(warned.code, 0);
   EXPECT_THAT(warned.err, AllOf(StartsWith("warning: "), HasSubstr(plugins)));
@@ -139,7 +139,7 @@ TEST(BadPluginFolder, ThatAnyoneMayWrite) {
 
 TEST(BadOverride, NamesItsKey) {
   const TemporaryFolder folder;
-  const std::string file = folder.file("a.yaml", "model: m\n");
+  const std::string file = folder.write("a.yaml", "model: m\n");
   for (const char* text : {"context.length=0", "contxt.length=5", "context.length", "=5"}) {
     const Outcome outcome = run_program({"config", file, "--dump", "--set", text}, "");
     EXPECT_EQ(outcome.code, 2) << text;
@@ -149,17 +149,17 @@ TEST(BadOverride, NamesItsKey) {
 
 TEST(Dump, ReadsBackToItself) {
   const TemporaryFolder folder;
-  folder.file("base.yaml", "model: m\nprompt: {format: vicuna-v1.1, system: \"a\\nb: '\\\"#\"}\n");
+  folder.write("base.yaml", "model: m\nprompt: {format: vicuna-v1.1, system: \"a\\nb: '\\\"#\"}\n");
   const std::string file =
-      folder.file("a.yaml",
-                  "extends: base.yaml\nsampling:\n  - temperature: 0.7\n  - top-p: {p: 0.9}\n"
-                  "rope: {policy: linear, factor: 2.0}\ngeneration: {stop: [\"USER:\"]}\n");
+      folder.write("a.yaml",
+                   "extends: base.yaml\nsampling:\n  - temperature: 0.7\n  - top-p: {p: 0.9}\n"
+                   "rope: {policy: linear, factor: 2.0}\ngeneration: {stop: [\"USER:\"]}\n");
   const Outcome first = run_program({"config", file, "--dump"}, "");
   ASSERT_EQ(first.code, 0) << first.err;
   EXPECT_THAT(first.out, HasSubstr((folder.path() / "m").string()));
   EXPECT_THAT(first.out, HasSubstr("base.yaml:2"));
   EXPECT_THAT(first.out, HasSubstr("# default"));
-  const std::string again = folder.file("b.yaml", first.out);
+  const std::string again = folder.write("b.yaml", first.out);
   const Outcome second = run_program({"config", again, "--dump"}, "");
   ASSERT_EQ(second.code, 0) << second.err;
   const auto values = [](const std::string& text) {  // without the comments that name the origin

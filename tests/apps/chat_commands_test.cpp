@@ -135,12 +135,12 @@ TEST_F(ChatCommands, LoadWaitsForNoPipeAndReadsNoFolder) {
 
 TEST_F(ChatCommands, LoadRefusesWhatCannotGoOn) {
   const std::string once = chat("hello\n").out;
-  folder_.file("open.json", R"({"ropewalk_chat": 1, "messages": [
+  folder_.write("open.json", R"({"ropewalk_chat": 1, "messages": [
       {"role": "user", "content": "unanswered"}]})");
   const Outcome open = chat("/load " + path("open.json") + "\nhello\n");
   EXPECT_THAT(open.err, HasSubstr("its last message is a user's"));
   EXPECT_EQ(open.out, once);
-  folder_.file("twice.json", R"({"ropewalk_chat": 1, "messages": [
+  folder_.write("twice.json", R"({"ropewalk_chat": 1, "messages": [
       {"role": "system", "content": "a"}, {"role": "system", "content": "b"}]})");
   const Outcome twice = chat("/load " + path("twice.json") + "\nhello\n");
   EXPECT_THAT(twice.err, HasSubstr("messages[1].role: found system, expected user"));
@@ -149,7 +149,7 @@ TEST_F(ChatCommands, LoadRefusesWhatCannotGoOn) {
 
 // Formats that take any messages leave it to the chat to count its turns.
 TEST_F(ChatCommands, LoadCountsTurnsUnderEveryFormat) {
-  folder_.file("half.json", R"({"ropewalk_chat": 1, "messages": [
+  folder_.write("half.json", R"({"ropewalk_chat": 1, "messages": [
       {"role": "assistant", "content": "a"}]})");
   const Outcome half =
       chat("/load " + path("half.json") + "\n/undo\n/retry\n", {"--set", "prompt.format=raw"});

@@ -103,7 +103,7 @@ TEST_F(Chat, BinaryAndEndlessLinesAreRefused) {
 }
 
 TEST_F(Chat, AnOldFileSurvivesAFailedSave) {
-  const std::string kept = folder_.file("kept", "precious");
+  const std::string kept = folder_.write("kept", "precious");
   // The name of the temporary file would be too long.
   const std::string too_long = path("") + std::string(253, 'n');
   std::filesystem::rename(kept, too_long);
@@ -126,7 +126,7 @@ struct BadChat {
 class ChatRefuses : public Chat, public ::testing::WithParamInterface<BadChat> {};
 
 TEST_P(ChatRefuses, FilesThatAreNoConversation) {
-  const std::string file = folder_.file("bad.json", GetParam().text);
+  const std::string file = folder_.write("bad.json", GetParam().text);
   const std::string once = chat("hello\n").out;
   const Outcome outcome = chat("/load " + file + "\nhello\n");
   EXPECT_EQ(outcome.code, 0);

@@ -81,7 +81,7 @@ INSTANTIATE_TEST_SUITE_P(
 
 TEST(CommandLine, EveryOverrideIsTaken) {
   const TemporaryFolder folder;
-  const std::string file = folder.file("a.yaml", "model: m\n");
+  const std::string file = folder.write("a.yaml", "model: m\n");
   const Outcome dump =
       run_program({"config", file, "--dump", "--set", "context.length=77", "--backend", "cpu",
                    "--set", "generation.seed=5", "--set=prompt.system=a=b"},
@@ -95,7 +95,7 @@ TEST(CommandLine, EveryOverrideIsTaken) {
 
 TEST(CommandLine, ABackendMayBeNamedBesideItsOptions) {
   const TemporaryFolder folder;
-  const std::string file = folder.file("a.yaml", "model: m\nbackend: cuda\n");
+  const std::string file = folder.write("a.yaml", "model: m\nbackend: cuda\n");
   const Outcome dump = run_program(
       {"config", file, "--dump", "--set", "backend.device=1", "--backend", "vulkan"}, "");
   EXPECT_EQ(dump.code, 0) << dump.err;

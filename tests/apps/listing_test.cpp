@@ -36,8 +36,8 @@ TEST(Plugins, ListsKindNameVersionAndOptions) {
 
 TEST(Plugins, SaysWhyAFileIsRefused) {
   const TemporaryFolder folder;
-  folder.file("broken.so", "this is no library");
-  const std::string config = folder.file("a.yaml", "model: m\nplugins: {paths: [.]}\n");
+  folder.write("broken.so", "this is no library");
+  const std::string config = folder.write("a.yaml", "model: m\nplugins: {paths: [.]}\n");
   const Outcome outcome = run_program({"plugins", config, "--json"}, "");
   ASSERT_EQ(outcome.code, 0) << outcome.err;
   const Json modules = outcome.json()["modules"];
@@ -95,7 +95,7 @@ TEST(Devices, ListsEveryBackendAndWhyNot) {
 TEST(Backend, ThatIsMissingIsNoDeviceOrPlugin) {
   const TemporaryFolder folder;
   const std::string config =
-      folder.file("a.yaml", "model: " RW_FIXTURES "/models/dense-f32\nbackend: gpu\n");
+      folder.write("a.yaml", "model: " RW_FIXTURES "/models/dense-f32\nbackend: gpu\n");
   const Outcome outcome = run_program({"score", config, "--ids", "-"}, "1 2 3");
   EXPECT_EQ(outcome.code, 4);
   EXPECT_THAT(outcome.err, HasSubstr("gpu"));

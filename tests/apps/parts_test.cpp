@@ -64,7 +64,7 @@ TEST(Progress, NowhereIsAllowed) {
 
 TEST(SaveFile, ReplacesAndIsPrivate) {
   const TemporaryFolder folder;
-  const std::string file = folder.file("a", "old");
+  const std::string file = folder.write("a", "old");
   save_file(file, "new");
   EXPECT_EQ(read_file(file), "new");
   struct stat status {};
@@ -75,7 +75,7 @@ TEST(SaveFile, ReplacesAndIsPrivate) {
 // A limit on the size of files stands for a full disk.
 TEST(SaveFile, ThatFailsLeavesTheOldFileAndNothingElse) {
   const TemporaryFolder folder;
-  const std::string file = folder.file("a", "old");
+  const std::string file = folder.write("a", "old");
   signal(SIGXFSZ, SIG_IGN);
   rlimit before{};
   getrlimit(RLIMIT_FSIZE, &before);

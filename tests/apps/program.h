@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "core/json/json.h"
+#include "tests/files.h"
 
 namespace ropewalk::test {
 
@@ -56,20 +57,5 @@ class Program {
   Outcome outcome_;
   std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
 };
-
-// An empty folder that is removed at the end.
-class TemporaryFolder {
- public:
-  TemporaryFolder();
-  ~TemporaryFolder();
-  const std::filesystem::path& path() const { return path_; }
-  // Writes a file of that name and returns its path.
-  std::string file(std::string_view name, std::string_view text) const;
-
- private:
-  std::filesystem::path path_;
-};
-
-std::string read_file(const std::filesystem::path& file);
 
 }  // namespace ropewalk::test

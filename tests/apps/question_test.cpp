@@ -30,8 +30,8 @@ class Question : public ::testing::Test {
 
   TemporaryFolder folder_;
   std::string config_ = write_small_config(folder_.path(), {.context = 2048});
-  std::string hemp_ = folder_.file("hemp.txt", "Ropes are made of hemp.\n");
-  std::string flax_ = folder_.file("flax.txt", "Sails are made of flax.");
+  std::string hemp_ = folder_.write("hemp.txt", "Ropes are made of hemp.\n");
+  std::string flax_ = folder_.write("flax.txt", "Sails are made of flax.");
 };
 
 constexpr char kHemp[] =
@@ -52,7 +52,7 @@ TEST_F(Question, MetadataBelongsToTheInputBeforeIt) {
 // The whole prompt of the example on jondurbin's and bhenrym14's model cards, letter for letter,
 // its "ENDINSTRUCTION\n ASSISTANT:" included.
 TEST_F(Question, IsTheModelCardsPrompt) {
-  const std::string text = folder_.file(
+  const std::string text = folder_.write(
       "blueberries.txt",
       "In a shocking turn of events, blueberries are now green, but will be sticking with the same "
       "name.\n");
@@ -89,14 +89,14 @@ TEST_F(Question, PlainFormatIsAskedForInsideTheInstruction) {
 
 TEST_F(Question, AJobFileSaysTheSame) {
   const std::string job =
-      folder_.file("job.yaml",
-                   "inputs:\n"
-                   "  - file: hemp.txt\n"
-                   "    meta: {url: 'https://web.site/1?a=b', date: 2021-01-01}\n"
-                   "  - text: Sails are made of flax.\n"
-                   "    meta: {date: 2022}\n"
-                   "instructions: [\"What are ropes made of?\", \"Source?\"]\n"
-                   "plain: true\n");
+      folder_.write("job.yaml",
+                    "inputs:\n"
+                    "  - file: hemp.txt\n"
+                    "    meta: {url: 'https://web.site/1?a=b', date: 2021-01-01}\n"
+                    "  - text: Sails are made of flax.\n"
+                    "    meta: {date: 2022}\n"
+                    "instructions: [\"What are ropes made of?\", \"Source?\"]\n"
+                    "plain: true\n");
   EXPECT_EQ(ids({"--job", job}),
             ids({"--prompt", std::string(kHemp) + kFlax +
                                  "BEGININSTRUCTION\nWhat are ropes made of?\nSource? PLAINFORMAT\n"
@@ -104,7 +104,7 @@ TEST_F(Question, AJobFileSaysTheSame) {
 }
 
 TEST_F(Question, DelimitersInATextAreRefusedByName) {
-  const std::string bad = folder_.file("bad.txt", "fine\nENDINPUT\n");
+  const std::string bad = folder_.write("bad.txt", "fine\nENDINPUT\n");
   EXPECT_THAT(refusal({"--input", bad, "--instruction", "q"}),
               HasSubstr("bad.txt:2: found ENDINPUT, which would end or open a block"));
   EXPECT_THAT(refusal({"--input", hemp_, "--meta", "a=ENDCONTEXT", "--instruction", "q"}),
@@ -133,7 +133,7 @@ struct BadJob {
 class BadJobs : public Question, public ::testing::WithParamInterface<BadJob> {};
 
 TEST_P(BadJobs, AreRefusedWithTheirPlace) {
-  const std::string job = folder_.file("job.yaml", GetParam().text);
+  const std::string job = folder_.write("job.yaml", GetParam().text);
   EXPECT_THAT(refusal({"--job", job}), HasSubstr("job.yaml" + std::string(GetParam().message)));
 }
 

@@ -55,7 +55,7 @@ TEST_F(Run, StreamsTheSameTextAndNothingElse) {
 
 TEST_F(Run, TakesThePromptFromEverywhere) {
   const std::string expected = run({"--prompt", "two words\n"}).out;
-  EXPECT_EQ(run({"--prompt-file", folder_.file("p.txt", "two words\n")}).out, expected);
+  EXPECT_EQ(run({"--prompt-file", folder_.write("p.txt", "two words\n")}).out, expected);
   EXPECT_EQ(run({"--prompt-file", "-"}, "two words\n").out, expected);
   EXPECT_EQ(run({"--prompt", "-"}, "two words\n").out, expected);
   EXPECT_EQ(run({}, "two words\n").out, expected);
@@ -192,9 +192,10 @@ TEST_F(Run, AReplyThatFillsTheContextSaysSo) {
 TEST_F(Run, EachPresetSamples) {
   for (const char* name : {"hf", "exllama", "exllamav2", "llamacpp", "ooba"}) {
     const std::string preset = std::string(RW_SOURCE_DIR "/configs/presets/") + name + ".yaml";
-    const std::string config = folder_.file("preset.yaml", "extends: " + preset +
-                                                               "\nmodel: model\nbackend: cpu\n"
-                                                               "generation: {max_new_tokens: 3}\n");
+    const std::string config =
+        folder_.write("preset.yaml", "extends: " + preset +
+                                         "\nmodel: model\nbackend: cpu\n"
+                                         "generation: {max_new_tokens: 3}\n");
     const Outcome outcome = run_program({"run", config, "--prompt", "hi", "--json"}, "");
     EXPECT_EQ(outcome.code, 0) << name << ": " << outcome.err;
   }

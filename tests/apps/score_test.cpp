@@ -13,8 +13,8 @@ using ::testing::HasSubstr;
 using ::testing::StartsWith;
 
 std::string config_of(const TemporaryFolder& folder, const std::string& model) {
-  return folder.file("a.yaml", "model: " RW_FIXTURES "/models/" + model +
-                                   "\nbackend: cpu\ncontext: {kv_cache: f32}\n");
+  return folder.write("a.yaml", "model: " RW_FIXTURES "/models/" + model +
+                                    "\nbackend: cpu\ncontext: {kv_cache: f32}\n");
 }
 
 std::string ids_text(const Json& ids) {
@@ -58,7 +58,7 @@ INSTANTIATE_TEST_SUITE_P(Models, Score,
 
 TEST(ScoreText, HasALineForEveryToken) {
   const TemporaryFolder folder;
-  const std::string ids = folder.file("ids.txt", "1 2\t3\r\n4\n");
+  const std::string ids = folder.write("ids.txt", "1 2\t3\r\n4\n");
   const Outcome outcome = run_program({"score", config_of(folder, "dense-f32"), "--ids", ids}, "");
   ASSERT_EQ(outcome.code, 0) << outcome.err;
   EXPECT_EQ(std::count(outcome.out.begin(), outcome.out.end(), '\n'), 4);
@@ -76,7 +76,7 @@ class ScoreRefuses : public ::testing::TestWithParam<BadIds> {};
 
 TEST_P(ScoreRefuses, IdsThatAreNone) {
   const TemporaryFolder folder;
-  const std::string ids = folder.file("ids.txt", GetParam().text);
+  const std::string ids = folder.write("ids.txt", GetParam().text);
   const Outcome outcome =
       run_program({"score", config_of(folder, "dense-f32"), "--ids", ids, "--json"}, "");
   EXPECT_EQ(outcome.code, GetParam().code);

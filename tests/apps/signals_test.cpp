@@ -76,7 +76,7 @@ TEST_F(Signals, AStoppedReplyIsStillAnAnswerInJson) {
 TEST_F(Signals, SigintDuringPrefillEndsIt) {
   std::string ids;
   for (int i = 0; i < 60000; ++i) ids += "5 ";
-  const std::string file = folder_.file("ids.txt", ids);
+  const std::string file = folder_.write("ids.txt", ids);
   Program program(endless({"--prompt-ids", file}));
   std::this_thread::sleep_for(std::chrono::milliseconds(700));
   const Outcome outcome = end_by(program, SIGINT);
@@ -87,7 +87,7 @@ TEST_F(Signals, SigintDuringPrefillEndsIt) {
 TEST_F(Signals, SigintDuringScoreEndsIt) {
   std::string ids;
   for (int i = 0; i < 60000; ++i) ids += "5 ";
-  Program program({"score", config_, "--ids", folder_.file("ids.txt", ids)});
+  Program program({"score", config_, "--ids", folder_.write("ids.txt", ids)});
   std::this_thread::sleep_for(std::chrono::milliseconds(700));
   const Outcome outcome = end_by(program, SIGINT);
   EXPECT_EQ(outcome.code, 130);

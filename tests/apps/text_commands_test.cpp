@@ -12,7 +12,7 @@ using ::testing::StartsWith;
 
 // The folder has the tokenizer; what else a model has is not looked at.
 std::string config_with(const TemporaryFolder& folder, const std::string& rest) {
-  return folder.file("a.yaml", "model: " RW_SOURCE_DIR "/models/airophin-mini\n" + rest);
+  return folder.write("a.yaml", "model: " RW_SOURCE_DIR "/models/airophin-mini\n" + rest);
 }
 
 // Ids of transformers 4.57.6's LlamaTokenizer with split_special_tokens.
@@ -23,7 +23,7 @@ TEST(Tokenize, GivesIdsOfTextAsText) {
       run_program({"tokenize", config, "--text", "-", "--json"}, "hi </s> there\n");
   ASSERT_EQ(json.code, 0) << json.err;
   EXPECT_EQ(json.json(), Json::parse(R"({"ids": [926, 955, 63, 985, 960, 65, 301, 345, 13]})"));
-  const std::string file = folder.file("t.txt", "hi");
+  const std::string file = folder.write("t.txt", "hi");
   const Outcome plain = run_program({"tokenize", config, "--text", file, "--bos"}, "");
   EXPECT_EQ(plain.code, 0);
   EXPECT_EQ(plain.out, "1 926\n");
@@ -53,7 +53,7 @@ TEST(Tokenize, NamesAFileThatItCannotRead) {
 
 TEST(Tokenize, WithoutATokenizerIsAModelError) {
   const TemporaryFolder folder;
-  const std::string config = folder.file("a.yaml", "model: .\n");
+  const std::string config = folder.write("a.yaml", "model: .\n");
   const Outcome outcome = run_program({"tokenize", config, "--text", "-"}, "hi");
   EXPECT_EQ(outcome.code, 3);
   EXPECT_THAT(outcome.err, AllOf(StartsWith("error: "), HasSubstr("tokenizer.model")));
@@ -82,7 +82,7 @@ TEST(Render, GivesThePromptItsIdsAndStops) {
   EXPECT_EQ(std::count(answer["ids"].begin(), answer["ids"].end(), 2), 1);
   EXPECT_THAT(answer["stop"].dump(), AllOf(HasSubstr("USER:"), HasSubstr("END")));
   const Outcome plain =
-      run_program({"render", config, "--messages", folder.file("m.json", kConversation)}, "");
+      run_program({"render", config, "--messages", folder.write("m.json", kConversation)}, "");
   EXPECT_EQ(plain.out, std::string(kVicuna) + "\n");
 }
 

@@ -201,7 +201,7 @@ std::vector<BadModel> bad_paths() {
        }},
       {"G10", "Terabyte", "model\\.safetensors: the header's length is 0",
        in_place_of_weights([](const fs::path& path) {
-         write_file(path, "");
+         test::write_file(path, "");
          fs::resize_file(path, uint64_t{1} << 40);
        })},
       {"G10", "TerabyteOfData", "model\\.safetensors: has .* bytes behind the last tensor",

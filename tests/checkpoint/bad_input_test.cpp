@@ -18,7 +18,7 @@ std::string test_name(const tiny::BadModel& row) { return row.id + "_" + row.wha
 class BadInput : public testing::TestWithParam<tiny::BadModel> {};
 
 TEST_P(BadInput, IsRefusedInWords) {
-  const tiny::TempDirectory directory;
+  const test::TemporaryFolder directory;
   GetParam().write(directory.path());
   const std::clock_t start = std::clock();
   try {
@@ -42,7 +42,7 @@ TEST(BadInputTable, SpoilsModelsThatAreSound) {
   for (const auto& model :
        {tiny::tiny_model(), tiny::tiny_dense(), tiny::with_torch_file(tiny::tiny_dense()),
         tiny::with_torch_file(tiny::tiny_model())}) {
-    const tiny::TempDirectory directory;
+    const test::TemporaryFolder directory;
     write_model(model, directory.path());
     EXPECT_NO_THROW(tiny::read_everything(*Checkpoint::open(directory.path())));
   }

@@ -37,7 +37,7 @@ std::vector<size_t> cuts(size_t dense, size_t whole) {
 }
 
 void expect_refused_when_cut(const tiny::TinyModel& model, const std::string& name, size_t dense) {
-  const tiny::TempDirectory directory;
+  const test::TemporaryFolder directory;
   write_model(model, directory.path());
   const size_t whole = fs::file_size(directory.path() / name);
   for (const size_t length : cuts(std::min(dense, whole), whole)) {
@@ -72,7 +72,7 @@ TEST(Truncation, TorchFile) {
 
 // The directory of a zip file is at its end.
 TEST(Truncation, TorchFileAtItsEnd) {
-  const tiny::TempDirectory directory;
+  const test::TemporaryFolder directory;
   write_model(tiny::with_torch_file(tiny::tiny_dense()), directory.path());
   const fs::path path = directory.path() / "pytorch_model.bin";
   const uint64_t whole = fs::file_size(path);
@@ -104,7 +104,7 @@ TEST(Corruption, EveryByteOfASafetensorsHeader) {
 }
 
 TEST(Corruption, EveryByteOfATorchFile) {
-  const tiny::TempDirectory directory;
+  const test::TemporaryFolder directory;
   const tiny::TinyModel model = tiny::with_torch_file(tiny::tiny_dense());
   write_model(model, directory.path());
   const fs::path path = directory.path() / "pytorch_model.bin";
@@ -142,7 +142,7 @@ TEST(LargeHeader, OfManyTensorsIsQuick) {
 }
 
 TEST(OpenFile, SaysWhenItIsTruncatedLater) {
-  const tiny::TempDirectory directory;
+  const test::TemporaryFolder directory;
   write_model(tiny::tiny_model(), directory.path());
   const auto checkpoint = Checkpoint::open(directory.path());
   testing::internal::CaptureStderr();
@@ -166,10 +166,10 @@ TEST(OpenFile, SaysWhenItIsTruncatedLater) {
 }
 
 TEST(OpenFile, KeepsReadingWhenItIsReplaced) {
-  const tiny::TempDirectory directory;
+  const test::TemporaryFolder directory;
   write_model(tiny::tiny_model(), directory.path());
   const auto checkpoint = Checkpoint::open(directory.path());
-  tiny::write_file(directory.path() / "new", "short");
+  test::write_file(directory.path() / "new", "short");
   fs::rename(directory.path() / "new", directory.path() / "model.safetensors");
   EXPECT_NO_THROW(tiny::read_everything(*checkpoint));
   testing::internal::CaptureStderr();

@@ -25,7 +25,7 @@ void expect_good(const fs::path& directory) {
 }
 
 void expect_good_model(const tiny::TinyModel& model) {
-  const tiny::TempDirectory directory;
+  const test::TemporaryFolder directory;
   write_model(model, directory.path());
   expect_good(directory.path());
 }
@@ -56,7 +56,7 @@ TEST(GoodModel, GptqV2AndBothSpellingsOfItsZeros) {
       tensor.bytes = tiny::repeated(0x88888888, 4, tensor.bytes.size() / 4);
   for (const char* format : {"gptq_v2", "gptq"}) {
     model.quantize["checkpoint_format"] = format;
-    const tiny::TempDirectory directory;
+    const test::TemporaryFolder directory;
     write_model(model, directory.path());
     const std::string log = said([&] {
       EXPECT_EQ(detect_zero_points(*Checkpoint::open(directory.path())), ZeroPoints::v2);
@@ -104,7 +104,7 @@ TEST(GoodModel, BiasOfNoSizeAndBiasOfZeros) {
   tiny::TinyModel model = tiny::tiny_model();
   model.tensors["model.layers.0.self_attn.q_proj.bias"] = {"F16", {0}, ""};
   model.tensors["model.layers.0.self_attn.k_proj.bias"] = {"F16", {64}, tiny::repeated(0, 2, 64)};
-  const tiny::TempDirectory directory;
+  const test::TemporaryFolder directory;
   write_model(model, directory.path());
   const auto checkpoint = Checkpoint::open(directory.path());
   for (const char* name : {"model.layers.0.self_attn.q_proj", "model.layers.0.self_attn.k_proj"})
@@ -159,16 +159,16 @@ TEST(GoodModel, ShardsWithoutAnIndex) {
 TEST(GoodModel, FileNamesOfEveryQuantiser) {
   for (const char* name :
        {"gptq_model-4bit-32g", "airophin-GPTQ-4bit-32g.act.order", "weights_v2"}) {
-    const tiny::TempDirectory directory;
+    const test::TemporaryFolder directory;
     tiny::TinyModel model = tiny::tiny_model();
     write_model(model, directory.path());
     fs::rename(directory.path() / "model.safetensors",
                directory.path() / (std::string(name) + ".safetensors"));
     expect_good(directory.path());
     // Beside another file only the quantisation config tells which.
-    tiny::write_file(directory.path() / "other.safetensors", "x");
+    test::write_file(directory.path() / "other.safetensors", "x");
     model.quantize["model_file_base_name"] = name;
-    tiny::write_file(directory.path() / "quantize_config.json", model.quantize.dump());
+    test::write_file(directory.path() / "quantize_config.json", model.quantize.dump());
     expect_good(directory.path());
   }
 }
@@ -180,7 +180,7 @@ TEST(GoodModel, TorchFile) {
 
 // ROOT/snapshots/REV/file -> ../../blobs/HASH, as the hub's cache lays a model out.
 TEST(GoodModel, CacheOfTheHub) {
-  const tiny::TempDirectory root;
+  const test::TemporaryFolder root;
   const fs::path snapshot = root.path() / "snapshots" / "0123abc";
   fs::create_directories(snapshot);
   fs::create_directories(root.path() / "blobs");
@@ -193,7 +193,7 @@ TEST(GoodModel, CacheOfTheHub) {
 }
 
 TEST(GoodModel, HardLinkAndLinkedDirectory) {
-  const tiny::TempDirectory directory;
+  const test::TemporaryFolder directory;
   write_model(tiny::tiny_model(), directory.path());
   fs::create_hard_link(directory.path() / "model.safetensors", directory.path() / "copy.tmp");
   fs::create_directory_symlink(directory.path(), directory.path() / "self");
@@ -202,7 +202,7 @@ TEST(GoodModel, HardLinkAndLinkedDirectory) {
 
 // Headers of models of 13B and 70B over a sparse file: everything that is known without weights.
 void expect_described(const tiny::TinySize& size) {
-  const tiny::TempDirectory directory;
+  const test::TemporaryFolder directory;
   tiny::TinySize small = size;
   small.layers = 0;
   tiny::TinyModel model = tiny::tiny_model_of(small);
@@ -233,7 +233,7 @@ void expect_described(const tiny::TinySize& size) {
   model.quantize["desc_act"] = false;
   write_model(model, directory.path());
   const std::string text = header.dump();
-  tiny::write_file(directory.path() / "model.safetensors", tiny::safetensors_file(text, ""));
+  test::write_file(directory.path() / "model.safetensors", tiny::safetensors_file(text, ""));
   fs::resize_file(directory.path() / "model.safetensors", 8 + text.size() + end);
 
   const auto checkpoint = Checkpoint::open(directory.path());
@@ -268,7 +268,7 @@ TEST(GoodModel, HeaderOf70B) {
 }
 
 TEST(RowOrder, IsAStablePermutationByGroup) {
-  const tiny::TempDirectory directory;
+  const test::TemporaryFolder directory;
   write_model(tiny::tiny_model(), directory.path());
   const auto checkpoint = Checkpoint::open(directory.path());
   const LinearInfo info = describe_linear(*checkpoint, "model.layers.0.mlp.up_proj", 64, 64);

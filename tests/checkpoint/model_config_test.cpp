@@ -119,7 +119,7 @@ TEST(RopeConfig, WarnsOfOptionsThatThePolicyDoesNotHave) {
 }
 
 std::vector<int32_t> eos_ids(const Json& config, const Json& generation) {
-  const tiny::TempDirectory directory;
+  const test::TemporaryFolder directory;
   tiny::TinyModel model = tiny::tiny_model();
   model.config["eos_token_id"] = config;
   if (!generation.is_null())

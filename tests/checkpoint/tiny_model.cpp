@@ -142,36 +142,14 @@ std::string repeated(uint64_t value, size_t value_bytes, size_t count) {
 }
 
 void write_model(const TinyModel& model, const std::filesystem::path& directory) {
-  if (!model.config.is_null()) write_file(directory / "config.json", model.config.dump(1));
+  if (!model.config.is_null()) test::write_file(directory / "config.json", model.config.dump(1));
   if (!model.quantize.is_null())
-    write_file(directory / "quantize_config.json", model.quantize.dump(1));
+    test::write_file(directory / "quantize_config.json", model.quantize.dump(1));
   if (!model.tensors.empty()) {
     const TinyFile file = safetensors_parts(model.tensors);
-    write_file(directory / "model.safetensors", safetensors_file(file.header, file.data));
+    test::write_file(directory / "model.safetensors", safetensors_file(file.header, file.data));
   }
-  for (const auto& [name, bytes] : model.files) write_file(directory / name, bytes);
-}
-
-void write_file(const std::filesystem::path& path, std::string_view bytes) {
-  std::ofstream file(path, std::ios::binary);
-  file.write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
-  if (!file.flush()) throw std::runtime_error("cannot write " + path.string());
-}
-
-std::string read_file(const std::filesystem::path& path) {
-  std::ifstream file(path, std::ios::binary);
-  return {std::istreambuf_iterator<char>(file), {}};
-}
-
-TempDirectory::TempDirectory() {
-  std::string name = (std::filesystem::temp_directory_path() / "ropewalk-XXXXXX").string();
-  if (!mkdtemp(name.data())) throw std::runtime_error("cannot make a temporary directory");
-  path_ = name;
-}
-
-TempDirectory::~TempDirectory() {
-  std::error_code ignored;
-  std::filesystem::remove_all(path_, ignored);
+  for (const auto& [name, bytes] : model.files) test::write_file(directory / name, bytes);
 }
 
 }  // namespace ropewalk::tiny

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "core/json/json.h"
+#include "tests/files.h"
 
 namespace ropewalk::tiny {
 
@@ -53,20 +54,5 @@ std::string repeated(uint64_t value, size_t value_bytes, size_t count);
 // Writes config.json, quantize_config.json, model.safetensors and the further files, which may
 // replace those.
 void write_model(const TinyModel& model, const std::filesystem::path& directory);
-void write_file(const std::filesystem::path& path, std::string_view bytes);
-std::string read_file(const std::filesystem::path& path);
-
-// A fresh directory that disappears with the object.
-class TempDirectory {
- public:
-  TempDirectory();
-  TempDirectory(const TempDirectory&) = delete;
-  TempDirectory& operator=(const TempDirectory&) = delete;
-  ~TempDirectory();
-  const std::filesystem::path& path() const { return path_; }
-
- private:
-  std::filesystem::path path_;
-};
 
 }  // namespace ropewalk::tiny

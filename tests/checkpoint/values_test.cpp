@@ -99,7 +99,7 @@ tiny::TinyModel by_hand() {
 }
 
 TEST(LoadLinear, UnpacksByTheFormula) {
-  const tiny::TempDirectory directory;
+  const test::TemporaryFolder directory;
   write_model(by_hand(), directory.path());
   const auto checkpoint = Checkpoint::open(directory.path());
   const ZeroPoints zero_points = detect_zero_points(*checkpoint);
@@ -123,7 +123,7 @@ TEST(LoadLinear, PermutesTheBiasWithTheColumns) {
   for (const uint64_t half : {0x3c00, 0x4000, 0x4200, 0x4400, 0x4500, 0x4600, 0x4700, 0x4800})
     bias += tiny::repeated(half, 2, 1);
   model.tensors["p.bias"] = {"F16", {8}, bias};
-  const tiny::TempDirectory directory;
+  const test::TemporaryFolder directory;
   write_model(model, directory.path());
   const auto checkpoint = Checkpoint::open(directory.path());
   const LinearInfo info = describe_linear(*checkpoint, "p", 8, 8);

@@ -182,7 +182,7 @@ TEST(BadConfigText, ThatGrowsIsStoppedEarly) {
 }
 
 TEST(BadConfigFile, IsRefusedBeforeItIsRead) {
-  const Scratch scratch;
+  const TemporaryFolder scratch;
   const auto load = [](const fs::path& file) {
     return error_of([&] { load_config({.file = file}); });
   };
@@ -202,7 +202,7 @@ TEST(BadConfigFile, IsRefusedBeforeItIsRead) {
 }
 
 TEST(BadConfigFile, ThatAnyoneMayWriteIsWarnedOf) {
-  const Scratch scratch;
+  const TemporaryFolder scratch;
   const fs::path file = scratch.write("c.yaml", "model: m\n");
   fs::permissions(file, fs::perms::others_write, fs::perm_options::add);
   testing::internal::CaptureStderr();

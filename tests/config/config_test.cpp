@@ -101,7 +101,7 @@ TEST(Config, WindowsLineEndsAndAByteOrderMarkAreText) {
 }
 
 TEST(Config, RelativePathsStartAtTheFile) {
-  const Scratch scratch;
+  const TemporaryFolder scratch;
   const fs::path file = scratch.write("a/b/c.yaml", "model: ../m\nplugins: {paths: [p]}\n");
   const Config config = load_config({.file = file});
   EXPECT_EQ(config.model, scratch.path() / "a/m");

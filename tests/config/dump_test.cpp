@@ -17,7 +17,7 @@ std::string without_comments(const std::string& text) {
 }
 
 TEST(Dump, NamesTheOriginOfEveryValue) {
-  const Scratch scratch;
+  const TemporaryFolder scratch;
   scratch.write("base.yaml", "model: m\nbackend: cuda\n");
   const fs::path file = scratch.write("c.yaml",
                                       "extends: base.yaml\nsampling:\n  - top-k\n  - top-p: 0.9\n"

@@ -9,7 +9,7 @@ namespace {
 using testing::HasSubstr;
 
 TEST(Extends, TheNearerFileGoesFirst) {
-  const Scratch scratch;
+  const TemporaryFolder scratch;
   scratch.write("base/base.yaml",
                 "model: m\ncontext: {length: 100, kv_cache: f32}\nsampling: [a, b]\n");
   const fs::path file =
@@ -23,7 +23,7 @@ TEST(Extends, TheNearerFileGoesFirst) {
 }
 
 TEST(Extends, ABlockThatNamesItsPluginReplacesTheOptions) {
-  const Scratch scratch;
+  const TemporaryFolder scratch;
   scratch.write("base.yaml",
                 "model: m\nrope: {policy: ntk, alpha: 2}\nbackend: {name: cuda, device: 1}\n"
                 "prompt: {format: {a: {x: 1}}}\n");
@@ -47,7 +47,7 @@ TEST(Extends, ABlockThatNamesItsPluginReplacesTheOptions) {
 }
 
 TEST(Extends, AMapOfSamplersChangesTheListOfTheBase) {
-  const Scratch scratch;
+  const TemporaryFolder scratch;
   scratch.write("base.yaml", "model: m\nsampling: [a, {b: {x: 1, y: 2}}, {c: 3}]\n");
   const Config config =
       load_config({.file = scratch.write("c.yaml",
@@ -67,7 +67,7 @@ TEST(Extends, AMapOfSamplersChangesTheListOfTheBase) {
 }
 
 TEST(Extends, AMapOfSamplersWithoutABaseIsAList) {
-  const Scratch scratch;
+  const TemporaryFolder scratch;
   const Config config =
       load_config({.file = scratch.write("c.yaml", "model: m\nsampling: {b: 1, a: {x: 2}}\n"),
                    .overrides = {"sampling.b=3"}});
@@ -78,7 +78,7 @@ TEST(Extends, AMapOfSamplersWithoutABaseIsAList) {
 }
 
 TEST(Extends, CyclesAndLongChainsAreRefused) {
-  const Scratch scratch;
+  const TemporaryFolder scratch;
   const fs::path a = scratch.write("a.yaml", "extends: b.yaml\nmodel: m\n");
   scratch.write("b.yaml", "extends: ./a.yaml\n");
   EXPECT_EQ(error_of([&] { load_config({.file = a}); }),
@@ -94,7 +94,7 @@ TEST(Extends, CyclesAndLongChainsAreRefused) {
 }
 
 TEST(Extends, AFaultOfTheBaseIsTheBases) {
-  const Scratch scratch;
+  const TemporaryFolder scratch;
   const fs::path base = scratch.write("base.yaml", "model: m\ncontext: {length: many}\n");
   const fs::path file = scratch.write("c.yaml", "extends: base.yaml\n");
   EXPECT_THAT(error_of([&] { load_config({.file = file}); }),

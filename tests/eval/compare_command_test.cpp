@@ -16,7 +16,7 @@ const std::string kIds = RW_FIXTURES "/airophin-mini/training-form.ids";
 
 std::string config_of(const TemporaryFolder& folder, const std::string& name,
                       const std::string& model, const std::string& more) {
-  return folder.file(name + ".yaml", "model: " + model + "\n" + more);
+  return folder.write(name + ".yaml", "model: " + model + "\n" + more);
 }
 
 bool usable(const std::string& backend) {
@@ -86,7 +86,7 @@ TEST_F(CompareCommand, RefusesWhatCannotBeCompared) {
   const Outcome tokenizers = run_program({"compare", eval_, mini_, "--text", text_}, "");
   EXPECT_EQ(tokenizers.code, 2);
   EXPECT_THAT(tokenizers.err, HasSubstr("its tokenizer makes other ids"));
-  const std::string ids = folder_.file("a.ids", "1 2 3 4 5 6 7 8");
+  const std::string ids = folder_.write("a.ids", "1 2 3 4 5 6 7 8");
   const Outcome vocabularies =
       run_program({"compare", eval_, mini_, "--ids", ids, "--context", "8"}, "");
   EXPECT_EQ(vocabularies.code, 2);

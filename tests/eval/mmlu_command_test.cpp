@@ -16,9 +16,9 @@ using ::testing::HasSubstr;
 const std::string kEval = RW_FIXTURES "/eval/";
 
 std::string config_of(const TemporaryFolder& folder) {
-  return folder.file("eval.yaml", "model: " + kEval +
-                                      "model\nbackend: cpu\nrope: {policy: linear, factor: 2}\n"
-                                      "context: {length: 2048, kv_cache: f32}\n");
+  return folder.write("eval.yaml", "model: " + kEval +
+                                       "model\nbackend: cpu\nrope: {policy: linear, factor: 2}\n"
+                                       "context: {length: 2048, kv_cache: f32}\n");
 }
 
 Json expected_rows() { return Json::parse(read_file(kEval + "expected.json"))["mmlu"]; }

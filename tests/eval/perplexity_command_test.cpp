@@ -21,8 +21,8 @@ const std::string kEval = RW_FIXTURES "/eval/";
 
 // The fixture's model in full precision, beside which only the last digits differ.
 std::string eval_config(const TemporaryFolder& folder) {
-  return folder.file("eval.yaml",
-                     "model: " + kEval + "model\nbackend: cpu\ncontext: {kv_cache: f32}\n");
+  return folder.write("eval.yaml",
+                      "model: " + kEval + "model\nbackend: cpu\ncontext: {kv_cache: f32}\n");
 }
 
 Arguments arguments_of(const std::string& config, const Json& row) {
@@ -113,7 +113,7 @@ TEST_F(PerplexityCommand, SaysWhatTheFigureDependsOn) {
 // Contexts measured together are those measured alone: windows of other lengths share the run.
 TEST_F(PerplexityCommand, IdsGiveWhatTheirTextGives) {
   const Outcome ids = run_program({"tokenize", config_, "--text", text_}, "");
-  const std::string file = folder_.file("text.ids", ids.out);
+  const std::string file = folder_.write("text.ids", ids.out);
   for (const char* protocol : {"chunk", "hf-stride"}) {
     const Json from_text =
         run({"--text", text_, "--context", "40,150", "--protocol", protocol, "--json"}).json();
@@ -142,8 +142,8 @@ struct Refusal {
 };
 
 TEST_F(PerplexityCommand, RefusesWhatItCannotMeasure) {
-  const std::string bad = folder_.file("bad.jsonl", "{\"text\": \"a\"}\n\n{\"text\": 3}\n");
-  const std::string few = folder_.file("few.jsonl", "{\"text\": \"a\"}\n");
+  const std::string bad = folder_.write("bad.jsonl", "{\"text\": \"a\"}\n\n{\"text\": 3}\n");
+  const std::string few = folder_.write("few.jsonl", "{\"text\": \"a\"}\n");
   const std::vector<Refusal> refusals = {
       {{"--text", text_}, 2, "--context is required"},
       {{"--context", "32"}, 2, "--text,--ids"},
@@ -176,7 +176,7 @@ TEST(PerplexitySignals, SigintPrintsWhatItHas) {
   const std::string config = write_small_config(folder.path(), {.context = 512});
   std::string ids;
   for (int i = 0; i < 400000; ++i) ids += std::to_string(3 + i % 1000) + " ";
-  const std::string file = folder.file("many.ids", ids);
+  const std::string file = folder.write("many.ids", ids);
   Program program({"perplexity", config, "--ids", file, "--context", "64,512", "--json"});
   std::this_thread::sleep_for(std::chrono::seconds(2));
   program.signal(SIGINT);

@@ -42,7 +42,7 @@ TEST(RecallCommand, CountsAWrongAnswerAsWrong) {
   Json line = Json::parse(data.substr(0, data.find('\n')));
   const std::string right = line["answer"];
   line["answer"] = right + " ";
-  const std::string wrong = folder.file("wrong.jsonl", line.dump() + "\n");
+  const std::string wrong = folder.write("wrong.jsonl", line.dump() + "\n");
   const Outcome outcome =
       run_program({"recall", kConfig, "--data", wrong, "--length", "220", "--csv"}, "");
   ASSERT_EQ(outcome.code, 0) << outcome.err;

@@ -20,7 +20,7 @@ std::string door(const fs::path& file) {
 
 // The honest library with `bytes` written over it at `offset`.
 std::string patched(size_t offset, const std::string& bytes) {
-  return bytes_of(liar("honest")).replace(offset, bytes.size(), bytes);
+  return read_file(liar("honest")).replace(offset, bytes.size(), bytes);
 }
 
 TEST(Door, OpensForAnHonestLibrary) {
@@ -32,7 +32,7 @@ TEST(Door, OpensForAnHonestLibrary) {
 }
 
 TEST(Door, RefusesWhatIsNoFile) {
-  const Scratch scratch;
+  const TemporaryFolder scratch;
   EXPECT_THAT(door(scratch.path() / "gone.so"),
               HasSubstr("gone.so: cannot be opened: No such file or directory."));
   EXPECT_THAT(door(scratch.path()), HasSubstr("is not a regular file, expected a shared library."));
@@ -43,7 +43,7 @@ TEST(Door, RefusesWhatIsNoFile) {
 }
 
 TEST(Door, RefusesWhatIsNoLibrary) {
-  const Scratch scratch;
+  const TemporaryFolder scratch;
   EXPECT_THAT(door(scratch.write("a.so", "")), HasSubstr("is empty, expected a shared library."));
   EXPECT_THAT(door(scratch.write("b.so", "short")), HasSubstr("it has 5 bytes."));
   EXPECT_THAT(door(scratch.write("c.so", std::string(1000, 'x'))),
@@ -51,7 +51,7 @@ TEST(Door, RefusesWhatIsNoLibrary) {
 }
 
 TEST(Door, RefusesOtherMachines) {
-  const Scratch scratch;
+  const TemporaryFolder scratch;
   EXPECT_THAT(door(scratch.write("a.so", patched(EI_CLASS, "\x01"))),
               HasSubstr("is a library for another machine, expected 64-bit little-endian."));
   EXPECT_THAT(door(scratch.write("b.so", patched(EI_DATA, "\x02"))),
@@ -63,7 +63,7 @@ TEST(Door, RefusesOtherMachines) {
 }
 
 TEST(Door, RefusesTablesBeyondTheFile) {
-  const Scratch scratch;
+  const TemporaryFolder scratch;
   const std::string far(8, '\x7f');
   EXPECT_THAT(door(scratch.write("a.so", patched(offsetof(Elf64_Ehdr, e_phoff), far))),
               HasSubstr("a table reaches beyond the end of the file. Build or install it again."));
@@ -82,8 +82,8 @@ TEST(Door, RefusesTablesBeyondTheFile) {
 
 // Every byte of the header and of the program headers in turn: words or a pass, never a crash.
 TEST(Door, SurvivesEveryByteOfTheHeaders) {
-  const Scratch scratch;
-  const std::string bytes = bytes_of(liar("honest"));
+  const TemporaryFolder scratch;
+  const std::string bytes = read_file(liar("honest"));
   const fs::path path = scratch.write("flip.so", bytes);
   std::fstream file(path, std::ios::in | std::ios::out | std::ios::binary);
   const auto put = [&](size_t offset, char byte) {

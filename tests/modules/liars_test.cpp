@@ -169,8 +169,8 @@ TEST(Modules, FactorysDislikeOfOptionsNamesTheirPlace) {
 }
 
 TEST(Modules, TruncatedFilesAreRefused) {
-  const Scratch scratch;
-  const std::string bytes = bytes_of(liar("honest"));
+  const TemporaryFolder scratch;
+  const std::string bytes = read_file(liar("honest"));
   int refused = 0;
   for (size_t i = 0; i < 20; ++i) {
     const std::string name = "cut" + std::to_string(i) + ".so";
@@ -186,8 +186,8 @@ TEST(Modules, TruncatedFilesAreRefused) {
 // Up to and with the making of an object. Damage in code that runs only later, as in apply(), is
 // not found by a probe.
 TEST(Modules, CorruptedFilesDoNotEndTheHost) {
-  const Scratch scratch;
-  const std::string bytes = bytes_of(liar("honest"));
+  const TemporaryFolder scratch;
+  const std::string bytes = read_file(liar("honest"));
   std::mt19937 random(20230901);
   int refused = 0;
   for (int i = 0; i < 100; ++i) {

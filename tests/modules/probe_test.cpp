@@ -74,7 +74,7 @@ TEST(Probe, SaysThatItsProgramIsMissing) {
 }
 
 TEST(Probe, AnswersAreKeptUntilTheFileChanges) {
-  const Scratch scratch;
+  const TemporaryFolder scratch;
   const fs::path file = scratch.copy(liar("honest"), "honest.so");
   ProbeCache cache;
   EXPECT_EQ(cache.probe(file, probe_settings()).name, "honest");

@@ -16,7 +16,7 @@ constexpr auto kSampler = abi::ModuleKind::sampler;
 
 // An install folder with honest.so among the samplers, and nothing else.
 struct Installed {
-  Scratch scratch;
+  TemporaryFolder scratch;
   RegistrySettings settings{
       .install_folder = scratch.path(), .paths = {}, .probe = probe_settings()};
   Installed() { scratch.copy(liar("honest"), "samplers/honest.so"); }
@@ -39,7 +39,7 @@ TEST(Registry, ProbesAStrangerBeforeLoadingIt) {
 }
 
 TEST(Registry, FindsInFoldersAndTheirKindFolders) {
-  const Scratch scratch;
+  const TemporaryFolder scratch;
   scratch.copy(liar("honest"), "flat/honest.so");
   scratch.copy(liar("sysv-hash"), "sorted/samplers/sysv-hash.so");
   Registry registry(settings_for({scratch.path() / "flat", scratch.path() / "sorted"}));
@@ -48,7 +48,7 @@ TEST(Registry, FindsInFoldersAndTheirKindFolders) {
 }
 
 TEST(Registry, FindsANameInAFileOfAnotherName) {
-  const Scratch scratch;
+  const TemporaryFolder scratch;
   scratch.copy(liar("honest"), "my-plugin.so");
   scratch.write("broken.so", "text");  // nobody asked for it
   Registry registry(settings_for({scratch.path()}));
@@ -58,7 +58,7 @@ TEST(Registry, FindsANameInAFileOfAnotherName) {
 
 TEST(Registry, RefusesTwoOfOneName) {
   Installed installed;
-  const Scratch other;
+  const TemporaryFolder other;
   const fs::path copy = other.copy(liar("honest"), "honest.so");
   installed.settings.paths = {other.path()};
   Registry registry(installed.settings);
@@ -70,7 +70,7 @@ TEST(Registry, RefusesTwoOfOneName) {
 
 TEST(Registry, SaysWhereItLookedAndWhatIsNear) {
   Installed installed;
-  const Scratch other;
+  const TemporaryFolder other;
   installed.settings.paths = {other.path()};
   Registry registry(installed.settings);
   const PluginChoice choice{.name = "onest", .key = "sampling[0]", .where = {"test.yaml", 3, 5}};
@@ -93,7 +93,7 @@ TEST(Registry, SaysThatItIsOfAnotherKind) {
 }
 
 TEST(Registry, NeverLooksInTheCurrentFolder) {
-  const Scratch scratch;
+  const TemporaryFolder scratch;
   scratch.copy(liar("honest"), "honest.so");
   scratch.copy(liar("honest"), "samplers/honest.so");
   const fs::path before = fs::current_path();
@@ -113,7 +113,7 @@ TEST(Registry, RefusesAPathThatIsNotThere) {
 }
 
 TEST(Registry, WarnsOfAFolderThatAnyoneMayWrite) {
-  const Scratch scratch;
+  const TemporaryFolder scratch;
   chmod(scratch.path().c_str(), 0777);
   testing::internal::CaptureStderr();
   Registry registry(settings_for({scratch.path()}));
@@ -128,7 +128,7 @@ TEST(Registry, WarnsOfAFolderThatAnyoneMayWrite) {
 
 TEST(Registry, ListsEveryFileWithItsVerdict) {
   Installed installed;
-  const Scratch other;
+  const TemporaryFolder other;
   other.copy(liar("honest"), "copy.so");
   other.copy(liar("wrong-major"), "wrong-major.so");
   other.copy(liar("aborts"), "aborts.so");

@@ -45,7 +45,7 @@ class VulkanProgram : public testing::TestWithParam<Failure> {};
 
 Outcome run_on(const std::string& backend, const std::vector<const char*>& settings) {
   const TemporaryFolder folder;
-  const std::string config = folder.file(
+  const std::string config = folder.write(
       "a.yaml",
       "model: " RW_FIXTURES "/models/gptq-b4-airophin\nbackend: {name: " + backend + "}\n");
   Arguments arguments = {"score", config, "--ids", "-"};

@@ -1,11 +1,13 @@
-// ops_bench — the two ops that a token's time goes to, on every device found, at the sizes of a 13B
-// model (hidden 5120, 40 heads of 128).
+// ops_bench — every op on every device found, at the sizes of a 13B model (hidden 5120, 40 heads of
+// 128).
 //
 //   matmul     bytes = packed weight + x + y;      FLOP = 2 rows depth width
 //   attention  bytes = keys and values, f16;       one token over `keys` of them
+//   others     bytes = what they read and write;   FLOP not counted
 //
-// "of_read" is the share of the device's measured read bandwidth, "of_flops" of its measured
-// product rate: the nearer one is to 1, the less is left to gain.
+// "of_read" is the share of the device's measured read bandwidth, "of_copy" of what a copy reads
+// and writes, "of_flops" of its measured product rate: the nearer one is to 1, the less is left to
+// gain.
 #include <benchmark/benchmark.h>
 
 #include <cmath>
@@ -21,6 +23,13 @@ namespace {
 using benchmark::Counter;
 using benchmark::State;
 
+constexpr uint32_t kHidden = 5120, kHeads = 40, kDim = 128;
+
+constexpr std::pair<const char*, abi::Op> kPlainOps[] = {
+    {"embed", abi::Op::embed},         {"rms_norm", abi::Op::rms_norm}, {"rope", abi::Op::rope},
+    {"kv_append", abi::Op::kv_append}, {"silu_mul", abi::Op::silu_mul}, {"add", abi::Op::add},
+    {"permute", abi::Op::permute}};
+
 // Measured once for each device.
 double ceiling(const std::string& name, abi::Measurement what) {
   static std::map<std::pair<std::string, abi::Measurement>, double> known;
@@ -33,12 +42,19 @@ struct Work {
   double bytes, flops;
 };
 
+double activation_bytes(const std::string& name) {
+  return device(name).info().activation == abi::DType::f32 ? 4 : 2;
+}
+
 void report(State& state, const std::string& name, const Work& work) {
   const double runs = static_cast<double>(state.iterations());
   state.counters["GB/s"] = Counter(work.bytes * runs / 1e9, Counter::kIsRate);
-  state.counters["GFLOP/s"] = Counter(work.flops * runs / 1e9, Counter::kIsRate);
   state.counters["of_read"] = Counter(
       work.bytes * runs / ceiling(name, abi::Measurement::read_bandwidth), Counter::kIsRate);
+  state.counters["of_copy"] = Counter(
+      work.bytes * runs / ceiling(name, abi::Measurement::copy_bandwidth), Counter::kIsRate);
+  if (work.flops == 0) return;
+  state.counters["GFLOP/s"] = Counter(work.flops * runs / 1e9, Counter::kIsRate);
   state.counters["of_flops"] = Counter(
       work.flops * runs / ceiling(name, abi::Measurement::f16_matmul_rate), Counter::kIsRate);
 }
@@ -58,14 +74,12 @@ void matmul(State& state, const std::string& name, uint32_t rows, uint32_t depth
 
   uint64_t bytes = 0;
   check(device(name).packed_bytes(weight.view(), &bytes), "packed_bytes");
-  const double activation = device(name).info().activation == abi::DType::f32 ? 4 : 2;
   report(state, name,
-         {static_cast<double>(bytes) + activation * rows * (depth + width),
+         {static_cast<double>(bytes) + activation_bytes(name) * rows * (depth + width),
           2.0 * rows * depth * width});
 }
 
 void attention(State& state, const std::string& name, uint32_t keys, uint32_t rows) {
-  constexpr uint32_t kHeads = 40, kDim = 128;
   const uint32_t pages = (keys + abi::kPageTokens - 1) / abi::kPageTokens;
   Case c;
   const uint32_t q = c.activation("q", {abi::kRows, kHeads, kDim});
@@ -85,6 +99,51 @@ void attention(State& state, const std::string& name, uint32_t keys, uint32_t ro
   report(state, name, {2.0 * 2 * keys * kHeads * kDim, 4.0 * rows * keys * kHeads * kDim});
 }
 
+// An op without products, on rows of the hidden size.
+void plain(State& state, const std::string& name, abi::Op op, uint32_t rows) {
+  constexpr auto kKeys = abi::KeyRotation::before_cache;
+  Random random(1);
+  Case c;
+  const std::vector<uint32_t> wide = {abi::kRows, kHidden}, heads = {abi::kRows, kHeads, kDim};
+  const std::vector<uint32_t> dims = {(rows - 1) / abi::kPageTokens + 1, abi::kPageTokens, kHeads,
+                                      kDim};
+  std::vector<uint32_t> inputs;
+  const auto input = [&](const std::vector<uint32_t>& shape) {
+    return inputs.emplace_back(c.activation("x" + std::to_string(inputs.size()), shape));
+  };
+  double touched = 2;  // rows of activations that are read or written
+  if (op == abi::Op::embed) {
+    const StoredWeight table =
+        random_dense(abi::DType::f16, abi::WeightUse::embed, kHidden, 1000, random);
+    c.node(op, {c.weight("table", table)}, {c.activation("y", wide)}, 0, kKeys);
+    touched = 1 + 2 / activation_bytes(name);
+  } else if (op == abi::Op::rms_norm) {
+    c.node(op, {input(wide), c.vector("w", random.values(kHidden))}, {c.activation("y", wide)},
+           1e-5f, kKeys);
+  } else if (op == abi::Op::permute) {
+    c.node(op, {input(wide), c.order("order", random.permutation(kHidden))},
+           {c.activation("y", wide)}, 0, kKeys);
+  } else if (op == abi::Op::rope) {
+    c.node(op, {input(heads)}, {c.activation("y", heads)}, 1, kKeys);
+  } else if (op == abi::Op::kv_append) {
+    const uint32_t k = input(heads), v = input(heads);
+    c.node(op,
+           {k, v, c.cache("keys", abi::DType::f16, dims), c.cache("values", abi::DType::f16, dims)},
+           {}, 0, kKeys);
+    touched = 2 + 2 * 2 / activation_bytes(name);
+  } else {
+    const uint32_t a = input(wide), b = input(wide);
+    c.node(op, {a, b}, {c.activation("y", wide)}, 0, kKeys);
+    touched = 3;
+  }
+  Session session(c, device(name), {rows, rows, 1, dims[0]}, Steps::alone);
+  for (const uint32_t x : inputs) session.set(x, random.values(uint64_t{rows} * kHidden));
+  StepData step = plain_step(rows);
+  step.inv_freq.assign(kDim / 2, 0.01f);
+  for (auto _ : state) session.repeat(step);
+  report(state, name, {touched * activation_bytes(name) * rows * kHidden, 0});
+}
+
 void add_benchmarks(const std::string& name) {
   const auto add = [&](const std::string& what, auto body) {
     benchmark::RegisterBenchmark((what + "/" + name).c_str(), body)
@@ -102,6 +161,10 @@ void add_benchmarks(const std::string& name) {
         [=](State& state) { attention(state, name, keys, 1); });
   add("attention_40x128/keys:2048/rows:256",
       [=](State& state) { attention(state, name, 2048, 256); });
+  for (const auto& [what, op] : kPlainOps)
+    for (const uint32_t rows : {1u, 256u})
+      add(std::string(what) + "_5120/rows:" + std::to_string(rows),
+          [=, op = op](State& state) { plain(state, name, op, rows); });
 }
 
 void print_ceilings(const std::string& name) {
@@ -117,10 +180,12 @@ void print_ceilings(const std::string& name) {
 }  // namespace ropewalk::tests
 
 int main(int argc, char** argv) {
+  using namespace ropewalk::tests;
   benchmark::Initialize(&argc, argv);
-  for (const std::string& name : ropewalk::tests::device_names()) {
-    ropewalk::tests::print_ceilings(name);
-    ropewalk::tests::add_benchmarks(name);
+  for (const std::string& name : device_names()) {
+    if (is_variant(name)) continue;
+    print_ceilings(name);
+    add_benchmarks(name);
   }
   benchmark::RunSpecifiedBenchmarks();
 }

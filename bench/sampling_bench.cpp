@@ -66,6 +66,12 @@ BENCHMARK_CAPTURE(sample_tokens, top_k_40, Links{{"top-k", "40"}});
 BENCHMARK_CAPTURE(sample_tokens, top_k_5000, Links{{"top-k", "5000"}, {"temperature", "0"}});
 BENCHMARK_CAPTURE(sample_tokens, top_p, Links{{"top-p", "0.9"}});
 BENCHMARK_CAPTURE(sample_tokens, min_p, Links{{"min-p", "0.05"}});
+BENCHMARK_CAPTURE(sample_tokens, typical_p, Links{{"typical", "0.9"}});
+BENCHMARK_CAPTURE(sample_tokens, tail_free, Links{{"tail-free", "0.9"}});
+BENCHMARK_CAPTURE(sample_tokens, eta, Links{{"eta", "0.0003"}});
+BENCHMARK_CAPTURE(sample_tokens, mirostat, Links{{"mirostat", "2"}});
+BENCHMARK_CAPTURE(sample_tokens, xtc, Links{{"xtc", "0.5"}});
+BENCHMARK_CAPTURE(sample_tokens, dry, Links{{"dry", "0.8"}});
 
 }  // namespace
 }  // namespace ropewalk

@@ -70,6 +70,30 @@ inline float greatest_logit(const Candidates& candidates) {
   return *std::max_element(greatest, greatest + kLanes);
 }
 
+// The likeliest; of equals the one with the lowest id.
+inline Candidate greatest(const Candidates& candidates) {
+  Candidate found{0, greatest_logit(candidates)};
+  bool is_found = false;
+  for (const Candidate& c : candidates.all()) {
+    if (c.logit != found.logit || (is_found && c.id > found.id)) continue;
+    found.id = c.id;
+    is_found = true;
+  }
+  return found;
+}
+
+// Puts the next of [sorted_end, end) in order, in all four times as many as before, and returns
+// where those end.
+template <class Before>
+Candidate* sort_more(Candidate* begin, Candidate* sorted_end, Candidate* end,
+                     const Before& before) {
+  const auto wanted = std::max<ptrdiff_t>(64, 4 * (sorted_end - begin));
+  Candidate* const next = begin + std::min(wanted, end - begin);
+  if (next < end) std::nth_element(sorted_end, next - 1, end, before);
+  std::sort(sorted_end, next, before);
+  return next;
+}
+
 // The candidates by rank, 0 being the greatest. Few links look far down a vocabulary, so only as
 // much of the order is made as was asked for, four times as much at each turn, and only among the
 // candidates near the greatest while those last.
@@ -85,22 +109,16 @@ class Ranking {
 
   // REQUIRES: rank < size.
   const Candidate& operator[](uint32_t rank) {
-    while (begin_ + rank >= sorted_end_) sort_more();
+    while (begin_ + rank >= sorted_end_) {
+      while (near_end_ == sorted_end_) widen();
+      sorted_end_ = sort_more(begin_, sorted_end_, near_end_, precedes);
+    }
     return begin_[rank];
   }
 
  private:
   static constexpr float kFirstReach = 4;   // e^-4 = 0.02 of the greatest's probability
   static constexpr float kLastReach = 100;  // further down no probability is worth a search
-
-  void sort_more() {
-    while (near_end_ == sorted_end_) widen();
-    const auto wanted = std::max<ptrdiff_t>(64, 4 * (sorted_end_ - begin_));
-    Candidate* const next = begin_ + std::min(wanted, near_end_ - begin_);
-    if (next < near_end_) std::nth_element(sorted_end_, next - 1, near_end_, precedes);
-    std::sort(sorted_end_, next, precedes);
-    sorted_end_ = next;
-  }
 
   // Brings those within `reach_` of the greatest to the front of what is not sorted yet.
   void widen() {
@@ -122,8 +140,7 @@ inline void keep_first(Candidates& candidates, uint32_t count) {
 }
 
 inline void keep_greatest(Candidates& candidates) {
-  const auto all = candidates.all();
-  all.front() = *std::min_element(all.begin(), all.end(), precedes);
+  candidates.data[0] = greatest(candidates);
   keep_first(candidates, 1);
 }
 
@@ -132,7 +149,7 @@ inline void keep_greatest(Candidates& candidates) {
 template <class Keep>
 void keep_if(Candidates& candidates, const Keep& keep) {
   const auto all = candidates.all();
-  const Candidate greatest = *std::min_element(all.begin(), all.end(), precedes);
+  const Candidate likeliest = greatest(candidates);
   uint32_t kept = 0;
   bool some_finite = false;
   for (const Candidate candidate : all) {
@@ -141,7 +158,7 @@ void keep_if(Candidates& candidates, const Keep& keep) {
     all[kept++] = candidate;
   }
   if (!some_finite) {
-    all.front() = greatest;
+    all.front() = likeliest;
     kept = 1;
   }
   candidates.size = kept;
@@ -154,6 +171,10 @@ struct SoftmaxScale {
   double sum;
   double probability(float logit) const {
     return std::exp(static_cast<double>(logit) - static_cast<double>(max)) / sum;
+  }
+  // The logit of a candidate that has this probability.
+  double logit(double probability) const {
+    return static_cast<double>(max) + std::log(probability * sum);
   }
   // ln p; -infinity for a logit of -infinity.
   double log_probability(float logit) const {
@@ -179,12 +200,13 @@ inline float exp_of_negative(float x) {
   return std::bit_cast<float>(std::bit_cast<uint32_t>(p) + (std::bit_cast<uint32_t>(turns) << 23));
 }
 
+inline constexpr float kLeast = -87;  // e^-87 is nothing beside the 1 that the greatest adds
+
 inline SoftmaxScale softmax_scale(const Candidates& candidates) {
   SoftmaxScale scale{greatest_logit(candidates), 0};
   double sums[kLanes] = {};
   for_each_block(candidates, [&](float* logits) {
-    // e^-87 is nothing beside the 1 that the greatest adds.
-    for (uint32_t i = 0; i < kBlock; ++i) logits[i] = std::max(logits[i] - scale.max, -87.0f);
+    for (uint32_t i = 0; i < kBlock; ++i) logits[i] = std::max(logits[i] - scale.max, kLeast);
     for (uint32_t i = 0; i < kBlock; ++i) logits[i] = exp_of_negative(logits[i]);
     for (uint32_t i = 0; i < kBlock; i += kLanes)
       for (uint32_t lane = 0; lane < kLanes; ++lane)
@@ -196,20 +218,23 @@ inline SoftmaxScale softmax_scale(const Candidates& candidates) {
 
 // Keeps those of at least this probability, and what is as likely as the likeliest.
 inline void keep_probable(Candidates& candidates, const SoftmaxScale& scale, double least) {
-  const double floor = static_cast<double>(scale.max) + std::log(least * scale.sum);
+  const double floor = scale.logit(least);
   keep_if(candidates, [&](const Candidate& c) { return c.logit >= floor || c.logit == scale.max; });
 }
 
 // -sum p ln p, in nats.
 inline double entropy(const Candidates& candidates, const SoftmaxScale& scale) {
-  double mean = 0;  // of ln p
-  const double log_sum = std::log(scale.sum);
-  for (const Candidate& c : candidates.all()) {
-    const double below = static_cast<double>(c.logit) - static_cast<double>(scale.max);
-    const double weight = std::exp(below);
-    if (weight > 0) mean += weight / scale.sum * (below - log_sum);
-  }
-  return -mean;
+  double sums[kLanes] = {};  // of e^x x, where x is a logit less the greatest
+  for_each_block(candidates, [&](float* logits) {
+    for (uint32_t i = 0; i < kBlock; ++i) logits[i] = std::max(logits[i] - scale.max, kLeast);
+    for (uint32_t i = 0; i < kBlock; ++i) logits[i] *= exp_of_negative(logits[i]);
+    for (uint32_t i = 0; i < kBlock; i += kLanes)
+      for (uint32_t lane = 0; lane < kLanes; ++lane)
+        sums[lane] += static_cast<double>(logits[i + lane]);
+  });
+  double sum = 0;
+  for (const double lane : sums) sum += lane;
+  return std::log(scale.sum) - sum / scale.sum;
 }
 
 // The sequence's own random numbers: same seed, same draws, whoever draws.

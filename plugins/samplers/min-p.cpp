@@ -27,7 +27,7 @@ class MinP final : public Sampler {
 
   Status apply(Candidates& candidates, const SampleContext&) noexcept override {
     const auto all = candidates.all();
-    const double least = std::min_element(all.begin(), all.end(), precedes)->logit + log_p_;
+    const double least = greatest_logit(candidates) + log_p_;
     const auto end =
         std::remove_if(all.begin(), all.end(), [&](const Candidate& c) { return c.logit < least; });
     candidates.size = static_cast<uint32_t>(end - all.begin());

@@ -37,7 +37,7 @@ class Quadratic final : public Sampler {
   Status apply(Candidates& candidates, const SampleContext&) noexcept override {
     if (square_ == 0 && cube_ == 0) return {};
     const auto all = candidates.all();
-    const double max = std::min_element(all.begin(), all.end(), precedes)->logit;
+    const double max = greatest_logit(candidates);
     candidates.sorted = false;
     constexpr double kMax = std::numeric_limits<float>::max();
     for (Candidate& candidate : all) {

@@ -27,16 +27,18 @@ class TailFree final : public Sampler {
     if (z_ >= 1 || candidates.size <= 2) return {};
     sort(candidates);
     const SoftmaxScale scale = softmax_scale(candidates);
-    const auto bend = [&](uint32_t i) {
-      const auto p = [&](uint32_t k) { return scale.probability(candidates.data[k].logit); };
-      return std::abs(p(i + 2) - 2 * p(i + 1) + p(i));
-    };
-    const uint32_t bends = candidates.size - 2;
     double all = 0, passed = 0;
-    for (uint32_t i = 0; i < bends; ++i) all += bend(i);
+    for_each_bend(candidates, scale, [&](uint32_t, double bend) {
+      all += bend;
+      return true;
+    });
     if (all == 0) return {};  // a straight line has no tail
-    uint32_t kept = 1;
-    while (kept <= bends && (passed += bend(kept - 1)) <= z_ * all) ++kept;
+    uint32_t kept = candidates.size - 1;
+    for_each_bend(candidates, scale, [&](uint32_t rank, double bend) {
+      passed += bend;
+      if (passed > z_ * all) kept = rank + 1;
+      return passed <= z_ * all;
+    });
     candidates.size = kept;
     return {};
   }
@@ -44,6 +46,21 @@ class TailFree final : public Sampler {
   void release() noexcept override { delete this; }
 
  private:
+  // Calls take(rank, |p[rank] - 2 p[rank + 1] + p[rank + 2]|) from the first rank on, until it says
+  // false.
+  template <class Take>
+  static void for_each_bend(const Candidates& candidates, const SoftmaxScale& scale,
+                            const Take& take) {
+    const auto p = [&](uint32_t rank) { return scale.probability(candidates.data[rank].logit); };
+    double first = p(0), second = p(1);
+    for (uint32_t rank = 0; rank + 2 < candidates.size; ++rank) {
+      const double third = p(rank + 2);
+      if (!take(rank, std::abs(third - 2 * second + first))) return;
+      first = second;
+      second = third;
+    }
+  }
+
   double z_;
 };
 

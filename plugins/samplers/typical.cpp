@@ -28,21 +28,26 @@ class Typical final : public Sampler {
   Status apply(Candidates& candidates, const SampleContext&) noexcept override {
     if (mass_ >= 1 || candidates.size < 2) return {};
     const SoftmaxScale scale = softmax_scale(candidates);
-    const double expected = entropy(candidates, scale);
-    const auto strangeness = [&](const Candidate& c) {
-      return std::abs(-scale.log_probability(c.logit) - expected);
-    };
-    const auto all = candidates.all();
-    std::sort(all.begin(), all.end(), [&](const Candidate& a, const Candidate& b) {
+    // -ln p - H is how far a logit lies from the one that is as surprising as expected.
+    const double expected = scale.logit(std::exp(-entropy(candidates, scale)));
+    const auto strangeness = [&](const Candidate& c) { return std::abs(c.logit - expected); };
+    const auto before = [&](const Candidate& a, const Candidate& b) {
       const double x = strangeness(a), y = strangeness(b);
       return x != y ? x < y : precedes(a, b);
-    });
+    };
+    Candidate* const begin = candidates.data;
+    Candidate* const end = begin + candidates.size;
+    Candidate* sorted_end = begin;
+    const auto at = [&](uint32_t rank) {
+      if (begin + rank >= sorted_end) sorted_end = sort_more(begin, sorted_end, end, before);
+      return begin[rank];
+    };
     double kept = 0;
     uint32_t count = 0;
-    do kept += scale.probability(all[count++].logit);
+    do kept += scale.probability(at(count++).logit);
     while (kept < mass_ && count < candidates.size);
-    const double last = strangeness(all[count - 1]);
-    while (count < candidates.size && strangeness(all[count]) == last) ++count;
+    const double last = strangeness(at(count - 1));
+    while (count < candidates.size && strangeness(at(count)) == last) ++count;
     candidates.size = count;
     candidates.sorted = false;
     return {};

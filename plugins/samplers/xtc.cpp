@@ -52,9 +52,8 @@ class Xtc final : public Sampler {
     if (context.random->uniform() >= probability_) return {};
     const SoftmaxScale scale = softmax_scale(candidates);
     const auto all = candidates.all();
-    const auto is_top = [&](const Candidate& c) {
-      return scale.probability(c.logit) >= threshold_;
-    };
+    const double floor = scale.logit(threshold_);
+    const auto is_top = [&](const Candidate& c) { return c.logit >= floor; };
     const Candidate* least = nullptr;
     for (const Candidate& c : all)
       if (is_top(c) && (!least || precedes(*least, c))) least = &c;

@@ -47,6 +47,9 @@ std::string line(const DeviceListing& listing) {
     out += fmt::format("{}, {}, {}, {} free of {}", printable(info.name),
                        device_type_name(info.type), printable(info.driver),
                        format_bytes(info.memory_free), format_bytes(info.memory_total));
+    if (info.lanes > 0)
+      out += fmt::format(", {} {}", info.lanes,
+                         info.type == abi::DeviceType::cpu ? "threads" : "lanes a subgroup");
     if (info.missing[0] != '\0') out += fmt::format(", lacks {}", printable(info.missing, 256));
   }
   if (!listing.usable)

@@ -6,6 +6,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <filesystem>
+#include <fstream>
 #include <set>
 #include <string>
 
@@ -39,6 +41,24 @@ TEST(VulkanShaders, VariantsNeedShuffles) {
                 testing::UnorderedElementsAre(kShader, kPhysicalStorageBufferAddresses,
                                               kGroupNonUniform, kGroupNonUniformShuffle))
         << shader->name;
+}
+
+// Above its first line of code, each says what it computes, over which grid and what bounds it.
+TEST(VulkanShaders, HeadersTellGridAndBottleneck) {
+  int shaders = 0;
+  for (const auto& file :
+       std::filesystem::directory_iterator(RW_SOURCE_DIR "/backends/vulkan/shaders")) {
+    if (file.path().extension() != ".comp") continue;
+    ++shaders;
+    std::ifstream in(file.path());
+    std::string header;
+    for (std::string line; std::getline(in, line) && !line.starts_with("layout");)
+      if (line.starts_with("//")) header += line + "\n";
+    EXPECT_THAT(header,
+                testing::AllOf(testing::HasSubstr("Grid: "), testing::HasSubstr("ottleneck")))
+        << file.path();
+  }
+  EXPECT_GE(shaders, 15);
 }
 
 }  // namespace

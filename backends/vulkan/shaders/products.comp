@@ -1,6 +1,7 @@
 #version 460
 // Multiply-adds from registers: the ceiling that matrix products are compared with.
 // Grid: (groups, 1). Each invocation keeps kChains sums whose steps do not depend on one another.
+// Bottleneck: the multiply-adds, by intention.
 #extension GL_GOOGLE_include_directive : require
 #include "common.glsl"
 

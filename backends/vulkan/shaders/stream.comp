@@ -1,6 +1,7 @@
 #version 460
 // Reads memory, or copies it: the ceiling that matrix-vector products are compared with.
 // Grid: (vectors / (group * kVectors), 1), neighbouring invocations on neighbouring vectors.
+// Bottleneck: the memory, by intention.
 #extension GL_GOOGLE_include_directive : require
 #include "common.glsl"
 

@@ -3,7 +3,7 @@
 // Streams are those of streams.h. What a recording forbids fails as on a device: allocating,
 // waiting, asking. Fresh device memory is all ones, NaN in every float type.
 // EMULATOR_FAULT names what goes wrong: "lost-after=N" and "hang-after=N" count graph launches,
-// "oom-after=N" bytes.
+// "oom-after=N" bytes. EMULATOR_MEMORY is the device's memory in bytes, 1 GiB where it is not set.
 #include <cuda_runtime_api.h>
 
 #include <chrono>
@@ -47,6 +47,11 @@ uint64_t fault(const std::string& name) {
   const char* text = std::getenv("EMULATOR_FAULT");
   if (!text || std::strncmp(text, (name + "=").c_str(), name.size() + 1) != 0) return 0;
   return std::strtoull(text + name.size() + 1, nullptr, 10);
+}
+
+size_t total_memory() {
+  const char* bytes = std::getenv("EMULATOR_MEMORY");
+  return bytes ? std::strtoull(bytes, nullptr, 10) : size_t{1} << 30;
 }
 
 // What a thread may not do while it records.
@@ -106,7 +111,7 @@ cudaError_t cudaGetDeviceProperties(cudaDeviceProp* properties, int) {
   std::strcpy(properties->name, "emulated GPU");
   properties->major = 9;
   properties->warpSize = 32;
-  properties->totalGlobalMem = size_t{1} << 30;
+  properties->totalGlobalMem = total_memory();
   return cudaSuccess;
 }
 // A second-level cache of a few tiles of small weights, so that they are multiplied in slices.
@@ -127,7 +132,7 @@ cudaError_t cudaDeviceGetAttribute(int* value, cudaDeviceAttr which, int) {
 }
 cudaError_t cudaFuncGetAttributes(cudaFuncAttributes*, const void*) { return cudaSuccess; }
 cudaError_t cudaMemGetInfo(size_t* free, size_t* total) {
-  *total = size_t{1} << 30;
+  *total = total_memory();
   *free = *total - machine().bytes;
   return cudaSuccess;
 }
@@ -135,7 +140,8 @@ cudaError_t cudaMemGetInfo(size_t* free, size_t* total) {
 cudaError_t cudaMalloc(void** data, size_t bytes) {
   if (forbidden()) return answer(cudaErrorStreamCaptureUnsupported);
   const uint64_t limit = fault("oom-after");
-  if (limit && machine().bytes + bytes > limit) return answer(cudaErrorMemoryAllocation);
+  if ((limit && machine().bytes + bytes > limit) || machine().bytes + bytes > total_memory())
+    return answer(cudaErrorMemoryAllocation);
   *data = std::aligned_alloc(256, (bytes + 255) / 256 * 256);
   std::memset(*data, 0xff, bytes);
   machine().device_memory[*data] = bytes;

@@ -59,9 +59,13 @@ class TerminalChat {
     }
     return false;
   }
+  // The exit code, or the signal's number negated; kills it after half a minute.
   int end() const {
     int status = 0;
-    waitpid(pid_, &status, 0);
+    for (int waits = 0; waitpid(pid_, &status, WNOHANG) == 0; ++waits) {
+      if (waits == 300) kill(pid_, SIGKILL);
+      usleep(100'000);
+    }
     return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
   }
   bool is_cooked() const {
@@ -117,6 +121,7 @@ TEST_F(Terminal, LinesAreEditedAndRemembered) {
   ASSERT_TRUE(chat.shows("messages are in")) << chat.seen();
   EXPECT_THAT(said(), ::testing::ElementsAre("hello", "world", "hello", "gre\xc3\x9f"))
       << chat.seen();
+  ASSERT_TRUE(chat.shows("> ")) << chat.seen();  // a Ctrl-D before the editor listens is lost
   chat.type("\x04");
   EXPECT_EQ(chat.end(), 0);
   EXPECT_TRUE(chat.is_cooked());

@@ -23,11 +23,25 @@ struct Tile {
   alignas(16) __half rows[kKeys * kPitch];
 };
 
-// A head's keys or values [first, first + 64) of a sequence; beyond `end`, and beyond the head's
-// dimensions, 0: what lies there may be no number.
+// A power of two that the scales of an int8 cache's `count` entries are below twice of, so that its
+// values fit f16 in units of it, whatever they are: 127 times a scale may pass 65504. The same in
+// every warp.
+template <abi::DType kType>
+__device__ __forceinline__ float unit_of(const Entry& entry, uint32_t count) {
+  if constexpr (kType == abi::DType::f16) return 1.0f;
+  float most = 0.0f;
+  for (uint32_t row = threadIdx.x % 32; row < min(count, kKeys); row += 32)
+    most = fmaxf(most, __half2float(entry.scale[row]));
+  for (uint32_t mask = 16; mask; mask /= 2) most = fmaxf(most, __shfl_xor_sync(~0u, most, mask));
+  const uint32_t exponent = __float_as_uint(most) >> 23;
+  return exponent == 0 || exponent == 255 ? 1.0f : __uint_as_float(exponent << 23);
+}
+
+// A head's keys or values [first, first + 64) of a sequence in units of `unit`; beyond `count`, and
+// beyond the head's dimensions, 0: what lies there may be no number.
 template <abi::DType kType, uint32_t kDim>
 __device__ __forceinline__ void stage(const Cache& cache, const Entry& entry, uint32_t count,
-                                      Tile<kDim>& to) {
+                                      float unit, Tile<kDim>& to) {
   constexpr uint32_t kParts = kDim / 8;
   for (uint32_t i = threadIdx.x; i < kKeys * kParts; i += kTileThreads) {
     const uint32_t row = i / kParts, part = i % kParts;
@@ -39,7 +53,7 @@ __device__ __forceinline__ void stage(const Cache& cache, const Entry& entry, ui
     } else {
       const uint2 codes = *reinterpret_cast<const uint2*>(
           entry.elements + uint64_t{row} * cache.head_dim + part * 8);
-      const float scale = __half2float(entry.scale[row]);
+      const float scale = __half2float(entry.scale[row]) / unit;
       const auto value = [&](uint32_t word, uint32_t byte) {
         return static_cast<float>(static_cast<int8_t>(word >> 8 * byte)) * scale;
       };
@@ -58,6 +72,7 @@ struct State {
   uint32_t q[kDim / 16][4];
   float o[kDim / 8][4] = {};
   float most[2] = {kNoScore, kNoScore}, sum[2] = {};
+  float unit = 0.0f;  // of o; 0 while that is 0
 };
 
 template <uint32_t kDim>
@@ -97,22 +112,30 @@ __device__ __forceinline__ void make_scores(const State<kDim>& state, const Tile
   }
 }
 
+// Where a tile of keys begins, what its scores are scaled by, and the unit of its values.
+struct TileOfKeys {
+  uint32_t first;
+  float scale, unit;
+};
+
 // Scores become weights, keys from limit on none; what was summed before is scaled to the new
-// maximum. `scale` has log2(e) in it.
+// maximum, and to the new unit of values. `scale` has log2(e) in it.
 template <uint32_t kDim>
 __device__ __forceinline__ void weigh(float (&scores)[kKeys / 8][4], const uint32_t (&limit)[2],
-                                      uint32_t first_key, float scale, State<kDim>& state) {
+                                      const TileOfKeys& at, State<kDim>& state) {
   const uint32_t t = threadIdx.x % 4;
   const auto seen = [&](uint32_t n, uint32_t i) {
-    return first_key + n * 8 + 2 * t + i % 2 < limit[i / 2];
+    return at.first + n * 8 + 2 * t + i % 2 < limit[i / 2];
   };
   float most[2] = {state.most[0], state.most[1]};
 #pragma unroll
   for (uint32_t n = 0; n < kKeys / 8; ++n)
 #pragma unroll
     for (uint32_t i = 0; i < 4; ++i)
-      if (seen(n, i)) most[i / 2] = fmaxf(most[i / 2], scores[n][i] * scale);
+      if (seen(n, i)) most[i / 2] = fmaxf(most[i / 2], scores[n][i] * at.scale);
   float keep[2];
+  const float in_new_unit = state.unit / at.unit;
+  state.unit = at.unit;
 #pragma unroll
   for (uint32_t r = 0; r < 2; ++r) {
     for (uint32_t mask = 1; mask <= 2; mask *= 2)
@@ -125,13 +148,13 @@ __device__ __forceinline__ void weigh(float (&scores)[kKeys / 8][4], const uint3
   for (uint32_t n = 0; n < kKeys / 8; ++n)
 #pragma unroll
     for (uint32_t i = 0; i < 4; ++i) {
-      scores[n][i] = seen(n, i) ? exp2f(scores[n][i] * scale - most[i / 2]) : 0.0f;
+      scores[n][i] = seen(n, i) ? exp2f(scores[n][i] * at.scale - most[i / 2]) : 0.0f;
       state.sum[i / 2] += scores[n][i];
     }
 #pragma unroll
   for (uint32_t n = 0; n < kDim / 8; ++n)
 #pragma unroll
-    for (uint32_t i = 0; i < 4; ++i) state.o[n][i] *= keep[i / 2];
+    for (uint32_t i = 0; i < 4; ++i) state.o[n][i] *= keep[i / 2] * in_new_unit;
 }
 
 // o += weights . values. The sums of two tiles of 8 keys are the left operand as they lie.
@@ -168,7 +191,7 @@ __device__ __forceinline__ void store(const Attention& op, uint32_t first, uint3
       state.sum[half] += __shfl_xor_sync(~0u, state.sum[half], mask);
     const uint32_t r = first + lane / 4 + half * 8;
     if (r >= end) continue;
-    const float inverse = 1.0f / state.sum[half];
+    const float inverse = state.unit / state.sum[half];
     float* row = y + (uint64_t{r} * op.heads + blockIdx.x) * d;
 #pragma unroll
     for (uint32_t n = 0; n < kDim / 8; ++n) {
@@ -197,22 +220,25 @@ __device__ __forceinline__ void attend(const Attention& op, const StepView& step
   const uint32_t last = min(first + 16, stop);
   const uint32_t warp_limit = last > max(begin, first) ? step.position[last - 1] + 1 : 0;
 
-  const auto keys_at = [&](uint32_t key) {
-    stage<kType>(op.keys, entry_at(op.keys, step, sequence, kv_head, key), all - key, keys);
+  const auto stage_at = [&](const Cache& cache, uint32_t key, Tile<kDim>& to) {
+    const Entry entry = entry_at(cache, step, sequence, kv_head, key);
+    const float unit = unit_of<kType>(entry, all - key);
+    stage<kType>(cache, entry, all - key, unit, to);
+    return unit;
   };
-  keys_at(0);
+  float key_unit = stage_at(op.keys, 0, keys);
   for (uint32_t key = 0; key < all; key += kKeys) {
     wait_for_copies();
     __syncthreads();
-    stage<kType>(op.values, entry_at(op.values, step, sequence, kv_head, key), all - key, values);
+    const TileOfKeys at{key, op.scale * kLog2E * key_unit, stage_at(op.values, key, values)};
     float scores[kKeys / 8][4];
     const bool sees = key < warp_limit;
     if (sees) make_scores(state, keys, scores);
     wait_for_copies();
     __syncthreads();
-    if (key + kKeys < all) keys_at(key + kKeys);
+    if (key + kKeys < all) key_unit = stage_at(op.keys, key + kKeys, keys);
     if (!sees) continue;
-    weigh(scores, limit, key, op.scale * kLog2E, state);
+    weigh(scores, limit, at, state);
     add_values(scores, values, state);
   }
   __syncthreads();

@@ -87,6 +87,30 @@ TEST_P(Attention, groups_of_heads) {
     }
 }
 
+// What an int8 cache holds may pass what f16 does: the scale is f16, and a code times it 127 times
+// that. All in powers of two, so that the truth is scaled the same.
+TEST_P(Attention, values_of_an_i8_cache_beyond_f16) {
+  const AttentionShape shape{2, 2, 64, DType::i8, kRotatedKeys, false};
+  for (const uint32_t rows : {kMostRows, kFewRows}) {
+    Conversation conversation(shape, 1, kPages);
+    const AttentionCase c(shape, conversation);
+    with_session(c.description, {rows, 1, 1, kPages}, [&](Session& session) {
+      for (const uint32_t count : {40u, 40u, 1u}) {
+        Turn turn = conversation.next({{0, count}});
+        for (float& q : turn.q) q *= 0x1p-16f;
+        for (float& k : turn.k) k *= 0x1p16f;
+        for (float& v : turn.v) v *= 0x1p20f;
+        for (double& y : turn.truth) y *= 0x1p20;
+        session.set(c.q, turn.q);
+        session.set(c.k, turn.k);
+        session.set(c.v, turn.v);
+        session.run(turn.step);
+        expect_close(Law::attention, session.get(c.y), turn.truth);
+      }
+    });
+  }
+}
+
 TEST_P(Attention, row_counts) {
   for (const uint32_t rows : kRowCounts) {
     SCOPED_TRACE(std::to_string(rows) + " rows");

@@ -47,7 +47,36 @@ TEST_F(CudaFailures, NoSuchDevice) {
   });
 }
 
-// The plan fits what the driver tells, another process takes the memory, and the allocation fails.
+// K12: known before anything is allocated; says what is needed, what is free and what would fit.
+TEST_F(CudaFailures, DoesNotFit) {
+  setenv("EMULATOR_MEMORY", "50000000", 1);
+  Config config = test::cuda_config(kModel);
+  RuntimeSettings settings = test::fixture_settings(config);
+  settings.cache_pages = 1000;
+  expect_error(ExitCode::out_of_memory,
+               AllOf(HasSubstr("the model does not fit: weights "), HasSubstr("workspace "),
+                     HasSubstr(" of 47.7 MiB free"), HasSubstr("% of this length would fit"),
+                     HasSubstr("set context.kv_cache to int8")),
+               [&] { FixtureModel model(kModel, settings); });
+  unsetenv("EMULATOR_MEMORY");
+}
+
+// K13: the cache has all its pages from the start. What a program takes when its bucket is first
+// used is little, but may fail: that request ends, the next one works.
+TEST_F(CudaFailures, OutOfMemoryLater) {
+  FixtureModel model(kModel, test::fixture_settings(test::cuda_config(kModel)));
+  const auto ids = test::ids_of(kModel);
+  set_fault("oom-after=1");
+  expect_error(ExitCode::out_of_memory, HasSubstr("out of device memory"),
+               [&] { score(model.runtime, ids, nullptr); });
+  unsetenv("EMULATOR_FAULT");
+  const auto logprobs = score(model.runtime, ids, nullptr).logprobs;
+  set_fault("oom-after=1");  // nothing is allocated from now on
+  EXPECT_EQ(score(model.runtime, ids, nullptr).logprobs, logprobs);
+}
+
+// K14: the plan fits what the driver tells, another process takes the memory, and the allocation
+// fails.
 TEST_F(CudaFailures, OutOfMemoryWhileLoading) {
   set_fault("oom-after=100000");
   expect_error(

@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <cmath>
 
 #include "tests/ops/op_test.h"
@@ -181,6 +182,45 @@ TEST_P(Matmul, stored_zero_15_means_16) {
     const float column[] = {-0.5f, -8.0f, -4.0f, -7.5f};  // 0.5 * (code - 16)
     for (uint32_t i = 0; i < 32; ++i) EXPECT_EQ(found[i], column[i / 8]);
   });
+}
+
+// down_proj of Llama-2 gets inputs whose products pass the greatest f16. Rows of very different
+// size in one step, and a row of zeros.
+TEST_P(Matmul, inputs_beyond_f16) {
+  constexpr uint32_t kDepth = 160, kWidth = 72;
+  Random random(13);
+  for (const uint32_t rows : {3u, 33u, 256u})
+    for (const bool quantised : {true, false}) {
+      SCOPED_TRACE(std::to_string(rows) + (quantised ? " rows, gptq" : " rows, f16"));
+      const StoredWeight weight =
+          quantised ? random_gptq({kDepth, kWidth, 4, 32, 1, DType::f16}, random)
+                    : random_dense(DType::f16, abi::WeightUse::matmul, kDepth, kWidth, random);
+      Case c;
+      const uint32_t x = c.activation("x", {abi::kRows, kDepth});
+      const uint32_t y = c.activation("y", {abi::kRows, kWidth});
+      c.node(Op::matmul, {x, c.weight("w", weight)}, {y}, 0, kRotatedKeys);
+      std::vector<float> input = random.values(rows * kDepth);
+      for (uint32_t i = 0; i < input.size(); ++i)
+        input[i] *= i / kDepth % 3 == 0 ? 0x1p24f : i / kDepth % 3 == 1 ? 0x1p-20f : 0.0f;
+      std::vector<double> truth(uint64_t{rows} * kWidth);
+      for (uint32_t r = 0; r < rows; ++r)
+        for (uint32_t k = 0; k < kDepth; ++k)
+          for (uint32_t n = 0; n < kWidth; ++n)
+            truth[r * kWidth + n] += static_cast<double>(input[r * kDepth + k]) * weight.at(k, n);
+      with_session(c, {rows, rows, 1, 1}, [&](Session& session) {
+        session.set(x, input);
+        session.run(plain_step(rows));
+        const std::vector<float> found = session.get(y);
+        for (uint32_t r = 0; r < 3; ++r) {  // each by itself: the large rows would hide the others
+          const auto at = static_cast<ptrdiff_t>(r * kWidth);
+          if (r == 2)
+            EXPECT_EQ(std::count(found.begin() + at, found.begin() + at + kWidth, 0.0f), kWidth);
+          else
+            expect_close(Law::matmul, std::span(found).subspan(r * kWidth, kWidth),
+                         {truth.begin() + at, truth.begin() + at + kWidth});
+        }
+      });
+    }
 }
 
 // The last matmul of a model writes the wanted rows' logits in f32.

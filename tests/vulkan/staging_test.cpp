@@ -1,8 +1,12 @@
-// A weight far larger than the staging memory goes to the device within 64 MiB of the host's.
+// A weight far larger than the staging memory goes to the device within 64 MiB of the host's, and
+// one that is larger than a binding is used.
 #include <gtest/gtest.h>
 
+#include <cstring>
 #include <fstream>
+#include <numeric>
 #include <string>
+#include <vector>
 
 #include "tests/ops/devices.h"
 #include "tests/ops/session.h"
@@ -40,6 +44,36 @@ TEST(VulkanStaging, PackingTakesLittleOfTheHost) {
   EXPECT_GT(before, weight.dense.size());
   EXPECT_LT(memory("VmHWM"), before + kMost);
   device.free(buffer);
+}
+
+// More than a storage buffer may be bound with on lavapipe (128 MiB), as the lm_head of a 13B model
+// is: both ends of it are read.
+TEST(VulkanStaging, AWeightBeyondTheBindingLimitIsReadToItsEnd) {
+  constexpr uint32_t kDepth = 8192, kWidth = 10240;
+  constexpr uint16_t kOne = 0x3c00, kTwo = 0x4000;  // f16
+  StoredWeight weight;
+  weight.shape.dtype = abi::DType::f16;
+  weight.shape.rows = kDepth;
+  weight.shape.cols = kWidth;
+  weight.dense.resize(uint64_t{kDepth} * kWidth * 2);
+  const auto set = [&](uint64_t row, uint64_t column, uint16_t value) {
+    std::memcpy(weight.dense.data() + 2 * (column * kDepth + row), &value, 2);
+  };
+  set(0, 0, kOne);
+  set(kDepth - 1, 0, kOne);
+  set(0, kWidth - 1, kOne);
+  set(kDepth - 1, kWidth - 1, kTwo);
+  Case c;
+  const uint32_t x = c.activation("x", {abi::kRows, kDepth});
+  const uint32_t y = c.activation("y", {abi::kRows, kWidth});
+  c.node(abi::Op::matmul, {x, c.weight("w", weight)}, {y}, 0, abi::KeyRotation::before_cache);
+  Session session(c, device("vulkan"), {1, 1, 1, 1}, Steps::alone);
+  session.set(x, std::vector<float>(kDepth, 1.0f));
+  session.repeat(plain_step(1));
+  const std::vector<float> sums = session.get(y);
+  EXPECT_EQ(sums.front(), 2);
+  EXPECT_EQ(sums.back(), 3);
+  EXPECT_EQ(std::accumulate(sums.begin(), sums.end(), 0.0f), 5);
 }
 
 }  // namespace

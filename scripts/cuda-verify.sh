@@ -51,21 +51,21 @@ if [[ $parts == *" sanitizer "* ]]; then
   if command -v compute-sanitizer >/dev/null; then
     for tool in memcheck racecheck initcheck; do
       check "$tool" ours compute-sanitizer --tool "$tool" --error-exitcode 9 "$here/tests/test_ops" \
-        --gtest_filter='*Matmul.gptq4_g32*/cuda:*Matmul.gptq3*/cuda:*Attention.dim_64*/cuda:*Fusion*/cuda:*Program.bucket*/cuda'
+        --gtest_filter='*Matmul.gptq4_g32*/cuda:*Matmul.gptq3_g32*/cuda:*Matmul.f16*/cuda:*Attention.dim_64*/cuda:*Attention.cache_i8*/cuda:*Fusion*/cuda:*Program.bucket*/cuda'
     done
   else
     echo "skipped  compute-sanitizer is not here"
   fi
 fi
 if [[ $parts == *" bench "* ]]; then
-  bench() {  # bench NAME SHAPE QUANT BATCHES CONTEXTS
-    check "bench-$1" ours "$here/bin/ropewalk" bench --backend cuda --shape "$2" --quant "$3" \
-      --batch "$4" --prompt "$5" --decode 64 --json
+  bench() {  # bench NAME SHAPE OPTIONS...: the table, or what the options name
+    local name="$1" shape="$2"
+    shift 2
+    check "bench-$name" ours "$here/bin/ropewalk" bench --backend cuda --shape "$shape" \
+      --quant gptq4-g32-act --decode 64 --json "$@"
   }
-  bench tinyllama tinyllama-1.1b gptq4-g32-act 1,8,32 512,2048
-  # An f16 cache of 32 sequences of 8192 tokens is 223 GB, so the batches do not share a run.
-  bench 13b llama2-13b gptq4-g32-act 1,8 512,2048,4096,8192
-  bench 13b-batch-32 llama2-13b gptq4-g32-act 32 512,4096
-  bench 13b-in-order llama2-13b gptq4-g32 1 512,8192
+  bench 13b llama2-13b
+  bench 13b-int8 llama2-13b --set context.kv_cache=int8
+  bench tinyllama tinyllama-1.1b
 fi
 finish "$failed"

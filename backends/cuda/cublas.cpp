@@ -77,20 +77,25 @@ std::string Cublas::missing() {
   }
 }
 
-Cublas::Cublas(Context& context, std::byte* workspace) : context_(context), workspace_(workspace) {
+Cublas::Cublas(Context& context) : context_(context) {
   cublasHandle_t handle = nullptr;
   require(api().create(&handle), "create");
   handle_ = handle;
 }
 
+// Ending it waits for the device without limit, so that is waited for with one first.
 Cublas::~Cublas() {
-  if (context_.alive()) static_cast<void>(api().destroy(handle_of(handle_)));
+  const abi::Status status = abi::guard([&] {
+    context_.enter();
+    context_.wait();
+  });
+  if (status.ok()) static_cast<void>(api().destroy(handle_of(handle_)));
 }
 
 // Setting the stream sets the workspace back, so that both are set each time.
-void Cublas::multiply(const Multiplication& p, cudaStream_t stream) {
+void Cublas::multiply(const Multiplication& p, std::byte* workspace, cudaStream_t stream) {
   require(api().set_stream(handle_of(handle_), stream), "set stream");
-  require(api().set_workspace(handle_of(handle_), workspace_, kWorkspaceBytes), "set workspace");
+  require(api().set_workspace(handle_of(handle_), workspace, kWorkspaceBytes), "set workspace");
   const float one = 1.0f, zero = 0.0f;
   const auto rows = static_cast<int>(p.rows), cols = static_cast<int>(p.cols),
              depth = static_cast<int>(p.depth);

@@ -1,7 +1,8 @@
 // cublas.h — the one product that is borrowed: cuBLAS, found when it is first needed.
 //
 // Loaded at run time, since a machine with only a driver has none; the library is never unloaded.
-// One object per device.
+// One object per device, since each takes memory that no plan knows, and ending one waits for the
+// whole device.
 #pragma once
 
 #include <cstddef>
@@ -31,14 +32,14 @@ class Cublas {
   static std::string missing();
 
   // Throws Failure (unsupported) that says what was looked for where there is no cuBLAS.
-  // REQUIRES: the workspace has kWorkspaceBytes and outlives this.
-  Cublas(Context& context, std::byte* workspace);
+  explicit Cublas(Context& context);
   ~Cublas();
   Cublas(const Cublas&) = delete;
   Cublas& operator=(const Cublas&) = delete;
 
-  // f32 sums. Throws Failure.
-  void multiply(const Multiplication& product, cudaStream_t stream);
+  // f32 sums. Throws Failure. REQUIRES: the workspace has kWorkspaceBytes and is this stream's
+  // alone.
+  void multiply(const Multiplication& product, std::byte* workspace, cudaStream_t stream);
 
  private:
   struct Api;
@@ -46,7 +47,6 @@ class Cublas {
   static const Api& api();
 
   Context& context_;
-  std::byte* workspace_;
   void* handle_ = nullptr;
 };
 

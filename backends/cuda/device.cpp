@@ -52,7 +52,7 @@ abi::Status Device::workspace_bytes(const abi::CompileRequest& request, uint64_t
 abi::Status Device::compile(const abi::CompileRequest& request, abi::Program** program) noexcept {
   return on_device([&] {
     memory_.drop_room();
-    *program = new Program(request, {context_, memory_, weights_});
+    *program = new Program(request, {context_, memory_, weights_, cublas_});
   });
 }
 

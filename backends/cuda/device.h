@@ -4,7 +4,10 @@
 // device_lost.
 #pragma once
 
+#include <memory>
+
 #include "backends/cuda/context.h"
+#include "backends/cuda/cublas.h"
 #include "backends/cuda/memory.h"
 #include "backends/cuda/weights.h"
 #include "core/abi/backend.h"
@@ -51,6 +54,7 @@ class Device final : public abi::Device {
   Context context_;
   Memory memory_;
   PackedWeights weights_;
+  std::unique_ptr<Cublas> cublas_;  // once a program needs it
 };
 
 }  // namespace ropewalk::cuda

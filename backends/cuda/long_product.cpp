@@ -91,7 +91,7 @@ void LongProduct::multiply(const Part& part, const Columns& columns, float* sums
                    l.rows,         columns.count, padded, l.rows, columns.count};
   if (dtype_ != DType::gptq) {
     m.w = part.weight + uint64_t{columns.first} * l.rows * 2;
-    return host_.cublas->multiply(m, stream);
+    return host_.cublas->multiply(m, host_.places.cublas, stream);
   }
   const uint32_t tile = columns.first / gptq::kTileColumns;
   const uint32_t tiles = gptq::divide_up(columns.count, gptq::kTileColumns);
@@ -103,7 +103,7 @@ void LongProduct::multiply(const Part& part, const Columns& columns, float* sums
   m.dtype = DType::f16;
   m.depth = padded;
   m.w_pitch = padded;
-  host_.cublas->multiply(m, stream);
+  host_.cublas->multiply(m, host_.places.cublas, stream);
   host_.slices->done(stream);
 }
 

@@ -105,12 +105,12 @@ double matmul_rate(Context& context, Memory& memory) {
   for (const Room* room : {&x, &w})
     fill_halves(room->data(), kCount, context.multiprocessors() * 4, context.stream());
   context.check_launches("a fill");
-  Cublas cublas(context, workspace.data());
+  Cublas cublas(context);
   const double seconds = median_seconds(context, [&] {
     cublas.multiply(
         {x.data(), w.data(), reinterpret_cast<float*>(y.data()), abi::DType::f16, kProductSize,
          kProductSize, kProductSize, kProductSize, kProductSize, kProductSize},
-        context.stream());
+        workspace.data(), context.stream());
   });
   return 2.0 * static_cast<double>(kCount) * kProductSize / seconds;
 }

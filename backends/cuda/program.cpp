@@ -59,7 +59,7 @@ Program::Program(const abi::CompileRequest& request, const Host& host)
     }
     if (needs.long_needs.total()) {
       places = needs.long_needs.places(partials + needs.partial_bytes());
-      cublas_ = std::make_unique<Cublas>(context, places.cublas);
+      if (!host_.cublas) host_.cublas = std::make_unique<Cublas>(context);
       slices_ = std::make_unique<Slices>(context, places.slices, needs.long_needs.slice);
     }
     const Surroundings around{
@@ -68,7 +68,7 @@ Program::Program(const abi::CompileRequest& request, const Host& host)
         step_.view(),
         reinterpret_cast<float*>(partials),
         reinterpret_cast<uint32_t*>(arrivals_),
-        {places, cublas_.get(), slices_.get(), slice_bytes(context.cache_bytes())},
+        {places, host_.cublas.get(), slices_.get(), slice_bytes(context.cache_bytes())},
         long_products(context),
         size_of(context)};
     for (const abi::Claim& step : request.steps) launches_.push_back(lower(step.nodes, around));
@@ -92,7 +92,6 @@ void Program::destroy() {
     return;
   if (recorded_) static_cast<void>(cudaGraphExecDestroy(recorded_));
   slices_.reset();
-  cublas_.reset();  // before its workspace
   static_cast<void>(cudaFree(arrivals_));
 }
 

@@ -17,6 +17,7 @@ struct Host {
   Context& context;
   Memory& memory;
   const PackedWeights& weights;
+  std::unique_ptr<Cublas>& cublas;  // all programs share one, made for the first that needs it
 };
 
 // Of CompileRequest::workspace.
@@ -43,8 +44,7 @@ class Program final : public abi::Program {
   const Host host_;
   StepBlock step_;
   std::byte* arrivals_ = nullptr;
-  std::unique_ptr<Cublas> cublas_;  // where products of many rows go to it
-  std::unique_ptr<Slices> slices_;  // as long as it does
+  std::unique_ptr<Slices> slices_;  // where products of many rows go to cuBLAS
   std::vector<LaunchStep> launches_;
   cudaGraphExec_t recorded_ = nullptr;
 };

@@ -11,12 +11,12 @@ namespace ropewalk::cuda {
 
 std::string Cublas::missing() { return ""; }
 
-Cublas::Cublas(Context& context, std::byte* workspace) : context_(context), workspace_(workspace) {}
+Cublas::Cublas(Context& context) : context_(context) {}
 Cublas::~Cublas() = default;
 
 // The workspace is overwritten, as cuBLAS may do.
-void Cublas::multiply(const Multiplication& p, cudaStream_t stream) {
-  context_.check(cudaMemsetAsync(workspace_, 0xff, kWorkspaceBytes, stream), "workspace");
+void Cublas::multiply(const Multiplication& p, std::byte* workspace, cudaStream_t stream) {
+  context_.check(cudaMemsetAsync(workspace, 0xff, kWorkspaceBytes, stream), "workspace");
   emulator::launch(dim3(1), 32, stream, [p] {
     if (emulator::thread_index.x) return;
     const auto value = [&](const void* at, uint64_t i) {

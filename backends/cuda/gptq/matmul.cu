@@ -40,29 +40,46 @@ __device__ __forceinline__ float element(const Layout& l, bool contiguous, const
   return lane < rows_of_block(l, block) ? __ldg(row + first_row(l, block) + lane) : 0.0f;
 }
 
-// Rows of x at up to kBlocks blocks of K, by the calling warp for itself.
+// Rows of x at up to kBlocks blocks of K, by the calling warp for itself. Rows come several at a
+// time, so that they wait for memory and for each other's greatest together.
 template <uint32_t kRowTiles>
 __device__ __forceinline__ void load_stretch(const Matmul& op, const RowSpan& rows,
                                              const BlockSpan& span, Shared<kRowTiles>& shared) {
   constexpr uint32_t kBlocks = Shared<kRowTiles>::kBlocks;
+  constexpr uint32_t kTogether = 16 / kBlocks;
   const Layout& l = op.part[0].layout;
   const bool contiguous = is_contiguous(l);
   const uint32_t warp = threadIdx.x / 32, lane = threadIdx.x % 32;
-  for (uint32_t r = 0; r < rows.count; ++r) {
-    const float* row = op.x + uint64_t{rows.first + r} * l.rows;
-    float values[kBlocks];
+  for (uint32_t first = 0; first < rows.count; first += kTogether) {
+    float values[kTogether][kBlocks], most[kTogether];
 #pragma unroll
-    for (uint32_t b = 0; b < kBlocks; ++b)
-      values[b] = span.begin + b < span.end ? element(l, contiguous, row, span.begin + b) : 0.0f;
+    for (uint32_t n = 0; n < kTogether; ++n) {
+      const float* row = op.x + uint64_t{rows.first + first + n} * l.rows;
+#pragma unroll
+      for (uint32_t b = 0; b < kBlocks; ++b)
+        values[n][b] = first + n < rows.count && span.begin + b < span.end
+                           ? element(l, contiguous, row, span.begin + b)
+                           : 0.0f;
+    }
     // A NaN must reach the sums, and fmaxf() would hide it: the conversion below carries it.
-    float most = 0.0f;
 #pragma unroll
-    for (uint32_t b = 0; b < kBlocks; ++b) most = fmaxf(most, fabsf(values[b]));
-    const float scale = power_for(warp_max(most)), inverse = 1.0f / scale;
-    __half* at = shared.x[warp] + r * shared.kPitch + lane;
+    for (uint32_t n = 0; n < kTogether; ++n) {
+      most[n] = 0.0f;
 #pragma unroll
-    for (uint32_t b = 0; b < kBlocks; ++b) at[b * kBlockRows] = __float2half(values[b] * inverse);
-    if (lane == 0) shared.scale[warp][r] = scale;
+      for (uint32_t b = 0; b < kBlocks; ++b) most[n] = fmaxf(most[n], fabsf(values[n][b]));
+      most[n] = warp_max(most[n]);
+    }
+#pragma unroll
+    for (uint32_t n = 0; n < kTogether; ++n) {
+      const uint32_t r = first + n;
+      if (r >= rows.count) break;
+      const float scale = power_for(most[n]), inverse = 1.0f / scale;
+      __half* at = shared.x[warp] + r * shared.kPitch + lane;
+#pragma unroll
+      for (uint32_t b = 0; b < kBlocks; ++b)
+        at[b * kBlockRows] = __float2half(values[n][b] * inverse);
+      if (lane == 0) shared.scale[warp][r] = scale;
+    }
   }
 }
 

@@ -18,6 +18,8 @@ struct alignas(sizeof(Element) * kVector) Vector {
 template <class Element, uint32_t kVector>
 __global__ void __launch_bounds__(kWarps * 32)
     dense_matmul_kernel(const DenseMatmul op, const StepView step) {
+  constexpr uint32_t kFew = kVector < 4 ? 1 : 4;
+  using Few = Vector<float, kFew>;  // of x, 16 bytes too
   const uint32_t rows = rows_of(step, op.extent), first = blockIdx.y * kRowBlock;
   const uint32_t n = blockIdx.x * kWarps + threadIdx.x / 32, lane = threadIdx.x % 32;
   if (first >= rows || n >= op.width) return;
@@ -32,9 +34,13 @@ __global__ void __launch_bounds__(kWarps * 32)
 #pragma unroll
     for (uint32_t r = 0; r < kRowBlock; ++r) {
       if (r >= count) break;
-      const float* at = x + uint64_t{r} * op.depth + v * kVector;
+      const auto* at = reinterpret_cast<const Few*>(x + uint64_t{r} * op.depth + v * kVector);
 #pragma unroll
-      for (uint32_t i = 0; i < kVector; ++i) sums[r] += to_float(w.at[i]) * __ldg(at + i);
+      for (uint32_t f = 0; f < kVector / kFew; ++f) {
+        const Few few = at[f];
+#pragma unroll
+        for (uint32_t i = 0; i < kFew; ++i) sums[r] += to_float(w.at[f * kFew + i]) * few.at[i];
+      }
     }
   }
 #pragma unroll

@@ -1,5 +1,6 @@
 #include "backends/cuda/context.h"
 
+#include <algorithm>
 #include <chrono>
 #include <cstdlib>
 #include <thread>
@@ -63,6 +64,10 @@ void fill(const cudaDeviceProp& properties, abi::DeviceInfo* info) {
   info->lanes = static_cast<uint32_t>(properties.warpSize);
 }
 
+// What no plan knows of: kernels and cuBLAS's as they are loaded, room for packing, recordings,
+// what allocations are rounded up to.
+uint64_t reserve_of(uint64_t total) { return std::min(total / 64, uint64_t{512} << 20); }
+
 }  // namespace
 
 uint32_t count_devices() {
@@ -106,7 +111,7 @@ void examine(uint32_t index, abi::DeviceInfo* info) {
     facts.error = words(error);
   }
   refuse(device_refusal(facts));
-  info->memory_free = free;
+  info->memory_free = free - std::min<uint64_t>(free, reserve_of(total));
 }
 
 Context::Context(uint32_t index, const Options& options)

@@ -6,7 +6,7 @@
 // Rows of several sequences may share a tile: it is then gone through once for each of them, the
 // others' rows seeing no key. Keys are copied while the tile before is weighted, values while the
 // scores are made. A key that is no number spoils the rows of others in its warp's 16, being
-// weighed with 0: the step that made it has failed by then. The technique is that of
+// weighed with 0; a step with such a key fails as a whole. The technique is that of
 // FlashAttention-2.
 #include "backends/cuda/mma.cuh"
 #include "backends/cuda/ops/attention_parts.cuh"

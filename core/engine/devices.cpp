@@ -106,7 +106,7 @@ OpenDevice open(const Library& library, const PluginChoice& choice, const Pick& 
 }
 
 OpenDevice open_named(Registry& registry, const BackendConfig& config) {
-  const Library& library = registry.find(abi::ModuleKind::backend, config.plugin.name);
+  const Library& library = registry.find_choice(abi::ModuleKind::backend, config.plugin);
   const PluginChoice choice = choice_for(config, config.plugin.name);
   Owned<abi::Backend> backend = library.create<abi::Backend>(choice, nullptr);
   const Pick pick = pick_device(list_backend(*backend, choice.name), config.device, false);

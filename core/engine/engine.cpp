@@ -45,7 +45,7 @@ Registry make_registry(const Config& config) {
 TextSide::TextSide(Registry& registry, const Config& config)
     : tokenizer_(Tokenizer::open(config.model, config.tokenizer.legacy)) {
   const PluginChoice& choice = config.prompt.format;
-  const Library& library = registry.find(abi::ModuleKind::prompt_format, choice.name);
+  const Library& library = registry.find_choice(abi::ModuleKind::prompt_format, choice);
   format_ = library.create<abi::PromptFormat>(choice, nullptr);
 
   StringSink system;
@@ -95,7 +95,7 @@ Engine::Engine(const RuntimeSettings& settings)
   check_vocabulary(*text_, model);
   // A name that is wrong should be said before a model is loaded, not after.
   for (const PluginChoice& choice : config_.sampling) {
-    registry_.find(abi::ModuleKind::sampler, choice.name);
+    registry_.find_choice(abi::ModuleKind::sampler, choice);
   }
   const CheckpointWeights weights(*checkpoint_);
   runtime_ = std::make_unique<Runtime>(registry_, weights, settings);
@@ -131,7 +131,7 @@ void Engine::retune(const Config& config) {
 Chain Engine::make_chain(uint64_t seed) {
   std::vector<ChainLink> links;
   for (const PluginChoice& choice : config_.sampling) {
-    const Library& library = registry_.find(abi::ModuleKind::sampler, choice.name);
+    const Library& library = registry_.find_choice(abi::ModuleKind::sampler, choice);
     links.push_back({choice.name, library.create<abi::Sampler>(choice, host_.get())});
   }
   return Chain(std::move(links), seed);

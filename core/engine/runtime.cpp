@@ -95,7 +95,7 @@ Runtime::Runtime(Registry& registry, const WeightSource& weights, const RuntimeS
 
 void Runtime::open_rope(Registry& registry, const Config& config) {
   rope_choice_ = choose_rope(config, model_config_, context_length_);
-  const Library& library = registry.find(abi::ModuleKind::rope_scaling, rope_choice_.plugin.name);
+  const Library& library = registry.find_choice(abi::ModuleKind::rope_scaling, rope_choice_.plugin);
   rope_policy_ = library.create<abi::RopeScaling>(rope_choice_.plugin, nullptr);
   rope_tables_ =
       std::make_unique<RopeTables>(*rope_policy_, rope_choice_.request, rope_choice_.mode);

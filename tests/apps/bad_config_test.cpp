@@ -5,6 +5,7 @@
 #include <filesystem>
 
 #include "tests/apps/program.h"
+#include "tests/apps/small_model.h"
 
 namespace ropewalk::test {
 namespace {
@@ -145,6 +146,26 @@ TEST(BadOverride, NamesItsKey) {
     EXPECT_EQ(outcome.code, 2) << text;
     EXPECT_THAT(outcome.err, StartsWith("error: --set ")) << text;
   }
+}
+
+TEST(BadPluginName, IsRefusedWithItsPlace) {
+  const TemporaryFolder folder;
+  const std::string base = write_small_config(folder.path(), {});
+  const auto refusal = [&](const std::string& text) {
+    const std::string file = folder.write("a.yaml", "extends: " + base + "\n" + text);
+    const Outcome outcome = run_program({"run", file, "--prompt", "x"}, "");
+    EXPECT_EQ(outcome.code, 4) << text;
+    return outcome.err;
+  };
+  const std::string start = "error: " + (folder.path() / "a.yaml").string();
+  EXPECT_THAT(refusal("sampling:\n  - top-p: 0.9\n  - top-o: 1\n"),
+              StartsWith(start + ":4:5: found no sampler called top-o"));
+  EXPECT_THAT(refusal("prompt:\n  format: vicuna\n"),
+              StartsWith(start + ":3:11: found no prompt format called vicuna"));
+  EXPECT_THAT(refusal("rope:\n  policy: pntk\n"),
+              HasSubstr(start + ":3:11: found no rope scaling called pntk"));
+  EXPECT_THAT(refusal("backend: metal\n"),
+              StartsWith(start + ":2:10: found no backend called metal"));
 }
 
 TEST(Dump, ReadsBackToItself) {

@@ -47,8 +47,8 @@ std::optional<abi::OptionType> item_type(abi::OptionType type) {
   return std::nullopt;
 }
 
-std::string lowest(const OptionDescription& option) { return fmt::format("{:g}", option.minimum); }
-std::string highest(const OptionDescription& option) { return fmt::format("{:g}", option.maximum); }
+std::string lowest(const OptionDescription& option) { return fmt::format("{}", option.minimum); }
+std::string highest(const OptionDescription& option) { return fmt::format("{}", option.maximum); }
 
 [[noreturn]] void refuse(const Where& where, const PluginChoice& choice, std::string_view what,
                          std::string_view advice) {

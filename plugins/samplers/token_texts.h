@@ -5,6 +5,8 @@
 #pragma once
 
 #include <algorithm>
+#include <array>
+#include <charconv>
 #include <cmath>
 #include <cstdint>
 #include <string>
@@ -41,6 +43,11 @@ inline std::vector<std::vector<int32_t>> spellings(const abi::Host& host, std::s
   return found;
 }
 
+inline std::string number_text(double number) {
+  std::array<char, 32> text{};
+  return {text.data(), std::to_chars(text.data(), text.data() + text.size(), number).ptr};
+}
+
 // A list of ids; refuses what is none of the model's.
 inline std::vector<int32_t> id_list(const abi::Options& options, std::string_view name) {
   std::vector<int32_t> ids;
@@ -48,7 +55,7 @@ inline std::vector<int32_t> id_list(const abi::Options& options, std::string_vie
     const double limit = options.host() ? options.host()->vocab_size() : 2147483648.0;
     if (number != std::floor(number) || number < 0 || number >= limit)
       throw abi::Failure(abi::StatusCode::invalid_argument,
-                         std::string(name) + ": " + std::to_string(number) +
+                         std::string(name) + ": " + number_text(number) +
                              " is no token id, expected 0 to " +
                              std::to_string(static_cast<int64_t>(limit) - 1));
     ids.push_back(static_cast<int32_t>(number));

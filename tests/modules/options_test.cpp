@@ -22,7 +22,7 @@ ModuleDescription plugin() {
           .help = "help",
           .source = "",
           .options = {option("penalty", abi::OptionType::number, "1.15", 0, 10),
-                      option("range", abi::OptionType::integer, {}, 0, 4096),
+                      option("range", abi::OptionType::integer, {}, 0, 1073741824),
                       option("whole", abi::OptionType::boolean, "false", -kInfinity, kInfinity),
                       option("label", abi::OptionType::text, {}, -kInfinity, kInfinity),
                       option("weights", abi::OptionType::numbers, {}, 0, kInfinity),
@@ -76,8 +76,8 @@ TEST(Options, BadOnesAreNamedWithTheirPlace) {
             "2 t.yaml:1:11: sampling[0]: dry: penalty: found 11, expected a number from 0 to 10. "
             "Help about it.");
   EXPECT_EQ(resolve("{range: 1e3}"),
-            "2 t.yaml:1:9: sampling[0]: dry: range: found 1e3, expected an integer from 0 to 4096. "
-            "Help about it.");
+            "2 t.yaml:1:9: sampling[0]: dry: range: found 1e3, expected an integer from 0 to "
+            "1073741824. Help about it.");
   EXPECT_EQ(resolve("{whole: no}"),
             "2 t.yaml:1:9: sampling[0]: dry: whole: found no, expected true or false. Help about "
             "it.");

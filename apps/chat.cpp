@@ -63,11 +63,13 @@ bool takes(const Command& command, const std::string& argument) {
   return command.argument.empty() == argument.empty();
 }
 
+std::string command_name(const std::string& line) { return line.substr(0, line.find(' ')); }
+
 // Returns the signal that ends the conversation; 0: it goes on.
 int run_command(Conversation& conversation, const std::string& line) {
-  const size_t space = std::min(line.find(' '), line.size());
-  const std::string name = line.substr(0, space);
-  std::string argument = line.substr(std::min(line.find_first_not_of(' ', space), line.size()));
+  const std::string name = command_name(line);
+  std::string argument =
+      line.substr(std::min(line.find_first_not_of(' ', name.size()), line.size()));
   argument.erase(argument.find_last_not_of(' ') + 1);
   if (name == "/help") return print_help(), 0;
   const auto command = std::ranges::find(kCommands, name, &Command::name);
@@ -95,7 +97,7 @@ int hold(Conversation& conversation, const std::function<bool(std::string&)>& ne
     int signal = 0;
     if (utf8_first_error(line) != std::string_view::npos)
       warn("that line is not UTF-8 and was not sent");
-    else if (line == "/quit")
+    else if (command_name(line) == "/quit")
       return 0;
     else if (line.starts_with('/') && !line.starts_with("//"))
       signal = run_command(conversation, line);

@@ -69,6 +69,11 @@ ContextInput read_one(const ConfigValue& item, const std::filesystem::path& fold
   return input;
 }
 
+void refuse_none(bool none, std::string_view key, const std::string& file) {
+  if (none)
+    throw Error(ExitCode::usage, file, fmt::format("found no {}, expected one or more", key), "");
+}
+
 }  // namespace
 
 Job read_job(const std::string& file, Trust trust) {
@@ -92,6 +97,8 @@ Job read_job(const std::string& file, Trust trust) {
     if (!value) refuse(*plain, "plain", "true or false", "");
     job.plain = *value;
   }
+  refuse_none(job.inputs.empty(), "inputs", file);
+  refuse_none(job.instructions.empty(), "instructions", file);
   return job;
 }
 

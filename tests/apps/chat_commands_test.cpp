@@ -80,6 +80,15 @@ TEST_F(ChatCommands, SetChangesSamplingAndGeneration) {
   EXPECT_EQ(chat("/set sampling.temperature=5\n/set sampling.temperature=0\nhello\n").out, longer);
 }
 
+TEST_F(ChatCommands, QuitLeavesWhateverStandsBehindIt) {
+  const std::string nothing = chat("").out;
+  for (const char* quit : {"/quit\nhello\n", "/quit \nhello\n", "/quit now\nhello\n"}) {
+    const Outcome outcome = chat(quit);
+    EXPECT_EQ(outcome.out, nothing) << quit;
+    EXPECT_THAT(outcome.err, Not(HasSubstr("no command"))) << quit;
+  }
+}
+
 TEST_F(ChatCommands, SetRefusesInWordsAndChangesNothing) {
   const std::string once = chat("hello\n").out;
   const std::pair<const char*, const char*> wrong[] = {

@@ -150,6 +150,9 @@ INSTANTIATE_TEST_SUITE_P(
         BadJob{"inputs: [{text: a, meta: b}]\n", ":1:26: meta: found b, expected a map"},
         BadJob{"inputs: [{text: a, meta: {k: [b]}}]\n", ":1:30: meta.k: found a list"},
         BadJob{"instructions: {a: b}\n", ":1:15: instructions: found a map, expected a text"},
+        BadJob{"instructions: q\n", ": found no inputs, expected one or more"},
+        BadJob{"inputs: [{text: a}]\ninstructions: []\n",
+               ": found no instructions, expected one or more"},
         BadJob{"plain: yes\n", ":1:8: plain: found yes, expected true or false"}));
 
 }  // namespace

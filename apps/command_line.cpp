@@ -192,14 +192,14 @@ void add_options(CLI::App& app, BenchArguments& bench) {
         ->type_name("N,N,...")
         ->delimiter(',')
         ->allow_extra_args(false)
-        ->check(CLI::Range(1u, greatest));
+        ->check(CLI::Range(1u, greatest).description(""));
   };
   add_counts("--prompt", bench.prompts, kMaxTokens, "Tokens in the context, default 512");
   add_counts("--batch", bench.batches, kMaxBatch, "Sequences decoded together, default 1");
   bench.decode = 128;
   app.add_option("--decode", bench.decode, "Decode steps to time")
       ->type_name("N")
-      ->check(CLI::Range(1u, kMaxTokens))
+      ->check(CLI::Range(1u, kMaxTokens).description(""))
       ->capture_default_str();
   add_json(app, bench.common);
 }

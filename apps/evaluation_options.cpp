@@ -19,20 +19,26 @@ void add_json(CLI::App& app, CommonArguments& common) {
   app.add_flag("--json", common.json, "Answer with one JSON object on one line");
 }
 
+// Whether a number lies between the two; help lines do not show it.
+template <class Number>
+CLI::Validator between(Number least, Number greatest) {
+  return CLI::Range(least, greatest).description("");
+}
+
 // An option that takes numbers separated by commas.
 CLI::Option* add_counts(CLI::App& app, const std::string& name, std::vector<uint32_t>& counts,
-                        uint32_t greatest, const std::string& help) {
+                        uint32_t least, const std::string& help) {
   return app.add_option(name, counts, help)
       ->type_name("N,N,...")
       ->delimiter(',')
       ->allow_extra_args(false)
-      ->check(CLI::Range(1u, greatest));
+      ->check(between(least, kMaxTokens));
 }
 
 template <class Count>  // uint32_t or an optional one
 CLI::Option* add_count(CLI::App& app, const std::string& name, Count& count, uint32_t least,
                        const std::string& help) {
-  return app.add_option(name, count, help)->type_name("N")->check(CLI::Range(least, kMaxTokens));
+  return app.add_option(name, count, help)->type_name("N")->check(between(least, kMaxTokens));
 }
 
 void add_dataset(CLI::App& app, DatasetArguments& dataset) {
@@ -48,9 +54,7 @@ void add_dataset(CLI::App& app, DatasetArguments& dataset) {
 void add_options(CLI::App& app, PerplexityArguments& perplexity) {
   add_config(app, perplexity.common);
   add_dataset(app, perplexity.dataset);
-  add_counts(app, "--context", perplexity.contexts, kMaxTokens, "Tokens of a window")
-      ->check(CLI::Range(2u, kMaxTokens))
-      ->required();
+  add_counts(app, "--context", perplexity.contexts, 2, "Tokens of a window")->required();
   perplexity.protocol = "chunk";
   app.add_option("--protocol", perplexity.protocol,
                  "Windows and what is scored: chunk, hf-stride, llamacpp, jsonl")
@@ -79,13 +83,13 @@ void add_options(CLI::App& app, RecallArguments& recall) {
   app.add_option("--data", recall.data, "JSON Lines of needles and fillers; - is standard input")
       ->type_name("FILE")
       ->required();
-  add_counts(app, "--length", recall.lengths, kMaxTokens, "Tokens of prompt and reply")->required();
+  add_counts(app, "--length", recall.lengths, 1, "Tokens of prompt and reply")->required();
   recall.depths = {0, 0.25, 0.5, 0.75, 1};
   app.add_option("--depth", recall.depths, "Share of the fillers that stands before the needle")
       ->type_name("X,X,...")
       ->delimiter(',')
       ->allow_extra_args(false)
-      ->check(CLI::Range(0.0, 1.0))
+      ->check(between(0.0, 1.0))
       ->capture_default_str();
   add_count(app, "--cases", recall.cases, 1, "Ask only the first so many");
   add_json(app, recall.common);
@@ -105,7 +109,7 @@ void add_options(CLI::App& app, MmluArguments& mmlu) {
   mmlu.shots = 5;
   app.add_option("--shots", mmlu.shots, "Answered questions in front of each")
       ->type_name("N")
-      ->check(CLI::Range(0u, 100u))
+      ->check(between(0u, 100u))
       ->capture_default_str();
   app.add_option("--subjects", mmlu.subjects, "Only these")
       ->type_name("NAME,NAME,...")

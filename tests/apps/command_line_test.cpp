@@ -27,6 +27,7 @@ TEST(CommandLine, EveryCommandHasHelpAndVersion) {
     EXPECT_EQ(help.code, 0) << command;
     for (const char* option : {"--set", "--backend", "--quiet", "--verbose", "--version", "--help"})
       EXPECT_THAT(help.out, HasSubstr(option)) << command;
+    EXPECT_THAT(help.out, Not(HasSubstr(":UINT in"))) << command;
     const Outcome version = run_program({command, "--version"}, "");
     EXPECT_EQ(version.code, 0) << command;
     EXPECT_THAT(version.out, StartsWith("ropewalk 0.")) << command;

@@ -1,9 +1,11 @@
 #include "backends/cuda/cublas.h"
 
 #include <cublas_api.h>
+#include <cuda_runtime_api.h>
 #include <dlfcn.h>
 
 #include <string>
+#include <vector>
 
 #include "core/abi/guard.h"
 
@@ -13,7 +15,14 @@ namespace {
 using abi::Failure;
 using abi::StatusCode;
 
-constexpr const char* kLibraries[] = {"libcublas.so.13", "libcublas.so.12"};
+// Those that the driver can run, the newest first: one of a newer CUDA than the driver's loads, and
+// then makes no handle.
+std::vector<const char*> libraries() {
+  int driver = 0;
+  static_cast<void>(cudaDriverGetVersion(&driver));  // 0 without a driver, who is missed elsewhere
+  if (driver >= 13000) return {"libcublas.so.13", "libcublas.so.12"};
+  return {"libcublas.so.12"};
+}
 
 // Written out, since cuBLAS's headers overload the name.
 using Gemm = cublasStatus_t(cublasHandle_t, cublasOperation_t, cublasOperation_t, int, int, int,
@@ -49,12 +58,14 @@ struct Cublas::Api {
 
   Api() {
     void* library = nullptr;
-    for (const char* name : kLibraries)
+    std::string names;
+    for (const char* name : libraries()) {
+      names += std::string(names.empty() ? "" : " or ") + name;
       if (!library) library = dlopen(name, RTLD_NOW | RTLD_LOCAL);
+    }
     if (!library)
-      throw Failure(StatusCode::unsupported,
-                    "cuBLAS is not found: neither libcublas.so.13 nor libcublas.so.12 is on the "
-                    "loader's path (LD_LIBRARY_PATH)");
+      throw Failure(StatusCode::unsupported, "cuBLAS is not found: looked for " + names +
+                                                 " on the loader's path (LD_LIBRARY_PATH)");
     find(library, "cublasCreate_v2", create);
     find(library, "cublasDestroy_v2", destroy);
     find(library, "cublasSetStream_v2", set_stream);

@@ -130,8 +130,9 @@ __device__ __forceinline__ void multiply_block(const uint32_t (&words)[kBits], c
   }
 }
 
-// A column tile's stream, and a block of it as it comes from memory.
-template <uint32_t kBits>
+// A column tile's stream, and a block of it as it comes from memory. kHeaderWords is the layout's,
+// or 0 for what the layout says at run time: then the blocks ahead hold registers for two words.
+template <uint32_t kBits, uint32_t kHeaderWords>
 class Stream {
  public:
   struct Block {
@@ -151,29 +152,33 @@ class Stream {
     const uint32_t lane = threadIdx.x % 32, group = group_of(divisor_, block);
     const uint32_t headers = group * group_words_;
     load_codes<kBits>(begin_ + headers + group_words_ + block * kLanes * kBits, lane, to.words);
-    to.header = load_header(header_words_,
+    to.header = load_header(header_words(),
                             begin_ + headers + group * blocks_per_group * kLanes * kBits, lane);
   }
   __device__ __forceinline__ Header header(const Block& block) const {
-    return decode(header_words_, block.header);
+    return decode(header_words(), block.header);
   }
 
  private:
+  __device__ __forceinline__ uint32_t header_words() const {
+    return kHeaderWords == 0 ? header_words_ : kHeaderWords;
+  }
+
   const uint32_t* begin_;
   uint32_t divisor_, header_words_, group_words_;
 };
 
 // The calling warp's run of K.
-template <uint32_t kBits, uint32_t kRowTiles>
+template <uint32_t kBits, uint32_t kRowTiles, uint32_t kHeaderWords>
 __device__ __forceinline__ void multiply_run(const Matmul& op, const RowSpan& rows,
                                              const BlockSpan& run, const TileOfPart& at,
                                              Shared<kRowTiles>& shared, Sums<kRowTiles>& sums) {
   constexpr uint32_t kBlocks = Shared<kRowTiles>::kBlocks, kAhead = kBlocks < 4 ? kBlocks : 4;
   const uint32_t warp = threadIdx.x / 32, lane = threadIdx.x % 32;
   const Part& part = op.part[at.part];
-  const Stream<kBits> stream(part, at.tile);
+  const Stream<kBits, kHeaderWords> stream(part, at.tile);
   const uint32_t per_group = blocks_per_group(part.layout);
-  typename Stream<kBits>::Block ahead[kAhead];
+  typename Stream<kBits, kHeaderWords>::Block ahead[kAhead];
 #pragma unroll
   for (uint32_t i = 0; i < kAhead; ++i)
     if (run.begin + i < run.end) stream.load(run.begin + i, ahead[i], per_group);
@@ -189,7 +194,7 @@ __device__ __forceinline__ void multiply_run(const Matmul& op, const RowSpan& ro
 #pragma unroll
     for (uint32_t b = 0; b < kBlocks; ++b) {
       if (from + b >= run.end) break;
-      const typename Stream<kBits>::Block block = ahead[b % kAhead];
+      const typename Stream<kBits, kHeaderWords>::Block block = ahead[b % kAhead];
       if (from + b + kAhead < run.end) stream.load(from + b + kAhead, ahead[b % kAhead], per_group);
       multiply_block<kBits, kRowTiles>(block.words, stream.header(block),
                                        shared.x[warp] + b * kBlockRows, row_scale, sums);
@@ -213,7 +218,7 @@ __device__ __forceinline__ void store_sums(const Sums<kRowTiles>& sums, Shared<k
       }
 }
 
-template <uint32_t kBits, uint32_t kRowTiles>
+template <uint32_t kBits, uint32_t kRowTiles, uint32_t kHeaderWords>
 __global__ void __launch_bounds__(kThreads)
     matmul_kernel(const __grid_constant__ Matmul op, const StepView step) {
   __shared__ Shared<kRowTiles> shared;
@@ -229,7 +234,8 @@ __global__ void __launch_bounds__(kThreads)
 
   Sums<kRowTiles> sums = {};
   clear_others(rows, shared);
-  multiply_run<kBits, kRowTiles>(op, rows, {mine, min(mine + each, end)}, at, shared, sums);
+  multiply_run<kBits, kRowTiles, kHeaderWords>(op, rows, {mine, min(mine + each, end)}, at, shared,
+                                               sums);
   __syncthreads();
   store_sums(sums, shared);
   __syncthreads();
@@ -238,15 +244,26 @@ __global__ void __launch_bounds__(kThreads)
     finish_one(op, at, first + i / kTileColumns, i % kTileColumns, over_warps(shared, i));
 }
 
+// Parts that are multiplied together may have scales of different types.
+bool have_one_header_word(const Matmul& op) {
+  for (uint32_t i = 0; i < op.parts; ++i)
+    if (op.part[i].layout.header_words != 1) return false;
+  return true;
+}
+
 template <uint32_t kBits>
 void launch(const Matmul& op, const StepView& step, cudaStream_t stream) {
   const dim3 grid(op.division.tiles, op.division.splits, op.division.row_blocks);
-  if (op.division.row_block == 8)
-    run_kernel(matmul_kernel<kBits, 1>, grid, kThreads, stream, op, step);
+  // Few rows wait for memory: the registers of a second header word would cost a thread block that
+  // could read too. Of more rows the sums take most registers, and one kernel does for both.
+  if (op.division.row_block == 8 && have_one_header_word(op))
+    run_kernel(matmul_kernel<kBits, 1, 1>, grid, kThreads, stream, op, step);
+  else if (op.division.row_block == 8)
+    run_kernel(matmul_kernel<kBits, 1, 0>, grid, kThreads, stream, op, step);
   else if (op.division.row_block == 32)
-    run_kernel(matmul_kernel<kBits, 4>, grid, kThreads, stream, op, step);
+    run_kernel(matmul_kernel<kBits, 4, 0>, grid, kThreads, stream, op, step);
   else
-    run_kernel(matmul_kernel<kBits, 8>, grid, kThreads, stream, op, step);
+    run_kernel(matmul_kernel<kBits, 8, 0>, grid, kThreads, stream, op, step);
 }
 
 }  // namespace

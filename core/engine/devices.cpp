@@ -157,15 +157,20 @@ OpenDevice open_device(Registry& registry, const BackendConfig& config) {
 
 std::vector<DeviceListing> list_devices(Registry& registry, const BackendConfig& config) {
   std::vector<DeviceListing> all;
+  const auto list = [&](const Library& library, std::string_view name) {
+    const auto backend = library.create<abi::Backend>(choice_for(config, name), nullptr);
+    for (DeviceListing& device : list_backend(*backend, name)) all.push_back(std::move(device));
+  };
+  const std::string& named = config.plugin.name;
+  if (named != "auto" && std::ranges::find(kAutoOrder, named) == std::end(kAutoOrder))
+    list(registry.find_choice(abi::ModuleKind::backend, config.plugin), named);
   for (const std::string_view name : kAutoOrder) {
     try {
       const Library* library = registry.find_if_present(abi::ModuleKind::backend, name);
-      if (!library) {
+      if (library)
+        list(*library, name);
+      else
         all.push_back({std::string(name), 0, false, "not built", {}});
-        continue;
-      }
-      const auto backend = library->create<abi::Backend>(choice_for(config, name), nullptr);
-      for (DeviceListing& device : list_backend(*backend, name)) all.push_back(std::move(device));
     } catch (const Error& error) {
       all.push_back({std::string(name), 0, false, error.what(), {}});
     }

@@ -34,7 +34,8 @@ struct DeviceListing {
   abi::DeviceInfo info{};  // what is known
 };
 
-// Every backend and device, for `ropewalk devices`; a backend without devices has one entry.
+// Every device of our backends and of the one that the configuration names, for `ropewalk devices`;
+// a backend without devices has one entry. Throws Error for a name that no backend has.
 std::vector<DeviceListing> list_devices(Registry& registry, const BackendConfig& config);
 
 std::string_view device_type_name(abi::DeviceType type);

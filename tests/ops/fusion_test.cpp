@@ -184,6 +184,11 @@ TEST_P(Fusion, matmul_then_silu_mul) {
 TEST_P(Fusion, gate_and_up_then_silu_mul) {
   for (const uint32_t rows : kRowCounts) check(gated(rows, 72), 3);
 }
+// More rows than a thread block of CUDA multiplies, fewer than cuBLAS takes.
+TEST_P(Fusion, of_two_row_blocks) {
+  check(gated(100, 72), 3);
+  check(heads({3, 1, 32, DType::f16, kRotatedKeys, false}, 100), 6);
+}
 TEST_P(Fusion, products_of_the_same_x) {
   for (const uint32_t rows : kRowCounts) check(beside(rows), 3);
 }

@@ -104,6 +104,13 @@ TEST_P(Matmul, f32) { check_dense(DType::f32); }
 TEST_P(Matmul, f16) { check_dense(DType::f16); }
 TEST_P(Matmul, bf16) { check_dense(DType::bf16); }
 
+// More rows than a thread block of CUDA multiplies, fewer than cuBLAS takes.
+TEST_P(Matmul, gptq4_of_two_row_blocks) {
+  constexpr uint32_t kRows[] = {65, 128};
+  Random random(8);
+  check({random_gptq({160, 96, 4, 32, 1, DType::f16}, random), {}}, kRows);
+}
+
 // Neither 32 columns nor 32 rows divide it, and a group is no power of two.
 TEST_P(Matmul, gptq4_odd_shape) {
   Random random(7);

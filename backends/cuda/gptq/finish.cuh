@@ -10,6 +10,19 @@
 
 namespace ropewalk::cuda::gptq {
 
+// What a thread block makes: tile `x` of all parts' for a row block, over a run of K. Row blocks
+// are the fastest: those that read the same codes do so at about the same time, so that memory is
+// asked for them once, though they are not kept in the second-level cache.
+struct Place {
+  uint32_t x, split, row_block;
+};
+__device__ __forceinline__ Place place_of(const Division& division) {
+  const uint32_t row_blocks = division.row_blocks;
+  // A decode step does without the division.
+  if (row_blocks == 1) return {blockIdx.x, blockIdx.y, 0};
+  return {blockIdx.x / row_blocks, blockIdx.y, blockIdx.x % row_blocks};
+}
+
 // Which tile of which part a thread block makes. Gate and up of one tile stand side by side, so
 // that they are made at about the same time.
 struct TileOfPart {
@@ -25,7 +38,7 @@ __device__ __forceinline__ TileOfPart tile_of(const Matmul& op, uint32_t x) {
 
 // The rows of x that a thread block multiplies.
 struct RowSpan {
-  uint32_t first, count;
+  uint32_t block, first, count;
 };
 
 // The warps' sums in order, sum i being (row, column) (i / 32, i % 32) of the tile.
@@ -36,13 +49,20 @@ __device__ __forceinline__ float over_warps(const Shared<kRowTiles>& shared, uin
   return sum;
 }
 
+// A thread block's sums in memory.
+__device__ __forceinline__ float* sums_at(const Matmul& op, const Place& place) {
+  const Division& d = op.division;
+  const uint64_t before = (uint64_t{place.split} * d.row_blocks + place.row_block) * d.tiles;
+  return op.partials + (before + place.x) * d.row_block * kTileColumns;
+}
+
 // The splits' sums of tile x in order. They come from other multiprocessors: not from L1.
-__device__ __forceinline__ float over_splits(const Matmul& op, uint32_t x, uint32_t i) {
-  const uint64_t sums = uint64_t{op.division.row_block} * kTileColumns;
-  const uint64_t stride = uint64_t{gridDim.z} * gridDim.x * sums;
-  const float* at = op.partials + (uint64_t{blockIdx.z} * gridDim.x + x) * sums + i;
+__device__ __forceinline__ float over_splits(const Matmul& op, uint32_t row_block, uint32_t x,
+                                             uint32_t i) {
+  const uint64_t stride = sums_at(op, {0, 1, 0}) - op.partials;
+  const float* at = sums_at(op, {x, 0, row_block}) + i;
   float sum = 0.0f;
-  for (uint32_t split = 0; split < gridDim.y; ++split) sum += __ldcg(at + split * stride);
+  for (uint32_t split = 0; split < op.division.splits; ++split) sum += __ldcg(at + split * stride);
   return sum;
 }
 
@@ -72,8 +92,8 @@ __device__ inline void finish_pair(const Matmul& op, uint32_t x, const RowSpan& 
   for (uint32_t i = threadIdx.x; i < rows.count * kTileColumns; i += kThreads) {
     const uint32_t column = tile * kTileColumns + i % kTileColumns;
     if (column >= cols) continue;
-    const float gate = with_bias(op.part[0], column, over_splits(op, x, i));
-    const float up = with_bias(op.part[1], column, over_splits(op, x + 1, i));
+    const float gate = with_bias(op.part[0], column, over_splits(op, rows.block, x, i));
+    const float up = with_bias(op.part[1], column, over_splits(op, rows.block, x + 1, i));
     op.y[uint64_t{rows.first + i / kTileColumns} * cols + column] = silu(gate) * up;
   }
 }
@@ -89,8 +109,8 @@ __device__ inline void finish_head(const Matmul& op, const StepView& step, uint3
     const uint32_t row = rows.first + r;
     for (uint32_t i = lane; i < d; i += 32) {
       const uint32_t place = r * kTileColumns + i % kTileColumns;
-      values[i] =
-          with_bias(op.part[at.part], head * d + i, over_splits(op, x + i / kTileColumns, place));
+      values[i] = with_bias(op.part[at.part], head * d + i,
+                            over_splits(op, rows.block, x + i / kTileColumns, place));
     }
     __syncwarp();
     append_head(op.append, step, {at.part, head, row}, values, values);
@@ -100,18 +120,17 @@ __device__ inline void finish_head(const Matmul& op, const StepView& step, uint3
 
 // Writes this thread block's sums; the last to arrive at what is finished together goes on.
 template <uint32_t kRowTiles>
-__device__ void finish_together(const Matmul& op, const StepView& step, const RowSpan& rows,
-                                Shared<kRowTiles>& shared) {
-  constexpr uint32_t kSums = 8 * kRowTiles * kTileColumns;
-  const uint32_t together = tiles_together(op), group = blockIdx.x / together;
-  const uint64_t place = uint64_t{blockIdx.z} * gridDim.x + blockIdx.x;
-  float* mine = op.partials + (uint64_t{blockIdx.y} * gridDim.z * gridDim.x + place) * kSums;
+__device__ void finish_together(const Matmul& op, const StepView& step, const Place& place,
+                                const RowSpan& rows, Shared<kRowTiles>& shared) {
+  const uint32_t together = tiles_together(op), group = place.x / together;
+  float* mine = sums_at(op, place);
   for (uint32_t i = threadIdx.x; i < rows.count * kTileColumns; i += kThreads)
     mine[i] = over_warps(shared, i);
   __threadfence();
   __syncthreads();
-  uint32_t* arrivals = op.arrivals + uint64_t{blockIdx.z} * (gridDim.x / together) + group;
-  if (threadIdx.x == 0) shared.last = atomicAdd(arrivals, 1u) == gridDim.y * together - 1;
+  uint32_t* arrivals =
+      op.arrivals + uint64_t{place.row_block} * (op.division.tiles / together) + group;
+  if (threadIdx.x == 0) shared.last = atomicAdd(arrivals, 1u) == op.division.splits * together - 1;
   __syncthreads();
   if (!shared.last) return;
   __threadfence();
@@ -123,7 +142,7 @@ __device__ void finish_together(const Matmul& op, const StepView& step, const Ro
   } else {
     for (uint32_t i = threadIdx.x; i < rows.count * kTileColumns; i += kThreads)
       finish_one(op, tile_of(op, x), rows.first + i / kTileColumns, i % kTileColumns,
-                 over_splits(op, x, i));
+                 over_splits(op, rows.block, x, i));
   }
   if (threadIdx.x == 0) *arrivals = 0;
 }

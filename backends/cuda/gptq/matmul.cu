@@ -1,7 +1,7 @@
 // p[r][n] = bias[n] + sum over k of x[r][k] * scale[k / group][n] * (code[k][n] - zero[k /
 // group][n]) for one to three weights, and what finish.cuh makes of it.
 //
-// Grid (column tiles of all weights, splits of K, row blocks), 4 warps. Each warp streams a run of
+// Grid (column tiles of all weights x row blocks, splits of K), 4 warps. Each warp streams a run of
 // blocks of 32 x 32 codes, the next ones on their way while one is multiplied; x comes from shared
 // memory. Expected bottleneck: up to some 16 rows the memory that the codes stream from, then x,
 // which every column tile reads anew, and the tensor cores.
@@ -223,11 +223,12 @@ __global__ void __launch_bounds__(kThreads)
     matmul_kernel(const __grid_constant__ Matmul op, const StepView step) {
   __shared__ Shared<kRowTiles> shared;
   const uint32_t all_rows = step.counts[static_cast<uint32_t>(op.extent)];
-  const uint32_t first = blockIdx.z * shared.kRows;
+  const Place place = place_of(op.division);
+  const uint32_t first = place.row_block * shared.kRows;
   if (first >= all_rows) return;
-  const RowSpan rows{first, min(all_rows - first, shared.kRows)};
-  const TileOfPart at = tile_of(op, blockIdx.x);
-  const uint32_t begin = blockIdx.y * op.division.blocks_per_split;
+  const RowSpan rows{place.row_block, first, min(all_rows - first, shared.kRows)};
+  const TileOfPart at = tile_of(op, place.x);
+  const uint32_t begin = place.split * op.division.blocks_per_split;
   const uint32_t end = min(begin + op.division.blocks_per_split, blocks(op.part[0].layout));
   const uint32_t each = divide_up(end - begin, kWarps);
   const uint32_t mine = min(begin + threadIdx.x / 32 * each, end);
@@ -239,7 +240,8 @@ __global__ void __launch_bounds__(kThreads)
   __syncthreads();
   store_sums(sums, shared);
   __syncthreads();
-  if (!finishes_alone(op, gridDim.y)) return finish_together(op, step, rows, shared);
+  if (!finishes_alone(op, op.division.splits))
+    return finish_together(op, step, place, rows, shared);
   for (uint32_t i = threadIdx.x; i < rows.count * kTileColumns; i += kThreads)
     finish_one(op, at, first + i / kTileColumns, i % kTileColumns, over_warps(shared, i));
 }
@@ -253,7 +255,7 @@ bool have_one_header_word(const Matmul& op) {
 
 template <uint32_t kBits>
 void launch(const Matmul& op, const StepView& step, cudaStream_t stream) {
-  const dim3 grid(op.division.tiles, op.division.splits, op.division.row_blocks);
+  const dim3 grid(op.division.tiles * op.division.row_blocks, op.division.splits);
   // Few rows wait for memory: the registers of a second header word would cost a thread block that
   // could read too. Of more rows the sums take most registers, and one kernel does for both.
   if (op.division.row_block == 8 && have_one_header_word(op))

@@ -64,8 +64,7 @@ bool BenchPlan::leave_out_largest() {
 }
 
 BenchPlan make_bench_plan(const BenchArguments& arguments, BenchDefault otherwise, uint32_t most) {
-  const bool table =
-      otherwise == BenchDefault::table && arguments.prompts.empty() && arguments.batches.empty();
+  const bool table = otherwise == BenchDefault::table;
   const uint32_t steps = std::min(arguments.decode, std::max(most / 2, 1u));
   if (steps < arguments.decode)
     note(fmt::format("the context holds {} tokens: {} decode steps instead of {}", most, steps,

@@ -10,7 +10,8 @@
 
 namespace ropewalk {
 
-// Without --prompt and --batch: one row each, or the table of the reference workload.
+// Where no --prompt or no --batch is given one row each; the table of the reference workload where
+// neither is.
 enum class BenchDefault { one_row, table };
 
 struct BenchPlan {

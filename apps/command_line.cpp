@@ -4,14 +4,12 @@
 
 #include <fmt/format.h>
 
-#include <CLI/App.hpp>
-#include <CLI/Config.hpp>
-#include <CLI/Formatter.hpp>
 #include <memory>
 #include <utility>
 
 #include "apps/commands.h"
 #include "apps/evaluation_options.h"
+#include "apps/number_options.h"
 #include "apps/output.h"
 #include "core/abi/plugin.h"
 #include "core/base/error.h"
@@ -186,20 +184,14 @@ void add_options(CLI::App& app, BenchArguments& bench) {
   app.add_option("--quant", bench.quant, "Of --shape: gptq4-g32-act, gptq4-g128, f16, ...")
       ->type_name("NAME")
       ->excludes(config);
-  const auto add_counts = [&](const char* name, std::vector<uint32_t>& counts, uint32_t greatest,
-                              const char* help) {
-    app.add_option(name, counts, help)
-        ->type_name("N,N,...")
-        ->delimiter(',')
-        ->allow_extra_args(false)
-        ->check(CLI::Range(1u, greatest).description(""));
-  };
-  add_counts("--prompt", bench.prompts, kMaxTokens, "Tokens in the context, default 512");
-  add_counts("--batch", bench.batches, kMaxBatch, "Sequences decoded together, default 1");
+  add_counts(app, "--prompt", bench.prompts, between(1u, kMaxTokens),
+             "Tokens in the context, default 512; --shape alone on a GPU takes a table");
+  add_counts(app, "--batch", bench.batches, between(1u, kMaxBatch),
+             "Sequences decoded together, default 1");
   bench.decode = 128;
   app.add_option("--decode", bench.decode, "Decode steps to time")
       ->type_name("N")
-      ->check(CLI::Range(1u, kMaxTokens).description(""))
+      ->check(between(1u, kMaxTokens))
       ->capture_default_str();
   add_json(app, bench.common);
 }

@@ -1,10 +1,8 @@
 #include "apps/evaluation_options.h"
 
-#include <CLI/App.hpp>
-#include <CLI/Config.hpp>
-#include <CLI/Formatter.hpp>
 #include <string>
-#include <vector>
+
+#include "apps/number_options.h"
 
 namespace ropewalk {
 namespace {
@@ -17,22 +15,6 @@ void add_config(CLI::App& app, CommonArguments& common) {
 
 void add_json(CLI::App& app, CommonArguments& common) {
   app.add_flag("--json", common.json, "Answer with one JSON object on one line");
-}
-
-// Whether a number lies between the two; help lines do not show it.
-template <class Number>
-CLI::Validator between(Number least, Number greatest) {
-  return CLI::Range(least, greatest).description("");
-}
-
-// An option that takes numbers separated by commas.
-CLI::Option* add_counts(CLI::App& app, const std::string& name, std::vector<uint32_t>& counts,
-                        uint32_t least, const std::string& help) {
-  return app.add_option(name, counts, help)
-      ->type_name("N,N,...")
-      ->delimiter(',')
-      ->allow_extra_args(false)
-      ->check(between(least, kMaxTokens));
 }
 
 template <class Count>  // uint32_t or an optional one
@@ -54,7 +36,8 @@ void add_dataset(CLI::App& app, DatasetArguments& dataset) {
 void add_options(CLI::App& app, PerplexityArguments& perplexity) {
   add_config(app, perplexity.common);
   add_dataset(app, perplexity.dataset);
-  add_counts(app, "--context", perplexity.contexts, 2, "Tokens of a window")->required();
+  add_counts(app, "--context", perplexity.contexts, between(2u, kMaxTokens), "Tokens of a window")
+      ->required();
   perplexity.protocol = "chunk";
   app.add_option("--protocol", perplexity.protocol,
                  "Windows and what is scored: chunk, hf-stride, llamacpp, jsonl")
@@ -83,7 +66,8 @@ void add_options(CLI::App& app, RecallArguments& recall) {
   app.add_option("--data", recall.data, "JSON Lines of needles and fillers; - is standard input")
       ->type_name("FILE")
       ->required();
-  add_counts(app, "--length", recall.lengths, 1, "Tokens of prompt and reply")->required();
+  add_counts(app, "--length", recall.lengths, between(1u, kMaxTokens), "Tokens of prompt and reply")
+      ->required();
   recall.depths = {0, 0.25, 0.5, 0.75, 1};
   app.add_option("--depth", recall.depths, "Share of the fillers that stands before the needle")
       ->type_name("X,X,...")

@@ -44,6 +44,8 @@ inline void sort(Candidates& candidates) {
 // Passes over a whole vocabulary go in blocks of logits copied out of the candidates, summed or
 // compared in lanes beside each other: compilers make vector code of such loops, and the order of
 // the additions is the same everywhere.
+namespace passes {
+
 inline constexpr uint32_t kBlock = 256, kLanes = 8;
 
 // Calls look(logits) for a pointer to each kBlock logits, the last filled up with -infinity.
@@ -59,11 +61,31 @@ void for_each_block(const Candidates& candidates, const Look& look) {
   }
 }
 
+// The sum of term(x) over x = logit - greatest, which is at most 0 and here at least -87: e^-87 is
+// nothing beside the 1 that the greatest adds.
+template <class Term>
+double sum_below(const Candidates& candidates, float greatest, const Term& term) {
+  double lanes[kLanes] = {};
+  for_each_block(candidates, [&](float* logits) {
+    for (uint32_t i = 0; i < kBlock; ++i) logits[i] = std::max(logits[i] - greatest, -87.0f);
+    for (uint32_t i = 0; i < kBlock; ++i) logits[i] = term(logits[i]);
+    for (uint32_t i = 0; i < kBlock; i += kLanes)
+      for (uint32_t lane = 0; lane < kLanes; ++lane)
+        lanes[lane] += static_cast<double>(logits[i + lane]);
+  });
+  double sum = 0;
+  for (const double lane : lanes) sum += lane;
+  return sum;
+}
+
+}  // namespace passes
+
 inline float greatest_logit(const Candidates& candidates) {
+  using passes::kLanes;
   float greatest[kLanes];
   std::fill_n(greatest, kLanes, -INFINITY);
-  for_each_block(candidates, [&](const float* logits) {
-    for (uint32_t i = 0; i < kBlock; i += kLanes)
+  passes::for_each_block(candidates, [&](const float* logits) {
+    for (uint32_t i = 0; i < passes::kBlock; i += kLanes)
       for (uint32_t lane = 0; lane < kLanes; ++lane)
         greatest[lane] = std::max(greatest[lane], logits[i + lane]);
   });
@@ -200,20 +222,9 @@ inline float exp_of_negative(float x) {
   return std::bit_cast<float>(std::bit_cast<uint32_t>(p) + (std::bit_cast<uint32_t>(turns) << 23));
 }
 
-inline constexpr float kLeast = -87;  // e^-87 is nothing beside the 1 that the greatest adds
-
 inline SoftmaxScale softmax_scale(const Candidates& candidates) {
-  SoftmaxScale scale{greatest_logit(candidates), 0};
-  double sums[kLanes] = {};
-  for_each_block(candidates, [&](float* logits) {
-    for (uint32_t i = 0; i < kBlock; ++i) logits[i] = std::max(logits[i] - scale.max, kLeast);
-    for (uint32_t i = 0; i < kBlock; ++i) logits[i] = exp_of_negative(logits[i]);
-    for (uint32_t i = 0; i < kBlock; i += kLanes)
-      for (uint32_t lane = 0; lane < kLanes; ++lane)
-        sums[lane] += static_cast<double>(logits[i + lane]);
-  });
-  for (const double sum : sums) scale.sum += sum;
-  return scale;
+  const float max = greatest_logit(candidates);
+  return {max, passes::sum_below(candidates, max, [](float x) { return exp_of_negative(x); })};
 }
 
 // Keeps those of at least this probability, and what is as likely as the likeliest.
@@ -224,17 +235,8 @@ inline void keep_probable(Candidates& candidates, const SoftmaxScale& scale, dou
 
 // -sum p ln p, in nats.
 inline double entropy(const Candidates& candidates, const SoftmaxScale& scale) {
-  double sums[kLanes] = {};  // of e^x x, where x is a logit less the greatest
-  for_each_block(candidates, [&](float* logits) {
-    for (uint32_t i = 0; i < kBlock; ++i) logits[i] = std::max(logits[i] - scale.max, kLeast);
-    for (uint32_t i = 0; i < kBlock; ++i) logits[i] *= exp_of_negative(logits[i]);
-    for (uint32_t i = 0; i < kBlock; i += kLanes)
-      for (uint32_t lane = 0; lane < kLanes; ++lane)
-        sums[lane] += static_cast<double>(logits[i + lane]);
-  });
-  double sum = 0;
-  for (const double lane : sums) sum += lane;
-  return std::log(scale.sum) - sum / scale.sum;
+  const auto term = [](float x) { return x * exp_of_negative(x); };
+  return std::log(scale.sum) - passes::sum_below(candidates, scale.max, term) / scale.sum;
 }
 
 // The sequence's own random numbers: same seed, same draws, whoever draws.

@@ -1,13 +1,18 @@
 #include "core/exec/read_ahead.h"
 
+#include <system_error>
 #include <utility>
 
 namespace ropewalk {
 
 ReadAhead::ReadAhead(std::vector<Job> jobs, Limits limits)
     : jobs_(std::move(jobs)), limits_(limits), results_(jobs_.size()) {
-  for (uint32_t i = 0; i < limits_.threads && i < jobs_.size(); ++i)
-    threads_.emplace_back([this] { work(); });
+  try {
+    for (uint32_t i = 0; i < limits_.threads && i < jobs_.size(); ++i)
+      threads_.emplace_back([this] { work(); });
+  } catch (const std::system_error&) {
+    if (threads_.empty()) throw;  // else those that could be had read everything
+  }
 }
 
 ReadAhead::~ReadAhead() {

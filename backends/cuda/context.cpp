@@ -25,12 +25,6 @@ std::string words(cudaError_t error) {
   return std::string(cudaGetErrorString(error)) + " (" + cudaGetErrorName(error) + ")";
 }
 
-int driver_version() {
-  int version = 0;
-  static_cast<void>(cudaDriverGetVersion(&version));
-  return version;
-}
-
 // Errors after which the context still works; all others are taken as final.
 bool is_harmless(cudaError_t error) {
   const bool recording =
@@ -69,6 +63,12 @@ void fill(const cudaDeviceProp& properties, abi::DeviceInfo* info) {
 uint64_t reserve_of(uint64_t total) { return std::min(total / 64, uint64_t{512} << 20); }
 
 }  // namespace
+
+int driver_version() {
+  int version = 0;
+  static_cast<void>(cudaDriverGetVersion(&version));
+  return version;
+}
 
 uint32_t count_devices() {
   DriverFacts facts{.needs = CUDART_VERSION, .visible = std::getenv("CUDA_VISIBLE_DEVICES")};

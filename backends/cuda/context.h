@@ -22,6 +22,9 @@ uint32_t count_devices();
 // filled as far as it is known.
 void examine(uint32_t index, abi::DeviceInfo* info);
 
+// The CUDA that the driver has, 13000 for 13.0; 0 without a driver.
+int driver_version();
+
 class Context {
  public:
   // Throws Failure (no_device).

@@ -1,7 +1,6 @@
 #include "backends/cuda/cublas.h"
 
 #include <cublas_api.h>
-#include <cuda_runtime_api.h>
 #include <dlfcn.h>
 
 #include <string>
@@ -18,9 +17,7 @@ using abi::StatusCode;
 // Those that the driver can run, the newest first: one of a newer CUDA than the driver's loads, and
 // then makes no handle.
 std::vector<const char*> libraries() {
-  int driver = 0;
-  static_cast<void>(cudaDriverGetVersion(&driver));  // 0 without a driver, who is missed elsewhere
-  if (driver >= 13000) return {"libcublas.so.13", "libcublas.so.12"};
+  if (driver_version() >= 13000) return {"libcublas.so.13", "libcublas.so.12"};
   return {"libcublas.so.12"};
 }
 

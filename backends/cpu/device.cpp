@@ -54,6 +54,15 @@ abi::Status Device::packed_bytes(const abi::Weight& weight, uint64_t* bytes) noe
   return abi::guard([&] { *bytes = PackedShape(packed_header(weight)).total_bytes; });
 }
 
+// Enough for a weight of a 13B model to be read while another is packed.
+abi::Status Device::open_staging(uint64_t wanted, std::span<std::byte>* memory) noexcept {
+  return abi::guard([&] {
+    const uint64_t bytes = std::min(wanted, uint64_t{96} << 20);
+    staging_ = std::make_unique_for_overwrite<std::byte[]>(bytes);
+    *memory = {staging_.get(), bytes};
+  });
+}
+
 abi::Status Device::pack(const abi::Weight& weight, abi::Slice to) noexcept {
   return abi::guard([&] { cpu::pack(weight, {memory_.at(to), to.bytes}, pool_); });
 }

@@ -4,6 +4,8 @@
 // a call.
 #pragma once
 
+#include <memory>
+
 #include "backends/cpu/memory.h"
 #include "backends/cpu/pool.h"
 #include "backends/cpu/program.h"
@@ -30,6 +32,8 @@ class Device final : public abi::Device {
   abi::Status read(std::span<std::byte> to, abi::Slice from) noexcept override;
 
   abi::Status packed_bytes(const abi::Weight& weight, uint64_t* bytes) noexcept override;
+  abi::Status open_staging(uint64_t wanted, std::span<std::byte>* memory) noexcept override;
+  void close_staging() noexcept override { staging_.reset(); }
   abi::Status pack(const abi::Weight& weight, abi::Slice to) noexcept override;
 
   abi::Status claim(const abi::Graph& graph, abi::ClaimSink& sink) noexcept override;
@@ -46,6 +50,7 @@ class Device final : public abi::Device {
  private:
   const Kernels& kernels_;
   Memory memory_;
+  std::unique_ptr<std::byte[]> staging_;
   Pool pool_;
   abi::DeviceInfo info_;
 };

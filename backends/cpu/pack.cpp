@@ -21,6 +21,7 @@ struct PanelColumns {
   uint32_t count;
 };
 
+// `panel` counts from the weight's first column on.
 PanelColumns columns_of(const abi::Weight& w, uint32_t panel) {
   PanelColumns columns;
   columns.count = std::min(kPanel, w.cols - panel * kPanel);
@@ -126,7 +127,7 @@ PackedHeader packed_header(const abi::Weight& w) {
   const bool quantised = w.dtype == DType::gptq;
   return {kPackedMagic,
           w.rows,
-          w.cols,
+          w.whole_cols(),
           quantised ? w.group_size : 0,
           w.use,
           w.dtype,
@@ -141,13 +142,16 @@ void pack(const abi::Weight& w, std::span<std::byte> to, Pool& pool) {
     throw abi::Failure(abi::StatusCode::invalid_argument, "weight: the place for it is too small");
   std::memcpy(to.data(), &header, sizeof header);
 
-  std::byte* panels = to.data() + kHeaderBytes;
+  std::byte* table = to.data() + kHeaderBytes;
   if (w.use == WeightUse::embed) {
-    std::memcpy(panels, w.dense.data(), shape.panel_bytes);
+    const uint64_t row_bytes = w.rows * dense_bytes(w.dtype);
+    std::memcpy(table + w.first_column * row_bytes, w.dense.data(), w.cols * row_bytes);
     return;
   }
+  static_assert(abi::kPartColumns % kPanel == 0);
+  std::byte* panels = table + w.first_column / kPanel * shape.panel_bytes;
   const double cost = static_cast<double>(w.rows) * w.cols;
-  pool.run(shape.panels, cost, [&](uint32_t panel, uint32_t) noexcept {
+  pool.run((w.cols + kPanel - 1) / kPanel, cost, [&](uint32_t panel, uint32_t) noexcept {
     std::byte* at = panels + panel * shape.panel_bytes;
     if (w.dtype == DType::gptq)
       pack_gptq_panel(w, shape, panel, at);

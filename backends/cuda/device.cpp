@@ -30,6 +30,14 @@ abi::Status Device::packed_bytes(const abi::Weight& weight, uint64_t* bytes) noe
   return abi::guard([&] { *bytes = cuda::packed_bytes(weight); });
 }
 
+abi::Status Device::open_staging(uint64_t wanted, std::span<std::byte>* memory) noexcept {
+  return on_device([&] { *memory = memory_.open_staging(wanted); });
+}
+
+void Device::close_staging() noexcept {
+  static_cast<void>(on_device([&] { memory_.close_staging(); }));
+}
+
 abi::Status Device::pack(const abi::Weight& weight, abi::Slice to) noexcept {
   return on_device([&] {
     cuda::pack(weight, to, memory_, context_);

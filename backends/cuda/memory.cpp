@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <functional>
 #include <string>
 
 #include "core/abi/guard.h"
@@ -24,6 +25,8 @@ Memory::~Memory() {
     static_cast<void>(cudaFreeHost(piece.data));
     if (piece.free) static_cast<void>(cudaEventDestroy(piece.free));
   }
+  static_cast<void>(cudaFreeHost(staging_.data()));
+  if (staged_) static_cast<void>(cudaEventDestroy(staged_));
 }
 
 std::byte* Memory::device_block(uint64_t bytes) {
@@ -82,7 +85,41 @@ Memory::Piece& Memory::next_piece() {
   return piece;
 }
 
+std::span<std::byte> Memory::open_staging(uint64_t wanted) {
+  close_staging();
+  if (!staged_)
+    context_.check(cudaEventCreateWithFlags(&staged_, cudaEventDisableTiming), "an event");
+  const uint64_t bytes = std::clamp<uint64_t>(wanted, 256, kStagingBytes);
+  void* data = nullptr;
+  context_.check(cudaHostAlloc(&data, bytes, cudaHostAllocDefault), "pinned memory");
+  staging_ = {static_cast<std::byte*>(data), bytes};
+  return staging_;
+}
+
+void Memory::close_staging() {
+  if (staging_.empty()) return;
+  wait_for_staging();
+  context_.check(cudaFreeHost(staging_.data()), "pinned memory");
+  staging_ = {};
+}
+
+bool Memory::is_staged(std::span<const std::byte> from) const {
+  const std::less_equal<const std::byte*> not_after;
+  return !staging_.empty() && not_after(staging_.data(), from.data()) &&
+         not_after(from.data() + from.size(), staging_.data() + staging_.size());
+}
+
+void Memory::wait_for_staging() {
+  if (staged_) context_.check(cudaEventSynchronize(staged_), "a copy");
+}
+
 void Memory::upload(std::byte* to, std::span<const std::byte> from) {
+  if (is_staged(from)) {
+    context_.check(
+        cudaMemcpyAsync(to, from.data(), from.size(), cudaMemcpyHostToDevice, context_.stream()),
+        "a copy to the device");
+    return context_.check(cudaEventRecord(staged_, context_.stream()), "an event");
+  }
   for (uint64_t done = 0; done < from.size(); done += kPieceBytes) {
     const uint64_t count = std::min<uint64_t>(kPieceBytes, from.size() - done);
     Piece& piece = next_piece();

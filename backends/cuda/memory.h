@@ -1,8 +1,8 @@
 // memory.h — the device's buffers, named by number, and the ways in and out of them.
 //
-// The host reaches them through a ring of pinned pieces, so that a weight's bytes are read from
-// disk while those before are on their way. Everything is ordered by the context's stream. Not
-// thread-safe.
+// The host reaches them through pinned memory: weights through the staging memory that they are
+// read into from disk, all else through a ring of small pieces, 160 MiB together. Everything is
+// ordered by the context's stream. Not thread-safe.
 #pragma once
 
 #include <cstddef>
@@ -16,8 +16,9 @@ namespace ropewalk::cuda {
 
 class Memory {
  public:
-  static constexpr uint64_t kPieceBytes = uint64_t{32} << 20;
-  static constexpr uint32_t kPieces = 4;  // 128 MiB pinned
+  static constexpr uint64_t kStagingBytes = uint64_t{128} << 20;
+  static constexpr uint64_t kPieceBytes = uint64_t{8} << 20;
+  static constexpr uint32_t kPieces = 4;
 
   explicit Memory(Context& context) : context_(context) {}
   ~Memory();
@@ -30,9 +31,15 @@ class Memory {
   // Throws Failure (invalid_argument) where the slice is not inside its buffer.
   std::byte* address(const abi::Slice& slice) const;
 
+  // Pinned memory, at most kStagingBytes, until it is closed.
+  std::span<std::byte> open_staging(uint64_t wanted);
+  void close_staging();
+
   // Returns when `from` has been copied to pinned memory; errors beyond that are wait()'s.
   void write(const abi::Slice& to, std::span<const std::byte> from);
+  // As write(), but what lies in the staging memory may be reused only after wait_for_staging().
   void upload(std::byte* to, std::span<const std::byte> from);
+  void wait_for_staging();
   void read(std::span<std::byte> to, const abi::Slice& from);
 
   // Memory that packing reads from: valid until the next call, ordered by the stream. drop_room()
@@ -54,11 +61,14 @@ class Memory {
   };
 
   Piece& next_piece();
+  bool is_staged(std::span<const std::byte> from) const;
 
   Context& context_;
   std::map<uint64_t, Block> blocks_;
   uint64_t last_ = 0;
   Piece pieces_[kPieces];
+  std::span<std::byte> staging_;
+  cudaEvent_t staged_ = nullptr;  // recorded after the last copy from it
   uint32_t next_ = 0;
   Block room_{};
 };

@@ -15,6 +15,7 @@ uint64_t align(uint64_t bytes) { return (bytes + 255) / 256 * 256; }
 
 uint32_t element_bytes(DType dtype) { return dtype == DType::f32 ? 4 : 2; }
 
+// Of the columns that came.
 gptq::Layout layout_of(const abi::Weight& w) {
   if (w.dtype != DType::gptq) return {w.rows, w.cols, 0, w.rows, 0};
   return {w.rows, w.cols, w.bits, w.group_size, w.scale_dtype == DType::f32 ? 2u : 1u};
@@ -80,21 +81,31 @@ void pack_dense(const abi::Weight& w, std::byte* to, Memory& memory, Context& co
 
 }  // namespace
 
-PackedWeight describe(const abi::Weight& w) { return {w.use, w.dtype, layout_of(w)}; }
+PackedWeight describe(const abi::Weight& w) {
+  gptq::Layout whole = layout_of(w);
+  whole.cols = w.whole_cols();
+  return {w.use, w.dtype, whole};
+}
 
 uint64_t packed_bytes(const abi::Weight& w) {
-  if (w.dtype == DType::gptq) return align(gptq::total_words(layout_of(w)) * 4);
-  return align(uint64_t{w.rows} * w.cols * element_bytes(w.dtype));
+  const gptq::Layout whole = describe(w).layout;
+  if (w.dtype == DType::gptq) return align(gptq::total_words(whole) * 4);
+  return align(uint64_t{whole.rows} * whole.cols * element_bytes(w.dtype));
 }
 
 void pack(const abi::Weight& w, const abi::Slice& to, Memory& memory, Context& context) {
   if (to.bytes < packed_bytes(w))
     throw abi::Failure(abi::StatusCode::invalid_argument, "weight: the place for it is too small");
+  static_assert(abi::kPartColumns % gptq::kTileColumns == 0);
   std::byte* at = memory.address(to);
-  if (w.dtype == DType::gptq)
+  if (w.dtype == DType::gptq) {
+    at += w.first_column / gptq::kTileColumns * gptq::tile_words(layout_of(w)) * 4;
     pack_gptq(w, at, memory, context);
-  else
+  } else {
+    at += uint64_t{w.first_column} * w.rows * element_bytes(w.dtype);
     pack_dense(w, at, memory, context);
+  }
+  memory.wait_for_staging();
 }
 
 }  // namespace ropewalk::cuda

@@ -1,5 +1,6 @@
 #include "backends/vulkan/device.h"
 
+#include <algorithm>
 #include <string>
 
 #include "backends/vulkan/claim.h"
@@ -37,6 +38,14 @@ abi::Status Device::read(std::span<std::byte> to, abi::Slice from) noexcept {
 
 abi::Status Device::packed_bytes(const abi::Weight& weight, uint64_t* bytes) noexcept {
   return abi::guard([&] { *bytes = packed_shape(weight).bytes; });
+}
+
+abi::Status Device::open_staging(uint64_t wanted, std::span<std::byte>* memory) noexcept {
+  return abi::guard([&] {
+    const uint64_t bytes = std::min(wanted, Memory::kReadingBytes);
+    reading_ = std::make_unique_for_overwrite<std::byte[]>(bytes);
+    *memory = {reading_.get(), bytes};
+  });
 }
 
 abi::Status Device::pack(const abi::Weight& weight, abi::Slice to) noexcept {

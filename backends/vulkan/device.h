@@ -30,6 +30,8 @@ class Device final : public abi::Device {
   abi::Status read(std::span<std::byte> to, abi::Slice from) noexcept override;
 
   abi::Status packed_bytes(const abi::Weight& weight, uint64_t* bytes) noexcept override;
+  abi::Status open_staging(uint64_t wanted, std::span<std::byte>* memory) noexcept override;
+  void close_staging() noexcept override { reading_.reset(); }
   abi::Status pack(const abi::Weight& weight, abi::Slice to) noexcept override;
 
   abi::Status claim(const abi::Graph& graph, abi::ClaimSink& sink) noexcept override;
@@ -55,6 +57,7 @@ class Device final : public abi::Device {
 
   Context context_;
   Memory memory_;
+  std::unique_ptr<std::byte[]> reading_;  // what weights are read into
   Pipelines pipelines_;
   PackedWeights weights_;
 };

@@ -1,8 +1,10 @@
 #include "backends/vulkan/memory.h"
 
 #include <algorithm>
+#include <array>
 #include <cstring>
 #include <string>
+#include <vector>
 
 #include "core/abi/guard.h"
 
@@ -147,7 +149,7 @@ VkDeviceAddress Memory::address(const abi::Slice& slice) const {
 
 // Waits for its end. Barriers on both sides: shaders before may have written what is read here, and
 // shaders after read what is written here.
-void Memory::copy(VkBuffer from, VkBuffer to, const VkBufferCopy& region) {
+void Memory::copy(VkBuffer from, VkBuffer to, std::span<const VkBufferCopy> regions) {
   const DeviceApi& api = context_.api();
   auto begin = structure<VkCommandBufferBeginInfo>(VK_STRUCTURE_TYPE_COMMAND_BUFFER_BEGIN_INFO);
   begin.flags = VK_COMMAND_BUFFER_USAGE_ONE_TIME_SUBMIT_BIT;
@@ -157,7 +159,7 @@ void Memory::copy(VkBuffer from, VkBuffer to, const VkBufferCopy& region) {
   barrier.dstAccessMask = VK_ACCESS_TRANSFER_READ_BIT | VK_ACCESS_TRANSFER_WRITE_BIT;
   api.CmdPipelineBarrier(copies_, VK_PIPELINE_STAGE_ALL_COMMANDS_BIT,
                          VK_PIPELINE_STAGE_TRANSFER_BIT, 0, 1, &barrier, 0, nullptr, 0, nullptr);
-  api.CmdCopyBuffer(copies_, from, to, 1, &region);
+  api.CmdCopyBuffer(copies_, from, to, static_cast<uint32_t>(regions.size()), regions.data());
   barrier.srcAccessMask = VK_ACCESS_TRANSFER_WRITE_BIT;
   barrier.dstAccessMask = VK_ACCESS_SHADER_READ_BIT | VK_ACCESS_HOST_READ_BIT;
   api.CmdPipelineBarrier(copies_, VK_PIPELINE_STAGE_TRANSFER_BIT,
@@ -172,7 +174,24 @@ void Memory::write(const abi::Slice& to, std::span<const std::byte> from) {
   for (uint64_t done = 0; done < to.bytes; done += kStagingBytes) {
     const uint64_t count = std::min(kStagingBytes, to.bytes - done);
     std::memcpy(staging_.mapped, from.data() + done, count);
-    copy(staging_.buffer, block.buffer, {0, to.offset + done, count});
+    copy(staging_.buffer, block.buffer, std::array{VkBufferCopy{0, to.offset + done, count}});
+  }
+}
+
+void Memory::write_strips(const abi::Slice& to, const Strips& strips,
+                          std::span<const std::byte> from) {
+  const uint64_t count = from.size() / strips.bytes;
+  const Block& block = block_of({to.buffer, to.offset, (count - 1) * strips.stride + strips.bytes});
+  if (strips.bytes == strips.stride) return write({to.buffer, to.offset, from.size()}, from);
+  const uint64_t at_once = kStagingBytes / strips.bytes;
+  std::vector<VkBufferCopy> regions;
+  for (uint64_t first = 0; first < count; first += at_once) {
+    const uint64_t some = std::min(at_once, count - first);
+    std::memcpy(staging_.mapped, from.data() + first * strips.bytes, some * strips.bytes);
+    regions.clear();
+    for (uint64_t i = 0; i < some; ++i)
+      regions.push_back({i * strips.bytes, to.offset + (first + i) * strips.stride, strips.bytes});
+    copy(staging_.buffer, block.buffer, regions);
   }
 }
 
@@ -180,7 +199,7 @@ void Memory::read(std::span<std::byte> to, const abi::Slice& from) {
   const Block& block = block_of(from);
   for (uint64_t done = 0; done < from.bytes; done += kStagingBytes) {
     const uint64_t count = std::min(kStagingBytes, from.bytes - done);
-    copy(block.buffer, staging_.buffer, {from.offset + done, 0, count});
+    copy(block.buffer, staging_.buffer, std::array{VkBufferCopy{from.offset + done, 0, count}});
     std::memcpy(to.data() + done, staging_.mapped, count);
   }
 }

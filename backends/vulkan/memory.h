@@ -1,7 +1,7 @@
 // memory.h — the device's buffers, named by number, and the ways in and out of them.
 //
-// Buffers lie in the device's own memory and are reached through a staging buffer that the host
-// sees, at most 16 MiB of it, so that a weight of any size goes through in pieces. Not thread-safe.
+// Buffers lie in the device's own memory and are reached through a small staging buffer that the
+// host sees, so that a weight of any size goes through in pieces. Not thread-safe.
 #pragma once
 
 #include <cstddef>
@@ -26,7 +26,10 @@ struct Block {
 
 class Memory {
  public:
-  static constexpr uint64_t kStagingBytes = uint64_t{16} << 20;
+  // With a piece of the same size that packing writes and what weights are read into it stays below
+  // 64 MiB of the host's memory.
+  static constexpr uint64_t kStagingBytes = uint64_t{8} << 20;
+  static constexpr uint64_t kReadingBytes = uint64_t{40} << 20;
 
   explicit Memory(Context& context);
   ~Memory();
@@ -39,6 +42,12 @@ class Memory {
   // Throws Failure (invalid_argument) where the slice is not inside its buffer.
   VkDeviceAddress address(const abi::Slice& slice) const;
   void write(const abi::Slice& to, std::span<const std::byte> from);
+  // Strips that lie one after another in `from`, `stride` bytes from one begin to the next in the
+  // buffer of `to`, from its offset on. REQUIRES: a strip is at most kStagingBytes.
+  struct Strips {
+    uint64_t bytes, stride;
+  };
+  void write_strips(const abi::Slice& to, const Strips& strips, std::span<const std::byte> from);
   void read(std::span<std::byte> to, const abi::Slice& from);
 
   // For a program's own inputs and workspace.
@@ -48,7 +57,7 @@ class Memory {
  private:
   const Block& block_of(const abi::Slice& slice) const;
   uint32_t memory_type(uint32_t allowed, Reach reach) const;
-  void copy(VkBuffer from, VkBuffer to, const VkBufferCopy& region);
+  void copy(VkBuffer from, VkBuffer to, std::span<const VkBufferCopy> regions);
 
   Context& context_;
   VkPhysicalDeviceMemoryProperties types_;

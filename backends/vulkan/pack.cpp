@@ -24,17 +24,22 @@ uint32_t kind_of(const abi::Weight& w) {
   return w.dtype == DType::f32 ? 32 : w.dtype == DType::bf16 ? 17 : 16;
 }
 
-// One block of all columns, as words of its layout.
+// Words of a column that lie together: what an invocation loads at once.
+uint32_t unit_words(const PackedShape& shape) {
+  return shape.block_words % 4 ? shape.block_words : 4;
+}
+
+// One block of the columns that came, as words of its layout.
 class BlockWriter {
  public:
   BlockWriter(const abi::Weight& weight, const PackedShape& shape)
-      : w_(weight), shape_(shape), unit_(shape.block_words % 4 ? shape.block_words : 4) {}
+      : w_(weight), shape_(shape), unit_(unit_words(shape)) {}
 
   void write(uint32_t block, uint32_t* to) const {
     const uint32_t in_group = block % shape_.blocks_per_group * kBlock;
     const uint32_t first = block / shape_.blocks_per_group * shape_.group_size + in_group;
     const uint32_t count = std::min({kBlock, shape_.group_size - in_group, shape_.rows - first});
-    std::fill_n(to, uint64_t{shape_.block_words} * shape_.cols, 0u);
+    std::fill_n(to, uint64_t{shape_.block_words} * w_.cols, 0u);
     for (uint32_t k = 0; k < count; ++k) {
       const uint32_t row = w_.row_order.empty() ? first + k : w_.row_order[first + k];
       if (shape_.quantised())
@@ -49,7 +54,7 @@ class BlockWriter {
  private:
   // Where word `word` of column 0's block lies; columns follow `unit_` words apart.
   uint64_t word_at(uint32_t word) const {
-    return uint64_t{word / unit_} * unit_ * shape_.cols + word % unit_;
+    return uint64_t{word / unit_} * unit_ * w_.cols + word % unit_;
   }
   uint32_t stored_column(uint32_t n) const {
     return w_.column_order.empty() ? n : w_.column_order[n];
@@ -59,7 +64,7 @@ class BlockWriter {
     const uint32_t bits = shape_.bits, bit = bits * k, shift = bit % 32;
     uint32_t* low = to + word_at(bit / 32);
     uint32_t* high = shift + bits > 32 ? to + word_at(bit / 32 + 1) : nullptr;
-    for (uint32_t n = 0; n < shape_.cols; ++n) {
+    for (uint32_t n = 0; n < w_.cols; ++n) {
       const uint32_t code =
           abi::gptq_code(w_.qweight.data() + stored_column(n), w_.cols, bits, row);
       low[uint64_t{n} * unit_] |= code << shift;
@@ -72,7 +77,7 @@ class BlockWriter {
     const auto* from = reinterpret_cast<const Element*>(w_.dense.data());
     constexpr uint32_t kInWord = 4 / sizeof(Element);
     uint32_t* at = to + word_at(k / kInWord);
-    for (uint32_t n = 0; n < shape_.cols; ++n) {
+    for (uint32_t n = 0; n < w_.cols; ++n) {
       const uint32_t element = from[uint64_t{stored_column(n)} * w_.rows + row];
       at[uint64_t{n} * unit_] |= element << (k % kInWord * 16);
     }
@@ -103,20 +108,35 @@ void write_scales(const abi::Weight& w, uint32_t group, uint32_t* to) {
   }
 }
 
-// `count` rows of `row_bytes` from offset `begin` of the slice on, in pieces of whole rows.
+// `items` of `words` words each, one after another from offset `begin` of a slice on. Only some
+// columns of an item are written, from `first_column` of `columns` on, `unit` words of each lying
+// together.
+struct Area {
+  abi::Slice to;
+  uint64_t begin;
+  uint64_t items, words;
+  uint32_t unit, columns, first_column;
+};
+
+// In pieces of whole items; write(item, words) gives the `cols` columns of an item.
 template <class Write>
-void write_rows(Memory& memory, abi::Slice to, uint64_t begin, uint64_t count, uint64_t row_bytes,
-                const Write& write) {
-  const uint64_t at_once = std::max<uint64_t>(Memory::kStagingBytes / row_bytes, 1);
-  std::vector<std::byte> piece(std::min(at_once, count) * row_bytes);
-  for (uint64_t first = 0; first < count; first += at_once) {
-    const uint64_t rows = std::min(at_once, count - first);
-    parallel_for(rows, rows * row_bytes, [&](uint64_t i) {
+void write_items(Memory& memory, const Area& area, uint32_t cols, const Write& write) {
+  const uint64_t strips = area.words / area.unit;  // of an item, each of all columns' units
+  const uint64_t strip_bytes = uint64_t{area.unit} * cols * 4;
+  const uint64_t stride = uint64_t{area.unit} * area.columns * 4;
+  const uint64_t item_bytes = strips * strip_bytes;
+  const uint64_t at_once = std::max<uint64_t>(Memory::kStagingBytes / item_bytes, 1);
+  std::vector<std::byte> piece(std::min(at_once, area.items) * item_bytes);
+  for (uint64_t first = 0; first < area.items; first += at_once) {
+    const uint64_t items = std::min(at_once, area.items - first);
+    parallel_for(items, items * item_bytes, [&](uint64_t i) {
       write(static_cast<uint32_t>(first + i),
-            reinterpret_cast<uint32_t*>(piece.data() + i * row_bytes));
+            reinterpret_cast<uint32_t*>(piece.data() + i * item_bytes));
     });
-    memory.write({to.buffer, to.offset + begin + first * row_bytes, rows * row_bytes},
-                 std::span(piece).first(rows * row_bytes));
+    const uint64_t from =
+        area.begin + first * strips * stride + uint64_t{area.first_column} * area.unit * 4;
+    memory.write_strips({area.to.buffer, area.to.offset + from, 0}, {strip_bytes, stride},
+                        std::span(piece).first(items * item_bytes));
   }
 }
 
@@ -128,10 +148,10 @@ PackedShape packed_shape(const abi::Weight& w) {
   shape.dtype = w.dtype;
   shape.scale_dtype = w.scale_dtype;
   shape.rows = w.rows;
-  shape.cols = w.cols;
+  shape.cols = w.whole_cols();
   shape.bits = kind_of(w);
   if (w.use == WeightUse::embed && w.dtype != DType::gptq) {
-    shape.bytes = align(uint64_t{w.rows} * w.cols * dense_bytes(w.dtype));
+    shape.bytes = align(uint64_t{w.rows} * shape.cols * dense_bytes(w.dtype));
     return shape;
   }
   shape.group_size = shape.quantised() ? w.group_size : w.rows;
@@ -140,9 +160,9 @@ PackedShape packed_shape(const abi::Weight& w) {
   const uint32_t groups = (w.rows + shape.group_size - 1) / shape.group_size;
   const uint32_t rows_of_last = w.rows - (groups - 1) * shape.group_size;
   shape.blocks = (groups - 1) * shape.blocks_per_group + (rows_of_last + kBlock - 1) / kBlock;
-  shape.scales_at = align(uint64_t{shape.blocks} * shape.block_words * w.cols * 4);
+  shape.scales_at = align(uint64_t{shape.blocks} * shape.block_words * shape.cols * 4);
   const uint64_t scale_words = shape.quantised() ? (w.scale_dtype == DType::f32 ? 2 : 1) : 0;
-  shape.bytes = align(shape.scales_at + uint64_t{groups} * w.cols * scale_words * 4);
+  shape.bytes = align(shape.scales_at + uint64_t{groups} * shape.cols * scale_words * 4);
   return shape;
 }
 
@@ -151,17 +171,20 @@ void pack(const abi::Weight& w, const abi::Slice& to, Memory& memory) {
   if (to.bytes < shape.bytes)
     throw abi::Failure(abi::StatusCode::invalid_argument, "weight: the place for it is too small");
   if (w.use == WeightUse::embed) {
-    const uint64_t bytes = uint64_t{w.rows} * w.cols * dense_bytes(w.dtype);
-    memory.write({to.buffer, to.offset, bytes}, w.dense.first(bytes));
+    const uint64_t row_bytes = w.rows * dense_bytes(w.dtype), bytes = w.cols * row_bytes;
+    memory.write({to.buffer, to.offset + w.first_column * row_bytes, bytes}, w.dense.first(bytes));
     return;
   }
   const BlockWriter writer(w, shape);
-  write_rows(memory, to, 0, shape.blocks, uint64_t{shape.block_words} * shape.cols * 4,
-             [&](uint32_t block, uint32_t* words) { writer.write(block, words); });
+  Area area{to, 0, shape.blocks, shape.block_words, unit_words(shape), shape.cols, w.first_column};
+  write_items(memory, area, w.cols,
+              [&](uint32_t block, uint32_t* words) { writer.write(block, words); });
   if (!shape.quantised()) return;
-  const uint64_t row_words = uint64_t{shape.cols} * (w.scale_dtype == DType::f32 ? 2 : 1);
-  write_rows(memory, to, shape.scales_at, w.groups(), row_words * 4,
-             [&](uint32_t group, uint32_t* words) { write_scales(w, group, words); });
+  area.begin = shape.scales_at;
+  area.items = w.groups();
+  area.words = area.unit = w.scale_dtype == DType::f32 ? 2 : 1;
+  write_items(memory, area, w.cols,
+              [&](uint32_t group, uint32_t* words) { write_scales(w, group, words); });
 }
 
 }  // namespace ropewalk::vulkan

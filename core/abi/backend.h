@@ -113,11 +113,17 @@ class Device {
   virtual Status write(Slice to, std::span<const std::byte> from) noexcept = 0;
   virtual Status read(std::span<std::byte> to, Slice from) noexcept = 0;
 
-  // Bytes that pack() will need; looks at the weight's shape alone, its spans may be empty. The
+  // Bytes that the whole weight will need; looks at its shape alone, its spans may be empty. The
   // answer is a multiple of 256, so that slices stay aligned.
   virtual Status packed_bytes(const Weight& weight, uint64_t* bytes) noexcept = 0;
-  // Lays the weight out as the device likes best. The core has checked that spans and orders are as
-  // core/abi/weight.h draws them; they may be reused when the call returns.
+  // Host memory that weights are read into on their way to pack(): at most `wanted` bytes, of the
+  // kind that the device takes them from fastest, and no more than it lets the host spend on them.
+  // A weight that does not fit comes in parts. The device owns it until close_staging().
+  virtual Status open_staging(uint64_t wanted, std::span<std::byte>* memory) noexcept = 0;
+  virtual void close_staging() noexcept = 0;
+  // Lays the weight out as the device likes best, in the slice of the whole. The core has checked
+  // that spans and orders are as core/abi/weight.h draws them; they may be reused when the call
+  // returns. The parts of a weight come one after another, in ascending order.
   virtual Status pack(const Weight& weight, Slice to) noexcept = 0;
 
   // The graph is as core/graph/ops.md says; what no kernel here can run is refused in words.

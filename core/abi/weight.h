@@ -53,8 +53,18 @@ struct Weight {
   std::span<const uint32_t> row_order = {};     // (rows) or empty: as stored
   std::span<const uint32_t> column_order = {};  // (cols) or empty: as stored; dense weights too
 
+  // A large weight comes in parts, so that no more than a part of it is ever in host memory. All of
+  // the above then describes the part: `cols` laid-out columns, of which first_column is the first
+  // one's place in the whole.
+  uint32_t first_column = 0;  // a multiple of kPartColumns
+  uint32_t of_cols = 0;       // columns of the whole; 0: as many as here, there are no parts
+
+  uint32_t whole_cols() const { return of_cols ? of_cols : cols; }
   uint32_t groups() const { return group_size ? (rows + group_size - 1) / group_size : 0; }
 };
+
+// A part begins at a multiple of it, and no layout needs to begin a part in the midst of a tile.
+inline constexpr uint32_t kPartColumns = 256;
 
 // Code `index` of the bit stream whose words are words[0], words[stride], words[2*stride], ...
 inline uint32_t gptq_code(const uint32_t* words, uint64_t stride, uint32_t bits, uint64_t index) {

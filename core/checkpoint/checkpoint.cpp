@@ -36,9 +36,10 @@ class ShardedCheckpoint final : public Checkpoint {
     check_quantization(directory);
   }
 
-  void read(const TensorInfo& tensor, std::span<std::byte> out) const override {
+  void read_from(const TensorInfo& tensor, uint64_t offset,
+                 std::span<std::byte> out) const override {
     const Place& place = places_[index_of(get(tensor.name))];
-    files_[place.file]->read(place.index, out);
+    files_[place.file]->read_from(place.index, offset, out);
   }
 
   void check_unchanged() const override {

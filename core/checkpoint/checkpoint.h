@@ -51,7 +51,10 @@ class Checkpoint {
   const TensorInfo& get(std::string_view name) const;               // throws Error: missing
 
   // REQUIRES: out.size() == tensor.bytes. Row-major, little-endian, contiguous.
-  virtual void read(const TensorInfo& tensor, std::span<std::byte> out) const = 0;
+  void read(const TensorInfo& tensor, std::span<std::byte> out) const { read_from(tensor, 0, out); }
+  // The bytes from `offset` on. REQUIRES: they are whole elements, and within the tensor.
+  virtual void read_from(const TensorInfo& tensor, uint64_t offset,
+                         std::span<std::byte> out) const = 0;
 
   // Warns once where the files changed (size, modification time, inode) since open().
   virtual void check_unchanged() const = 0;

@@ -7,10 +7,11 @@
 #include <cstring>
 #include <utility>
 
-#include "core/base/log.h"
+#include "core/checkpoint/columns.h"
 #include "core/checkpoint/finite.h"
 #include "core/checkpoint/gptq.h"
 #include "core/checkpoint/refuse.h"
+#include "core/checkpoint/weight_room.h"
 
 namespace ropewalk {
 namespace {
@@ -21,15 +22,29 @@ std::vector<std::byte> read_bytes(const Checkpoint& checkpoint, const TensorInfo
   return bytes;
 }
 
+// Throws with the count and first index in the whole tensor.
+[[noreturn]] void refuse_values(const Checkpoint& checkpoint, const TensorInfo& tensor) {
+  constexpr uint64_t kBytesAtOnce = 1 << 20;
+  NonFinite all;
+  std::vector<std::byte> bytes(std::min(kBytesAtOnce, tensor.bytes));
+  for (uint64_t at = 0; at < tensor.bytes; at += bytes.size()) {
+    bytes.resize(std::min<uint64_t>(bytes.size(), tensor.bytes - at));
+    checkpoint.read_from(tensor, at, bytes);
+    const NonFinite found = count_non_finite(tensor.type, bytes);
+    if (all.count == 0 && found.count > 0) all.first = at / stored_size(tensor.type) + found.first;
+    all.count += found.count;
+  }
+  refuse(place_of(checkpoint, tensor),
+         fmt::format("holds {} values that are NaN or infinite, the first at index {}, expected "
+                     "none",
+                     all.count, all.first),
+         kDownloadAgain);
+}
+
+// `bytes` are some of the tensor's.
 void expect_finite(const Checkpoint& checkpoint, const TensorInfo& tensor,
                    std::span<const std::byte> bytes) {
-  const NonFinite found = count_non_finite(tensor.type, bytes);
-  if (found.count > 0)
-    refuse(place_of(checkpoint, tensor),
-           fmt::format("holds {} values that are NaN or infinite, the first at index {}, expected "
-                       "none",
-                       found.count, found.first),
-           kDownloadAgain);
+  if (count_non_finite(tensor.type, bytes).count > 0) refuse_values(checkpoint, tensor);
 }
 
 // Empty where there is none, where its size is zero, or where all of it is.
@@ -52,50 +67,77 @@ abi::DType laid_out_scales(StoredType stored) {
   return stored == StoredType::f16 ? abi::DType::f16 : abi::DType::f32;
 }
 
-class LoadedWeight final : public HostWeight {
- public:
-  const abi::Weight& view() const override { return view_; }
-  const std::vector<float>& bias() const override { return bias_; }
+bool is_all(const abi::Weight& weight, const Columns& columns) {
+  return columns.count == weight.whole_cols();
+}
 
-  abi::Weight view_;
-  std::vector<float> bias_;
-  std::vector<std::byte> dense_, scales_;
-  std::vector<uint32_t> qweight_, qzeros_, row_order_, column_order_;
-};
+// The columns of the weight that is to be read: its size, its place and, for all of them, their
+// order.
+void set_columns(abi::Weight& weight, uint32_t cols, const Columns& columns) {
+  weight.cols = columns.count;
+  weight.first_column = columns.first;
+  weight.of_cols = cols;
+  if (is_all(weight, columns)) weight.column_order = columns.order;
+}
 
-void load_packed(const Checkpoint& checkpoint, const LinearInfo& info, ZeroPoints zero_points,
-                 LoadedWeight& weight) {
-  const auto words = [&](const char* part) {
-    const TensorInfo& tensor = checkpoint.get(info.prefix + part);
-    std::vector<uint32_t> out(tensor.bytes / sizeof(uint32_t));
-    checkpoint.read(tensor, std::as_writable_bytes(std::span(out)));
-    return out;
+void read_scales(const Checkpoint& checkpoint, const TensorInfo& scales, const Columns& columns,
+                 const abi::Weight& weight, std::span<std::byte> to) {
+  const auto read = [&](std::span<std::byte> out) {
+    if (is_all(weight, columns))
+      checkpoint.read(scales, out);
+    else
+      read_columns(checkpoint, scales, columns, out);
+    expect_finite(checkpoint, scales, out);
   };
-  weight.qweight_ = words(".qweight");
-  weight.qzeros_ = words(".qzeros");
-  weight.row_order_ = info.row_order;
+  if (scales.type != StoredType::bf16) return read(to);
+  std::vector<std::byte> stored(to.size() / 2);
+  read(stored);
+  const std::vector<float> values = to_floats(scales.type, stored);
+  std::memcpy(to.data(), values.data(), to.size());
+}
+
+abi::Weight load_packed(const Checkpoint& checkpoint, const LinearInfo& info,
+                        ZeroPoints zero_points, const Columns& columns, std::span<std::byte> room) {
+  const TensorInfo& qweight = checkpoint.get(info.prefix + ".qweight");
+  const TensorInfo& qzeros = checkpoint.get(info.prefix + ".qzeros");
   const TensorInfo& scales = checkpoint.get(info.prefix + ".scales");
-  weight.scales_ = read_bytes(checkpoint, scales);
-  expect_finite(checkpoint, scales, weight.scales_);
-  abi::Weight& view = weight.view_;
-  view.scale_dtype = laid_out_scales(scales.type);
-  if (scales.type == StoredType::bf16) {
-    const std::vector<float> values = to_floats(scales.type, weight.scales_);
-    weight.scales_.resize(values.size() * sizeof(float));
-    std::memcpy(weight.scales_.data(), values.data(), weight.scales_.size());
+  abi::Weight weight;
+  weight.rows = info.rows;
+  set_columns(weight, info.cols, columns);
+  weight.dtype = abi::DType::gptq;
+  weight.bits = info.bits;
+  weight.group_size = info.group_size;
+  weight.zero_offset = zero_points == ZeroPoints::v1 ? 1 : 0;
+  weight.scale_dtype = info.scale_dtype;
+  weight.row_order = info.row_order;
+  const WeightRoom to = lay_out(weight, room);
+  if (is_all(weight, columns)) {
+    checkpoint.read(qweight, std::as_writable_bytes(to.qweight));
+    checkpoint.read(qzeros, std::as_writable_bytes(to.qzeros));
+  } else {
+    read_columns(checkpoint, qweight, columns, std::as_writable_bytes(to.qweight));
+    read_code_columns(checkpoint, qzeros, info.bits, columns, to.qzeros);
   }
-  view.dtype = abi::DType::gptq;
-  view.bits = info.bits;
-  view.group_size = info.group_size;
-  view.zero_offset = zero_points == ZeroPoints::v1 ? 1 : 0;
-  view.qweight = weight.qweight_;
-  view.qzeros = weight.qzeros_;
-  view.scales = weight.scales_;
-  view.row_order = weight.row_order_;
+  read_scales(checkpoint, scales, columns, weight, to.scales);
+  return weight;
+}
+
+abi::Weight load_dense(const Checkpoint& checkpoint, const TensorInfo& tensor, uint32_t rows,
+                       const Columns& columns, std::span<std::byte> room) {
+  abi::Weight weight;
+  weight.rows = rows;
+  set_columns(weight, static_cast<uint32_t>(tensor.shape[0]), columns);
+  weight.dtype = dense_type(checkpoint, tensor);
+  const WeightRoom to = lay_out(weight, room);
+  if (is_all(weight, columns))
+    checkpoint.read(tensor, to.dense);
+  else
+    read_rows(checkpoint, tensor, columns, to.dense);
+  return weight;
 }
 
 std::vector<float> permuted(std::vector<float> values, std::span<const uint32_t> order) {
-  if (values.empty() || order.empty()) return values;
+  if (order.empty()) return values;
   std::vector<float> out(values.size());
   for (size_t n = 0; n < out.size(); ++n) out[n] = values[order[n]];
   return out;
@@ -142,25 +184,16 @@ LinearInfo describe_linear(const Checkpoint& checkpoint, std::string_view prefix
   return info;
 }
 
-std::unique_ptr<HostWeight> load_linear(const Checkpoint& checkpoint, const LinearInfo& info,
-                                        ZeroPoints zero_points,
-                                        std::vector<uint32_t> column_order) {
-  auto weight = std::make_unique<LoadedWeight>();
-  abi::Weight& view = weight->view_;
-  view.rows = info.rows;
-  view.cols = info.cols;
-  if (info.quantized) {
-    load_packed(checkpoint, info, zero_points, *weight);
-  } else {
-    weight->dense_ = read_bytes(checkpoint, checkpoint.get(info.prefix + ".weight"));
-    view.dtype = info.dense_type;
-    view.dense = weight->dense_;
-  }
-  weight->column_order_ = std::move(column_order);
-  view.column_order = weight->column_order_;
-  if (info.has_bias)
-    weight->bias_ = permuted(read_bias(checkpoint, info.prefix, info.cols), view.column_order);
-  return weight;
+abi::Weight load_linear(const Checkpoint& checkpoint, const LinearInfo& info,
+                        ZeroPoints zero_points, const Columns& columns, std::span<std::byte> room) {
+  if (info.quantized) return load_packed(checkpoint, info, zero_points, columns, room);
+  return load_dense(checkpoint, checkpoint.get(info.prefix + ".weight"), info.rows, columns, room);
+}
+
+std::vector<float> load_bias(const Checkpoint& checkpoint, const LinearInfo& info,
+                             std::span<const uint32_t> column_order) {
+  if (!info.has_bias) return {};
+  return permuted(read_bias(checkpoint, info.prefix, info.cols), column_order);
 }
 
 std::vector<float> load_vector(const Checkpoint& checkpoint, std::string_view name, uint32_t size) {
@@ -172,18 +205,15 @@ std::vector<float> load_vector(const Checkpoint& checkpoint, std::string_view na
   return to_floats(tensor.type, bytes);
 }
 
-std::unique_ptr<HostWeight> load_table(const Checkpoint& checkpoint, std::string_view name,
-                                       uint32_t vocab, uint32_t hidden) {
-  const TensorInfo& tensor = checkpoint.get(name);
-  auto weight = std::make_unique<LoadedWeight>();
-  weight->view_.use = abi::WeightUse::embed;
-  weight->view_.dtype = dense_type(checkpoint, tensor);
-  weight->view_.rows = hidden;
-  weight->view_.cols = vocab;
-  expect_tensor(checkpoint, tensor, tensor.type, std::array{uint64_t{vocab}, uint64_t{hidden}});
-  weight->dense_ = read_bytes(checkpoint, tensor);
-  expect_finite(checkpoint, tensor, weight->dense_);
-  weight->view_.dense = weight->dense_;
+abi::Weight load_table(const Checkpoint& checkpoint, const TableInfo& info, const Columns& tokens,
+                       std::span<std::byte> room) {
+  const TensorInfo& tensor = checkpoint.get(info.name);
+  dense_type(checkpoint, tensor);
+  expect_tensor(checkpoint, tensor, tensor.type,
+                std::array{uint64_t{info.vocab}, uint64_t{info.hidden}});
+  abi::Weight weight = load_dense(checkpoint, tensor, info.hidden, tokens, room);
+  weight.use = abi::WeightUse::embed;
+  expect_finite(checkpoint, tensor, weight.dense);
   return weight;
 }
 

@@ -2,11 +2,12 @@
 // packing.
 //
 // describe_linear() reads headers and the small g_idx only, so that the graph and the memory plan
-// exist before any weight is read. load_linear() then reads one layer at a time.
+// exist before any weight is read. load_linear() then reads a weight, or a part of its columns,
+// into memory of the caller's.
 #pragma once
 
 #include <cstdint>
-#include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -35,13 +36,10 @@ struct LinearInfo {
       row_order;  // (rows): position -> stored row, stable by group; empty: as stored
 };
 
-// A weight with the memory behind its spans.
-class HostWeight {
- public:
-  virtual ~HostWeight() = default;
-  virtual const abi::Weight& view() const = 0;
-  virtual const std::vector<float>& bias()
-      const = 0;  // (cols), in laid-out column order; empty: none
+// The laid-out columns [first, first + count) of a weight. first is a multiple of kPartColumns.
+struct Columns {
+  uint32_t first = 0, count = 0;
+  std::span<const uint32_t> order = {};  // stored column of every laid-out one; empty: as stored
 };
 
 // Reads tensors of every quantised layer's qzeros as needed to decide. Throws Error.
@@ -53,18 +51,30 @@ ZeroPoints detect_zero_points(const Checkpoint& checkpoint);
 LinearInfo describe_linear(const Checkpoint& checkpoint, std::string_view prefix, uint32_t rows,
                            uint32_t cols);
 
-// `column_order` (cols) or empty is the order in which the columns are laid out (abi/weight.h).
-// Scales are checked for NaN and infinity here: Error with tensor, first index and count.
-std::unique_ptr<HostWeight> load_linear(const Checkpoint& checkpoint, const LinearInfo& info,
-                                        ZeroPoints zero_points, std::vector<uint32_t> column_order);
+// Reads these columns into `room` (weight_room.h). The weight's spans point there, to
+// info.row_order and, where the columns are all there are, to columns.order; a part of them has
+// been read in that order. Scales are checked for NaN and infinity: Error with tensor, first index
+// and count.
+abi::Weight load_linear(const Checkpoint& checkpoint, const LinearInfo& info,
+                        ZeroPoints zero_points, const Columns& columns, std::span<std::byte> room);
+
+// (cols) in the order of the laid-out columns; empty: info.has_bias is false. Throws Error.
+std::vector<float> load_bias(const Checkpoint& checkpoint, const LinearInfo& info,
+                             std::span<const uint32_t> column_order);
 
 // What a tensor that is not quantised is stored as: f32, f16 or bf16. Throws Error for other types.
 abi::DType dense_type(const Checkpoint& checkpoint, const TensorInfo& tensor);
 
 // A dense tensor (embedding table, norm) as f32 values; checks shape and finiteness. Throws Error.
 std::vector<float> load_vector(const Checkpoint& checkpoint, std::string_view name, uint32_t size);
-// The embedding table, as stored. Throws Error for a wrong shape, and for NaN or infinity.
-std::unique_ptr<HostWeight> load_table(const Checkpoint& checkpoint, std::string_view name,
-                                       uint32_t vocab, uint32_t hidden);
+
+// A table (vocab, hidden) as stored: of it the tokens that are the columns of its weight.
+struct TableInfo {
+  std::string name;
+  uint32_t vocab = 0, hidden = 0;
+};
+// As load_linear(). Throws Error for a wrong shape, and for NaN or infinity.
+abi::Weight load_table(const Checkpoint& checkpoint, const TableInfo& info, const Columns& tokens,
+                       std::span<std::byte> room);
 
 }  // namespace ropewalk

@@ -69,8 +69,8 @@ class SafetensorsFile final : public TensorFile {
 
   const File& file() const override { return file_; }
   const std::vector<TensorInfo>& tensors() const override { return tensors_; }
-  void read(size_t index, std::span<std::byte> out) const override {
-    file_.read(offsets_[index], out);
+  void read_from(size_t index, uint64_t offset, std::span<std::byte> out) const override {
+    file_.read(offsets_[index] + offset, out);
   }
 
  private:

@@ -21,8 +21,8 @@ class TensorFile {
   virtual const File& file() const = 0;
   // In any order; TensorInfo::file is left to the caller.
   virtual const std::vector<TensorInfo>& tensors() const = 0;
-  // REQUIRES: out.size() == tensors()[index].bytes.
-  virtual void read(size_t index, std::span<std::byte> out) const = 0;
+  // The bytes from `offset` on. REQUIRES: whole elements, within the tensor.
+  virtual void read_from(size_t index, uint64_t offset, std::span<std::byte> out) const = 0;
 };
 
 // Limits of both formats, far above what any Llama has, far below what would take long to check.

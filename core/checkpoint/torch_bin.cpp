@@ -41,11 +41,16 @@ bool contiguous(const PickledTensor& tensor) {
   return true;
 }
 
-// Row-major copy of a view. `from` begins at the view's first element.
-void gather(const PickledTensor& tensor, const std::byte* from, std::span<std::byte> out) {
+// Row-major copy of a view's elements from number `first` on. `from` begins at the view's first.
+void gather(const PickledTensor& tensor, const std::byte* from, uint64_t first,
+            std::span<std::byte> out) {
   const uint64_t size = stored_size(tensor.type);
   std::vector<uint64_t> index(tensor.shape.size(), 0);
   uint64_t source = 0;
+  for (size_t i = index.size(); i-- > 0; first /= tensor.shape[i]) {
+    index[i] = first % tensor.shape[i];
+    source += index[i] * tensor.stride[i];
+  }
   for (uint64_t at = 0; at < out.size(); at += size) {
     std::memcpy(out.data() + at, from + source * size, size);
     // The next index: the last axis runs fastest.
@@ -78,17 +83,17 @@ class TorchBinFile final : public TensorFile {
   const File& file() const override { return file_; }
   const std::vector<TensorInfo>& tensors() const override { return tensors_; }
 
-  void read(size_t index, std::span<std::byte> out) const override {
+  void read_from(size_t index, uint64_t offset, std::span<std::byte> out) const override {
     const PickledTensor& view = views_[index];
     if (out.empty()) return;
     const uint64_t size = stored_size(view.type);
     const uint64_t begin = storages_[index] + view.offset * size;
-    if (contiguous(view)) return file_.read(begin, out);
+    if (contiguous(view)) return file_.read(begin + offset, out);
     uint64_t last = 0;
     for (size_t i = 0; i < view.shape.size(); ++i) last += (view.shape[i] - 1) * view.stride[i];
     std::vector<std::byte> span((last + 1) * size);
     file_.read(begin, span);
-    gather(view, span.data(), out);
+    gather(view, span.data(), offset / size, out);
   }
 
  private:

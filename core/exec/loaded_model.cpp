@@ -6,8 +6,8 @@
 
 #include "core/base/error.h"
 #include "core/exec/buckets.h"
-#include "core/exec/read_ahead.h"
 #include "core/exec/weight_arena.h"
+#include "core/exec/weight_stream.h"
 #include "core/graph/check.h"
 #include "core/graph/memory_plan.h"
 #include "core/modules/library.h"
@@ -17,38 +17,22 @@ namespace {
 
 using abi::TensorKind;
 
-// Some requests at a time keep a disk busy; the memory is a few layers' of a 13B model, whose
-// largest weight is 41 MB.
-constexpr ReadAhead::Limits kReading{4, uint64_t{128} << 20};
-
-// The shape of a weight for packed_bytes(), without its data.
-abi::Weight shape_of(const LinearInfo& info) {
-  abi::Weight weight;
-  weight.rows = info.rows;
-  weight.cols = info.cols;
-  weight.dtype = info.quantized ? abi::DType::gptq : info.dense_type;
-  weight.bits = info.bits;
-  weight.group_size = info.group_size;
-  weight.scale_dtype = info.scale_dtype;
-  return weight;
-}
-
-abi::Weight shape_of(const GraphTensor& table, abi::WeightUse use) {
-  abi::Weight weight;
-  weight.use = use;
-  weight.dtype = table.dtype;
-  // A tied lm_head has the dims of a matmul's weight (hidden, vocab), the table (vocab, hidden).
-  weight.rows = table.dims[use == abi::WeightUse::matmul ? 0 : 1];
-  weight.cols = table.dims[use == abi::WeightUse::matmul ? 1 : 0];
-  return weight;
-}
-
-abi::WeightUse use_of(const Graph& graph, TensorId tensor) {
-  for (const uint32_t node : graph.readers(tensor)) {
-    if (graph.nodes[node].op == abi::Op::embed) return abi::WeightUse::embed;
+// The device's memory for weights on their way, while they are.
+class Staging {
+ public:
+  Staging(abi::Device& device, uint64_t wanted) : device_(device) {
+    check(device.open_staging(wanted, &memory_), "memory for loading");
   }
-  return abi::WeightUse::matmul;
-}
+  ~Staging() { device_.close_staging(); }
+  Staging(const Staging&) = delete;
+  Staging& operator=(const Staging&) = delete;
+
+  std::span<std::byte> memory() const { return memory_; }
+
+ private:
+  abi::Device& device_;
+  std::span<std::byte> memory_;
+};
 
 }  // namespace
 
@@ -120,12 +104,10 @@ void LoadedModel::plan(const LoadSettings& settings) {
   Graph& graph = model_.graph;
   const abi::ProgramShape& widest = settings.widest;
   for (const LinearLoad& load : model_.linears) {
-    graph.tensors[load.weight].at.bytes = packed_bytes(load.weight, shape_of(load.info));
+    graph.tensors[load.weight].at.bytes = packed_bytes(load.weight, linear_shape(load));
   }
   for (const TableLoad& load : model_.tables) {
-    const abi::WeightUse use = use_of(graph, load.tensor);
-    graph.tensors[load.tensor].at.bytes =
-        packed_bytes(load.tensor, shape_of(graph.tensors[load.tensor], use));
+    graph.tensors[load.tensor].at.bytes = packed_bytes(load.tensor, table_shape(load, graph));
   }
   for (TensorId t = 0; t < graph.tensors.size(); ++t) {
     GraphTensor& tensor = graph.tensors[t];
@@ -202,20 +184,15 @@ void LoadedModel::allocate() {
 void LoadedModel::fill(const WeightSource& weights, const LoadSettings& settings) {
   Graph& graph = model_.graph;
   uint64_t done = 0;
-  const auto advance = [&](TensorId tensor) {
-    done += graph.tensors[tensor].at.bytes;
+  const auto advance = [&](uint64_t bytes) {
+    done += bytes;
     if (settings.progress) settings.progress(done, plan_.weights);
-  };
-  const auto pack = [&](const std::string& name, const abi::Weight& weight, TensorId tensor) {
-    check_weight(name, weight);
-    check(device_.pack(weight, graph.tensors[tensor].at), name);
-    advance(tensor);
   };
   const auto write = [&](TensorId tensor, std::span<const std::byte> bytes) {
     abi::Slice to = graph.tensors[tensor].at;
     to.bytes = bytes.size();
     check(device_.write(to, bytes), graph.tensors[tensor].name);
-    advance(tensor);
+    advance(graph.tensors[tensor].at.bytes);
   };
 
   for (TensorId t = 0; t < graph.tensors.size(); ++t) {
@@ -228,32 +205,22 @@ void LoadedModel::fill(const WeightSource& weights, const LoadSettings& settings
     const std::vector<float> values = weights.load_vector(load.name, load.size);
     write(load.tensor, std::as_bytes(std::span(values)));
   }
-  // In the order in which they are read below.
-  std::vector<ReadAhead::Job> jobs;
-  for (const TableLoad& load : model_.tables) {
-    const ModelConfig& config = weights.config();
-    jobs.push_back({[&load, &config, &weights] {
-                      return weights.load_table(load.name, config.vocab_size, config.hidden_size);
-                    },
-                    graph.tensors[load.tensor].at.bytes});
-  }
-  for (const LinearLoad& load : model_.linears)
-    jobs.push_back({[&load, &graph, &weights] {
-                      return weights.load_linear(load.info,
-                                                 graph.tensors[load.weight].column_order);
-                    },
-                    graph.tensors[load.weight].at.bytes});
-  ReadAhead reading(std::move(jobs), kReading);
-  for (const TableLoad& load : model_.tables) {
-    const auto table = reading.next();
-    abi::Weight weight = table->view();
-    weight.use = use_of(graph, load.tensor);
-    pack(load.name, weight, load.tensor);
-  }
   for (const LinearLoad& load : model_.linears) {
-    const auto weight = reading.next();
-    pack(load.info.prefix, weight->view(), load.weight);
-    if (load.bias) write(*load.bias, std::as_bytes(std::span(weight->bias())));
+    if (!load.bias) continue;
+    const std::vector<float> bias =
+        weights.load_bias(load.info, graph.tensors[load.weight].column_order);
+    write(*load.bias, std::as_bytes(std::span(bias)));
+  }
+
+  const Staging staging(device_, plan_.weights);
+  WeightStream stream(weights, model_, staging.memory());
+  while (const WeightStream::Part* part = stream.next()) {
+    const abi::Weight& weight = part->weight;
+    const abi::Slice& to = graph.tensors[part->tensor].at;
+    check_weight(part->name, weight);
+    check(device_.pack(weight, to), part->name);
+    const auto until = [&](uint64_t column) { return to.bytes * column / weight.whole_cols(); };
+    advance(until(weight.first_column + weight.cols) - until(weight.first_column));
   }
 }
 

@@ -1,14 +1,20 @@
 #include "core/exec/read_ahead.h"
 
+#include <algorithm>
 #include <system_error>
 #include <utility>
 
 namespace ropewalk {
+namespace {
 
-ReadAhead::ReadAhead(std::vector<Job> jobs, Limits limits)
-    : jobs_(std::move(jobs)), limits_(limits), results_(jobs_.size()) {
+uint64_t align(uint64_t bytes) { return std::max<uint64_t>((bytes + 255) / 256 * 256, 256); }
+
+}  // namespace
+
+ReadAhead::ReadAhead(std::vector<Job> jobs, uint32_t threads, std::span<std::byte> ring)
+    : jobs_(std::move(jobs)), ring_(ring), results_(jobs_.size()) {
   try {
-    for (uint32_t i = 0; i < limits_.threads && i < jobs_.size(); ++i)
+    for (uint32_t i = 0; i < threads && i < jobs_.size(); ++i)
       threads_.emplace_back([this] { work(); });
   } catch (const std::system_error&) {
     if (threads_.empty()) throw;  // else those that could be had read everything
@@ -24,24 +30,38 @@ ReadAhead::~ReadAhead() {
   for (std::thread& thread : threads_) thread.join();
 }
 
-bool ReadAhead::may_begin() const {
-  return begun_ == taken_ || bytes_ + jobs_[begun_].bytes <= limits_.bytes;
+// Whether there is room for the job that is to begin; it ends at end_ then.
+bool ReadAhead::find_room() {
+  const uint64_t bytes = std::min<uint64_t>(align(jobs_[begun_].bytes), ring_.size());
+  if (begun_ == given_back_) begin_ = end_ = 0;
+  const bool wraps = begun_ != given_back_ && end_ <= begin_;
+  const uint64_t limit = wraps ? begin_ : ring_.size();
+  if (limit - end_ >= bytes) {
+    end_ += bytes;
+    return true;
+  }
+  if (wraps || begin_ < bytes) return false;
+  end_ = bytes;
+  return true;
 }
 
 void ReadAhead::work() {
   std::unique_lock lock(mutex_);
   for (;;) {
-    changed_.wait(lock, [&] { return stopped_ || begun_ == jobs_.size() || may_begin(); });
+    changed_.wait(lock, [&] { return stopped_ || begun_ == jobs_.size() || find_room(); });
     if (stopped_ || begun_ == jobs_.size()) return;
     const size_t mine = begun_++;
-    bytes_ += jobs_[mine].bytes;
+    const Job& job = jobs_[mine];
+    const uint64_t end = end_;
     lock.unlock();
     Result result;
     try {
-      result.weight = jobs_[mine].read();
+      const uint64_t begin = end - std::min<uint64_t>(align(job.bytes), ring_.size());
+      result.weight = job.read(ring_.subspan(begin, job.bytes));
     } catch (...) {
       result.error = std::current_exception();
     }
+    result.end = end;
     result.there = true;
     lock.lock();
     results_[mine] = std::move(result);
@@ -49,14 +69,17 @@ void ReadAhead::work() {
   }
 }
 
-std::unique_ptr<HostWeight> ReadAhead::next() {
+const abi::Weight& ReadAhead::next() {
   std::unique_lock lock(mutex_);
-  Result& result = results_[taken_];
+  // What was taken before is packed by now.
+  if (given_back_ < taken_) {
+    begin_ = results_[given_back_++].end;
+    changed_.notify_all();
+  }
+  Result& result = results_[taken_++];
   changed_.wait(lock, [&] { return result.there; });
-  bytes_ -= jobs_[taken_++].bytes;
-  changed_.notify_all();
   if (result.error) std::rethrow_exception(result.error);
-  return std::move(result.weight);
+  return result.weight;
 }
 
 }  // namespace ropewalk

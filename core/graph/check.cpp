@@ -226,6 +226,9 @@ void check_graph(const Graph& graph) {
 void check_weight(std::string_view name, const abi::Weight& w) {
   try {
     require(w.rows && w.cols, "a size of zero");
+    require(w.first_column % abi::kPartColumns == 0 && w.first_column < w.whole_cols() &&
+                w.cols <= w.whole_cols() - w.first_column,
+            "a part that is not of its columns");
     permutation(w.row_order, w.rows, "a row order that is no permutation of its rows");
     permutation(w.column_order, w.cols, "a column order that is no permutation of its columns");
     if (w.dtype == DType::gptq) return gptq_contents(w);

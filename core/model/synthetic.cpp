@@ -5,6 +5,8 @@
 #include <cstring>
 #include <numeric>
 
+#include "core/checkpoint/weight_room.h"
+
 namespace ropewalk {
 namespace {
 
@@ -27,14 +29,18 @@ constexpr Shape kShapes[] = {
 class SplitMix {
  public:
   explicit SplitMix(uint64_t seed) : state_(seed) {}
-  uint64_t next() {
-    uint64_t z = (state_ += 0x9e3779b97f4a7c15u);
+  uint64_t next() { return mix(state_ += kStep); }
+  // What the call number `index` of next() gives, the first being 0.
+  uint64_t at(uint64_t index) const { return mix(state_ + (index + 1) * kStep); }
+
+ private:
+  static constexpr uint64_t kStep = 0x9e3779b97f4a7c15u;
+  static uint64_t mix(uint64_t z) {
     z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
     z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
     return z ^ (z >> 31);
   }
 
- private:
   uint64_t state_;
 };
 
@@ -51,15 +57,20 @@ uint16_t f16_bits(float value) {
   return static_cast<uint16_t>(((bits >> 13) & 0x3ff) | ((((bits >> 23) & 0xff) - 112) << 10));
 }
 
-class SyntheticWeight final : public HostWeight {
+// Where part of a weight's columns lies in the whole as stored.
+class StoredColumns {
  public:
-  const abi::Weight& view() const override { return view_; }
-  const std::vector<float>& bias() const override { return bias_; }
+  StoredColumns(const abi::Weight& weight, const Columns& columns)
+      : columns_(columns), all_(weight.cols == weight.whole_cols()) {}
+  // All of them come as stored, and the device takes the order; a part comes in order.
+  uint64_t operator()(uint32_t n) const {
+    if (all_) return n;
+    return columns_.order.empty() ? columns_.first + n : columns_.order[columns_.first + n];
+  }
 
-  abi::Weight view_;
-  std::vector<float> bias_;
-  std::vector<uint32_t> qweight_, qzeros_, row_order_, column_order_;
-  std::vector<uint16_t> halves_;  // scales or dense values
+ private:
+  const Columns& columns_;
+  const bool all_;
 };
 
 class Synthetic final : public WeightSource {
@@ -82,33 +93,29 @@ class Synthetic final : public WeightSource {
     return info;
   }
 
-  std::unique_ptr<HostWeight> load_linear(const LinearInfo& info,
-                                          std::vector<uint32_t> column_order) const override {
-    auto weight = std::make_unique<SyntheticWeight>();
-    weight->row_order_ = info.row_order;
-    weight->column_order_ = std::move(column_order);
-    abi::Weight& view = weight->view_;
-    view.rows = info.rows;
-    view.cols = info.cols;
-    if (info.quantized) {
-      fill_codes(info, *weight);
-    } else {
-      fill_dense(info.prefix, *weight);
-    }
-    view.row_order = weight->row_order_;
-    view.column_order = weight->column_order_;
+  abi::Weight load_linear(const LinearInfo& info, const Columns& columns,
+                          std::span<std::byte> room) const override {
+    abi::Weight weight = part_of(info.rows, info.cols, columns);
+    weight.row_order = info.row_order;
+    if (weight.cols == info.cols) weight.column_order = columns.order;
+    if (info.quantized)
+      fill_codes(info, columns, weight, room);
+    else
+      fill_dense(info.prefix, columns, weight, room);
     return weight;
+  }
+
+  std::vector<float> load_bias(const LinearInfo&, std::span<const uint32_t>) const override {
+    return {};
   }
 
   abi::DType table_type(std::string_view) const override { return abi::DType::f16; }
 
-  std::unique_ptr<HostWeight> load_table(std::string_view name, uint32_t vocab,
-                                         uint32_t hidden) const override {
-    auto weight = std::make_unique<SyntheticWeight>();
-    weight->view_.use = abi::WeightUse::embed;
-    weight->view_.rows = hidden;
-    weight->view_.cols = vocab;
-    fill_dense(name, *weight);
+  abi::Weight load_table(const TableInfo& info, const Columns& tokens,
+                         std::span<std::byte> room) const override {
+    abi::Weight weight = part_of(info.hidden, info.vocab, tokens);
+    weight.use = abi::WeightUse::embed;
+    fill_dense(info.name, tokens, weight, room);
     return weight;
   }
 
@@ -135,49 +142,69 @@ class Synthetic final : public WeightSource {
     return order;
   }
 
-  // Uniform codes have variance (4^bits - 1) / 12; the scale makes a row's sum of order one.
-  void fill_codes(const LinearInfo& info, SyntheticWeight& weight) const {
-    abi::Weight& view = weight.view_;
-    view.dtype = abi::DType::gptq;
-    view.bits = info.bits;
-    view.zero_offset = 1;
-    view.group_size = info.group_size;
-    SplitMix random(hash_name(info.prefix, seed_));
-    weight.qweight_.resize(uint64_t{info.rows} * info.bits / 32 * info.cols);
-    for (uint32_t& word : weight.qweight_) word = static_cast<uint32_t>(random.next());
-    const uint64_t levels = uint64_t{1} << info.bits;
-    const uint32_t zero = static_cast<uint32_t>(levels / 2 - 1);  // symmetric, v1
-    weight.qzeros_.assign(uint64_t{view.groups()} * info.cols * info.bits / 32, 0);
-    for (uint64_t bit = 0; bit < weight.qzeros_.size() * 32; bit += info.bits) {
-      const uint64_t code = uint64_t{zero} << (bit % 32);
-      weight.qzeros_[bit / 32] |= static_cast<uint32_t>(code);
-      if (code >> 32) weight.qzeros_[bit / 32 + 1] |= static_cast<uint32_t>(code >> 32);
-    }
-    const double deviation = std::sqrt(static_cast<double>(levels * levels - 1) / 12);
-    const float scale = static_cast<float>(1 / (deviation * std::sqrt(info.rows)));
-    weight.halves_.resize(uint64_t{view.groups()} * info.cols);
-    for (uint16_t& half : weight.halves_) {
-      half = f16_bits(scale * (0.75f + static_cast<float>(random.next() >> 40) * 0x1p-25f));
-    }
-    view.qweight = weight.qweight_;
-    view.qzeros = weight.qzeros_;
-    view.scales = std::as_bytes(std::span(weight.halves_));
+  static abi::Weight part_of(uint32_t rows, uint32_t cols, const Columns& columns) {
+    abi::Weight weight;
+    weight.rows = rows;
+    weight.cols = columns.count;
+    weight.first_column = columns.first;
+    weight.of_cols = cols;
+    return weight;
   }
 
-  void fill_dense(std::string_view name, SyntheticWeight& weight) const {
-    abi::Weight& view = weight.view_;
-    view.dtype = abi::DType::f16;
-    SplitMix random(hash_name(name, seed_));
-    const bool table = view.use == abi::WeightUse::embed;
-    const float deviation = table ? 1.0f : 1.0f / std::sqrt(static_cast<float>(view.rows));
-    weight.halves_.resize(uint64_t{view.rows} * view.cols);
-    for (uint16_t& half : weight.halves_) {
-      const uint64_t bits = random.next();
-      // Uniform in +-[0.25, 1.75] deviations keeps every value a normal f16.
-      const float magnitude = deviation * (0.25f + static_cast<float>(bits >> 40) * 0x1.8p-24f);
-      half = static_cast<uint16_t>(f16_bits(magnitude) | ((bits & 1) << 15));
+  // Uniform codes have variance (4^bits - 1) / 12; the scale makes a row's sum of order one.
+  void fill_codes(const LinearInfo& info, const Columns& columns, abi::Weight& weight,
+                  std::span<std::byte> room) const {
+    weight.dtype = abi::DType::gptq;
+    weight.bits = info.bits;
+    weight.zero_offset = 1;
+    weight.group_size = info.group_size;
+    const WeightRoom to = lay_out(weight, room);
+    const StoredColumns stored(weight, columns);
+    const SplitMix random(hash_name(info.prefix, seed_));
+    const uint64_t word_rows = uint64_t{info.rows} * info.bits / 32;
+    for (uint64_t r = 0; r < word_rows; ++r)
+      for (uint32_t n = 0; n < weight.cols; ++n)
+        to.qweight[r * weight.cols + n] =
+            static_cast<uint32_t>(random.at(r * info.cols + stored(n)));
+    fill_zeros(weight, to.qzeros);
+    const uint64_t levels = uint64_t{1} << info.bits;
+    const double deviation = std::sqrt(static_cast<double>(levels * levels - 1) / 12);
+    const float scale = static_cast<float>(1 / (deviation * std::sqrt(info.rows)));
+    auto* halves = reinterpret_cast<uint16_t*>(to.scales.data());
+    for (uint64_t g = 0; g < weight.groups(); ++g)
+      for (uint32_t n = 0; n < weight.cols; ++n) {
+        const uint64_t bits = random.at((word_rows + g) * info.cols + stored(n));
+        *halves++ = f16_bits(scale * (0.75f + static_cast<float>(bits >> 40) * 0x1p-25f));
+      }
+  }
+
+  // Symmetric, v1.
+  static void fill_zeros(const abi::Weight& weight, std::span<uint32_t> to) {
+    const uint64_t zero = (uint64_t{1} << (weight.bits - 1)) - 1;
+    std::fill(to.begin(), to.end(), 0u);
+    for (uint64_t bit = 0; bit < to.size() * 32; bit += weight.bits) {
+      const uint64_t code = zero << (bit % 32);
+      to[bit / 32] |= static_cast<uint32_t>(code);
+      if (code >> 32) to[bit / 32 + 1] |= static_cast<uint32_t>(code >> 32);
     }
-    view.dense = std::as_bytes(std::span(weight.halves_));
+  }
+
+  void fill_dense(std::string_view name, const Columns& columns, abi::Weight& weight,
+                  std::span<std::byte> room) const {
+    weight.dtype = abi::DType::f16;
+    const WeightRoom to = lay_out(weight, room);
+    const StoredColumns stored(weight, columns);
+    const SplitMix random(hash_name(name, seed_));
+    const bool table = weight.use == abi::WeightUse::embed;
+    const float deviation = table ? 1.0f : 1.0f / std::sqrt(static_cast<float>(weight.rows));
+    auto* halves = reinterpret_cast<uint16_t*>(to.dense.data());
+    for (uint32_t n = 0; n < weight.cols; ++n)
+      for (uint32_t k = 0; k < weight.rows; ++k) {
+        const uint64_t bits = random.at(stored(n) * weight.rows + k);
+        // Uniform in +-[0.25, 1.75] deviations keeps every value a normal f16.
+        const float magnitude = deviation * (0.25f + static_cast<float>(bits >> 40) * 0x1.8p-24f);
+        *halves++ = static_cast<uint16_t>(f16_bits(magnitude) | ((bits & 1) << 15));
+      }
   }
 
   ModelConfig config_;

@@ -10,18 +10,23 @@ LinearInfo CheckpointWeights::linear(std::string_view prefix, uint32_t rows, uin
   return describe_linear(checkpoint_, prefix, rows, cols);
 }
 
-std::unique_ptr<HostWeight> CheckpointWeights::load_linear(
-    const LinearInfo& info, std::vector<uint32_t> column_order) const {
-  return ropewalk::load_linear(checkpoint_, info, zero_points_, std::move(column_order));
+abi::Weight CheckpointWeights::load_linear(const LinearInfo& info, const Columns& columns,
+                                           std::span<std::byte> room) const {
+  return ropewalk::load_linear(checkpoint_, info, zero_points_, columns, room);
+}
+
+std::vector<float> CheckpointWeights::load_bias(const LinearInfo& info,
+                                                std::span<const uint32_t> column_order) const {
+  return ropewalk::load_bias(checkpoint_, info, column_order);
 }
 
 abi::DType CheckpointWeights::table_type(std::string_view name) const {
   return dense_type(checkpoint_, checkpoint_.get(name));
 }
 
-std::unique_ptr<HostWeight> CheckpointWeights::load_table(std::string_view name, uint32_t vocab,
-                                                          uint32_t hidden) const {
-  return ropewalk::load_table(checkpoint_, name, vocab, hidden);
+abi::Weight CheckpointWeights::load_table(const TableInfo& info, const Columns& tokens,
+                                          std::span<std::byte> room) const {
+  return ropewalk::load_table(checkpoint_, info, tokens, room);
 }
 
 std::vector<float> CheckpointWeights::load_vector(std::string_view name, uint32_t size) const {

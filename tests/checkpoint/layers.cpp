@@ -3,6 +3,7 @@
 #include <cstring>
 
 #include "core/checkpoint/finite.h"
+#include "core/checkpoint/weight_room.h"
 
 namespace ropewalk::tiny {
 
@@ -24,9 +25,31 @@ std::vector<Layer> layers_of(const ModelConfig& config) {
   return layers;
 }
 
+HeldWeight load_columns(const Checkpoint& checkpoint, const LinearInfo& info,
+                        ZeroPoints zero_points, const Columns& columns) {
+  abi::Weight shape;
+  shape.rows = info.rows;
+  shape.cols = columns.count;
+  shape.dtype = info.quantized ? abi::DType::gptq : info.dense_type;
+  shape.bits = info.bits;
+  shape.group_size = info.group_size;
+  shape.scale_dtype = info.scale_dtype;
+  HeldWeight held;
+  held.room.resize(room_bytes(shape));
+  held.weight = load_linear(checkpoint, info, zero_points, columns, held.room);
+  return held;
+}
+
+HeldWeight load_whole(const Checkpoint& checkpoint, const LinearInfo& info,
+                      ZeroPoints zero_points) {
+  return load_columns(checkpoint, info, zero_points, {0, info.cols, {}});
+}
+
 void read_everything(const Checkpoint& checkpoint) {
   const ModelConfig& config = checkpoint.config();
-  load_table(checkpoint, "model.embed_tokens.weight", config.vocab_size, config.hidden_size);
+  const TableInfo table{"model.embed_tokens.weight", config.vocab_size, config.hidden_size};
+  std::vector<std::byte> room(uint64_t{table.vocab} * table.hidden * sizeof(float));
+  load_table(checkpoint, table, {0, table.vocab, {}}, room);
   load_vector(checkpoint, "model.norm.weight", config.hidden_size);
   for (uint32_t i = 0; i < config.layers; ++i)
     for (const char* norm : {".input_layernorm.weight", ".post_attention_layernorm.weight"})
@@ -35,7 +58,10 @@ void read_everything(const Checkpoint& checkpoint) {
   for (const Layer& layer : layers_of(config))
     linears.push_back(describe_linear(checkpoint, layer.prefix, layer.rows, layer.cols));
   const ZeroPoints zero_points = detect_zero_points(checkpoint);
-  for (const LinearInfo& info : linears) load_linear(checkpoint, info, zero_points, {});
+  for (const LinearInfo& info : linears) {
+    load_whole(checkpoint, info, zero_points);
+    load_bias(checkpoint, info, {});
+  }
 }
 
 float dequantised(const abi::Weight& weight, uint32_t k, uint32_t n) {

@@ -17,6 +17,16 @@ struct Layer {
 
 std::vector<Layer> layers_of(const ModelConfig& config);
 
+// A weight with the memory that it was read into.
+struct HeldWeight {
+  std::vector<std::byte> room;
+  abi::Weight weight;
+};
+// Some columns of it, or all in their stored order. Throws what load_linear() throws.
+HeldWeight load_columns(const Checkpoint& checkpoint, const LinearInfo& info,
+                        ZeroPoints zero_points, const Columns& columns);
+HeldWeight load_whole(const Checkpoint& checkpoint, const LinearInfo& info, ZeroPoints zero_points);
+
 // Describes and loads everything a run would read. Throws what the readers throw.
 void read_everything(const Checkpoint& checkpoint);
 

@@ -1,12 +1,15 @@
 // The numbers that come out, against numbers that other programs found in the same files.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <numeric>
 
 #include "core/checkpoint/finite.h"
 #include "tests/checkpoint/layers.h"
 #include "tests/checkpoint/tiny_model.h"
+#include "tests/error_of.h"
 
 namespace ropewalk {
 namespace {
@@ -39,8 +42,8 @@ TEST_P(DequantisedFixture, HasTheValuesThatNumpyFinds) {
   const Known& known = GetParam();
   const auto checkpoint = Checkpoint::open(RW_FIXTURES "/models/" + std::string(known.model));
   const LinearInfo info = describe_linear(*checkpoint, kDown, known.rows, known.cols);
-  const auto loaded = load_linear(*checkpoint, info, detect_zero_points(*checkpoint), {});
-  const std::vector<float> weight = stored_weight(loaded->view());
+  const auto loaded = tiny::load_whole(*checkpoint, info, detect_zero_points(*checkpoint));
+  const std::vector<float> weight = stored_weight(loaded.weight);
   EXPECT_EQ(weight[0], known.first);
   EXPECT_EQ(weight[size_t{known.rows - 2} * known.cols + known.cols - 3], known.late);
   EXPECT_EQ(weight[size_t{known.rows / 2} * known.cols + 5], known.middle);
@@ -109,12 +112,13 @@ TEST(LoadLinear, UnpacksByTheFormula) {
   EXPECT_EQ(info.group_size, 8u);
   EXPECT_TRUE(info.row_order.empty());
   EXPECT_FALSE(info.has_bias);
-  const auto loaded = load_linear(*checkpoint, info, zero_points, {7, 6, 5, 4, 3, 2, 1, 0});
+  const std::vector<uint32_t> order{7, 6, 5, 4, 3, 2, 1, 0};
+  const auto loaded = tiny::load_columns(*checkpoint, info, zero_points, {0, 8, order});
   // scale * (code - (7 + 1)); the columns are laid out backwards.
-  EXPECT_EQ(tiny::dequantised(loaded->view(), 0, 7), 1.f * (0 - 8));
-  EXPECT_EQ(tiny::dequantised(loaded->view(), 3, 7), 1.f * (3 - 8));
-  EXPECT_EQ(tiny::dequantised(loaded->view(), 3, 5), 3.f * (5 - 8));
-  EXPECT_EQ(tiny::dequantised(loaded->view(), 7, 0), 8.f * (14 - 8));
+  EXPECT_EQ(tiny::dequantised(loaded.weight, 0, 7), 1.f * (0 - 8));
+  EXPECT_EQ(tiny::dequantised(loaded.weight, 3, 7), 1.f * (3 - 8));
+  EXPECT_EQ(tiny::dequantised(loaded.weight, 3, 5), 3.f * (5 - 8));
+  EXPECT_EQ(tiny::dequantised(loaded.weight, 7, 0), 8.f * (14 - 8));
 }
 
 TEST(LoadLinear, PermutesTheBiasWithTheColumns) {
@@ -128,10 +132,71 @@ TEST(LoadLinear, PermutesTheBiasWithTheColumns) {
   const auto checkpoint = Checkpoint::open(directory.path());
   const LinearInfo info = describe_linear(*checkpoint, "p", 8, 8);
   EXPECT_TRUE(info.has_bias);
-  const auto plain = load_linear(*checkpoint, info, ZeroPoints::v1, {});
-  EXPECT_EQ(plain->bias(), (std::vector<float>{1, 2, 3, 4, 5, 6, 7, 8}));
-  const auto turned = load_linear(*checkpoint, info, ZeroPoints::v1, {1, 2, 3, 4, 5, 6, 7, 0});
-  EXPECT_EQ(turned->bias(), (std::vector<float>{2, 3, 4, 5, 6, 7, 8, 1}));
+  EXPECT_EQ(load_bias(*checkpoint, info, {}), (std::vector<float>{1, 2, 3, 4, 5, 6, 7, 8}));
+  EXPECT_EQ(load_bias(*checkpoint, info, std::vector<uint32_t>{1, 2, 3, 4, 5, 6, 7, 0}),
+            (std::vector<float>{2, 3, 4, 5, 6, 7, 8, 1}));
+}
+
+// Any columns of a weight are those columns of all of it, in their order; a part may begin anywhere
+// for the loader, whatever devices ask for.
+class PartsOfALayer : public testing::TestWithParam<const char*> {};
+
+TEST_P(PartsOfALayer, AreItsColumns) {
+  const auto checkpoint = Checkpoint::open(RW_FIXTURES "/models/" + std::string(GetParam()));
+  const ModelConfig& config = checkpoint->config();
+  const ZeroPoints zero_points =
+      checkpoint->quantization() ? detect_zero_points(*checkpoint) : ZeroPoints::v1;
+  for (const tiny::Layer& layer : tiny::layers_of(config)) {
+    SCOPED_TRACE(layer.prefix);
+    const LinearInfo info = describe_linear(*checkpoint, layer.prefix, layer.rows, layer.cols);
+    const auto whole = tiny::load_whole(*checkpoint, info, zero_points);
+    std::vector<uint32_t> backwards(info.cols);
+    std::iota(backwards.rbegin(), backwards.rend(), 0u);
+    for (const bool ordered : {false, true})
+      for (uint32_t first = 0; first < info.cols; first += 32) {
+        const uint32_t count = std::min(32u, info.cols - first);
+        const auto order = ordered ? std::span<const uint32_t>(backwards) : std::span<uint32_t>();
+        const auto part = tiny::load_columns(*checkpoint, info, zero_points, {first, count, order});
+        ASSERT_EQ(part.weight.first_column, first);
+        ASSERT_EQ(part.weight.of_cols, info.cols);
+        for (uint32_t k = 0; k < info.rows; ++k)
+          for (uint32_t n = 0; n < count; ++n) {
+            const uint32_t column = ordered ? backwards[first + n] : first + n;
+            ASSERT_EQ(tiny::dequantised(part.weight, k, n),
+                      tiny::dequantised(whole.weight, k, column))
+                << k << ", " << n;
+          }
+      }
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Fixtures, PartsOfALayer,
+                         testing::Values("gptq-b2-g32-act", "gptq-b3-g32-act", "gptq-b4-g64-act",
+                                         "gptq-b4-mixed-dtypes", "gptq-b4-scales-f32",
+                                         "gptq-b8-g32-v2", "dense-f32-torch-views"),
+                         [](const auto& row) {
+                           std::string name = row.param;
+                           std::replace(name.begin(), name.end(), '-', '_');
+                           return name;
+                         });
+
+// The count and the place are of the whole tensor, whichever part finds it.
+TEST(LoadLinear, TellsOfNonFiniteScalesInTheWhole) {
+  tiny::TinyModel model = by_hand();
+  std::string scales;
+  for (const uint64_t half : {0x3c00, 0x4000, 0x4200, 0x7c00, 0x4500, 0x4600, 0x7e00, 0x4800})
+    scales += tiny::repeated(half, 2, 1);
+  model.tensors["p.scales"] = {"F16", {1, 8}, scales};
+  const test::TemporaryFolder directory;
+  write_model(model, directory.path());
+  const auto checkpoint = Checkpoint::open(directory.path());
+  const LinearInfo info = describe_linear(*checkpoint, "p", 8, 8);
+  const std::string message = test::error_of([&] {
+    tiny::load_columns(*checkpoint, info, ZeroPoints::v1, {4, 4, {}});
+  });
+  EXPECT_NE(message.find("p.scales: holds 2 values that are NaN or infinite, the first at index 3"),
+            std::string::npos)
+      << message;
 }
 
 // Found with torch.load() in pytorch_model.bin: element [0][1], the last one, and the sum.

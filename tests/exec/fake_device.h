@@ -1,6 +1,7 @@
 // fake_device.h — a device that computes nothing, remembers everything and fails when told to.
 #pragma once
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <map>
@@ -37,6 +38,16 @@ class FakeDevice final : public abi::Device {
   abi::Status on_allocate;
   std::string refuse_op_name;  // claim() refuses nodes of this name
 
+  struct Packed {
+    uint64_t buffer, offset;
+    uint32_t first_column, cols;
+    auto operator<=>(const Packed&) const = default;
+  };
+  std::vector<Packed> packed;
+  uint64_t staging_bytes = uint64_t{64} << 20;  // most that open_staging() gives
+
+  bool staging_open() const { return !staging_.empty(); }
+
   std::vector<SeenStep> steps;
   std::map<uint64_t, uint64_t> buffers;  // id -> bytes
   uint64_t allocated = 0;                // all bytes ever
@@ -66,8 +77,16 @@ class FakeDevice final : public abi::Device {
     *bytes = (uint64_t{weight.rows} * weight.cols * 2 + 255) / 256 * 256;
     return {};
   }
-  abi::Status pack(const abi::Weight&, abi::Slice to) noexcept override {
-    return within(to) ? abi::Status{} : abi::fail(abi::StatusCode::internal, "pack outside");
+  abi::Status open_staging(uint64_t wanted, std::span<std::byte>* memory) noexcept override {
+    staging_.resize(std::min(wanted, staging_bytes));
+    *memory = staging_;
+    return {};
+  }
+  void close_staging() noexcept override { staging_ = {}; }
+  abi::Status pack(const abi::Weight& weight, abi::Slice to) noexcept override {
+    if (!within(to)) return abi::fail(abi::StatusCode::internal, "pack outside");
+    packed.push_back({to.buffer.id, to.offset, weight.first_column, weight.cols});
+    return {};
   }
   abi::Status claim(const abi::Graph& graph, abi::ClaimSink& sink) noexcept override {
     for (uint32_t i = 0; i < graph.nodes.size(); ++i) {
@@ -126,6 +145,7 @@ class FakeDevice final : public abi::Device {
   }
 
   uint64_t last_id_ = 0;
+  std::vector<std::byte> staging_;
 };
 
 // A policy whose frequencies are all `length`, so that a test sees which length was asked for.

@@ -3,9 +3,12 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <map>
+
 #include "core/base/error.h"
 #include "core/model/synthetic.h"
 #include "tests/exec/fake_device.h"
+#include "tests/memory.h"
 
 namespace ropewalk {
 namespace {
@@ -84,6 +87,61 @@ TEST(LoadedModel, ACancelledLoadGivesEverythingBack) {
   };
   EXPECT_THROW(loading.load(), std::runtime_error);
   EXPECT_TRUE(loading.device.buffers.empty());
+}
+
+// 230 KB of host memory: tables, gate and up come in parts, all of their columns once.
+TEST(LoadedModel, WhatIsLargerThanItsMemoryComesInParts) {
+  Loading loading;
+  ModelConfig config = *known_shape("airophin-mini");
+  config.intermediate_size = 2048;
+  loading.weights = make_synthetic(config, SyntheticQuant{4, 32, false}, 1);
+  loading.device.staging_bytes = 230'000;
+  uint64_t last = 0, goal = 0;
+  loading.settings.progress = [&](uint64_t done, uint64_t total) { last = done, goal = total; };
+  const auto model = loading.load();
+  EXPECT_EQ(last, goal);
+  EXPECT_FALSE(loading.device.staging_open());
+  const auto packed = loading.device.packed;
+  std::map<std::pair<uint64_t, uint64_t>, uint32_t> columns;  // of each slice, so far
+  size_t in_parts = 0;
+  for (const auto& part : packed) {
+    uint32_t& before = columns[{part.buffer, part.offset}];
+    EXPECT_EQ(part.first_column, before);
+    EXPECT_EQ(part.first_column % abi::kPartColumns, 0u);
+    in_parts += part.first_column > 0;
+    before += part.cols;
+  }
+  // Two tables of 1024, and in each of 5 layers q, k, v, o (192), gate, up (2048), down (192).
+  std::map<uint32_t, uint32_t> widths;
+  for (const auto& [slice, width] : columns) ++widths[width];
+  EXPECT_EQ(widths, (std::map<uint32_t, uint32_t>{{192, 25}, {1024, 2}, {2048, 10}}));
+  EXPECT_GT(in_parts, 10u);
+}
+
+TEST(LoadedModel, TooLittleMemoryForAPartIsRefused) {
+  Loading loading;
+  loading.device.staging_bytes = 20'000;
+  const Error error = loading.error();
+  EXPECT_EQ(error.code(), ExitCode::out_of_memory);
+  EXPECT_THAT(error.what(),
+              HasSubstr("model.embed_tokens.weight: the backend has 19.5 KiB of host memory for "
+                        "loading, too little for 256 of its columns"));
+  EXPECT_TRUE(loading.device.buffers.empty());
+  EXPECT_FALSE(loading.device.staging_open());
+}
+
+// The widest shapes of a 13B model: what loading holds at a time is what the device lets it, some
+// orders and lists beside it.
+TEST(LoadedModel, HoldsNoWeightWhole) {
+  Loading loading;
+  ModelConfig config = *known_shape("llama2-13b");
+  config.layers = 1;
+  loading.weights = make_synthetic(config, SyntheticQuant{}, 1);
+  loading.device.staging_bytes = uint64_t{40} << 20;
+  test::forget_peak();
+  const uint64_t before = test::memory_now();
+  loading.load();
+  EXPECT_LT(test::memory_peak(), before + (uint64_t{60} << 20));
 }
 
 TEST(LoadedModel, ProgressEndsAtTheTotal) {

@@ -31,6 +31,26 @@ class Embed : public OpTest {
   }
 };
 
+TEST_P(Embed, packed_in_parts) {
+  constexpr uint32_t kVocab = 600, kWidth = 75;
+  Random random(2);
+  StoredWeight table = random_dense(abi::DType::f16, abi::WeightUse::embed, kWidth, kVocab, random);
+  table.part_columns = abi::kPartColumns;
+  StepData step = plain_step(4);
+  step.token = {0, 255, 256, kVocab - 1};
+  Case c;
+  const uint32_t y = c.activation("y", {abi::kRows, kWidth});
+  c.node(abi::Op::embed, {c.weight("table", table)}, {y}, 0, kRotatedKeys);
+  std::vector<double> truth;
+  for (const int32_t token : step.token)
+    for (uint32_t i = 0; i < kWidth; ++i)
+      truth.push_back(table.at(i, static_cast<uint32_t>(token)));
+  with_session(c, {4, 4, 1, 1}, [&](Session& session) {
+    session.run(step);
+    expect_close(Law::copy, session.get(y), truth);
+  });
+}
+
 TEST_P(Embed, f32) { check(abi::DType::f32); }
 TEST_P(Embed, f16) { check(abi::DType::f16); }
 TEST_P(Embed, bf16) { check(abi::DType::bf16); }

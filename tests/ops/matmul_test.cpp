@@ -104,6 +104,27 @@ TEST_P(Matmul, f32) { check_dense(DType::f32); }
 TEST_P(Matmul, f16) { check_dense(DType::f16); }
 TEST_P(Matmul, bf16) { check_dense(DType::bf16); }
 
+// As a loader brings what is larger than its memory for it; the last part is narrower.
+TEST_P(Matmul, packed_in_parts) {
+  constexpr uint32_t kDepth = 96, kWidth = 600, kFew[] = {1, 33};
+  Random random(9);
+  const auto check_parts = [&](StoredWeight weight) {
+    weight.part_columns = abi::kPartColumns;
+    weight.row_order = random.permutation(kDepth);
+    check({weight, {}}, kFew);
+    if (IsSkipped() || HasFatalFailure()) return;
+    weight.column_order = random.permutation(kWidth);
+    check({weight, {}}, kFew);
+  };
+  for (const uint8_t bits : {uint8_t{2}, uint8_t{3}, uint8_t{4}, uint8_t{8}})
+    for (const DType scale_dtype : {DType::f16, DType::f32}) {
+      SCOPED_TRACE(std::to_string(bits) + " bits");
+      check_parts(random_gptq({kDepth, kWidth, bits, 32, 1, scale_dtype}, random));
+    }
+  for (const DType dtype : {DType::f32, DType::f16, DType::bf16})
+    check_parts(random_dense(dtype, abi::WeightUse::matmul, kDepth, kWidth, random));
+}
+
 // More rows than a thread block of CUDA multiplies, fewer than cuBLAS takes.
 TEST_P(Matmul, gptq4_of_two_row_blocks) {
   constexpr uint32_t kRows[] = {65, 128};

@@ -222,7 +222,8 @@ void Session::fill() {
   for (const Case::TensorData& data : tensors_) {
     const abi::Slice& at = data.tensor.at;
     if (data.tensor.kind == TensorKind::weight) {
-      check(device_.pack(data.stored.view(), at), "pack " + data.name);
+      for (const StoredWeight& part : data.stored.parts())
+        check(device_.pack(part.view(), at), "pack " + data.name);
     } else if (data.tensor.kind == TensorKind::constant) {
       check(device_.write(at, data.contents), "write " + data.name);
     } else {

@@ -1,5 +1,6 @@
 #include "tests/ops/stored_weight.h"
 
+#include <algorithm>
 #include <cstring>
 
 #include "tests/ops/half.h"
@@ -42,7 +43,66 @@ void append(std::vector<std::byte>& bytes, DType dtype, double value) {
   std::memcpy(bytes.data() + bytes.size() - size, from, size);
 }
 
+// Sets `bits` bits of the stream whose words lie from words[first] on.
+void set_code(std::vector<uint32_t>& words, uint64_t first, uint32_t bits, uint64_t index,
+              uint32_t code) {
+  for (uint32_t b = 0; b < bits; ++b) {
+    const uint64_t bit = index * bits + b;
+    words[first + bit / 32] |= (code >> b & 1u) << bit % 32;
+  }
+}
+
+// Elements [from, from + count) of `size` bytes.
+void append_elements(std::vector<std::byte>& to, const std::vector<std::byte>& bytes, uint64_t from,
+                     uint64_t count, uint64_t size) {
+  const auto begin = bytes.begin() + static_cast<ptrdiff_t>(from * size);
+  to.insert(to.end(), begin, begin + static_cast<ptrdiff_t>(count * size));
+}
+
+uint64_t bytes_of(DType dtype) { return dtype == DType::f32 ? 4 : 2; }
+
+StoredWeight part_of(const StoredWeight& whole, uint32_t first, uint32_t count) {
+  const abi::Weight& w = whole.shape;
+  StoredWeight part;
+  part.shape = w;
+  part.shape.cols = count;
+  part.shape.first_column = first;
+  part.shape.of_cols = w.cols;
+  part.row_order = whole.row_order;
+  const auto stored = [&](uint32_t i) {
+    return whole.column_order.empty() ? first + i : whole.column_order[first + i];
+  };
+  if (w.dtype != DType::gptq) {
+    for (uint32_t i = 0; i < count; ++i)
+      append_elements(part.dense, whole.dense, uint64_t{stored(i)} * w.rows, w.rows,
+                      bytes_of(w.dtype));
+    return part;
+  }
+  for (uint64_t r = 0; r < whole.qweight.size() / w.cols; ++r)
+    for (uint32_t i = 0; i < count; ++i)
+      part.qweight.push_back(whole.qweight[r * w.cols + stored(i)]);
+  const uint64_t from = (uint64_t{w.cols} * w.bits + 31) / 32;
+  const uint64_t to = (uint64_t{count} * w.bits + 31) / 32;
+  part.qzeros.resize(to * w.groups());
+  for (uint64_t g = 0; g < w.groups(); ++g)
+    for (uint32_t i = 0; i < count; ++i) {
+      set_code(part.qzeros, g * to, w.bits, i,
+               code_at(whole.qzeros, g * from, 1, w.bits, stored(i)));
+      append_elements(part.scales, whole.scales, g * w.cols + stored(i), 1,
+                      bytes_of(w.scale_dtype));
+    }
+  return part;
+}
+
 }  // namespace
+
+std::vector<StoredWeight> StoredWeight::parts() const {
+  if (part_columns == 0) return {*this};
+  std::vector<StoredWeight> parts;
+  for (uint32_t first = 0; first < shape.cols; first += part_columns)
+    parts.push_back(part_of(*this, first, std::min(part_columns, shape.cols - first)));
+  return parts;
+}
 
 abi::Weight StoredWeight::view() const {
   abi::Weight weight = shape;

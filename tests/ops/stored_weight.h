@@ -23,8 +23,11 @@ struct StoredWeight {
   abi::Weight shape;  // spans empty
   std::vector<std::byte> dense, scales;
   std::vector<uint32_t> qweight, qzeros, row_order, column_order;
+  uint32_t part_columns = 0;  // packed in parts of so many columns; 0: whole
 
   abi::Weight view() const;
+  // As a loader brings it: itself, or its parts with their columns in order.
+  std::vector<StoredWeight> parts() const;
   // W[k][n] of the laid-out matrix, orders applied; for a table (V, H): k is the column of H.
   double at(uint32_t k, uint32_t n) const;
 };

@@ -3,26 +3,15 @@
 #include <gtest/gtest.h>
 
 #include <cstring>
-#include <fstream>
 #include <numeric>
-#include <string>
 #include <vector>
 
+#include "tests/memory.h"
 #include "tests/ops/devices.h"
 #include "tests/ops/session.h"
 
 namespace ropewalk::tests {
 namespace {
-
-// A line of /proc/self/status, in bytes.
-uint64_t memory(const std::string& name) {
-  std::ifstream status("/proc/self/status");
-  for (std::string line; std::getline(status, line);)
-    if (line.starts_with(name + ":")) return std::stoull(line.substr(name.size() + 1)) * 1024;
-  return 0;
-}
-
-void forget_peak() { std::ofstream("/proc/self/clear_refs") << 5; }
 
 TEST(VulkanStaging, PackingTakesLittleOfTheHost) {
   constexpr uint64_t kMost = uint64_t{64} << 20;
@@ -38,11 +27,11 @@ TEST(VulkanStaging, PackingTakesLittleOfTheHost) {
   check(device.allocate(abi::Arena::weights, bytes, &buffer), "allocate");
   // On a software device the device's memory is the host's; it is there before the measurement.
   check(device.write({buffer, 0, weight.dense.size()}, weight.dense), "write");
-  forget_peak();
-  const uint64_t before = memory("VmRSS");
+  test::forget_peak();
+  const uint64_t before = test::memory_now();
   check(device.pack(weight.view(), {buffer, 0, bytes}), "pack");
   EXPECT_GT(before, weight.dense.size());
-  EXPECT_LT(memory("VmHWM"), before + kMost);
+  EXPECT_LT(test::memory_peak(), before + kMost);
   device.free(buffer);
 }
 

@@ -12,7 +12,8 @@ namespace ropewalk::cuda {
 
 enum class Way {
   tiles_of_8,   // gptq/matmul.cu: packed weights on tensor cores, 8 rows of x at a time
-  tiles_of_32,  // the same with 32
+  tiles_of_16,  // gptq/matmul_wide.cu: the same with 16, and x as f16 beforehand
+  tiles_of_32,
   tiles_of_64,
   vector,  // ops/dense_matmul.cu: a warp a column
   cublas,  // long_product.h: weights and x as f16
@@ -29,9 +30,24 @@ struct Crossover {
 
 // The first row that fits counts; beyond the last, and for f32 weights, cuBLAS is not asked.
 inline constexpr Crossover kCrossovers[] = {
-    {true, 8, Way::tiles_of_8}, {true, 32, Way::tiles_of_32}, {true, 128, Way::tiles_of_64},
-    {true, ~0u, Way::cublas},   {false, 8, Way::vector},      {false, ~0u, Way::cublas},
+    {true, 8, Way::tiles_of_8},    {true, 16, Way::tiles_of_16}, {true, 32, Way::tiles_of_32},
+    {true, 128, Way::tiles_of_64}, {true, ~0u, Way::cublas},     {false, 8, Way::vector},
+    {false, ~0u, Way::cublas},
 };
+
+// Rows of x that a packed product takes at a time.
+inline uint32_t row_block_of(Way way) {
+  switch (way) {
+    case Way::tiles_of_8:
+      return 8;
+    case Way::tiles_of_16:
+      return 16;
+    case Way::tiles_of_32:
+      return 32;
+    default:
+      return 64;
+  }
+}
 
 inline Way way_of(abi::DType weight, uint32_t rows, LongProducts long_products) {
   const bool quantised = weight == abi::DType::gptq;

@@ -25,11 +25,17 @@ struct DeviceSize {
 struct Workspace {
   uint64_t partial_floats = 0;  // sums of splits, attention's parts
   uint64_t arrival_words = 0;   // zero between steps, so that each program has its own
+  uint32_t half_rows = 0;       // of x as f16 and their scales, for packed products
+  uint32_t half_width = 0;
   LongNeeds long_needs;
 
   uint64_t partial_bytes() const { return align(partial_floats * 4); }
   uint64_t arrival_bytes() const { return align(arrival_words * 4); }
-  uint64_t shared_bytes() const { return partial_bytes() + long_needs.total(); }
+  uint64_t half_bytes() const { return align(uint64_t{half_rows} * half_width * 2); }
+  uint64_t half_scale_bytes() const { return align(uint64_t{half_rows} * 4); }
+  uint64_t shared_bytes() const {
+    return partial_bytes() + half_bytes() + half_scale_bytes() + long_needs.total();
+  }
 
  private:
   static uint64_t align(uint64_t bytes) { return (bytes + 255) / 256 * 256; }
@@ -46,6 +52,8 @@ struct Surroundings {
   StepView step;
   float* partials;
   uint32_t* arrivals;
+  std::byte* halves;
+  float* half_scales;
   LongProduct::Host long_host;  // null cublas: LongProducts::packed
   LongProducts long_products;
   DeviceSize device;

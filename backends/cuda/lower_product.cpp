@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "backends/cuda/gptq/dequantise.h"
 #include "core/abi/guard.h"
 
 namespace ropewalk::cuda {
@@ -26,13 +27,18 @@ DType dtype_of(const Graph& graph, Nodes nodes) {
 }
 
 gptq::Matmul packed(const Product& product, uint32_t rows, Way way, const DeviceSize& device) {
-  const uint32_t row_block = way == Way::tiles_of_8 ? 8 : way == Way::tiles_of_32 ? 32 : 64;
   uint32_t tiles = 0;
   for (uint32_t i = 0; i < product.parts; ++i) tiles += gptq::column_tiles(product.part[i].layout);
-  return {product,
-          gptq::divide(product.part[0].layout, tiles, rows, row_block, device.multiprocessors),
-          nullptr, nullptr};
+  return {
+      product,
+      gptq::divide(product.part[0].layout, tiles, rows, row_block_of(way), device.multiprocessors),
+      nullptr,
+      nullptr,
+      nullptr,
+      nullptr};
 }
+
+bool is_wide(const gptq::Matmul& matmul) { return matmul.division.tiles_at_once > 1; }
 
 // What is written where.
 void place(Nodes nodes, const Places& places, Product& product) {
@@ -99,6 +105,9 @@ void add_needs(const abi::CompileRequest& request, Nodes nodes, const DeviceSize
   const gptq::Matmul matmul = packed(product, rows, way, device);
   all.partial_floats = std::max(all.partial_floats, gptq::partial_floats(matmul));
   all.arrival_words = std::max(all.arrival_words, gptq::arrival_words(matmul));
+  if (!is_wide(matmul)) return;
+  all.half_rows = std::max(all.half_rows, rows);
+  all.half_width = std::max(all.half_width, gptq::padded_rows(matmul.part[0].layout));
 }
 
 std::function<void(cudaStream_t)> lower_product(Nodes nodes, const Surroundings& around) {
@@ -115,7 +124,18 @@ std::function<void(cudaStream_t)> lower_product(Nodes nodes, const Surroundings&
   gptq::Matmul matmul = packed(product, rows, way, around.device);
   matmul.partials = around.partials;
   matmul.arrivals = around.arrivals;
-  return [matmul, step = around.step](cudaStream_t stream) { gptq::matmul(matmul, step, stream); };
+  if (!is_wide(matmul))
+    return
+        [matmul, step = around.step](cudaStream_t stream) { gptq::matmul(matmul, step, stream); };
+  matmul.halves = around.halves;
+  matmul.scales = around.half_scales;
+  const gptq::HalfRows halves{matmul.x,     around.halves,         around.half_scales,
+                              DType::f16,   matmul.part[0].layout, rows,
+                              matmul.extent};
+  return [matmul, halves, step = around.step](cudaStream_t stream) {
+    gptq::half_rows(halves, step, stream);
+    gptq::matmul(matmul, step, stream);
+  };
 }
 
 }  // namespace ropewalk::cuda

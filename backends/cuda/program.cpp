@@ -50,6 +50,8 @@ Program::Program(const abi::CompileRequest& request, const Host& host)
     throw abi::Failure(abi::StatusCode::invalid_argument, "the workspace is too small");
   std::byte* const partials =
       needs.shared_bytes() ? host_.memory.address(request.workspace) : nullptr;
+  std::byte* const halves = partials + needs.partial_bytes();
+  std::byte* const half_scales = halves + needs.half_bytes();
   LongPlaces places{};
   try {
     if (needs.arrival_words) {
@@ -58,7 +60,7 @@ Program::Program(const abi::CompileRequest& request, const Host& host)
                     "workspace");
     }
     if (needs.long_needs.total()) {
-      places = needs.long_needs.places(partials + needs.partial_bytes());
+      places = needs.long_needs.places(half_scales + needs.half_scale_bytes());
       if (!host_.cublas) host_.cublas = std::make_unique<Cublas>(context);
       slices_ = std::make_unique<Slices>(context, places.slices, needs.long_needs.slice);
     }
@@ -68,6 +70,8 @@ Program::Program(const abi::CompileRequest& request, const Host& host)
         step_.view(),
         reinterpret_cast<float*>(partials),
         reinterpret_cast<uint32_t*>(arrivals_),
+        halves,
+        reinterpret_cast<float*>(half_scales),
         {places, host_.cublas.get(), slices_.get(), slice_bytes(context.cache_bytes())},
         long_products(context),
         size_of(context)};

@@ -16,7 +16,9 @@ using abi::DType;
 TEST(Crossovers, RowsOfPackedWeights) {
   for (const uint32_t rows : {1u, 8u})
     EXPECT_EQ(way_of(DType::gptq, rows, LongProducts::cublas), Way::tiles_of_8);
-  for (const uint32_t rows : {9u, 32u})
+  for (const uint32_t rows : {9u, 16u})
+    EXPECT_EQ(way_of(DType::gptq, rows, LongProducts::cublas), Way::tiles_of_16);
+  for (const uint32_t rows : {17u, 32u})
     EXPECT_EQ(way_of(DType::gptq, rows, LongProducts::cublas), Way::tiles_of_32);
   for (const uint32_t rows : {33u, 128u})
     EXPECT_EQ(way_of(DType::gptq, rows, LongProducts::cublas), Way::tiles_of_64);
@@ -40,31 +42,69 @@ TEST(Crossovers, WhatIsMissing) {
   EXPECT_EQ(way_of(DType::gptq, 512, LongProducts::cublas_without_bf16), Way::cublas);
 }
 
-// Blocks of K of the busiest multiprocessor, and of the mean one.
+gptq::Division divide(const gptq::Layout& l, uint32_t rows, uint32_t multiprocessors) {
+  const uint32_t row_block = row_block_of(way_of(DType::gptq, rows, LongProducts::packed));
+  return gptq::divide(l, gptq::column_tiles(l), rows, row_block, multiprocessors);
+}
+
+uint32_t thread_blocks(const gptq::Division& d) {
+  return gptq::divide_up(d.tiles, d.tiles_at_once) * d.row_blocks * d.splits;
+}
+
+// Blocks of K of the mean multiprocessor, of those of the busiest.
 double balance(const gptq::Layout& l, const gptq::Division& d, uint32_t multiprocessors) {
-  const uint32_t thread_blocks = d.tiles * d.row_blocks * d.splits;
-  const double busiest =
-      double{1} * gptq::divide_up(thread_blocks, multiprocessors) * d.blocks_per_split;
+  const double busiest = double{1} * gptq::divide_up(thread_blocks(d), multiprocessors) *
+                         d.tiles_at_once * d.blocks_per_split;
   return double{1} * d.tiles * d.row_blocks * gptq::blocks(l) / multiprocessors / busiest;
 }
 
-// Every block of K is in one split, none is empty, and the products of Llama-2-13B keep the
-// multiprocessors of an H200 and of a T4 equally busy.
+// Every block of K is in one split, none is empty; the products of Llama-2-13B keep the
+// multiprocessors of an H200 and of a T4 equally busy, each with enough thread blocks.
 TEST(Division, CoversAndBalances) {
   for (const uint32_t multiprocessors : {132u, 40u})
-    for (const uint32_t rows : {1u, 8u, 32u, 128u})
+    for (const uint32_t rows : {1u, 8u, 16u, 32u, 64u, 128u})
       for (const auto& [depth, width] : {std::pair{5120u, 15360u}, std::pair{5120u, 5120u},
                                          std::pair{5120u, 27648u}, std::pair{13824u, 5120u}}) {
         SCOPED_TRACE(std::to_string(depth) + " x " + std::to_string(width) + ", " +
                      std::to_string(rows) + " rows, " + std::to_string(multiprocessors));
         const gptq::Layout l{depth, width, 4, 32, 1};
-        const uint32_t row_block = rows <= 8 ? 8 : rows <= 32 ? 32 : 64;
-        const gptq::Division d =
-            gptq::divide(l, gptq::column_tiles(l), rows, row_block, multiprocessors);
+        const gptq::Division d = divide(l, rows, multiprocessors);
         EXPECT_GE(d.row_blocks * d.row_block, rows);
         EXPECT_GE(d.splits * d.blocks_per_split, gptq::blocks(l));
         EXPECT_LT((d.splits - 1) * d.blocks_per_split, gptq::blocks(l));
-        EXPECT_GT(balance(l, d, multiprocessors), 0.9);
+        EXPECT_GT(balance(l, d, multiprocessors), 0.8);
+        EXPECT_GE(gptq::divide_up(thread_blocks(d), multiprocessors), gptq::kBusyThreadBlocks);
+      }
+}
+
+// Where K is split, partial sums take less than the codes do.
+TEST(Division, SumsStayBelowTheCodes) {
+  for (const uint32_t rows : {8u, 16u, 32u, 64u, 128u})
+    for (const uint32_t width : {5120u, 15360u, 27648u}) {
+      SCOPED_TRACE(std::to_string(width) + " columns, " + std::to_string(rows) + " rows");
+      const gptq::Layout l{5120, width, 4, 32, 1};
+      const gptq::Division d = divide(l, rows, 132);
+      EXPECT_TRUE(d.splits == 1 ||
+                  d.splits * gptq::blocks_for_sums(l, d.row_block) < gptq::blocks(l))
+          << d.splits << " splits";
+    }
+}
+// A thread block of 32 rows writes and reads 8 KiB for a tile, that of 4 bits in groups of 32 has
+// blocks of 640 bytes.
+TEST(Division, BlocksForSums) {
+  EXPECT_EQ(gptq::blocks_for_sums({5120, 5120, 4, 32, 1}, 32), 8u);
+  EXPECT_EQ(gptq::blocks_for_sums({5120, 5120, 8, 128, 1}, 64), 10u);
+}
+
+// The memory plan is made before a weight's scales are seen.
+TEST(Division, IsTheSameForScalesOfAnyType) {
+  for (const uint32_t rows : {1u, 16u, 32u, 128u})
+    for (const uint32_t group_size : {8u, 32u, 128u})
+      for (uint32_t width = 64; width < 30000; width += 992) {
+        const gptq::Division one = divide({5120, width, 4, group_size, 1}, rows, 132);
+        const gptq::Division two = divide({5120, width, 4, group_size, 2}, rows, 132);
+        ASSERT_EQ(one.splits, two.splits);
+        ASSERT_EQ(one.blocks_per_split, two.blocks_per_split);
       }
 }
 

@@ -1,4 +1,4 @@
-// What surrounds a product of many rows that cuBLAS makes. Bottlenecks: memory, each of them.
+// What surrounds products whose x is made f16 beforehand. Bottlenecks: memory, each of them.
 #include <cuda_fp16.h>
 
 #include "backends/cuda/gptq/dequantise.h"
@@ -11,7 +11,7 @@
 namespace ropewalk::cuda::gptq {
 namespace {
 
-constexpr uint32_t kWarps = 4, kThreads = kWarps * 32;
+constexpr uint32_t kWarps = 4, kThreads = kWarps * 32, kRowThreads = 512;
 
 template <class Element>
 __device__ __forceinline__ Element rounded(float x);
@@ -24,28 +24,58 @@ __device__ __forceinline__ __nv_bfloat16 rounded<__nv_bfloat16>(float x) {
   return __float2bfloat16(x);
 }
 
-// A warp a row; a block of K is 32 lanes wide. Rows beyond the step's become 0, so that what
+// Elements i .. i+3 of a row in the order of the tiles; 0 in what fills blocks up. i % 4 == 0.
+__device__ __forceinline__ float4 four_of(const Layout& l, bool in_fours, const float* x,
+                                          uint32_t i) {
+  if (in_fours)
+    return i < l.rows ? __ldg(reinterpret_cast<const float4*>(x + i)) : float4{0, 0, 0, 0};
+  const uint32_t block = i / kBlockRows, in_block = i % kBlockRows;
+  const uint32_t left = rows_of_block(l, block);
+  const float* at = x + first_row(l, block) + in_block;
+  return {in_block < left ? __ldg(at) : 0.0f, in_block + 1 < left ? __ldg(at + 1) : 0.0f,
+          in_block + 2 < left ? __ldg(at + 2) : 0.0f, in_block + 3 < left ? __ldg(at + 3) : 0.0f};
+}
+
+__device__ __forceinline__ float greatest(const float4& x) {
+  return fmaxf(fmaxf(fabsf(x.x), fabsf(x.y)), fmaxf(fabsf(x.z), fabsf(x.w)));
+}
+
+__device__ __forceinline__ float block_max(float most) {
+  __shared__ float greatest_of[kRowThreads / 32];
+  most = warp_max(most);
+  if (threadIdx.x % 32 == 0) greatest_of[threadIdx.x / 32] = most;
+  __syncthreads();
+  return warp_max(threadIdx.x % 32 < kRowThreads / 32 ? greatest_of[threadIdx.x % 32] : 0.0f);
+}
+
+// A thread block a row, read twice: the second time from L1. Of a few rows it is the latency that
+// counts, so that a thread's loads go together. Rows beyond the step's become 0, so that what
 // earlier steps left there cannot overflow.
 template <class Element>
-__global__ void __launch_bounds__(kThreads)
+__global__ void __launch_bounds__(kRowThreads)
     half_rows_kernel(const HalfRows op, const StepView step) {
-  const uint32_t r = blockIdx.x * kWarps + threadIdx.x / 32, lane = threadIdx.x % 32;
-  if (r >= op.rows) return;
+  const uint32_t r = blockIdx.x, width = padded_rows(op.layout);
   const Layout& l = op.layout;
   const float* x = op.x + uint64_t{r} * l.rows;
-  const bool contiguous = is_contiguous(l);
-  auto* to = reinterpret_cast<Element*>(op.halves) + uint64_t{r} * blocks(l) * kBlockRows;
+  const bool in_fours = is_contiguous(l) && l.rows % 4 == 0;
+  auto* to = reinterpret_cast<Element*>(op.halves) + uint64_t{r} * width;
   const bool there = r < rows_of(step, op.extent);
   float most = 0.0f;
-  if (there)
-    for (uint32_t k = lane; k < l.rows; k += 32) most = fmaxf(most, fabsf(x[k]));
-  const float scale = power_for(warp_max(most)), inverse = 1.0f / scale;
-  for (uint32_t b = 0; b < blocks(l); ++b) {
-    const uint32_t k = (contiguous ? b * kBlockRows : first_row(l, b)) + lane;
-    const bool inside = there && (contiguous ? k < l.rows : lane < rows_of_block(l, b));
-    to[b * kBlockRows + lane] = rounded<Element>(inside ? x[k] * inverse : 0.0f);
+  if (there) {
+#pragma unroll 4
+    for (uint32_t i = threadIdx.x * 4; i < width; i += kRowThreads * 4)
+      most = fmaxf(most, greatest(four_of(l, in_fours, x, i)));
   }
-  if (lane == 0) op.scales[r] = scale;
+  const float scale = power_for(block_max(most)), inverse = 1.0f / scale;
+#pragma unroll 4
+  for (uint32_t i = threadIdx.x * 4; i < width; i += kRowThreads * 4) {
+    const float4 v = there ? four_of(l, in_fours, x, i) : float4{0, 0, 0, 0};
+    alignas(8)
+        const Element four[4] = {rounded<Element>(v.x * inverse), rounded<Element>(v.y * inverse),
+                                 rounded<Element>(v.z * inverse), rounded<Element>(v.w * inverse)};
+    *reinterpret_cast<uint2*>(to + i) = *reinterpret_cast<const uint2*>(four);
+  }
+  if (threadIdx.x == 0) op.scales[r] = scale;
 }
 
 // Grid (tiles, blocks / 4), a warp a block of 32 x 32. A lane stores 8 rows of a column at once.
@@ -59,8 +89,10 @@ __global__ void __launch_bounds__(kThreads) dequantise_kernel(const Dequantise o
   uint32_t words[kBits];
   load_codes<kBits>(tile + block_at(l, block), lane, words);
   const uint32_t group = block / blocks_per_group(l);
-  const Header header =
-      decode(l.header_words, load_header(l.header_words, tile + header_at(l, group), lane));
+  const auto* stored =
+      reinterpret_cast<const uint4*>(tile + header_at(l, group)) + lane / 4 * l.header_words;
+  const Header header = l.header_words == 1 ? decode_f16(__ldg(stored))
+                                            : decode_f32(__ldg(stored), __ldg(stored + 1));
   const uint64_t pitch = uint64_t{blocks(l)} * kBlockRows;
 #pragma unroll
   for (uint32_t j = 0; j < kLaneColumns; ++j) {
@@ -103,11 +135,10 @@ void launch(const Dequantise& op, cudaStream_t stream) {
 }  // namespace
 
 void half_rows(const HalfRows& op, const StepView& step, cudaStream_t stream) {
-  const uint32_t grid = divide_up(op.rows, kWarps);
   if (op.dtype == abi::DType::bf16)
-    run_kernel(half_rows_kernel<__nv_bfloat16>, grid, kThreads, stream, op, step);
+    run_kernel(half_rows_kernel<__nv_bfloat16>, op.rows, kRowThreads, stream, op, step);
   else
-    run_kernel(half_rows_kernel<__half>, grid, kThreads, stream, op, step);
+    run_kernel(half_rows_kernel<__half>, op.rows, kRowThreads, stream, op, step);
 }
 
 void dequantise(const Dequantise& op, cudaStream_t stream) {

@@ -1,5 +1,5 @@
-// dequantise.h — what surrounds the products of many rows that cuBLAS makes: slices of weights as
-// f16, x as f16 or bf16, and what is done to the sums.
+// dequantise.h — what surrounds products of more than a few rows: x as f16 or bf16, for
+// gptq/matmul_wide.cu too; for cuBLAS slices of weights as f16, and what is done to the sums.
 //
 // K is counted in whole blocks of 32 here, as the tiles are: what fills a block up is 0 in both, so
 // no row or column has to be looked at twice. Stateless.
@@ -15,8 +15,6 @@
 #include "core/abi/weight.h"
 
 namespace ropewalk::cuda::gptq {
-
-inline uint32_t padded_rows(const Layout& l) { return blocks(l) * kBlockRows; }
 
 struct HalfRows {
   const float* x;     // (R, rows of the weight)

@@ -6,13 +6,14 @@
 
 #include "backends/cuda/gptq/matmul.h"
 #include "backends/cuda/gptq/shared.cuh"
+#include "backends/cuda/gptq/stream.cuh"
 #include "backends/cuda/ops/append.cuh"
 
 namespace ropewalk::cuda::gptq {
 
-// What a thread block makes: tile `x` of all parts' for a row block, over a run of K. Row blocks
-// are the fastest: those that read the same codes do so at about the same time, so that memory is
-// asked for them once, though they are not kept in the second-level cache.
+// What a thread block makes: tile `x` of all parts' for a row block, or kWideTiles of them, over a
+// run of K. Row blocks are the fastest: those that read the same codes do so at about the same
+// time, so that memory is asked for them once, though they are not kept in the second-level cache.
 struct Place {
   uint32_t x, split, row_block;
 };
@@ -23,7 +24,15 @@ __device__ __forceinline__ Place place_of(const Division& division) {
   return {blockIdx.x / row_blocks, blockIdx.y, blockIdx.x % row_blocks};
 }
 
-// Which tile of which part a thread block makes. Gate and up of one tile stand side by side, so
+__device__ __forceinline__ BlockSpan run_of(const Matmul& op, uint32_t split) {
+  const uint32_t begin = split * op.division.blocks_per_split;
+  return {begin, min(begin + op.division.blocks_per_split, blocks(op.part[0].layout))};
+}
+inline dim3 grid_of(const Division& d) {
+  return dim3(divide_up(d.tiles, d.tiles_at_once) * d.row_blocks, d.splits);
+}
+
+// Which tile of which part tile x of all is. Gate and up of one tile stand side by side, so
 // that they are made at about the same time.
 struct TileOfPart {
   uint32_t part, tile;
@@ -41,26 +50,19 @@ struct RowSpan {
   uint32_t block, first, count;
 };
 
-// The warps' sums in order, sum i being (row, column) (i / 32, i % 32) of the tile.
-template <uint32_t kRowTiles>
-__device__ __forceinline__ float over_warps(const Shared<kRowTiles>& shared, uint32_t i) {
-  float sum = 0.0f;
-  for (uint32_t w = 0; w < kWarps; ++w) sum += shared.sums[w * shared.kRows * kTileColumns + i];
-  return sum;
-}
-
-// A thread block's sums in memory.
-__device__ __forceinline__ float* sums_at(const Matmul& op, const Place& place) {
+// A split's sums of tile x in memory.
+__device__ __forceinline__ float* sums_at(const Matmul& op, uint32_t split, uint32_t row_block,
+                                          uint32_t x) {
   const Division& d = op.division;
-  const uint64_t before = (uint64_t{place.split} * d.row_blocks + place.row_block) * d.tiles;
-  return op.partials + (before + place.x) * d.row_block * kTileColumns;
+  const uint64_t before = (uint64_t{split} * d.row_blocks + row_block) * d.tiles;
+  return op.partials + (before + x) * d.row_block * kTileColumns;
 }
 
 // The splits' sums of tile x in order. They come from other multiprocessors: not from L1.
 __device__ __forceinline__ float over_splits(const Matmul& op, uint32_t row_block, uint32_t x,
                                              uint32_t i) {
-  const uint64_t stride = sums_at(op, {0, 1, 0}) - op.partials;
-  const float* at = sums_at(op, {x, 0, row_block}) + i;
+  const uint64_t stride = sums_at(op, 1, 0, 0) - op.partials;
+  const float* at = sums_at(op, 0, row_block, x) + i;
   float sum = 0.0f;
   for (uint32_t split = 0; split < op.division.splits; ++split) sum += __ldcg(at + split * stride);
   return sum;
@@ -118,33 +120,39 @@ __device__ inline void finish_head(const Matmul& op, const StepView& step, uint3
   }
 }
 
-// Writes this thread block's sums; the last to arrive at what is finished together goes on.
-template <uint32_t kRowTiles>
-__device__ void finish_together(const Matmul& op, const StepView& step, const Place& place,
-                                const RowSpan& rows, Shared<kRowTiles>& shared) {
-  const uint32_t together = tiles_together(op), group = place.x / together;
-  float* mine = sums_at(op, place);
+// What is finished together, x its first tile.
+__device__ inline void finish_group(const Matmul& op, const StepView& step, const RowSpan& rows,
+                                    uint32_t x, float (&heads)[kWarps][kMostHeadDim]) {
+  if (op.epilogue == Epilogue::rope_append) return finish_head(op, step, x, rows, heads);
+  if (tiles_together(op) == 2) return finish_pair(op, x, rows);
   for (uint32_t i = threadIdx.x; i < rows.count * kTileColumns; i += kThreads)
-    mine[i] = over_warps(shared, i);
+    finish_one(op, tile_of(op, x), rows.first + i / kTileColumns, i % kTileColumns,
+               over_splits(op, rows.block, x, i));
+}
+
+// Once the thread block has written its sums of kTiles tiles from `first` on: it goes on with what
+// no other is still to arrive at.
+template <uint32_t kTiles>
+__device__ void finish_together(const Matmul& op, const StepView& step, const RowSpan& rows,
+                                uint32_t first, bool (&last)[kTiles],
+                                float (&heads)[kWarps][kMostHeadDim]) {
+  const uint32_t together = tiles_together(op), tiles = op.division.tiles;
+  uint32_t* arrivals = op.arrivals + uint64_t{rows.block} * (tiles / together);
   __threadfence();
   __syncthreads();
-  uint32_t* arrivals =
-      op.arrivals + uint64_t{place.row_block} * (op.division.tiles / together) + group;
-  if (threadIdx.x == 0) shared.last = atomicAdd(arrivals, 1u) == op.division.splits * together - 1;
-  __syncthreads();
-  if (!shared.last) return;
-  __threadfence();
-  const uint32_t x = group * together;
-  if (op.epilogue == Epilogue::rope_append) {
-    finish_head(op, step, x, rows, shared.head);
-  } else if (together == 2) {
-    finish_pair(op, x, rows);
-  } else {
-    for (uint32_t i = threadIdx.x; i < rows.count * kTileColumns; i += kThreads)
-      finish_one(op, tile_of(op, x), rows.first + i / kTileColumns, i % kTileColumns,
-                 over_splits(op, rows.block, x, i));
+  if (threadIdx.x < kTiles) {
+    const uint32_t x = first + threadIdx.x;
+    last[threadIdx.x] =
+        x < tiles && atomicAdd(arrivals + x / together, 1u) == op.division.splits * together - 1;
   }
-  if (threadIdx.x == 0) *arrivals = 0;
+  __syncthreads();
+  for (uint32_t i = 0; i < kTiles; ++i) {
+    if (!last[i]) continue;
+    __threadfence();
+    const uint32_t group = (first + i) / together;
+    finish_group(op, step, rows, group * together, heads);
+    if (threadIdx.x == 0) arrivals[group] = 0;
+  }
 }
 
 }  // namespace ropewalk::cuda::gptq

@@ -14,35 +14,27 @@ struct Header {
   __half zero[kLaneColumns];
 };
 
-// As it lies there, so that it can be on its way while something else is computed.
-struct StoredHeader {
-  uint4 first, second;  // the second of two header words a column alone
-};
-
-__device__ __forceinline__ StoredHeader load_header(uint32_t header_words, const uint32_t* group,
-                                                    uint32_t lane) {
-  const uint4* at = reinterpret_cast<const uint4*>(group) + lane / 4 * header_words;
-  return {__ldg(at), header_words == 1 ? uint4{0, 0, 0, 0} : __ldg(at + 1)};
+// Of one header word a column: scale and zero as two f16.
+__device__ __forceinline__ Header decode_f16(const uint4& stored) {
+  const uint32_t words[4] = {stored.x, stored.y, stored.z, stored.w};
+  Header header;
+#pragma unroll
+  for (uint32_t j = 0; j < kLaneColumns; ++j) {
+    header.scale[j] = __half2float(__ushort_as_half(static_cast<uint16_t>(words[j])));
+    header.zero[j] = __ushort_as_half(static_cast<uint16_t>(words[j] >> 16));
+  }
+  return header;
 }
 
-__device__ __forceinline__ Header decode(uint32_t header_words, const StoredHeader& stored) {
+// Of two: each an f32.
+__device__ __forceinline__ Header decode_f32(const uint4& first, const uint4& second) {
+  const uint32_t words[8] = {first.x,  first.y,  first.z,  first.w,
+                             second.x, second.y, second.z, second.w};
   Header header;
-  const uint32_t words[4] = {stored.first.x, stored.first.y, stored.first.z, stored.first.w};
-  if (header_words == 1) {
 #pragma unroll
-    for (uint32_t j = 0; j < kLaneColumns; ++j) {
-      header.scale[j] = __half2float(__ushort_as_half(static_cast<uint16_t>(words[j])));
-      header.zero[j] = __ushort_as_half(static_cast<uint16_t>(words[j] >> 16));
-    }
-    return header;
-  }
-  const uint32_t more[4] = {stored.second.x, stored.second.y, stored.second.z, stored.second.w};
-#pragma unroll
-  for (uint32_t j = 0; j < 2; ++j) {
+  for (uint32_t j = 0; j < kLaneColumns; ++j) {
     header.scale[j] = __uint_as_float(words[2 * j]);
     header.zero[j] = __float2half(__uint_as_float(words[2 * j + 1]));
-    header.scale[j + 2] = __uint_as_float(more[2 * j]);
-    header.zero[j + 2] = __float2half(__uint_as_float(more[2 * j + 1]));
   }
   return header;
 }

@@ -53,6 +53,8 @@ RW_HOST_DEVICE uint32_t blocks(const Layout& l) {
   const uint32_t full = groups(l) - 1;
   return full * blocks_per_group(l) + divide_up(l.rows - full * l.group_size, kBlockRows);
 }
+// With what fills blocks up.
+RW_HOST_DEVICE uint32_t padded_rows(const Layout& l) { return blocks(l) * kBlockRows; }
 
 RW_HOST_DEVICE uint32_t block_words(const Layout& l) { return kLanes * l.bits; }
 RW_HOST_DEVICE uint32_t group_header_words(const Layout& l) {

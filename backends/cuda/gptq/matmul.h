@@ -4,6 +4,7 @@
 
 #include <cuda_runtime_api.h>
 
+#include <cstddef>
 #include <cstdint>
 
 #include "backends/cuda/gptq/division.h"
@@ -16,6 +17,9 @@ struct Matmul : Product {
   Division division;
   float* partials;
   uint32_t* arrivals;
+  // Of a division with kWideTiles, what half_rows() makes of x.
+  const std::byte* halves;  // (rows, padded rows of the weight) f16
+  const float* scales;      // (rows)
 };
 
 // Tiles that are finished together, by the thread block that arrives last.
@@ -45,5 +49,7 @@ inline uint64_t arrival_words(const Matmul& op) {
 // REQUIRES for rope_append: a head dimension that is a multiple of 32; for two parts of silu_mul:
 // the same columns. Launch errors are left for cudaGetLastError().
 void matmul(const Matmul& op, const StepView& step, cudaStream_t stream);
+// What matmul() does for kWideTiles.
+void matmul_wide(const Matmul& op, const StepView& step, cudaStream_t stream);
 
 }  // namespace ropewalk::cuda::gptq

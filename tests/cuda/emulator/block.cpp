@@ -7,6 +7,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <memory>
+#include <utility>
 #include <vector>
 
 #include "tests/cuda/emulator/streams.h"
@@ -24,6 +25,7 @@ struct Fiber {
   ucontext_t start;
   jmp_buf at;
   State state;
+  std::vector<std::pair<void*, const void*>> copies;  // under way
 };
 
 struct Warp {
@@ -56,6 +58,10 @@ void leave(State state) {
 void run_fiber() {
   for (;;) {
     (*block().body)();
+    if (!block().fibers[block().running].copies.empty()) {
+      std::fprintf(stderr, "emulator: a thread ends while a copy of it is under way\n");
+      std::abort();
+    }
     leave(State::done);
   }
 }
@@ -145,6 +151,19 @@ void run_grid(dim3 grid, uint32_t threads, const std::function<void()>& body) {
     block_index = {i % grid.x, i / grid.x % grid.y, i / grid.x / grid.y};
     run_block(threads);
   }
+}
+
+void start_copy(void* to, const void* from) {
+  if (block().backward)
+    block().fibers[block().running].copies.push_back({to, from});
+  else
+    std::memcpy(to, from, 16);
+}
+
+void finish_copies() {
+  auto& copies = block().fibers[block().running].copies;
+  for (const auto& [to, from] : copies) std::memcpy(to, from, 16);
+  copies.clear();
 }
 
 void wait_for_block() { leave(State::at_block); }

@@ -158,9 +158,7 @@ inline void load_transposed(uint32_t (&to)[4], const __half* row) {
   const uint32_t g = emulator::lane() / 4, t = emulator::lane() % 4;
   load_four(to, row, [=](const auto& at) { return at(2 * t, g) | at(2 * t + 1, g) << 16; });
 }
-inline void copy_16(__half* shared, const void* global) {
-  *reinterpret_cast<uint4*>(shared) = *static_cast<const uint4*>(global);
-}
-inline void wait_for_copies() {}
+inline void copy_16(__half* shared, const void* global) { emulator::start_copy(shared, global); }
+inline void wait_for_copies() { emulator::finish_copies(); }
 
 }  // namespace ropewalk::cuda

@@ -1,0 +1,196 @@
+// What gptq/matmul.cu makes, for 9 rows and more: x is f16 already, by one scale a row.
+//
+// Grid (column tiles / 4 x row blocks, splits of K), 4 warps, each with a column tile of its own
+// over the whole run of K. They share x, staged by 4 blocks of K while the 4 before are multiplied;
+// codes go from memory to the registers of the one lane that needs them.
+//
+// What a block of K of a tile, 32 x 32 codes, costs, for R rows of 4 bits in groups of 32:
+//
+//   memory            640 B       codes and headers, each once
+//   cache, level 2    640 + 16 R  x for 4 tiles is 64 R B
+//   shared memory     64 R        a 16-byte load of a lane for each 8 rows
+//   tensor cores      R / 2       mma.m16n8k16
+//   instructions      70 + 13 R/8 warp-wide: unpacking; a load, 4 mma and 8 scalings each 8 rows
+//
+// An H200 (132 multiprocessors, 1.755 GHz, 4.8 TB/s) streams 20.7 B a clock to a multiprocessor, a
+// block in 31 clocks. In these a multiprocessor issues 124 instructions, reads 3968 B of shared
+// memory and does some 40 mma (2 a clock at most, 62 % of it by mma.sync), and the second level,
+// taken as 7 TB/s, gives 930 B. So:
+//
+//   R                 16          32          64
+//   instructions      96  77 %    122  98 %   174  140 %
+//   shared memory     1024 26 %   2048 52 %   4096 103 %
+//   mma               8   20 %    16   40 %   32   80 %
+//   level 2           896 96 %    1152 124 %  1664 179 %
+//
+// There up to 16 rows wait for memory, 32 nearly, and 64 take nearly twice as long as their codes
+// do. Every other card has fewer bytes a clock (A100: 13, 4090: 3): there 32 rows wait for memory,
+// and 64 but for the A100's tensor cores (64 clocks of 49). All of this is arithmetic, not
+// measured.
+#include <cuda_fp16.h>
+
+#include "backends/cuda/gptq/dequantise.h"
+#include "backends/cuda/gptq/finish.cuh"
+#include "backends/cuda/gptq/matmul.h"
+#include "backends/cuda/gptq/shared.cuh"
+#include "backends/cuda/gptq/stage.h"
+#include "backends/cuda/gptq/stream.cuh"
+#include "backends/cuda/launch.cuh"
+
+namespace ropewalk::cuda::gptq {
+namespace {
+
+// As stage.h's sum_row() and sum_column() say.
+template <uint32_t kRowTiles>
+using Sums = float[kRowTiles][2][4];
+
+// Of a multiprocessor: what the registers of the sums leave.
+template <uint32_t kRowTiles>
+constexpr uint32_t kThreadBlocks = kRowTiles == 8 ? 2 : kRowTiles == 4 ? 3 : 4;
+
+// Sends up to kStageBlocks blocks of K of the rows that are there on their way. What is not copied
+// is not read, or read for rows that nobody looks at: a row of x is a column of the instruction.
+template <uint32_t kRowTiles>
+__device__ __forceinline__ void stage(const Matmul& op, const RowSpan& rows, const BlockSpan& span,
+                                      __half* to) {
+  const uint32_t pitch = padded_rows(op.part[0].layout);
+  const auto* from = reinterpret_cast<const __half*>(op.halves) + uint64_t{rows.first} * pitch +
+                     span.begin * kBlockRows;
+#pragma unroll
+  for (uint32_t n = 0; n < 8 * kRowTiles * kRowChunks / kThreads; ++n) {
+    const auto [row, chunk] = copied_chunk(kThreads, threadIdx.x, n);
+    if (row < rows.count && span.begin + chunk / (kRowChunks / kStageBlocks) < span.end)
+      copy_16(to + stage_at(row, chunk), from + row * pitch + chunk * kChunkHalves);
+  }
+}
+
+// Block `b` of a stage.
+template <uint32_t kBits, uint32_t kRowTiles>
+__device__ __forceinline__ void multiply_block(const uint32_t (&words)[kBits], const Header& header,
+                                               const __half* x, uint32_t b, Sums<kRowTiles>& sums) {
+  const uint32_t lane = threadIdx.x % 32;
+  uint32_t left[2][2][4];
+#pragma unroll
+  for (uint32_t p = 0; p < 2; ++p) left_of<kBits>(words, header, p, left[p]);
+#pragma unroll
+  for (uint32_t tile = 0; tile < kRowTiles; ++tile) {
+    const uint4 share = *reinterpret_cast<const uint4*>(
+        x + stage_at(tile * 8 + share_row(lane), chunk_of(b, lane)));
+#pragma unroll
+    for (uint32_t p = 0; p < 2; ++p) {
+      float part[4];
+      multiply_tile(left[p], share, part);
+#pragma unroll
+      for (uint32_t i = 0; i < 4; ++i) sums[tile][p][i] += header.scale[2 * p + i / 2] * part[i];
+    }
+  }
+}
+
+// The barrier at a stage's begin says both: all of it is there, and nobody reads the one before any
+// more, whose place is filled next.
+template <uint32_t kBits, uint32_t kRowTiles>
+__device__ __forceinline__ void multiply_run(const Matmul& op, const RowSpan& rows,
+                                             const BlockSpan& run, const TileOfPart& at,
+                                             Stages<kRowTiles>& shared, Sums<kRowTiles>& sums) {
+  constexpr uint32_t kAhead = kBits == 8 ? 2 : 4;
+  const Stream<kBits, 0> stream(op.part[at.part], at.tile);
+  typename Stream<kBits, 0>::Block ahead[kAhead];
+  stage<kRowTiles>(op, rows, run, shared.x[0]);
+#pragma unroll
+  for (uint32_t i = 0; i < kAhead; ++i)
+    if (run.begin + i < run.end) stream.load(run.begin + i, ahead[i]);
+
+  uint32_t turn = 0;
+  for (uint32_t from = run.begin; from < run.end; from += kStageBlocks, turn ^= 1) {
+    wait_for_copies();
+    __syncthreads();
+    const uint32_t next = from + kStageBlocks;
+    if (next < run.end) stage<kRowTiles>(op, rows, {next, run.end}, shared.x[turn ^ 1]);
+#pragma unroll
+    for (uint32_t b = 0; b < kStageBlocks; ++b) {
+      if (from + b >= run.end) break;
+      const typename Stream<kBits, 0>::Block block = ahead[b % kAhead];
+      if (from + b + kAhead < run.end) stream.load(from + b + kAhead, ahead[b % kAhead]);
+      multiply_block<kBits, kRowTiles>(block.words, stream.header(from + b, block), shared.x[turn],
+                                       b, sums);
+    }
+  }
+}
+
+// give(row of the row block, column of the tile, sum) for the lane's sums of rows that are there.
+template <uint32_t kRowTiles, class Give>
+__device__ __forceinline__ void each_sum(const Matmul& op, const RowSpan& rows,
+                                         const Sums<kRowTiles>& sums, const Give& give) {
+  const uint32_t lane = threadIdx.x % 32;
+#pragma unroll
+  for (uint32_t tile = 0; tile < kRowTiles; ++tile)
+#pragma unroll
+    for (uint32_t odd = 0; odd < 2; ++odd) {
+      const uint32_t row = tile * 8 + sum_row(lane, odd);
+      if (row >= rows.count) continue;
+      const float scale = __ldg(op.scales + rows.first + row);
+#pragma unroll
+      for (uint32_t p = 0; p < 2; ++p)
+#pragma unroll
+        for (uint32_t i = odd; i < 4; i += 2)
+          give(row, sum_column(lane, p, i), sums[tile][p][i] * scale);
+    }
+}
+
+template <uint32_t kBits, uint32_t kRowTiles>
+__global__ void __launch_bounds__(kThreads, kThreadBlocks<kRowTiles>)
+    matmul_wide_kernel(const __grid_constant__ Matmul op, const StepView step) {
+  __shared__ Stages<kRowTiles> shared;
+  const Division& division = op.division;
+  const uint32_t all_rows = step.counts[static_cast<uint32_t>(op.extent)];
+  const Place place = place_of(division);
+  const uint32_t first = place.row_block * Stages<kRowTiles>::kRows;
+  if (first >= all_rows) return;
+  const RowSpan rows{place.row_block, first, min(all_rows - first, Stages<kRowTiles>::kRows)};
+  // A warp without a tile makes the last one once more, so that it is there to stage x.
+  const uint32_t first_tile = place.x * kWideTiles, tile = first_tile + threadIdx.x / 32;
+  const TileOfPart at = tile_of(op, min(tile, division.tiles - 1));
+
+  Sums<kRowTiles> sums = {};
+  multiply_run<kBits, kRowTiles>(op, rows, run_of(op, place.split), at, shared, sums);
+  const bool alone = finishes_alone(op, division.splits);
+  if (tile < division.tiles && alone)
+    each_sum<kRowTiles>(op, rows, sums, [&](uint32_t row, uint32_t column, float sum) {
+      finish_one(op, at, first + row, column, sum);
+    });
+  if (tile < division.tiles && !alone) {
+    float* partial = sums_at(op, place.split, place.row_block, tile);
+    each_sum<kRowTiles>(op, rows, sums, [&](uint32_t row, uint32_t column, float sum) {
+      partial[row * kTileColumns + column] = sum;
+    });
+  }
+  if (!alone) finish_together(op, step, rows, first_tile, shared.last, shared.head);
+}
+
+template <uint32_t kBits>
+void launch(const Matmul& op, const StepView& step, cudaStream_t stream) {
+  const dim3 grid = grid_of(op.division);
+  if (op.division.row_block == 16)
+    run_kernel(matmul_wide_kernel<kBits, 2>, grid, kThreads, stream, op, step);
+  else if (op.division.row_block == 32)
+    run_kernel(matmul_wide_kernel<kBits, 4>, grid, kThreads, stream, op, step);
+  else
+    run_kernel(matmul_wide_kernel<kBits, 8>, grid, kThreads, stream, op, step);
+}
+
+}  // namespace
+
+void matmul_wide(const Matmul& op, const StepView& step, cudaStream_t stream) {
+  switch (op.part[0].layout.bits) {
+    case 2:
+      return launch<2>(op, step, stream);
+    case 3:
+      return launch<3>(op, step, stream);
+    case 4:
+      return launch<4>(op, step, stream);
+    default:
+      return launch<8>(op, step, stream);
+  }
+}
+
+}  // namespace ropewalk::cuda::gptq

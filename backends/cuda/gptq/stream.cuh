@@ -1,0 +1,92 @@
+// stream.cuh — a column tile of packed codes as a warp reads it, block of K after block of K, and
+// its codes as fragments for the tensor cores.
+#pragma once
+
+#include <cstdint>
+
+#include "backends/cuda/gptq/header.cuh"
+#include "backends/cuda/gptq/layout.h"
+#include "backends/cuda/gptq/unpack.cuh"
+#include "backends/cuda/mma.cuh"
+#include "backends/cuda/product.h"
+
+namespace ropewalk::cuda::gptq {
+
+// Blocks of K [begin, end).
+struct BlockSpan {
+  uint32_t begin, end;
+};
+
+// kHeaderWords is the layout's, or 0 for what the layout says at run time. The second word of a
+// column waits until its block is multiplied: ahead it would hold registers that are seldom needed.
+template <uint32_t kBits, uint32_t kHeaderWords>
+class Stream {
+ public:
+  // As it comes from memory, so that it can be on its way while another is multiplied.
+  struct Block {
+    uint32_t words[kBits];
+    uint4 header;
+  };
+
+  __device__ __forceinline__ Stream(const Part& part, uint32_t tile)
+      : begin_(reinterpret_cast<const uint32_t*>(part.weight) + tile * tile_words(part.layout)),
+        divisor_(group_divisor(part.layout)),
+        header_words_(part.layout.header_words),
+        group_words_(group_header_words(part.layout)),
+        blocks_per_group_(blocks_per_group(part.layout)) {}
+
+  // Blocks and headers before it are all that is before a block: layout.h's header_at() and
+  // block_at() without their divisions.
+  __device__ __forceinline__ void load(uint32_t block, Block& to) const {
+    const uint32_t group = group_of(divisor_, block);
+    load_codes<kBits>(begin_ + (group + 1) * group_words_ + block * kLanes * kBits,
+                      threadIdx.x % 32, to.words);
+    to.header = __ldg(header_of(group));
+  }
+
+  __device__ __forceinline__ Header header(uint32_t block, const Block& loaded) const {
+    if (header_words() == 1) return decode_f16(loaded.header);
+    return decode_f32(loaded.header, __ldg(header_of(group_of(divisor_, block)) + 1));
+  }
+
+ private:
+  __device__ __forceinline__ uint32_t header_words() const {
+    return kHeaderWords == 0 ? header_words_ : kHeaderWords;
+  }
+  // Of the calling lane's columns.
+  __device__ __forceinline__ const uint4* header_of(uint32_t group) const {
+    const uint32_t at = group * (group_words_ + blocks_per_group_ * kLanes * kBits);
+    return reinterpret_cast<const uint4*>(begin_ + at) + threadIdx.x % 32 / 4 * header_words();
+  }
+
+  const uint32_t* begin_;
+  uint32_t divisor_, header_words_, group_words_, blocks_per_group_;
+};
+
+// Left fragments of the lane's columns 2p and 2p + 1, one for each instruction of a block.
+template <uint32_t kBits>
+__device__ __forceinline__ void left_of(const uint32_t (&words)[kBits], const Header& header,
+                                        uint32_t p, uint32_t (&left)[2][4]) {
+  __half2 column[2][4];
+  unpack<kBits>(words, 2 * p, Zero(header.zero[2 * p]), column[0]);
+  unpack<kBits>(words, 2 * p + 1, Zero(header.zero[2 * p + 1]), column[1]);
+#pragma unroll
+  for (uint32_t i = 0; i < 8; ++i)
+    left[i / 4][i % 4] = bits_of(column[i % 2][left_pair(i / 4, i % 4)]);
+}
+
+// What a block of K adds to the sums of columns 2p and 2p + 1 and a row tile, without the scales;
+// `x` is the lane's share of the tile's rows.
+__device__ __forceinline__ void multiply_tile(const uint32_t (&left)[2][4], const uint4& x,
+                                              float (&part)[4]) {
+  const uint32_t pairs[4] = {x.x, x.y, x.z, x.w};
+#pragma unroll
+  for (uint32_t i = 0; i < 4; ++i) part[i] = 0.0f;
+#pragma unroll
+  for (uint32_t step = 0; step < 2; ++step) {
+    const uint32_t right[2] = {pairs[right_pair(step, 0)], pairs[right_pair(step, 1)]};
+    multiply_add(part, left[step], right);
+  }
+}
+
+}  // namespace ropewalk::cuda::gptq

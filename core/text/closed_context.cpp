@@ -14,14 +14,19 @@ constexpr std::array<std::string_view, 6> kDelimiters = {
     "BEGININPUT", "BEGINCONTEXT", "ENDCONTEXT", "ENDINPUT", "BEGININSTRUCTION", "ENDINSTRUCTION"};
 constexpr std::string_view kSpace = " \t\r\n";
 
+[[noreturn]] void refuse_delimiter(std::string_view word, std::string_view where) {
+  throw Error(ExitCode::usage, where,
+              fmt::format("found {}, which would end or open a block of the prompt", word),
+              "Write that word otherwise");
+}
+
+// Text of several lines: the line is named.
 void refuse_delimiters(std::string_view text, std::string_view where) {
   for (const std::string_view word : kDelimiters) {
     const size_t at = text.find(word);
     if (at == std::string_view::npos) continue;
     const auto line = 1 + std::count(text.begin(), text.begin() + static_cast<ptrdiff_t>(at), '\n');
-    throw Error(ExitCode::usage, fmt::format("{}:{}", where, line),
-                fmt::format("found {}, which would end or open a block of the prompt", word),
-                "Write that word otherwise in the text");
+    refuse_delimiter(word, fmt::format("{}:{}", where, line));
   }
 }
 
@@ -38,7 +43,9 @@ std::string metadata_line(const ContextInput& input, const ContextEntry& entry) 
   if ((entry.key + entry.value).find_first_of("\r\n") != std::string::npos)
     refuse_metadata(input, fmt::format("{} has a line end in it", printable(entry.key)));
   const std::string line = fmt::format("{}: {}\n", entry.key, entry.value);
-  refuse_delimiters(line, input.where);
+  for (const std::string_view word : kDelimiters)
+    if (line.find(word) != std::string::npos)
+      refuse_delimiter(word, fmt::format("{}: metadata {}", input.where, printable(entry.key)));
   return line;
 }
 

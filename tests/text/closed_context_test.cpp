@@ -57,8 +57,10 @@ TEST(ClosedContext, DelimitersInsideAreRefusedByNameAndLine) {
     const std::string named = std::string("found ") + word + ", which would end or open a block";
     const std::string inside = std::string("x") + word + "y";
     EXPECT_THAT(prompt({{"f.txt", {}, "fine\n" + inside}}, {"q"}), HasSubstr("f.txt:2: " + named));
-    EXPECT_THAT(prompt({{"f.txt", {{"k", inside}}, "t"}}, {"q"}), HasSubstr("f.txt:1: " + named));
-    EXPECT_THAT(prompt({{"f.txt", {{inside, "v"}}, "t"}}, {"q"}), HasSubstr("f.txt:1: " + named));
+    EXPECT_THAT(prompt({{"f.txt", {{"k", inside}}, "t"}}, {"q"}),
+                HasSubstr("f.txt: metadata k: " + named));
+    EXPECT_THAT(prompt({{"f.txt", {{inside, "v"}}, "t"}}, {"q"}),
+                HasSubstr("f.txt: metadata " + inside + ": " + named));
     EXPECT_THAT(prompt({kBlueberries}, {"q\n\n" + inside}), HasSubstr("instruction:3: " + named));
   }
   EXPECT_THAT(prompt({{"f", {}, "begininput ENDINPU T"}}, {"q"}), HasSubstr("BEGININPUT\n"));

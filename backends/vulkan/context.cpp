@@ -61,10 +61,15 @@ void Context::open() {
       VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_2_FEATURES);
   v12.bufferDeviceAddress = VK_TRUE;
   v12.timelineSemaphore = VK_TRUE;
+  auto v11 = structure<VkPhysicalDeviceVulkan11Features>(
+      VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_1_FEATURES);
+  v11.storageBuffer16BitAccess = features_.storage_16bit;
+  v12.shaderFloat16 = features_.float16;
+  v12.pNext = &v11;
   std::vector<const char*> extensions;
   if (features_.size_control) {
     extensions.push_back(VK_EXT_SUBGROUP_SIZE_CONTROL_EXTENSION_NAME);
-    v12.pNext = &size;
+    v11.pNext = &size;
   }
   if (features_.memory_budget) extensions.push_back(VK_EXT_MEMORY_BUDGET_EXTENSION_NAME);
 

@@ -81,6 +81,8 @@ void read_features(const Instance& instance, VkPhysicalDevice device, const Opti
                    Features& found) {
   auto v12 = structure<VkPhysicalDeviceVulkan12Features>(
       VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_2_FEATURES);
+  auto v11 = structure<VkPhysicalDeviceVulkan11Features>(
+      VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_1_FEATURES);
   auto size = structure<VkPhysicalDeviceSubgroupSizeControlFeatures>(
       VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SUBGROUP_SIZE_CONTROL_FEATURES);
   auto features =
@@ -88,7 +90,8 @@ void read_features(const Instance& instance, VkPhysicalDevice device, const Opti
   features.pNext = &v12;
   const bool extension =
       has_extension(instance, device, VK_EXT_SUBGROUP_SIZE_CONTROL_EXTENSION_NAME);
-  if (extension) v12.pNext = &size;
+  v12.pNext = &v11;
+  if (extension) v11.pNext = &size;
   instance.api().GetPhysicalDeviceFeatures2(device, &features);
   if (!v12.bufferDeviceAddress || !options.has("buffer-device-address"))
     found.unusable = "it has no buffer device addresses";
@@ -96,6 +99,8 @@ void read_features(const Instance& instance, VkPhysicalDevice device, const Opti
     found.unusable = "it has no timeline semaphores";
   found.size_control = extension && size.subgroupSizeControl && size.computeFullSubgroups &&
                        options.has("size-control");
+  found.float16 = v12.shaderFloat16 && options.has("float16");
+  found.storage_16bit = v11.storageBuffer16BitAccess && options.has("16bit-storage");
   found.memory_budget = has_extension(instance, device, VK_EXT_MEMORY_BUDGET_EXTENSION_NAME) &&
                         options.has("memory-budget");
 }
@@ -121,6 +126,8 @@ void describe(const Properties& properties, Features& found) {
   };
   lacks(found.subgroup_shuffle, "subgroup shuffles (every invocation reads its own x)");
   lacks(found.size_control, "subgroup size control (the driver's size is taken)");
+  lacks(found.float16, "float16 arithmetic (f32 instead)");
+  lacks(found.storage_16bit, "16-bit storage (f32 instead)");
   lacks(found.memory_budget, "a memory budget (all of the heap counts as free)");
   std::snprintf(info.missing, sizeof info.missing, "%s", missing.c_str());
   info.activation = abi::DType::f32;
@@ -153,6 +160,9 @@ Features examine(const Instance& instance, VkPhysicalDevice device, const Option
   found.processor =
       options.tuning == Tuning::processor ||
       (options.tuning == Tuning::automatic && found.info.type == abi::DeviceType::software);
+  // On a processor each operation on f16 is one on f32 between two conversions.
+  if (options.float16 == Switch::never || (options.float16 == Switch::automatic && found.processor))
+    found.float16 = false;
   found.most_invocations = core.limits.maxComputeWorkGroupInvocations;
   found.shared_bytes = core.limits.maxComputeSharedMemorySize;
   found.largest_allocation = properties.v11.maxMemoryAllocationSize;

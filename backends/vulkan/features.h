@@ -14,7 +14,8 @@ namespace ropewalk::vulkan {
 // What mask-features may name. The first four are required.
 inline constexpr std::string_view kFeatureNames[] = {
     "buffer-device-address", "timeline-semaphore", "compute-queue", "vulkan-1.2",
-    "subgroup-shuffle",      "size-control",       "memory-budget",
+    "subgroup-shuffle",      "size-control",       "memory-budget", "float16",
+    "16bit-storage",
 };
 
 struct Features {
@@ -26,6 +27,8 @@ struct Features {
   bool subgroup_shuffle = false;    // GL_KHR_shader_subgroup_shuffle
   bool size_control = false;        // a pipeline may demand subgroup_size
   bool memory_budget = false;       // VK_EXT_memory_budget
+  bool float16 = false;             // shaderFloat16, and matrix products shall use it
+  bool storage_16bit = false;       // storageBuffer16BitAccess
   uint32_t most_invocations = 0;    // of a workgroup
   uint32_t shared_bytes = 0;        // of a workgroup
   uint64_t largest_allocation = 0;  // bytes

@@ -69,6 +69,15 @@ Tuning parse_tuning(std::string_view text) {
                 "option tuning: expected auto, gpu or processor, found " + std::string(text));
 }
 
+Switch parse_switch(std::string_view name, std::string_view text) {
+  if (text == "auto") return Switch::automatic;
+  if (text == "always") return Switch::always;
+  if (text == "never") return Switch::never;
+  throw Failure(StatusCode::invalid_argument, "option " + std::string(name) +
+                                                  ": expected auto, always or never, found " +
+                                                  std::string(text));
+}
+
 // For programs that open a backend with its defaults, as tests/ops does.
 bool validate_by_environment() {
   const char* value = std::getenv("ROPEWALK_VULKAN_VALIDATE");
@@ -85,9 +94,10 @@ Options::Options(const abi::Options& given)
       faults(parse_faults(given)),
       submit_limit_ms(static_cast<uint64_t>(given.integer("submit-limit-ms"))),
       submit_mflop(static_cast<uint64_t>(given.integer("submit-mflop"))),
-      tuning(parse_tuning(given.text("tuning"))) {}
+      tuning(parse_tuning(given.text("tuning"))),
+      float16(parse_switch("float16", given.text("float16"))) {}
 
-const abi::OptionInfo kOptions[8] = {
+const abi::OptionInfo kOptions[9] = {
     {"pipeline-cache", abi::OptionType::boolean, "true",
      "keep compiled shaders in $XDG_CACHE_HOME/ropewalk, or ~/.cache/ropewalk"},
     {"validate", abi::OptionType::boolean, "false",
@@ -104,6 +114,9 @@ const abi::OptionInfo kOptions[8] = {
      "arithmetic of one submission, in MFLOP; 0: by the kind of device", 0, 1e9},
     {"tuning", abi::OptionType::text, "auto",
      "for whom shaders are cut: auto (by the kind of device), gpu or processor; for tests"},
+    {"float16", abi::OptionType::text, "auto",
+     "matrix products on f16 with sums in f32: auto (where the device has it and is no processor), "
+     "always (where it has it) or never"},
 };
 
 }  // namespace ropewalk::vulkan

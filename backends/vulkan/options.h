@@ -21,6 +21,8 @@ struct Faults {
 // run what a GPU would, so that it is tested without one.
 enum class Tuning { automatic, gpu, processor };
 
+enum class Switch { automatic, always, never };
+
 struct Options {
   // Throws Failure (invalid_argument) for a name or a fault that does not exist.
   explicit Options(const abi::Options& given);
@@ -35,8 +37,9 @@ struct Options {
   uint64_t submit_limit_ms;  // how long one submission may run
   uint64_t submit_mflop;     // arithmetic of one submission at most; 0: by the kind of device
   Tuning tuning;
+  Switch float16;  // matrix products in f16 with sums in f32; automatic: where it is faster
 };
 
-extern const abi::OptionInfo kOptions[8];
+extern const abi::OptionInfo kOptions[9];
 
 }  // namespace ropewalk::vulkan

@@ -28,6 +28,8 @@ uint32_t half_dim_of(const abi::Graph& graph) {
 uint64_t workspace_bytes(const abi::CompileRequest& request, const Features& features) {
   uint64_t bytes = 0;
   for (const abi::Node& node : request.graph->nodes) {
+    if (node.op == Op::matmul)
+      bytes = std::max(bytes, matmul_workspace(*request.graph, node, request.shape, features));
     if (node.op == Op::attention)
       bytes = std::max(bytes, attention_workspace(*request.graph, node, request.shape, features));
   }

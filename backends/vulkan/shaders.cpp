@@ -8,7 +8,11 @@
 #include "shaders/gptq_matmul.spv.h"
 #include "shaders/gptq_matmul_shuffles.spv.h"
 #include "shaders/gptq_matvec.spv.h"
+#include "shaders/gptq_matvec_half.spv.h"
 #include "shaders/gptq_matvec_shuffles.spv.h"
+#include "shaders/gptq_tile.spv.h"
+#include "shaders/gptq_tile_half.spv.h"
+#include "shaders/half_rows.spv.h"
 #include "shaders/kv_append.spv.h"
 #include "shaders/permute.spv.h"
 #include "shaders/products.spv.h"
@@ -26,6 +30,10 @@ const Shader kGptqMatvec{"gptq_matvec", spirv::k_gptq_matvec};
 const Shader kGptqMatmul{"gptq_matmul", spirv::k_gptq_matmul};
 const Shader kGptqMatvecShuffles{"gptq_matvec_shuffles", spirv::k_gptq_matvec_shuffles};
 const Shader kGptqMatmulShuffles{"gptq_matmul_shuffles", spirv::k_gptq_matmul_shuffles};
+const Shader kGptqMatvecHalf{"gptq_matvec_half", spirv::k_gptq_matvec_half};
+const Shader kGptqTile{"gptq_tile", spirv::k_gptq_tile};
+const Shader kGptqTileHalf{"gptq_tile_half", spirv::k_gptq_tile_half};
+const Shader kHalfRows{"half_rows", spirv::k_half_rows};
 const Shader kRope{"rope", spirv::k_rope};
 const Shader kKvAppend{"kv_append", spirv::k_kv_append};
 const Shader kAttention{"attention", spirv::k_attention};

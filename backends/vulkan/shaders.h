@@ -11,8 +11,9 @@ struct Shader {
   std::span<const uint32_t> words;  // SPIR-V
 };
 
-extern const Shader kEmbed, kRmsNorm, kGptqMatvec, kGptqMatvecShuffles, kGptqMatmul,
-    kGptqMatmulShuffles, kRope, kKvAppend, kAttention, kAttentionTile, kAttentionCombine, kSiluMul,
-    kAdd, kPermute, kSelect, kStream, kProducts;
+extern const Shader kEmbed, kRmsNorm, kGptqMatvec, kGptqMatvecShuffles, kGptqMatvecHalf,
+    kGptqMatmul, kGptqMatmulShuffles, kGptqTile, kGptqTileHalf, kHalfRows, kRope, kKvAppend,
+    kAttention, kAttentionTile, kAttentionCombine, kSiluMul, kAdd, kPermute, kSelect, kStream,
+    kProducts;
 
 }  // namespace ropewalk::vulkan

@@ -18,7 +18,10 @@ namespace {
 using Settings = std::map<std::string, std::string>;
 
 // All that a Vulkan device may lack; the separator is abi::kItemSeparator.
-constexpr char kOptionalFeatures[] = "subgroup-shuffle\x1fsize-control\x1fmemory-budget";
+constexpr char kOptionalFeatures[] =
+    "subgroup-shuffle\x1fsize-control\x1fmemory-budget\x1f"
+    "float16\x1f"
+    "16bit-storage";
 
 struct Entry {
   std::string name;
@@ -91,6 +94,8 @@ std::vector<Entry> find_devices() {
     if (name == "vulkan") {
       add_devices(module, "vulkan_bare", {{"mask-features", kOptionalFeatures}}, entries);
       add_devices(module, "vulkan_gpu", {{"tuning", "gpu"}}, entries);
+      add_devices(module, "vulkan_gpu_bare",
+                  {{"tuning", "gpu"}, {"mask-features", kOptionalFeatures}}, entries);
     }
   }
   return entries;

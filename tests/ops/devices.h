@@ -2,7 +2,8 @@
 //
 // Names are a backend's ("cpu"), with an index after the first device ("cuda_1"). The CPU backend
 // appears once more for each narrower instruction set and for one thread ("cpu_baseline"), a Vulkan
-// device without any optional feature ("vulkan_bare") and with what a GPU would run ("vulkan_gpu").
+// device without any optional feature ("vulkan_bare"), with what a GPU would run ("vulkan_gpu") and
+// what one without them would ("vulkan_gpu_bare").
 // Devices stay open until the process ends. Not thread-safe.
 #pragma once
 

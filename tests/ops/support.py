@@ -130,7 +130,12 @@ def page(build: Path, columns: list[str], named: dict[str, list[str]]) -> str:
     lines = [HEAD, "## Devices", "", *device_rows(build, columns), ""]
     if "vulkan" in found:
         lines += ["## What a Vulkan device may lack", "", *feature_rows(build), ""]
-        lines += ["No shader uses float16 arithmetic or 16-bit storage: halves travel as pairs in 32-bit words.", ""]
+        lines += [
+            "With float16 arithmetic, matrix products unpack 2, 3, 4 and 8 bits and f16 in f16 and add up in f32; with",
+            "16-bit storage too, those of many rows read x as f16 with a scale a row. A processor that plays a GPU computes",
+            "them in f32 unless the option `float16` is `always`. bf16 and f32 weights stay what they are.",
+            "",
+        ]
     lines += ["## Ops", "", "| op | cases |" + "".join(f" {COLUMNS[column]} |" for column in found)]
     lines += ["|---|---|" + "---|" * len(found)]
     for suite, cases in table.items():

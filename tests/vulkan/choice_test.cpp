@@ -88,6 +88,7 @@ TEST_F(VulkanChoice, EachIsListedWithDriverMemorySubgroupSizeAndWhatItLacks) {
   EXPECT_EQ(plain.memory_free, uint64_t{4} << 30);
   EXPECT_THAT(plain.missing,
               testing::AllOf(HasSubstr("subgroup shuffles"), HasSubstr("size control"),
+                             HasSubstr("float16 arithmetic"), HasSubstr("16-bit storage"),
                              HasSubstr("a memory budget (all of the heap counts as free)")));
   const abi::DeviceInfo& card = devices[1].info;
   EXPECT_EQ(card.lanes, 64u);

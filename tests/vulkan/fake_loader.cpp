@@ -108,7 +108,11 @@ void VKAPI_CALL features(VkPhysicalDevice handle, VkPhysicalDeviceFeatures2* to)
           to->pNext, VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_2_FEATURES)) {
     v12->bufferDeviceAddress = of(handle).has_addresses;
     v12->timelineSemaphore = VK_TRUE;
+    v12->shaderFloat16 = of(handle).has_optional;
   }
+  if (auto* v11 = find<VkPhysicalDeviceVulkan11Features>(
+          to->pNext, VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_1_FEATURES))
+    v11->storageBuffer16BitAccess = of(handle).has_optional;
   if (auto* size = find<VkPhysicalDeviceSubgroupSizeControlFeatures>(
           to->pNext, VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SUBGROUP_SIZE_CONTROL_FEATURES))
     size->subgroupSizeControl = size->computeFullSubgroups = of(handle).has_optional;

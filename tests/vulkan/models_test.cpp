@@ -159,10 +159,44 @@ TEST(Vulkan, CutIntoSmallSubmissionsItComputesTheSame) {
 TEST(Vulkan, EveryOptionalFeatureMayBeMissing) {
   const auto ids = ids_of(kModel);
   const auto whole = logprobs_of(vulkan_config(kModel), ids);
-  for (const char* feature : {"subgroup-shuffle", "size-control", "memory-budget"}) {
+  for (const char* feature :
+       {"subgroup-shuffle", "size-control", "memory-budget", "float16", "16bit-storage"}) {
     Config config = vulkan_config(kModel);
     test::set_list(config, "mask-features", feature);
     EXPECT_LT(furthest(logprobs_of(config, ids), whole), 1e-4) << feature;
+  }
+}
+
+struct Switched {
+  const char *tuning, *float16, *masked;
+  bool halves;  // some product is computed on f16
+};
+
+// Of more tokens than those from which x is made f16 too.
+std::vector<double> switched_logprobs(const Switched& choice) {
+  Config config = vulkan_config(kModel);
+  config.context.length = 600;
+  test::set_option(config, "tuning", choice.tuning);
+  test::set_option(config, "float16", choice.float16);
+  if (choice.masked) test::set_list(config, "mask-features", choice.masked);
+  return logprobs_of(config, long_text());
+}
+
+TEST(Vulkan, Float16IsTakenWhereOptionAndDeviceAllowIt) {
+  const Switched choices[] = {
+      {"gpu", "never", nullptr, false},         {"gpu", "auto", nullptr, true},
+      {"gpu", "always", nullptr, true},         {"processor", "auto", nullptr, false},
+      {"processor", "always", nullptr, true},   {"gpu", "always", "float16", false},
+      {"gpu", "always", "16bit-storage", false}};
+  const std::vector<double> on_gpu = switched_logprobs(choices[0]);
+  const std::vector<double> on_processor =
+      switched_logprobs({"processor", "never", nullptr, false});
+  for (const Switched& choice : choices) {
+    SCOPED_TRACE(std::string(choice.tuning) + " " + choice.float16);
+    const std::vector<double> found = switched_logprobs(choice);
+    const bool gpu = std::string(choice.tuning) == "gpu";
+    EXPECT_EQ(found != (gpu ? on_gpu : on_processor), choice.halves);
+    EXPECT_LT(furthest(found, on_gpu), 5e-3);
   }
 }
 

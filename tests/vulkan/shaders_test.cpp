@@ -1,6 +1,6 @@
-// What the embedded shaders demand of a device (K10): Vulkan 1.2 with buffer addresses, and
-// shuffles in the two variants that are taken where a device has them. No float16, no 16-bit
-// storage, no other subgroup operation, so that a device without any of these runs the same code.
+// What the embedded shaders demand of a device (K10): Vulkan 1.2 with buffer addresses, and in the
+// variants that are taken where a device has them, shuffles, float16 and 16-bit storage. Nothing
+// else, so that a device without any of these runs the same sources.
 #include "backends/vulkan/shaders.h"
 
 #include <gmock/gmock.h>
@@ -15,8 +15,8 @@ namespace ropewalk::vulkan {
 namespace {
 
 // SPIR-V 1.5, section 3.31.
-constexpr uint32_t kShader = 1, kGroupNonUniform = 61, kGroupNonUniformShuffle = 65,
-                   kPhysicalStorageBufferAddresses = 5347;
+constexpr uint32_t kShader = 1, kFloat16 = 9, kGroupNonUniform = 61, kGroupNonUniformShuffle = 65,
+                   kStorageBuffer16BitAccess = 4433, kPhysicalStorageBufferAddresses = 5347;
 
 std::set<uint32_t> capabilities(const Shader& shader) {
   constexpr uint32_t kHeaderWords = 5, kOpCapability = 17;
@@ -27,9 +27,10 @@ std::set<uint32_t> capabilities(const Shader& shader) {
 }
 
 TEST(VulkanShaders, PlainOnesNeedNothingOptional) {
-  for (const Shader* shader : {&kEmbed, &kRmsNorm, &kGptqMatvec, &kGptqMatmul, &kRope, &kKvAppend,
-                               &kAttention, &kAttentionTile, &kAttentionCombine, &kSiluMul, &kAdd,
-                               &kPermute, &kSelect, &kStream, &kProducts})
+  for (const Shader* shader :
+       {&kEmbed, &kRmsNorm, &kGptqMatvec, &kGptqMatmul, &kGptqTile, &kHalfRows, &kRope, &kKvAppend,
+        &kAttention, &kAttentionTile, &kAttentionCombine, &kSiluMul, &kAdd, &kPermute, &kSelect,
+        &kStream, &kProducts})
     EXPECT_THAT(capabilities(*shader),
                 testing::UnorderedElementsAre(kShader, kPhysicalStorageBufferAddresses))
         << shader->name;
@@ -41,6 +42,14 @@ TEST(VulkanShaders, VariantsNeedShuffles) {
                 testing::UnorderedElementsAre(kShader, kPhysicalStorageBufferAddresses,
                                               kGroupNonUniform, kGroupNonUniformShuffle))
         << shader->name;
+}
+
+TEST(VulkanShaders, HalvesNeedFloat16AndTilesOfThem16BitStorage) {
+  EXPECT_THAT(capabilities(kGptqMatvecHalf),
+              testing::UnorderedElementsAre(kShader, kPhysicalStorageBufferAddresses, kFloat16));
+  EXPECT_THAT(capabilities(kGptqTileHalf),
+              testing::UnorderedElementsAre(kShader, kPhysicalStorageBufferAddresses, kFloat16,
+                                            kStorageBuffer16BitAccess));
 }
 
 // Above its first line of code, each says what it computes, over which grid and what bounds it.

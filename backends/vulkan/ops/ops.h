@@ -97,7 +97,9 @@ void add(const Operands& op, Recorder& recorder);
 void permute(const Operands& op, Recorder& recorder);
 void select(const Operands& op, Recorder& recorder);
 
-// Bytes of workspace that attention() needs.
+// Bytes of workspace that matmul() and attention() need.
+uint64_t matmul_workspace(const abi::Graph& graph, const abi::Node& node,
+                          const abi::ProgramShape& shape, const Features& features);
 uint64_t attention_workspace(const abi::Graph& graph, const abi::Node& node,
                              const abi::ProgramShape& shape, const Features& features);
 

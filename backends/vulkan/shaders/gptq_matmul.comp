@@ -13,6 +13,7 @@ layout(local_size_x_id = 0, local_size_y_id = 1) in;
 layout(constant_id = 0) const uint kLanes = 32;
 layout(constant_id = 1) const uint kTiles = 1;
 #include "weights.glsl"
+#include "blocks.glsl"
 
 void main() {
   const uint rows = row_count(step, over_wanted);

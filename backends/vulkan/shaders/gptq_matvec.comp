@@ -7,12 +7,16 @@
 #ifdef SHUFFLES
 #extension GL_KHR_shader_subgroup_shuffle : require
 #endif
+#ifdef HALF
+#extension GL_EXT_shader_explicit_arithmetic_types_float16 : require
+#endif
 #include "common.glsl"
 
 layout(local_size_x_id = 0, local_size_y_id = 1) in;
 layout(constant_id = 0) const uint kLanes = 32;
 layout(constant_id = 1) const uint kSlices = 1;
 #include "weights.glsl"
+#include "blocks.glsl"
 
 shared float parts[kSlices > 1 ? kSlices * kRows * kColumns * kLanes : 1];
 

@@ -7,6 +7,7 @@
 #extension GL_GOOGLE_include_directive : require
 #include "common.glsl"
 #include "cache.glsl"
+#include "round.glsl"
 
 layout(local_size_x_id = 0) in;
 layout(constant_id = 4) const uint kTurn = 0;  // keys come unrotated, and so do queries
@@ -26,17 +27,6 @@ layout(push_constant) uniform Push {
 
 shared float maxima[gl_WorkGroupSize.x];
 shared float value[kHeadDim];
-
-// Round to nearest, ties to even. packHalf2x16 leaves the rounding to the device.
-uint f16_of_f32(float value) {
-  const uint bits = floatBitsToUint(value), sign = bits >> 16 & 0x8000u, rest = bits & 0x7fffffffu;
-  const uint tiny = floatBitsToUint(uintBitsToFloat(rest) + 0.5) - 0x3f000000u;
-  const uint normal = (rest + 0xc8000fffu + (rest >> 13 & 1u)) >> 13;
-  const uint huge = rest > 0x7f800000u ? 0x7e00u : 0x7c00u;
-  return sign | (rest < 0x38800000u ? tiny : rest < 0x47800000u ? normal : huge);
-}
-
-bool finite(float value) { return (floatBitsToUint(value) & 0x7f800000u) != 0x7f800000u; }
 
 // Element i of the head that begins at x, rotated as rope.comp does it.
 float turn(Floats from, uint x, uint row, uint i) {

@@ -1,10 +1,11 @@
-// A packed weight (pack.h) times rows of x: what the matrix-vector and matrix-matrix shaders share.
+// A packed weight (pack.h) and the arguments of a product with it: what all shaders of matrix products
+// share. Codes are unpacked without a conversion from integers, which is slow on many GPUs: a code is put
+// into the highest bits of a mantissa whose exponent is 0, so that it reads as 1 + code / 2^kBits. With
+// scale' = scale * 2^kBits and zero' = 1 + zero / 2^kBits, all of them exact,
 //
-// An invocation has kColumns columns, kLanes apart, of kRows rows of x. It goes down the column in
-// blocks of 32 rows of W: unpacks 32 codes, multiplies them with 32 values of x for each row of x, and
-// scales what comes out, since scale and zero are the same in the whole block:
+//   sum over k of x[k] * scale * (code[k] - zero)  =  scale' * (sum of x[k] * value[k] - zero' * sum of x[k])
 //
-//   sum over k of x[k] * scale * (code[k] - zero)  =  scale * (sum of x[k] * code[k] - zero * sum of x[k])
+// With HALF two such values are unpacked at once as f16, 10 bits of mantissa being enough for 8 of code.
 layout(constant_id = 2) const uint kBits = 4;       // 2 3 4 8: codes; 16 f16, 17 bf16, 32 f32
 layout(constant_id = 3) const uint kRows = 1;       // rows of x an invocation computes at a time
 layout(constant_id = 4) const uint kColumns = 1;    // columns of an invocation
@@ -17,6 +18,18 @@ const bool kQuantised = kBits <= 8;
 const uint kBlockWords = kBits == 17 ? 16 : kBits;
 const bool kByQuads = kBlockWords % 4 == 0;
 
+// The values of a block come in pairs that lie 16 bits apart in a word where the codes allow it.
+const uint kPairs = kBlock / 2;
+const uint kApart = kBits == 3 || kBits > 8 ? 1 : 16 / kBits;
+// The other row of the pair is kApart later.
+uint row_of(uint pair) { return pair / kApart * 2 * kApart + pair % kApart; }
+
+#ifdef HALF
+#define Pair f16vec2
+#else
+#define Pair vec2
+#endif
+
 layout(push_constant) uniform Push {
   Floats x;      // (R, depth)
   Words codes;   // pack.h
@@ -25,6 +38,8 @@ layout(push_constant) uniform Push {
   Floats other;  // (R, width)  of the epilogue
   Floats y;      // (R, width)
   Step step;
+  Words halves;       // (R, blocks, 32) of half_rows.comp
+  Floats row_scales;  // (R)
   uint depth;
   uint width;
   uint group_size;        // rows of W that share a scale; all of them for a dense weight
@@ -39,8 +54,47 @@ struct Sums {
   float of[kRows][kColumns];
 };
 
-// The 32 values of a column's block, as numbers before scaling.
-void load_codes(uint block, uint column, out float code[kBlock]) {
+void clear(out Sums sums) {
+  [[unroll]] for (uint r = 0; r < kRows; ++r)
+    [[unroll]] for (uint c = 0; c < kColumns; ++c) sums.of[r][c] = 0;
+}
+
+// Moves what begins at bit `from` to bit `to`.
+uint moved(uint word, uint from, uint to) { return from <= to ? word << (to - from) : word >> (from - to); }
+
+const uint kMask = (1u << kBits % 32) - 1;
+
+// Code `i` at bit `to`, with zeros around it.
+uint code_at(uint word[kBlockWords], uint i, uint to) {
+  const uint at = i * kBits / 32 % kBlockWords, shift = i * kBits % 32;
+  if (shift + kBits <= 32) return moved(word[at], shift, to) & kMask << to;
+  const uint bits = word[at] >> shift | word[(at + 1) % kBlockWords] << (32 - shift);
+  return (bits & kMask) << to;
+}
+
+// Pair `p` of a block.
+Pair pair_of(uint word[kBlockWords], uint p) {
+#ifdef HALF
+  if (!kQuantised) return unpackFloat2x16(word[p % kBlockWords]);
+  const uint to = 10 - kBits % 10, ones = 0x3c003c00u;
+  const uint i = row_of(p), bit = i * kBits;
+  if (kApart == 1)
+    return unpackFloat2x16(ones | code_at(word, i, to) | code_at(word, i + 1, to + 16));
+  return unpackFloat2x16(
+      ones | moved(word[bit / 32 % kBlockWords], bit % 32, to) & (kMask << to) * 0x10001u);
+#else
+  if (kBits == 32)
+    return uintBitsToFloat(uvec2(word[2 * p % kBlockWords], word[(2 * p + 1) % kBlockWords]));
+  const uint both = word[p % kBlockWords];
+  if (kBits == 17) return uintBitsToFloat(uvec2(both << 16, both & 0xffff0000u));
+  if (kBits == 16) return unpackHalf2x16(both);
+  const uint to = 23 - kBits % 23, one = 0x3f800000u, i = row_of(p);
+  return uintBitsToFloat(one | uvec2(code_at(word, i, to), code_at(word, i + kApart, to)));
+#endif
+}
+
+// The 32 values of a column's block, as they are before scaling.
+void load_pairs(uint block, uint column, out Pair pair[kPairs]) {
   uint word[kBlockWords];
   if (kByQuads) {
     const uint quads = kBlockWords / 4;
@@ -55,89 +109,24 @@ void load_codes(uint block, uint column, out float code[kBlock]) {
     [[unroll]] for (uint w = 0; w < kBlockWords; ++w)
       word[w] = codes.at[(block * width + column) * kBlockWords + w];
   }
-  [[unroll]] for (uint i = 0; i < kBlock; ++i) {
-    if (kBits == 32) {
-      code[i] = uintBitsToFloat(word[i % kBlockWords]);
-    } else if (kBits == 17) {
-      const uint half_word = word[i / 2 % kBlockWords];
-      code[i] = uintBitsToFloat((i & 1) == 0 ? half_word << 16 : half_word & 0xffff0000u);
-    } else if (kBits == 16) {
-      const vec2 pair = unpackHalf2x16(word[i / 2 % kBlockWords]);
-      code[i] = (i & 1) == 0 ? pair.x : pair.y;
-    } else {
-      const uint at = i * kBits / 32 % kBlockWords, shift = i * kBits % 32;
-      uint bits = word[at] >> shift;
-      if (shift + kBits > 32) bits |= word[(at + 1) % kBlockWords] << (32 - shift);
-      code[i] = float(bits & ((1u << kBits % 32) - 1));
-    }
-  }
+  [[unroll]] for (uint p = 0; p < kPairs; ++p) pair[p] = pair_of(word, p);
 }
 
-// Scale and zero of a column's block.
+// scale' and zero' of a column's block.
 vec2 load_scale(uint block, uint column) {
   const uint at = block / blocks_per_group * width + column;
-  if (kWideScales != 0)
-    return vec2(uintBitsToFloat(scales.at[2 * at]), uintBitsToFloat(scales.at[2 * at + 1]));
-  return unpackHalf2x16(scales.at[at]);
+  const vec2 pair = kWideScales != 0
+      ? uintBitsToFloat(uvec2(scales.at[2 * at], scales.at[2 * at + 1]))
+      : unpackHalf2x16(scales.at[at]);
+  const float steps = float(1u << kBits % 32);
+  return vec2(pair.x * steps, 1 + pair.y / steps);
 }
 
-// 32 values of a row of x from `first` on, those beyond `count` being zero.
-void load_x(uint row, uint first, uint count, uint lane, out float value[kBlock]) {
-  const uint at = row * depth + first;
-#ifdef SHUFFLES  // x is read once by a subgroup of kLanes
-  float mine[kBlock / 8];
-  [[unroll]] for (uint q = 0; q < kBlock / kLanes; ++q) {
-    const uint i = q * kLanes + lane;
-    mine[q] = x.at[at + (kWholeBlocks != 0 ? i : min(i, count - 1))];
-    if (kWholeBlocks == 0 && i >= count) mine[q] = 0;
-  }
-  [[unroll]] for (uint i = 0; i < kBlock; ++i)
-    value[i] = subgroupShuffle(mine[i / kLanes], i % kLanes);
-#else
-  if (kWholeBlocks != 0) {
-    [[unroll]] for (uint q = 0; q < kBlock / 4; ++q) {
-      const vec4 four = Vectors(x).at[at / 4 + q];
-      value[4 * q] = four.x;
-      value[4 * q + 1] = four.y;
-      value[4 * q + 2] = four.z;
-      value[4 * q + 3] = four.w;
-    }
-  } else {
-    [[unroll]] for (uint i = 0; i < kBlock; ++i)
-      value[i] = i < count ? x.at[at + min(i, count - 1)] : 0;
-  }
-#endif
-}
-
-void multiply_block(uint block, uint row, uint rows, uint first_column, uint lane,
-                    inout Sums sums) {
+// Where a block's rows begin in x, and how many of the 32 there are.
+uvec2 rows_of_block(uint block) {
   const uint in_group = block % blocks_per_group * kBlock;
   const uint first = block / blocks_per_group * group_size + in_group;
-  const uint count = min(kBlock, min(group_size - in_group, depth - first));
-  float code[kColumns][kBlock];
-  vec2 scale[kColumns];
-  [[unroll]] for (uint c = 0; c < kColumns; ++c) {
-    const uint column = min(first_column + c * kLanes, width - 1);
-    load_codes(block, column, code[c]);
-    if (kQuantised) scale[c] = load_scale(block, column);
-  }
-  [[unroll]] for (uint r = 0; r < kRows; ++r) {
-    float value[kBlock];
-    load_x(min(row + r, rows - 1), first, count, lane, value);
-    float total = 0;
-    if (kQuantised)
-      [[unroll]] for (uint i = 0; i < kBlock; ++i) total += value[i];
-    [[unroll]] for (uint c = 0; c < kColumns; ++c) {
-      float dot = 0;
-      [[unroll]] for (uint i = 0; i < kBlock; ++i) dot = fma(value[i], code[c][i], dot);
-      sums.of[r][c] += kQuantised ? scale[c].x * (dot - scale[c].y * total) : dot;
-    }
-  }
-}
-
-void clear(out Sums sums) {
-  [[unroll]] for (uint r = 0; r < kRows; ++r)
-    [[unroll]] for (uint c = 0; c < kColumns; ++c) sums.of[r][c] = 0;
+  return uvec2(first, min(kBlock, min(group_size - in_group, depth - first)));
 }
 
 void store(uint row, uint column, float sum) {

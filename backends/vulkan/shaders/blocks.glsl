@@ -1,0 +1,59 @@
+// Blocks of W times rows of x in the registers of an invocation: what the shader of few rows and that of
+// processors share. An invocation has kColumns columns, kLanes apart, of kRows rows of x, and goes down the
+// columns block by block.
+
+// 32 values of a row of x from `first` on, those beyond `count` being zero.
+void load_x(uint row, uint first, uint count, uint lane, out float value[kBlock]) {
+  const uint at = row * depth + first;
+#ifdef SHUFFLES  // x is read once by a subgroup of kLanes
+  float mine[kBlock / 8];
+  [[unroll]] for (uint q = 0; q < kBlock / kLanes; ++q) {
+    const uint i = q * kLanes + lane;
+    mine[q] = x.at[at + (kWholeBlocks != 0 ? i : min(i, count - 1))];
+    if (kWholeBlocks == 0 && i >= count) mine[q] = 0;
+  }
+  [[unroll]] for (uint i = 0; i < kBlock; ++i)
+    value[i] = subgroupShuffle(mine[i / kLanes], i % kLanes);
+#else
+  if (kWholeBlocks != 0) {
+    [[unroll]] for (uint q = 0; q < kBlock / 4; ++q) {
+      const vec4 four = Vectors(x).at[at / 4 + q];
+      value[4 * q] = four.x;
+      value[4 * q + 1] = four.y;
+      value[4 * q + 2] = four.z;
+      value[4 * q + 3] = four.w;
+    }
+  } else {
+    [[unroll]] for (uint i = 0; i < kBlock; ++i)
+      value[i] = i < count ? x.at[at + min(i, count - 1)] : 0;
+  }
+#endif
+}
+
+void multiply_block(uint block, uint row, uint rows, uint first_column, uint lane,
+                    inout Sums sums) {
+  const uvec2 here = rows_of_block(block);
+  Pair pair[kColumns][kPairs];
+  vec2 scale[kColumns];
+  [[unroll]] for (uint c = 0; c < kColumns; ++c) {
+    const uint column = min(first_column + c * kLanes, width - 1);
+    load_pairs(block, column, pair[c]);
+    if (kQuantised) scale[c] = load_scale(block, column);
+  }
+  [[unroll]] for (uint r = 0; r < kRows; ++r) {
+    float value[kBlock];
+    load_x(min(row + r, rows - 1), here.x, here.y, lane, value);
+    float total = 0;
+    if (kQuantised)
+      [[unroll]] for (uint i = 0; i < kBlock; ++i) total += value[i];
+    [[unroll]] for (uint c = 0; c < kColumns; ++c) {
+      float dot = 0;
+      [[unroll]] for (uint p = 0; p < kPairs; ++p) {
+        const uint i = row_of(p);
+        dot = fma(value[i], float(pair[c][p].x), dot);
+        dot = fma(value[i + kApart], float(pair[c][p].y), dot);
+      }
+      sums.of[r][c] += kQuantised ? scale[c].x * (dot - scale[c].y * total) : dot;
+    }
+  }
+}

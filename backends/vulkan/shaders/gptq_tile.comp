@@ -1,0 +1,149 @@
+#version 460
+// y = x . W + bias for several rows of x on a GPU: dense weights too.
+// Grid: (columns / (lanes * kColumns), rows / (tiles * kRows)). A workgroup unpacks a block of its columns
+// into shared memory, puts the values of its rows beside it, and each invocation multiplies kRows rows with
+// kColumns columns from there; sums are f32. Where there are few rows, slices of the workgroup share out
+// the blocks and add up what they have in the order of the slices, so the same run gives the same bits.
+// Bottleneck: multiply-adds; with few rows the memory that W streams from.
+// With HALF the tile of W is f16, which takes code - zero and an f16 weight exactly, and so is, with
+// kHalfX, that of x (half_rows.comp).
+#extension GL_GOOGLE_include_directive : require
+#ifdef HALF
+#extension GL_EXT_shader_explicit_arithmetic_types_float16 : require
+#extension GL_EXT_shader_16bit_storage : require
+#endif
+#include "common.glsl"
+
+layout(local_size_x_id = 0, local_size_y_id = 1, local_size_z_id = 8) in;
+layout(constant_id = 0) const uint kLanes = 16;
+layout(constant_id = 1) const uint kTiles = 8;
+layout(constant_id = 8) const uint kSlices = 1;
+layout(constant_id = 9) const uint kHalfX = 0;
+#include "weights.glsl"
+
+const uint kTileRows = kTiles * kRows, kTileColumns = kLanes * kColumns;
+const uint kThreads = kLanes * kTiles;  // of a slice
+// Some rows more, so that what neighbours store goes to other banks.
+const uint kPitch = kTileRows + (kHalfX != 0 ? 4 : 2);
+
+shared Pair w_tile[kSlices * kPairs * kTileColumns];  // (slices, pairs, columns)  without the scale
+shared float scale_tile[kSlices * kTileColumns];      // (slices, columns)
+shared vec2 x_tile[kHalfX != 0 ? 1 : kSlices * kPairs * kPitch];  // (slices, pairs, rows)
+shared float parts[kSlices > 1 ? kTileRows * kTileColumns : 1];
+#ifdef HALF
+layout(buffer_reference, std430, buffer_reference_align = 8) readonly buffer Halves { f16vec4 at[]; };
+shared f16vec2 half_tile[kHalfX != 0 ? kSlices * kPairs * kPitch : 1];  // (slices, pairs, rows)
+#endif
+
+void load_w(uint block, uint slice, uint thread, uint first_column) {
+  for (uint c = thread; c < kTileColumns; c += kThreads) {
+    const uint column = min(first_column + c, width - 1);
+    Pair pair[kPairs];
+    load_pairs(block, column, pair);
+    vec2 scale = vec2(1, 0);
+    if (kQuantised) scale = load_scale(block, column);
+    scale_tile[slice * kTileColumns + c] = scale.x;
+    [[unroll]] for (uint p = 0; p < kPairs; ++p)
+      w_tile[(slice * kPairs + p) * kTileColumns + c] = pair[p] - Pair(scale.y);
+  }
+}
+
+// Threads beside one another read what lies together in a row.
+void load_x(uint block, uint slice, uint thread, uint row, uint rows) {
+  const uint fours = kBlock / 4;
+  const uvec2 here = rows_of_block(block);
+  for (uint i = thread; i < kTileRows * fours; i += kThreads) {
+    const uint r = i / fours, four = i % fours, from = min(row + r, rows - 1);
+#ifdef HALF
+    if (kHalfX != 0) {
+      const f16vec4 value = Halves(halves).at[(from * blocks + block) * fours + four];
+      half_tile[(slice * kPairs + 2 * four) * kPitch + r] = value.xy;
+      half_tile[(slice * kPairs + 2 * four + 1) * kPitch + r] = value.zw;
+      continue;
+    }
+#endif
+    const uint at = from * depth + here.x, k = 4 * four;
+    vec4 value = vec4(0);
+    if (kWholeBlocks != 0)
+      value = Vectors(x).at[at / 4 + four];
+    else
+      [[unroll]] for (uint e = 0; e < 4; ++e)
+        if (k + e < here.y) value[e] = x.at[at + k + e];
+    [[unroll]] for (uint e = 0; e < 4; ++e) {
+      const uint pair = (k + e) / (2 * kApart) * kApart + (k + e) % kApart;
+      x_tile[(slice * kPairs + pair) * kPitch + r][(k + e) / kApart % 2] = value[e];
+    }
+  }
+}
+
+vec2 x_at(uint i) {
+#ifdef HALF
+  if (kHalfX != 0) return vec2(half_tile[i]);
+#endif
+  return x_tile[i];
+}
+
+void multiply(uint slice, uint first_row, uint first_column, inout Sums sums) {
+  Sums dot;  // of this block where it has a scale, else all of the sum
+  [[unroll]] for (uint r = 0; r < kRows; ++r)
+    [[unroll]] for (uint c = 0; c < kColumns; ++c) dot.of[r][c] = kQuantised ? 0 : sums.of[r][c];
+  for (uint p = 0; p < kPairs; ++p) {
+    vec2 value[kRows], weight[kColumns];
+    [[unroll]] for (uint r = 0; r < kRows; ++r)
+      value[r] = x_at((slice * kPairs + p) * kPitch + first_row + r);
+    [[unroll]] for (uint c = 0; c < kColumns; ++c)
+      weight[c] = vec2(w_tile[(slice * kPairs + p) * kTileColumns + first_column + c]);
+    [[unroll]] for (uint r = 0; r < kRows; ++r)
+      [[unroll]] for (uint c = 0; c < kColumns; ++c)
+        dot.of[r][c] = fma(value[r].y, weight[c].y, fma(value[r].x, weight[c].x, dot.of[r][c]));
+  }
+  [[unroll]] for (uint c = 0; c < kColumns; ++c) {
+    const float scale = scale_tile[slice * kTileColumns + first_column + c];
+    [[unroll]] for (uint r = 0; r < kRows; ++r)
+      sums.of[r][c] = kQuantised ? fma(scale, dot.of[r][c], sums.of[r][c]) : dot.of[r][c];
+  }
+}
+
+// Into those of slice 0.
+void add_slices(uint slice, uint thread, inout Sums sums) {
+  for (uint s = 1; s < kSlices; ++s) {
+    [[unroll]] for (uint r = 0; r < kRows; ++r)
+      [[unroll]] for (uint c = 0; c < kColumns; ++c)
+        if (slice == s) parts[(r * kColumns + c) * kThreads + thread] = sums.of[r][c];
+    barrier();
+    [[unroll]] for (uint r = 0; r < kRows; ++r)
+      [[unroll]] for (uint c = 0; c < kColumns; ++c)
+        if (slice == 0) sums.of[r][c] += parts[(r * kColumns + c) * kThreads + thread];
+    barrier();
+  }
+}
+
+void main() {
+  const uint rows = row_count(step, over_wanted);
+  const uint lane = gl_LocalInvocationID.x, slice = gl_LocalInvocationID.z;
+  const uint thread = gl_LocalInvocationID.y * kLanes + lane;
+  const uint first_in_tile = gl_LocalInvocationID.y * kRows;
+  const uint tile_row = first_row + gl_WorkGroupID.y * kTileRows;
+  const uint tile_column = gl_WorkGroupID.x * kTileColumns;
+  if (tile_row >= rows) return;
+  Sums sums;
+  clear(sums);
+  for (uint first = 0; first < blocks; first += kSlices) {
+    const uint block = first + slice;
+    if (block < blocks) {
+      load_w(block, slice, thread, tile_column);
+      load_x(block, slice, thread, tile_row, rows);
+    }
+    barrier();
+    if (block < blocks) multiply(slice, first_in_tile, lane * kColumns, sums);
+    barrier();
+  }
+  if (kSlices > 1) add_slices(slice, thread, sums);
+  if (slice != 0) return;
+  [[unroll]] for (uint r = 0; r < kRows; ++r)
+    [[unroll]] for (uint c = 0; c < kColumns; ++c) {
+      const uint row = tile_row + first_in_tile + r, column = tile_column + lane * kColumns + c;
+      if (row >= rows || column >= width) continue;
+      store(row, column, kHalfX != 0 ? sums.of[r][c] * row_scales.at[row] : sums.of[r][c]);
+    }
+}

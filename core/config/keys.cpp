@@ -21,11 +21,13 @@ constexpr std::array kKeys = {
             "another file as the base, relative to this one; what stands here goes before it"},
     KeyInfo{"model", KeyType::path, "<must be given>",
             "folder of a Hugging Face model, relative to this file"},
-    KeyInfo{.path = "backend",
-            .type = KeyType::block,
-            .default_text = "auto",
-            .help = "auto, cuda, vulkan, cpu or one of yours; auto takes the first that works",
-            .selector = "name"},
+    KeyInfo{
+        .path = "backend",
+        .type = KeyType::block,
+        .default_text = "auto",
+        .help =
+            "auto, or a backend by name, see `ropewalk devices`; auto takes the first that works",
+        .selector = "name"},
     KeyInfo{.path = "backend.device",
             .type = KeyType::integer,
             .default_text = "<the backend's choice>",

@@ -149,7 +149,7 @@ void read_backend(const Reader& reader, BackendConfig& backend) {
     Reader::refuse(backend.plugin.options.front().where,
                    fmt::format("backend: found the option {} without a backend's name",
                                printable(backend.plugin.options.front().key)),
-                   "Say whose option it is, for example {name: cuda, ...}");
+                   "Say whose option it is, for example {name: cpu, ...}");
 }
 
 // exllama's names for two options.

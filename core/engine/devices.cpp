@@ -12,7 +12,8 @@
 namespace ropewalk {
 namespace {
 
-constexpr std::string_view kAutoOrder[] = {"cuda", "vulkan", "cpu"};
+// What `auto` tries, in order; the last is taken on any device, the others on a GPU only.
+constexpr std::string_view kAutoOrder[] = {RW_AUTO_BACKENDS};
 
 bool is_gpu(abi::DeviceType type) {
   return type == abi::DeviceType::discrete || type == abi::DeviceType::integrated ||
@@ -120,7 +121,7 @@ OpenDevice open_named(Registry& registry, const BackendConfig& config) {
 OpenDevice open_auto(Registry& registry, const BackendConfig& config) {
   std::vector<std::string> passed;  // "cuda: no driver"
   for (const std::string_view name : kAutoOrder) {
-    const bool last = name == "cpu";
+    const bool last = name == *std::rbegin(kAutoOrder);
     std::string reason;
     try {
       const Library* library = registry.find_if_present(abi::ModuleKind::backend, name);

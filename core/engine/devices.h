@@ -20,9 +20,9 @@ struct OpenDevice {
   std::string name() const;  // "cpu: AMD EPYC 9654"
 };
 
-// The configured backend, or for `auto` the first usable of cuda, vulkan on a GPU, cpu. One line of
-// stderr says what auto took and why not what comes before it. Within a backend: the configured
-// device, else discrete before integrated before virtual before the rest.
+// The configured backend, or for `auto` the first usable of ROPEWALK_AUTO_BACKENDS
+// (CMakeLists.txt). One line of stderr says what auto took and why not what comes before it. Within
+// a backend: the configured device, else discrete before integrated before virtual before the rest.
 // Throws Error: no_device with the backend's reason, plugin where its library is missing.
 OpenDevice open_device(Registry& registry, const BackendConfig& config);
 

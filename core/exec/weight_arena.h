@@ -9,7 +9,7 @@
 
 namespace ropewalk {
 
-// Drivers limit the number of allocations (Vulkan guarantees 4096) and their size, so weights share
+// Drivers limit the number of allocations (some to 4096) and their size, so weights share
 // buffers of up to 1 GiB; one that is larger has its own.
 class WeightArena {
  public:

@@ -6,7 +6,7 @@
 namespace ropewalk {
 namespace {
 
-// Enough for any vector load and for Vulkan's storage buffer offsets (at most 256 by the standard).
+// Enough for any vector load and for offsets of storage buffers (at most 256 by the standards).
 constexpr uint64_t kAlignment = 256;
 
 struct Life {

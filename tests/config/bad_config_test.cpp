@@ -134,7 +134,7 @@ INSTANTIATE_TEST_SUITE_P(
             ":2:19: backend.device: found -1, expected an integer from 0 to 1023."},
         Bad{"model: m\nbackend: {threads: 4}\n",
             ":2:11: backend: found the option threads without a backend's name. Say whose option "
-            "it is, for example {name: cuda, ...}."},
+            "it is, for example {name: cpu, ...}."},
         Bad{"model: m\nrope: {factor: 2}\n",
             ":2:7: rope: policy is missing, expected a name. For example rope: {policy: linear, "
             "factor: 2.0}."},

@@ -9,18 +9,7 @@ namespace {
 
 using abi::DType;
 
-// Of dense weights, which lie there as f16 already: what bounds the sums.
-constexpr uint32_t kDenseColumns = 8192;
-
 uint64_t align(uint64_t bytes) { return (bytes + 255) / 256 * 256; }
-
-// Columns that are multiplied at once.
-uint32_t columns_at_once(const gptq::Layout& l, DType dtype, uint64_t slice_bytes) {
-  if (dtype != DType::gptq) return std::min(l.cols, kDenseColumns);
-  const uint64_t tiles = slice_bytes / (uint64_t{gptq::padded_rows(l)} * gptq::kTileColumns * 2);
-  const auto most = std::clamp<uint64_t>(tiles, 1, gptq::column_tiles(l));
-  return static_cast<uint32_t>(most) * gptq::kTileColumns;
-}
 
 bool is_pair(const Product& p) { return p.epilogue == Epilogue::silu_mul && p.parts == 2; }
 
@@ -49,16 +38,15 @@ LongPlaces LongNeeds::places(std::byte* begin) const {
   return at;
 }
 
-uint64_t slice_bytes(uint64_t cache_bytes) { return align(cache_bytes / 3); }
-
-LongNeeds LongProduct::needs(const Product& p, DType dtype, uint32_t rows, uint64_t slice_bytes) {
+LongNeeds LongProduct::needs(const Product& p, DType dtype, uint32_t rows,
+                             const DeviceSize& device) {
   LongNeeds needs;
   needs.x = align(uint64_t{rows} * gptq::padded_rows(p.part[0].layout) * 2);
   needs.scales = align(uint64_t{rows} * 4);
   uint64_t width = 0;
   for (uint32_t i = 0; i < p.parts; ++i) {
     const gptq::Layout& l = p.part[i].layout;
-    const uint64_t columns = columns_at_once(l, dtype, slice_bytes);
+    const uint64_t columns = columns_at_once(l, dtype, rows, device);
     needs.sums = std::max(needs.sums, align(rows * columns * 4 * (is_pair(p) ? 2 : 1)));
     if (dtype == DType::gptq)
       needs.slice = std::max(needs.slice, align(columns * gptq::padded_rows(l) * 2));
@@ -129,7 +117,7 @@ void LongProduct::finish(const Part& part, const Columns& columns, cudaStream_t 
 
 void LongProduct::run(const Part& part, cudaStream_t stream) const {
   const uint32_t cols = part.layout.cols;
-  const uint32_t at_once = columns_at_once(part.layout, dtype_, host_.slice_bytes);
+  const uint32_t at_once = columns_at_once(part.layout, dtype_, rows_, host_.device);
   for (uint32_t first = 0; first < cols; first += at_once) {
     const Columns columns{first, std::min(at_once, cols - first)};
     multiply(part, columns, sums(0, columns.count), stream);

@@ -7,6 +7,7 @@
 
 #include "backends/cuda/cublas.h"
 #include "backends/cuda/product.h"
+#include "backends/cuda/slice_columns.h"
 #include "backends/cuda/slices.h"
 #include "core/abi/weight.h"
 
@@ -28,21 +29,17 @@ struct LongNeeds {
   LongPlaces places(std::byte* begin) const;
 };
 
-// A slice that stays in the second-level cache between the kernel that makes it and the one that
-// multiplies it, beside the other slice and what both kernels write. A doubt: to be measured.
-uint64_t slice_bytes(uint64_t cache_bytes);
-
 class LongProduct {
  public:
   struct Host {
     LongPlaces places;
     Cublas* cublas;
     Slices* slices;
-    uint64_t slice_bytes;
+    DeviceSize device;
   };
 
   static LongNeeds needs(const Product& product, abi::DType dtype, uint32_t rows,
-                         uint64_t slice_bytes);
+                         const DeviceSize& device);
 
   // `rows` of the bucket; the weights are gptq, f16 or bf16.
   LongProduct(const Product& product, abi::DType dtype, uint32_t rows, const Host& host,

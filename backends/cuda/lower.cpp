@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "backends/cuda/attention_splits.h"
 #include "backends/cuda/lower_product.h"
 #include "core/abi/guard.h"
 
@@ -28,8 +29,8 @@ Cache cache_of(const Tensor& t) { return {nullptr, t.dtype, t.dim[2], t.dim[3]};
 uint32_t splits_of(const Tensor& q, const Tensor& keys, const abi::ProgramShape& shape,
                    const DeviceSize& device) {
   const uint32_t heads = heads_of(q, keys), together = heads_together(heads, cache_of(keys));
-  return attention_splits(most_rows(shape, Extent::rows) * heads / together,
-                          shape.pages_per_sequence, device.multiprocessors);
+  return attention_splits(uint64_t{most_rows(shape, Extent::rows)} * (heads / together),
+                          shape.pages_per_sequence * abi::kPageTokens, device.multiprocessors);
 }
 
 LaunchNode lower_attention(const abi::Node& node, const Operands& op, const Surroundings& around) {

@@ -10,15 +10,10 @@
 #include "backends/cuda/crossovers.h"
 #include "backends/cuda/long_product.h"
 #include "backends/cuda/operands.h"
+#include "backends/cuda/slice_columns.h"
 #include "backends/cuda/step.h"
 
 namespace ropewalk::cuda {
-
-// What of a device decides how work is divided.
-struct DeviceSize {
-  uint32_t multiprocessors;
-  uint64_t cache_bytes;  // of the second level
-};
 
 // A program's memory beside the graph's own. Steps run one after another, so that they share it;
 // the slices of long products alone run ahead, and have places of their own.

@@ -100,8 +100,7 @@ void add_needs(const abi::CompileRequest& request, Nodes nodes, const DeviceSize
   const Way way = way_of(dtype, rows, long_products);
   if (way == Way::vector) return;
   if (way == Way::cublas)
-    return all.long_needs.cover(
-        LongProduct::needs(product, dtype, rows, slice_bytes(device.cache_bytes)));
+    return all.long_needs.cover(LongProduct::needs(product, dtype, rows, device));
   const gptq::Matmul matmul = packed(product, rows, way, device);
   all.partial_floats = std::max(all.partial_floats, gptq::partial_floats(matmul));
   all.arrival_words = std::max(all.arrival_words, gptq::arrival_words(matmul));

@@ -64,17 +64,16 @@ Program::Program(const abi::CompileRequest& request, const Host& host)
       if (!host_.cublas) host_.cublas = std::make_unique<Cublas>(context);
       slices_ = std::make_unique<Slices>(context, places.slices, needs.long_needs.slice);
     }
-    const Surroundings around{
-        {graph, host_.memory, host_.weights},
-        request.shape,
-        step_.view(),
-        reinterpret_cast<float*>(partials),
-        reinterpret_cast<uint32_t*>(arrivals_),
-        halves,
-        reinterpret_cast<float*>(half_scales),
-        {places, host_.cublas.get(), slices_.get(), slice_bytes(context.cache_bytes())},
-        long_products(context),
-        size_of(context)};
+    const Surroundings around{{graph, host_.memory, host_.weights},
+                              request.shape,
+                              step_.view(),
+                              reinterpret_cast<float*>(partials),
+                              reinterpret_cast<uint32_t*>(arrivals_),
+                              halves,
+                              reinterpret_cast<float*>(half_scales),
+                              {places, host_.cublas.get(), slices_.get(), size_of(context)},
+                              long_products(context),
+                              size_of(context)};
     for (const abi::Claim& step : request.steps) launches_.push_back(lower(step.nodes, around));
     // A step of no rows loads every kernel, cuBLAS's too, which may not happen while recording.
     launch_all();

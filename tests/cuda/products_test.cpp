@@ -5,8 +5,10 @@
 #include <string>
 #include <vector>
 
+#include "backends/cuda/attention_splits.h"
 #include "backends/cuda/crossovers.h"
 #include "backends/cuda/gptq/division.h"
+#include "backends/cuda/slice_columns.h"
 
 namespace ropewalk::cuda {
 namespace {
@@ -115,6 +117,59 @@ TEST(Division, SmallOnes) {
     EXPECT_GE(d.splits * d.blocks_per_split, gptq::blocks(l));
     EXPECT_LT((d.splits - 1) * d.blocks_per_split, gptq::blocks(l));
   }
+}
+
+constexpr DeviceSize kH200{132, 50 << 20}, kT4{40, 4 << 20};
+
+// Two waves of tiles of 128 x 128, whole tiles of columns, and no more than the weight has.
+TEST(Slices, FillTheDevice) {
+  const gptq::Layout gate{5120, 13824, 4, 32, 1}, down{13824, 5120, 4, 32, 1};
+  EXPECT_EQ(columns_at_once(gate, DType::gptq, 512, kH200), 128u * 66);
+  EXPECT_EQ(columns_at_once(gate, DType::gptq, 256, kH200), 13824u);
+  EXPECT_EQ(columns_at_once(down, DType::gptq, 512, kH200), 5120u);
+  EXPECT_EQ(columns_at_once(gate, DType::gptq, 512, kT4), 128u * 20);
+  EXPECT_EQ(columns_at_once({5120, 40, 4, 32, 1}, DType::gptq, 512, kT4), 64u);
+}
+
+// Of a cache that holds more than two waves, a third of it; of a very deep weight what a plan can
+// bear, and one tile of columns at least.
+TEST(Slices, AreBounded) {
+  const gptq::Layout gate{5120, 200000, 4, 32, 1};
+  EXPECT_EQ(columns_at_once(gate, DType::gptq, 512, {40, 512 << 20}),
+            (512u << 20) / 3 / (5120 * 2) / 32 * 32);
+  EXPECT_EQ(columns_at_once({1 << 20, 5120, 4, 32, 1}, DType::gptq, 512, kH200), 128u);
+  EXPECT_EQ(columns_at_once({1 << 24, 5120, 4, 1 << 24, 1}, DType::gptq, 512, kH200), 32u);
+}
+
+TEST(Slices, OfDenseWeights) {
+  EXPECT_EQ(columns_at_once({5120, 32000, 0, 5120, 0}, DType::f16, 512, kH200), 8192u);
+  EXPECT_EQ(columns_at_once({5120, 96, 0, 5120, 0}, DType::bf16, 512, kH200), 96u);
+}
+
+// Of the keys of all rows, what the mean multiprocessor reads of what the busiest does.
+double balance(uint32_t blocks, uint32_t keys, uint32_t multiprocessors) {
+  const uint32_t splits = attention_splits(blocks, keys, multiprocessors);
+  const double busiest =
+      double{1} * gptq::divide_up(blocks * splits, multiprocessors) * gptq::divide_up(keys, splits);
+  return double{1} * blocks * keys / multiprocessors / busiest;
+}
+
+// 40 heads of 13B, 1 to 32 rows, on an H200.
+TEST(AttentionSplits, Balance) {
+  for (const uint32_t rows : {1u, 2u, 8u, 16u, 32u, 63u})
+    for (const uint32_t keys : {2048u, 8192u}) {
+      SCOPED_TRACE(std::to_string(rows) + " rows, " + std::to_string(keys) + " keys");
+      EXPECT_GT(balance(rows * 40, keys, 132), 0.92);
+      EXPECT_GE(rows * 40 * attention_splits(rows * 40, keys, 132),
+                std::min(4u * 120, rows * 40 * keys / kLeastKeysOfRun));
+    }
+  EXPECT_EQ(attention_splits(8 * 40, 8192, 132), 2u);
+}
+
+TEST(AttentionSplits, Few) {
+  EXPECT_EQ(attention_splits(1, 256, 132), 4u);          // no run below 64 keys
+  EXPECT_EQ(attention_splits(512 * 40, 8192, 132), 1u);  // rows enough
+  EXPECT_EQ(attention_splits(1, 32, 132), 1u);
 }
 
 }  // namespace

@@ -46,7 +46,9 @@ using Sums = float[kRowTiles][2][4];
 
 // Of a multiprocessor: what the registers of the sums leave.
 template <uint32_t kRowTiles>
-constexpr uint32_t kThreadBlocks = kRowTiles == 8 ? 2 : kRowTiles == 4 ? 3 : 4;
+constexpr uint32_t kThreadBlocks = kRowTiles == 8   ? 2
+                                   : kRowTiles == 4 ? 3
+                                                    : 4;
 
 // Sends up to kStageBlocks blocks of K of the rows that are there on their way. What is not copied
 // is not read, or read for rows that nobody looks at: a row of x is a column of the instruction.

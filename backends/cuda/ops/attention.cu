@@ -2,8 +2,6 @@
 // head sizes. o = softmax(q . k[j] scale) v[j] over j in [0, position], online and in f32. Grid
 // (heads, rows, runs of keys), 4 warps that take keys in turn, a lane the pairs (i, i + d/2) of a
 // head. Then the runs are combined in order. Bottleneck: the shuffles of q . k.
-#include <algorithm>
-
 #include "backends/cuda/ops/attention_parts.cuh"
 
 namespace ropewalk::cuda {
@@ -115,13 +113,6 @@ __global__ void __launch_bounds__(kAttentionWarps * 32)
 }
 
 }  // namespace
-
-uint32_t attention_splits(uint32_t thread_blocks, uint32_t pages_per_sequence,
-                          uint32_t multiprocessors) {
-  constexpr uint32_t kBlocksPerMultiprocessor = 4;  // a doubt: to be measured
-  const uint32_t wanted = multiprocessors * kBlocksPerMultiprocessor / thread_blocks;
-  return std::clamp(wanted, 1u, pages_per_sequence * abi::kPageTokens / 64);
-}
 
 void attention(const Attention& op, const Launch& launch) {
   const dim3 grid(op.heads, launch.rows, op.splits);

@@ -4,6 +4,7 @@
 // Scores count in powers of two: log2(e) is in their scale.
 #pragma once
 
+#include "backends/cuda/attention_splits.h"
 #include "backends/cuda/ops/cache.cuh"
 
 namespace ropewalk::cuda {
@@ -12,10 +13,9 @@ inline constexpr float kNoScore = -3.0e38f;  // below every score; finite, so ex
 inline constexpr float kLog2E = 1.44269504f;
 inline constexpr uint32_t kAttentionWarps = 4;
 
-// A run has 64 keys at least: fewer cost more to combine than they save. A short context leaves
-// some of the launched runs without keys.
+// A short context leaves some of the launched runs without keys.
 __device__ __forceinline__ uint32_t keys_of_run(uint32_t keys, uint32_t splits) {
-  return max((keys + splits - 1) / splits, 64u);
+  return max((keys + splits - 1) / splits, kLeastKeysOfRun);
 }
 
 __device__ __forceinline__ float* part_at(const Attention& op, uint32_t r, uint32_t head,

@@ -93,7 +93,7 @@ struct Attention {
   uint32_t heads;
   float scale;
   abi::KeyRotation rotation;
-  uint32_t splits;  // runs of keys, attention_splits()
+  uint32_t splits;  // runs of keys, attention_splits.h
   float* partials;  // (rows, heads, splits, head_dim + 2): weighted values, maximum, sum; of
                     // attention_tiles() with an order (rows, heads, head_dim)
 };
@@ -165,10 +165,6 @@ inline uint32_t heads_together(uint32_t heads, const Cache& keys) {
   return group % 2 == 0 ? 2 : 1;
 }
 
-// Enough runs of keys that a decode step fills the device; one for a prompt, whose rows do.
-// `thread_blocks` are those of one run.
-uint32_t attention_splits(uint32_t thread_blocks, uint32_t pages_per_sequence,
-                          uint32_t multiprocessors);
 inline uint64_t attention_partial_floats(uint32_t rows, uint32_t heads, uint32_t head_dim,
                                          uint32_t splits) {
   return uint64_t{rows} * heads * splits * (head_dim + 2);

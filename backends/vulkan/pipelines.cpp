@@ -69,14 +69,15 @@ VkPipeline Pipelines::make(const Shader& shader, const Constants& constants) {
   values.dataSize = 4 * constants.size();
   values.pData = constants.data();
 
-  // Where a shader counts on its workgroup's rows being subgroups, the size must not vary.
+  // Demanded where the shader counts on it. Others take what the driver thinks best: registers may
+  // be too few for a large subgroup.
   auto size = structure<VkPipelineShaderStageRequiredSubgroupSizeCreateInfo>(
       VK_STRUCTURE_TYPE_PIPELINE_SHADER_STAGE_REQUIRED_SUBGROUP_SIZE_CREATE_INFO);
   size.requiredSubgroupSize = context_.features().subgroup_size;
   auto info =
       structure<VkComputePipelineCreateInfo>(VK_STRUCTURE_TYPE_COMPUTE_PIPELINE_CREATE_INFO);
   info.stage.sType = VK_STRUCTURE_TYPE_PIPELINE_SHADER_STAGE_CREATE_INFO;
-  if (context_.features().size_control && constants[0] == size.requiredSubgroupSize) {
+  if (context_.features().size_control && shader.shuffles) {
     info.stage.pNext = &size;
     info.stage.flags = VK_PIPELINE_SHADER_STAGE_CREATE_REQUIRE_FULL_SUBGROUPS_BIT;
   }

@@ -9,6 +9,7 @@ namespace ropewalk::vulkan {
 struct Shader {
   const char* name;
   std::span<const uint32_t> words;  // SPIR-V
+  bool shuffles = false;            // the first row of its workgroup must be one subgroup
 };
 
 extern const Shader kEmbed, kRmsNorm, kGptqMatvec, kGptqMatvecShuffles, kGptqMatvecHalf,

@@ -251,6 +251,31 @@ TEST_P(Matmul, inputs_beyond_f16) {
     }
 }
 
+// A row with a number that is none shows it in all it gives, and its neighbours do not.
+TEST_P(Matmul, broken_activations_are_seen) {
+  constexpr uint32_t kDepth = 96, kWidth = 72;
+  Random random(17);
+  for (const uint32_t rows : {1u, 3u, 9u, 40u})
+    for (const float broken : {NAN, INFINITY}) {
+      SCOPED_TRACE(std::to_string(rows) + " rows, " + std::to_string(broken));
+      const StoredWeight weight = random_gptq({kDepth, kWidth, 4, 32, 1, DType::f16}, random);
+      Case c;
+      const uint32_t x = c.activation("x", {abi::kRows, kDepth});
+      const uint32_t y = c.activation("y", {abi::kRows, kWidth});
+      c.node(Op::matmul, {x, c.weight("w", weight)}, {y}, 0, kRotatedKeys);
+      std::vector<float> input = random.values(rows * kDepth);
+      const uint32_t bad_row = rows / 2;
+      input[bad_row * kDepth + 37] = broken;
+      with_session(c, {rows, rows, 1, 1}, [&](Session& session) {
+        session.set(x, input);
+        session.run(plain_step(rows));
+        const std::vector<float> found = session.get(y);
+        for (uint32_t i = 0; i < found.size(); ++i)
+          ASSERT_EQ(std::isfinite(found[i]), i / kWidth != bad_row) << i;
+      });
+    }
+}
+
 // The last matmul of a model writes the wanted rows' logits in f32.
 TEST_P(Matmul, wanted_rows_in_f32) {
   constexpr uint32_t kDepth = 64, kWidth = 40;

@@ -25,6 +25,7 @@ Tiling processor_tiling(const Features& features, uint32_t width, uint32_t rows)
   tiling.tiles = tiling.slices = 1;
   tiling.rows = std::min(std::bit_ceil(rows), kMostVectorRows);
   tiling.columns = std::bit_floor(columns);
+  tiling.at_once = 1;
   tiling.cuts_rows = !vector;
   return tiling;
 }
@@ -46,6 +47,7 @@ Tiling vector_tiling(const Features& features, const PackedShape& weight, uint32
   tiling.slices = std::bit_floor(slices);
   tiling.rows = std::bit_ceil(rows);
   tiling.columns = 1;
+  tiling.at_once = 2;
   tiling.cuts_rows = false;
   return tiling;
 }
@@ -106,6 +108,7 @@ Constants constants_of(const Tiling& tiling, const PackedShape& weight, uint32_t
                       weight.whole_blocks(),
                       weight.scale_dtype == abi::DType::f32,
                       epilogue};
+  if (is_vector) constants.push_back(tiling.at_once);
   if (is_tile) constants.insert(constants.end(), {tiling.slices, tiling.half_x});
   return constants;
 }

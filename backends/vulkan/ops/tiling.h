@@ -15,6 +15,7 @@ struct Tiling {
   uint32_t slices;        // of the sum
   uint32_t rows;          // of x, of an invocation
   uint32_t columns;       // of an invocation
+  uint32_t at_once;       // blocks that an invocation loads before it uses the first (gptq_matvec)
   uint32_t half_x;        // x is what half_rows.comp made of it
   bool cuts_rows = true;  // a dispatch may take some rows alone
 

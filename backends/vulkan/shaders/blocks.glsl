@@ -30,16 +30,25 @@ void load_x(uint row, uint first, uint count, uint lane, out float value[kBlock]
 #endif
 }
 
-void multiply_block(uint block, uint row, uint rows, uint first_column, uint lane,
-                    inout Sums sums) {
-  const uvec2 here = rows_of_block(block);
-  Pair pair[kColumns][kPairs];
+// A block of the invocation's columns as it lies in memory.
+struct Stored {
+  uint word[kColumns][kBlockWords];
   vec2 scale[kColumns];
+};
+
+void load_block(uint block, uint first_column, out Stored stored) {
   [[unroll]] for (uint c = 0; c < kColumns; ++c) {
     const uint column = min(first_column + c * kLanes, width - 1);
-    load_pairs(block, column, pair[c]);
-    if (kQuantised) scale[c] = load_scale(block, column);
+    load_words(block, column, stored.word[c]);
+    if (kQuantised) stored.scale[c] = load_scale(block, column);
   }
+}
+
+void multiply_block(Stored stored, uint block, uint row, uint rows, uint lane, inout Sums sums) {
+  const uvec2 here = rows_of_block(block);
+  Pair pair[kColumns][kPairs];
+  [[unroll]] for (uint c = 0; c < kColumns; ++c)
+    [[unroll]] for (uint p = 0; p < kPairs; ++p) pair[c][p] = pair_of(stored.word[c], p);
   [[unroll]] for (uint r = 0; r < kRows; ++r) {
     float value[kBlock];
     load_x(min(row + r, rows - 1), here.x, here.y, lane, value);
@@ -53,7 +62,7 @@ void multiply_block(uint block, uint row, uint rows, uint first_column, uint lan
         dot = fma(value[i], float(pair[c][p].x), dot);
         dot = fma(value[i + kApart], float(pair[c][p].y), dot);
       }
-      sums.of[r][c] += kQuantised ? scale[c].x * (dot - scale[c].y * total) : dot;
+      sums.of[r][c] += kQuantised ? stored.scale[c].x * (dot - stored.scale[c].y * total) : dot;
     }
   }
 }

@@ -23,8 +23,11 @@ void main() {
   const uint first_column = gl_WorkGroupID.x * kLanes * kColumns + lane;
   Sums sums;
   clear(sums);
-  for (uint block = 0; block < blocks; ++block)
-    multiply_block(block, row, rows, first_column, lane, sums);
+  for (uint block = 0; block < blocks; ++block) {
+    Stored stored;
+    load_block(block, first_column, stored);
+    multiply_block(stored, block, row, rows, lane, sums);
+  }
   [[unroll]] for (uint r = 0; r < kRows; ++r)
     [[unroll]] for (uint c = 0; c < kColumns; ++c) {
       const uint column = first_column + c * kLanes;

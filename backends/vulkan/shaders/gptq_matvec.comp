@@ -15,6 +15,7 @@
 layout(local_size_x_id = 0, local_size_y_id = 1) in;
 layout(constant_id = 0) const uint kLanes = 32;
 layout(constant_id = 1) const uint kSlices = 1;
+layout(constant_id = 8) const uint kAtOnce = 1;  // blocks of a slice
 #include "weights.glsl"
 #include "blocks.glsl"
 
@@ -27,8 +28,14 @@ void main() {
   const uint first_column = gl_WorkGroupID.x * kLanes * kColumns + lane;
   Sums sums;
   clear(sums);
-  for (uint block = slice; block < blocks; block += kSlices)
-    multiply_block(block, 0, rows, first_column, lane, sums);
+  for (uint block = slice; block < blocks; block += kAtOnce * kSlices) {
+    Stored stored[kAtOnce];  // loads of all of them are under way before the first is used
+    [[unroll]] for (uint i = 0; i < kAtOnce; ++i)
+      load_block(i == 0 ? block : min(block + i * kSlices, blocks - 1), first_column, stored[i]);
+    [[unroll]] for (uint i = 0; i < kAtOnce; ++i)
+      if (i == 0 || block + i * kSlices < blocks)
+        multiply_block(stored[i], block + i * kSlices, 0, rows, lane, sums);
+  }
 
   if (kSlices > 1) {
     [[unroll]] for (uint r = 0; r < kRows; ++r)

@@ -35,16 +35,30 @@ layout(buffer_reference, std430, buffer_reference_align = 8) readonly buffer Hal
 shared f16vec2 half_tile[kHalfX != 0 ? kSlices * kPairs * kPitch : 1];  // (slices, pairs, rows)
 #endif
 
-void load_w(uint block, uint slice, uint thread, uint first_column) {
-  for (uint c = thread; c < kTileColumns; c += kThreads) {
-    const uint column = min(first_column + c, width - 1);
-    Pair pair[kPairs];
-    load_pairs(block, column, pair);
-    vec2 scale = vec2(1, 0);
-    if (kQuantised) scale = load_scale(block, column);
-    scale_tile[slice * kTileColumns + c] = scale.x;
+// A thread's columns of a block as they lie in memory, kThreads apart.
+const uint kFetched = (kTileColumns + kThreads - 1) / kThreads;
+struct Fetched {
+  uint word[kFetched][kBlockWords];
+  vec2 scale[kFetched];
+};
+
+void fetch_w(uint block, uint thread, uint first_column, out Fetched fetched) {
+  [[unroll]] for (uint i = 0; i < kFetched; ++i) {
+    const uint column = min(first_column + thread + i * kThreads, width - 1);
+    load_words(block, column, fetched.word[i]);
+    fetched.scale[i] = vec2(1, 0);
+    if (kQuantised) fetched.scale[i] = load_scale(block, column);
+  }
+}
+
+void store_w(uint slice, uint thread, Fetched fetched) {
+  [[unroll]] for (uint i = 0; i < kFetched; ++i) {
+    const uint c = thread + i * kThreads;
+    if (c >= kTileColumns) continue;
+    scale_tile[slice * kTileColumns + c] = fetched.scale[i].x;
     [[unroll]] for (uint p = 0; p < kPairs; ++p)
-      w_tile[(slice * kPairs + p) * kTileColumns + c] = pair[p] - Pair(scale.y);
+      w_tile[(slice * kPairs + p) * kTileColumns + c] =
+          pair_of(fetched.word[i], p) - Pair(fetched.scale[i].y);
   }
 }
 
@@ -128,13 +142,17 @@ void main() {
   if (tile_row >= rows) return;
   Sums sums;
   clear(sums);
+  Fetched fetched;
+  fetch_w(min(slice, blocks - 1), thread, tile_column, fetched);
   for (uint first = 0; first < blocks; first += kSlices) {
     const uint block = first + slice;
     if (block < blocks) {
-      load_w(block, slice, thread, tile_column);
+      store_w(slice, thread, fetched);
       load_x(block, slice, thread, tile_row, rows);
     }
     barrier();
+    // Under way while this one is multiplied.
+    fetch_w(min(block + kSlices, blocks - 1), thread, tile_column, fetched);
     if (block < blocks) multiply(slice, first_in_tile, lane * kColumns, sums);
     barrier();
   }

@@ -93,9 +93,7 @@ Pair pair_of(uint word[kBlockWords], uint p) {
 #endif
 }
 
-// The 32 values of a column's block, as they are before scaling.
-void load_pairs(uint block, uint column, out Pair pair[kPairs]) {
-  uint word[kBlockWords];
+void load_words(uint block, uint column, out uint word[kBlockWords]) {
   if (kByQuads) {
     const uint quads = kBlockWords / 4;
     [[unroll]] for (uint q = 0; q < quads; ++q) {
@@ -109,7 +107,6 @@ void load_pairs(uint block, uint column, out Pair pair[kPairs]) {
     [[unroll]] for (uint w = 0; w < kBlockWords; ++w)
       word[w] = codes.at[(block * width + column) * kBlockWords + w];
   }
-  [[unroll]] for (uint p = 0; p < kPairs; ++p) pair[p] = pair_of(word, p);
 }
 
 // scale' and zero' of a column's block.

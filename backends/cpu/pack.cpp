@@ -96,7 +96,8 @@ void pack_gptq_panel(const abi::Weight& w, const PackedShape& shape, uint32_t pa
       pack_zeros<uint8_t>(w, group, columns, at + shape.scale_bytes);
     auto* codes = reinterpret_cast<uint32_t*>(at + shape.scale_bytes + shape.zero_bytes);
     const uint32_t end = std::min(w.rows, (group + 1) * w.group_size);
-    for (uint32_t row = group * w.group_size; row < end; row += kBlock, codes += w.bits * kPanel)
+    for (uint32_t row = group * w.group_size; row < end;
+         row += kBlock, codes += size_t{w.bits} * kPanel)
       pack_block(w, row, std::min(kBlock, end - row), columns, codes);
   }
 }
@@ -115,8 +116,8 @@ PackedShape::PackedShape(const PackedHeader& h) {
   } else {
     const uint64_t block_bytes = uint64_t{h.bits} * kPanel * 4;
     groups = (h.rows + h.group_size - 1) / h.group_size;
-    scale_bytes = kPanel * (h.scale_dtype == DType::f32 ? 4 : 2);
-    zero_bytes = kPanel * (h.bits == 8 ? 2 : 1);
+    scale_bytes = uint64_t{kPanel} * (h.scale_dtype == DType::f32 ? 4 : 2);
+    zero_bytes = uint64_t{kPanel} * (h.bits == 8 ? 2 : 1);
     group_bytes = scale_bytes + zero_bytes + blocks_of(h.group_size) * block_bytes;
     panel_bytes = groups * group_bytes;
   }

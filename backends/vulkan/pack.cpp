@@ -91,8 +91,8 @@ class BlockWriter {
 // A group's scales and zeros of all columns.
 void write_scales(const abi::Weight& w, uint32_t group, uint32_t* to) {
   const uint64_t zero_words = (uint64_t{w.cols} * w.bits + 31) / 32;
-  for (uint32_t n = 0; n < w.cols; ++n) {
-    const uint32_t column = w.column_order.empty() ? n : w.column_order[n];
+  for (size_t n = 0; n < w.cols; ++n) {
+    const uint32_t column = w.column_order.empty() ? static_cast<uint32_t>(n) : w.column_order[n];
     const uint32_t zero =
         abi::gptq_code(w.qzeros.data() + group * zero_words, 1, w.bits, column) + w.zero_offset;
     const uint64_t at = uint64_t{group} * w.cols + column;

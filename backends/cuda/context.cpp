@@ -5,6 +5,7 @@
 #include <cstdlib>
 #include <thread>
 
+#include "backends/cuda/crossovers.h"
 #include "backends/cuda/cublas.h"
 #include "backends/cuda/driver.h"
 #include "backends/cuda/probe.h"
@@ -54,7 +55,7 @@ void fill(const cudaDeviceProp& properties, abi::DeviceInfo* info) {
   info->activation = abi::DType::f32;
   info->kv_types =
       1u << static_cast<uint32_t>(abi::DType::f16) | 1u << static_cast<uint32_t>(abi::DType::i8);
-  info->max_rows = 512;
+  info->max_rows = kMostRows;
   info->lanes = static_cast<uint32_t>(properties.warpSize);
 }
 

@@ -42,6 +42,9 @@ inline constexpr Crossover kCrossovers[] = {
     {false, ~0u, Way::cublas},
 };
 
+// Rows of a program, and blocks of rows of a packed product, at most.
+inline constexpr uint32_t kMostRows = 512, kMostRowBlocks = kMostRows / 64;
+
 // Rows of x that a packed product takes at a time.
 inline uint32_t row_block_of(Way way) {
   switch (way) {

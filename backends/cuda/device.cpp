@@ -53,14 +53,14 @@ abi::Status Device::claim(const abi::Graph& graph, abi::ClaimSink& sink) noexcep
 }
 
 abi::Status Device::workspace_bytes(const abi::CompileRequest& request, uint64_t* bytes) noexcept {
-  return on_device([&] { *bytes = cuda::workspace_bytes(request, context_); });
+  return on_device([&] { *bytes = cuda::workspace_bytes(request, host()); });
 }
 
 // By the first program all weights are packed.
 abi::Status Device::compile(const abi::CompileRequest& request, abi::Program** program) noexcept {
   return on_device([&] {
     memory_.drop_room();
-    *program = new Program(request, {context_, memory_, weights_, cublas_});
+    *program = new Program(request, host());
   });
 }
 

@@ -4,20 +4,15 @@
 // device_lost.
 #pragma once
 
-#include <memory>
-
-#include "backends/cuda/context.h"
-#include "backends/cuda/cublas.h"
-#include "backends/cuda/memory.h"
-#include "backends/cuda/weights.h"
-#include "core/abi/backend.h"
+#include "backends/cuda/program.h"
 
 namespace ropewalk::cuda {
 
 class Device final : public abi::Device {
  public:
   // Throws Failure (no_device).
-  Device(uint32_t index, const Options& options) : context_(index, options), memory_(context_) {}
+  Device(uint32_t index, const Options& options)
+      : context_(index, options), memory_(context_), common_(context_) {}
   Device(const Device&) = delete;
   Device& operator=(const Device&) = delete;
 
@@ -53,10 +48,12 @@ class Device final : public abi::Device {
     });
   }
 
+  Host host() { return {context_, memory_, weights_, common_}; }
+
   Context context_;
   Memory memory_;
   PackedWeights weights_;
-  std::unique_ptr<Cublas> cublas_;  // once a program needs it
+  Common common_;
 };
 
 }  // namespace ropewalk::cuda

@@ -114,6 +114,31 @@ LaunchStep lower(std::span<const uint32_t> nodes, const Surroundings& around) {
   return {std::move(name), lower_nodes(nodes, around)};
 }
 
+namespace {
+
+uint64_t align(uint64_t bytes) { return (bytes + 255) / 256 * 256; }
+
+}  // namespace
+
+uint64_t Workspace::arrival_bytes() const { return align(arrival_words * 4); }
+
+WorkspacePlaces Workspace::places(std::byte* begin) const {
+  WorkspacePlaces at{};
+  at.arrivals = begin;
+  at.step = at.arrivals + arrival_bytes();
+  at.partials = at.step + align(step_bytes);
+  at.halves = at.partials + align(partial_floats * 4);
+  at.half_scales = at.halves + align(uint64_t{half_rows} * half_width * 2);
+  at.long_products = at.half_scales + align(uint64_t{half_rows} * 4);
+  return at;
+}
+
+uint64_t Workspace::total() const {
+  return arrival_bytes() + align(step_bytes) + align(partial_floats * 4) +
+         align(uint64_t{half_rows} * half_width * 2) + align(uint64_t{half_rows} * 4) +
+         long_needs.total();
+}
+
 Workspace workspace_of(const abi::CompileRequest& request, const DeviceSize& device,
                        LongProducts long_products) {
   Workspace all;

@@ -15,28 +15,28 @@
 
 namespace ropewalk::cuda {
 
-// A program's memory beside the graph's own. Steps run one after another, so that they share it;
-// the slices of long products alone run ahead, and have places of their own.
+// Where in a program's workspace is what.
+struct WorkspacePlaces {
+  std::byte *arrivals, *step, *partials, *halves, *half_scales, *long_products;
+};
+
+// A program's memory beside the graph's own: the same for all programs, which run one after
+// another, as steps do; the slices of long products alone run ahead, and have places of their own.
 struct Workspace {
+  uint64_t arrival_words = 0;   // zero between launches: of one size for all of a graph's programs
+  uint64_t step_bytes = 0;      // step_block.h
   uint64_t partial_floats = 0;  // sums of splits, attention's parts
-  uint64_t arrival_words = 0;   // zero between steps, so that each program has its own
   uint32_t half_rows = 0;       // of x as f16 and their scales, for packed products
   uint32_t half_width = 0;
   LongNeeds long_needs;
 
-  uint64_t partial_bytes() const { return align(partial_floats * 4); }
-  uint64_t arrival_bytes() const { return align(arrival_words * 4); }
-  uint64_t half_bytes() const { return align(uint64_t{half_rows} * half_width * 2); }
-  uint64_t half_scale_bytes() const { return align(uint64_t{half_rows} * 4); }
-  uint64_t shared_bytes() const {
-    return partial_bytes() + half_bytes() + half_scale_bytes() + long_needs.total();
-  }
-
- private:
-  static uint64_t align(uint64_t bytes) { return (bytes + 255) / 256 * 256; }
+  uint64_t arrival_bytes() const;
+  uint64_t total() const;
+  // One after another in `total()` bytes.
+  WorkspacePlaces places(std::byte* begin) const;
 };
 
-// What a program of this shape needs.
+// What a program of this shape needs; but for what a step brings.
 Workspace workspace_of(const abi::CompileRequest& request, const DeviceSize& device,
                        LongProducts long_products);
 

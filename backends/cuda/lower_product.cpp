@@ -26,9 +26,15 @@ DType dtype_of(const Graph& graph, Nodes nodes) {
   return graph.tensors[graph.nodes[nodes[0]].in[1]].dtype;
 }
 
-gptq::Matmul packed(const Product& product, uint32_t rows, Way way, const DeviceSize& device) {
+// Of all parts' columns.
+uint32_t tiles_of(const Product& product) {
   uint32_t tiles = 0;
   for (uint32_t i = 0; i < product.parts; ++i) tiles += gptq::column_tiles(product.part[i].layout);
+  return tiles;
+}
+
+gptq::Matmul packed(const Product& product, uint32_t rows, Way way, const DeviceSize& device) {
+  const uint32_t tiles = tiles_of(product);
   return {
       product,
       gptq::divide(product.part[0].layout, tiles, rows, row_block_of(way), device.multiprocessors),
@@ -98,12 +104,13 @@ void add_needs(const abi::CompileRequest& request, Nodes nodes, const DeviceSize
   const DType dtype = dtype_of(*request.graph, nodes);
   const uint32_t rows = most_rows(request.shape, product.extent);
   const Way way = way_of(dtype, rows, long_products);
+  if (dtype == DType::gptq)
+    all.arrival_words = std::max(all.arrival_words, uint64_t{kMostRowBlocks} * tiles_of(product));
   if (way == Way::vector) return;
   if (way == Way::cublas)
     return all.long_needs.cover(LongProduct::needs(product, dtype, rows, device));
   const gptq::Matmul matmul = packed(product, rows, way, device);
   all.partial_floats = std::max(all.partial_floats, gptq::partial_floats(matmul));
-  all.arrival_words = std::max(all.arrival_words, gptq::arrival_words(matmul));
   if (!is_wide(matmul)) return;
   all.half_rows = std::max(all.half_rows, rows);
   all.half_width = std::max(all.half_width, gptq::padded_rows(matmul.part[0].layout));

@@ -32,48 +32,59 @@ DeviceSize size_of(const Context& context) {
 }
 
 Workspace needs_of(const abi::CompileRequest& request, const Context& context) {
-  return workspace_of(request, size_of(context), long_products(context));
+  Workspace needs = workspace_of(request, size_of(context), long_products(context));
+  needs.step_bytes = StepBlock::bytes(request.shape, half_dim_of(*request.graph));
+  return needs;
+}
+
+std::byte* workspace_at(const abi::CompileRequest& request, const Workspace& needs,
+                        const Memory& memory) {
+  if (request.shape.rows > kMostRows || request.shape.wanted > kMostRows)
+    throw abi::Failure(abi::StatusCode::invalid_argument, "more rows than the device has said");
+  if (request.workspace.bytes < needs.total())
+    throw abi::Failure(abi::StatusCode::invalid_argument, "the workspace is too small");
+  return memory.address(request.workspace);
+}
+
+void cover(const Workspace& needs, const Host& host) {
+  host.common.inputs.cover(needs.step_bytes);
+  if (needs.long_needs.total() == 0) return;
+  if (!host.common.cublas) host.common.cublas = std::make_unique<Cublas>(host.context);
+  if (!host.common.slices) host.common.slices = std::make_unique<Slices>(host.context);
 }
 
 }  // namespace
 
-uint64_t workspace_bytes(const abi::CompileRequest& request, const Context& context) {
-  return needs_of(request, context).shared_bytes();
+uint64_t workspace_bytes(const abi::CompileRequest& request, const Host& host) {
+  const Workspace needs = needs_of(request, host.context);
+  cover(needs, host);
+  return needs.total();
 }
 
 Program::Program(const abi::CompileRequest& request, const Host& host)
-    : host_(host), step_(host.context, host.memory, request.shape, half_dim_of(*request.graph)) {
-  const abi::Graph& graph = *request.graph;
+    : host_(host),
+      needs_(needs_of(request, host.context)),
+      places_(needs_.places(workspace_at(request, needs_, host.memory))),
+      long_places_(needs_.long_needs.places(places_.long_products)),
+      step_(host.common.inputs, places_.step, request.shape, half_dim_of(*request.graph)) {
   Context& context = host_.context;
-  const Workspace needs = needs_of(request, context);
-  if (request.workspace.bytes < needs.shared_bytes())
-    throw abi::Failure(abi::StatusCode::invalid_argument, "the workspace is too small");
-  std::byte* const partials =
-      needs.shared_bytes() ? host_.memory.address(request.workspace) : nullptr;
-  std::byte* const halves = partials + needs.partial_bytes();
-  std::byte* const half_scales = halves + needs.half_bytes();
-  LongPlaces places{};
+  cover(needs_, host);
   try {
-    if (needs.arrival_words) {
-      arrivals_ = host_.memory.device_block(needs.arrival_bytes());
-      context.check(cudaMemsetAsync(arrivals_, 0, needs.arrival_bytes(), context.stream()),
-                    "workspace");
-    }
-    if (needs.long_needs.total()) {
-      places = needs.long_needs.places(half_scales + needs.half_scale_bytes());
-      if (!host_.cublas) host_.cublas = std::make_unique<Cublas>(context);
-      slices_ = std::make_unique<Slices>(context, places.slices, needs.long_needs.slice);
-    }
-    const Surroundings around{{graph, host_.memory, host_.weights},
-                              request.shape,
-                              step_.view(),
-                              reinterpret_cast<float*>(partials),
-                              reinterpret_cast<uint32_t*>(arrivals_),
-                              halves,
-                              reinterpret_cast<float*>(half_scales),
-                              {places, host_.cublas.get(), slices_.get(), size_of(context)},
-                              long_products(context),
-                              size_of(context)};
+    // A step of no rows. Arrivals lie where other programs have theirs, and are zero there but for
+    // the first of all.
+    const auto begun = static_cast<size_t>(places_.partials - places_.arrivals);
+    context.check(cudaMemsetAsync(places_.arrivals, 0, begun, context.stream()), "workspace");
+    const Surroundings around{
+        {*request.graph, host_.memory, host_.weights},
+        request.shape,
+        step_.view(),
+        reinterpret_cast<float*>(places_.partials),
+        reinterpret_cast<uint32_t*>(places_.arrivals),
+        places_.halves,
+        reinterpret_cast<float*>(places_.half_scales),
+        {long_places_, host.common.cublas.get(), host.common.slices.get(), size_of(context)},
+        long_products(context),
+        size_of(context)};
     for (const abi::Claim& step : request.steps) launches_.push_back(lower(step.nodes, around));
     // A step of no rows loads every kernel, cuBLAS's too, which may not happen while recording.
     launch_all();
@@ -94,8 +105,6 @@ void Program::destroy() {
        }).ok())
     return;
   if (recorded_) static_cast<void>(cudaGraphExecDestroy(recorded_));
-  slices_.reset();
-  static_cast<void>(cudaFree(arrivals_));
 }
 
 void Program::launch_all() {
@@ -105,7 +114,8 @@ void Program::launch_all() {
 
 // To the stream, whether that is recording or not.
 void Program::give_all() {
-  if (slices_) slices_->begin();
+  if (needs_.long_needs.total())
+    host_.common.slices->begin(long_places_.slices, needs_.long_needs.slice);
   for (const LaunchStep& step : launches_) {
     const TraceRange range(step.name);
     step.launch(host_.context.stream());

@@ -7,6 +7,7 @@
 #include <memory>
 #include <vector>
 
+#include "backends/cuda/common.h"
 #include "backends/cuda/lower.h"
 #include "backends/cuda/step_block.h"
 
@@ -17,11 +18,12 @@ struct Host {
   Context& context;
   Memory& memory;
   const PackedWeights& weights;
-  std::unique_ptr<Cublas>& cublas;  // all programs share one, made for the first that needs it
+  Common& common;
 };
 
-// Of CompileRequest::workspace.
-uint64_t workspace_bytes(const abi::CompileRequest& request, const Context& context);
+// Of CompileRequest::workspace. What a program of this request shares with others is there from now
+// on. Throws Failure.
+uint64_t workspace_bytes(const abi::CompileRequest& request, const Host& host);
 
 class Program final : public abi::Program {
  public:
@@ -42,9 +44,10 @@ class Program final : public abi::Program {
   void destroy();
 
   const Host host_;
+  const Workspace needs_;
+  const WorkspacePlaces places_;
+  const LongPlaces long_places_;
   StepBlock step_;
-  std::byte* arrivals_ = nullptr;
-  std::unique_ptr<Slices> slices_;  // where products of many rows go to cuBLAS
   std::vector<LaunchStep> launches_;
   cudaGraphExec_t recorded_ = nullptr;
 };

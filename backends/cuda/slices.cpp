@@ -2,14 +2,11 @@
 
 namespace ropewalk::cuda {
 
-Slices::Slices(Context& context, std::byte* places, uint64_t bytes)
-    : context_(context), bytes_(bytes) {
+Slices::Slices(Context& context) : context_(context) {
   try {
-    for (uint32_t i = 0; i < 2; ++i) {
-      places_[i].at = places + i * bytes;
-      for (cudaEvent_t* event : {&places_[i].filled, &places_[i].free})
+    for (Place& place : places_)
+      for (cudaEvent_t* event : {&place.filled, &place.free})
         context_.check(cudaEventCreateWithFlags(event, cudaEventDisableTiming), "an event");
-    }
   } catch (...) {
     release();
     throw;
@@ -25,9 +22,12 @@ void Slices::release() {
       if (event) static_cast<void>(cudaEventDestroy(event));
 }
 
-void Slices::begin() {
+void Slices::begin(std::byte* places, uint64_t bytes) {
   turn_ = 0;
-  for (Place& place : places_) place.used = false;
+  for (uint32_t i = 0; i < 2; ++i) {
+    places_[i].at = places + i * bytes;
+    places_[i].used = false;
+  }
 }
 
 void Slices::record(cudaEvent_t event, cudaStream_t stream) {

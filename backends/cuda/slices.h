@@ -3,7 +3,7 @@
 //
 // Events order the two, so that this works in a recording too. Filling runs ahead: the first slice
 // of a product is made while what is before it still runs, since it needs nothing of it. Owns its
-// events; a program has one, and gives it the memory.
+// events; a device has one for all of its programs, whose steps give it their memory.
 #pragma once
 
 #include <functional>
@@ -14,17 +14,13 @@ namespace ropewalk::cuda {
 
 class Slices {
  public:
-  // REQUIRES: `places` has twice `bytes` and outlives this.
-  Slices(Context& context, std::byte* places, uint64_t bytes);
+  explicit Slices(Context& context);
   ~Slices();
   Slices(const Slices&) = delete;
   Slices& operator=(const Slices&) = delete;
 
-  // Of one slice.
-  uint64_t bytes() const { return bytes_; }
-
-  // Before the first slice of a program's launches, recorded or not.
-  void begin();
+  // Before the first slice of a program's launches, recorded or not. `places` has twice `bytes`.
+  void begin(std::byte* places, uint64_t bytes);
   using Fill = std::function<void(std::byte* to, cudaStream_t stream)>;
   // A place that `fill` has filled for what `stream` is given from now on. REQUIRES: of the slices
   // filled, done() has been said of all but the last.
@@ -34,9 +30,9 @@ class Slices {
 
  private:
   struct Place {
-    std::byte* at;
-    cudaEvent_t filled, free;
-    bool used;  // since begin()
+    std::byte* at = nullptr;
+    cudaEvent_t filled = nullptr, free = nullptr;
+    bool used = false;  // since begin()
   };
 
   void record(cudaEvent_t event, cudaStream_t stream);
@@ -44,8 +40,7 @@ class Slices {
   void release();
 
   Context& context_;
-  const uint64_t bytes_;
-  Place places_[2] = {};
+  Place places_[2];
   uint32_t turn_ = 0;
 };
 

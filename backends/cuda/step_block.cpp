@@ -34,37 +34,10 @@ uint64_t StepBlock::bytes(const abi::ProgramShape& shape, uint32_t half_dim) {
   return Layout(shape, half_dim).end;
 }
 
-StepBlock::StepBlock(Context& context, Memory& memory, const abi::ProgramShape& shape,
+StepBlock::StepBlock(StepInputs& inputs, std::byte* block, const abi::ProgramShape& shape,
                      uint32_t half_dim)
-    : context_(context),
-      memory_(memory),
-      shape_(shape),
-      half_dim_(half_dim),
-      layout_(shape, half_dim) {
-  try {
-    block_ = memory_.device_block(layout_.end);
-    context_.check(cudaMemsetAsync(block_, 0, layout_.end, context_.stream()), "a step's inputs");
-    for (Pinned& pinned : pinned_) {
-      void* data = nullptr;
-      context_.check(cudaHostAlloc(&data, layout_.end, cudaHostAllocDefault), "pinned memory");
-      pinned.data = static_cast<std::byte*>(data);
-      context_.check(cudaEventCreateWithFlags(&pinned.free, cudaEventDisableTiming), "an event");
-    }
-  } catch (...) {
-    release();
-    throw;
-  }
-}
-
-StepBlock::~StepBlock() { release(); }
-
-void StepBlock::release() {
-  if (!context_.alive()) return;
-  static_cast<void>(cudaFree(block_));
-  for (const Pinned& pinned : pinned_) {
-    static_cast<void>(cudaFreeHost(pinned.data));
-    if (pinned.free) static_cast<void>(cudaEventDestroy(pinned.free));
-  }
+    : inputs_(inputs), block_(block), shape_(shape), half_dim_(half_dim), layout_(shape, half_dim) {
+  inputs_.cover(layout_.end);
 }
 
 StepView StepBlock::view() const {
@@ -109,14 +82,7 @@ void StepBlock::fill(std::byte* to, const abi::Step& step) const {
 
 void StepBlock::send(const abi::Step& step) {
   check(step);
-  const Pinned& pinned = pinned_[next_];
-  next_ = 1 - next_;
-  context_.check(cudaEventSynchronize(pinned.free), "a step's inputs");
-  fill(pinned.data, step);
-  context_.check(
-      cudaMemcpyAsync(block_, pinned.data, layout_.end, cudaMemcpyHostToDevice, context_.stream()),
-      "a step's inputs");
-  context_.check(cudaEventRecord(pinned.free, context_.stream()), "an event");
+  inputs_.send(block_, layout_.end, [&](std::byte* to) { fill(to, step); });
 }
 
 }  // namespace ropewalk::cuda

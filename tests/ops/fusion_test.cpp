@@ -189,6 +189,8 @@ TEST_P(Fusion, of_two_row_blocks) {
   check(gated(100, 72), 3);
   check(heads({3, 1, 32, DType::f16, kRotatedKeys, false}, 100), 6);
 }
+// More columns than CUDA makes f16 at once.
+TEST_P(Fusion, of_several_slices) { check(gated(256, 900), 3); }
 TEST_P(Fusion, products_of_the_same_x) {
   for (const uint32_t rows : kRowCounts) check(beside(rows), 3);
 }

@@ -16,7 +16,7 @@ namespace ropewalk::cuda::gptq {
 struct Matmul : Product {
   Division division;
   float* partials;
-  uint32_t* arrivals;
+  uint32_t* arrivals;  // (row blocks, tiles that are finished together); 0 before and after
   // Of a division with kWideTiles, what half_rows() makes of x.
   const std::byte* halves;  // (rows, padded rows of the weight) f16
   const float* scales;      // (rows)
@@ -40,12 +40,6 @@ inline uint64_t partial_floats(const Matmul& op) {
   if (finishes_alone(op, d.splits)) return 0;
   return uint64_t{d.splits} * d.row_blocks * d.tiles * d.row_block * kTileColumns;
 }
-// Arrivals (row blocks, tiles that are finished together); zero before the first launch and after
-// each.
-inline uint64_t arrival_words(const Matmul& op) {
-  return uint64_t{op.division.row_blocks} * op.division.tiles / tiles_together(op);
-}
-
 // REQUIRES for rope_append: a head dimension that is a multiple of 32; for two parts of silu_mul:
 // the same columns. Launch errors are left for cudaGetLastError().
 void matmul(const Matmul& op, const StepView& step, cudaStream_t stream);

@@ -3,7 +3,9 @@
 // Streams are those of streams.h. What a recording forbids fails as on a device: allocating,
 // waiting, asking. Fresh device memory is all ones, NaN in every float type.
 // EMULATOR_FAULT names what goes wrong: "lost-after=N" and "hang-after=N" count graph launches,
-// "oom-after=N" bytes. EMULATOR_MEMORY is the device's memory in bytes, 1 GiB where it is not set.
+// "oom-after=N" bytes of device memory; with "oom=1" none is left, nor pinned memory, and with
+// "oom-recording=1" none for recordings. EMULATOR_MEMORY is the device's memory in bytes, 1 GiB
+// where it is not set.
 #include <cuda_runtime_api.h>
 
 #include <chrono>
@@ -140,7 +142,8 @@ cudaError_t cudaMemGetInfo(size_t* free, size_t* total) {
 cudaError_t cudaMalloc(void** data, size_t bytes) {
   if (forbidden()) return answer(cudaErrorStreamCaptureUnsupported);
   const uint64_t limit = fault("oom-after");
-  if ((limit && machine().bytes + bytes > limit) || machine().bytes + bytes > total_memory())
+  if (fault("oom") || (limit && machine().bytes + bytes > limit) ||
+      machine().bytes + bytes > total_memory())
     return answer(cudaErrorMemoryAllocation);
   *data = std::aligned_alloc(256, (bytes + 255) / 256 * 256);
   std::memset(*data, 0xff, bytes);
@@ -161,6 +164,7 @@ cudaError_t cudaFree(void* data) {
 }
 cudaError_t cudaHostAlloc(void** data, size_t bytes, unsigned) {
   if (forbidden()) return answer(cudaErrorStreamCaptureUnsupported);
+  if (fault("oom")) return answer(cudaErrorMemoryAllocation);
   *data = std::malloc(bytes);
   return cudaSuccess;
 }
@@ -264,6 +268,7 @@ cudaError_t cudaStreamEndCapture(cudaStream_t stream, cudaGraph_t* graph) {
   return answer(cudaErrorStreamCaptureUnjoined);
 }
 cudaError_t cudaGraphInstantiate(cudaGraphExec_t* exec, cudaGraph_t graph, unsigned long long) {
+  if (fault("oom-recording")) return answer(cudaErrorMemoryAllocation);
   *exec = new CUgraphExec_st{graph->commands};
   return cudaSuccess;
 }

@@ -1,0 +1,21 @@
+// common.h — what all programs of a device share, had while a model is loaded: a program's first
+// use allocates nothing but its recording.
+#pragma once
+
+#include <memory>
+
+#include "backends/cuda/cublas.h"
+#include "backends/cuda/slices.h"
+#include "backends/cuda/step_inputs.h"
+
+namespace ropewalk::cuda {
+
+struct Common {
+  explicit Common(Context& context) : inputs(context) {}
+
+  StepInputs inputs;
+  std::unique_ptr<Cublas> cublas;  // of the first request that has long products
+  std::unique_ptr<Slices> slices;
+};
+
+}  // namespace ropewalk::cuda

@@ -23,6 +23,8 @@ struct Expansion {
 
 class Fusion : public OpTest {
  protected:
+  static constexpr size_t kAnySteps = 0;  // as nodes_of_fusion: however many are fused
+
   // Skips where the device has no such fusion, or lacks a type.
   void check(const Expansion& e, size_t nodes_of_fusion) {
     try {
@@ -36,7 +38,7 @@ class Fusion : public OpTest {
     Session alone(e.description, device(), e.shape, Steps::alone);
     Session fused(e.description, device(), e.shape, Steps::fused);
     const std::vector<size_t> sizes = fused.step_sizes();
-    if (!std::count(sizes.begin(), sizes.end(), nodes_of_fusion))
+    if (nodes_of_fusion != kAnySteps && !std::count(sizes.begin(), sizes.end(), nodes_of_fusion))
       GTEST_SKIP() << GetParam() << " does not support this: it offers no such fusion";
     const auto rows = static_cast<uint32_t>(e.step.position.size());
     Random random(rows);
@@ -75,6 +77,26 @@ class Fusion : public OpTest {
     const uint32_t up = product(c, x, {abi::kRows, width}, random);
     e.inputs = {x};
     e.results = {c.activation("y", {abi::kRows, width})};
+    c.node(Op::silu_mul, {gate, up}, e.results, 0, kRotatedKeys);
+    e.shape = {rows, rows, 1, 1};
+    e.step = plain_step(rows);
+    return e;
+  }
+
+  // The same with an U that is stored another way than G: 4 bits, groups of 32, scales of f16.
+  Expansion gated_with(uint32_t rows, uint8_t bits, uint32_t group_size, DType scales) {
+    constexpr uint32_t kDepth = 160, kWidth = 72;
+    Random random(8);
+    Expansion e;
+    Case& c = e.description;
+    const uint32_t x = c.activation("x", {abi::kRows, kDepth});
+    const uint32_t gate = product(c, x, {abi::kRows, kWidth}, random);
+    const uint32_t up = c.activation("up", {abi::kRows, kWidth});
+    c.node(Op::matmul,
+           {x, c.weight("u", random_gptq({kDepth, kWidth, bits, group_size, 1, scales}, random))},
+           {up}, 0, kRotatedKeys);
+    e.inputs = {x};
+    e.results = {c.activation("y", {abi::kRows, kWidth})};
     c.node(Op::silu_mul, {gate, up}, e.results, 0, kRotatedKeys);
     e.shape = {rows, rows, 1, 1};
     e.step = plain_step(rows);
@@ -188,6 +210,17 @@ TEST_P(Fusion, gate_and_up_then_silu_mul) {
 TEST_P(Fusion, of_two_row_blocks) {
   check(gated(100, 72), 3);
   check(heads({3, 1, 32, DType::f16, kRotatedKeys, false}, 100), 6);
+}
+// Fused or not, each weight is read as it is stored.
+TEST_P(Fusion, gate_and_up_with_scales_of_two_types) {
+  for (const uint32_t rows : {1u, 16u, 33u, 256u})
+    check(gated_with(rows, 4, 32, DType::f32), kAnySteps);
+}
+TEST_P(Fusion, gate_and_up_of_different_bits_or_groups) {
+  for (const uint32_t rows : {1u, 33u}) {
+    check(gated_with(rows, 8, 32, DType::f16), kAnySteps);
+    check(gated_with(rows, 4, 160, DType::f16), kAnySteps);
+  }
 }
 // More columns than CUDA makes f16 at once.
 TEST_P(Fusion, of_several_slices) { check(gated(256, 900), 3); }

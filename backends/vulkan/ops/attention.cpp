@@ -12,10 +12,11 @@ struct Cut {
   uint32_t splits;   // of the keys
 };
 
-// Splits of the keys that give a GPU with some hundred compute units enough to do; each split's
-// output goes through memory, so no more than that.
+// Splits of the keys that give a GPU with some hundred compute units enough loads under way: a
+// workgroup of 64 has some 2 KiB of them, and a large card needs megabytes. A split's output goes
+// through memory, 130 numbers where its keys and values are 64 KiB a page.
 uint32_t splits_of(const abi::ProgramShape& shape, uint32_t heads) {
-  constexpr uint32_t kEnoughGroups = 512, kMostSplits = 32;
+  constexpr uint32_t kEnoughGroups = 2048, kMostSplits = 64;
   const uint32_t wanted = kEnoughGroups / std::max(1u, shape.rows * heads);
   return std::clamp(wanted, 1u, std::min(kMostSplits, shape.pages_per_sequence));
 }

@@ -4,6 +4,7 @@
 // Grid: (heads, rows, splits): a workgroup takes one head of one row and the pages of its split, which
 // attention_combine.comp folds together. Bottleneck: the memory that keys and values stream from.
 #extension GL_GOOGLE_include_directive : require
+#extension GL_EXT_control_flow_attributes : require
 #include "common.glsl"
 #include "cache.glsl"
 
@@ -16,28 +17,28 @@ shared float score[kPageTokens];
 shared float maxima[kLanes];
 shared float outputs[kParts * kHeadDim];
 
-// q . k for the key whose first word is `base`; later ones are 256 words apart.
-float dot_key(uint base, uint key, uint sequence) {
-  float sum = 0;
-  if (kOnRead != 0) {
-    for (uint w = 0; w < kHeadWords / 2; ++w) {
-      const uint low = keys.at[base + w * kPageTokens];
-      const uint high = keys.at[base + (w + kHeadWords / 2) * kPageTokens];
-      for (uint e = 0; e < kElements; ++e) {
-        const uint i = w * kElements + e;
-        const vec2 pair = rotated(vec2(element(low, e), element(high, e)), i, key, sequence);
-        sum = fma(query[i], pair.x, sum);
-        sum = fma(query[i + kHeadDim / 2], pair.y, sum);
+const uint kValuesAtOnce = 8 / kWordsOfLane > 1 ? 8 / kWordsOfLane : 1;
+
+// q . k for each of these keys, whose first words are at `base`; later ones are 256 words apart.
+void dot_keys(uint base[kKeysAtOnce], uint key, uint sequence, out float sum[kKeysAtOnce]) {
+  [[unroll]] for (uint k = 0; k < kKeysAtOnce; ++k) sum[k] = 0;
+  for (uint w = 0; w < kHeadWords / 2; ++w) {
+    // With the rotation a word goes with that half a head later, without it with its neighbour.
+    const uint first = kOnRead != 0 ? w : 2 * w;
+    const uint second = kOnRead != 0 ? w + kHeadWords / 2 : 2 * w + 1;
+    uvec2 word[kKeysAtOnce];  // all loads are under way before the first is used
+    [[unroll]] for (uint k = 0; k < kKeysAtOnce; ++k)
+      word[k] = uvec2(keys.at[base[k] + first * kPageTokens],
+                      keys.at[base[k] + second * kPageTokens]);
+    [[unroll]] for (uint e = 0; e < kElements; ++e) {
+      const vec2 q_pair = vec2(query[first * kElements + e], query[second * kElements + e]);
+      [[unroll]] for (uint k = 0; k < kKeysAtOnce; ++k) {
+        vec2 pair = vec2(element(word[k].x, e), element(word[k].y, e));
+        if (kOnRead != 0) pair = rotated(pair, first * kElements + e, key, sequence);
+        sum[k] = fma(q_pair.y, pair.y, fma(q_pair.x, pair.x, sum[k]));
       }
     }
-  } else {
-    for (uint w = 0; w < kHeadWords; ++w) {
-      const uint word = keys.at[base + w * kPageTokens];
-      for (uint e = 0; e < kElements; ++e)
-        sum = fma(query[w * kElements + e], element(word, e), sum);
-    }
   }
-  return sum;
 }
 
 void main() {
@@ -69,11 +70,19 @@ void main() {
     const uint page = step.page.at[sequence * step.pages_per_sequence + p] * page_words(kv_heads);
     const uint count = min(kPageTokens, position + 1 - p * kPageTokens);
     float most = uintBitsToFloat(0xff800000u);
-    for (uint j = lane; j < count; j += kLanes) {
-      float s = dot_key(page + kv_head * kHeadWords * kPageTokens + j, p * kPageTokens + j, sequence);
-      if (kElements == 4) s *= scale_of(keys, page, kv_head, j);
-      score[j] = s;
-      most = max(most, s);
+    for (uint j = lane; j < count; j += kLanes * kKeysAtOnce) {
+      uint base[kKeysAtOnce];
+      float s[kKeysAtOnce];
+      [[unroll]] for (uint k = 0; k < kKeysAtOnce; ++k)
+        base[k] = page + kv_head * kHeadWords * kPageTokens + min(j + k * kLanes, count - 1);
+      dot_keys(base, p * kPageTokens + j, sequence, s);
+      [[unroll]] for (uint k = 0; k < kKeysAtOnce; ++k) {
+        const uint at = j + k * kLanes;
+        if (at >= count) continue;
+        if (kElements == 4) s[k] *= scale_of(keys, page, kv_head, at);
+        score[at] = s[k];
+        most = max(most, s[k]);
+      }
     }
     maxima[lane] = most;
     barrier();
@@ -90,17 +99,22 @@ void main() {
     barrier();
     for (uint i = 0; i < kWordsOfLane * kElements; ++i) gathered[i] *= keep;
     if (part < kParts) {
-      for (uint j = part; j < count; j += kParts) {
-        const float weight = score[j];
-        for (uint i = 0; i < kWordsOfLane; ++i) {
-          const uint w = i * kLanesOfValue + lane_of_value;
-          if (w < kHeadWords) {
-            const uint word = values.at[page + (kv_head * kPageTokens + j) * kHeadWords + w];
-            for (uint e = 0; e < kElements; ++e)
-              gathered[i * kElements + e] =
-                  fma(weight, element(word, e), gathered[i * kElements + e]);
+      for (uint j = part; j < count; j += kParts * kValuesAtOnce) {
+        uint word[kValuesAtOnce * kWordsOfLane];
+        float weight[kValuesAtOnce];
+        [[unroll]] for (uint k = 0; k < kValuesAtOnce; ++k) {
+          const uint at = min(j + k * kParts, count - 1);
+          weight[k] = j + k * kParts < count ? score[at] : 0;
+          [[unroll]] for (uint i = 0; i < kWordsOfLane; ++i) {
+            const uint w = min(i * kLanesOfValue + lane_of_value, kHeadWords - 1);
+            word[k * kWordsOfLane + i] =
+                values.at[page + (kv_head * kPageTokens + at) * kHeadWords + w];
           }
         }
+        [[unroll]] for (uint k = 0; k < kValuesAtOnce; ++k)
+          [[unroll]] for (uint i = 0; i < kWordsOfLane * kElements; ++i)
+            gathered[i] = fma(weight[k], element(word[k * kWordsOfLane + i / kElements], i % kElements),
+                              gathered[i]);
       }
     }
     barrier();

@@ -42,6 +42,10 @@ vec2 cos_sin(float angle) {
               quarter >= 2 ? -turned.y : turned.y);
 }
 
+// Keys of a lane that are multiplied together, so that a query is read once for all of them; where
+// they are turned on the way, that is most of the work.
+const uint kKeysAtOnce = kOnRead != 0 ? 1 : 4;
+
 vec2 rotated(vec2 pair, uint i, uint position, uint sequence) {
   const vec2 turn =
       cos_sin(float(position) * step.inv_freq.at[sequence * (kHeadDim / 2) + i]);

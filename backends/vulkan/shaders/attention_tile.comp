@@ -21,21 +21,30 @@ shared vec4 score[kPageTokens * kFours];  // (keys, queries); at the end (parts,
 shared vec4 maxima[kLanes * kFours];
 shared uint positions[kQueries];
 
-// Scores of one key for all queries; its first word is `base`, later ones are 256 words apart.
-void dot_key(uint base, uint key, uint sequence, out vec4 sum[kFours]) {
-  [[unroll]] for (uint f = 0; f < kFours; ++f) sum[f] = vec4(0);
-  const uint words = kOnRead != 0 ? kHeadWords / 2 : kHeadWords;
-  for (uint w = 0; w < words; ++w) {
-    const uint low = keys.at[base + w * kPageTokens];
-    const uint high = kOnRead != 0 ? keys.at[base + (w + words) * kPageTokens] : 0;
+// Scores of these keys for all queries; their first words are at `base`, later ones are 256 words apart.
+void dot_keys(uint base[kKeysAtOnce], uint key, uint sequence,
+              out vec4 sum[kKeysAtOnce][kFours]) {
+  [[unroll]] for (uint k = 0; k < kKeysAtOnce; ++k)
+    [[unroll]] for (uint f = 0; f < kFours; ++f) sum[k][f] = vec4(0);
+  for (uint w = 0; w < kHeadWords / 2; ++w) {
+    // With the rotation a word goes with that half a head later, without it with its neighbour.
+    const uint first = kOnRead != 0 ? w : 2 * w;
+    const uint second = kOnRead != 0 ? w + kHeadWords / 2 : 2 * w + 1;
+    uvec2 word[kKeysAtOnce];  // all loads are under way before the first is used
+    [[unroll]] for (uint k = 0; k < kKeysAtOnce; ++k)
+      word[k] = uvec2(keys.at[base[k] + first * kPageTokens],
+                      keys.at[base[k] + second * kPageTokens]);
     [[unroll]] for (uint e = 0; e < kElements; ++e) {
-      const uint i = w * kElements + e;
-      vec2 pair = vec2(element(low, e), 0);
-      if (kOnRead != 0) pair = rotated(vec2(pair.x, element(high, e)), i, key, sequence);
+      const uint i = first * kElements + e, j = second * kElements + e;
+      vec2 pair[kKeysAtOnce];
+      [[unroll]] for (uint k = 0; k < kKeysAtOnce; ++k) {
+        pair[k] = vec2(element(word[k].x, e), element(word[k].y, e));
+        if (kOnRead != 0) pair[k] = rotated(pair[k], i, key, sequence);
+      }
       [[unroll]] for (uint f = 0; f < kFours; ++f) {
-        sum[f] = fma(query[i * kFours + f], vec4(pair.x), sum[f]);
-        if (kOnRead != 0)
-          sum[f] = fma(query[(i + kHeadDim / 2) * kFours + f], vec4(pair.y), sum[f]);
+        const vec4 low = query[i * kFours + f], high = query[j * kFours + f];
+        [[unroll]] for (uint k = 0; k < kKeysAtOnce; ++k)
+          sum[k][f] = fma(high, vec4(pair[k].y), fma(low, vec4(pair[k].x), sum[k][f]));
       }
     }
   }
@@ -106,15 +115,23 @@ void attend(uint row, uint count, uint head, uint lane, uint sequence) {
     const uint first = p * kPageTokens, keys_here = min(kPageTokens, last + 1 - first);
     vec4 most[kFours];
     [[unroll]] for (uint f = 0; f < kFours; ++f) most[f] = vec4(NONE);
-    for (uint j = lane; j < keys_here; j += kLanes) {
-      vec4 s[kFours];
-      dot_key(page + kv_head * kHeadWords * kPageTokens + j, first + j, sequence, s);
-      [[unroll]] for (uint f = 0; f < kFours; ++f) {
-        if (kElements == 4) s[f] *= scale_of(keys, page, kv_head, j);
-        [[unroll]] for (uint c = 0; c < 4; ++c)
-          if (first + j > positions[4 * f + c]) s[f][c] = NONE;
-        score[j * kFours + f] = s[f];
-        most[f] = max(most[f], s[f]);
+    for (uint j = lane; j < keys_here; j += kLanes * kKeysAtOnce) {
+      uint base[kKeysAtOnce];
+      vec4 s[kKeysAtOnce][kFours];
+      [[unroll]] for (uint k = 0; k < kKeysAtOnce; ++k)
+        base[k] = page + kv_head * kHeadWords * kPageTokens + min(j + k * kLanes, keys_here - 1);
+      dot_keys(base, first + j, sequence, s);
+      [[unroll]] for (uint k = 0; k < kKeysAtOnce; ++k) {
+        const uint at = j + k * kLanes;
+        if (at >= keys_here) continue;
+        const float key_scale = kElements == 4 ? scale_of(keys, page, kv_head, at) : 1;
+        [[unroll]] for (uint f = 0; f < kFours; ++f) {
+          if (kElements == 4) s[k][f] *= key_scale;
+          [[unroll]] for (uint c = 0; c < 4; ++c)
+            if (first + at > positions[4 * f + c]) s[k][f][c] = NONE;
+          score[at * kFours + f] = s[k][f];
+          most[f] = max(most[f], s[k][f]);
+        }
       }
     }
     [[unroll]] for (uint f = 0; f < kFours; ++f) maxima[lane * kFours + f] = most[f];

@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include "backends/vulkan/ops/ops.h"
 
 namespace ropewalk::vulkan {
@@ -9,9 +11,11 @@ void rms_norm(const Operands& op, Recorder& recorder) {
     float epsilon;
   } push{op.at(0),         op.at(1),   op.at(2),         op.result(),
          op.around().step, op.width(), op.over_wanted(), op.node().scalar};
-  // On a processor a workgroup of one vector needs no barriers between its parts.
+  // On a processor a workgroup of one vector needs no barriers between its parts. On a GPU one row
+  // has one workgroup, and the fewer loads follow one another in it the sooner it ends.
   const Features& features = recorder.features();
-  const uint32_t group = features.processor ? features.subgroup_size : 128;
+  const uint32_t group =
+      features.processor ? features.subgroup_size : std::min(features.most_invocations, 512u);
   const Dispatch dispatch{
       kRmsNorm, {group, 1, op.has(2)}, {1, op.rows(), 1}, 4.0 * op.rows() * op.width()};
   recorder.dispatch(dispatch, push, {op.range(0)}, {op.range(op.out())});

@@ -20,6 +20,23 @@ layout(push_constant) uniform Push {
 
 shared float sums[gl_WorkGroupSize.x];
 
+// Of all invocations, in an order that is always the same: first those that are 32 apart.
+float added(float part, uint lane) {
+  sums[lane] = part;
+  barrier();
+  if (gl_WorkGroupSize.x > 32) {
+    part = 0;
+    if (lane < 32)
+      for (uint i = lane; i < gl_WorkGroupSize.x; i += 32) part += sums[i];
+    barrier();
+    if (lane < 32) sums[lane] = part;
+    barrier();
+  }
+  float sum = 0;
+  for (uint i = 0; i < min(gl_WorkGroupSize.x, 32); ++i) sum += sums[i];
+  return sum;
+}
+
 void main() {
   const uint row = gl_WorkGroupID.y, lane = gl_LocalInvocationID.x;
   if (row >= row_count(step, over_wanted)) return;
@@ -29,11 +46,7 @@ void main() {
     const float value = x.at[first + i];
     sum += value * value;
   }
-  sums[lane] = sum;
-  barrier();
-  sum = 0;
-  for (uint i = 0; i < gl_WorkGroupSize.x; ++i) sum += sums[i];
-  const float root = sqrt(sum / float(width) + epsilon);
+  const float root = sqrt(added(sum, lane) / float(width) + epsilon);
   for (uint i = lane; i < width; i += gl_WorkGroupSize.x) {
     const uint j = kOrdered != 0 ? order.at[i] : i;
     y.at[first + i] = x.at[first + j] / root * weight.at[j];

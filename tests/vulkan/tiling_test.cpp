@@ -1,0 +1,112 @@
+// How a matrix product is cut on devices that no machine has together: within their limits, with
+// float16 and 16-bit storage where they have both what the shader needs, and with room for what the
+// workspace is asked for.
+#include "backends/vulkan/ops/tiling.h"
+
+#include <gtest/gtest.h>
+
+namespace ropewalk::vulkan {
+namespace {
+
+constexpr uint32_t kRows[] = {1, 2, 3, 4, 5, 8, 9, 16, 17, 32, 33, 64, 256, 512};
+
+struct Product {
+  abi::DType dtype;
+  uint32_t bits, rows, group_size;
+};
+constexpr Product kProducts[] = {
+    {abi::DType::gptq, 4, 5120, 32},  {abi::DType::gptq, 3, 96, 96},
+    {abi::DType::gptq, 8, 200, 40},   {abi::DType::f16, 16, 5120, 5120},
+    {abi::DType::bf16, 17, 32, 32},   {abi::DType::f32, 32, 150, 150},
+    {abi::DType::gptq, 2, 13824, 128}};
+
+PackedShape shape_of(const Product& product) {
+  PackedShape shape{};
+  shape.dtype = product.dtype;
+  shape.rows = product.rows;
+  shape.cols = 1000;
+  shape.bits = product.bits;
+  shape.group_size = product.group_size;
+  shape.blocks_per_group = (product.group_size + kBlock - 1) / kBlock;
+  shape.blocks = shape.blocks_per_group * (product.rows / product.group_size);
+  return shape;
+}
+
+// Bytes as gptq_tile.comp and gptq_matvec.comp declare them.
+uint64_t shared_bytes(const Tiling& t) {
+  const uint64_t parts = t.slices > 1 ? t.tile_rows() * t.tile_columns() : 1;
+  if (!t.cuts_rows) return 4 * (t.slices > 1 ? t.slices * parts : 1);
+  if (t.shader != &kGptqTile && t.shader != &kGptqTileHalf) return 0;
+  const bool half_w = t.shader == &kGptqTileHalf;
+  const uint64_t pairs = t.slices * 16;
+  const uint64_t x =
+      t.half_x ? pairs * (t.tile_rows() + 4) * 4 + 8 : pairs * (t.tile_rows() + 2) * 8 + 4;
+  return pairs * t.tile_columns() * (half_w ? 4 : 8) + 4 * t.slices * t.tile_columns() + x +
+         4 * parts;
+}
+
+template <class Check>
+void on_every_device(const Check& check) {
+  for (const uint32_t subgroup : {4u, 8u, 16u, 32u, 64u, 128u})
+    for (const uint32_t invocations : {128u, 256u, 1024u})
+      for (const uint32_t shared : {16384u, 32768u, 65536u})
+        for (const uint32_t bits : {0u, 1u, 2u, 3u, 4u, 7u}) {
+          Features features;
+          features.subgroup_size = subgroup;
+          features.most_invocations = invocations;
+          features.shared_bytes = shared;
+          features.subgroup_shuffle = true;
+          features.float16 = bits & 1;
+          features.storage_16bit = bits & 2;
+          features.processor = bits & 4;
+          check(features);
+        }
+}
+
+TEST(VulkanTiling, StaysWithinEveryDevicesLimits) {
+  on_every_device([](const Features& features) {
+    for (const Product& product : kProducts)
+      for (const uint32_t rows : kRows) {
+        const Tiling t = tiling_of(features, shape_of(product), 1000, rows);
+        const uint32_t invocations = t.lanes * t.tiles * t.slices;
+        EXPECT_GE(invocations, 1u);
+        EXPECT_LE(invocations, features.most_invocations);
+        EXPECT_LE(shared_bytes(t), features.shared_bytes) << rows << " rows of " << product.bits;
+        EXPECT_TRUE(t.cuts_rows || t.tile_rows() >= rows);
+      }
+  });
+}
+
+TEST(VulkanTiling, HalvesAreTakenWhereTheDeviceHasWhatTheShaderNeeds) {
+  on_every_device([](const Features& features) {
+    for (const Product& product : kProducts)
+      for (const uint32_t rows : kRows) {
+        const Tiling t = tiling_of(features, shape_of(product), 1000, rows);
+        const bool exact = product.bits <= 16;  // bf16 and f32 reach beyond f16
+        EXPECT_EQ(t.shader == &kGptqMatvecHalf, features.float16 && exact && rows <= 2);
+        EXPECT_EQ(t.shader == &kGptqTileHalf,
+                  features.float16 && features.storage_16bit && exact && rows > 2);
+        EXPECT_LE(t.half_x, t.shader == &kGptqTileHalf);
+      }
+  });
+}
+
+TEST(VulkanTiling, TheWorkspaceHoldsTheHalvesThatAreMade) {
+  on_every_device([](const Features& features) {
+    for (const Product& product : kProducts)
+      for (const uint32_t rows : kRows) {
+        const PackedShape shape = shape_of(product);
+        abi::Tensor weight{};
+        weight.dtype = product.dtype;
+        weight.dim[0] = product.rows;
+        weight.group_size = product.group_size;
+        const uint64_t asked = half_rows_workspace(weight, rows, features);
+        const bool made = tiling_of(features, shape, 1000, rows).half_x;
+        EXPECT_EQ(asked > 0, made);
+        EXPECT_GE(asked, made ? uint64_t{rows} * (shape.blocks * 64 + 4) : 0);
+      }
+  });
+}
+
+}  // namespace
+}  // namespace ropewalk::vulkan

@@ -10,6 +10,7 @@
 // FlashAttention-2.
 #include "backends/cuda/mma.cuh"
 #include "backends/cuda/ops/attention_parts.cuh"
+#include "backends/cuda/ops/tile_maps.h"
 
 namespace ropewalk::cuda {
 namespace {
@@ -85,8 +86,7 @@ __device__ __forceinline__ void load_queries(const Attention& op, uint32_t first
   for (uint32_t k = 0; k < kDim / 16; ++k)
 #pragma unroll
     for (uint32_t i = 0; i < 4; ++i) {
-      const uint32_t r = first + lane / 4 + i % 2 * 8;
-      const uint32_t at = k * 16 + lane % 4 * 2 + i / 2 * 8;
+      const uint32_t r = first + query_row(lane, i), at = query_dim(lane, k, i);
       float2 pair = {0.0f, 0.0f};
       if (r < end && at < d)
         pair =
@@ -107,7 +107,7 @@ __device__ __forceinline__ void make_scores(const State<kDim>& state, const Tile
 #pragma unroll
     for (uint32_t k = 0; k < kDim / 32; ++k) {
       uint32_t b[4];  // of two instructions
-      load_matrices(b, keys.rows + (n * 8 + lane % 8) * Tile<kDim>::kPitch + k * 32 + lane / 8 * 8);
+      load_matrices(b, keys.rows + key_row(lane, n) * Tile<kDim>::kPitch + key_dim(lane, k));
       multiply_add(scores[n], state.q[2 * k], {b[0], b[1]});
       multiply_add(scores[n], state.q[2 * k + 1], {b[2], b[3]});
     }
@@ -125,10 +125,9 @@ struct TileOfKeys {
 template <uint32_t kDim>
 __device__ __forceinline__ void weigh(float (&scores)[kKeys / 8][4], const uint32_t (&limit)[2],
                                       const TileOfKeys& at, State<kDim>& state) {
-  const uint32_t t = threadIdx.x % 4;
-  const auto seen = [&](uint32_t n, uint32_t i) {
-    return at.first + n * 8 + 2 * t + i % 2 < limit[i / 2];
-  };
+  const uint32_t lane = threadIdx.x % 32;
+  const uint32_t left[2] = {limit[0] - min(limit[0], at.first), limit[1] - min(limit[1], at.first)};
+  const auto seen = [&](uint32_t n, uint32_t i) { return score_key(lane, n, i) < left[i / 2]; };
   float most[2] = {state.most[0], state.most[1]};
 #pragma unroll
   for (uint32_t n = 0; n < kKeys / 8; ++n)
@@ -169,14 +168,14 @@ __device__ __forceinline__ void add_values(const float (&weights)[kKeys / 8][4],
     uint32_t a[4];
 #pragma unroll
     for (uint32_t i = 0; i < 4; ++i) {
-      const float(&from)[4] = weights[2 * k + i / 2];
-      a[i] = bits_of(__floats2half2_rn(from[i % 2 * 2], from[i % 2 * 2 + 1]));
+      const float(&from)[4] = weights[weight_tile(k, i)];
+      a[i] = bits_of(__floats2half2_rn(from[weight_pair(i)], from[weight_pair(i) + 1]));
     }
 #pragma unroll
     for (uint32_t n = 0; n < kDim / 16; ++n) {
       uint32_t b[4];  // of two instructions, 8 dimensions each
-      load_transposed(
-          b, values.rows + (k * 16 + lane % 16) * Tile<kDim>::kPitch + n * 16 + lane / 16 * 8);
+      load_transposed(b,
+                      values.rows + value_row(lane, k) * Tile<kDim>::kPitch + value_dim(lane, n));
       multiply_add(state.o[2 * n], a, {b[0], b[1]});
       multiply_add(state.o[2 * n + 1], a, {b[2], b[3]});
     }
@@ -191,13 +190,13 @@ __device__ __forceinline__ void store(const Attention& op, uint32_t first, uint3
   for (uint32_t half = 0; half < 2; ++half) {
     for (uint32_t mask = 1; mask <= 2; mask *= 2)
       state.sum[half] += __shfl_xor_sync(~0u, state.sum[half], mask);
-    const uint32_t r = first + lane / 4 + half * 8;
+    const uint32_t r = first + score_row(lane, 2 * half);
     if (r >= end) continue;
     const float inverse = state.unit / state.sum[half];
     float* row = y + (uint64_t{r} * op.heads + blockIdx.x) * d;
 #pragma unroll
     for (uint32_t n = 0; n < kDim / 8; ++n) {
-      const uint32_t at = n * 8 + lane % 4 * 2;
+      const uint32_t at = output_dim(lane, n);
       if (at >= d) continue;
       *reinterpret_cast<float2*>(row + at) = {state.o[n][2 * half] * inverse,
                                               state.o[n][2 * half + 1] * inverse};
@@ -215,7 +214,7 @@ __device__ __forceinline__ void attend(const Attention& op, const StepView& step
   const uint32_t all = step.position[stop - 1] + 1;
   uint32_t limit[2];
   for (uint32_t half = 0; half < 2; ++half) {
-    const uint32_t r = first + lane / 4 + half * 8;
+    const uint32_t r = first + score_row(lane, 2 * half);
     limit[half] = r >= begin && r < stop ? step.position[r] + 1 : 0;
   }
   // Of the warp's rows, those are in order: whether any sees a key of the tile.

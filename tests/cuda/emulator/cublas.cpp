@@ -4,14 +4,23 @@
 #include <cuda_bf16.h>
 #include <cuda_fp16.h>
 
+#include <cstdlib>
+#include <string>
+
 #include "core/abi/guard.h"
 #include "tests/cuda/emulator/words.h"
 
 namespace ropewalk::cuda {
 
-std::string Cublas::missing() { return ""; }
+// EMULATOR_CUBLAS=missing: as on a machine without it.
+std::string Cublas::missing() {
+  const char* library = std::getenv("EMULATOR_CUBLAS");
+  return library && std::string(library) == "missing" ? "cuBLAS is not found: no such library" : "";
+}
 
-Cublas::Cublas(Context& context) : context_(context) {}
+Cublas::Cublas(Context& context) : context_(context) {
+  if (!missing().empty()) throw abi::Failure(abi::StatusCode::unsupported, missing());
+}
 Cublas::~Cublas() = default;
 
 // The workspace is overwritten, as cuBLAS may do.

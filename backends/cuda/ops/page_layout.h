@@ -1,0 +1,42 @@
+// page_layout.h — where an entry of the key-value cache lies in its page, as functions of indices
+// alone. An entry is what one head has of one token: head_dim elements, and of int8 their scale.
+//
+//   | head 0: token 0, token 1, .. 255 | head 1: .. | .. | scales (kv_heads, 256) f16, of int8 |
+#pragma once
+
+#include <cstdint>
+
+#include "backends/cuda/host_device.h"
+#include "core/abi/graph.h"
+
+namespace ropewalk::cuda {
+
+struct PageLayout {
+  uint32_t kv_heads, head_dim;
+  uint32_t element_bytes;  // 2: f16; 1: int8, with scales
+};
+
+inline constexpr uint32_t kScaleBytes = 2;
+
+RW_HOST_DEVICE uint64_t entries_of(const PageLayout& l) {
+  return uint64_t{l.kv_heads} * abi::kPageTokens;
+}
+RW_HOST_DEVICE uint64_t code_bytes(const PageLayout& l) {
+  return entries_of(l) * l.head_dim * l.element_bytes;
+}
+RW_HOST_DEVICE uint64_t page_bytes(const PageLayout& l) {
+  return code_bytes(l) + (l.element_bytes == 1 ? entries_of(l) * kScaleBytes : 0);
+}
+
+// Bytes from the page's begin. `position` counts from the sequence's.
+RW_HOST_DEVICE uint64_t entry_in_page(uint32_t head, uint32_t position) {
+  return uint64_t{head} * abi::kPageTokens + position % abi::kPageTokens;
+}
+RW_HOST_DEVICE uint64_t elements_at(const PageLayout& l, uint32_t head, uint32_t position) {
+  return entry_in_page(head, position) * l.head_dim * l.element_bytes;
+}
+RW_HOST_DEVICE uint64_t scale_at(const PageLayout& l, uint32_t head, uint32_t position) {
+  return code_bytes(l) + entry_in_page(head, position) * kScaleBytes;
+}
+
+}  // namespace ropewalk::cuda

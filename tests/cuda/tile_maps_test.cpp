@@ -15,7 +15,7 @@
 namespace ropewalk::cuda {
 namespace {
 
-constexpr uint32_t kLanes = 32, kRows = 16, kKeys = 64, kDim = 64;
+constexpr uint32_t kLanes = 32, kKeys = 64, kDim = 64;
 
 using Pair = std::array<int64_t, 2>;
 template <uint32_t kRegisters>

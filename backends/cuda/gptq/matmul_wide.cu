@@ -44,12 +44,6 @@ namespace {
 template <uint32_t kRowTiles>
 using Sums = float[kRowTiles][2][4];
 
-// Of a multiprocessor: what the registers of the sums leave.
-template <uint32_t kRowTiles>
-constexpr uint32_t kThreadBlocks = kRowTiles == 8   ? 2
-                                   : kRowTiles == 4 ? 3
-                                                    : 4;
-
 // Sends up to kStageBlocks blocks of K of the rows that are there on their way. What is not copied
 // is not read, or read for rows that nobody looks at: a row of x is a column of the instruction.
 template <uint32_t kRowTiles>
@@ -140,7 +134,7 @@ __device__ __forceinline__ void each_sum(const Matmul& op, const RowSpan& rows,
 }
 
 template <uint32_t kBits, uint32_t kRowTiles>
-__global__ void __launch_bounds__(kThreads, kThreadBlocks<kRowTiles>)
+__global__ void __launch_bounds__(kThreads, Stages<kRowTiles>::kThreadBlocks)
     matmul_wide_kernel(const __grid_constant__ Matmul op, const StepView step) {
   __shared__ Stages<kRowTiles> shared;
   const Division& division = op.division;

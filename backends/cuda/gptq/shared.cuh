@@ -36,7 +36,7 @@ template <uint32_t kRowTiles>
 struct Stages {
   static constexpr uint32_t kRows = 8 * kRowTiles;
   // Of a multiprocessor: what the registers of the sums leave.
-  static constexpr uint32_t kThreadBlocks = kRowTiles == 8 ? 2 : kRowTiles == 4 ? 3 : 4;
+  static constexpr uint32_t kThreadBlocks = kRowTiles == 8 ? 2 : 3;
   union {
     alignas(16) __half x[2][kRows * kStageHalves];
     float head[kWarps][kMostHeadDim];  // once x has been read for the last time

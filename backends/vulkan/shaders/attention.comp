@@ -64,7 +64,7 @@ void main() {
   const uint part = lane / kLanesOfValue, lane_of_value = lane % kLanesOfValue;
   float maximum = uintBitsToFloat(0xff800000u), sum = 0;  // sum: of this lane's keys
   float gathered[kWordsOfLane * kElements];
-  for (uint i = 0; i < kWordsOfLane * kElements; ++i) gathered[i] = 0;
+  [[unroll]] for (uint i = 0; i < kWordsOfLane * kElements; ++i) gathered[i] = 0;
 
   for (uint p = first_page; p < last_page; ++p) {
     const uint page = step.page.at[sequence * step.pages_per_sequence + p] * page_words(kv_heads);
@@ -97,7 +97,7 @@ void main() {
       score[j] = kElements == 4 ? weight * scale_of(values, page, kv_head, j) : weight;
     }
     barrier();
-    for (uint i = 0; i < kWordsOfLane * kElements; ++i) gathered[i] *= keep;
+    [[unroll]] for (uint i = 0; i < kWordsOfLane * kElements; ++i) gathered[i] *= keep;
     if (part < kParts) {
       for (uint j = part; j < count; j += kParts * kValuesAtOnce) {
         uint word[kValuesAtOnce * kWordsOfLane];
@@ -122,10 +122,10 @@ void main() {
 
   maxima[lane] = sum;
   if (part < kParts)
-    for (uint i = 0; i < kWordsOfLane; ++i) {
+    [[unroll]] for (uint i = 0; i < kWordsOfLane; ++i) {
       const uint w = i * kLanesOfValue + lane_of_value;
       if (w < kHeadWords)
-        for (uint e = 0; e < kElements; ++e)
+        [[unroll]] for (uint e = 0; e < kElements; ++e)
           outputs[part * kHeadDim + w * kElements + e] = gathered[i * kElements + e];
     }
   barrier();

@@ -16,8 +16,9 @@ struct alignas(sizeof(Element) * kVector) Vector {
   Element at[kVector];
 };
 
+// Of at least 5 thread blocks a multiprocessor, so that no register of two columns is spilled.
 template <class Element, uint32_t kVector>
-__global__ void __launch_bounds__(kWarps * 32)
+__global__ void __launch_bounds__(kWarps * 32, 5)
     dense_matmul_kernel(const DenseMatmul op, const StepView step) {
   constexpr uint32_t kFew = kVector < 4 ? 1 : 4;
   using Few = Vector<float, kFew>;  // of x, 16 bytes too

@@ -87,7 +87,7 @@ std::string Cublas::missing() {
 
 Cublas::Cublas(Context& context) : context_(context) {
   cublasHandle_t handle = nullptr;
-  require(api().create(&handle), "create");
+  require(api().create(&handle), "create (off the loader's path it is not asked)");
   handle_ = handle;
 }
 

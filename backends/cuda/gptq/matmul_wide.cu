@@ -23,13 +23,12 @@
 //   mma               8   20 %    16   40 %   32   80 %
 //   level 2           896 96 %    1152 124 %  1664 179 %
 //
-// There up to 16 rows wait for memory, 32 nearly, and 64 take nearly twice as long as their codes
-// do. Every other card has fewer bytes a clock (A100: 13, 4090: 3): there 32 rows wait for memory,
-// and 64 but for the A100's tensor cores (64 clocks of 49). All of this is arithmetic, not
-// measured.
+// There up to 16 rows wait for memory, 32 take a quarter longer and 64 nearly twice as long as
+// their codes do. Every other card has fewer bytes a clock (A100: 13, 4090: 3): there 32 rows wait
+// for memory, and 64 but for the A100's tensor cores (64 clocks of 49). All of this is arithmetic,
+// not measured.
 #include <cuda_fp16.h>
 
-#include "backends/cuda/gptq/dequantise.h"
 #include "backends/cuda/gptq/finish.cuh"
 #include "backends/cuda/gptq/matmul.h"
 #include "backends/cuda/gptq/shared.cuh"

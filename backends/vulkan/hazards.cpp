@@ -21,6 +21,11 @@ bool Hazards::add(std::initializer_list<Range> reads, std::initializer_list<Rang
   return waits;
 }
 
+void Remembered::forget_written(std::initializer_list<Range> writes) {
+  for (const Range& write : writes)
+    if (last_ && (write.overlaps(last_->from) || write.overlaps(last_->made))) last_.reset();
+}
+
 void Hazards::clear() {
   read_.clear();
   written_.clear();

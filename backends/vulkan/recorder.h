@@ -35,6 +35,8 @@ class Recorder {
     static_assert(sizeof push <= kPushBytes);
     record(what, &push, sizeof push, reads, writes);
   }
+  // What dispatches have left for later ones; forgotten where one writes over it.
+  Remembered& remembered() { return remembered_; }
   // Ends the recording. The caller owns the command buffers, to be submitted in this order.
   std::vector<VkCommandBuffer> finish();
 
@@ -54,6 +56,7 @@ class Recorder {
   double budget_;  // of a command buffer
   double spent_ = 0;
   Hazards hazards_;
+  Remembered remembered_;
   std::vector<VkCommandBuffer> buffers_;
   VkPipeline bound_ = VK_NULL_HANDLE;
   uint32_t barriers_ = 0;

@@ -12,7 +12,7 @@ struct Push {
   uint32_t depth, width, group_size, blocks_per_group, blocks, over_wanted, has_bias, first_row;
 };
 
-// x as f16, in the workspace.
+// x as f16, in the workspace; products of the same x share it, and so may run side by side.
 Range make_half_rows(const Operands& op, const PackedShape& weight, Push& push,
                      Recorder& recorder) {
   const uint32_t rows = op.rows();
@@ -20,8 +20,12 @@ Range make_half_rows(const Operands& op, const PackedShape& weight, Push& push,
   const Range made{begin, begin + half_rows_bytes(weight.blocks, rows)};
   push.halves = begin;
   push.row_scales = made.end - rows * sizeof(float);
+  const Derived halves{
+      op.range(0), made, {weight.bits, weight.rows, weight.group_size, op.over_wanted()}};
+  if (recorder.remembered().is(halves)) return made;
   const Dispatch dispatch{kHalfRows, {2 * kElementGroup, 1, weight.bits}, {1, rows, 1}, 0};
   recorder.dispatch(dispatch, push, {op.range(0)}, {made});
+  recorder.remembered().set(halves);
   return made;
 }
 

@@ -16,14 +16,12 @@ bool Hazards::add(std::initializer_list<Range> reads, std::initializer_list<Rang
   const bool waits =
       any_overlap(written_, reads) || any_overlap(written_, writes) || any_overlap(read_, writes);
   if (waits) clear();
+  for (const Range& write : writes)
+    if (derived_ && (write.overlaps(derived_->from) || write.overlaps(derived_->made)))
+      derived_.reset();
   read_.insert(read_.end(), reads);
   written_.insert(written_.end(), writes);
   return waits;
-}
-
-void Remembered::forget_written(std::initializer_list<Range> writes) {
-  for (const Range& write : writes)
-    if (last_ && (write.overlaps(last_->from) || write.overlaps(last_->made))) last_.reset();
 }
 
 void Hazards::clear() {

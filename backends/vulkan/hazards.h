@@ -28,26 +28,19 @@ struct Derived {
   bool operator==(const Derived&) const = default;
 };
 
-// The last such thing, until either of its ranges is written.
-class Remembered {
- public:
-  bool is(const Derived& derived) const { return last_ == derived; }
-  void set(const Derived& derived) { last_ = derived; }
-  void forget_written(std::initializer_list<Range> writes);
-
- private:
-  std::optional<Derived> last_;
-};
-
-// What was read and written since the last barrier.
+// What was read and written since the last barrier, and what was last derived.
 class Hazards {
  public:
   // Whether a dispatch with these accesses must wait for those before; if so those are forgotten.
   bool add(std::initializer_list<Range> reads, std::initializer_list<Range> writes);
   void clear();
+  // Until a dispatch writes either of its ranges, or something else is remembered.
+  void remember(const Derived& derived) { derived_ = derived; }
+  bool remembers(const Derived& derived) const { return derived_ == derived; }
 
  private:
   std::vector<Range> read_, written_;
+  std::optional<Derived> derived_;
 };
 
 }  // namespace ropewalk::vulkan

@@ -59,7 +59,6 @@ void Recorder::record(const Dispatch& what, const void* push, uint32_t push_byte
   const VkPipeline pipeline = pipelines_.get(what.shader, what.constants);
   if (buffers_.empty() || (spent_ > 0 && spent_ + what.flop > budget_)) begin();
   if (hazards_.add(reads, writes)) barrier();
-  remembered_.forget_written(writes);
   spent_ += what.flop;
   const DeviceApi& api = context_.api();
   if (bound_ != pipeline)

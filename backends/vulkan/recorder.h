@@ -35,8 +35,9 @@ class Recorder {
     static_assert(sizeof push <= kPushBytes);
     record(what, &push, sizeof push, reads, writes);
   }
-  // What dispatches have left for later ones; forgotten where one writes over it.
-  Remembered& remembered() { return remembered_; }
+  // What a dispatch has left for later ones; forgotten where one writes over it.
+  bool remembers(const Derived& derived) const { return hazards_.remembers(derived); }
+  void remember(const Derived& derived) { hazards_.remember(derived); }
   // Ends the recording. The caller owns the command buffers, to be submitted in this order.
   std::vector<VkCommandBuffer> finish();
 
@@ -56,7 +57,6 @@ class Recorder {
   double budget_;  // of a command buffer
   double spent_ = 0;
   Hazards hazards_;
-  Remembered remembered_;
   std::vector<VkCommandBuffer> buffers_;
   VkPipeline bound_ = VK_NULL_HANDLE;
   uint32_t barriers_ = 0;

@@ -43,26 +43,27 @@ TEST(Hazards, ABarrierForgetsWhatWasBefore) {
   EXPECT_TRUE(hazards.add({kC}, {}));
 }
 
-TEST(Remembered, UntilEitherRangeIsWritten) {
+TEST(Hazards, WhatWasDerivedIsRememberedUntilEitherRangeIsWritten) {
   const Derived derived{kA, kB, {4, 1, 2, 3}};
-  Remembered remembered;
-  EXPECT_FALSE(remembered.is(derived));
-  remembered.set(derived);
-  remembered.forget_written({kC, Range{}});
-  EXPECT_TRUE(remembered.is(derived));
+  Hazards hazards;
+  EXPECT_FALSE(hazards.remembers(derived));
+  hazards.remember(derived);
+  hazards.add({kA, kB}, {kC, Range{}});
+  hazards.clear();
+  EXPECT_TRUE(hazards.remembers(derived));
   for (const Range& written : {kA, kB, kAcross}) {
-    remembered.set(derived);
-    remembered.forget_written({kC, written});
-    EXPECT_FALSE(remembered.is(derived));
+    hazards.remember(derived);
+    hazards.add({}, {kC, written});
+    EXPECT_FALSE(hazards.remembers(derived));
   }
 }
 
-TEST(Remembered, OfThatVeryWayAlone) {
-  Remembered remembered;
-  remembered.set({kA, kB, {4, 1, 2, 3}});
-  EXPECT_FALSE(remembered.is({kA, kB, {8, 1, 2, 3}}));
-  EXPECT_FALSE(remembered.is({kA, kC, {4, 1, 2, 3}}));
-  EXPECT_FALSE(remembered.is({kC, kB, {4, 1, 2, 3}}));
+TEST(Hazards, WhatWasDerivedOtherwiseIsNotRemembered) {
+  Hazards hazards;
+  hazards.remember({kA, kB, {4, 1, 2, 3}});
+  EXPECT_FALSE(hazards.remembers({kA, kB, {8, 1, 2, 3}}));
+  EXPECT_FALSE(hazards.remembers({kA, kC, {4, 1, 2, 3}}));
+  EXPECT_FALSE(hazards.remembers({kC, kB, {4, 1, 2, 3}}));
 }
 
 }  // namespace

@@ -22,10 +22,10 @@ Range make_half_rows(const Operands& op, const PackedShape& weight, Push& push,
   push.row_scales = made.end - rows * sizeof(float);
   const Derived halves{
       op.range(0), made, {weight.bits, weight.rows, weight.group_size, op.over_wanted()}};
-  if (recorder.remembered().is(halves)) return made;
+  if (recorder.remembers(halves)) return made;
   const Dispatch dispatch{kHalfRows, {2 * kElementGroup, 1, weight.bits}, {1, rows, 1}, 0};
   recorder.dispatch(dispatch, push, {op.range(0)}, {made});
-  recorder.remembered().set(halves);
+  recorder.remember(halves);
   return made;
 }
 

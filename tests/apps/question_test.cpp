@@ -108,7 +108,7 @@ TEST_F(Question, DelimitersInATextAreRefusedByName) {
   EXPECT_THAT(refusal({"--input", bad, "--instruction", "q"}),
               HasSubstr("bad.txt:2: found ENDINPUT, which would end or open a block"));
   EXPECT_THAT(refusal({"--input", hemp_, "--meta", "a=ENDCONTEXT", "--instruction", "q"}),
-              HasSubstr("hemp.txt:1: found ENDCONTEXT"));
+              HasSubstr("hemp.txt: metadata a: found ENDCONTEXT"));
   EXPECT_THAT(refusal({"--input", hemp_, "--instruction", "BEGININPUT"}),
               HasSubstr("instruction:1: found BEGININPUT"));
 }

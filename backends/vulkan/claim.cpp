@@ -10,6 +10,8 @@ using abi::TensorKind;
 
 // Attention keeps a query in shared memory.
 constexpr uint32_t kMostHeadDim = 256;
+// Shaders count a layer's cached words in 31 bits.
+constexpr uint64_t kMostCacheBytes = uint64_t{8} << 30;
 
 std::string_view refusal(const abi::Tensor& tensor) {
   if (tensor.kind == TensorKind::scratch && tensor.dtype != DType::f32)
@@ -19,6 +21,9 @@ std::string_view refusal(const abi::Tensor& tensor) {
   if (tensor.dim[3] % (tensor.dtype == DType::i8 ? 8 : 4) != 0)
     return "a head dimension that is no multiple of 4, for an int8 cache of 8";
   if (tensor.dim[3] > kMostHeadDim) return "a head dimension above 256";
+  const uint64_t page_bytes = abi::kv_page_bytes(tensor.dtype, tensor.dim[2], tensor.dim[3]);
+  if (tensor.dim[0] > kMostCacheBytes / page_bytes)
+    return "keys or values of more than 8 GiB a layer; lower context.length";
   return "";
 }
 

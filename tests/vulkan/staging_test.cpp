@@ -1,9 +1,10 @@
-// A weight far larger than the staging memory goes to the device within 64 MiB of the host's, and
-// one that is larger than a binding is used.
+// A weight far larger than the staging memory goes to the device within 64 MiB of the host's, one
+// that is larger than a binding is used, and a cache that is larger than an index is refused.
 #include <gtest/gtest.h>
 
 #include <cstring>
 #include <numeric>
+#include <string>
 #include <vector>
 
 #include "tests/memory.h"
@@ -63,6 +64,36 @@ TEST(VulkanStaging, AWeightBeyondTheBindingLimitIsReadToItsEnd) {
   EXPECT_EQ(sums.front(), 2);
   EXPECT_EQ(sums.back(), 3);
   EXPECT_EQ(std::accumulate(sums.begin(), sums.end(), 0.0f), 5);
+}
+
+// What the device says of a node that reads a cache of 13B's heads; empty: it takes it.
+std::string refusal_of_cache(uint32_t pages) {
+  class Sink final : public abi::ClaimSink {
+   public:
+    void claim(const abi::Claim&) noexcept override {}
+    void refuse(uint32_t, std::string_view why) noexcept override { reason = why; }
+    std::string reason;
+  };
+  const abi::Tensor cache{.name = "keys",
+                          .kind = abi::TensorKind::cache,
+                          .dtype = abi::DType::f16,
+                          .bits = 0,
+                          .rank = 4,
+                          .group_size = 0,
+                          .dim = {pages, abi::kPageTokens, 40, 128},
+                          .at = {}};
+  const uint32_t in[] = {0};
+  const abi::Node node{"attention", abi::Op::attention, in, {}, 0, abi::KeyRotation::before_cache};
+  Sink sink;
+  check(device("vulkan").claim({{&node, 1}, {&cache, 1}, {}}, sink), "claim");
+  return sink.reason;
+}
+
+// Shaders count words in 31 bits: 8 GiB, which is 3276 pages of 2.5 MiB and a part of one.
+TEST(VulkanCache, OneBeyondTheIndicesOfShadersIsRefused) {
+  EXPECT_EQ(refusal_of_cache(3276), "");
+  EXPECT_EQ(refusal_of_cache(3277),
+            "keys or values of more than 8 GiB a layer; lower context.length");
 }
 
 }  // namespace

@@ -10,6 +10,10 @@ namespace {
 // Rows that are read in one go where only some of their columns are wanted.
 constexpr uint64_t kBytesAtOnce = 1 << 20;
 
+bool is_all_of(uint64_t stored, const Columns& columns) {
+  return columns.order.empty() && columns.count == stored;
+}
+
 template <class Element>
 void gather(std::span<const uint32_t> order, const std::byte* from, std::byte* to) {
   for (const uint32_t column : order) {
@@ -24,6 +28,7 @@ void read_columns(const Checkpoint& checkpoint, const TensorInfo& tensor, const 
                   std::span<std::byte> out) {
   const uint64_t size = stored_size(tensor.type), rows = tensor.shape[0];
   const uint64_t stored_row = tensor.shape[1] * size, row = columns.count * size;
+  if (is_all_of(tensor.shape[1], columns)) return checkpoint.read(tensor, out);
   if (columns.order.empty()) {
     for (uint64_t r = 0; r < rows; ++r)
       checkpoint.read_from(tensor, r * stored_row + columns.first * size,
@@ -50,17 +55,17 @@ void read_columns(const Checkpoint& checkpoint, const TensorInfo& tensor, const 
 void read_code_columns(const Checkpoint& checkpoint, const TensorInfo& tensor, uint32_t bits,
                        const Columns& columns, std::span<uint32_t> out) {
   const uint64_t stored_row = tensor.shape[1], groups = tensor.shape[0];
+  if (is_all_of(stored_row * 32 / bits, columns))
+    return checkpoint.read(tensor, std::as_writable_bytes(out));
   const uint64_t row = (uint64_t{columns.count} * bits + 31) / 32;
   std::vector<uint32_t> stored(stored_row);
   std::fill(out.begin(), out.end(), 0u);
   for (uint64_t g = 0; g < groups; ++g) {
     checkpoint.read_from(tensor, g * stored_row * sizeof(uint32_t),
                          std::as_writable_bytes(std::span(stored)));
-    for (uint64_t i = 0; i < columns.count; ++i) {
-      const uint64_t n = columns.first + i;
-      const uint64_t code =
-          abi::gptq_code(stored.data(), 1, bits, columns.order.empty() ? n : columns.order[n]);
-      const uint64_t word = g * row + i * bits / 32, shift = i * bits % 32;
+    for (uint32_t i = 0; i < columns.count; ++i) {
+      const uint64_t code = abi::gptq_code(stored.data(), 1, bits, columns.stored(i));
+      const uint64_t bit = uint64_t{i} * bits, word = g * row + bit / 32, shift = bit % 32;
       out[word] |= static_cast<uint32_t>(code << shift);
       if (shift + bits > 32) out[word + 1] |= static_cast<uint32_t>(code >> (32 - shift));
     }
@@ -72,8 +77,8 @@ void read_rows(const Checkpoint& checkpoint, const TensorInfo& tensor, const Col
   const uint64_t row = tensor.shape[1] * stored_size(tensor.type);
   if (columns.order.empty())
     return checkpoint.read_from(tensor, columns.first * row, out.first(columns.count * row));
-  for (uint64_t i = 0; i < columns.count; ++i)
-    checkpoint.read_from(tensor, columns.order[columns.first + i] * row, out.subspan(i * row, row));
+  for (uint32_t i = 0; i < columns.count; ++i)
+    checkpoint.read_from(tensor, columns.stored(i) * row, out.subspan(i * row, row));
 }
 
 }  // namespace ropewalk

@@ -67,26 +67,10 @@ abi::DType laid_out_scales(StoredType stored) {
   return stored == StoredType::f16 ? abi::DType::f16 : abi::DType::f32;
 }
 
-bool is_all(const abi::Weight& weight, const Columns& columns) {
-  return columns.count == weight.whole_cols();
-}
-
-// The columns of the weight that is to be read: its size, its place and, for all of them, their
-// order.
-void set_columns(abi::Weight& weight, uint32_t cols, const Columns& columns) {
-  weight.cols = columns.count;
-  weight.first_column = columns.first;
-  weight.of_cols = cols;
-  if (is_all(weight, columns)) weight.column_order = columns.order;
-}
-
 void read_scales(const Checkpoint& checkpoint, const TensorInfo& scales, const Columns& columns,
-                 const abi::Weight& weight, std::span<std::byte> to) {
+                 std::span<std::byte> to) {
   const auto read = [&](std::span<std::byte> out) {
-    if (is_all(weight, columns))
-      checkpoint.read(scales, out);
-    else
-      read_columns(checkpoint, scales, columns, out);
+    read_columns(checkpoint, scales, columns, out);
     expect_finite(checkpoint, scales, out);
   };
   if (scales.type != StoredType::bf16) return read(to);
@@ -98,27 +82,17 @@ void read_scales(const Checkpoint& checkpoint, const TensorInfo& scales, const C
 
 abi::Weight load_packed(const Checkpoint& checkpoint, const LinearInfo& info,
                         ZeroPoints zero_points, const Columns& columns, std::span<std::byte> room) {
-  const TensorInfo& qweight = checkpoint.get(info.prefix + ".qweight");
-  const TensorInfo& qzeros = checkpoint.get(info.prefix + ".qzeros");
-  const TensorInfo& scales = checkpoint.get(info.prefix + ".scales");
-  abi::Weight weight;
-  weight.rows = info.rows;
-  set_columns(weight, info.cols, columns);
-  weight.dtype = abi::DType::gptq;
-  weight.bits = info.bits;
-  weight.group_size = info.group_size;
+  const auto part = [&](const char* name) -> const TensorInfo& {
+    return checkpoint.get(info.prefix + name);
+  };
+  abi::Weight weight = linear_shape(info);
   weight.zero_offset = zero_points == ZeroPoints::v1 ? 1 : 0;
-  weight.scale_dtype = info.scale_dtype;
   weight.row_order = info.row_order;
+  const Columns read = set_columns(weight, info.cols, columns);
   const WeightRoom to = lay_out(weight, room);
-  if (is_all(weight, columns)) {
-    checkpoint.read(qweight, std::as_writable_bytes(to.qweight));
-    checkpoint.read(qzeros, std::as_writable_bytes(to.qzeros));
-  } else {
-    read_columns(checkpoint, qweight, columns, std::as_writable_bytes(to.qweight));
-    read_code_columns(checkpoint, qzeros, info.bits, columns, to.qzeros);
-  }
-  read_scales(checkpoint, scales, columns, weight, to.scales);
+  read_columns(checkpoint, part(".qweight"), read, std::as_writable_bytes(to.qweight));
+  read_code_columns(checkpoint, part(".qzeros"), info.bits, read, to.qzeros);
+  read_scales(checkpoint, part(".scales"), read, to.scales);
   return weight;
 }
 
@@ -126,13 +100,9 @@ abi::Weight load_dense(const Checkpoint& checkpoint, const TensorInfo& tensor, u
                        const Columns& columns, std::span<std::byte> room) {
   abi::Weight weight;
   weight.rows = rows;
-  set_columns(weight, static_cast<uint32_t>(tensor.shape[0]), columns);
   weight.dtype = dense_type(checkpoint, tensor);
-  const WeightRoom to = lay_out(weight, room);
-  if (is_all(weight, columns))
-    checkpoint.read(tensor, to.dense);
-  else
-    read_rows(checkpoint, tensor, columns, to.dense);
+  const Columns read = set_columns(weight, static_cast<uint32_t>(tensor.shape[0]), columns);
+  read_rows(checkpoint, tensor, read, lay_out(weight, room).dense);
   return weight;
 }
 
@@ -158,6 +128,26 @@ abi::DType dense_type(const Checkpoint& checkpoint, const TensorInfo& tensor) {
              fmt::format("found type {}, expected F16, BF16 or F32", stored_name(tensor.type)),
              "Save the model in one of these types");
   }
+}
+
+Columns set_columns(abi::Weight& weight, uint32_t cols, const Columns& columns) {
+  weight.cols = columns.count;
+  weight.first_column = columns.first;
+  weight.of_cols = cols;
+  if (columns.count < cols) return columns;
+  weight.column_order = columns.order;
+  return {0, cols, {}};
+}
+
+abi::Weight linear_shape(const LinearInfo& info) {
+  abi::Weight weight;
+  weight.rows = info.rows;
+  weight.cols = info.cols;
+  weight.dtype = info.quantized ? abi::DType::gptq : info.dense_type;
+  weight.bits = info.bits;
+  weight.group_size = info.group_size;
+  weight.scale_dtype = info.scale_dtype;
+  return weight;
 }
 
 LinearInfo describe_linear(const Checkpoint& checkpoint, std::string_view prefix, uint32_t rows,

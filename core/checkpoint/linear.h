@@ -40,7 +40,16 @@ struct LinearInfo {
 struct Columns {
   uint32_t first = 0, count = 0;
   std::span<const uint32_t> order = {};  // stored column of every laid-out one; empty: as stored
+
+  uint32_t stored(uint32_t n) const { return order.empty() ? first + n : order[first + n]; }
 };
+
+// Makes the weight one of these columns of `cols`, and returns how they are to be read: a part in
+// its order, all of them as stored, since a device takes their order faster.
+Columns set_columns(abi::Weight& weight, uint32_t cols, const Columns& columns);
+
+// What a device must know of the layer's weight to say how much it takes: all but its data.
+abi::Weight linear_shape(const LinearInfo& info);
 
 // Reads tensors of every quantised layer's qzeros as needed to decide. Throws Error.
 ZeroPoints detect_zero_points(const Checkpoint& checkpoint);

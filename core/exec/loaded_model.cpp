@@ -104,7 +104,7 @@ void LoadedModel::plan(const LoadSettings& settings) {
   Graph& graph = model_.graph;
   const abi::ProgramShape& widest = settings.widest;
   for (const LinearLoad& load : model_.linears) {
-    graph.tensors[load.weight].at.bytes = packed_bytes(load.weight, linear_shape(load));
+    graph.tensors[load.weight].at.bytes = packed_bytes(load.weight, linear_shape(load.info));
   }
   for (const TableLoad& load : model_.tables) {
     graph.tensors[load.tensor].at.bytes = packed_bytes(load.tensor, table_shape(load, graph));

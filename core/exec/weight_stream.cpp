@@ -21,18 +21,6 @@ abi::WeightUse use_of(const Graph& graph, TensorId tensor) {
 
 }  // namespace
 
-abi::Weight linear_shape(const LinearLoad& load) {
-  const LinearInfo& info = load.info;
-  abi::Weight weight;
-  weight.rows = info.rows;
-  weight.cols = info.cols;
-  weight.dtype = info.quantized ? abi::DType::gptq : info.dense_type;
-  weight.bits = info.bits;
-  weight.group_size = info.group_size;
-  weight.scale_dtype = info.scale_dtype;
-  return weight;
-}
-
 abi::Weight table_shape(const TableLoad& load, const Graph& graph) {
   const GraphTensor& table = graph.tensors[load.tensor];
   abi::Weight weight;
@@ -58,7 +46,7 @@ WeightStream::WeightStream(const WeightSource& weights, const ModelGraph& model,
         });
   }
   for (const LinearLoad& load : model.linears)
-    add({load.weight, load.info.prefix, {}}, linear_shape(load),
+    add({load.weight, load.info.prefix, {}}, linear_shape(load.info),
         [this, &load](const Columns& columns, std::span<std::byte> room) {
           return weights_.load_linear(load.info, columns, room);
         });
@@ -69,12 +57,16 @@ template <class Read>
 void WeightStream::add(Part part, const abi::Weight& shape, const Read& read) {
   const std::vector<Columns> parts =
       parts_of(shape, model_.graph.tensors[part.tensor].column_order, ring_bytes_);
-  if (parts.empty())
-    throw Error(ExitCode::out_of_memory, part.name,
-                fmt::format("the backend has {} of host memory for loading, too little for {} of "
-                            "its columns",
-                            format_bytes(ring_bytes_), abi::kPartColumns),
-                "Free some memory of the host, or use another backend");
+  if (parts.empty()) {
+    abi::Weight least = shape;
+    least.cols = abi::kPartColumns;
+    throw Error(
+        ExitCode::out_of_memory, part.name,
+        fmt::format("the backend gives {} of host memory for loading, {} of its columns "
+                    "need {}",
+                    format_bytes(ring_bytes_), abi::kPartColumns, format_bytes(room_bytes(least))),
+        "Use another backend");
+  }
   for (const Columns& columns : parts) {
     abi::Weight some = shape;
     some.cols = columns.count;

@@ -16,8 +16,7 @@
 
 namespace ropewalk {
 
-// What a device must know of a weight to say how much it takes: all but its data.
-abi::Weight linear_shape(const LinearLoad& load);
+// As linear_shape() (linear.h) of a table.
 abi::Weight table_shape(const TableLoad& load, const Graph& graph);
 
 class WeightStream {

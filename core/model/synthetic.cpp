@@ -57,22 +57,6 @@ uint16_t f16_bits(float value) {
   return static_cast<uint16_t>(((bits >> 13) & 0x3ff) | ((((bits >> 23) & 0xff) - 112) << 10));
 }
 
-// Where part of a weight's columns lies in the whole as stored.
-class StoredColumns {
- public:
-  StoredColumns(const abi::Weight& weight, const Columns& columns)
-      : columns_(columns), all_(weight.cols == weight.whole_cols()) {}
-  // All of them come as stored, and the device takes the order; a part comes in order.
-  uint64_t operator()(uint32_t n) const {
-    if (all_) return n;
-    return columns_.order.empty() ? columns_.first + n : columns_.order[columns_.first + n];
-  }
-
- private:
-  const Columns& columns_;
-  const bool all_;
-};
-
 class Synthetic final : public WeightSource {
  public:
   Synthetic(const ModelConfig& config, std::optional<SyntheticQuant> quant, uint64_t seed)
@@ -95,13 +79,13 @@ class Synthetic final : public WeightSource {
 
   abi::Weight load_linear(const LinearInfo& info, const Columns& columns,
                           std::span<std::byte> room) const override {
-    abi::Weight weight = part_of(info.rows, info.cols, columns);
+    abi::Weight weight = linear_shape(info);
     weight.row_order = info.row_order;
-    if (weight.cols == info.cols) weight.column_order = columns.order;
+    const Columns read = set_columns(weight, info.cols, columns);
     if (info.quantized)
-      fill_codes(info, columns, weight, room);
+      fill_codes(info, read, weight, room);
     else
-      fill_dense(info.prefix, columns, weight, room);
+      fill_dense(info.prefix, read, weight, room);
     return weight;
   }
 
@@ -113,9 +97,10 @@ class Synthetic final : public WeightSource {
 
   abi::Weight load_table(const TableInfo& info, const Columns& tokens,
                          std::span<std::byte> room) const override {
-    abi::Weight weight = part_of(info.hidden, info.vocab, tokens);
+    abi::Weight weight;
     weight.use = abi::WeightUse::embed;
-    fill_dense(info.name, tokens, weight, room);
+    weight.rows = info.hidden;
+    fill_dense(info.name, set_columns(weight, info.vocab, tokens), weight, room);
     return weight;
   }
 
@@ -142,30 +127,17 @@ class Synthetic final : public WeightSource {
     return order;
   }
 
-  static abi::Weight part_of(uint32_t rows, uint32_t cols, const Columns& columns) {
-    abi::Weight weight;
-    weight.rows = rows;
-    weight.cols = columns.count;
-    weight.first_column = columns.first;
-    weight.of_cols = cols;
-    return weight;
-  }
-
   // Uniform codes have variance (4^bits - 1) / 12; the scale makes a row's sum of order one.
   void fill_codes(const LinearInfo& info, const Columns& columns, abi::Weight& weight,
                   std::span<std::byte> room) const {
-    weight.dtype = abi::DType::gptq;
-    weight.bits = info.bits;
     weight.zero_offset = 1;
-    weight.group_size = info.group_size;
     const WeightRoom to = lay_out(weight, room);
-    const StoredColumns stored(weight, columns);
     const SplitMix random(hash_name(info.prefix, seed_));
     const uint64_t word_rows = uint64_t{info.rows} * info.bits / 32;
     for (uint64_t r = 0; r < word_rows; ++r)
       for (uint32_t n = 0; n < weight.cols; ++n)
         to.qweight[r * weight.cols + n] =
-            static_cast<uint32_t>(random.at(r * info.cols + stored(n)));
+            static_cast<uint32_t>(random.at(r * info.cols + columns.stored(n)));
     fill_zeros(weight, to.qzeros);
     const uint64_t levels = uint64_t{1} << info.bits;
     const double deviation = std::sqrt(static_cast<double>(levels * levels - 1) / 12);
@@ -173,7 +145,7 @@ class Synthetic final : public WeightSource {
     auto* halves = reinterpret_cast<uint16_t*>(to.scales.data());
     for (uint64_t g = 0; g < weight.groups(); ++g)
       for (uint32_t n = 0; n < weight.cols; ++n) {
-        const uint64_t bits = random.at((word_rows + g) * info.cols + stored(n));
+        const uint64_t bits = random.at((word_rows + g) * info.cols + columns.stored(n));
         *halves++ = f16_bits(scale * (0.75f + static_cast<float>(bits >> 40) * 0x1p-25f));
       }
   }
@@ -193,14 +165,13 @@ class Synthetic final : public WeightSource {
                   std::span<std::byte> room) const {
     weight.dtype = abi::DType::f16;
     const WeightRoom to = lay_out(weight, room);
-    const StoredColumns stored(weight, columns);
     const SplitMix random(hash_name(name, seed_));
     const bool table = weight.use == abi::WeightUse::embed;
     const float deviation = table ? 1.0f : 1.0f / std::sqrt(static_cast<float>(weight.rows));
     auto* halves = reinterpret_cast<uint16_t*>(to.dense.data());
     for (uint32_t n = 0; n < weight.cols; ++n)
       for (uint32_t k = 0; k < weight.rows; ++k) {
-        const uint64_t bits = random.at(stored(n) * weight.rows + k);
+        const uint64_t bits = random.at(uint64_t{columns.stored(n)} * weight.rows + k);
         // Uniform in +-[0.25, 1.75] deviations keeps every value a normal f16.
         const float magnitude = deviation * (0.25f + static_cast<float>(bits >> 40) * 0x1.8p-24f);
         *halves++ = static_cast<uint16_t>(f16_bits(magnitude) | ((bits & 1) << 15));

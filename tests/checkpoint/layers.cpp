@@ -27,13 +27,8 @@ std::vector<Layer> layers_of(const ModelConfig& config) {
 
 HeldWeight load_columns(const Checkpoint& checkpoint, const LinearInfo& info,
                         ZeroPoints zero_points, const Columns& columns) {
-  abi::Weight shape;
-  shape.rows = info.rows;
+  abi::Weight shape = linear_shape(info);
   shape.cols = columns.count;
-  shape.dtype = info.quantized ? abi::DType::gptq : info.dense_type;
-  shape.bits = info.bits;
-  shape.group_size = info.group_size;
-  shape.scale_dtype = info.scale_dtype;
   HeldWeight held;
   held.room.resize(room_bytes(shape));
   held.weight = load_linear(checkpoint, info, zero_points, columns, held.room);

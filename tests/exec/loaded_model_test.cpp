@@ -124,8 +124,8 @@ TEST(LoadedModel, TooLittleMemoryForAPartIsRefused) {
   const Error error = loading.error();
   EXPECT_EQ(error.code(), ExitCode::out_of_memory);
   EXPECT_THAT(error.what(),
-              HasSubstr("model.embed_tokens.weight: the backend has 19.5 KiB of host memory for "
-                        "loading, too little for 256 of its columns"));
+              HasSubstr("model.embed_tokens.weight: the backend gives 19.5 KiB of host memory for "
+                        "loading, 256 of its columns need 96.0 KiB. Use another backend."));
   EXPECT_TRUE(loading.device.buffers.empty());
   EXPECT_FALSE(loading.device.staging_open());
 }

@@ -8,6 +8,21 @@ namespace {
 
 class Embed : public OpTest {
  protected:
+  void check_tokens(const StoredWeight& table, const StepData& step) {
+    const uint32_t width = table.shape.rows, rows = static_cast<uint32_t>(step.token.size());
+    Case c;
+    const uint32_t y = c.activation("y", {abi::kRows, width});
+    c.node(abi::Op::embed, {c.weight("table", table)}, {y}, 0, kRotatedKeys);
+    std::vector<double> truth;
+    for (const int32_t token : step.token)
+      for (uint32_t i = 0; i < width; ++i)
+        truth.push_back(table.at(i, static_cast<uint32_t>(token)));
+    with_session(c, {rows, rows, 1, 1}, [&](Session& session) {
+      session.run(step);
+      expect_close(Law::copy, session.get(y), truth);
+    });
+  }
+
   void check(abi::DType dtype) {
     constexpr uint32_t kVocab = 51, kWidth = 75;
     for (const uint32_t rows : kRowCounts) {
@@ -16,17 +31,7 @@ class Embed : public OpTest {
       StepData step = plain_step(rows);
       for (int32_t& token : step.token) token = static_cast<int32_t>(random.below(kVocab));
       step.token.back() = kVocab - 1;
-      Case c;
-      const uint32_t y = c.activation("y", {abi::kRows, kWidth});
-      c.node(abi::Op::embed, {c.weight("table", table)}, {y}, 0, kRotatedKeys);
-      std::vector<double> truth;
-      for (const int32_t token : step.token)
-        for (uint32_t i = 0; i < kWidth; ++i)
-          truth.push_back(table.at(i, static_cast<uint32_t>(token)));
-      with_session(c, {rows, rows, 1, 1}, [&](Session& session) {
-        session.run(step);
-        expect_close(Law::copy, session.get(y), truth);
-      });
+      check_tokens(table, step);
     }
   }
 };
@@ -38,17 +43,7 @@ TEST_P(Embed, packed_in_parts) {
   table.part_columns = abi::kPartColumns;
   StepData step = plain_step(4);
   step.token = {0, 255, 256, kVocab - 1};
-  Case c;
-  const uint32_t y = c.activation("y", {abi::kRows, kWidth});
-  c.node(abi::Op::embed, {c.weight("table", table)}, {y}, 0, kRotatedKeys);
-  std::vector<double> truth;
-  for (const int32_t token : step.token)
-    for (uint32_t i = 0; i < kWidth; ++i)
-      truth.push_back(table.at(i, static_cast<uint32_t>(token)));
-  with_session(c, {4, 4, 1, 1}, [&](Session& session) {
-    session.run(step);
-    expect_close(Law::copy, session.get(y), truth);
-  });
+  check_tokens(table, step);
 }
 
 TEST_P(Embed, f32) { check(abi::DType::f32); }

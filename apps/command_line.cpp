@@ -8,7 +8,7 @@
 #include <utility>
 
 #include "apps/commands.h"
-#include "apps/evaluation_options.h"
+#include "apps/evaluation/evaluation_options.h"
 #include "apps/number_options.h"
 #include "apps/output.h"
 #include "core/abi/plugin.h"

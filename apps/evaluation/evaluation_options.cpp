@@ -1,4 +1,4 @@
-#include "apps/evaluation_options.h"
+#include "apps/evaluation/evaluation_options.h"
 
 #include <string>
 

@@ -4,9 +4,9 @@
 #include <cmath>
 
 #include "apps/commands.h"
+#include "apps/modules/plugin_manual.h"
 #include "apps/open.h"
 #include "apps/output.h"
-#include "apps/plugin_manual.h"
 
 namespace ropewalk {
 namespace {

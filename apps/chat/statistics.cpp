@@ -1,4 +1,4 @@
-#include "apps/statistics.h"
+#include "apps/chat/statistics.h"
 
 #include <fmt/format.h>
 

@@ -1,4 +1,4 @@
-#include "apps/line_editor.h"
+#include "apps/chat/line_editor.h"
 
 #include <histedit.h>
 #include <langinfo.h>

@@ -9,8 +9,8 @@
 #include <charconv>
 #include <fstream>
 
-#include "apps/bench_plan.h"
-#include "apps/bench_runs.h"
+#include "apps/bench/bench_plan.h"
+#include "apps/bench/bench_runs.h"
 #include "apps/commands.h"
 #include "apps/open.h"
 #include "apps/output.h"

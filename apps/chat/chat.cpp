@@ -5,10 +5,10 @@
 #include <functional>
 #include <iterator>
 
+#include "apps/chat/conversation.h"
+#include "apps/chat/line_editor.h"
 #include "apps/commands.h"
-#include "apps/conversation.h"
 #include "apps/input.h"
-#include "apps/line_editor.h"
 #include "apps/open.h"
 #include "apps/output.h"
 #include "core/base/error.h"

@@ -1,7 +1,7 @@
 // evaluation_options.h — the options of evaluation_commands.h, for command_line.cpp.
 #pragma once
 
-#include "apps/evaluation_commands.h"
+#include "apps/evaluation/evaluation_commands.h"
 
 namespace CLI {
 class App;

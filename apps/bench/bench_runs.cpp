@@ -1,4 +1,4 @@
-#include "apps/bench_runs.h"
+#include "apps/bench/bench_runs.h"
 
 #include <algorithm>
 #include <chrono>

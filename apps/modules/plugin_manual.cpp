@@ -1,4 +1,4 @@
-#include "apps/plugin_manual.h"
+#include "apps/modules/plugin_manual.h"
 
 #include <fmt/format.h>
 

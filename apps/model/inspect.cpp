@@ -5,8 +5,8 @@
 #include <filesystem>
 #include <map>
 
-#include "apps/checkpoint_facts.h"
 #include "apps/commands.h"
+#include "apps/model/checkpoint_facts.h"
 #include "apps/open.h"
 #include "apps/output.h"
 #include "apps/progress.h"

@@ -1,4 +1,4 @@
-#include "apps/dataset_input.h"
+#include "apps/evaluation/dataset_input.h"
 
 #include <fmt/format.h>
 

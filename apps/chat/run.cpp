@@ -1,14 +1,14 @@
 // run.cpp — `ropewalk run CONFIG`: one prompt in, one reply out as it is made.
 #include <fmt/format.h>
 
+#include "apps/chat/question.h"
+#include "apps/chat/statistics.h"
 #include "apps/commands.h"
 #include "apps/messages.h"
 #include "apps/open.h"
 #include "apps/output.h"
 #include "apps/progress.h"
-#include "apps/question.h"
 #include "apps/signals.h"
-#include "apps/statistics.h"
 #include "core/base/error.h"
 #include "core/base/log.h"
 #include "core/generate/generate.h"

@@ -1,4 +1,4 @@
-#include "apps/job.h"
+#include "apps/chat/job.h"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>

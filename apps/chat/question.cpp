@@ -1,9 +1,9 @@
-#include "apps/question.h"
+#include "apps/chat/question.h"
 
 #include <utility>
 
+#include "apps/chat/job.h"
 #include "apps/input.h"
-#include "apps/job.h"
 #include "apps/output.h"
 #include "core/base/error.h"
 #include "core/text/closed_context.h"

@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-#include "apps/evaluation_commands.h"
+#include "apps/evaluation/evaluation_commands.h"
 #include "core/config/config.h"
 #include "core/engine/runtime.h"
 #include "core/eval/perplexity.h"

@@ -1,4 +1,4 @@
-#include "apps/checkpoint_facts.h"
+#include "apps/model/checkpoint_facts.h"
 
 #include <algorithm>
 #include <cstring>

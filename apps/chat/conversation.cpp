@@ -1,4 +1,4 @@
-#include "apps/conversation.h"
+#include "apps/chat/conversation.h"
 
 #include <fmt/format.h>
 #include <signal.h>
@@ -6,13 +6,13 @@
 #include <algorithm>
 #include <utility>
 
+#include "apps/chat/statistics.h"
 #include "apps/input.h"
 #include "apps/messages.h"
 #include "apps/open.h"
 #include "apps/output.h"
 #include "apps/save_file.h"
 #include "apps/signals.h"
-#include "apps/statistics.h"
 #include "core/base/error.h"
 #include "core/base/log.h"
 

@@ -5,7 +5,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "apps/bench_runs.h"
+#include "apps/bench/bench_runs.h"
 #include "apps/commands.h"
 
 namespace ropewalk {

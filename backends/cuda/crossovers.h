@@ -1,7 +1,7 @@
 // crossovers.h — which kernel makes a product of how many rows: the one table. Stateless.
 //
 // Rows are those of a program's bucket. Every limit is a doubt until it is measured on a device;
-// docs/performance.md says which are.
+// docs/performance/cuda.md says which are.
 #pragma once
 
 #include <cstdint>

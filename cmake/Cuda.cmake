@@ -1,8 +1,10 @@
 # Finds nvcc and says for which GPUs it builds. Sets ROPEWALK_CUDA_USABLE and gives rw_cuda_target().
 #
-# ROPEWALK_CUDA_ARCHITECTURES is a list of compute capabilities without the dot; "native" means those
-# of the GPUs in this machine, and where there are none the backend is left out. scripts/test.sh
-# builds for the oldest and the newest, scripts/quickstart.sh for what it sees.
+# ROPEWALK_CUDA_ARCHITECTURES is a list of compute capabilities without the dot, 90a for one with the
+# instructions that no other has; "native" means those of the GPUs in this machine, and where there are none
+# the backend is left out. scripts/test.sh builds for the oldest and the newest, scripts/quickstart.sh for
+# what it sees.
+include(${CMAKE_CURRENT_LIST_DIR}/CudaArchitectures.cmake)
 set(ROPEWALK_CUDA_ARCHITECTURES "75;80;86;89;90" CACHE STRING
     "GPUs to build the CUDA backend for, as compute capabilities (75;80;..), or native")
 set(ROPEWALK_CUDA_USABLE FALSE)
@@ -31,14 +33,8 @@ if(architectures STREQUAL "native")
   set(architectures ${seen})
 endif()
 
-# A toolkit drops the oldest and lacks the newest.
 execute_process(COMMAND ${ROPEWALK_NVCC} --list-gpu-arch OUTPUT_VARIABLE known)
-set(ROPEWALK_CUDA_BUILT_FOR "")
-foreach(architecture ${architectures})
-  if(known MATCHES "compute_${architecture}[^0-9]" AND architecture GREATER_EQUAL 75)
-    list(APPEND ROPEWALK_CUDA_BUILT_FOR ${architecture})
-  endif()
-endforeach()
+rw_cuda_architectures("${known}" "${architectures}" ROPEWALK_CUDA_BUILT_FOR architectures_of_cmake)
 if(NOT ROPEWALK_CUDA_BUILT_FOR)
   message(STATUS "backend cuda: left out, nvcc builds for none of ${architectures}")
   return()
@@ -49,10 +45,7 @@ set(CMAKE_CUDA_COMPILER ${ROPEWALK_NVCC})
 if(NOT CMAKE_CUDA_HOST_COMPILER AND CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
   set(CMAKE_CUDA_HOST_COMPILER ${CMAKE_CXX_COMPILER})
 endif()
-list(TRANSFORM ROPEWALK_CUDA_BUILT_FOR APPEND -real OUTPUT_VARIABLE CMAKE_CUDA_ARCHITECTURES)
-# The newest of them as PTX too, so that a GPU of tomorrow runs what was built today.
-list(GET ROPEWALK_CUDA_BUILT_FOR -1 newest)
-list(APPEND CMAKE_CUDA_ARCHITECTURES ${newest}-virtual)
+set(CMAKE_CUDA_ARCHITECTURES ${architectures_of_cmake})
 include(CheckLanguage)
 check_language(CUDA)
 if(NOT CMAKE_CUDA_COMPILER)

@@ -1,0 +1,32 @@
+# rw_cuda_architectures(KNOWN WANTED BUILT_FOR CMAKE)
+#
+# KNOWN is what `nvcc --list-gpu-arch` prints, WANTED a list such as "75;90;90a". Sets BUILT_FOR to those of them that
+# this nvcc builds for (it drops the oldest and lacks the newest), and CMAKE to the same for CUDA_ARCHITECTURES: code
+# for each, and PTX of the newest, so that a GPU of tomorrow runs what was built today. A letter at the end names
+# instructions of that GPU alone, of which there is no portable PTX: then it is that of the number without it.
+function(rw_cuda_architectures known wanted built_for cmake)
+  set(taken "")
+  set(newest 0)
+  foreach(architecture ${wanted})
+    if(NOT architecture MATCHES "^([0-9]+)([af]?)$")
+      continue()
+    endif()
+    set(number ${CMAKE_MATCH_1})
+    set(letter "${CMAKE_MATCH_2}")
+    if((letter STREQUAL "a" AND number LESS 90) OR (letter STREQUAL "f" AND number LESS 100))
+      continue()
+    endif()
+    if(known MATCHES "compute_${number}[^0-9]" AND number GREATER_EQUAL 75)
+      list(APPEND taken ${architecture})
+      if(number GREATER newest)
+        set(newest ${number})
+      endif()
+    endif()
+  endforeach()
+  list(TRANSFORM taken APPEND -real OUTPUT_VARIABLE names)
+  if(taken)
+    list(APPEND names ${newest}-virtual)
+  endif()
+  set(${built_for} "${taken}" PARENT_SCOPE)
+  set(${cmake} "${names}" PARENT_SCOPE)
+endfunction()

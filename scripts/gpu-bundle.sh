@@ -1,0 +1,64 @@
+#!/usr/bin/env bash
+# gpu-bundle.sh FOLDER [BUILD] — the programs that scripts/gpu-run.sh runs on a machine with an NVIDIA GPU, and the
+# modules and libraries that they need. Fixtures and models are not copied: there they are those of the working tree,
+# which goes along. FOLDER and the tree must fit into 64 MiB together.
+#
+# BUILD (default: build/release) comes from
+#   cmake --preset release -DROPEWALK_CUDA_ARCHITECTURES=90 && cmake --build --preset release
+set -euo pipefail
+most_bytes=$((64 << 20))
+source="$(cd "$(dirname "$0")/.." && pwd)"
+
+refuse() { echo "$0: $*" >&2; exit 1; }
+
+if [[ $# -lt 1 || $# -gt 2 ]]; then
+  echo "usage: $0 FOLDER [BUILD]" >&2
+  exit 2
+fi
+folder="$1"
+build="${2:-$source/build/release}"
+again="cmake --preset release -DROPEWALK_CUDA_ARCHITECTURES=90 && cmake --build --preset release"
+
+setting() { sed -n "s/^$1:[A-Z]*=//p" "$build/CMakeCache.txt"; }
+[[ -f $build/CMakeCache.txt ]] || refuse "$build is no build tree; make one: $again"
+[[ $(setting CMAKE_BUILD_TYPE) == Release ]] || refuse "$build is a build of type '$(setting CMAKE_BUILD_TYPE)', expected Release: $again"
+[[ ";$(setting ROPEWALK_CUDA_ARCHITECTURES);" == *";90"* ]] ||
+  refuse "$build is built for GPUs '$(setting ROPEWALK_CUDA_ARCHITECTURES)', expected 90: $again"
+
+programs=(bin/ropewalk bin/canary tests/test_ops tests/cuda/tree/tests/test_cuda_models)
+for program in "${programs[@]}"; do
+  [[ -f $build/$program ]] || refuse "$build/$program is not there: $again"
+done
+cuda="$(find "$build" -path '*/ropewalk/backends/cuda.so' -type f -print -quit)"
+[[ -n $cuda ]] || refuse "no cuda.so under $build, which was configured without nvcc: $again"
+
+if [[ -e $folder && ! -e $folder/gpu-bundle && -n $(ls -A "$folder") ]]; then
+  refuse "$folder is there and no earlier bundle; name a new or empty folder"
+fi
+rm -rf "$folder"
+
+# Modules lie where the programs look for them, by the same relative path as in the build. Vulkan's stays behind:
+# nothing here asks for it, and its loader may be missing there.
+modules="$(dirname "$(dirname "$cuda")")"
+relative="$(realpath --relative-to="$build" "$modules")"
+mkdir -p "$folder"/{bin,libraries} "$folder/$(dirname "$relative")"
+cp -t "$folder/bin" "${programs[@]/#/$build/}"
+cp -r "$modules" "$folder/$relative"
+rm -f "$folder/$relative/backends/vulkan.so"
+find "$folder" -type f -exec strip --strip-unneeded {} +
+
+# Libraries that only a developer's machine has. What is newer there stays that machine's: glibc, the C++ runtime
+# that NVIDIA's own libraries use too, and the driver.
+find "$folder" -type f -exec ldd {} \; | awk '$3 ~ /^\// { print $3 }' | sort -u |
+  { grep -Ev '/(libc|libm|libdl|librt|libpthread|ld-linux[^/]*|libstdc\+\+|libgcc_s|libcuda)\.so' || true; } |
+  xargs -r cp -L -t "$folder/libraries"
+git -C "$source" rev-parse HEAD >"$folder/gpu-bundle" 2>/dev/null || echo unknown >"$folder/gpu-bundle"
+
+# The tree as it travels: what git has and what it does not ignore, without FOLDER.
+bytes_of() { { du -cb --files0-from=- 2>/dev/null || true; } | tail -n 1 | cut -f1; }
+tree="$(cd "$source" && git ls-files -z --cached --others --exclude-standard --exclude="$(basename "$folder")" | bytes_of)"
+bundle="$(find "$folder" -type f -print0 | bytes_of)"
+mebibytes() { echo "$((($1 + (1 << 20) - 1) >> 20)) MiB"; }
+echo "$folder: $(mebibytes "$bundle"), with the tree $(mebibytes $((bundle + tree)))"
+((bundle + tree <= most_bytes)) ||
+  refuse "the tree ($(mebibytes "$tree")) and $folder ($(mebibytes "$bundle")) are more than the 64 MiB that can travel"

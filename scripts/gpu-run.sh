@@ -1,0 +1,143 @@
+#!/usr/bin/env bash
+# gpu-run.sh FOLDER SECONDS STAGE[:LIMIT]... — everything that is to be known of the CUDA backend, in one command on a
+# machine with an NVIDIA GPU, from the repository's root. FOLDER is what scripts/gpu-bundle.sh made.
+#
+#   scripts/gpu-run.sh build/gpu 285 env canary ops models bench13 kernels
+#   scripts/gpu-run.sh build/gpu 315 env ops13 sweep bench13 ncu sanitizer
+#
+# Stages run in the order below, whatever the order they are named in: what is worth most comes first. Each has a
+# limit in seconds, all of them together SECONDS, and one that fails or hangs does not stop the next. Figures are
+# printed as they are known; whole outputs are in $OUT/results.tgz (default: results), rewritten after each stage.
+# $BENCH has more options for bench13, such as "--set backend.matvec=tiles16". Ends with 1 where a stage failed.
+#
+# shellcheck disable=SC2317  # stages are functions that are called by name
+set -uo pipefail
+all_stages=" env canary ops ops13 models bench13 kernels sweep ncu sanitizer "
+
+usage() { echo "$0: $1; usage: $0 FOLDER SECONDS STAGE[:LIMIT]..., stages are$all_stages" >&2; exit 2; }
+(($# >= 3)) || usage "too few arguments"
+here="$(cd "$1" 2>/dev/null && pwd)" || usage "no folder $1"
+[[ $2 =~ ^[0-9]+$ ]] || usage "SECONDS is $2"
+limit="$2"
+shift 2
+declare -A limit_of=()
+for named in "$@"; do
+  [[ $named =~ ^([a-z0-9]+)(:([0-9]+))?$ && $all_stages == *" ${BASH_REMATCH[1]} "* ]] || usage "no stage $named"
+  limit_of[${BASH_REMATCH[1]}]="${BASH_REMATCH[3]}"
+done
+
+begin=$SECONDS
+out="${OUT:-results}"
+results="$(mktemp -d)"
+trap 'rm -rf "$results"' EXIT
+mkdir -p "$out"
+failed=0
+
+# cuBLAS is not on every loader's path: Python packages bring it, or a toolkit. The newest, of these the first.
+newest() { sed -nE 's/^.*\.so\.([0-9]+)$/\1 &/p' | sort -s -k 1,1nr | sed -n '1s/^[0-9]* //p'; }
+cublas="$({
+  ldconfig -p | awk '/libcublas\.so\.1[23]/ { print $NF }'
+  python3 -c 'import sys; print("\n".join(p for p in sys.path if p))' | while IFS= read -r packages; do
+    ls "$packages"/nvidia/{cu13,cublas,cu12}/lib/libcublas.so.1[23]
+  done
+} 2>/dev/null | newest)"
+[[ -n $cublas ]] ||
+  cublas="$(find /usr/local /opt /usr/lib -name 'libcublas.so.1[23]' -not -path '*/stubs/*' 2>/dev/null | newest)"
+export LD_LIBRARY_PATH="$here/libraries${cublas:+:$(dirname "$cublas")}${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}"
+export ROPEWALK_FIXTURES="$PWD/tests/fixtures" CUDA_TEST_BACKEND=cuda ROPEWALK_EXPECT_DEVICES=cuda ROPEWALK_MODULES
+ROPEWALK_MODULES="$(dirname "$(dirname "$(find "$here" -name cuda.so -print -quit)")")"
+
+# What of a stage's output is printed here, line by line as it comes: its first lines, or of Google Test's the begin of
+# the first mismatches and what passed and failed.
+figures() { sed -u -e 's/^\(.\{160\}\).*/\1/' -e "${1}q"; }
+mismatches() {
+  local line left=0 blocks=0 ends=0
+  while IFS= read -r line; do
+    if [[ $line =~ ^\[\ \ (PASSED|FAILED|SKIPPED)\ +\] ]]; then
+      ((ends++ < $1)) && echo "${line:0:160}"
+      left=0
+      continue
+    fi
+    [[ $line == *": Failure" ]] && left=$((blocks++ < 4 ? 7 : 0))
+    ((left-- > 0)) && echo "${line:0:160}"
+  done
+}
+
+stage() {  # stage NAME LIMIT FILTER LINES COMMAND...
+  local name="$1" most="$2" filter="$3" lines="$4" from=$SECONDS left pid rc
+  shift 4
+  [[ -v limit_of[$name] ]] || return 0
+  most="${limit_of[$name]:-$most}"
+  left=$((limit - (SECONDS - begin)))
+  ((left < most)) && most=$left
+  if ((most < 2)); then
+    echo "== $name: left out, no time is left"
+    failed=1
+    return 0
+  fi
+  echo "== $name"
+  : >"$results/$name.txt"
+  timeout -k 2 "$most" bash -c '"$@"' _ "$@" >"$results/$name.txt" 2>&1 &
+  pid=$!
+  tail -s 0.2 -n +1 -f --pid="$pid" "$results/$name.txt" | "$filter" "$lines"
+  wait "$pid"
+  rc=$?
+  ((rc == 0)) || failed=1
+  # What ends otherwise than by its own judgement has said why at its end.
+  ((rc > 1)) && tail -n 3 "$results/$name.txt" | cut -c 1-160 | sed 's/^/   | /'
+  echo "== $name: $( ((rc == 124 || rc == 137)) && echo "cut off" || echo "code $rc"), $((SECONDS - from)) s of $most"
+  tar czf "$out/results.tgz.new" -C "$results" . && mv "$out/results.tgz.new" "$out/results.tgz"
+}
+
+environment() {
+  uname -rm
+  ldd --version | head -n 1
+  nvidia-smi --format=csv,noheader \
+    --query-gpu=name,driver_version,clocks.sm,clocks.mem,power.draw,power.limit,temperature.gpu,ecc.mode.current
+  echo "cuBLAS: ${cublas:-none}; bundle of $(cat "$here/gpu-bundle"); tools: $(command -v ncu compute-sanitizer | tr '\n' ' ')"
+  "$here/bin/ropewalk" devices
+}
+tests() { "$here/bin/test_ops" --gtest_filter="$1" --gtest_brief=1; }
+models() { "$here/bin/test_cuda_models" --gtest_brief=1; }
+bench() {
+  # shellcheck disable=SC2086  # $BENCH is several words
+  "$here/bin/ropewalk" bench --backend cuda --shape llama2-13b --quant gptq4-g32-act ${BENCH:-} "$@"
+}
+# Without a recording and with two layers, so that each kernel is launched by itself and but a few times. The card's
+# clocks are left alone.
+profile() {
+  local metrics="gpu__time_duration.sum,dram__throughput.avg.pct_of_peak_sustained_elapsed"
+  metrics+=",smsp__inst_executed.sum,smsp__issue_active.avg.pct_of_peak_sustained_active"
+  metrics+=",sm__warps_active.avg.pct_of_peak_sustained_active,launch__registers_per_thread"
+  metrics+=",smsp__average_warps_issue_stalled_long_scoreboard_per_issue_active.ratio"
+  metrics+=",smsp__average_warps_issue_stalled_no_instruction_per_issue_active.ratio"
+  ncu --clock-control none --csv --page raw --metrics "$metrics" \
+    -k 'regex:^(matmul|matmul_wide|attention_split|combine|rms_norm|dense_matmul)_kernel' \
+    "$here/bin/kernels_bench" --eager --layers 2 --rows 1
+}
+sanitizer() {
+  local tool code=0
+  for tool in memcheck racecheck; do
+    echo "-- $tool"
+    timeout 60 compute-sanitizer --tool "$tool" --error-exitcode 9 "$here/bin/test_ops" --gtest_brief=1 \
+      --gtest_filter='*Matmul.gptq4_g32*/cuda:*Attention.dim_64*/cuda' || code=1
+  done
+  return "$code"
+}
+export -f environment tests models bench profile sanitizer
+export here cublas
+
+thirteen='*Matmul.gptq4_g32*/cuda:*Attention*/cuda:*Fusion*/cuda'
+stage env 10 figures 16 environment
+stage canary 25 figures 60 "$here/bin/canary"
+stage ops 60 mismatches 25 tests '*/cuda:Devices.*'
+stage ops13 40 mismatches 25 tests "$thirteen:Devices.*"
+stage models 45 mismatches 25 models
+stage bench13 75 figures 20 bench --prompt 512,2048,8128 --batch 1,8 --decode 128
+stage kernels 60 figures 60 "$here/bin/kernels_bench" --all
+stage sweep 120 figures 40 "$here/bin/kernels_bench" --sweep
+stage ncu 60 figures 60 profile
+stage sanitizer 130 figures 12 sanitizer
+echo "== all: $((SECONDS - begin)) s of $limit"
+nvidia-smi --query-gpu=clocks.sm,power.draw,temperature.gpu --format=csv,noheader 2>&1 | head -n 1
+exit $failed

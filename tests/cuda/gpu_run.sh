@@ -1,0 +1,100 @@
+#!/usr/bin/env bash
+# gpu_run.sh SOURCE_DIR: scripts/gpu-run.sh with programs that print, fail and hang in place of the real ones.
+set -u
+script="$1/scripts/gpu-run.sh"
+work="$(mktemp -d)"
+trap 'rm -rf "$work"' EXIT
+export TMPDIR="$work"
+cd "$work" || exit 2
+failures=0
+fail() { echo "FAIL $1"; failures=$((failures + 1)); }
+expect() { grep -qE -- "$2" <<<"$1" || fail "expected '$2' in: $1"; }
+expect_not() { ! grep -qE -- "$2" <<<"$1" || fail "expected no '$2' in: $1"; }
+kept() { tar xzOf results/results.tgz "./$1.txt" 2>/dev/null; }
+
+mkdir -p bundle/bin bundle/libraries bundle/lib/ropewalk/backends tools
+touch bundle/lib/ropewalk/backends/cuda.so
+echo 0123abc >bundle/gpu-bundle
+program() {  # program FILE: a shell script of what is on standard input
+  { echo '#!/usr/bin/env bash'; cat; } >"$1"
+  chmod +x "$1"
+}
+program tools/nvidia-smi <<<'echo "A GPU, 580"'
+program bundle/bin/ropewalk <<'END'
+if [[ $1 == devices ]]; then echo "cuda 0: A GPU"; exit; fi
+echo "bench: $*"
+for row in 1 2 3; do echo "row $row"; sleep 0.3; done
+END
+program bundle/bin/canary <<<'seq -f "read %g TB/s" 70'
+program bundle/bin/kernels_bench <<'END'
+echo "kernel $*: first"
+sleep 30 &
+sleep 30
+END
+program bundle/bin/test_ops <<'END'
+echo "filter $*"
+for i in $(seq 6); do
+  printf 'tests/ops/some_test.cpp:%s: Failure\nExpected equality\n  %s\n[  FAILED  ] Some.%s/cuda (1 ms)\n' $i $i $i
+done
+echo "[  FAILED  ] 6 tests, listed below:"
+exit 1
+END
+program bundle/bin/test_cuda_models <<<'echo "loader: no such library" >&2; exit 127'
+export PATH="$work/tools:$PATH"
+run() { timeout 60 "$script" bundle "$@" 2>&1; }
+
+# Everything that ends by itself: figures, mismatches, reasons; the archive has all of it.
+text="$(run 60 env canary ops models bench13)"
+code=$?
+((code == 1)) || fail "code $code where stages failed"
+expect "$text" 'A GPU, 580'
+expect "$text" 'cuBLAS: .*; bundle of 0123abc'
+expect "$text" 'read 60 TB/s'
+expect_not "$text" 'read 61 TB/s'
+expect "$text" 'some_test.cpp:1: Failure'
+expect "$text" '^  4$'
+expect_not "$text" '^  5$'
+expect "$text" '6 tests, listed below'
+expect "$text" '== ops: code 1, '
+expect "$text" '\| loader: no such library'
+expect "$text" '== models: code 127, '
+expect "$text" 'bench: bench --backend cuda --shape llama2-13b .*--prompt 512,2048,8128'
+expect "$text" '== bench13: code 0, '
+expect "$(kept canary)" 'read 70 TB/s'
+expect "$(kept ops)" 'filter --gtest_filter=\*/cuda:Devices.\* --gtest_brief=1'
+expect "$(kept bench13)" 'row 3'
+
+# One that hangs is cut off by its own limit, with what it left running; what it printed is kept, the next goes on.
+begin=$SECONDS
+text="$(BENCH="--set backend.matvec=tiles16" run 60 kernels:2 sweep:2 bench13)"
+((SECONDS - begin < 15)) || fail "$((SECONDS - begin)) s for two stages of 2 s"
+expect "$text" 'kernel --all: first'
+expect "$text" 'kernel --sweep: first'
+expect "$text" '== kernels: cut off, [23] s of 2'
+expect "$text" 'gptq4-g32-act --set backend.matvec=tiles16'
+expect "$text" 'row 3'
+expect "$(kept kernels)" 'kernel --all: first'
+
+# SECONDS bound them all together, and archives are there from the first stage on.
+rm -rf results
+begin=$SECONDS
+text="$(run 3 env kernels sweep)"
+((SECONDS - begin < 12)) || fail "$((SECONDS - begin)) s of 3"
+expect "$text" '== kernels: cut off, [0-9]+ s of [23]'
+expect "$text" '== sweep: left out, no time is left'
+expect "$(kept env)" 'A GPU, 580'
+# Killed from outside, the stages before are kept.
+rm -rf results
+(timeout -s KILL 5 "$script" bundle 60 env kernels) >/dev/null 2>&1
+expect "$(kept env)" 'A GPU, 580'
+
+# All that went well ends with 0.
+run 60 env canary bench13 >/dev/null || fail "code $? where all went well"
+
+# Mistakes are refused before anything runs.
+expect "$(run 60 env warp)" 'no stage warp; usage: .*stages are env canary ops'
+expect "$(run soon env)" 'SECONDS is soon'
+expect "$("$script" nowhere 60 env 2>&1)" 'no folder nowhere'
+
+((failures == 0)) && echo ok
+exit "$((failures > 0))"

@@ -8,6 +8,7 @@
 #include "core/base/error.h"
 #include "core/base/utf8.h"
 #include "core/json/json.h"
+#include "core/model/families.h"
 
 namespace ropewalk {
 
@@ -54,7 +55,8 @@ Engine open_engine(const CommonArguments& arguments, const Config& config) {
 }
 
 OpenModel open_checkpoint(const CommonArguments& arguments, RuntimeSettings settings) {
-  const std::unique_ptr<Checkpoint> checkpoint = Checkpoint::open(settings.config.model);
+  const std::unique_ptr<Checkpoint> checkpoint =
+      Checkpoint::open(settings.config.model, config_families());
   const CheckpointWeights weights(*checkpoint);
   return open_weights(arguments, std::move(settings), weights);
 }

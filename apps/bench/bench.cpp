@@ -18,6 +18,7 @@
 #include "core/base/error.h"
 #include "core/base/log.h"
 #include "core/config/nearest.h"
+#include "core/model/families.h"
 #include "core/model/synthetic.h"
 
 namespace ropewalk {
@@ -238,7 +239,7 @@ Json bench_checkpoint(const BenchArguments& arguments) {
     throw Error(ExitCode::usage, "command line", "neither CONFIG nor --shape was given",
                 "See `ropewalk bench --help`");
   const Config config = open_config(common);
-  const std::unique_ptr<Checkpoint> checkpoint = Checkpoint::open(config.model);
+  const std::unique_ptr<Checkpoint> checkpoint = Checkpoint::open(config.model, config_families());
   const CheckpointWeights weights(*checkpoint);
   return bench_weights(
       arguments, {config.model.string(), config, weights},

@@ -2,12 +2,12 @@
 
 #include <algorithm>
 #include <chrono>
-#include <cmath>
 #include <memory>
 #include <vector>
 
 #include "apps/signals.h"
 #include "core/exec/kv_cache.h"
+#include "core/graph/work.h"
 
 namespace ropewalk {
 namespace {
@@ -49,38 +49,10 @@ void prefill(Runtime& runtime, std::span<const int32_t> ids) {
   }
 }
 
-// FLOP of a prompt: two per weight and token (the last layer's logits for one token only), and in
-// attention 4 * heads * head_dim for each of the n (n + 1) / 2 pairs of positions.
+// Of one prompt; the logits are of its last token alone.
 double prefill_flop(const Runtime& runtime, double tokens) {
-  const Graph& graph = runtime.model().graph();
-  double flop = 0;
-  for (const GraphNode& node : graph.nodes) {
-    if (node.op != abi::Op::matmul) continue;
-    const std::vector<uint32_t>& weight = graph.tensors[node.in[1]].dims;
-    const bool wanted_only = graph.tensors[node.in[0]].dims[0] == abi::kWanted;
-    flop += 2.0 * weight[0] * weight[1] * (wanted_only ? 1.0 : tokens);
-  }
-  const ModelConfig& model = runtime.model_config();
-  const double pairs = tokens * (tokens + 1) / 2;
-  return flop + 4.0 * model.layers * model.heads * model.head_dim * pairs;
-}
-
-// Of the weights that a step multiplies, as a checkpoint stores them: codes, and for each group and
-// column a scale of 16 bits and a zero; that is the least that has to be read.
-double stored_bytes_per_step(const Runtime& runtime) {
-  const Graph& graph = runtime.model().graph();
-  double bits = 0;
-  for (const GraphNode& node : graph.nodes) {
-    if (node.op != abi::Op::matmul) continue;
-    const GraphTensor& weight = graph.tensors[node.in[1]];
-    const double rows = weight.dims[0], cols = weight.dims[1];
-    if (weight.dtype == abi::DType::gptq)
-      bits += rows * cols * weight.bits +
-              std::ceil(rows / weight.group_size) * cols * (16 + weight.bits);
-    else
-      bits += rows * cols * (weight.dtype == abi::DType::f32 ? 32 : 16);
-  }
-  return bits / 8;
+  return flop_of(runtime.model().graph(),
+                 {.rows = tokens, .wanted = 1, .pairs = tokens * (tokens + 1) / 2});
 }
 
 }  // namespace
@@ -174,7 +146,7 @@ BenchRow bench_decode(Runtime& runtime, const DecodeRun& run) {
           .tokens_per_s = double{1} * run.batch * run.steps / seconds,
           .gbs = rate(static_cast<double>(runtime.weight_bytes_per_step())),
           .tflops = 0,
-          .needed_gbs = rate(stored_bytes_per_step(runtime))};
+          .needed_gbs = rate(static_cast<double>(stored_weight_bytes(runtime.model().graph())))};
 }
 
 }  // namespace ropewalk

@@ -4,7 +4,7 @@
 #include <cstring>
 
 #include "core/checkpoint/finite.h"
-#include "core/model/llama.h"
+#include "core/model/families.h"
 
 namespace ropewalk {
 namespace {
@@ -76,8 +76,8 @@ TensorFault count_zeros(const TensorInfo& tensor, std::span<const std::byte> byt
 
 CheckpointFacts gather_facts(const Checkpoint& checkpoint) {
   const CheckpointWeights weights(checkpoint);
-  // The graph knows which layers a Llama has; types and pages do not matter here.
-  const ModelGraph model = build_llama(weights, {.activation = abi::DType::f32,
+  // The graph knows which layers the model has; types and pages do not matter here.
+  const ModelGraph model = build_model(weights, {.activation = abi::DType::f32,
                                                  .kv_type = abi::DType::f16,
                                                  .cache_pages = 1,
                                                  .attention_scale = 1,

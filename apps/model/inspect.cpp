@@ -13,6 +13,7 @@
 #include "core/base/error.h"
 #include "core/engine/rope_choice.h"
 #include "core/exec/loaded_model.h"
+#include "core/model/families.h"
 #include "core/text/tokenizer.h"
 
 namespace ropewalk {
@@ -113,7 +114,7 @@ Json model_json(const Checkpoint& checkpoint, const Config& config) {
   const ModelConfig& model = checkpoint.config();
   const CheckpointFacts facts = gather_facts(checkpoint);
   const uint32_t context = config.context.length.value_or(model.max_position);
-  return {{"architecture", "llama"},
+  return {{"architecture", model.model_type},
           {"model", config.model.string()},
           {"layers", model.layers},
           {"hidden_size", model.hidden_size},
@@ -173,7 +174,7 @@ int inspect(const InspectArguments& arguments) {
   const Config config = std::filesystem::is_directory(common.target)
                             ? config_without_file(common, common.target)
                             : open_config(common);
-  const std::unique_ptr<Checkpoint> checkpoint = Checkpoint::open(config.model);
+  const std::unique_ptr<Checkpoint> checkpoint = Checkpoint::open(config.model, config_families());
   Json json = model_json(*checkpoint, config);
   Verification verification;
   if (arguments.verify) {

@@ -21,11 +21,11 @@ namespace {
 // The tensors of one or several files under their names.
 class ShardedCheckpoint final : public Checkpoint {
  public:
-  explicit ShardedCheckpoint(const std::filesystem::path& path) {
+  ShardedCheckpoint(const std::filesystem::path& path, std::span<const ConfigFamily> families) {
     directory_ = path;
     const ModelDirectory directory(path);
     refuse_foreign_files(directory);
-    config_ = read_model_config(path);
+    config_ = read_model_config(path, families);
     quantization_ = read_quant_config(path);
     const ShardPlan plan =
         plan_shards(directory, quantization_ ? quantization_->model_file_base_name : "");
@@ -131,8 +131,9 @@ class ShardedCheckpoint final : public Checkpoint {
 
 }  // namespace
 
-std::unique_ptr<Checkpoint> Checkpoint::open(const std::filesystem::path& directory) {
-  return std::make_unique<ShardedCheckpoint>(directory);
+std::unique_ptr<Checkpoint> Checkpoint::open(const std::filesystem::path& directory,
+                                             std::span<const ConfigFamily> families) {
+  return std::make_unique<ShardedCheckpoint>(directory, families);
 }
 
 const TensorInfo* Checkpoint::find(std::string_view name) const {

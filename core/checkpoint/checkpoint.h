@@ -38,8 +38,10 @@ class Checkpoint {
  public:
   // safetensors (single, sharded with an index, or shards by glob) or pytorch_model.bin (torch zip,
   // read by a whitelisted pickle machine), in this order. Headers are validated here: a Checkpoint
-  // that opened has no overlapping, missing or out-of-file tensor. Throws Error (exit code model).
-  static std::unique_ptr<Checkpoint> open(const std::filesystem::path& directory);
+  // that opened has no overlapping, missing or out-of-file tensor. Throws Error (exit code model),
+  // also where the model is of none of these families.
+  static std::unique_ptr<Checkpoint> open(const std::filesystem::path& directory,
+                                          std::span<const ConfigFamily> families);
   virtual ~Checkpoint() = default;
 
   const std::filesystem::path& directory() const { return directory_; }

@@ -1,6 +1,7 @@
 #include "core/checkpoint/model_config.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <optional>
@@ -15,31 +16,55 @@ namespace {
 
 constexpr uint64_t kMaxConfigBytes = 1 << 20;
 
-// Far above every Llama (405B: 126 layers of 16384), far below what overflows anything.
+// Far above every model in use (the largest has 126 layers of 16384), far below what overflows.
 constexpr uint64_t kMaxWidth = 1 << 20;
 constexpr uint64_t kMaxLayers = 1024;
 constexpr uint64_t kMaxHeads = 4096;
 constexpr uint64_t kMaxHeadDim = 1024;
 constexpr uint64_t kMaxPosition = 1 << 24;
 
-constexpr std::string_view kSupported = "expected LlamaForCausalLM of model_type \"llama\"";
+// What the error about a config.json of no family says.
+struct Expected {
+  std::string what, advice;
+};
 
-void check_architecture(const JsonFields& fields) {
-  if (fields.has("model_type") && fields.text("model_type") != "llama")
-    fields.fail("model_type",
-                fmt::format("found \"{}\", {}", printable(fields.text("model_type")), kSupported),
-                "Only Llama models can be run");
-  if (!fields.has("architectures")) {
-    if (!fields.has("model_type"))
-      fields.fail("model_type", fmt::format("is missing, {}", kSupported), "");
-    return;
+Expected expected_of(std::span<const ConfigFamily> families) {
+  std::vector<std::string> types, names;
+  for (const ConfigFamily& family : families) {
+    types.push_back(
+        fmt::format("{} of model_type \"{}\"", family.architectures[0], family.model_type));
+    names.emplace_back(family.name);
   }
-  // LLaMAForCausalLM is what the first conversions of Llama 1 wrote.
+  return {fmt::format("expected {}", fmt::join(types, " or ")),
+          fmt::format("Only {} models can be run", fmt::join(names, ", "))};
+}
+
+bool has_architecture(const ConfigFamily& family, const Json& name) {
+  return name.is_string() && std::ranges::find(family.architectures, name.get<std::string>()) !=
+                                 family.architectures.end();
+}
+
+// By model_type, architectures or, where both are there, by both.
+const ConfigFamily& find_family(const JsonFields& fields, std::span<const ConfigFamily> families) {
+  const Expected expected = expected_of(families);
+  const bool typed = fields.has("model_type"), named = fields.has("architectures");
+  if (!typed && !named) fields.fail("model_type", fmt::format("is missing, {}", expected.what), "");
+  std::vector<const ConfigFamily*> candidates;
+  for (const ConfigFamily& family : families)
+    if (!typed || fields.text("model_type") == family.model_type) candidates.push_back(&family);
+  if (candidates.empty())
+    fields.fail(
+        "model_type",
+        fmt::format("found \"{}\", {}", printable(fields.text("model_type")), expected.what),
+        expected.advice);
+  if (!named) return *candidates.front();
   const Json& names = fields.json()["architectures"];
   for (const Json& name : names)
-    if (name == "LlamaForCausalLM" || name == "LLaMAForCausalLM") return;
-  fields.fail("architectures", fmt::format("found {}, {}", printable(names.dump(), 80), kSupported),
-              "Only Llama models can be run");
+    for (const ConfigFamily* family : candidates)
+      if (has_architecture(*family, name)) return *family;
+  fields.fail("architectures",
+              fmt::format("found {}, {}", printable(names.dump(), 80), expected.what),
+              expected.advice);
 }
 
 void read_shape(const JsonFields& fields, ModelConfig& config) {
@@ -76,7 +101,7 @@ void read_shape(const JsonFields& fields, ModelConfig& config) {
 }
 
 void read_constants(const JsonFields& fields, ModelConfig& config) {
-  // Absent in the first conversions of Llama 1; the defaults are LlamaConfig's.
+  // The first conversions lack some; the defaults are those of transformers' LlamaConfig.
   config.max_position = 2048;
   if (fields.has("max_position_embeddings"))
     config.max_position =
@@ -140,21 +165,25 @@ void read_special_ids(const ModelDirectory& directory, const JsonFields& fields,
 
 }  // namespace
 
-ModelConfig parse_model_config(const Json& json, const JsonSource& source) {
+ModelConfig parse_model_config(const Json& json, const JsonSource& source,
+                               std::span<const ConfigFamily> families) {
   const JsonFields fields(json, source, "");
+  const ConfigFamily& family = find_family(fields, families);
   ModelConfig config;
-  check_architecture(fields);
+  config.model_type = family.model_type;
   read_shape(fields, config);
   read_constants(fields, config);
   config.rope = read_rope_config(fields, config.head_dim);
+  if (family.read) family.read(fields, config);
   return config;
 }
 
-ModelConfig read_model_config(const std::filesystem::path& path) {
+ModelConfig read_model_config(const std::filesystem::path& path,
+                              std::span<const ConfigFamily> families) {
   const ModelDirectory directory(path);
   const JsonSource source{directory.path_of("config.json"), ExitCode::model};
   const Json json = parse_json(directory.read_text("config.json", kMaxConfigBytes), source);
-  ModelConfig config = parse_model_config(json, source);
+  ModelConfig config = parse_model_config(json, source, families);
   read_special_ids(directory, JsonFields(json, source, ""), config);
   return config;
 }

@@ -1,10 +1,12 @@
-// model_config.h — what config.json and generation_config.json say about a Llama, in one spelling.
+// model_config.h — what config.json and generation_config.json say about a model, in one spelling.
 #pragma once
 
 #include <cstdint>
 #include <filesystem>
 #include <map>
+#include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "core/json/json.h"
@@ -22,6 +24,7 @@ struct RopeConfig {
 };
 
 struct ModelConfig {
+  std::string model_type;  // of its family
   uint32_t vocab_size = 0;
   uint32_t hidden_size = 0;
   uint32_t intermediate_size = 0;
@@ -37,12 +40,23 @@ struct ModelConfig {
   std::vector<int32_t> eos_ids = {2};  // config.json's, extended by generation_config.json's
 };
 
+// A family of models as its config.json files describe it.
+struct ConfigFamily {
+  std::string_view name;                            // as people call it
+  std::string_view model_type;                      // as config.json writes it
+  std::span<const std::string_view> architectures;  // the first is the one that messages name
+  // Reads what this family says in words of its own, after all that is common; nullptr: nothing.
+  void (*read)(const JsonFields& fields, ModelConfig& config);
+};
+
 // Reads DIR/config.json and, where present, DIR/generation_config.json. Accepts every spelling that
-// transformers 4 and 5 write (formats.md section 2); refuses other architectures, impossible shapes
-// and unknown rope types by field. Throws Error (exit code model).
-ModelConfig read_model_config(const std::filesystem::path& directory);
+// transformers 4 and 5 write; refuses models of none of these families, impossible shapes and
+// unknown rope types by field. Throws Error (exit code model).
+ModelConfig read_model_config(const std::filesystem::path& directory,
+                              std::span<const ConfigFamily> families);
 
 // The part of it that is a pure function of config.json's text: everything but the special ids.
-ModelConfig parse_model_config(const Json& json, const JsonSource& source);
+ModelConfig parse_model_config(const Json& json, const JsonSource& source,
+                               std::span<const ConfigFamily> families);
 
 }  // namespace ropewalk

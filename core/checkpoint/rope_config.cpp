@@ -145,7 +145,8 @@ void read_scaling(const JsonFields& scaling, uint32_t head_dim, RopeConfig& rope
     if (option.required || scaling.has(option.name))
       rope.options[std::string(option.name)] = option_text(scaling, option, head_dim);
   if (scaling.has("partial_rotary_factor") && scaling.number("partial_rotary_factor") != 1)
-    scaling.fail("partial_rotary_factor", "is not 1, which Llama never has", "");
+    scaling.fail("partial_rotary_factor",
+                 fmt::format("found {}, expected 1", scaling.number("partial_rotary_factor")), "");
   if (policy.takes_original && rope.original_max_position != 0)
     rope.options[std::string(kOriginal)] = std::to_string(rope.original_max_position);
   warn_unknown(scaling, policy);

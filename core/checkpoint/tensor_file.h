@@ -25,7 +25,7 @@ class TensorFile {
   virtual void read_from(size_t index, uint64_t offset, std::span<std::byte> out) const = 0;
 };
 
-// Limits of both formats, far above what any Llama has, far below what would take long to check.
+// Limits of both formats, far above what any model has, far below what would take long to check.
 inline constexpr size_t kMaxTensors = 200'000;  // in one file
 inline constexpr size_t kMaxTensorName = 1024;  // bytes
 inline constexpr size_t kMaxRank = 16;

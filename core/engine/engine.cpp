@@ -6,6 +6,7 @@
 
 #include "core/base/error.h"
 #include "core/base/log.h"
+#include "core/model/families.h"
 
 namespace ropewalk {
 namespace {
@@ -89,7 +90,7 @@ class Engine::Host final : public abi::Host {
 Engine::Engine(const RuntimeSettings& settings)
     : config_(settings.config),
       registry_(make_registry(config_)),
-      checkpoint_(Checkpoint::open(config_.model)),
+      checkpoint_(Checkpoint::open(config_.model, config_families())),
       text_(std::make_unique<TextSide>(registry_, config_)) {
   const ModelConfig& model = checkpoint_->config();
   check_vocabulary(*text_, model);

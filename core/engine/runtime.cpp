@@ -8,6 +8,8 @@
 
 #include "core/base/error.h"
 #include "core/base/log.h"
+#include "core/graph/work.h"
+#include "core/model/families.h"
 
 namespace ropewalk {
 namespace {
@@ -36,16 +38,11 @@ void check_kv_type(const Config& config, const OpenDevice& device) {
 // that the same prompt is always cut in the same places.
 constexpr double kStepFlopOnCpu = 2e10;
 
-uint32_t rows_per_step(const abi::DeviceInfo& info, const ModelConfig& model,
-                       uint32_t context_length) {
+uint32_t rows_per_step(const abi::DeviceInfo& info, const Graph& graph, uint32_t context_length) {
   uint32_t rows = std::min(info.max_rows, bucket_for(std::min(context_length, 512u)));
   if (info.type == abi::DeviceType::cpu || info.type == abi::DeviceType::software) {
-    const double width = model.heads * model.head_dim;
-    const double kv_width = model.kv_heads * model.head_dim;
-    const double weights =
-        model.layers * static_cast<double>(model.hidden_size) *
-        (2 * width + 2 * kv_width + 3.0 * static_cast<double>(model.intermediate_size));
-    const auto affordable = static_cast<uint32_t>(std::min(kStepFlopOnCpu / (2 * weights), 512.0));
+    const double flop_per_row = flop_of(graph, {.rows = 1});
+    const auto affordable = static_cast<uint32_t>(std::min(kStepFlopOnCpu / flop_per_row, 512.0));
     rows = std::min(rows, std::max(8u, std::bit_floor(std::max(affordable, 1u))));
   }
   return rows;
@@ -65,16 +62,16 @@ Runtime::Runtime(Registry& registry, const WeightSource& weights, const RuntimeS
   const uint32_t pages_per_sequence = KvCache::pages_for(context_length_);
   const uint32_t pages =
       settings.cache_pages > 0 ? settings.cache_pages : pages_per_sequence * settings.max_sequences;
-  const uint32_t rows = std::max(rows_per_step(info, model_config_, context_length_),
-                                 bucket_for(settings.max_sequences));
-  const abi::ProgramShape widest{rows, std::min(settings.max_wanted, rows), settings.max_sequences,
-                                 pages_per_sequence};
-
-  const LlamaOptions options{info.activation, kv_dtype(settings.config.context.kv_cache), pages,
+  const ModelOptions options{info.activation, kv_dtype(settings.config.context.kv_cache), pages,
                              rope_tables_->attention_scale(),
                              rope_choice_.mode == RopeMode::exact && rope_tables_->varies()
                                  ? abi::KeyRotation::on_read
                                  : abi::KeyRotation::before_cache};
+  ModelGraph graph = build_model(weights, options);
+  const uint32_t rows = std::max(rows_per_step(info, graph.graph, context_length_),
+                                 bucket_for(settings.max_sequences));
+  const abi::ProgramShape widest{rows, std::min(settings.max_wanted, rows), settings.max_sequences,
+                                 pages_per_sequence};
   LoadSettings load;
   load.widest = widest;
   load.folding = settings.folding;
@@ -83,11 +80,11 @@ Runtime::Runtime(Registry& registry, const WeightSource& weights, const RuntimeS
   load.planned = [&](const MemoryPlan& plan) {
     verbose("memory: " + describe(plan, info.memory_free));
   };
-  model_ =
-      std::make_unique<LoadedModel>(*device_.device, weights, build_llama(weights, options), load);
+  model_ = std::make_unique<LoadedModel>(*device_.device, weights, std::move(graph), load);
   cache_ = std::make_unique<KvCache>(pages, context_length_);
   executor_ = std::make_unique<Executor>(*device_.device, *model_, *rope_tables_, widest);
-  count_bytes();
+  weight_bytes_per_step_ = packed_weight_bytes(model_->graph());
+  cache_bytes_per_token_ = ropewalk::cache_bytes_per_token(model_->graph());
   load_seconds_ = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   verbose(fmt::format("act-order: {} permutations, {} left after folding",
                       model_->folding().permutes_before, model_->folding().permutes_after));
@@ -99,14 +96,6 @@ void Runtime::open_rope(Registry& registry, const Config& config) {
   rope_policy_ = library.create<abi::RopeScaling>(rope_choice_.plugin, nullptr);
   rope_tables_ =
       std::make_unique<RopeTables>(*rope_policy_, rope_choice_.request, rope_choice_.mode);
-}
-
-void Runtime::count_bytes() {
-  const Graph& graph = model_->graph();
-  for (const GraphNode& node : graph.nodes) {
-    if (node.op == abi::Op::matmul) weight_bytes_per_step_ += graph.tensors[node.in[1]].at.bytes;
-  }
-  cache_bytes_per_token_ = model_->plan().cache / (uint64_t{cache_->pages()} * abi::kPageTokens);
 }
 
 }  // namespace ropewalk

@@ -50,7 +50,6 @@ class Runtime {
 
  private:
   void open_rope(Registry& registry, const Config& config);
-  void count_bytes();
 
   ModelConfig model_config_;
   uint32_t context_length_;

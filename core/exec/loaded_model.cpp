@@ -9,7 +9,7 @@
 #include "core/exec/weight_arena.h"
 #include "core/exec/weight_stream.h"
 #include "core/graph/check.h"
-#include "core/graph/memory_plan.h"
+#include "core/graph/scratch_plan.h"
 #include "core/modules/library.h"
 
 namespace ropewalk {

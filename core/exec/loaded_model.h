@@ -14,7 +14,7 @@
 #include "core/graph/claims.h"
 #include "core/graph/fold_permutations.h"
 #include "core/graph/graph.h"
-#include "core/model/llama.h"
+#include "core/model/model_graph.h"
 
 namespace ropewalk {
 

@@ -11,7 +11,7 @@
 #include <vector>
 
 #include "core/exec/read_ahead.h"
-#include "core/model/llama.h"
+#include "core/model/model_graph.h"
 #include "core/model/weights.h"
 
 namespace ropewalk {

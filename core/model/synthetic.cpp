@@ -11,18 +11,18 @@ namespace ropewalk {
 namespace {
 
 struct Shape {
-  std::string_view name;
+  std::string_view name, model_type;
   uint32_t vocab, hidden, intermediate, layers, heads, kv_heads, max_position;
 };
 
 // From the models' published config.json files; llama2-13b with the 8192 positions of the
 // reference workload.
 constexpr Shape kShapes[] = {
-    {"llama2-7b", 32000, 4096, 11008, 32, 32, 32, 4096},
-    {"llama2-13b", 32000, 5120, 13824, 40, 40, 40, 8192},
-    {"llama2-70b", 32000, 8192, 28672, 80, 64, 8, 4096},
-    {"tinyllama-1.1b", 32000, 2048, 5632, 22, 32, 4, 2048},
-    {"airophin-mini", 1024, 192, 512, 5, 3, 3, 512},
+    {"llama2-7b", "llama", 32000, 4096, 11008, 32, 32, 32, 4096},
+    {"llama2-13b", "llama", 32000, 5120, 13824, 40, 40, 40, 8192},
+    {"llama2-70b", "llama", 32000, 8192, 28672, 80, 64, 8, 4096},
+    {"tinyllama-1.1b", "llama", 32000, 2048, 5632, 22, 32, 4, 2048},
+    {"airophin-mini", "llama", 1024, 192, 512, 5, 3, 3, 512},
 };
 
 // SplitMix64 (Steele, Lea, Flood 2014): fast, and the same on every platform.
@@ -190,6 +190,7 @@ std::optional<ModelConfig> known_shape(std::string_view name) {
                                    [&](const Shape& s) { return s.name == name; });
   if (shape == std::end(kShapes)) return std::nullopt;
   ModelConfig config;
+  config.model_type = shape->model_type;
   config.vocab_size = shape->vocab;
   config.hidden_size = shape->hidden;
   config.intermediate_size = shape->intermediate;

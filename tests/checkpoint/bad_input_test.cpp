@@ -6,6 +6,7 @@
 #include <regex>
 #include <set>
 
+#include "core/model/families.h"
 #include "tests/checkpoint/bad_models.h"
 #include "tests/checkpoint/layers.h"
 #include "tests/checkpoint/tiny_torch.h"
@@ -22,7 +23,7 @@ TEST_P(BadInput, IsRefusedInWords) {
   GetParam().write(directory.path());
   const std::clock_t start = std::clock();
   try {
-    tiny::read_everything(*Checkpoint::open(directory.path()));
+    tiny::read_everything(*Checkpoint::open(directory.path(), config_families()));
     FAIL() << "was taken";
   } catch (const Error& error) {
     EXPECT_EQ(error.code(), ExitCode::model);
@@ -44,7 +45,7 @@ TEST(BadInputTable, SpoilsModelsThatAreSound) {
         tiny::with_torch_file(tiny::tiny_model())}) {
     const test::TemporaryFolder directory;
     write_model(model, directory.path());
-    EXPECT_NO_THROW(tiny::read_everything(*Checkpoint::open(directory.path())));
+    EXPECT_NO_THROW(tiny::read_everything(*Checkpoint::open(directory.path(), config_families())));
   }
 }
 

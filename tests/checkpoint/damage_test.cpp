@@ -6,6 +6,7 @@
 #include <fstream>
 
 #include "core/checkpoint/safetensors.h"
+#include "core/model/families.h"
 #include "tests/checkpoint/layers.h"
 #include "tests/checkpoint/tiny_model.h"
 #include "tests/checkpoint/tiny_torch.h"
@@ -19,7 +20,7 @@ enum class Outcome { opened, refused };
 
 Outcome open(const fs::path& directory) {
   try {
-    tiny::read_everything(*Checkpoint::open(directory));
+    tiny::read_everything(*Checkpoint::open(directory, config_families()));
     return Outcome::opened;
   } catch (const Error& error) {
     EXPECT_EQ(error.code(), ExitCode::model);
@@ -144,7 +145,7 @@ TEST(LargeHeader, OfManyTensorsIsQuick) {
 TEST(OpenFile, SaysWhenItIsTruncatedLater) {
   const test::TemporaryFolder directory;
   write_model(tiny::tiny_model(), directory.path());
-  const auto checkpoint = Checkpoint::open(directory.path());
+  const auto checkpoint = Checkpoint::open(directory.path(), config_families());
   testing::internal::CaptureStderr();
   checkpoint->check_unchanged();
   EXPECT_EQ(testing::internal::GetCapturedStderr(), "");
@@ -168,7 +169,7 @@ TEST(OpenFile, SaysWhenItIsTruncatedLater) {
 TEST(OpenFile, KeepsReadingWhenItIsReplaced) {
   const test::TemporaryFolder directory;
   write_model(tiny::tiny_model(), directory.path());
-  const auto checkpoint = Checkpoint::open(directory.path());
+  const auto checkpoint = Checkpoint::open(directory.path(), config_families());
   test::write_file(directory.path() / "new", "short");
   fs::rename(directory.path() / "new", directory.path() / "model.safetensors");
   EXPECT_NO_THROW(tiny::read_everything(*checkpoint));

@@ -5,6 +5,7 @@
 #include <filesystem>
 
 #include "core/base/log.h"
+#include "core/model/families.h"
 #include "tests/checkpoint/layers.h"
 
 namespace ropewalk {
@@ -22,7 +23,7 @@ std::vector<std::string> fixture_names() {
 class Fixture : public testing::TestWithParam<std::string> {};
 
 TEST_P(Fixture, OpensAndReadsWhole) {
-  const auto checkpoint = Checkpoint::open(RW_FIXTURES "/models/" + GetParam());
+  const auto checkpoint = Checkpoint::open(RW_FIXTURES "/models/" + GetParam(), config_families());
   tiny::read_everything(*checkpoint);
   EXPECT_EQ(checkpoint->quantization().has_value(), GetParam().starts_with("gptq"));
 }

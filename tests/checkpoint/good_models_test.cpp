@@ -6,6 +6,7 @@
 
 #include <set>
 
+#include "core/model/families.h"
 #include "tests/checkpoint/layers.h"
 #include "tests/checkpoint/tiny_model.h"
 #include "tests/checkpoint/tiny_torch.h"
@@ -18,7 +19,7 @@ namespace fs = std::filesystem;
 // Describes every layer of a model in `directory`; reads all of it too where it is small.
 void expect_good(const fs::path& directory) {
   try {
-    tiny::read_everything(*Checkpoint::open(directory));
+    tiny::read_everything(*Checkpoint::open(directory, config_families()));
   } catch (const Error& error) {
     ADD_FAILURE() << error.what();
   }
@@ -59,7 +60,8 @@ TEST(GoodModel, GptqV2AndBothSpellingsOfItsZeros) {
     const test::TemporaryFolder directory;
     write_model(model, directory.path());
     const std::string log = said([&] {
-      EXPECT_EQ(detect_zero_points(*Checkpoint::open(directory.path())), ZeroPoints::v2);
+      EXPECT_EQ(detect_zero_points(*Checkpoint::open(directory.path(), config_families())),
+                ZeroPoints::v2);
     });
     if (std::string(format) == "gptq") {
       EXPECT_THAT(log, testing::HasSubstr("all zero points are stored as 8"));
@@ -106,7 +108,7 @@ TEST(GoodModel, BiasOfNoSizeAndBiasOfZeros) {
   model.tensors["model.layers.0.self_attn.k_proj.bias"] = {"F16", {64}, tiny::repeated(0, 2, 64)};
   const test::TemporaryFolder directory;
   write_model(model, directory.path());
-  const auto checkpoint = Checkpoint::open(directory.path());
+  const auto checkpoint = Checkpoint::open(directory.path(), config_families());
   for (const char* name : {"model.layers.0.self_attn.q_proj", "model.layers.0.self_attn.k_proj"})
     EXPECT_FALSE(describe_linear(*checkpoint, name, 64, 64).has_bias) << name;
 }
@@ -236,7 +238,7 @@ void expect_described(const tiny::TinySize& size) {
   test::write_file(directory.path() / "model.safetensors", tiny::safetensors_file(text, ""));
   fs::resize_file(directory.path() / "model.safetensors", 8 + text.size() + end);
 
-  const auto checkpoint = Checkpoint::open(directory.path());
+  const auto checkpoint = Checkpoint::open(directory.path(), config_families());
   for (const tiny::Layer& layer : tiny::layers_of(config)) {
     const LinearInfo info = describe_linear(*checkpoint, layer.prefix, layer.rows, layer.cols);
     EXPECT_EQ(info.group_size, size.group);
@@ -270,7 +272,7 @@ TEST(GoodModel, HeaderOf70B) {
 TEST(RowOrder, IsAStablePermutationByGroup) {
   const test::TemporaryFolder directory;
   write_model(tiny::tiny_model(), directory.path());
-  const auto checkpoint = Checkpoint::open(directory.path());
+  const auto checkpoint = Checkpoint::open(directory.path(), config_families());
   const LinearInfo info = describe_linear(*checkpoint, "model.layers.0.mlp.up_proj", 64, 64);
   ASSERT_EQ(info.row_order.size(), 64u);
   EXPECT_EQ(std::set<uint32_t>(info.row_order.begin(), info.row_order.end()).size(), 64u);

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "core/abi/options.h"
+#include "core/model/families.h"
 #include "tests/checkpoint/tiny_model.h"
 
 namespace ropewalk {
@@ -16,7 +17,7 @@ using testing::UnorderedElementsAre;
 ModelConfig read(const Json& changes) {
   Json config = tiny::tiny_model().config;
   config.update(changes);
-  return parse_model_config(config, {"config.json", ExitCode::model});
+  return parse_model_config(config, {"config.json", ExitCode::model}, config_families());
 }
 
 RopeConfig rope(const Json& changes) { return read(changes).rope; }
@@ -25,7 +26,8 @@ TEST(ModelConfig, FillsInWhatOldConfigsLeaveOut) {
   Json config = tiny::tiny_model().config;
   for (const char* key : {"num_key_value_heads", "max_position_embeddings", "rms_norm_eps"})
     config.erase(key);
-  const ModelConfig read = parse_model_config(config, {"config.json", ExitCode::model});
+  const ModelConfig read =
+      parse_model_config(config, {"config.json", ExitCode::model}, config_families());
   EXPECT_EQ(read.kv_heads, 2u);
   EXPECT_EQ(read.head_dim, 32u);
   EXPECT_EQ(read.max_position, 2048u);  // these are LlamaConfig's defaults
@@ -37,6 +39,49 @@ TEST(ModelConfig, FillsInWhatOldConfigsLeaveOut) {
 
 TEST(ModelConfig, TakesTheFirstConversionsOfLlama) {
   EXPECT_EQ(read({{"architectures", {"LLaMAForCausalLM"}}, {"pad_token_id", -1}}).layers, 1u);
+}
+
+// Two families, the second with a key of its own.
+constexpr std::string_view kOne[] = {"OneForCausalLM"}, kTwo[] = {"TwoForCausalLM", "Two1LMHead"};
+const ConfigFamily kFamilies[] = {
+    {"One", "one", kOne, nullptr},
+    {"Two", "two", kTwo,
+     [](const JsonFields& fields, ModelConfig& config) {
+       config.layers = static_cast<uint32_t>(fields.unsigned_integer("n_two", 1, 9));
+     }},
+};
+
+ModelConfig read_of_two(const Json& model_type, const Json& architectures) {
+  Json config = tiny::tiny_model().config;
+  config.update({{"model_type", model_type}, {"architectures", architectures}, {"n_two", 7}});
+  return parse_model_config(config, {"config.json", ExitCode::model}, kFamilies);
+}
+
+TEST(ConfigFamily, IsFoundByEitherKeyAndReadsItsOwn) {
+  EXPECT_EQ(read_of_two("one", nullptr).model_type, "one");
+  EXPECT_EQ(read_of_two("one", nullptr).layers, 1u);
+  EXPECT_EQ(read_of_two(nullptr, {"Two1LMHead"}).model_type, "two");
+  EXPECT_EQ(read_of_two("two", {"Other", "TwoForCausalLM"}).layers, 7u);
+}
+
+TEST(ConfigFamily, AModelOfNoneIsToldOfAll) {
+  const std::string expected =
+      R"(expected OneForCausalLM of model_type "one" or TwoForCausalLM of model_type "two")";
+  const auto said = [](const Json& model_type, const Json& architectures) -> std::string {
+    try {
+      read_of_two(model_type, architectures);
+    } catch (const Error& error) {
+      return error.what();
+    }
+    return "";
+  };
+  EXPECT_EQ(said("three", nullptr), "config.json: model_type: found \"three\", " + expected +
+                                        ". Only One, Two models can be run.");
+  // Each key alone would do; together they contradict each other.
+  EXPECT_EQ(said("one", {"TwoForCausalLM"}),
+            R"(config.json: architectures: found ["TwoForCausalLM"], )" + expected +
+                ". Only One, Two models can be run.");
+  EXPECT_EQ(said(nullptr, nullptr), "config.json: model_type: is missing, " + expected + ".");
 }
 
 TEST(ModelConfig, TakesAHeadDimOfItsOwn) {
@@ -125,7 +170,7 @@ std::vector<int32_t> eos_ids(const Json& config, const Json& generation) {
   if (!generation.is_null())
     model.files["generation_config.json"] = Json{{"eos_token_id", generation}}.dump();
   write_model(model, directory.path());
-  return read_model_config(directory.path()).eos_ids;
+  return read_model_config(directory.path(), config_families()).eos_ids;
 }
 
 TEST(EosIds, AreThoseOfBothFiles) {

@@ -7,6 +7,7 @@
 #include <numeric>
 
 #include "core/checkpoint/finite.h"
+#include "core/model/families.h"
 #include "tests/checkpoint/layers.h"
 #include "tests/checkpoint/tiny_model.h"
 #include "tests/error_of.h"
@@ -40,7 +41,8 @@ class DequantisedFixture : public testing::TestWithParam<Known> {};
 
 TEST_P(DequantisedFixture, HasTheValuesThatNumpyFinds) {
   const Known& known = GetParam();
-  const auto checkpoint = Checkpoint::open(RW_FIXTURES "/models/" + std::string(known.model));
+  const auto checkpoint =
+      Checkpoint::open(RW_FIXTURES "/models/" + std::string(known.model), config_families());
   const LinearInfo info = describe_linear(*checkpoint, kDown, known.rows, known.cols);
   const auto loaded = tiny::load_whole(*checkpoint, info, detect_zero_points(*checkpoint));
   const std::vector<float> weight = stored_weight(loaded.weight);
@@ -104,7 +106,7 @@ tiny::TinyModel by_hand() {
 TEST(LoadLinear, UnpacksByTheFormula) {
   const test::TemporaryFolder directory;
   write_model(by_hand(), directory.path());
-  const auto checkpoint = Checkpoint::open(directory.path());
+  const auto checkpoint = Checkpoint::open(directory.path(), config_families());
   const ZeroPoints zero_points = detect_zero_points(*checkpoint);
   EXPECT_EQ(zero_points, ZeroPoints::v1);
   const LinearInfo info = describe_linear(*checkpoint, "p", 8, 8);
@@ -129,7 +131,7 @@ TEST(LoadLinear, PermutesTheBiasWithTheColumns) {
   model.tensors["p.bias"] = {"F16", {8}, bias};
   const test::TemporaryFolder directory;
   write_model(model, directory.path());
-  const auto checkpoint = Checkpoint::open(directory.path());
+  const auto checkpoint = Checkpoint::open(directory.path(), config_families());
   const LinearInfo info = describe_linear(*checkpoint, "p", 8, 8);
   EXPECT_TRUE(info.has_bias);
   EXPECT_EQ(load_bias(*checkpoint, info, {}), (std::vector<float>{1, 2, 3, 4, 5, 6, 7, 8}));
@@ -142,7 +144,8 @@ TEST(LoadLinear, PermutesTheBiasWithTheColumns) {
 class PartsOfALayer : public testing::TestWithParam<const char*> {};
 
 TEST_P(PartsOfALayer, AreItsColumns) {
-  const auto checkpoint = Checkpoint::open(RW_FIXTURES "/models/" + std::string(GetParam()));
+  const auto checkpoint =
+      Checkpoint::open(RW_FIXTURES "/models/" + std::string(GetParam()), config_families());
   const ModelConfig& config = checkpoint->config();
   const ZeroPoints zero_points =
       checkpoint->quantization() ? detect_zero_points(*checkpoint) : ZeroPoints::v1;
@@ -189,7 +192,7 @@ TEST(LoadLinear, TellsOfNonFiniteScalesInTheWhole) {
   model.tensors["p.scales"] = {"F16", {1, 8}, scales};
   const test::TemporaryFolder directory;
   write_model(model, directory.path());
-  const auto checkpoint = Checkpoint::open(directory.path());
+  const auto checkpoint = Checkpoint::open(directory.path(), config_families());
   const LinearInfo info = describe_linear(*checkpoint, "p", 8, 8);
   const std::string message = test::error_of([&] {
     tiny::load_columns(*checkpoint, info, ZeroPoints::v1, {4, 4, {}});
@@ -208,7 +211,8 @@ struct View {
 };
 
 TEST(TorchViews, HaveTheValuesThatTorchFinds) {
-  const auto checkpoint = Checkpoint::open(RW_FIXTURES "/models/dense-f32-torch-views");
+  const auto checkpoint =
+      Checkpoint::open(RW_FIXTURES "/models/dense-f32-torch-views", config_families());
   for (const View& view :
        {View{"q_proj", 64, 64, -0.0171450414f, 0.0142090591f, -4.26531299},  // shares a storage
         View{"k_proj", 64, 64, -0.286404461f, -0.272748053f, -14.1209819},   // with offset 4096

@@ -11,6 +11,7 @@
 
 #include "core/engine/engine.h"
 #include "core/json/json.h"
+#include "core/model/families.h"
 
 namespace ropewalk::test {
 
@@ -60,7 +61,7 @@ inline Config fixture_config(const std::string& variant, const Json& expected) {
 struct FixtureModel {
   FixtureModel(const std::string& variant, const RuntimeSettings& settings)
       : registry(make_registry(settings.config)),
-        checkpoint(Checkpoint::open(models_folder() / variant)),
+        checkpoint(Checkpoint::open(models_folder() / variant, config_families())),
         runtime(registry, CheckpointWeights(*checkpoint), settings) {}
 
   Registry registry;

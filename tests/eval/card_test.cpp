@@ -8,6 +8,7 @@
 
 #include "core/engine/engine.h"
 #include "core/engine/rope_choice.h"
+#include "core/model/families.h"
 
 namespace ropewalk {
 namespace {
@@ -80,7 +81,7 @@ TEST_P(Card, ResolvesToItsTable) {
                                 "hidden_act":"silu",)") +
                      card.config_json + "}",
                  source),
-      source);
+      source, config_families());
   EXPECT_EQ(model.head_dim, 128u);
   EXPECT_EQ(model.layers, card.layers);
   const RopeChoice choice = choose_rope(config, model, *config.context.length);

@@ -6,6 +6,7 @@
 #include <cmath>
 
 #include "core/base/error.h"
+#include "core/model/decoder.h"
 #include "core/model/synthetic.h"
 #include "tests/exec/fake_device.h"
 
@@ -36,8 +37,8 @@ struct Rig {
         policy(rope_varies),
         rope(policy, {32, 10000.0, 1024, 0, 1024}, RopeMode::hf_compat),
         model(device, *weights,
-              build_llama(*weights, {abi::DType::f32, abi::DType::f16, 8, 1.0,
-                                     abi::KeyRotation::before_cache}),
+              build_decoder(*weights, {abi::DType::f32, abi::DType::f16, 8, 1.0,
+                                       abi::KeyRotation::before_cache}),
               settings()),
         cache(8, 1024),
         executor(device, model, rope, shape()) {}

@@ -6,6 +6,7 @@
 #include <map>
 
 #include "core/base/error.h"
+#include "core/model/families.h"
 #include "core/model/synthetic.h"
 #include "tests/exec/fake_device.h"
 #include "tests/memory.h"
@@ -26,7 +27,7 @@ struct Loading {
     settings.device_name = "fake";
   }
   std::unique_ptr<LoadedModel> load() {
-    ModelGraph graph = build_llama(
+    ModelGraph graph = build_model(
         *weights, {abi::DType::f32, abi::DType::f16, 2, 1.0, abi::KeyRotation::before_cache});
     return std::make_unique<LoadedModel>(device, *weights, std::move(graph), settings);
   }

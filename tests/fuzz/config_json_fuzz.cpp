@@ -6,6 +6,7 @@
 
 #include "core/base/log.h"
 #include "core/checkpoint/model_config.h"
+#include "core/model/families.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   using namespace ropewalk;
@@ -13,7 +14,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   const JsonSource source{"config.json", ExitCode::model};
   try {
     const Json json = parse_json({reinterpret_cast<const char*>(data), size}, source);
-    const ModelConfig config = parse_model_config(json, source);
+    const ModelConfig config = parse_model_config(json, source, config_families());
     const bool sound = config.heads > 0 && config.kv_heads > 0 &&
                        config.heads % config.kv_heads == 0 && config.head_dim % 2 == 0 &&
                        config.head_dim > 0 && config.layers <= 1024 && config.rms_norm_eps > 0 &&

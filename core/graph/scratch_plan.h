@@ -1,5 +1,5 @@
-// memory_plan.h — where scratch tensors lie: offsets in one arena, shared by values that never live
-// at the same time.
+// scratch_plan.h — where scratch tensors lie: offsets in one arena, shared by values that never
+// live at the same time.
 #pragma once
 
 #include <cstdint>

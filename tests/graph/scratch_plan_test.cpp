@@ -1,4 +1,4 @@
-#include "core/graph/memory_plan.h"
+#include "core/graph/scratch_plan.h"
 
 #include <gtest/gtest.h>
 

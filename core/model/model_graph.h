@@ -1,8 +1,9 @@
-// llama.h — a Llama as a graph, and which of the checkpoint's tensors fill it.
+// model_graph.h — a model as a graph, and which of the checkpoint's tensors fill it.
 //
-// Source: huggingface/transformers, models/llama/modeling_llama.py (LlamaForCausalLM).
+// Plain data. Built by the model's family (families.h), loaded by core/exec.
 #pragma once
 
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <vector>
@@ -12,7 +13,7 @@
 
 namespace ropewalk {
 
-struct LlamaOptions {
+struct ModelOptions {
   abi::DType activation;   // the device's activation type
   abi::DType kv_type;      // of the cache: f16, f32 or i8
   uint32_t cache_pages;    // pages of every layer's cache
@@ -42,9 +43,5 @@ struct ModelGraph {
   std::vector<VectorLoad> vectors;
   std::vector<TableLoad> tables;
 };
-
-// Throws Error (exit code model) where a weight is missing or has another shape than config.json
-// says.
-ModelGraph build_llama(const WeightSource& weights, const LlamaOptions& options);
 
 }  // namespace ropewalk

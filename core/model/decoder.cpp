@@ -1,4 +1,4 @@
-#include "core/model/llama.h"
+#include "core/model/decoder.h"
 
 #include <fmt/format.h>
 
@@ -15,7 +15,7 @@ using abi::TensorKind;
 
 class Builder {
  public:
-  Builder(const WeightSource& weights, const LlamaOptions& options)
+  Builder(const WeightSource& weights, const ModelOptions& options)
       : weights_(weights), config_(weights.config()), options_(options) {}
 
   ModelGraph build() {
@@ -193,13 +193,13 @@ class Builder {
 
   const WeightSource& weights_;
   const ModelConfig& config_;
-  const LlamaOptions& options_;
+  const ModelOptions& options_;
   ModelGraph model_;
 };
 
 }  // namespace
 
-ModelGraph build_llama(const WeightSource& weights, const LlamaOptions& options) {
+ModelGraph build_decoder(const WeightSource& weights, const ModelOptions& options) {
   return Builder(weights, options).build();
 }
 

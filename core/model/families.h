@@ -1,0 +1,28 @@
+// families.h — the families of models that can be run, and the graph of a model of one of them.
+//
+// A new family is a row of the table in families.cpp: how its config.json names it, what that says
+// in words of its own, and who builds its graph.
+#pragma once
+
+#include <span>
+
+#include "core/checkpoint/model_config.h"
+#include "core/model/model_graph.h"
+
+namespace ropewalk {
+
+struct Family {
+  ConfigFamily config;
+  ModelGraph (*build)(const WeightSource& weights, const ModelOptions& options);
+};
+
+std::span<const Family> families();
+
+// What Checkpoint::open() and parse_model_config() have to know of them.
+std::span<const ConfigFamily> config_families();
+
+// The graph of the family that weights.config().model_type names. Throws Error (exit code model)
+// where a weight is missing or has another shape than config.json says.
+ModelGraph build_model(const WeightSource& weights, const ModelOptions& options);
+
+}  // namespace ropewalk

@@ -17,7 +17,7 @@
 #include "tests/ops/devices.h"
 #include "tests/ops/session.h"
 
-namespace ropewalk::tests {
+namespace ropewalk::test {
 namespace {
 
 using benchmark::Counter;
@@ -177,10 +177,10 @@ void print_ceilings(const std::string& name) {
 }
 
 }  // namespace
-}  // namespace ropewalk::tests
+}  // namespace ropewalk::test
 
 int main(int argc, char** argv) {
-  using namespace ropewalk::tests;
+  using namespace ropewalk::test;
   benchmark::Initialize(&argc, argv);
   for (const std::string& name : device_names()) {
     if (is_variant(name)) continue;

@@ -17,7 +17,7 @@
 #include "tests/ops/devices.h"
 #include "tests/ops/session.h"
 
-namespace ropewalk::tests {
+namespace ropewalk::test {
 namespace {
 
 constexpr uint32_t kDepth = 14336, kWidth = 4096;
@@ -106,13 +106,13 @@ void measure_device(const std::string& name, const std::vector<uint32_t>& rows) 
 }
 
 }  // namespace
-}  // namespace ropewalk::tests
+}  // namespace ropewalk::test
 
 int main(int argc, char** argv) {
-  using namespace ropewalk;
+  using namespace ropewalk::test;
   std::vector<uint32_t> rows;
   for (int i = 1; i < argc; ++i) rows.push_back(static_cast<uint32_t>(std::atoi(argv[i])));
   if (rows.empty()) rows = {1, 8, 512};
-  for (const std::string& name : tests::device_names())
-    if (name.starts_with("vulkan") && !tests::is_variant(name)) tests::measure_device(name, rows);
+  for (const std::string& name : device_names())
+    if (name.starts_with("vulkan") && !is_variant(name)) measure_device(name, rows);
 }

@@ -2,7 +2,7 @@
 
 #include <gtest/gtest.h>
 
-namespace ropewalk {
+namespace ropewalk::test {
 namespace {
 
 TEST(Error, SaysWhereWhatAndWhatToDo) {
@@ -33,4 +33,4 @@ TEST(Printable, CutsLongNames) {
 }
 
 }  // namespace
-}  // namespace ropewalk
+}  // namespace ropewalk::test

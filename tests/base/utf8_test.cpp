@@ -2,7 +2,7 @@
 
 #include <gtest/gtest.h>
 
-namespace ropewalk {
+namespace ropewalk::test {
 namespace {
 
 // Literals: Unicode 15, section 3.9, table 3-7 and the ill-formed examples of tables 3-8 to 3-11.
@@ -29,4 +29,4 @@ TEST(Utf8, FindsTheFirstError) {
 }
 
 }  // namespace
-}  // namespace ropewalk
+}  // namespace ropewalk::test

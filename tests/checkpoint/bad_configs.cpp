@@ -1,6 +1,6 @@
 #include "tests/checkpoint/bad_rows.h"
 
-namespace ropewalk::tiny {
+namespace ropewalk::test {
 namespace {
 
 Write without_config() {
@@ -228,4 +228,4 @@ std::vector<BadModel> bad_quant_configs() {
   };
 }
 
-}  // namespace ropewalk::tiny
+}  // namespace ropewalk::test

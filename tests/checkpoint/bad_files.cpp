@@ -9,7 +9,7 @@
 
 #include "tests/checkpoint/bad_rows.h"
 
-namespace ropewalk::tiny {
+namespace ropewalk::test {
 namespace {
 
 namespace fs = std::filesystem;
@@ -201,7 +201,7 @@ std::vector<BadModel> bad_paths() {
        }},
       {"G10", "Terabyte", "model\\.safetensors: the header's length is 0",
        in_place_of_weights([](const fs::path& path) {
-         test::write_file(path, "");
+         write_file(path, "");
          fs::resize_file(path, uint64_t{1} << 40);
        })},
       {"G10", "TerabyteOfData", "model\\.safetensors: has .* bytes behind the last tensor",
@@ -221,4 +221,4 @@ std::vector<BadModel> bad_files() {
   return rows;
 }
 
-}  // namespace ropewalk::tiny
+}  // namespace ropewalk::test

@@ -11,19 +11,19 @@
 #include "tests/checkpoint/layers.h"
 #include "tests/checkpoint/tiny_torch.h"
 
-namespace ropewalk {
+namespace ropewalk::test {
 namespace {
 
-std::string test_name(const tiny::BadModel& row) { return row.id + "_" + row.what; }
+std::string test_name(const BadModel& row) { return row.id + "_" + row.what; }
 
-class BadInput : public testing::TestWithParam<tiny::BadModel> {};
+class BadInput : public testing::TestWithParam<BadModel> {};
 
 TEST_P(BadInput, IsRefusedInWords) {
-  const test::TemporaryFolder directory;
+  const TemporaryFolder directory;
   GetParam().write(directory.path());
   const std::clock_t start = std::clock();
   try {
-    tiny::read_everything(*Checkpoint::open(directory.path(), config_families()));
+    read_everything(*Checkpoint::open(directory.path(), config_families()));
     FAIL() << "was taken";
   } catch (const Error& error) {
     EXPECT_EQ(error.code(), ExitCode::model);
@@ -35,25 +35,24 @@ TEST_P(BadInput, IsRefusedInWords) {
   EXPECT_LT((std::clock() - start) / CLOCKS_PER_SEC, 10) << "seconds of CPU time";
 }
 
-INSTANTIATE_TEST_SUITE_P(Table, BadInput, testing::ValuesIn(tiny::all_bad_models()),
+INSTANTIATE_TEST_SUITE_P(Table, BadInput, testing::ValuesIn(all_bad_models()),
                          [](const auto& row) { return test_name(row.param); });
 
 // A row that fails for another reason than its own would prove nothing: what they spoil is sound.
 TEST(BadInputTable, SpoilsModelsThatAreSound) {
   for (const auto& model :
-       {tiny::tiny_model(), tiny::tiny_dense(), tiny::with_torch_file(tiny::tiny_dense()),
-        tiny::with_torch_file(tiny::tiny_model())}) {
-    const test::TemporaryFolder directory;
+       {tiny_model(), tiny_dense(), with_torch_file(tiny_dense()), with_torch_file(tiny_model())}) {
+    const TemporaryFolder directory;
     write_model(model, directory.path());
-    EXPECT_NO_THROW(tiny::read_everything(*Checkpoint::open(directory.path(), config_families())));
+    EXPECT_NO_THROW(read_everything(*Checkpoint::open(directory.path(), config_families())));
   }
 }
 
 TEST(BadInputTable, HasOneNamePerRow) {
   std::set<std::string> names;
-  for (const tiny::BadModel& row : tiny::all_bad_models())
+  for (const BadModel& row : all_bad_models())
     EXPECT_TRUE(names.insert(test_name(row)).second) << test_name(row);
 }
 
 }  // namespace
-}  // namespace ropewalk
+}  // namespace ropewalk::test

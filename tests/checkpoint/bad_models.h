@@ -10,7 +10,7 @@
 #include <string>
 #include <vector>
 
-namespace ropewalk::tiny {
+namespace ropewalk::test {
 
 struct BadModel {
   std::string id;    // "D17": the case of the failure catalogue; several rows may share one
@@ -30,4 +30,4 @@ std::vector<BadModel> bad_files();          // F, G: shards, paths, file system
 std::vector<BadModel> bad_torch_files();    // P: pytorch_model.bin
 std::vector<BadModel> all_bad_models();
 
-}  // namespace ropewalk::tiny
+}  // namespace ropewalk::test

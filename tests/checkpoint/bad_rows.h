@@ -8,7 +8,7 @@
 #include "tests/checkpoint/bad_models.h"
 #include "tests/checkpoint/tiny_model.h"
 
-namespace ropewalk::tiny {
+namespace ropewalk::test {
 
 using Write = std::function<void(const std::filesystem::path&)>;
 
@@ -38,4 +38,4 @@ inline Write file_with(std::string name, std::string bytes) {
   });
 }
 
-}  // namespace ropewalk::tiny
+}  // namespace ropewalk::test

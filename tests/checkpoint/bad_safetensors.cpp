@@ -2,7 +2,7 @@
 
 #include "tests/checkpoint/bad_rows.h"
 
-namespace ropewalk::tiny {
+namespace ropewalk::test {
 namespace {
 
 constexpr char kNorm[] = "model.norm.weight";
@@ -220,4 +220,4 @@ std::vector<BadModel> bad_safetensors() {
   return rows;
 }
 
-}  // namespace ropewalk::tiny
+}  // namespace ropewalk::test

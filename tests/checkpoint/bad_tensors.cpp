@@ -3,7 +3,7 @@
 
 #include "tests/checkpoint/bad_rows.h"
 
-namespace ropewalk::tiny {
+namespace ropewalk::test {
 namespace {
 
 // Each pattern names the tensor, so one layer stands for all.
@@ -160,4 +160,4 @@ std::vector<BadModel> bad_tensors() {
   return rows;
 }
 
-}  // namespace ropewalk::tiny
+}  // namespace ropewalk::test

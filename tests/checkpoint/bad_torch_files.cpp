@@ -3,7 +3,7 @@
 #include "tests/checkpoint/bad_rows.h"
 #include "tests/checkpoint/tiny_torch.h"
 
-namespace ropewalk::tiny {
+namespace ropewalk::test {
 namespace {
 
 Write torch_file(std::string bytes) {
@@ -188,4 +188,4 @@ std::vector<BadModel> all_bad_models() {
   return rows;
 }
 
-}  // namespace ropewalk::tiny
+}  // namespace ropewalk::test

@@ -11,7 +11,7 @@
 #include "tests/checkpoint/tiny_model.h"
 #include "tests/checkpoint/tiny_torch.h"
 
-namespace ropewalk {
+namespace ropewalk::test {
 namespace {
 
 namespace fs = std::filesystem;
@@ -20,7 +20,7 @@ enum class Outcome { opened, refused };
 
 Outcome open(const fs::path& directory) {
   try {
-    tiny::read_everything(*Checkpoint::open(directory, config_families()));
+    read_everything(*Checkpoint::open(directory, config_families()));
     return Outcome::opened;
   } catch (const Error& error) {
     EXPECT_EQ(error.code(), ExitCode::model);
@@ -37,8 +37,8 @@ std::vector<size_t> cuts(size_t dense, size_t whole) {
   return lengths;
 }
 
-void expect_refused_when_cut(const tiny::TinyModel& model, const std::string& name, size_t dense) {
-  const test::TemporaryFolder directory;
+void expect_refused_when_cut(const TinyModel& model, const std::string& name, size_t dense) {
+  const TemporaryFolder directory;
   write_model(model, directory.path());
   const size_t whole = fs::file_size(directory.path() / name);
   for (const size_t length : cuts(std::min(dense, whole), whole)) {
@@ -48,19 +48,19 @@ void expect_refused_when_cut(const tiny::TinyModel& model, const std::string& na
 }
 
 TEST(Truncation, Safetensors) {
-  const tiny::TinyModel model = tiny::tiny_model();
+  const TinyModel model = tiny_model();
   expect_refused_when_cut(model, "model.safetensors",
-                          8 + tiny::safetensors_parts(model.tensors).header.size());
+                          8 + safetensors_parts(model.tensors).header.size());
 }
 
 TEST(Truncation, Configs) {
-  tiny::TinyModel model = tiny::tiny_model();
+  TinyModel model = tiny_model();
   expect_refused_when_cut(model, "config.json", 100'000);
   expect_refused_when_cut(model, "quantize_config.json", 100'000);
 }
 
 TEST(Truncation, Index) {
-  tiny::TinyModel model = tiny::tiny_model();
+  TinyModel model = tiny_model();
   Json index;
   for (const auto& [name, tensor] : model.tensors) index["weight_map"][name] = "model.safetensors";
   model.files["model.safetensors.index.json"] = index.dump();
@@ -68,13 +68,13 @@ TEST(Truncation, Index) {
 }
 
 TEST(Truncation, TorchFile) {
-  expect_refused_when_cut(tiny::with_torch_file(tiny::tiny_dense()), "pytorch_model.bin", 300);
+  expect_refused_when_cut(with_torch_file(tiny_dense()), "pytorch_model.bin", 300);
 }
 
 // The directory of a zip file is at its end.
 TEST(Truncation, TorchFileAtItsEnd) {
-  const test::TemporaryFolder directory;
-  write_model(tiny::with_torch_file(tiny::tiny_dense()), directory.path());
+  const TemporaryFolder directory;
+  write_model(with_torch_file(tiny_dense()), directory.path());
   const fs::path path = directory.path() / "pytorch_model.bin";
   const uint64_t whole = fs::file_size(path);
   for (size_t lost = 1; lost < 1500; ++lost) {
@@ -85,8 +85,8 @@ TEST(Truncation, TorchFileAtItsEnd) {
 
 // No byte of a header may lead to anything but entries or an Error.
 TEST(Corruption, EveryByteOfASafetensorsHeader) {
-  const tiny::TinyFile file = tiny::safetensors_parts(tiny::tiny_model().tensors);
-  const std::string whole = tiny::safetensors_file(file.header, file.data);
+  const TinyFile file = safetensors_parts(tiny_model().tensors);
+  const std::string whole = safetensors_file(file.header, file.data);
   const JsonSource source{"model.safetensors", ExitCode::model};
   int refused = 0;
   for (size_t i = 0; i < 8 + file.header.size(); ++i)
@@ -105,8 +105,8 @@ TEST(Corruption, EveryByteOfASafetensorsHeader) {
 }
 
 TEST(Corruption, EveryByteOfATorchFile) {
-  const test::TemporaryFolder directory;
-  const tiny::TinyModel model = tiny::with_torch_file(tiny::tiny_dense());
+  const TemporaryFolder directory;
+  const TinyModel model = with_torch_file(tiny_dense());
   write_model(model, directory.path());
   const fs::path path = directory.path() / "pytorch_model.bin";
   const std::string& whole = model.files.at("pytorch_model.bin");
@@ -143,15 +143,15 @@ TEST(LargeHeader, OfManyTensorsIsQuick) {
 }
 
 TEST(OpenFile, SaysWhenItIsTruncatedLater) {
-  const test::TemporaryFolder directory;
-  write_model(tiny::tiny_model(), directory.path());
+  const TemporaryFolder directory;
+  write_model(tiny_model(), directory.path());
   const auto checkpoint = Checkpoint::open(directory.path(), config_families());
   testing::internal::CaptureStderr();
   checkpoint->check_unchanged();
   EXPECT_EQ(testing::internal::GetCapturedStderr(), "");
   fs::resize_file(directory.path() / "model.safetensors", 5000);
   try {
-    tiny::read_everything(*checkpoint);
+    read_everything(*checkpoint);
     FAIL() << "read what is no longer there";
   } catch (const Error& error) {
     EXPECT_NE(std::string(error.what()).find("model.safetensors: ends before byte"),
@@ -167,16 +167,16 @@ TEST(OpenFile, SaysWhenItIsTruncatedLater) {
 }
 
 TEST(OpenFile, KeepsReadingWhenItIsReplaced) {
-  const test::TemporaryFolder directory;
-  write_model(tiny::tiny_model(), directory.path());
+  const TemporaryFolder directory;
+  write_model(tiny_model(), directory.path());
   const auto checkpoint = Checkpoint::open(directory.path(), config_families());
-  test::write_file(directory.path() / "new", "short");
+  write_file(directory.path() / "new", "short");
   fs::rename(directory.path() / "new", directory.path() / "model.safetensors");
-  EXPECT_NO_THROW(tiny::read_everything(*checkpoint));
+  EXPECT_NO_THROW(read_everything(*checkpoint));
   testing::internal::CaptureStderr();
   checkpoint->check_unchanged();
   EXPECT_NE(testing::internal::GetCapturedStderr(), "");
 }
 
 }  // namespace
-}  // namespace ropewalk
+}  // namespace ropewalk::test

@@ -8,7 +8,7 @@
 #include "core/model/families.h"
 #include "tests/checkpoint/layers.h"
 
-namespace ropewalk {
+namespace ropewalk::test {
 namespace {
 
 std::vector<std::string> fixture_names() {
@@ -24,7 +24,7 @@ class Fixture : public testing::TestWithParam<std::string> {};
 
 TEST_P(Fixture, OpensAndReadsWhole) {
   const auto checkpoint = Checkpoint::open(RW_FIXTURES "/models/" + GetParam(), config_families());
-  tiny::read_everything(*checkpoint);
+  read_everything(*checkpoint);
   EXPECT_EQ(checkpoint->quantization().has_value(), GetParam().starts_with("gptq"));
 }
 
@@ -35,4 +35,4 @@ INSTANTIATE_TEST_SUITE_P(All, Fixture, testing::ValuesIn(fixture_names()), [](co
 });
 
 }  // namespace
-}  // namespace ropewalk
+}  // namespace ropewalk::test

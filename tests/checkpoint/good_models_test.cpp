@@ -11,7 +11,7 @@
 #include "tests/checkpoint/tiny_model.h"
 #include "tests/checkpoint/tiny_torch.h"
 
-namespace ropewalk {
+namespace ropewalk::test {
 namespace {
 
 namespace fs = std::filesystem;
@@ -19,14 +19,14 @@ namespace fs = std::filesystem;
 // Describes every layer of a model in `directory`; reads all of it too where it is small.
 void expect_good(const fs::path& directory) {
   try {
-    tiny::read_everything(*Checkpoint::open(directory, config_families()));
+    read_everything(*Checkpoint::open(directory, config_families()));
   } catch (const Error& error) {
     ADD_FAILURE() << error.what();
   }
 }
 
-void expect_good_model(const tiny::TinyModel& model) {
-  const test::TemporaryFolder directory;
+void expect_good_model(const TinyModel& model) {
+  const TemporaryFolder directory;
   write_model(model, directory.path());
   expect_good(directory.path());
 }
@@ -42,22 +42,20 @@ std::string said(const Call& call) {
 TEST(GoodModel, EveryWidthAndGroupSize) {
   for (const uint32_t bits : {2, 3, 4, 8})
     for (const uint32_t group : {32, 64, 128})
-      expect_good_model(
-          tiny::tiny_model_of({.hidden = 128, .heads = 4, .bits = bits, .group = group}));
+      expect_good_model(tiny_model_of({.hidden = 128, .heads = 4, .bits = bits, .group = group}));
 }
 
 TEST(GoodModel, GroupedQueries) {
-  expect_good_model(tiny::tiny_model_of({.hidden = 128, .heads = 4, .kv_heads = 1}));
+  expect_good_model(tiny_model_of({.hidden = 128, .heads = 4, .kv_heads = 1}));
 }
 
 TEST(GoodModel, GptqV2AndBothSpellingsOfItsZeros) {
-  tiny::TinyModel model = tiny::tiny_model();
+  TinyModel model = tiny_model();
   for (auto& [name, tensor] : model.tensors)
-    if (name.ends_with(".qzeros"))
-      tensor.bytes = tiny::repeated(0x88888888, 4, tensor.bytes.size() / 4);
+    if (name.ends_with(".qzeros")) tensor.bytes = repeated(0x88888888, 4, tensor.bytes.size() / 4);
   for (const char* format : {"gptq_v2", "gptq"}) {
     model.quantize["checkpoint_format"] = format;
-    const test::TemporaryFolder directory;
+    const TemporaryFolder directory;
     write_model(model, directory.path());
     const std::string log = said([&] {
       EXPECT_EQ(detect_zero_points(*Checkpoint::open(directory.path(), config_families())),
@@ -72,7 +70,7 @@ TEST(GoodModel, GptqV2AndBothSpellingsOfItsZeros) {
 }
 
 TEST(GoodModel, OneGroupWithAnIndexOfZeros) {
-  tiny::TinyModel model = tiny::tiny_model_of({.group = 64});
+  TinyModel model = tiny_model_of({.group = 64});
   model.quantize["group_size"] = -1;
   for (auto& [name, tensor] : model.tensors)
     if (name.ends_with(".g_idx")) tensor.bytes.assign(tensor.bytes.size(), '\0');
@@ -80,14 +78,14 @@ TEST(GoodModel, OneGroupWithAnIndexOfZeros) {
 }
 
 TEST(GoodModel, NoGroupIndexAlthoughOrderIsClaimed) {
-  tiny::TinyModel model = tiny::tiny_model();
+  TinyModel model = tiny_model();
   std::erase_if(model.tensors, [](const auto& item) { return item.first.ends_with(".g_idx"); });
   const std::string log = said([&] { expect_good_model(model); });
   EXPECT_THAT(log, testing::HasSubstr("says desc_act true, but no tensor is named g_idx"));
 }
 
 TEST(GoodModel, IndexOfZerosInFilesThatWereNeverOrdered) {
-  tiny::TinyModel model = tiny::tiny_model();
+  TinyModel model = tiny_model();
   model.quantize["desc_act"] = false;
   for (auto& [name, tensor] : model.tensors)
     if (name.ends_with(".g_idx")) tensor.bytes.assign(tensor.bytes.size(), '\0');
@@ -95,7 +93,7 @@ TEST(GoodModel, IndexOfZerosInFilesThatWereNeverOrdered) {
 }
 
 TEST(GoodModel, ZerosThatDifferAlthoughSymmetryIsClaimed) {
-  tiny::TinyModel model = tiny::tiny_model();
+  TinyModel model = tiny_model();
   model.tensors.at("model.layers.0.mlp.up_proj.qzeros").bytes[0] = '\x1f';
   const std::string log = said([&] { expect_good_model(model); });
   EXPECT_THAT(log, testing::HasSubstr("says sym true, but the zero points differ"));
@@ -103,10 +101,10 @@ TEST(GoodModel, ZerosThatDifferAlthoughSymmetryIsClaimed) {
 }
 
 TEST(GoodModel, BiasOfNoSizeAndBiasOfZeros) {
-  tiny::TinyModel model = tiny::tiny_model();
+  TinyModel model = tiny_model();
   model.tensors["model.layers.0.self_attn.q_proj.bias"] = {"F16", {0}, ""};
-  model.tensors["model.layers.0.self_attn.k_proj.bias"] = {"F16", {64}, tiny::repeated(0, 2, 64)};
-  const test::TemporaryFolder directory;
+  model.tensors["model.layers.0.self_attn.k_proj.bias"] = {"F16", {64}, repeated(0, 2, 64)};
+  const TemporaryFolder directory;
   write_model(model, directory.path());
   const auto checkpoint = Checkpoint::open(directory.path(), config_families());
   for (const char* name : {"model.layers.0.self_attn.q_proj", "model.layers.0.self_attn.k_proj"})
@@ -114,46 +112,44 @@ TEST(GoodModel, BiasOfNoSizeAndBiasOfZeros) {
 }
 
 TEST(GoodModel, LeftoversOfOldConversions) {
-  tiny::TinyModel model = tiny::tiny_model();
-  model.tensors["model.layers.0.self_attn.rotary_emb.inv_freq"] = {
-      "F32", {16}, tiny::repeated(0, 4, 16)};
+  TinyModel model = tiny_model();
+  model.tensors["model.layers.0.self_attn.rotary_emb.inv_freq"] = {"F32", {16}, repeated(0, 4, 16)};
   expect_good_model(model);
 }
 
 TEST(GoodModel, ScalesThatAreNegativeZeroOrDenormal) {
-  tiny::TinyModel model = tiny::tiny_model();
+  TinyModel model = tiny_model();
   std::string& scales = model.tensors.at("model.layers.0.self_attn.q_proj.scales").bytes;
-  scales.replace(0, 6,
-                 tiny::repeated(0xac00, 2, 1) + tiny::repeated(0, 2, 1) + tiny::repeated(1, 2, 1));
+  scales.replace(0, 6, repeated(0xac00, 2, 1) + repeated(0, 2, 1) + repeated(1, 2, 1));
   expect_good_model(model);
 }
 
 TEST(GoodModel, HeaderPaddedWithSpaces) {
-  tiny::TinyModel model = tiny::tiny_model();
-  const tiny::TinyFile file = tiny::safetensors_parts(model.tensors);
-  model.files["model.safetensors"] = tiny::safetensors_file(file.header + "       ", file.data);
+  TinyModel model = tiny_model();
+  const TinyFile file = safetensors_parts(model.tensors);
+  model.files["model.safetensors"] = safetensors_file(file.header + "       ", file.data);
   expect_good_model(model);
 }
 
 TEST(GoodModel, NumbersWrittenAsFloats) {
-  tiny::TinyModel model = tiny::tiny_model();
+  TinyModel model = tiny_model();
   model.config["hidden_size"] = 64.0;
   model.config["max_position_embeddings"] = 4.096e3;
   expect_good_model(model);
 }
 
-TEST(GoodModel, VocabularyOf32001) { expect_good_model(tiny::tiny_model_of({.vocab = 32001})); }
+TEST(GoodModel, VocabularyOf32001) { expect_good_model(tiny_model_of({.vocab = 32001})); }
 
 TEST(GoodModel, ShardsWithoutAnIndex) {
-  tiny::TinyModel model = tiny::tiny_model();
-  std::map<std::string, tiny::TinyTensor> halves[2];
+  TinyModel model = tiny_model();
+  std::map<std::string, TinyTensor> halves[2];
   size_t i = 0;
   for (const auto& item : model.tensors) halves[i++ % 2].insert(item);
   model.tensors.clear();
   for (int shard : {0, 1}) {
-    const tiny::TinyFile file = tiny::safetensors_parts(halves[shard]);
+    const TinyFile file = safetensors_parts(halves[shard]);
     model.files["gptq_model-0000" + std::to_string(shard + 1) + "-of-00002.safetensors"] =
-        tiny::safetensors_file(file.header, file.data);
+        safetensors_file(file.header, file.data);
   }
   expect_good_model(model);
 }
@@ -161,32 +157,32 @@ TEST(GoodModel, ShardsWithoutAnIndex) {
 TEST(GoodModel, FileNamesOfEveryQuantiser) {
   for (const char* name :
        {"gptq_model-4bit-32g", "airophin-GPTQ-4bit-32g.act.order", "weights_v2"}) {
-    const test::TemporaryFolder directory;
-    tiny::TinyModel model = tiny::tiny_model();
+    const TemporaryFolder directory;
+    TinyModel model = tiny_model();
     write_model(model, directory.path());
     fs::rename(directory.path() / "model.safetensors",
                directory.path() / (std::string(name) + ".safetensors"));
     expect_good(directory.path());
     // Beside another file only the quantisation config tells which.
-    test::write_file(directory.path() / "other.safetensors", "x");
+    write_file(directory.path() / "other.safetensors", "x");
     model.quantize["model_file_base_name"] = name;
-    test::write_file(directory.path() / "quantize_config.json", model.quantize.dump());
+    write_file(directory.path() / "quantize_config.json", model.quantize.dump());
     expect_good(directory.path());
   }
 }
 
 TEST(GoodModel, TorchFile) {
-  expect_good_model(tiny::with_torch_file(tiny::tiny_dense()));
-  expect_good_model(tiny::with_torch_file(tiny::tiny_model()));
+  expect_good_model(with_torch_file(tiny_dense()));
+  expect_good_model(with_torch_file(tiny_model()));
 }
 
 // ROOT/snapshots/REV/file -> ../../blobs/HASH, as the hub's cache lays a model out.
 TEST(GoodModel, CacheOfTheHub) {
-  const test::TemporaryFolder root;
+  const TemporaryFolder root;
   const fs::path snapshot = root.path() / "snapshots" / "0123abc";
   fs::create_directories(snapshot);
   fs::create_directories(root.path() / "blobs");
-  write_model(tiny::tiny_model(), snapshot);
+  write_model(tiny_model(), snapshot);
   for (const char* name : {"config.json", "quantize_config.json", "model.safetensors"}) {
     fs::rename(snapshot / name, root.path() / "blobs" / (std::string("hash-of-") + name));
     fs::create_symlink(std::string("../../blobs/hash-of-") + name, snapshot / name);
@@ -195,19 +191,19 @@ TEST(GoodModel, CacheOfTheHub) {
 }
 
 TEST(GoodModel, HardLinkAndLinkedDirectory) {
-  const test::TemporaryFolder directory;
-  write_model(tiny::tiny_model(), directory.path());
+  const TemporaryFolder directory;
+  write_model(tiny_model(), directory.path());
   fs::create_hard_link(directory.path() / "model.safetensors", directory.path() / "copy.tmp");
   fs::create_directory_symlink(directory.path(), directory.path() / "self");
   expect_good(directory.path() / "self");
 }
 
 // Headers of models of 13B and 70B over a sparse file: everything that is known without weights.
-void expect_described(const tiny::TinySize& size) {
-  const test::TemporaryFolder directory;
-  tiny::TinySize small = size;
+void expect_described(const TinySize& size) {
+  const TemporaryFolder directory;
+  TinySize small = size;
   small.layers = 0;
-  tiny::TinyModel model = tiny::tiny_model_of(small);
+  TinyModel model = tiny_model_of(small);
   model.config["num_hidden_layers"] = size.layers;
   Json header = Json::object();
   uint64_t end = 0;
@@ -225,7 +221,7 @@ void expect_described(const tiny::TinySize& size) {
   config.kv_heads = size.kv_heads;
   config.head_dim = size.head_dim;
   config.tied_embeddings = true;  // leaves lm_head, which is not quantised, out of the list
-  for (const tiny::Layer& layer : tiny::layers_of(config)) {
+  for (const Layer& layer : layers_of(config)) {
     const uint64_t groups = layer.rows / size.group;
     add(layer.prefix + ".qweight", "I32", {layer.rows / 8, layer.cols});
     add(layer.prefix + ".qzeros", "I32", {groups, layer.cols / 8});
@@ -235,11 +231,11 @@ void expect_described(const tiny::TinySize& size) {
   model.quantize["desc_act"] = false;
   write_model(model, directory.path());
   const std::string text = header.dump();
-  test::write_file(directory.path() / "model.safetensors", tiny::safetensors_file(text, ""));
+  write_file(directory.path() / "model.safetensors", safetensors_file(text, ""));
   fs::resize_file(directory.path() / "model.safetensors", 8 + text.size() + end);
 
   const auto checkpoint = Checkpoint::open(directory.path(), config_families());
-  for (const tiny::Layer& layer : tiny::layers_of(config)) {
+  for (const Layer& layer : layers_of(config)) {
     const LinearInfo info = describe_linear(*checkpoint, layer.prefix, layer.rows, layer.cols);
     EXPECT_EQ(info.group_size, size.group);
   }
@@ -270,8 +266,8 @@ TEST(GoodModel, HeaderOf70B) {
 }
 
 TEST(RowOrder, IsAStablePermutationByGroup) {
-  const test::TemporaryFolder directory;
-  write_model(tiny::tiny_model(), directory.path());
+  const TemporaryFolder directory;
+  write_model(tiny_model(), directory.path());
   const auto checkpoint = Checkpoint::open(directory.path(), config_families());
   const LinearInfo info = describe_linear(*checkpoint, "model.layers.0.mlp.up_proj", 64, 64);
   ASSERT_EQ(info.row_order.size(), 64u);
@@ -285,4 +281,4 @@ TEST(RowOrder, IsAStablePermutationByGroup) {
 }
 
 }  // namespace
-}  // namespace ropewalk
+}  // namespace ropewalk::test

@@ -5,7 +5,7 @@
 #include "core/checkpoint/finite.h"
 #include "core/checkpoint/weight_room.h"
 
-namespace ropewalk::tiny {
+namespace ropewalk::test {
 
 std::vector<Layer> layers_of(const ModelConfig& config) {
   const uint32_t hidden = config.hidden_size, inner = config.intermediate_size;
@@ -78,4 +78,4 @@ float dequantised(const abi::Weight& weight, uint32_t k, uint32_t n) {
   return scale * (static_cast<float>(code) - static_cast<float>(zero));
 }
 
-}  // namespace ropewalk::tiny
+}  // namespace ropewalk::test

@@ -8,7 +8,7 @@
 
 #include "core/checkpoint/linear.h"
 
-namespace ropewalk::tiny {
+namespace ropewalk::test {
 
 struct Layer {
   std::string prefix;
@@ -33,4 +33,4 @@ void read_everything(const Checkpoint& checkpoint);
 // W[k][n] of the laid-out matrix, by the formula in core/abi/weight.h.
 float dequantised(const abi::Weight& weight, uint32_t k, uint32_t n);
 
-}  // namespace ropewalk::tiny
+}  // namespace ropewalk::test

@@ -7,7 +7,7 @@
 #include "core/model/families.h"
 #include "tests/checkpoint/tiny_model.h"
 
-namespace ropewalk {
+namespace ropewalk::test {
 namespace {
 
 using testing::ElementsAre;
@@ -15,7 +15,7 @@ using testing::Pair;
 using testing::UnorderedElementsAre;
 
 ModelConfig read(const Json& changes) {
-  Json config = tiny::tiny_model().config;
+  Json config = tiny_model().config;
   config.update(changes);
   return parse_model_config(config, {"config.json", ExitCode::model}, config_families());
 }
@@ -23,7 +23,7 @@ ModelConfig read(const Json& changes) {
 RopeConfig rope(const Json& changes) { return read(changes).rope; }
 
 TEST(ModelConfig, FillsInWhatOldConfigsLeaveOut) {
-  Json config = tiny::tiny_model().config;
+  Json config = tiny_model().config;
   for (const char* key : {"num_key_value_heads", "max_position_embeddings", "rms_norm_eps"})
     config.erase(key);
   const ModelConfig read =
@@ -52,7 +52,7 @@ const ConfigFamily kFamilies[] = {
 };
 
 ModelConfig read_of_two(const Json& model_type, const Json& architectures) {
-  Json config = tiny::tiny_model().config;
+  Json config = tiny_model().config;
   config.update({{"model_type", model_type}, {"architectures", architectures}, {"n_two", 7}});
   return parse_model_config(config, {"config.json", ExitCode::model}, kFamilies);
 }
@@ -164,8 +164,8 @@ TEST(RopeConfig, WarnsOfOptionsThatThePolicyDoesNotHave) {
 }
 
 std::vector<int32_t> eos_ids(const Json& config, const Json& generation) {
-  const test::TemporaryFolder directory;
-  tiny::TinyModel model = tiny::tiny_model();
+  const TemporaryFolder directory;
+  TinyModel model = tiny_model();
   model.config["eos_token_id"] = config;
   if (!generation.is_null())
     model.files["generation_config.json"] = Json{{"eos_token_id", generation}}.dump();
@@ -190,4 +190,4 @@ TEST(EosIds, OutsideOfTheVocabularyAreIgnoredAloud) {
 }
 
 }  // namespace
-}  // namespace ropewalk
+}  // namespace ropewalk::test

@@ -6,7 +6,7 @@
 #include <iterator>
 #include <stdexcept>
 
-namespace ropewalk::tiny {
+namespace ropewalk::test {
 namespace {
 
 constexpr uint16_t kHalfOne = 0x3c00;
@@ -142,14 +142,14 @@ std::string repeated(uint64_t value, size_t value_bytes, size_t count) {
 }
 
 void write_model(const TinyModel& model, const std::filesystem::path& directory) {
-  if (!model.config.is_null()) test::write_file(directory / "config.json", model.config.dump(1));
+  if (!model.config.is_null()) write_file(directory / "config.json", model.config.dump(1));
   if (!model.quantize.is_null())
-    test::write_file(directory / "quantize_config.json", model.quantize.dump(1));
+    write_file(directory / "quantize_config.json", model.quantize.dump(1));
   if (!model.tensors.empty()) {
     const TinyFile file = safetensors_parts(model.tensors);
-    test::write_file(directory / "model.safetensors", safetensors_file(file.header, file.data));
+    write_file(directory / "model.safetensors", safetensors_file(file.header, file.data));
   }
-  for (const auto& [name, bytes] : model.files) test::write_file(directory / name, bytes);
+  for (const auto& [name, bytes] : model.files) write_file(directory / name, bytes);
 }
 
-}  // namespace ropewalk::tiny
+}  // namespace ropewalk::test

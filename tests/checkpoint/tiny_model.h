@@ -14,7 +14,7 @@
 #include "core/json/json.h"
 #include "tests/files.h"
 
-namespace ropewalk::tiny {
+namespace ropewalk::test {
 
 struct TinySize {
   uint32_t hidden = 64, heads = 2, kv_heads = 2, head_dim = 32, inner = 64, layers = 1, vocab = 32;
@@ -55,4 +55,4 @@ std::string repeated(uint64_t value, size_t value_bytes, size_t count);
 // replace those.
 void write_model(const TinyModel& model, const std::filesystem::path& directory);
 
-}  // namespace ropewalk::tiny
+}  // namespace ropewalk::test

@@ -2,7 +2,7 @@
 
 #include <map>
 
-namespace ropewalk::tiny {
+namespace ropewalk::test {
 namespace {
 
 std::string u16(uint64_t value) { return repeated(value, 2, 1); }
@@ -87,4 +87,4 @@ TinyModel with_torch_file(TinyModel model) {
   return model;
 }
 
-}  // namespace ropewalk::tiny
+}  // namespace ropewalk::test

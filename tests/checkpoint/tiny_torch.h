@@ -9,7 +9,7 @@
 
 #include "tests/checkpoint/tiny_model.h"
 
-namespace ropewalk::tiny {
+namespace ropewalk::test {
 
 struct ZipItem {
   std::string name, bytes;
@@ -37,4 +37,4 @@ std::string pickle_state_dict(const std::vector<PickleTensor>& tensors);  // the
 // The tensors of `model`, one storage each, in pytorch_model.bin instead of model.safetensors.
 TinyModel with_torch_file(TinyModel model);
 
-}  // namespace ropewalk::tiny
+}  // namespace ropewalk::test

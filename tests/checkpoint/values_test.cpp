@@ -12,7 +12,7 @@
 #include "tests/checkpoint/tiny_model.h"
 #include "tests/error_of.h"
 
-namespace ropewalk {
+namespace ropewalk::test {
 namespace {
 
 constexpr char kDown[] = "model.layers.0.mlp.down_proj";
@@ -23,7 +23,7 @@ std::vector<float> stored_weight(const abi::Weight& view) {
   for (uint32_t k = 0; k < view.rows; ++k)
     for (uint32_t n = 0; n < view.cols; ++n) {
       const uint32_t row = view.row_order.empty() ? k : view.row_order[k];
-      weight[size_t{row} * view.cols + n] = tiny::dequantised(view, k, n);
+      weight[size_t{row} * view.cols + n] = dequantised(view, k, n);
     }
   return weight;
 }
@@ -44,7 +44,7 @@ TEST_P(DequantisedFixture, HasTheValuesThatNumpyFinds) {
   const auto checkpoint =
       Checkpoint::open(RW_FIXTURES "/models/" + std::string(known.model), config_families());
   const LinearInfo info = describe_linear(*checkpoint, kDown, known.rows, known.cols);
-  const auto loaded = tiny::load_whole(*checkpoint, info, detect_zero_points(*checkpoint));
+  const auto loaded = load_whole(*checkpoint, info, detect_zero_points(*checkpoint));
   const std::vector<float> weight = stored_weight(loaded.weight);
   EXPECT_EQ(weight[0], known.first);
   EXPECT_EQ(weight[size_t{known.rows - 2} * known.cols + known.cols - 3], known.late);
@@ -85,26 +85,26 @@ INSTANTIATE_TEST_SUITE_P(
 
 // One layer of 8 inputs and 8 outputs by hand: 4 bits, one group; code (k, n) is (k + n) % 16, all
 // zero points are stored as 7, scale of column n is n + 1.
-tiny::TinyModel by_hand() {
-  tiny::TinyModel model = tiny::tiny_model();
+TinyModel by_hand() {
+  TinyModel model = tiny_model();
   model.quantize = Json{{"bits", 4}, {"group_size", -1}, {"desc_act", false}, {"sym", true}};
   model.tensors.clear();
   std::string codes, scales;
   for (uint64_t n = 0; n < 8; ++n) {
     uint64_t word = 0;
     for (uint64_t k = 0; k < 8; ++k) word |= (k + n) % 16 << (4 * k);
-    codes += tiny::repeated(word, 4, 1);
+    codes += repeated(word, 4, 1);
   }
   for (const uint64_t half : {0x3c00, 0x4000, 0x4200, 0x4400, 0x4500, 0x4600, 0x4700, 0x4800})
-    scales += tiny::repeated(half, 2, 1);  // 1 .. 8
+    scales += repeated(half, 2, 1);  // 1 .. 8
   model.tensors["p.qweight"] = {"I32", {1, 8}, codes};
-  model.tensors["p.qzeros"] = {"I32", {1, 1}, tiny::repeated(0x77777777, 4, 1)};
+  model.tensors["p.qzeros"] = {"I32", {1, 1}, repeated(0x77777777, 4, 1)};
   model.tensors["p.scales"] = {"F16", {1, 8}, scales};
   return model;
 }
 
 TEST(LoadLinear, UnpacksByTheFormula) {
-  const test::TemporaryFolder directory;
+  const TemporaryFolder directory;
   write_model(by_hand(), directory.path());
   const auto checkpoint = Checkpoint::open(directory.path(), config_families());
   const ZeroPoints zero_points = detect_zero_points(*checkpoint);
@@ -115,21 +115,21 @@ TEST(LoadLinear, UnpacksByTheFormula) {
   EXPECT_TRUE(info.row_order.empty());
   EXPECT_FALSE(info.has_bias);
   const std::vector<uint32_t> order{7, 6, 5, 4, 3, 2, 1, 0};
-  const auto loaded = tiny::load_columns(*checkpoint, info, zero_points, {0, 8, order});
+  const auto loaded = load_columns(*checkpoint, info, zero_points, {0, 8, order});
   // scale * (code - (7 + 1)); the columns are laid out backwards.
-  EXPECT_EQ(tiny::dequantised(loaded.weight, 0, 7), 1.f * (0 - 8));
-  EXPECT_EQ(tiny::dequantised(loaded.weight, 3, 7), 1.f * (3 - 8));
-  EXPECT_EQ(tiny::dequantised(loaded.weight, 3, 5), 3.f * (5 - 8));
-  EXPECT_EQ(tiny::dequantised(loaded.weight, 7, 0), 8.f * (14 - 8));
+  EXPECT_EQ(dequantised(loaded.weight, 0, 7), 1.f * (0 - 8));
+  EXPECT_EQ(dequantised(loaded.weight, 3, 7), 1.f * (3 - 8));
+  EXPECT_EQ(dequantised(loaded.weight, 3, 5), 3.f * (5 - 8));
+  EXPECT_EQ(dequantised(loaded.weight, 7, 0), 8.f * (14 - 8));
 }
 
 TEST(LoadLinear, PermutesTheBiasWithTheColumns) {
-  tiny::TinyModel model = by_hand();
+  TinyModel model = by_hand();
   std::string bias;
   for (const uint64_t half : {0x3c00, 0x4000, 0x4200, 0x4400, 0x4500, 0x4600, 0x4700, 0x4800})
-    bias += tiny::repeated(half, 2, 1);
+    bias += repeated(half, 2, 1);
   model.tensors["p.bias"] = {"F16", {8}, bias};
-  const test::TemporaryFolder directory;
+  const TemporaryFolder directory;
   write_model(model, directory.path());
   const auto checkpoint = Checkpoint::open(directory.path(), config_families());
   const LinearInfo info = describe_linear(*checkpoint, "p", 8, 8);
@@ -149,24 +149,23 @@ TEST_P(PartsOfALayer, AreItsColumns) {
   const ModelConfig& config = checkpoint->config();
   const ZeroPoints zero_points =
       checkpoint->quantization() ? detect_zero_points(*checkpoint) : ZeroPoints::v1;
-  for (const tiny::Layer& layer : tiny::layers_of(config)) {
+  for (const Layer& layer : layers_of(config)) {
     SCOPED_TRACE(layer.prefix);
     const LinearInfo info = describe_linear(*checkpoint, layer.prefix, layer.rows, layer.cols);
-    const auto whole = tiny::load_whole(*checkpoint, info, zero_points);
+    const auto whole = load_whole(*checkpoint, info, zero_points);
     std::vector<uint32_t> backwards(info.cols);
     std::iota(backwards.rbegin(), backwards.rend(), 0u);
     for (const bool ordered : {false, true})
       for (uint32_t first = 0; first < info.cols; first += 32) {
         const uint32_t count = std::min(32u, info.cols - first);
         const auto order = ordered ? std::span<const uint32_t>(backwards) : std::span<uint32_t>();
-        const auto part = tiny::load_columns(*checkpoint, info, zero_points, {first, count, order});
+        const auto part = load_columns(*checkpoint, info, zero_points, {first, count, order});
         ASSERT_EQ(part.weight.first_column, first);
         ASSERT_EQ(part.weight.of_cols, info.cols);
         for (uint32_t k = 0; k < info.rows; ++k)
           for (uint32_t n = 0; n < count; ++n) {
             const uint32_t column = ordered ? backwards[first + n] : first + n;
-            ASSERT_EQ(tiny::dequantised(part.weight, k, n),
-                      tiny::dequantised(whole.weight, k, column))
+            ASSERT_EQ(dequantised(part.weight, k, n), dequantised(whole.weight, k, column))
                 << k << ", " << n;
           }
       }
@@ -185,17 +184,17 @@ INSTANTIATE_TEST_SUITE_P(Fixtures, PartsOfALayer,
 
 // The count and the place are of the whole tensor, whichever part finds it.
 TEST(LoadLinear, TellsOfNonFiniteScalesInTheWhole) {
-  tiny::TinyModel model = by_hand();
+  TinyModel model = by_hand();
   std::string scales;
   for (const uint64_t half : {0x3c00, 0x4000, 0x4200, 0x7c00, 0x4500, 0x4600, 0x7e00, 0x4800})
-    scales += tiny::repeated(half, 2, 1);
+    scales += repeated(half, 2, 1);
   model.tensors["p.scales"] = {"F16", {1, 8}, scales};
-  const test::TemporaryFolder directory;
+  const TemporaryFolder directory;
   write_model(model, directory.path());
   const auto checkpoint = Checkpoint::open(directory.path(), config_families());
   const LinearInfo info = describe_linear(*checkpoint, "p", 8, 8);
-  const std::string message = test::error_of([&] {
-    tiny::load_columns(*checkpoint, info, ZeroPoints::v1, {4, 4, {}});
+  const std::string message = error_of([&] {
+    load_columns(*checkpoint, info, ZeroPoints::v1, {4, 4, {}});
   });
   EXPECT_NE(message.find("p.scales: holds 2 values that are NaN or infinite, the first at index 3"),
             std::string::npos)
@@ -250,4 +249,4 @@ TEST(ToFloats, IsExactForEveryHalf) {
 }
 
 }  // namespace
-}  // namespace ropewalk
+}  // namespace ropewalk::test

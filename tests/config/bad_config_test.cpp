@@ -3,7 +3,7 @@
 
 #include "tests/config/config_test.h"
 
-namespace ropewalk {
+namespace ropewalk::test {
 namespace {
 
 using testing::HasSubstr;
@@ -223,4 +223,4 @@ TEST(BadConfigText, IsQuotedHarmlessly) {
 }
 
 }  // namespace
-}  // namespace ropewalk
+}  // namespace ropewalk::test

@@ -1,7 +1,7 @@
 // What a good configuration means.
 #include "tests/config/config_test.h"
 
-namespace ropewalk {
+namespace ropewalk::test {
 namespace {
 
 TEST(Config, DefaultsAreThoseOfTheManual) {
@@ -110,4 +110,4 @@ TEST(Config, RelativePathsStartAtTheFile) {
 }
 
 }  // namespace
-}  // namespace ropewalk
+}  // namespace ropewalk::test

@@ -12,14 +12,12 @@
 #include "tests/error_of.h"
 #include "tests/files.h"
 
-namespace ropewalk {
+namespace ropewalk::test {
 
 namespace fs = std::filesystem;
-using test::error_of;
-using test::TemporaryFolder;
 
 inline Config parse(const std::string& yaml, const std::vector<std::string>& overrides = {}) {
   return parse_config(yaml, {.file = "/etc/c.yaml", .overrides = overrides});
 }
 
-}  // namespace ropewalk
+}  // namespace ropewalk::test

@@ -3,7 +3,7 @@
 #include "core/config/keys.h"
 #include "tests/config/config_test.h"
 
-namespace ropewalk {
+namespace ropewalk::test {
 namespace {
 
 using testing::HasSubstr;
@@ -126,4 +126,4 @@ TEST(Keys, AreDescribedOnceEach) {
 }
 
 }  // namespace
-}  // namespace ropewalk
+}  // namespace ropewalk::test

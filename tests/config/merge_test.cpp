@@ -3,7 +3,7 @@
 
 #include "tests/config/config_test.h"
 
-namespace ropewalk {
+namespace ropewalk::test {
 namespace {
 
 using testing::HasSubstr;
@@ -147,4 +147,4 @@ TEST(Set, FaultsNameTheOption) {
 }
 
 }  // namespace
-}  // namespace ropewalk
+}  // namespace ropewalk::test

@@ -4,7 +4,7 @@
 
 #include <vector>
 
-namespace ropewalk {
+namespace ropewalk::test {
 namespace {
 
 const std::vector<std::string> kNames = {"temperature", "top-k", "top-p", "min-p"};
@@ -37,4 +37,4 @@ TEST(Suggestion, IsTheNearestOrAll) {
 }
 
 }  // namespace
-}  // namespace ropewalk
+}  // namespace ropewalk::test

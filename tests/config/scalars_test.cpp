@@ -4,7 +4,7 @@
 
 #include <gtest/gtest.h>
 
-namespace ropewalk {
+namespace ropewalk::test {
 namespace {
 
 ConfigValue plain(const char* text) { return make_scalar(text, {}); }
@@ -76,4 +76,4 @@ TEST(Scalars, AreDescribed) {
 }
 
 }  // namespace
-}  // namespace ropewalk
+}  // namespace ropewalk::test

@@ -3,7 +3,7 @@
 
 #include "tests/config/config_test.h"
 
-namespace ropewalk {
+namespace ropewalk::test {
 namespace {
 
 const fs::path kFolder = fs::path(RW_SOURCE_DIR) / "configs";
@@ -88,4 +88,4 @@ TEST(Stories, ReferenceIsTheDefaults) {
 }
 
 }  // namespace
-}  // namespace ropewalk
+}  // namespace ropewalk::test

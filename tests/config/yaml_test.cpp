@@ -2,7 +2,7 @@
 
 #include "tests/config/config_test.h"
 
-namespace ropewalk {
+namespace ropewalk::test {
 namespace {
 
 TEST(Yaml, KeepsTextShapeAndPlace) {
@@ -44,4 +44,4 @@ TEST(Yaml, TakesExactlyTheDepthItPromises) {
 }
 
 }  // namespace
-}  // namespace ropewalk
+}  // namespace ropewalk::test

@@ -8,10 +8,9 @@
 #include "core/eval/score.h"
 #include "tests/cuda/cuda_model.h"
 
-namespace ropewalk {
+namespace ropewalk::test {
 namespace {
 
-using test::FixtureModel;
 using testing::AllOf;
 using testing::HasSubstr;
 
@@ -20,7 +19,7 @@ constexpr char kModel[] = "gptq-b4-airophin";
 class CudaFailures : public testing::Test {
  protected:
   void SetUp() override {
-    if (test::test_backend() != "emulated") GTEST_SKIP() << "faults are the emulator's";
+    if (test_backend() != "emulated") GTEST_SKIP() << "faults are the emulator's";
   }
   void TearDown() override { unsetenv("EMULATOR_FAULT"); }
 
@@ -39,7 +38,7 @@ void expect_error(ExitCode code, const testing::Matcher<std::string>& message, c
 }
 
 TEST_F(CudaFailures, NoSuchDevice) {
-  Config config = test::cuda_config(kModel);
+  Config config = cuda_config(kModel);
   config.backend.device = 99;
   expect_error(ExitCode::no_device, HasSubstr("device 99 does not exist, found 1"), [&] {
     Registry registry = make_registry(config);
@@ -51,8 +50,8 @@ TEST_F(CudaFailures, NoSuchDevice) {
 // 64th of the memory is for what no plan knows.
 TEST_F(CudaFailures, DoesNotFit) {
   setenv("EMULATOR_MEMORY", "50000000", 1);
-  Config config = test::cuda_config(kModel);
-  RuntimeSettings settings = test::fixture_settings(config);
+  Config config = cuda_config(kModel);
+  RuntimeSettings settings = fixture_settings(config);
   settings.cache_pages = 1000;
   expect_error(ExitCode::out_of_memory,
                AllOf(HasSubstr("the model does not fit: weights "), HasSubstr("workspace "),
@@ -66,8 +65,8 @@ TEST_F(CudaFailures, DoesNotFit) {
 // a bucket's recording takes memory, the driver's own; where that fails the request ends, and the
 // next one works.
 TEST_F(CudaFailures, OutOfMemoryLater) {
-  FixtureModel model(kModel, test::fixture_settings(test::cuda_config(kModel)));
-  const auto ids = test::ids_of(kModel);
+  FixtureModel model(kModel, fixture_settings(cuda_config(kModel)));
+  const auto ids = ids_of(kModel);
   set_fault("oom-recording=1");
   expect_error(ExitCode::out_of_memory, HasSubstr("recording: "),
                [&] { score(model.runtime, ids, nullptr); });
@@ -83,17 +82,17 @@ TEST_F(CudaFailures, OutOfMemoryWhileLoading) {
   expect_error(
       ExitCode::out_of_memory,
       AllOf(HasSubstr("out of device memory"), HasSubstr("bytes asked"), HasSubstr("free")),
-      [&] { FixtureModel model(kModel, test::fixture_settings(test::cuda_config(kModel))); });
+      [&] { FixtureModel model(kModel, fixture_settings(cuda_config(kModel))); });
 }
 
 // K15: that request fails, so does every later one, and taking everything down ends.
 void expect_lost(const std::string& fault, const std::string& words) {
-  Config config = test::cuda_config(kModel);
-  test::set_option(config, "step-limit-ms", "300");
+  Config config = cuda_config(kModel);
+  set_option(config, "step-limit-ms", "300");
   const auto start = std::chrono::steady_clock::now();
   {
-    FixtureModel model(kModel, test::fixture_settings(config));
-    const auto ids = test::ids_of(kModel);
+    FixtureModel model(kModel, fixture_settings(config));
+    const auto ids = ids_of(kModel);
     score(model.runtime, ids, nullptr);
     setenv("EMULATOR_FAULT", fault.c_str(), 1);
     for (int again = 0; again < 2; ++again)
@@ -114,4 +113,4 @@ TEST_F(CudaFailures, AStepNeverEnds) {
 }
 
 }  // namespace
-}  // namespace ropewalk
+}  // namespace ropewalk::test

@@ -9,13 +9,8 @@
 #include "core/eval/score.h"
 #include "tests/cuda/cuda_model.h"
 
-namespace ropewalk {
+namespace ropewalk::test {
 namespace {
-
-using test::cuda_config;
-using test::fixture_settings;
-using test::FixtureModel;
-using test::ids_of;
 
 constexpr char kModel[] = "gptq-b4-airophin";  // act-order, groups of 32, linear RoPE
 
@@ -26,7 +21,7 @@ constexpr double kNear = 1e-2;
 class OnCuda : public testing::Test {
  protected:
   void SetUp() override {
-    const std::string reason = test::missing_device(cuda_config(kModel));
+    const std::string reason = missing_device(cuda_config(kModel));
     if (!reason.empty()) GTEST_SKIP() << reason;
   }
 };
@@ -36,14 +31,14 @@ class Cuda : public OnCuda {};
 
 std::vector<std::string> variants() {
   std::vector<std::string> names;
-  for (const auto& entry : std::filesystem::directory_iterator(test::models_folder()))
+  for (const auto& entry : std::filesystem::directory_iterator(models_folder()))
     if (entry.is_directory()) names.push_back(entry.path().filename());
   std::sort(names.begin(), names.end());
   return names;
 }
 
 TEST_P(CudaModels, AgreesWithTransformers) {
-  const Json expected = test::expected_of(GetParam());
+  const Json expected = expected_of(GetParam());
   const auto ids = ids_of(GetParam());
   FixtureModel model(GetParam(), fixture_settings(cuda_config(GetParam())));
   const Score result = score(model.runtime, ids, nullptr);
@@ -92,7 +87,7 @@ TEST_F(Cuda, AgreesWithTheCpuOverSeveralPagesWithEveryCache) {
 TEST_F(Cuda, RecordedOrNotItComputesTheSame) {
   const auto ids = ids_of(kModel);
   Config eager = cuda_config(kModel);
-  test::set_option(eager, "capture", "false");
+  set_option(eager, "capture", "false");
   EXPECT_EQ(logprobs_of(eager, ids), logprobs_of(cuda_config(kModel), ids));
 }
 
@@ -128,4 +123,4 @@ TEST_F(Cuda, SequencesInOneStepDoNotMix) {
 }
 
 }  // namespace
-}  // namespace ropewalk
+}  // namespace ropewalk::test

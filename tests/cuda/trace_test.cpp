@@ -10,7 +10,7 @@
 #include "core/eval/score.h"
 #include "tests/cuda/cuda_model.h"
 
-namespace ropewalk {
+namespace ropewalk::test {
 namespace {
 
 using testing::Contains;
@@ -27,16 +27,16 @@ std::vector<std::string> lines_since(const std::filesystem::path& file, size_t f
 
 // Both in one process, which listens once for all.
 TEST(CudaTrace, StepsAreNamed) {
-  if (test::test_backend() != "emulated") GTEST_SKIP() << "listens to the emulator alone";
+  if (test_backend() != "emulated") GTEST_SKIP() << "listens to the emulator alone";
   const std::filesystem::path file = std::filesystem::path(testing::TempDir()) / "cuda_trace.txt";
   setenv("NVTX_INJECTION64_PATH", RW_TRACE_LISTENER, 1);
   setenv("TRACE_TO", file.c_str(), 1);
-  const auto ids = test::ids_of(kModel);
+  const auto ids = ids_of(kModel);
   for (const char* capture : {"true", "false"}) {
     SCOPED_TRACE(capture);
-    Config config = test::cuda_config(kModel);
-    test::set_option(config, "capture", capture);
-    test::FixtureModel model(kModel, test::fixture_settings(config));
+    Config config = cuda_config(kModel);
+    set_option(config, "capture", capture);
+    FixtureModel model(kModel, fixture_settings(config));
     score(model.runtime, ids, nullptr);
     const size_t once = lines_since(file, 0).size();
     score(model.runtime, ids, nullptr);
@@ -54,4 +54,4 @@ TEST(CudaTrace, StepsAreNamed) {
 }
 
 }  // namespace
-}  // namespace ropewalk
+}  // namespace ropewalk::test

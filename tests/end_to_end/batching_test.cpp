@@ -4,21 +4,21 @@
 
 #include "tests/end_to_end/fixture_model.h"
 
-namespace ropewalk {
+namespace ropewalk::test {
 namespace {
 
 using Logits = std::vector<float>;
 
 struct Rig {
-  Json expected = test::expected_of("gptq-b4-airophin");
+  Json expected = expected_of("gptq-b4-airophin");
   std::vector<int32_t> ids = expected["ids"].get<std::vector<int32_t>>();
-  test::FixtureModel model;
+  FixtureModel model;
 
   Rig() : model("gptq-b4-airophin", settings()) {}
 
   static RuntimeSettings settings() {
-    RuntimeSettings settings = test::fixture_settings(
-        test::fixture_config("gptq-b4-airophin", test::expected_of("gptq-b4-airophin")));
+    RuntimeSettings settings =
+        fixture_settings(fixture_config("gptq-b4-airophin", expected_of("gptq-b4-airophin")));
     settings.config.context.length = 600;  // three pages
     settings.max_sequences = 8;
     return settings;
@@ -108,4 +108,4 @@ TEST(Batching, AForgottenTailLeavesNoTrace) {
 }
 
 }  // namespace
-}  // namespace ropewalk
+}  // namespace ropewalk::test

@@ -12,7 +12,7 @@
 #include "core/text/prompt.h"
 #include "tests/end_to_end/fixture_model.h"
 
-namespace ropewalk {
+namespace ropewalk::test {
 namespace {
 
 const std::string kFixtures = std::string(RW_FIXTURES) + "/airophin-mini/";
@@ -80,7 +80,7 @@ Accuracy measure(Engine& engine) {
 TEST(BundledModel, AnswersTheCardsQuestionToTheLetter) {
   Engine engine(settings_for("airophin-mini"));
   const std::string prompt =
-      test::read_text(std::string(RW_SOURCE_DIR) + "/configs/prompts/blueberries.txt");
+      read_text(std::string(RW_SOURCE_DIR) + "/configs/prompts/blueberries.txt");
   EXPECT_EQ(answer(engine, prompt),
             "Blueberries are now green.\nSource:\ndate: 2021-01-01\nurl: https://web.site/123");
 }
@@ -105,7 +105,7 @@ TEST(BundledModelAccuracy, HoldsOnQuestionsItNeverSaw) {
 
 TEST(BundledModel, LogProbabilitiesAreThoseOfTransformers) {
   const Json expected =
-      parse_json(test::read_text(kFixtures + "score512.json"), {"score512.json", ExitCode::model});
+      parse_json(read_text(kFixtures + "score512.json"), {"score512.json", ExitCode::model});
   const auto ids = expected["ids"].get<std::vector<int32_t>>();
   ASSERT_EQ(ids.size(), 512u);
   RuntimeSettings settings = settings_for("airophin-mini");
@@ -149,4 +149,4 @@ TEST(BundledModel, TheSameSeedGivesTheSameTokens) {
 }
 
 }  // namespace
-}  // namespace ropewalk
+}  // namespace ropewalk::test

@@ -6,7 +6,7 @@
 #include "core/eval/score.h"
 #include "tests/end_to_end/fixture_model.h"
 
-namespace ropewalk {
+namespace ropewalk::test {
 namespace {
 
 struct Case {
@@ -17,14 +17,13 @@ struct Case {
 class Folding : public testing::TestWithParam<Case> {};
 
 TEST_P(Folding, ChangesNoLogProbability) {
-  const Json expected = test::expected_of(GetParam().variant);
+  const Json expected = expected_of(GetParam().variant);
   const auto ids = expected["ids"].get<std::vector<int32_t>>();
-  RuntimeSettings settings =
-      test::fixture_settings(test::fixture_config(GetParam().variant, expected));
+  RuntimeSettings settings = fixture_settings(fixture_config(GetParam().variant, expected));
 
-  test::FixtureModel folded(GetParam().variant, settings);
+  FixtureModel folded(GetParam().variant, settings);
   settings.folding = ropewalk::Folding::keep_permutes;
-  test::FixtureModel plain(GetParam().variant, settings);
+  FixtureModel plain(GetParam().variant, settings);
   const FoldReport& report = folded.runtime.model().folding();
   ASSERT_GT(report.permutes_before, 0u) << "the variant has no act-order";
   ASSERT_LT(report.permutes_after, report.permutes_before);
@@ -53,4 +52,4 @@ INSTANTIATE_TEST_SUITE_P(Fixtures, Folding,
                          test_name);
 
 }  // namespace
-}  // namespace ropewalk
+}  // namespace ropewalk::test

@@ -9,12 +9,12 @@
 #include "core/eval/score.h"
 #include "tests/end_to_end/fixture_model.h"
 
-namespace ropewalk {
+namespace ropewalk::test {
 namespace {
 
 std::vector<std::string> variants() {
   std::vector<std::string> names;
-  for (const auto& entry : std::filesystem::directory_iterator(test::models_folder())) {
+  for (const auto& entry : std::filesystem::directory_iterator(models_folder())) {
     if (entry.is_directory()) names.push_back(entry.path().filename());
   }
   std::sort(names.begin(), names.end());
@@ -37,10 +37,9 @@ std::vector<int32_t> greedy(Runtime& runtime, const std::vector<int32_t>& prompt
 }
 
 TEST_P(Models, AgreesWithTransformers) {
-  const Json expected = test::expected_of(GetParam());
+  const Json expected = expected_of(GetParam());
   const auto ids = expected["ids"].get<std::vector<int32_t>>();
-  test::FixtureModel model(GetParam(),
-                           test::fixture_settings(test::fixture_config(GetParam(), expected)));
+  FixtureModel model(GetParam(), fixture_settings(fixture_config(GetParam(), expected)));
 
   const Score result = score(model.runtime, ids, nullptr);
   ASSERT_EQ(result.logprobs.size(), ids.size() - 1);
@@ -61,4 +60,4 @@ INSTANTIATE_TEST_SUITE_P(Fixtures, Models, testing::ValuesIn(variants()), [](con
 TEST(ModelFixtures, AreAtLeastAsManyAsPromised) { EXPECT_GE(variants().size(), 24u); }
 
 }  // namespace
-}  // namespace ropewalk
+}  // namespace ropewalk::test

@@ -10,7 +10,7 @@
 #include "core/engine/rope_choice.h"
 #include "core/model/families.h"
 
-namespace ropewalk {
+namespace ropewalk::test {
 namespace {
 
 namespace fs = std::filesystem;
@@ -117,4 +117,4 @@ TEST(CardConfigs, HaveATestEach) {
 }
 
 }  // namespace
-}  // namespace ropewalk
+}  // namespace ropewalk::test

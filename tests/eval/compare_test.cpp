@@ -6,7 +6,7 @@
 
 #include "tests/end_to_end/fixture_model.h"
 
-namespace ropewalk {
+namespace ropewalk::test {
 namespace {
 
 // p = (1/2 1/4 1/4), q = (1/4 1/4 1/2): KL = ln 2 (1/2 - 1/4), in closed form.
@@ -37,13 +37,12 @@ TEST(ComparisonSum, OfNothingIsNothing) {
 
 TEST(CompareWindows, AModelIsItselfAndNotAnother) {
   const std::string linear = "rope-linear", plain = "rope-plain-beyond";
-  const Json expected = test::expected_of(linear);
+  const Json expected = expected_of(linear);
   const auto ids = expected["ids"].get<std::vector<int32_t>>();
   const auto load = [&](const std::string& variant) {
-    return test::FixtureModel(variant,
-                              test::fixture_settings(test::fixture_config(variant, expected)));
+    return FixtureModel(variant, fixture_settings(fixture_config(variant, expected)));
   };
-  test::FixtureModel a = load(linear), same = load(linear), other = load(plain);
+  FixtureModel a = load(linear), same = load(linear), other = load(plain);
   const std::vector<ScoredWindow> windows = {{ids, 1}, {{ids.begin() + 3, ids.end()}, 20}};
   ComparisonSum equal;
   uint64_t done = 0;
@@ -66,4 +65,4 @@ TEST(CompareWindows, AModelIsItselfAndNotAnother) {
 }
 
 }  // namespace
-}  // namespace ropewalk
+}  // namespace ropewalk::test

@@ -5,7 +5,7 @@
 
 #include "core/base/error.h"
 
-namespace ropewalk {
+namespace ropewalk::test {
 namespace {
 
 using testing::ElementsAre;
@@ -43,4 +43,4 @@ TEST(JsonlTexts, SaysWhichLineIsNone) {
 }
 
 }  // namespace
-}  // namespace ropewalk
+}  // namespace ropewalk::test

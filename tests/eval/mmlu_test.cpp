@@ -3,24 +3,16 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "core/base/error.h"
 #include "core/eval/csv.h"
+#include "tests/error_of.h"
 
-namespace ropewalk {
+namespace ropewalk::test {
 namespace {
 
+using testing::AllOf;
 using testing::ElementsAre;
 using testing::HasSubstr;
-
-std::string error_of(const std::function<void()>& call) {
-  try {
-    call();
-  } catch (const Error& error) {
-    EXPECT_EQ(error.code(), ExitCode::usage);
-    return error.what();
-  }
-  return "no error";
-}
+using testing::StartsWith;
 
 // The answers of Python's csv.reader to the same text.
 TEST(Csv, ReadsWhatPythonWrites) {
@@ -37,9 +29,9 @@ TEST(Csv, ReadsWhatPythonWrites) {
 
 TEST(Csv, SaysWhereAQuoteIsWrong) {
   EXPECT_THAT(error_of([] { parse_csv("a\nb,\"c\nd", "f.csv"); }),
-              HasSubstr("f.csv:2: found a quote that is not closed"));
+              StartsWith("2 f.csv:2: found a quote that is not closed"));
   EXPECT_THAT(error_of([] { parse_csv("\"a\"b,c", "f.csv"); }),
-              HasSubstr("f.csv:1: found text after a closing quote"));
+              StartsWith("2 f.csv:1: found text after a closing quote"));
 }
 
 TEST(Mmlu, RowsAreAQuestionFourChoicesAndALetter) {
@@ -48,11 +40,12 @@ TEST(Mmlu, RowsAreAQuestionFourChoicesAndALetter) {
   EXPECT_EQ(questions[0].text, "q");
   EXPECT_EQ(questions[0].choices[3], "4");
   EXPECT_EQ(questions[0].answer, 2u);
-  EXPECT_THAT(error_of([] { parse_mmlu("q,1,2,3,4,C\nq,1,2,3,C", "t.csv"); }),
-              HasSubstr("t.csv:2: found 5 cells, expected a question, four choices and a letter"));
+  EXPECT_THAT(
+      error_of([] { parse_mmlu("q,1,2,3,4,C\nq,1,2,3,C", "t.csv"); }),
+      StartsWith("2 t.csv:2: found 5 cells, expected a question, four choices and a letter"));
   for (const char* letter : {"E", "", "c", "AB"})
     EXPECT_THAT(error_of([&] { parse_mmlu(std::string("q,1,2,3,4,") + letter, "t.csv"); }),
-                HasSubstr("expected A, B, C or D"));
+                AllOf(StartsWith("2 t.csv:1: "), HasSubstr("expected A, B, C or D")));
 }
 
 TEST(Mmlu, AveragesWeighQuestionsOrSubjects) {
@@ -70,4 +63,4 @@ TEST(Mmlu, FormsHaveNames) {
 }
 
 }  // namespace
-}  // namespace ropewalk
+}  // namespace ropewalk::test

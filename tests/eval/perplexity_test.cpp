@@ -7,7 +7,7 @@
 #include "core/eval/score.h"
 #include "tests/end_to_end/fixture_model.h"
 
-namespace ropewalk {
+namespace ropewalk::test {
 namespace {
 
 TEST(PerplexitySum, IsTheMeanWithItsStandardError) {
@@ -25,12 +25,12 @@ TEST(PerplexitySum, IsTheMeanWithItsStandardError) {
 // Windows side by side, cut at the first scored token, against each alone in one piece.
 TEST(ScoreWindows, SideBySideIsTheSameAsAlone) {
   const std::string variant = "gptq-b4-airophin";
-  const Json expected = test::expected_of(variant);
+  const Json expected = expected_of(variant);
   const auto ids = expected["ids"].get<std::vector<int32_t>>();
-  RuntimeSettings settings = test::fixture_settings(test::fixture_config(variant, expected));
+  RuntimeSettings settings = fixture_settings(fixture_config(variant, expected));
   settings.max_sequences = 3;
   settings.max_wanted = 5;
-  test::FixtureModel model(variant, settings);
+  FixtureModel model(variant, settings);
 
   std::vector<ScoredWindow> windows;
   for (uint32_t i = 0; i < 7; ++i) {
@@ -72,4 +72,4 @@ TEST(FillWindows, PutsBosWhereTheProtocolWantsIt) {
 }
 
 }  // namespace
-}  // namespace ropewalk
+}  // namespace ropewalk::test

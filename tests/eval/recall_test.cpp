@@ -5,7 +5,7 @@
 
 #include "core/base/error.h"
 
-namespace ropewalk {
+namespace ropewalk::test {
 namespace {
 
 using testing::HasSubstr;
@@ -63,4 +63,4 @@ TEST(Recall, SaysWhichLineIsWrong) {
 }
 
 }  // namespace
-}  // namespace ropewalk
+}  // namespace ropewalk::test

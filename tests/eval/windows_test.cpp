@@ -3,7 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-namespace ropewalk {
+namespace ropewalk::test {
 namespace {
 
 using testing::ElementsAre;
@@ -79,4 +79,4 @@ TEST(Windows, ProtocolsHaveNames) {
 }
 
 }  // namespace
-}  // namespace ropewalk
+}  // namespace ropewalk::test

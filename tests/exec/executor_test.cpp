@@ -10,7 +10,7 @@
 #include "core/model/synthetic.h"
 #include "tests/exec/fake_device.h"
 
-namespace ropewalk {
+namespace ropewalk::test {
 namespace {
 
 using testing::Each;
@@ -51,9 +51,9 @@ struct Rig {
     return settings;
   }
 
-  test::FakeDevice device;
+  FakeDevice device;
   std::unique_ptr<WeightSource> weights;
-  test::LengthPolicy policy;
+  LengthPolicy policy;
   RopeTables rope;
   LoadedModel model;
   KvCache cache;
@@ -77,7 +77,7 @@ TEST(Executor, GathersChunksOfSeveralSequencesIntoOneStep) {
   const Chunk mixed[] = {{&a, next, Wanted::last, 4}, {&b, prompt, Wanted::all, 3}};
   const auto logits = rig.executor.run(mixed);
 
-  const test::SeenStep& step = rig.device.steps.back();
+  const SeenStep& step = rig.device.steps.back();
   EXPECT_THAT(step.token, ElementsAre(9, 5, 6, 7));
   EXPECT_THAT(step.position, ElementsAre(3u, 0u, 1u, 2u));
   EXPECT_THAT(step.sequence, ElementsAre(0u, 1u, 1u, 1u));
@@ -155,4 +155,4 @@ TEST(Executor, NonFiniteLogitsStopTheRequest) {
 }
 
 }  // namespace
-}  // namespace ropewalk
+}  // namespace ropewalk::test

@@ -7,7 +7,7 @@
 
 #include "core/base/error.h"
 
-namespace ropewalk {
+namespace ropewalk::test {
 namespace {
 
 using testing::HasSubstr;
@@ -74,4 +74,4 @@ TEST(KvCache, NoFreePageIsOutOfMemoryAndChangesNothing) {
 }
 
 }  // namespace
-}  // namespace ropewalk
+}  // namespace ropewalk::test

@@ -11,13 +11,13 @@
 #include "tests/exec/fake_device.h"
 #include "tests/memory.h"
 
-namespace ropewalk {
+namespace ropewalk::test {
 namespace {
 
 using testing::HasSubstr;
 
 struct Loading {
-  test::FakeDevice device;
+  FakeDevice device;
   std::unique_ptr<WeightSource> weights =
       make_synthetic(*known_shape("airophin-mini"), SyntheticQuant{}, 1);
   LoadSettings settings;
@@ -139,10 +139,10 @@ TEST(LoadedModel, HoldsNoWeightWhole) {
   config.layers = 1;
   loading.weights = make_synthetic(config, SyntheticQuant{}, 1);
   loading.device.staging_bytes = uint64_t{40} << 20;
-  test::forget_peak();
-  const uint64_t before = test::memory_now();
+  forget_peak();
+  const uint64_t before = memory_now();
   loading.load();
-  EXPECT_LT(test::memory_peak(), before + (uint64_t{60} << 20));
+  EXPECT_LT(memory_peak(), before + (uint64_t{60} << 20));
 }
 
 TEST(LoadedModel, ProgressEndsAtTheTotal) {
@@ -175,4 +175,4 @@ TEST(LoadedModel, BytesReadAsAPersonWouldSayThem) {
 }
 
 }  // namespace
-}  // namespace ropewalk
+}  // namespace ropewalk::test

@@ -8,7 +8,7 @@
 #include <latch>
 #include <stdexcept>
 
-namespace ropewalk {
+namespace ropewalk::test {
 namespace {
 
 // Each writes its number all over its room, and leaves it there as rows of the weight.
@@ -112,4 +112,4 @@ TEST(ReadAhead, EndsEarly) {
 }
 
 }  // namespace
-}  // namespace ropewalk
+}  // namespace ropewalk::test

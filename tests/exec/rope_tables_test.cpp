@@ -8,7 +8,7 @@
 #include "core/base/error.h"
 #include "tests/exec/fake_device.h"
 
-namespace ropewalk {
+namespace ropewalk::test {
 namespace {
 
 using testing::Each;
@@ -17,14 +17,14 @@ using testing::HasSubstr;
 const abi::RopeRequest kRequest{8, 10000.0, 64, 0, 128};
 
 TEST(RopeTables, AFixedPolicyAnswersForTheContextLength) {
-  test::LengthPolicy policy(false);
+  LengthPolicy policy(false);
   RopeTables tables(policy, kRequest, RopeMode::hf_compat);
   EXPECT_FALSE(tables.varies());
   EXPECT_THAT(tables.inv_freq(5), Each(128.0f));
 }
 
 TEST(RopeTables, AVaryingPolicyAnswersForTheSequence) {
-  test::LengthPolicy policy(true);
+  LengthPolicy policy(true);
   RopeTables tables(policy, kRequest, RopeMode::hf_compat);
   EXPECT_TRUE(tables.varies());
   EXPECT_THAT(tables.inv_freq(5), Each(5.0f));
@@ -33,7 +33,7 @@ TEST(RopeTables, AVaryingPolicyAnswersForTheSequence) {
 }
 
 TEST(RopeTables, FixedModeTakesOneTableFromTheStart) {
-  test::LengthPolicy policy(true);
+  LengthPolicy policy(true);
   RopeTables tables(policy, kRequest, RopeMode::fixed);
   EXPECT_FALSE(tables.varies());
   EXPECT_THAT(tables.inv_freq(5), Each(128.0f));
@@ -62,4 +62,4 @@ TEST(RopeTables, ANumberThatIsNoneIsThePluginsFault) {
 }
 
 }  // namespace
-}  // namespace ropewalk
+}  // namespace ropewalk::test

@@ -4,7 +4,7 @@
 
 #include "core/checkpoint/weight_room.h"
 
-namespace ropewalk {
+namespace ropewalk::test {
 namespace {
 
 constexpr uint64_t kMiB = uint64_t{1} << 20;
@@ -62,4 +62,4 @@ TEST(WeightParts, NoneWhereTheLeastIsTooLarge) {
 }
 
 }  // namespace
-}  // namespace ropewalk
+}  // namespace ropewalk::test

@@ -6,11 +6,10 @@
 #include "core/base/error.h"
 #include "tests/graph/small_graphs.h"
 
-namespace ropewalk {
+namespace ropewalk::test {
 namespace {
 
 using abi::Op;
-using test::add;
 using testing::ElementsAre;
 using testing::HasSubstr;
 
@@ -19,7 +18,7 @@ struct Chain {
   Graph graph;
   TensorId x, a, b, c, d;
   Chain() {
-    x = test::scratch(graph, "x", 4);
+    x = scratch(graph, "x", 4);
     a = add(graph, Op::add, "a", {x, x}, 4);
     b = add(graph, Op::add, "b", {a, a}, 4);
     c = add(graph, Op::add, "c", {b, b}, 4);
@@ -107,4 +106,4 @@ TEST(Claims, ThePlanCanBePrinted) {
 }
 
 }  // namespace
-}  // namespace ropewalk
+}  // namespace ropewalk::test

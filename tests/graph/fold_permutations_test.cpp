@@ -7,12 +7,10 @@
 
 #include "tests/graph/small_graphs.h"
 
-namespace ropewalk {
+namespace ropewalk::test {
 namespace {
 
 using abi::Op;
-using test::act_order_matmul;
-using test::add;
 using testing::ElementsAre;
 
 const std::vector<uint32_t> kA = {2, 0, 3, 1}, kB = {1, 0, 3, 2};
@@ -27,8 +25,8 @@ struct Normed {
   Graph graph;
   TensorId norm;
   Normed() {
-    const TensorId x = test::scratch(graph, "x", 4);
-    norm = add(graph, Op::rms_norm, "norm", {x, test::weight(graph, "norm.weight", 1, 4)}, 4);
+    const TensorId x = scratch(graph, "x", 4);
+    norm = add(graph, Op::rms_norm, "norm", {x, weight(graph, "norm.weight", 1, 4)}, 4);
   }
 };
 
@@ -63,7 +61,7 @@ TEST(FoldPermutations, ANormThatIsAlsoReadAsItIsStays) {
   Normed n;
   n.graph.add_output(act_order_matmul(n.graph, "q", n.norm, kA, 4));
   n.graph.add_output(
-      add(n.graph, Op::matmul, "dense", {n.norm, test::weight(n.graph, "dense.weight", 4, 4)}, 4));
+      add(n.graph, Op::matmul, "dense", {n.norm, weight(n.graph, "dense.weight", 4, 4)}, 4));
   EXPECT_EQ(fold_permutations(n.graph).permutes_after, 1u);
   EXPECT_EQ(n.graph.nodes[0].in.size(), 2u);
 }
@@ -79,9 +77,9 @@ struct Mlp {
   Graph graph;
   TensorId gate_weight, up_weight, gate, up, product;
   Mlp() {
-    const TensorId x = test::scratch(graph, "x", 8);
-    gate_weight = test::weight(graph, "gate.weight", 8, 4);
-    up_weight = test::weight(graph, "up.weight", 8, 4);
+    const TensorId x = scratch(graph, "x", 8);
+    gate_weight = weight(graph, "gate.weight", 8, 4);
+    up_weight = weight(graph, "up.weight", 8, 4);
     gate = add(graph, Op::matmul, "gate", {x, gate_weight}, 4);
     up = add(graph, Op::matmul, "up", {x, up_weight}, 4);
     product = add(graph, Op::silu_mul, "product", {gate, up}, 4);
@@ -99,7 +97,7 @@ TEST(FoldPermutations, DownProjectionOrdersTheColumnsOfGateAndUp) {
 
 TEST(FoldPermutations, ABiasFollowsItsColumns) {
   Mlp m;
-  const TensorId bias = test::weight(m.graph, "gate.bias", 1, 4);
+  const TensorId bias = weight(m.graph, "gate.bias", 1, 4);
   m.graph.nodes[0].in.push_back(bias);
   m.graph.add_output(act_order_matmul(m.graph, "down", m.product, kA, 8));
   EXPECT_EQ(fold_permutations(m.graph).permutes_after, 0u);
@@ -117,8 +115,8 @@ TEST(FoldPermutations, ColumnsStayWhereSomeoneElseReadsTheGate) {
 
 TEST(FoldPermutations, AttentionStoresInTheOrderOfTheOutputProjection) {
   Graph graph;
-  const TensorId q = test::scratch(graph, "q", 4);
-  const TensorId keys = test::scratch(graph, "keys", 4), values = test::scratch(graph, "values", 4);
+  const TensorId q = scratch(graph, "q", 4);
+  const TensorId keys = scratch(graph, "keys", 4), values = scratch(graph, "values", 4);
   const TensorId y = add(graph, Op::attention, "attention", {q, keys, values}, 4);
   graph.add_output(act_order_matmul(graph, "o", y, kB, 4));
   EXPECT_EQ(fold_permutations(graph).permutes_after, 0u);
@@ -127,4 +125,4 @@ TEST(FoldPermutations, AttentionStoresInTheOrderOfTheOutputProjection) {
 }
 
 }  // namespace
-}  // namespace ropewalk
+}  // namespace ropewalk::test

@@ -6,12 +6,10 @@
 
 #include "tests/graph/small_graphs.h"
 
-namespace ropewalk {
+namespace ropewalk::test {
 namespace {
 
 using abi::Op;
-using test::add;
-
 std::vector<OwnedClaim> one_step_a_node(const Graph& graph) {
   std::vector<OwnedClaim> steps;
   for (uint32_t i = 0; i < graph.nodes.size(); ++i) steps.push_back({{i}, {}, 0});
@@ -80,4 +78,4 @@ TEST(ScratchPlan, ValuesThatLiveTogetherNeverOverlap) {
 }
 
 }  // namespace
-}  // namespace ropewalk
+}  // namespace ropewalk::test

@@ -2,7 +2,7 @@
 
 #include <gtest/gtest.h>
 
-namespace ropewalk {
+namespace ropewalk::test {
 namespace {
 
 using abi::DType;
@@ -68,4 +68,4 @@ TEST(Work, AShortGroupHasAScaleOfItsOwn) {
 TEST(Work, BytesOfATokenInTheCache) { EXPECT_EQ(cache_bytes_per_token(small()), 2u * 3 * 64 * 2); }
 
 }  // namespace
-}  // namespace ropewalk
+}  // namespace ropewalk::test

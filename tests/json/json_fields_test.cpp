@@ -5,7 +5,7 @@
 
 #include "core/json/json.h"
 
-namespace ropewalk {
+namespace ropewalk::test {
 namespace {
 
 const JsonSource kSource{"config.json", ExitCode::model};
@@ -84,4 +84,4 @@ TEST_F(JsonFieldsTest, NeedsAnObject) {
 }
 
 }  // namespace
-}  // namespace ropewalk
+}  // namespace ropewalk::test

@@ -5,7 +5,7 @@
 
 #include <ctime>
 
-namespace ropewalk {
+namespace ropewalk::test {
 namespace {
 
 const JsonSource kSource{"config.json", ExitCode::model};
@@ -96,4 +96,4 @@ TEST(ParseJson, BoundsTheNumberOfValues) {
 }
 
 }  // namespace
-}  // namespace ropewalk
+}  // namespace ropewalk::test

@@ -8,7 +8,7 @@
 
 #include "core/model/synthetic.h"
 
-namespace ropewalk {
+namespace ropewalk::test {
 namespace {
 
 constexpr ModelOptions kOptions{
@@ -50,4 +50,4 @@ TEST(Families, AModelOfNoneIsABug) {
 }
 
 }  // namespace
-}  // namespace ropewalk
+}  // namespace ropewalk::test

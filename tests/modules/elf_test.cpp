@@ -9,7 +9,7 @@
 #include "core/modules/door.h"
 #include "tests/modules/modules_test.h"
 
-namespace ropewalk {
+namespace ropewalk::test {
 namespace {
 
 using testing::HasSubstr;
@@ -107,4 +107,4 @@ TEST(Elf, ReadsTheObjectsBytes) {
 }
 
 }  // namespace
-}  // namespace ropewalk
+}  // namespace ropewalk::test

@@ -9,7 +9,7 @@
 #include "core/modules/probe.h"
 #include "tests/modules/modules_test.h"
 
-namespace ropewalk {
+namespace ropewalk::test {
 namespace {
 
 using testing::HasSubstr;
@@ -211,4 +211,4 @@ TEST(Modules, CorruptedFilesDoNotEndTheHost) {
 }
 
 }  // namespace
-}  // namespace ropewalk
+}  // namespace ropewalk::test

@@ -12,12 +12,9 @@
 #include "tests/error_of.h"
 #include "tests/files.h"
 
-namespace ropewalk {
+namespace ropewalk::test {
 
 namespace fs = std::filesystem;
-using test::error_of;
-using test::read_file;
-using test::TemporaryFolder;
 
 inline fs::path liar(const std::string& name) { return fs::path(RW_LIARS) / (name + ".so"); }
 
@@ -31,4 +28,4 @@ inline RegistrySettings settings_for(const std::vector<fs::path>& paths) {
   return {.install_folder = "/nonexistent", .paths = paths, .probe = probe_settings()};
 }
 
-}  // namespace ropewalk
+}  // namespace ropewalk::test

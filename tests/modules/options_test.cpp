@@ -6,7 +6,7 @@
 #include "core/modules/library.h"
 #include "tests/modules/modules_test.h"
 
-namespace ropewalk {
+namespace ropewalk::test {
 namespace {
 
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
@@ -117,4 +117,4 @@ TEST(Options, OfAPluginWithoutAny) {
 }
 
 }  // namespace
-}  // namespace ropewalk
+}  // namespace ropewalk::test

@@ -6,7 +6,7 @@
 #include "core/modules/probe_record.h"
 #include "tests/modules/modules_test.h"
 
-namespace ropewalk {
+namespace ropewalk::test {
 namespace {
 
 using testing::HasSubstr;
@@ -102,4 +102,4 @@ TEST(Probe, StartsNothingWithinAProbe) {
 }
 
 }  // namespace
-}  // namespace ropewalk
+}  // namespace ropewalk::test

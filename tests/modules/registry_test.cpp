@@ -5,7 +5,7 @@
 #include "core/abi/sampler.h"
 #include "tests/modules/modules_test.h"
 
-namespace ropewalk {
+namespace ropewalk::test {
 namespace {
 
 using testing::AllOf;
@@ -182,4 +182,4 @@ TEST(Check, TurnsEachStatusIntoItsExitCode) {
 }
 
 }  // namespace
-}  // namespace ropewalk
+}  // namespace ropewalk::test

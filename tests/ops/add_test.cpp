@@ -1,6 +1,6 @@
 #include "tests/ops/op_test.h"
 
-namespace ropewalk::tests {
+namespace ropewalk::test {
 namespace {
 
 class Add : public OpTest {};
@@ -31,4 +31,4 @@ TEST_P(Add, odd_width) {
 RW_ON_EVERY_DEVICE(Add);
 
 }  // namespace
-}  // namespace ropewalk::tests
+}  // namespace ropewalk::test

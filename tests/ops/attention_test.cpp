@@ -3,7 +3,7 @@
 #include "tests/ops/conversation.h"
 #include "tests/ops/op_test.h"
 
-namespace ropewalk::tests {
+namespace ropewalk::test {
 namespace {
 
 using abi::DType;
@@ -206,4 +206,4 @@ TEST_P(Attention, on_read_equals_rope_before_cache) {
 RW_ON_EVERY_DEVICE(Attention);
 
 }  // namespace
-}  // namespace ropewalk::tests
+}  // namespace ropewalk::test

@@ -2,7 +2,7 @@
 
 #include <cmath>
 
-namespace ropewalk::tests {
+namespace ropewalk::test {
 namespace {
 
 using abi::DType;
@@ -121,4 +121,4 @@ StepData Block::joined(const StepData& a, const StepData& b) {
   return step;
 }
 
-}  // namespace ropewalk::tests
+}  // namespace ropewalk::test

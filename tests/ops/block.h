@@ -6,7 +6,7 @@
 
 #include "tests/ops/session.h"
 
-namespace ropewalk::tests {
+namespace ropewalk::test {
 
 inline constexpr uint32_t kBlockVocab = 75;
 inline constexpr uint32_t kBlockPages = 3;  // of a sequence
@@ -26,4 +26,4 @@ struct Block {
   uint32_t sequences;
 };
 
-}  // namespace ropewalk::tests
+}  // namespace ropewalk::test

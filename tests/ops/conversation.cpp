@@ -5,7 +5,7 @@
 
 #include "tests/ops/half.h"
 
-namespace ropewalk::tests {
+namespace ropewalk::test {
 
 using abi::DType;
 using abi::KeyRotation;
@@ -152,4 +152,4 @@ AttentionCase::AttentionCase(const AttentionShape& shape, const Conversation& co
   description.node(abi::Op::attention, in, {y}, conversation.scale(), shape.rotation);
 }
 
-}  // namespace ropewalk::tests
+}  // namespace ropewalk::test

@@ -7,7 +7,7 @@
 
 #include "tests/ops/session.h"
 
-namespace ropewalk::tests {
+namespace ropewalk::test {
 
 struct AttentionShape {
   uint32_t heads, kv_heads, dim;
@@ -66,4 +66,4 @@ struct AttentionCase {
   uint32_t q, k, v, y;
 };
 
-}  // namespace ropewalk::tests
+}  // namespace ropewalk::test

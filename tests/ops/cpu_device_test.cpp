@@ -6,7 +6,7 @@
 #include "tests/ops/devices.h"
 #include "tests/ops/session.h"
 
-namespace ropewalk::tests {
+namespace ropewalk::test {
 namespace {
 
 using abi::DType;
@@ -145,4 +145,4 @@ TEST(CpuDevice, has_no_extensions) {
 }
 
 }  // namespace
-}  // namespace ropewalk::tests
+}  // namespace ropewalk::test

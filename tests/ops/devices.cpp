@@ -12,7 +12,7 @@
 
 #include "core/abi/plugin.h"
 
-namespace ropewalk::tests {
+namespace ropewalk::test {
 namespace {
 
 using Settings = std::map<std::string, std::string>;
@@ -157,4 +157,4 @@ bool is_variant(const std::string& device_name) {
 
 bool is_cpu(const std::string& device_name) { return device_name.starts_with("cpu"); }
 
-}  // namespace ropewalk::tests
+}  // namespace ropewalk::test

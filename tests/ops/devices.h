@@ -12,7 +12,7 @@
 
 #include "core/abi/backend.h"
 
-namespace ropewalk::tests {
+namespace ropewalk::test {
 
 // Names of the usable devices, in order; a parameter list for INSTANTIATE_TEST_SUITE_P.
 std::vector<std::string> device_names();
@@ -31,4 +31,4 @@ bool is_variant(const std::string& device_name);
 
 bool is_cpu(const std::string& device_name);
 
-}  // namespace ropewalk::tests
+}  // namespace ropewalk::test

@@ -4,7 +4,7 @@
 
 #include "tests/ops/devices.h"
 
-namespace ropewalk::tests {
+namespace ropewalk::test {
 namespace {
 
 // A device that should be here and is not must not pass as "nothing to test".
@@ -15,4 +15,4 @@ TEST(Devices, expected_ones_are_here) {
 }
 
 }  // namespace
-}  // namespace ropewalk::tests
+}  // namespace ropewalk::test

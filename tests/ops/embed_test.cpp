@@ -3,7 +3,7 @@
 
 #include "tests/ops/op_test.h"
 
-namespace ropewalk::tests {
+namespace ropewalk::test {
 namespace {
 
 class Embed : public OpTest {
@@ -82,4 +82,4 @@ TEST_P(Embed, every_finite_half) {
 RW_ON_EVERY_DEVICE(Embed);
 
 }  // namespace
-}  // namespace ropewalk::tests
+}  // namespace ropewalk::test

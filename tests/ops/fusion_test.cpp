@@ -6,7 +6,7 @@
 #include "tests/ops/conversation.h"
 #include "tests/ops/op_test.h"
 
-namespace ropewalk::tests {
+namespace ropewalk::test {
 namespace {
 
 using abi::DType;
@@ -286,4 +286,4 @@ TEST_P(Fusion, what_others_read_is_not_hidden) {
 RW_ON_EVERY_DEVICE(Fusion);
 
 }  // namespace
-}  // namespace ropewalk::tests
+}  // namespace ropewalk::test

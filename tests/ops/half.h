@@ -5,7 +5,7 @@
 #include <cmath>
 #include <cstdint>
 
-namespace ropewalk::tests {
+namespace ropewalk::test {
 
 // The value of a binary floating-point format: `mantissa` bits behind the point, exponents from
 // 1 - bias. Ties to even.
@@ -45,4 +45,4 @@ inline uint16_t bits_of(double value, int mantissa, int bias) {
 inline uint16_t f16_bits(double value) { return bits_of(value, 10, 15); }
 inline uint16_t bf16_bits(double value) { return bits_of(value, 7, 127); }
 
-}  // namespace ropewalk::tests
+}  // namespace ropewalk::test

@@ -5,7 +5,7 @@
 #include "tests/ops/half.h"
 #include "tests/ops/op_test.h"
 
-namespace ropewalk::tests {
+namespace ropewalk::test {
 namespace {
 
 using abi::DType;
@@ -122,4 +122,4 @@ TEST_P(KvAppend, every_f16_boundary) {
 RW_ON_EVERY_DEVICE(KvAppend);
 
 }  // namespace
-}  // namespace ropewalk::tests
+}  // namespace ropewalk::test

@@ -3,7 +3,7 @@
 
 #include "tests/ops/op_test.h"
 
-namespace ropewalk::tests {
+namespace ropewalk::test {
 namespace {
 
 using abi::DType;
@@ -304,4 +304,4 @@ TEST_P(Matmul, wanted_rows_in_f32) {
 RW_ON_EVERY_DEVICE(Matmul);
 
 }  // namespace
-}  // namespace ropewalk::tests
+}  // namespace ropewalk::test

@@ -2,7 +2,7 @@
 
 #include <cmath>
 
-namespace ropewalk::tests {
+namespace ropewalk::test {
 
 void OpTest::with_session(const Case& description, const abi::ProgramShape& shape,
                           const std::function<void(Session&)>& body) {
@@ -36,4 +36,4 @@ void OpTest::expect_close(Law law, std::span<const float> found, std::span<const
 
 std::string device_of(const testing::TestParamInfo<std::string>& info) { return info.param; }
 
-}  // namespace ropewalk::tests
+}  // namespace ropewalk::test

@@ -16,7 +16,7 @@
 #include "tests/ops/session.h"
 #include "tests/ops/tolerances.h"
 
-namespace ropewalk::tests {
+namespace ropewalk::test {
 
 // Row counts that cross every block size a kernel is likely to have (exllamav3's list).
 inline constexpr uint32_t kRowCounts[] = {1, 2, 8, 16, 17, 31, 32, 33, 256};
@@ -25,7 +25,7 @@ inline constexpr abi::KeyRotation kRotatedKeys = abi::KeyRotation::before_cache;
 
 class OpTest : public testing::TestWithParam<std::string> {
  protected:
-  abi::Device& device() const { return tests::device(GetParam()); }
+  abi::Device& device() const { return test::device(GetParam()); }
 
   // Runs `body` with a session of the case on the device under test.
   void with_session(const Case& description, const abi::ProgramShape& shape,
@@ -39,9 +39,9 @@ double nmse(std::span<const float> found, std::span<const double> truth);
 
 std::string device_of(const testing::TestParamInfo<std::string>& info);
 
-}  // namespace ropewalk::tests
+}  // namespace ropewalk::test
 
 // Every suite runs on every device found.
-#define RW_ON_EVERY_DEVICE(suite)                                                          \
-  INSTANTIATE_TEST_SUITE_P(Ops, suite, testing::ValuesIn(ropewalk::tests::device_names()), \
-                           ropewalk::tests::device_of)
+#define RW_ON_EVERY_DEVICE(suite)                                                         \
+  INSTANTIATE_TEST_SUITE_P(Ops, suite, testing::ValuesIn(ropewalk::test::device_names()), \
+                           ropewalk::test::device_of)

@@ -1,6 +1,6 @@
 #include "tests/ops/op_test.h"
 
-namespace ropewalk::tests {
+namespace ropewalk::test {
 namespace {
 
 class Permute : public OpTest {};
@@ -29,4 +29,4 @@ TEST_P(Permute, odd_width) {
 RW_ON_EVERY_DEVICE(Permute);
 
 }  // namespace
-}  // namespace ropewalk::tests
+}  // namespace ropewalk::test

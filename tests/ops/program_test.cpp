@@ -5,7 +5,7 @@
 #include "tests/ops/block.h"
 #include "tests/ops/op_test.h"
 
-namespace ropewalk::tests {
+namespace ropewalk::test {
 namespace {
 
 class Program : public OpTest {};
@@ -122,4 +122,4 @@ std::vector<std::string> instruction_sets() {
 INSTANTIATE_TEST_SUITE_P(Cpu, Batch, testing::ValuesIn(instruction_sets()), device_of);
 
 }  // namespace
-}  // namespace ropewalk::tests
+}  // namespace ropewalk::test

@@ -7,7 +7,7 @@
 #include <utility>
 #include <vector>
 
-namespace ropewalk::tests {
+namespace ropewalk::test {
 
 class Random {
  public:
@@ -36,4 +36,4 @@ class Random {
   std::mt19937 engine_;
 };
 
-}  // namespace ropewalk::tests
+}  // namespace ropewalk::test

@@ -2,7 +2,7 @@
 
 #include "tests/ops/op_test.h"
 
-namespace ropewalk::tests {
+namespace ropewalk::test {
 namespace {
 
 class RmsNorm : public OpTest {
@@ -68,4 +68,4 @@ TEST_P(RmsNorm, literal) {
 RW_ON_EVERY_DEVICE(RmsNorm);
 
 }  // namespace
-}  // namespace ropewalk::tests
+}  // namespace ropewalk::test

@@ -2,7 +2,7 @@
 
 #include "tests/ops/op_test.h"
 
-namespace ropewalk::tests {
+namespace ropewalk::test {
 namespace {
 
 class Rope : public OpTest {
@@ -83,4 +83,4 @@ TEST_P(Rope, literal) {
 RW_ON_EVERY_DEVICE(Rope);
 
 }  // namespace
-}  // namespace ropewalk::tests
+}  // namespace ropewalk::test

@@ -1,6 +1,6 @@
 #include "tests/ops/op_test.h"
 
-namespace ropewalk::tests {
+namespace ropewalk::test {
 namespace {
 
 class Select : public OpTest {};
@@ -47,4 +47,4 @@ TEST_P(Select, none) {
 RW_ON_EVERY_DEVICE(Select);
 
 }  // namespace
-}  // namespace ropewalk::tests
+}  // namespace ropewalk::test

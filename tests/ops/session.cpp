@@ -7,7 +7,7 @@
 
 #include "tests/ops/half.h"
 
-namespace ropewalk::tests {
+namespace ropewalk::test {
 namespace {
 
 using abi::DType;
@@ -412,4 +412,4 @@ std::vector<float> Session::get(uint32_t tensor) {
   return values;
 }
 
-}  // namespace ropewalk::tests
+}  // namespace ropewalk::test

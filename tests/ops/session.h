@@ -16,7 +16,7 @@
 #include "core/abi/backend.h"
 #include "tests/ops/stored_weight.h"
 
-namespace ropewalk::tests {
+namespace ropewalk::test {
 
 // The device does not claim a node, or lacks a type; says why.
 struct Unsupported : std::runtime_error {
@@ -146,4 +146,4 @@ class Session {
 // Throws runtime_error with the status's message where it is not ok.
 void check(const abi::Status& status, const std::string& what);
 
-}  // namespace ropewalk::tests
+}  // namespace ropewalk::test

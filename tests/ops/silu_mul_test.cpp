@@ -2,7 +2,7 @@
 
 #include "tests/ops/op_test.h"
 
-namespace ropewalk::tests {
+namespace ropewalk::test {
 namespace {
 
 class SiluMul : public OpTest {
@@ -64,4 +64,4 @@ TEST_P(SiluMul, literal) {
 RW_ON_EVERY_DEVICE(SiluMul);
 
 }  // namespace
-}  // namespace ropewalk::tests
+}  // namespace ropewalk::test

@@ -5,7 +5,7 @@
 
 #include "tests/ops/half.h"
 
-namespace ropewalk::tests {
+namespace ropewalk::test {
 namespace {
 
 using abi::DType;
@@ -159,4 +159,4 @@ StoredWeight random_gptq(const GptqShape& shape, Random& random) {
   return weight;
 }
 
-}  // namespace ropewalk::tests
+}  // namespace ropewalk::test

@@ -8,7 +8,7 @@
 #include "core/abi/weight.h"
 #include "tests/ops/random.h"
 
-namespace ropewalk::tests {
+namespace ropewalk::test {
 
 struct GptqShape {
   uint32_t rows, cols;
@@ -36,4 +36,4 @@ StoredWeight random_dense(abi::DType dtype, abi::WeightUse use, uint32_t rows, u
                           Random& random);
 StoredWeight random_gptq(const GptqShape& shape, Random& random);
 
-}  // namespace ropewalk::tests
+}  // namespace ropewalk::test

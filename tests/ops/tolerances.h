@@ -8,7 +8,7 @@
 
 #include "core/abi/weight.h"
 
-namespace ropewalk::tests {
+namespace ropewalk::test {
 
 enum class Law { copy, norm, rope, matmul, attention, silu, add };
 
@@ -52,4 +52,4 @@ inline double tolerance(std::string_view device, Law law) {
   return 0;
 }
 
-}  // namespace ropewalk::tests
+}  // namespace ropewalk::test

@@ -14,7 +14,7 @@
 #include "core/modules/registry.h"
 #include "tests/plugins/plugin.h"
 
-namespace ropewalk {
+namespace ropewalk::test {
 namespace {
 
 namespace fs = std::filesystem;
@@ -127,4 +127,4 @@ TEST(Plugins, ALoneValueSetsTheMainOption) {
 }
 
 }  // namespace
-}  // namespace ropewalk
+}  // namespace ropewalk::test

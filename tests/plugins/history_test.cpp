@@ -4,7 +4,7 @@
 
 #include "tests/plugins/sampler_test.h"
 
-namespace ropewalk {
+namespace ropewalk::test {
 namespace {
 
 using testing::ElementsAre;
@@ -243,4 +243,4 @@ TEST(Samplers, DryIsTheQuadraticDefinition) {
 }
 
 }  // namespace
-}  // namespace ropewalk
+}  // namespace ropewalk::test

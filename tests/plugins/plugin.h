@@ -10,7 +10,7 @@
 #include "core/json/json.h"
 #include "core/modules/library.h"
 
-namespace ropewalk {
+namespace ropewalk::test {
 
 // YAML's text of an option's value, or of the items of a list.
 using TestOptions = std::map<std::string, Json>;
@@ -59,4 +59,4 @@ inline Json read_fixture(const std::string& name) {
   return parse_json(text.str(), {file, ExitCode::model});
 }
 
-}  // namespace ropewalk
+}  // namespace ropewalk::test

@@ -4,7 +4,7 @@
 #include "core/abi/prompt_format.h"
 #include "tests/plugins/plugin.h"
 
-namespace ropewalk {
+namespace ropewalk::test {
 namespace {
 
 using testing::ElementsAre;
@@ -242,4 +242,4 @@ TEST(PromptFormat, Stops) {
 }
 
 }  // namespace
-}  // namespace ropewalk
+}  // namespace ropewalk::test

@@ -5,7 +5,7 @@
 #include <string_view>
 #include <vector>
 
-namespace ropewalk {
+namespace ropewalk::test {
 
 struct RandomVector {
   std::vector<float> logits;
@@ -55,4 +55,4 @@ inline RandomVector random_vector(std::string_view sampler, uint64_t row, uint64
   return vector;
 }
 
-}  // namespace ropewalk
+}  // namespace ropewalk::test

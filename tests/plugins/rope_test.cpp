@@ -7,7 +7,7 @@
 #include "core/base/error.h"
 #include "tests/plugins/plugin.h"
 
-namespace ropewalk {
+namespace ropewalk::test {
 namespace {
 
 using testing::HasSubstr;
@@ -223,4 +223,4 @@ TEST(RopeScaling, TakesWhatPublishedConfigsSay) {
 }
 
 }  // namespace
-}  // namespace ropewalk
+}  // namespace ropewalk::test

@@ -6,7 +6,7 @@
 
 #include "tests/plugins/sampler_test.h"
 
-namespace ropewalk {
+namespace ropewalk::test {
 namespace {
 
 using testing::ElementsAre;
@@ -164,4 +164,4 @@ TEST(Samplers, WideRowsGetTheSameAsAFullSort) {
 }
 
 }  // namespace
-}  // namespace ropewalk
+}  // namespace ropewalk::test

@@ -13,7 +13,7 @@
 #include "core/abi/sampler.h"
 #include "tests/plugins/plugin.h"
 
-namespace ropewalk {
+namespace ropewalk::test {
 
 inline constexpr float kInfinity = std::numeric_limits<float>::infinity();
 
@@ -91,4 +91,4 @@ inline std::vector<int32_t> survivors(const std::string& name, const TestOptions
 
 inline std::vector<int32_t> ids_of(const std::string& text) { return {text.begin(), text.end()}; }
 
-}  // namespace ropewalk
+}  // namespace ropewalk::test

@@ -4,7 +4,7 @@
 
 #include "tests/plugins/sampler_test.h"
 
-namespace ropewalk {
+namespace ropewalk::test {
 namespace {
 
 using testing::ElementsAre;
@@ -238,4 +238,4 @@ TEST(Shape, MirostatComesToItsTarget) {
 }
 
 }  // namespace
-}  // namespace ropewalk
+}  // namespace ropewalk::test

@@ -3,7 +3,7 @@
 #include "tests/plugins/random_vector.h"
 #include "tests/plugins/sampler_test.h"
 
-namespace ropewalk {
+namespace ropewalk::test {
 namespace {
 
 struct Step {
@@ -86,4 +86,4 @@ TEST(Transformers, Chain) {
 }
 
 }  // namespace
-}  // namespace ropewalk
+}  // namespace ropewalk::test

@@ -6,7 +6,7 @@
 
 extern std::size_t allocations;  // counting_new.cpp
 
-namespace ropewalk {
+namespace ropewalk::test {
 namespace {
 
 constexpr size_t kVocabulary = 1000;
@@ -83,4 +83,4 @@ TEST(Allocation, IsOverAfterTheFirstToken) {
 }
 
 }  // namespace
-}  // namespace ropewalk
+}  // namespace ropewalk::test

@@ -12,7 +12,7 @@
 
 #include "core/base/error.h"
 
-namespace ropewalk {
+namespace ropewalk::test {
 namespace {
 
 using testing::ElementsAre;
@@ -240,4 +240,4 @@ TEST(Chain, FailureToAcceptIsAnError) {
 }
 
 }  // namespace
-}  // namespace ropewalk
+}  // namespace ropewalk::test

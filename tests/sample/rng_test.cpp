@@ -4,7 +4,7 @@
 
 #include <vector>
 
-namespace ropewalk {
+namespace ropewalk::test {
 namespace {
 
 using testing::ElementsAre;
@@ -59,4 +59,4 @@ TEST(SequenceRandom, DrawsAreEvenlySpreadOverTheUnitInterval) {
 }
 
 }  // namespace
-}  // namespace ropewalk
+}  // namespace ropewalk::test

@@ -5,7 +5,7 @@
 
 #include "core/base/error.h"
 
-namespace ropewalk {
+namespace ropewalk::test {
 namespace {
 
 using testing::HasSubstr;
@@ -88,4 +88,4 @@ TEST(ClosedContext, PlainFormatFollowsOneSpace) {
 }
 
 }  // namespace
-}  // namespace ropewalk
+}  // namespace ropewalk::test

@@ -11,7 +11,7 @@
 #include "core/text/protobuf.h"
 #include "core/text/tokenizer_model.h"
 
-namespace ropewalk {
+namespace ropewalk::test {
 
 // As protobuf bytes: ModelProto.SentencePiece.
 inline std::string piece_bytes(std::string_view text, float score, uint64_t type) {
@@ -60,4 +60,4 @@ struct ModelBytes {
   }
 };
 
-}  // namespace ropewalk
+}  // namespace ropewalk::test

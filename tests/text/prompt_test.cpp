@@ -10,7 +10,7 @@
 #include "core/text/fit.h"
 #include "tests/text/model_bytes.h"
 
-namespace ropewalk {
+namespace ropewalk::test {
 namespace {
 
 using ::testing::ElementsAre;
@@ -208,4 +208,4 @@ TEST_F(Fit, TenThousandTurnsAreQuick) {
 }
 
 }  // namespace
-}  // namespace ropewalk
+}  // namespace ropewalk::test

@@ -10,7 +10,7 @@
 #include "core/base/utf8.h"
 #include "core/text/tokenizer.h"
 
-namespace ropewalk {
+namespace ropewalk::test {
 namespace {
 
 TokenText plain(std::string_view bytes) { return {.bytes = bytes, .spaced = false}; }
@@ -146,4 +146,4 @@ TEST(StopMatcher, AThousandLongStopsAreFast) {
 }
 
 }  // namespace
-}  // namespace ropewalk
+}  // namespace ropewalk::test

@@ -13,7 +13,7 @@
 #include "core/text/spm_encoder.h"
 #include "tests/text/model_bytes.h"
 
-namespace ropewalk {
+namespace ropewalk::test {
 namespace {
 
 using ::testing::HasSubstr;
@@ -216,4 +216,4 @@ TEST(TokenizerModel, EveryFlippedByteOfTheBundledModelIsReadOrRefused) {
 }
 
 }  // namespace
-}  // namespace ropewalk
+}  // namespace ropewalk::test

@@ -15,7 +15,7 @@
 #include "core/text/prompt.h"
 #include "tests/text/model_bytes.h"
 
-namespace ropewalk {
+namespace ropewalk::test {
 namespace {
 
 using ::testing::ElementsAre;
@@ -378,4 +378,4 @@ TEST(TokenizerConfig, AMissingSpecialTokenGetsTheNextId) {
 }
 
 }  // namespace
-}  // namespace ropewalk
+}  // namespace ropewalk::test

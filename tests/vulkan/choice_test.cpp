@@ -7,7 +7,7 @@
 
 #include "tests/vulkan/vulkan_model.h"
 
-namespace ropewalk {
+namespace ropewalk::test {
 namespace {
 
 using testing::HasSubstr;
@@ -31,12 +31,12 @@ class VulkanChoice : public testing::Test {
     setenv("FAKE_VULKAN_DEVICES", devices.c_str(), 1);
     Config config;
     config.backend.plugin.name = "vulkan";
-    test::set_option(config, "loader", RW_FAKE_LOADER);
+    set_option(config, "loader", RW_FAKE_LOADER);
     return config.backend;
   }
   // What opening a device ends in: none of them opens, and the message names it.
   static std::string opened(const BackendConfig& config) {
-    Registry registry = test::probing_registry();
+    Registry registry = probing_registry();
     try {
       open_device(registry, config);
     } catch (const Error& error) {
@@ -46,7 +46,7 @@ class VulkanChoice : public testing::Test {
     return "a device was opened";
   }
   static std::vector<DeviceListing> listed(const BackendConfig& config) {
-    Registry registry = test::probing_registry();
+    Registry registry = probing_registry();
     std::vector<DeviceListing> all = list_devices(registry, config);
     std::erase_if(all, [](const DeviceListing& listing) { return listing.backend != "vulkan"; });
     return all;
@@ -99,4 +99,4 @@ TEST_F(VulkanChoice, EachIsListedWithDriverMemorySubgroupSizeAndWhatItLacks) {
 }
 
 }  // namespace
-}  // namespace ropewalk
+}  // namespace ropewalk::test

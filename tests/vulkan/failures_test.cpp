@@ -9,11 +9,9 @@
 #include "core/eval/score.h"
 #include "tests/vulkan/vulkan_model.h"
 
-namespace ropewalk {
+namespace ropewalk::test {
 namespace {
 
-using test::FixtureModel;
-using test::vulkan_config;
 using testing::AllOf;
 using testing::HasSubstr;
 
@@ -49,7 +47,7 @@ void open(const Config& config) {
 
 TEST(VulkanFailures, NoLoader) {
   Config config = vulkan_config(kModel);
-  test::set_option(config, "loader", "libvulkan-absent.so.1");
+  set_option(config, "loader", "libvulkan-absent.so.1");
   expect_error(ExitCode::no_device, HasSubstr("no Vulkan loader (libvulkan-absent.so.1)"),
                [&] { open(config); });
 }
@@ -63,7 +61,7 @@ TEST(VulkanFailures, NoDriver) {
 TEST(VulkanFailures, NoValidationLayerThoughAskedFor) {
   const Environment none("VK_LAYER_PATH", "/nonexistent");
   Config config = vulkan_config(kModel);
-  test::set_option(config, "validate", "true");
+  set_option(config, "validate", "true");
   expect_error(ExitCode::no_device, HasSubstr("VK_LAYER_KHRONOS_validation was asked for"),
                [&] { open(config); });
 }
@@ -75,7 +73,7 @@ TEST(VulkanFailures, AFeatureIsMissing) {
       {"compute-queue", "it has no compute queue"}};
   for (const auto& [feature, words] : required) {
     Config config = vulkan_config(kModel);
-    test::set_list(config, "mask-features", feature);
+    set_list(config, "mask-features", feature);
     expect_error(ExitCode::no_device, HasSubstr(words), [&] { open(config); });
   }
 }
@@ -83,24 +81,24 @@ TEST(VulkanFailures, AFeatureIsMissing) {
 // K09
 TEST(VulkanFailures, TheDriverIsTooOld) {
   Config config = vulkan_config(kModel);
-  test::set_list(config, "mask-features", "vulkan-1.2");
+  set_list(config, "mask-features", "vulkan-1.2");
   expect_error(ExitCode::no_device, HasSubstr("its driver has Vulkan 1.1, expected 1.2 or later"),
                [&] { open(config); });
 }
 
 TEST(VulkanFailures, AnUnknownTuning) {
   Config config = vulkan_config(kModel);
-  test::set_option(config, "tuning", "abacus");
+  set_option(config, "tuning", "abacus");
   expect_error(ExitCode::usage, HasSubstr("expected auto, gpu or processor, found abacus"),
                [&] { open(config); });
 }
 
 TEST(VulkanFailures, AnUnknownFeatureOrFault) {
   Config config = vulkan_config(kModel);
-  test::set_list(config, "mask-features", "teleportation");
+  set_list(config, "mask-features", "teleportation");
   expect_error(ExitCode::usage, HasSubstr("no feature teleportation"), [&] { open(config); });
   config = vulkan_config(kModel);
-  test::set_list(config, "fault", "lost-at-step=soon");
+  set_list(config, "fault", "lost-at-step=soon");
   expect_error(ExitCode::usage, HasSubstr("lost-at-step needs a number"), [&] { open(config); });
 }
 
@@ -113,31 +111,31 @@ TEST(VulkanFailures, NoSuchDevice) {
 // K12: need and free are told, and a context that would fit, before anything is allocated.
 TEST(VulkanFailures, TheModelDoesNotFit) {
   Config config = vulkan_config(kModel);
-  test::set_list(config, "fault", "memory=100000");
+  set_list(config, "fault", "memory=100000");
   expect_error(ExitCode::out_of_memory,
                AllOf(HasSubstr("the model does not fit: weights "), HasSubstr(" of 97.7 KiB free")),
-               [&] { FixtureModel model(kModel, test::fixture_settings(config)); });
+               [&] { FixtureModel model(kModel, fixture_settings(config)); });
 }
 
 TEST(VulkanFailures, OnlyTheCacheDoesNotFit) {
   Config config = vulkan_config(kModel);
   config.context.length = 100000;
-  const auto plan = FixtureModel(kModel, test::fixture_settings(config)).runtime.model().plan();
+  const auto plan = FixtureModel(kModel, fixture_settings(config)).runtime.model().plan();
   ASSERT_GT(plan.cache, plan.total() / 2);
-  test::set_list(config, "fault", "memory=" + std::to_string(plan.total() - plan.cache / 2));
+  set_list(config, "fault", "memory=" + std::to_string(plan.total() - plan.cache / 2));
   expect_error(ExitCode::out_of_memory,
                HasSubstr("A context of about 50 % of this length would fit: lower context.length"),
-               [&] { FixtureModel model(kModel, test::fixture_settings(config)); });
+               [&] { FixtureModel model(kModel, fixture_settings(config)); });
 }
 
 // K13: the cache is planned whole, so what is allocated after loading is the inputs of a program.
 // That step fails, and neither the device nor the model is lost by it.
 TEST(VulkanFailures, OutOfMemoryAfterLoading) {
-  const auto ids = test::ids_of(kModel);
+  const auto ids = ids_of(kModel);
   Config config = vulkan_config(kModel);
-  const auto plan = FixtureModel(kModel, test::fixture_settings(config)).runtime.model().plan();
-  test::set_list(config, "fault", "oom-after=" + std::to_string(plan.total() + 256));
-  FixtureModel model(kModel, test::fixture_settings(config));
+  const auto plan = FixtureModel(kModel, fixture_settings(config)).runtime.model().plan();
+  set_list(config, "fault", "oom-after=" + std::to_string(plan.total() + 256));
+  FixtureModel model(kModel, fixture_settings(config));
   for (int again = 0; again < 2; ++again)
     expect_error(ExitCode::out_of_memory, AllOf(HasSubstr("bytes asked"), HasSubstr("free")),
                  [&] { score(model.runtime, ids, nullptr); });
@@ -147,22 +145,22 @@ TEST(VulkanFailures, OutOfMemoryAfterLoading) {
 // fails.
 TEST(VulkanFailures, OutOfMemoryWhileLoading) {
   Config config = vulkan_config(kModel);
-  test::set_list(config, "fault", "oom-after=100000");
+  set_list(config, "fault", "oom-after=100000");
   expect_error(ExitCode::out_of_memory, AllOf(HasSubstr("bytes asked"), HasSubstr("free")),
-               [&] { FixtureModel model(kModel, test::fixture_settings(config)); });
+               [&] { FixtureModel model(kModel, fixture_settings(config)); });
 }
 
 // K15: that request fails, so does every later one, and taking everything down neither hangs nor
 // ends the process.
 void expect_lost(const std::string& fault, const std::string& words) {
   Config config = vulkan_config(kModel);
-  test::set_list(config, "fault", fault);
+  set_list(config, "fault", fault);
   // Longer than the first step takes, whose shaders lavapipe compiles as it runs.
-  test::set_option(config, "submit-limit-ms", "10000");
+  set_option(config, "submit-limit-ms", "10000");
   const auto start = std::chrono::steady_clock::now();
   {
-    FixtureModel model(kModel, test::fixture_settings(config));
-    const auto ids = test::ids_of(kModel);
+    FixtureModel model(kModel, fixture_settings(config));
+    const auto ids = ids_of(kModel);
     score(model.runtime, ids, nullptr);
     for (int again = 0; again < 2; ++again) {
       expect_error(ExitCode::device_lost, HasSubstr(words),
@@ -184,7 +182,7 @@ TEST(VulkanFailures, TheSecondStepNeverEnds) {
 TEST(VulkanFailures, AutoSaysWhyItLeavesASoftwareDevice) {
   Config config;
   config.backend.plugin.name = "auto";
-  Registry registry = test::probing_registry();
+  Registry registry = probing_registry();
   const auto listings = list_devices(registry, config.backend);
   for (const DeviceListing& listing : listings) {
     const bool gpu = listing.backend != "cpu" && listing.usable &&
@@ -198,4 +196,4 @@ TEST(VulkanFailures, AutoSaysWhyItLeavesASoftwareDevice) {
 }
 
 }  // namespace
-}  // namespace ropewalk
+}  // namespace ropewalk::test

@@ -10,19 +10,14 @@
 #include "core/eval/score.h"
 #include "tests/vulkan/vulkan_model.h"
 
-namespace ropewalk {
+namespace ropewalk::test {
 namespace {
-
-using test::fixture_settings;
-using test::FixtureModel;
-using test::ids_of;
-using test::vulkan_config;
 
 constexpr char kModel[] = "gptq-b4-airophin";  // act-order, groups of 32, linear RoPE
 
 std::vector<std::string> variants() {
   std::vector<std::string> names;
-  for (const auto& entry : std::filesystem::directory_iterator(test::models_folder())) {
+  for (const auto& entry : std::filesystem::directory_iterator(models_folder())) {
     if (entry.is_directory()) names.push_back(entry.path().filename());
   }
   std::sort(names.begin(), names.end());
@@ -46,7 +41,7 @@ class VulkanModels : public testing::TestWithParam<std::string> {};
 
 void expect_transformers_answers(const std::string& variant, const Config& config,
                                  double tolerance) {
-  const Json expected = test::expected_of(variant);
+  const Json expected = expected_of(variant);
   const auto ids = ids_of(variant);
   FixtureModel model(variant, fixture_settings(config));
   const Score result = score(model.runtime, ids, nullptr);
@@ -66,7 +61,7 @@ TEST_P(VulkanModels, AgreesWithTransformers) {
 // With the shaders that a GPU runs: x of many rows has 11 bits.
 TEST_P(VulkanModels, AgreesWithTransformersCutForAGpu) {
   Config config = vulkan_config(GetParam());
-  test::set_option(config, "tuning", "gpu");
+  set_option(config, "tuning", "gpu");
   expect_transformers_answers(GetParam(), config, 1e-2);
 }
 
@@ -163,7 +158,7 @@ TEST(Vulkan, CutIntoSmallSubmissionsItComputesTheSame) {
   const auto ids = ids_of(kModel);
   const auto whole = logprobs_of(vulkan_config(kModel), ids);
   Config config = vulkan_config(kModel);
-  test::set_option(config, "submit-mflop", "1");
+  set_option(config, "submit-mflop", "1");
   EXPECT_EQ(logprobs_of(config, ids), whole);
 }
 
@@ -174,7 +169,7 @@ TEST(Vulkan, EveryOptionalFeatureMayBeMissing) {
   for (const char* feature :
        {"subgroup-shuffle", "size-control", "memory-budget", "float16", "16bit-storage"}) {
     Config config = vulkan_config(kModel);
-    test::set_list(config, "mask-features", feature);
+    set_list(config, "mask-features", feature);
     EXPECT_LT(furthest(logprobs_of(config, ids), whole), 1e-4) << feature;
   }
 }
@@ -188,9 +183,9 @@ struct Switched {
 std::vector<double> switched_logprobs(const Switched& choice) {
   Config config = vulkan_config(kModel);
   config.context.length = 600;
-  test::set_option(config, "tuning", choice.tuning);
-  test::set_option(config, "float16", choice.float16);
-  if (choice.masked) test::set_list(config, "mask-features", choice.masked);
+  set_option(config, "tuning", choice.tuning);
+  set_option(config, "float16", choice.float16);
+  if (choice.masked) set_list(config, "mask-features", choice.masked);
   return logprobs_of(config, long_text());
 }
 
@@ -213,4 +208,4 @@ TEST(Vulkan, Float16IsTakenWhereOptionAndDeviceAllowIt) {
 }
 
 }  // namespace
-}  // namespace ropewalk
+}  // namespace ropewalk::test

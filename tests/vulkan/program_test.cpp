@@ -1,5 +1,5 @@
-// The built program on devices that are missing, too old, too small, lost or hung (failures.md's K
-// cases): the exit code, one line that says why, and an end that is neither a signal nor a hang.
+// The built program on devices that are missing, too old, too small, lost or hung: the exit code,
+// one line that says why, and an end that is neither a signal nor a hang.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 

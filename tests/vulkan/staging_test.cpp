@@ -11,7 +11,7 @@
 #include "tests/ops/devices.h"
 #include "tests/ops/session.h"
 
-namespace ropewalk::tests {
+namespace ropewalk::test {
 namespace {
 
 TEST(VulkanStaging, PackingTakesLittleOfTheHost) {
@@ -21,18 +21,18 @@ TEST(VulkanStaging, PackingTakesLittleOfTheHost) {
   weight.shape.rows = 8192;
   weight.shape.cols = 8192;
   weight.dense.resize(uint64_t{8192} * 8192 * 2, std::byte{1});
-  abi::Device& device = tests::device("vulkan");
+  abi::Device& device = test::device("vulkan");
   uint64_t bytes = 0;
   check(device.packed_bytes(weight.view(), &bytes), "packed_bytes");
   abi::Buffer buffer;
   check(device.allocate(abi::Arena::weights, bytes, &buffer), "allocate");
   // On a software device the device's memory is the host's; it is there before the measurement.
   check(device.write({buffer, 0, weight.dense.size()}, weight.dense), "write");
-  test::forget_peak();
-  const uint64_t before = test::memory_now();
+  forget_peak();
+  const uint64_t before = memory_now();
   check(device.pack(weight.view(), {buffer, 0, bytes}), "pack");
   EXPECT_GT(before, weight.dense.size());
-  EXPECT_LT(test::memory_peak(), before + kMost);
+  EXPECT_LT(memory_peak(), before + kMost);
   device.free(buffer);
 }
 
@@ -97,4 +97,4 @@ TEST(VulkanCache, OneBeyondTheIndicesOfShadersIsRefused) {
 }
 
 }  // namespace
-}  // namespace ropewalk::tests
+}  // namespace ropewalk::test

@@ -10,7 +10,7 @@
 #include "core/eval/score.h"
 #include "tests/vulkan/vulkan_model.h"
 
-namespace ropewalk {
+namespace ropewalk::test {
 namespace {
 
 namespace fs = std::filesystem;
@@ -30,11 +30,11 @@ class VulkanStart : public testing::Test {
 
   // Log-probabilities with the cache on; `said` is what stderr got.
   std::vector<double> run(std::string* said) const {
-    Config config = test::vulkan_config(kModel);
+    Config config = vulkan_config(kModel);
     config.backend.plugin.options.clear();
     testing::internal::CaptureStderr();
-    test::FixtureModel model(kModel, test::fixture_settings(config));
-    const auto logprobs = score(model.runtime, test::ids_of(kModel), nullptr).logprobs;
+    FixtureModel model(kModel, fixture_settings(config));
+    const auto logprobs = score(model.runtime, ids_of(kModel), nullptr).logprobs;
     *said = testing::internal::GetCapturedStderr();
     return logprobs;
   }
@@ -70,4 +70,4 @@ TEST_F(VulkanStart, ADamagedCacheIsNotedAndReplaced) {
 }
 
 }  // namespace
-}  // namespace ropewalk
+}  // namespace ropewalk::test

@@ -4,9 +4,11 @@
 // codes, 16 words of f16 or bf16, 32 of f32. Neighbouring columns lie beside one another in units
 // that an invocation loads at once, so a subgroup reads whole cache lines:
 //
-//   gptq    codes (blocks, quads, cols, 4 words) | pad to 256 | scales (groups, cols) scale, zero
-//   dense   codes (blocks, quads, cols, 4 words), an odd number of words (2 or 3 bits): (blocks,
-//   cols, words) embed   table (vocab, hidden), as it was
+//   gptq    codes | padding to 256 bytes | scales (groups, cols), each with its zero
+//   dense   codes
+//   embed   table (vocab, hidden), unchanged
+//
+//   codes   (blocks, quads, cols, 4 words); for 2 and 3 bits (blocks, cols, words)
 //
 // A group's rows are filled up to whole blocks with codes 0, and the shader takes x as 0 there.
 // Scale and zero + zero_offset share a word as two f16 (zeros are integers up to 256, exact), or
@@ -43,8 +45,7 @@ struct PackedShape {
 // Throws Failure (unsupported, invalid_argument) for a weight that cannot be packed.
 PackedShape packed_shape(const abi::Weight& weight);
 
-// Throws Failure where a span of the weight is too short for its shape, an order is not a
-// permutation or `to` is too small.
+// Throws Failure where `to` is too small. REQUIRES: a weight that check_weight() has passed.
 void pack(const abi::Weight& weight, const abi::Slice& to, Memory& memory);
 
 }  // namespace ropewalk::vulkan

@@ -23,8 +23,8 @@ struct Candidate {
 struct Candidates {
   Candidate* data;
   uint32_t size;
-  bool
-      sorted;  // greatest logit first, ties to the lower id; a link that breaks the order clears it
+  // Greatest logit first, ties to the lower id. A link that breaks the order clears it.
+  bool sorted;
 
   std::span<Candidate> all() const { return {data, size}; }
 };
@@ -121,7 +121,7 @@ Candidate* sort_more(Candidate* begin, Candidate* sorted_end, Candidate* end,
 // candidates near the greatest while those last.
 class Ranking {
  public:
-  // `greatest` is the greatest logit, which who has probabilities knows: SoftmaxScale::max.
+  // `greatest` is the largest logit. softmax_scale() has already computed it as `max`.
   Ranking(const Candidates& candidates, float greatest)
       : begin_(candidates.data),
         end_(begin_ + candidates.size),

@@ -12,8 +12,8 @@
 //
 //   class Doubler final : public abi::Sampler { ... explicit Doubler(const abi::Options&); ... };
 //   const abi::Module ropewalk_module = abi::make_module<abi::Sampler, Doubler>(
-//       {.name = "doubler", .version = "1.0.0", .help = "Doubles every logit.", .source =
-//       "example"});
+//       {.name = "doubler", .version = "1.0.0", .help = "Doubles every logit.",
+//        .source = "example"});
 #pragma once
 
 #include <cstddef>

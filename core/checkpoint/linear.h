@@ -32,8 +32,8 @@ struct LinearInfo {
   uint8_t bits = 0;
   uint32_t group_size = 0;                   // == rows for a single group
   abi::DType scale_dtype = abi::DType::f16;  // f16 as stored, else f32 (bf16 is widened)
-  std::vector<uint32_t>
-      row_order;  // (rows): position -> stored row, stable by group; empty: as stored
+  // (rows): position -> stored row, stable by group; empty: as stored
+  std::vector<uint32_t> row_order;
 };
 
 // The laid-out columns [first, first + count) of a weight. first is a multiple of kPartColumns.

@@ -16,8 +16,8 @@ struct ShardPlan {
   Container container = Container::safetensors;
   std::vector<std::string> files;  // sorted, at least one
   std::string index;               // the index file; empty: none
-  std::map<std::string, std::string, std::less<>>
-      weight_map;           // tensor -> file; empty without index
+  // Tensor -> file; empty without an index.
+  std::map<std::string, std::string, std::less<>> weight_map;
   uint64_t total_size = 0;  // what the index says; 0: nothing
 };
 

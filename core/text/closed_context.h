@@ -11,8 +11,9 @@
 //   the question
 //   ENDINSTRUCTION
 //
-// It ends in a line end, so that under Vicuna's format the prompt reads "ENDINSTRUCTION\n
-// ASSISTANT:", as the models' cards show it. Source: jondurbin/airoboros contextual prompts.
+// It ends with a newline, so that under Vicuna's format the prompt reads
+// "ENDINSTRUCTION\n ASSISTANT:", as the models' cards show it. Source: jondurbin/airoboros,
+// contextual prompts.
 #pragma once
 
 #include <span>

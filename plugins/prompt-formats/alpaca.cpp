@@ -1,7 +1,7 @@
-// Alpaca, as FastChat has it:
+// Alpaca, as FastChat has it (one text, cut here into two lines):
 //
-//   <s>SYSTEM\n\n### Instruction: hi\n\n### Response: hello</s>### Instruction: again\n\n
-//   ### Response:
+//   <s>SYSTEM\n\n### Instruction: hi\n\n### Response: hello</s>
+//   ### Instruction: again\n\n### Response:
 //
 // Stanford's own has a line end after "### Instruction:", which `template` can say.
 #include "plugins/prompt-formats/turns.h"

@@ -1,6 +1,7 @@
-// ChatML:
+// ChatML (one text, cut here into two lines):
 //
-//   <s><|im_start|>system\nSYSTEM<|im_end|>\n<|im_start|>user\nhi<|im_end|>\n<|im_start|>assistant\n
+//   <s><|im_start|>system\nSYSTEM<|im_end|>\n<|im_start|>user\nhi<|im_end|>\n
+//   <|im_start|>assistant\n
 //
 // The marks are tokens that the model added to its vocabulary; where it has none they are text. No
 // system text, no system block. An empty content leaves the bare role.

@@ -1,5 +1,5 @@
-# Hardening for everything that reads other people's files. tests/hardening_test.cmake asserts the
-# result on the built program: PIE, full RELRO, no executable stack, stack protector, fortify.
+# Hardening for everything that reads other people's files. tests/build/hardening.sh checks
+# the result on the built program: PIE, full RELRO, no executable stack, stack protector, fortify.
 include(CheckPIESupported)
 check_pie_supported()
 

@@ -52,8 +52,7 @@ struct PackedShape {
 // Throws Failure (unsupported, invalid_argument) for a weight that cannot be packed.
 PackedHeader packed_header(const abi::Weight& weight);
 
-// Throws Failure where a span of the weight is too short for its shape, an order is not a
-// permutation or `to` is too small.
+// Throws Failure where `to` is too small. REQUIRES: a weight that check_weight() has passed.
 void pack(const abi::Weight& weight, std::span<std::byte> to, Pool& pool);
 
 }  // namespace ropewalk::cpu

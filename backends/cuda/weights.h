@@ -31,8 +31,8 @@ PackedWeight describe(const abi::Weight& weight);
 // packed.
 uint64_t packed_bytes(const abi::Weight& weight);
 
-// Throws Failure where a span of the weight is too short for its shape, an order is not a
-// permutation or `to` is too small. The spans may be reused when it returns.
+// Throws Failure where `to` is too small. REQUIRES: a weight that check_weight() has passed.
+// The spans may be reused when it returns.
 void pack(const abi::Weight& weight, const abi::Slice& to, Memory& memory, Context& context);
 
 }  // namespace ropewalk::cuda

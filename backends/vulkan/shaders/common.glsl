@@ -7,7 +7,7 @@ layout(buffer_reference, std430, buffer_reference_align = 4) buffer Words { uint
 layout(buffer_reference, std430, buffer_reference_align = 16) readonly buffer Quads { uvec4 at[]; };
 layout(buffer_reference, std430, buffer_reference_align = 16) readonly buffer Vectors { vec4 at[]; };
 
-// Written by the host before each submission (program.cpp: StepHeader).
+// Written by the host before each submission (step_block.cpp: Header).
 layout(buffer_reference, std430, buffer_reference_align = 16) readonly buffer Step {
   uint rows;
   uint wanted_rows;

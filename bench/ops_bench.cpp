@@ -66,7 +66,7 @@ void matmul(State& state, const std::string& name, uint32_t rows, uint32_t depth
   Case c;
   const uint32_t x = c.activation("x", {abi::kRows, depth});
   const uint32_t y = c.activation("y", {abi::kRows, width});
-  c.node(abi::Op::matmul, {x, c.weight("w", weight)}, {y}, 0, abi::KeyRotation::before_cache);
+  c.node(abi::Op::matmul, {x, c.weight("w", weight)}, {y}, {});
   Session session(c, device(name), {rows, rows, 1, 1}, Steps::alone);
   session.set(x, random.values(uint64_t{rows} * depth));
   const StepData step = plain_step(rows);
@@ -87,7 +87,7 @@ void attention(State& state, const std::string& name, uint32_t keys, uint32_t ro
   const std::vector<uint32_t> cache = {pages, abi::kPageTokens, kHeads, kDim};
   c.node(abi::Op::attention,
          {q, c.cache("keys", abi::DType::f16, cache), c.cache("values", abi::DType::f16, cache)},
-         {y}, 1 / std::sqrt(static_cast<float>(kDim)), abi::KeyRotation::before_cache);
+         {y}, abi::AttentionParams{1 / std::sqrt(static_cast<float>(kDim))});
   Session session(c, device(name), {rows, 1, 1, pages}, Steps::alone);
   session.set(q, Random(1).values(uint64_t{rows} * kHeads * kDim));
   StepData step = plain_step(rows);
@@ -101,7 +101,6 @@ void attention(State& state, const std::string& name, uint32_t keys, uint32_t ro
 
 // An op without products, on rows of the hidden size.
 void plain(State& state, const std::string& name, abi::Op op, uint32_t rows) {
-  constexpr auto kKeys = abi::KeyRotation::before_cache;
   Random random(1);
   Case c;
   const std::vector<uint32_t> wide = {abi::kRows, kHidden}, heads = {abi::kRows, kHeads, kDim};
@@ -115,25 +114,25 @@ void plain(State& state, const std::string& name, abi::Op op, uint32_t rows) {
   if (op == abi::Op::embed) {
     const StoredWeight table =
         random_dense(abi::DType::f16, abi::WeightUse::embed, kHidden, 1000, random);
-    c.node(op, {c.weight("table", table)}, {c.activation("y", wide)}, 0, kKeys);
+    c.node(op, {c.weight("table", table)}, {c.activation("y", wide)}, {});
     touched = 1 + 2 / activation_bytes(name);
   } else if (op == abi::Op::rms_norm) {
     c.node(op, {input(wide), c.vector("w", random.values(kHidden))}, {c.activation("y", wide)},
-           1e-5f, kKeys);
+           abi::NormParams{1e-5f});
   } else if (op == abi::Op::permute) {
     c.node(op, {input(wide), c.order("order", random.permutation(kHidden))},
-           {c.activation("y", wide)}, 0, kKeys);
+           {c.activation("y", wide)}, {});
   } else if (op == abi::Op::rope) {
-    c.node(op, {input(heads)}, {c.activation("y", heads)}, 1, kKeys);
+    c.node(op, {input(heads)}, {c.activation("y", heads)}, abi::RopeParams{});
   } else if (op == abi::Op::kv_append) {
     const uint32_t k = input(heads), v = input(heads);
     c.node(op,
            {k, v, c.cache("keys", abi::DType::f16, dims), c.cache("values", abi::DType::f16, dims)},
-           {}, 0, kKeys);
+           {}, {});
     touched = 2 + 2 * 2 / activation_bytes(name);
   } else {
     const uint32_t a = input(wide), b = input(wide);
-    c.node(op, {a, b}, {c.activation("y", wide)}, 0, kKeys);
+    c.node(op, {a, b}, {c.activation("y", wide)}, {});
     touched = 3;
   }
   Session session(c, device(name), {rows, rows, 1, dims[0]}, Steps::alone);

@@ -42,8 +42,14 @@ class Operands {
 };
 
 Attention attention_of(const abi::Node& node, const Operands& o) {
-  return {o.floats(0), o.order_or_null(3), o.result(),  o.cache(1),
-          o.cache(2),  o.heads(),          node.scalar, node.keys};
+  return {o.floats(0),
+          o.order_or_null(3),
+          o.result(),
+          o.cache(1),
+          o.cache(2),
+          o.heads(),
+          node.attention().scale,
+          node.attention().rotation};
 }
 
 std::function<void(const Frame&)> bind(const abi::Node& node, const Operands& o) {
@@ -55,13 +61,13 @@ std::function<void(const Frame&)> bind(const abi::Node& node, const Operands& o)
       return stage(embed, Embed{o.at(o.in(0)), o.result(), o.width()});
     case Op::rms_norm:
       return stage(rms_norm, RmsNorm{o.floats(0), o.floats(1), o.order_or_null(2), o.result(),
-                                     o.width(), node.scalar, o.extent()});
+                                     o.width(), node.norm().epsilon, o.extent()});
     case Op::matmul:
       return stage(matmul, Matmul{o.floats(0), o.at(o.in(1)), o.floats_or_null(2), o.result(),
                                   o.width_in(), o.width(), o.extent()});
     case Op::rope:
-      return stage(rope,
-                   Rope{o.floats(0), o.result(), o.in(0).dim[1], o.in(0).dim[2], node.scalar});
+      return stage(
+          rope, Rope{o.floats(0), o.result(), o.in(0).dim[1], o.in(0).dim[2], node.rope().scale});
     case Op::kv_append:
       return stage(kv_append, KvAppend{o.floats(0), o.floats(1), o.cache(2), o.cache(3)});
     case Op::attention:
@@ -102,7 +108,7 @@ Workspace workspace_of(const abi::CompileRequest& request, uint32_t lanes) {
     op.heads = static_cast<uint32_t>(row_width(request.graph->tensors[node.in[0]]) / keys.dim[3]);
     workspace.floats = std::max(
         workspace.floats, attention_workspace(op, shape.rows, shape.pages_per_sequence, lanes));
-    if (node.keys == abi::KeyRotation::before_cache) continue;
+    if (node.attention().rotation == abi::KeyRotation::before_cache) continue;
     if (workspace.head_dim && workspace.head_dim != keys.dim[3])
       throw abi::Failure(abi::StatusCode::unsupported,
                          std::string(node.name) + ": layers of different head dimensions");

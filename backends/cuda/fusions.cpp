@@ -80,8 +80,8 @@ bool turns_and_appends(const Graph& graph, Nodes nodes) {
   const uint32_t q = nodes[0].out[0], k = nodes[1].out[0];
   const Tensor& keys = graph.tensors[nodes[2].in[2]];
   return keys.dtype != abi::DType::f32 && keys.dim[3] <= kMostHeadDim &&
-         nodes[0].scalar == nodes[1].scalar && nodes[2].in[0] == k && nodes[2].in[1] != q &&
-         nodes[1].in[0] != q && graph.tensors[q].dim[2] == keys.dim[3] &&
+         nodes[0].rope().scale == nodes[1].rope().scale && nodes[2].in[0] == k &&
+         nodes[2].in[1] != q && nodes[1].in[0] != q && graph.tensors[q].dim[2] == keys.dim[3] &&
          graph.tensors[k].dim[2] == keys.dim[3] && only_reader(graph, k, nodes[2]);
 }
 

@@ -35,25 +35,26 @@ uint32_t splits_of(const Tensor& q, const Tensor& keys, const abi::ProgramShape&
 
 LaunchNode lower_attention(const abi::Node& node, const Operands& op, const Surroundings& around) {
   const uint32_t splits = splits_of(op.in(0), op.in(1), around.shape, around.device);
-  const AttentionWay way = attention_way(around.shape.rows, op.cache(1), node.keys);
-  return bind(
-      way == AttentionWay::tiles   ? attention_tiles
-      : way == AttentionWay::split ? attention_split
-                                   : attention,
-      Attention{op.floats(0), op.order(3), op.result(), op.cache(1), op.cache(2),
-                heads_of(op.in(0), op.in(1)), node.scalar, node.keys, splits, around.partials},
-      around);
+  const abi::AttentionParams& params = node.attention();
+  const AttentionWay way = attention_way(around.shape.rows, op.cache(1), params.rotation);
+  return bind(way == AttentionWay::tiles   ? attention_tiles
+              : way == AttentionWay::split ? attention_split
+                                           : attention,
+              Attention{op.floats(0), op.order(3), op.result(), op.cache(1), op.cache(2),
+                        heads_of(op.in(0), op.in(1)), params.scale, params.rotation, splits,
+                        around.partials},
+              around);
 }
 
 LaunchNode lower_rope_append(std::span<const uint32_t> nodes, const Surroundings& around) {
   const abi::Graph& graph = around.places.graph;
   const Operands q(graph.nodes[nodes[0]], around.places), k(graph.nodes[nodes[1]], around.places),
       append(graph.nodes[nodes[2]], around.places);
-  return bind(
-      rope_append,
-      RopeAppend{q.floats(0), q.result(), k.floats(0), append.floats(1), append.cache(2),
-                 append.cache(3), heads_of(q.in(0), append.in(2)), graph.nodes[nodes[0]].scalar},
-      around);
+  return bind(rope_append,
+              RopeAppend{q.floats(0), q.result(), k.floats(0), append.floats(1), append.cache(2),
+                         append.cache(3), heads_of(q.in(0), append.in(2)),
+                         graph.nodes[nodes[0]].rope().scale},
+              around);
 }
 
 LaunchNode lower_node(const abi::Node& node, const Surroundings& around) {
@@ -67,14 +68,14 @@ LaunchNode lower_node(const abi::Node& node, const Surroundings& around) {
     case Op::rms_norm:
       return bind(rms_norm,
                   RmsNorm{op.floats(0), op.floats(1), op.order(2), op.result(), op.width(),
-                          node.scalar, op.extent()},
+                          node.norm().epsilon, op.extent()},
                   around);
     case Op::matmul:
       break;  // lower_product()
     case Op::rope:
       return bind(rope,
                   Rope{op.floats(0), op.result(), width_of(op.in(0)) / op.in(0).dim[2],
-                       op.in(0).dim[2], node.scalar},
+                       op.in(0).dim[2], node.rope().scale},
                   around);
     case Op::kv_append:
       return bind(kv_append, KvAppend{op.floats(0), op.floats(1), op.cache(2), op.cache(3)},

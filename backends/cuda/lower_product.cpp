@@ -93,7 +93,7 @@ Product product_of(const Graph& graph, Nodes nodes) {
     product.append.keys = {nullptr, keys.dtype, keys.dim[2], keys.dim[3]};
     product.append.values = {nullptr, values.dtype, values.dim[2], values.dim[3]};
     product.append.heads = heads_of(graph.tensors[graph.nodes[nodes[0]].out[0]], keys);
-    product.append.scale = graph.nodes[nodes[3]].scalar;
+    product.append.scale = graph.nodes[nodes[3]].rope().scale;
   }
   return product;
 }

@@ -16,7 +16,7 @@ uint32_t half_dim_of(const abi::Graph& graph) {
   uint32_t half = 0;
   for (const abi::Node& node : graph.nodes) {
     if (node.op == Op::rope) half = std::max(half, graph.tensors[node.in[0]].dim[2] / 2);
-    if (node.op == Op::attention && node.keys == abi::KeyRotation::on_read)
+    if (node.op == Op::attention && node.attention().rotation == abi::KeyRotation::on_read)
       half = std::max(half, graph.tensors[node.in[1]].dim[3] / 2);
   }
   return half;

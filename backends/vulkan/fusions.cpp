@@ -55,7 +55,7 @@ bool turn_and_append(const Graph& graph, std::span<const Node> nodes) {
       !is(nodes[2], Op::kv_append))
     return false;
   const uint32_t k = nodes[1].out[0], head_dim = graph.tensors[nodes[2].in[2]].dim[3];
-  return nodes[0].scalar == nodes[1].scalar && nodes[2].in[0] == k &&
+  return nodes[0].rope().scale == nodes[1].rope().scale && nodes[2].in[0] == k &&
          nodes[2].in[1] != nodes[0].out[0] && nodes[1].in[0] != nodes[0].out[0] &&
          graph.tensors[nodes[0].in[0]].dim[2] == head_dim && graph.tensors[k].dim[2] == head_dim &&
          only_reader(graph, k, nodes[2]);

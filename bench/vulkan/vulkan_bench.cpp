@@ -71,11 +71,10 @@ void measure_matmul(const std::string& name, const Ceilings& ceilings, const Pro
   uint32_t x = given;
   if (product.act_order) {
     x = c.activation("x gathered", {abi::kRows, kDepth});
-    c.node(abi::Op::permute, {given, c.order("order", random.permutation(kDepth))}, {x}, 0,
-           abi::KeyRotation::before_cache);
+    c.node(abi::Op::permute, {given, c.order("order", random.permutation(kDepth))}, {x}, {});
   }
   const uint32_t y = c.activation("y", {abi::kRows, kWidth});
-  c.node(abi::Op::matmul, {x, c.weight("w", weight)}, {y}, 0, abi::KeyRotation::before_cache);
+  c.node(abi::Op::matmul, {x, c.weight("w", weight)}, {y}, {});
   Session session(c, device(name), {rows, rows, 1, 1}, Steps::alone);
   session.set(given, random.values(uint64_t{rows} * kDepth));
   const auto [seconds, processor_seconds] = time_of(session, plain_step(rows));

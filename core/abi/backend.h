@@ -34,20 +34,32 @@ class ClaimSink {
   ~ClaimSink() = default;
 };
 
-// Offers every node alone. The core has checked the graph against core/graph/ops.md, so what is
-// left to say is `refusal(tensor)`: why this device has no kernel for such a tensor; empty: it has.
-template <class Refusal>
-void claim_alone(const Graph& graph, ClaimSink& sink, const Refusal& refusal) {
-  const auto of_node = [&](const Node& node) -> std::string_view {
-    if (node.op < Op::embed || node.op > Op::select) return "an op that this module does not know";
+// Why a device has no kernel for such a tensor or for such params; empty: it has one.
+struct Refusals {
+  std::string_view (*of_tensor)(const Tensor& tensor);
+  std::string_view (*of_node)(const Node& node);
+};
+
+// For Refusals::of_node while a backend's attention sees all keys and leaves scores as they are.
+inline std::string_view refuse_window_and_cap(const Node& node) {
+  if (node.op != Op::attention) return "";
+  if (node.attention().window) return "attention with a sliding window";
+  return node.attention().soft_cap != 0 ? "attention with a soft cap on its scores" : "";
+}
+
+// Offers every node alone. The core has checked the graph against core/graph/ops.md, so all that is
+// left to say is what this device has no kernel for.
+inline void claim_alone(const Graph& graph, ClaimSink& sink, const Refusals& refusals) {
+  const auto refusal = [&](const Node& node) -> std::string_view {
+    if (!is_known(node.op)) return "an op that this module does not know";
     for (const std::span<const uint32_t> ids : {node.in, node.out})
       for (const uint32_t id : ids)
-        if (const std::string_view reason = refusal(graph.tensors[id]); !reason.empty())
+        if (const std::string_view reason = refusals.of_tensor(graph.tensors[id]); !reason.empty())
           return reason;
-    return "";
+    return refusals.of_node(node);
   };
   for (uint32_t i = 0; i < graph.nodes.size(); ++i) {
-    const std::string_view reason = of_node(graph.nodes[i]);
+    const std::string_view reason = refusal(graph.nodes[i]);
     if (reason.empty())
       sink.claim({{&i, 1}, {}, 0.0f});
     else

@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <span>
 #include <string_view>
+#include <variant>
 
 #include "core/abi/weight.h"
 
@@ -26,6 +27,34 @@ enum class Op : uint16_t {
   permute,
   select,
 };
+
+struct OpInfo {
+  Op op;
+  std::string_view name;  // as in core/graph/ops.md, and the stem of the op's files
+};
+
+// Every op, in the order of the enumerators. What has to treat every op has a `switch` over Op
+// without a default: all our targets are compiled with -Werror=switch.
+inline constexpr OpInfo kOps[] = {
+    {Op::embed, "embed"},         {Op::rms_norm, "rms_norm"},
+    {Op::matmul, "matmul"},       {Op::rope, "rope"},
+    {Op::kv_append, "kv_append"}, {Op::attention, "attention"},
+    {Op::silu_mul, "silu_mul"},   {Op::add, "add"},
+    {Op::permute, "permute"},     {Op::select, "select"},
+};
+
+// "unknown" for a value that is no enumerator.
+constexpr std::string_view op_name(Op op) {
+  for (const OpInfo& known : kOps)
+    if (known.op == op) return known.name;
+  return "unknown";
+}
+
+constexpr bool is_known(Op op) {
+  for (const OpInfo& known : kOps)
+    if (known.op == op) return true;
+  return false;
+}
 
 // Storage owned by one Device; 0 names nothing.
 struct Buffer {
@@ -74,12 +103,34 @@ enum class KeyRotation : uint32_t {
   on_read = 1,       // keys are cached unrotated; attention rotates query and keys by the table
 };
 
+// What an op needs beside its tensors; core/graph/ops.md gives the formulas.
+struct NormParams {
+  float epsilon = 0;
+};
+
+struct RopeParams {
+  float scale = 1;  // multiplies sine and cosine: the attention scale of the RoPE policy
+};
+
+struct AttentionParams {
+  float scale = 1;  // of the scores q . k
+  KeyRotation rotation = KeyRotation::before_cache;
+  uint32_t window = 0;  // keys that a query sees, its own included; 0: all before it
+  float soft_cap = 0;   // scores become soft_cap * tanh(score / soft_cap); 0: they stay
+};
+
+using NodeParams = std::variant<std::monostate, NormParams, RopeParams, AttentionParams>;
+
 struct Node {
   std::string_view name;
   Op op;
   std::span<const uint32_t> in, out;  // indices into Graph::tensors
-  float scalar;      // rms_norm: epsilon; rope: attention scale; attention: see ops.md
-  KeyRotation keys;  // attention
+  NodeParams params = {};             // those of `op`; std::monostate where it has none
+
+  // REQUIRES: the op has these params; bad_variant_access otherwise.
+  const NormParams& norm() const { return std::get<NormParams>(params); }
+  const RopeParams& rope() const { return std::get<RopeParams>(params); }
+  const AttentionParams& attention() const { return std::get<AttentionParams>(params); }
 };
 
 struct Graph {

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <stdexcept>
+#include <variant>
 
 namespace ropewalk {
 namespace {
@@ -54,16 +55,16 @@ class NodeCheck {
         return attention();
       case Op::silu_mul:
       case Op::add:
-        counts(2, 2, 1);
+        takes<std::monostate>(2, 2, 1);
         return rows_of_equal_width(2);
       case Op::permute:
-        counts(2, 2, 1);
+        takes<std::monostate>(2, 2, 1);
         rows_of_equal_width(1);
         return constant(in(1), DType::i32, width(out()));
       case Op::select:
         return select();
     }
-    require(false, "an op that ops.md does not know");
+    throw Broken{"an op that ops.md does not know"};
   }
 
  private:
@@ -74,9 +75,14 @@ class NodeCheck {
   const GraphTensor& in(size_t i) const { return tensor(node_.in, i); }
   const GraphTensor& out() const { return tensor(node_.out, 0); }
 
-  void counts(size_t least, size_t most, size_t outputs) const {
-    require(node_.in.size() >= least && node_.in.size() <= most, "another number of inputs");
+  // `min` to `max` inputs, `outputs` outputs and Params, which are returned.
+  template <class Params>
+  const Params& takes(size_t min, size_t max, size_t outputs) const {
+    require(node_.in.size() >= min && node_.in.size() <= max, "another number of inputs");
     require(node_.out.size() == outputs, "another number of outputs");
+    const auto* params = std::get_if<Params>(&node_.params);
+    require(params, "the params of another op");
+    return *params;
   }
   static void activation(const GraphTensor& t) {
     require(t.kind == TensorKind::scratch && (t.dtype == DType::f32 || t.dtype == DType::f16),
@@ -117,7 +123,7 @@ class NodeCheck {
   }
 
   void embed() const {
-    counts(1, 1, 1);
+    takes<std::monostate>(1, 1, 1);
     step_rows(out());
     const GraphTensor& table = in(0);
     require(
@@ -126,13 +132,13 @@ class NodeCheck {
     require(is_dense(table.dtype), "a table that is not f32, f16 or bf16");
   }
   void rms_norm() const {
-    counts(2, 3, 1);
+    takes<abi::NormParams>(2, 3, 1);
     rows_of_equal_width(1);
     constant(in(1), DType::f32, width(in(0)));
     if (node_.in.size() == 3) constant(in(2), DType::i32, width(in(0)));
   }
   void matmul() const {
-    counts(2, 3, 1);
+    takes<std::monostate>(2, 3, 1);
     activation(in(0));
     activation(out());
     require(in(0).dims[0] == out().dims[0], "a different number of rows in and out");
@@ -148,14 +154,14 @@ class NodeCheck {
     if (node_.in.size() == 3) constant(in(2), DType::f32, width(out()));
   }
   void rope() const {
-    counts(1, 1, 1);
+    takes<abi::RopeParams>(1, 1, 1);
     step_rows(out());
     rows_of_equal_width(1);
     require(in(0).dims.size() == 3, "x that is not (R, heads, d)");
     require(in(0).dims[2] % 2 == 0, "an odd head dimension");
   }
   void kv_append() const {
-    counts(4, 4, 0);
+    takes<std::monostate>(4, 4, 0);
     caches(in(2), in(3));
     for (size_t i = 0; i < 2; ++i) {
       step_rows(in(i));
@@ -164,7 +170,8 @@ class NodeCheck {
     }
   }
   void attention() const {
-    counts(3, 4, 1);
+    const auto& params = takes<abi::AttentionParams>(3, 4, 1);
+    require(params.soft_cap >= 0, "a soft cap below 0");
     caches(in(1), in(2));
     step_rows(out());
     rows_of_equal_width(1);
@@ -173,7 +180,7 @@ class NodeCheck {
     if (node_.in.size() == 4) constant(in(3), DType::i32, width(in(0)));
   }
   void select() const {
-    counts(1, 1, 1);
+    takes<std::monostate>(1, 1, 1);
     step_rows(in(0));
     activation(out());
     require(out().dims[0] == kWanted, "an output that is not the wanted rows");

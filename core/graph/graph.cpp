@@ -65,7 +65,7 @@ uint64_t Graph::bytes(TensorId tensor, uint32_t rows, uint32_t wanted) const {
 
 GraphView::GraphView(const Graph& graph) {
   for (const GraphNode& node : graph.nodes) {
-    nodes_.push_back({node.name, node.op, node.in, node.out, node.scalar, node.keys});
+    nodes_.push_back({node.name, node.op, node.in, node.out, node.params});
   }
   for (const GraphTensor& t : graph.tensors) {
     abi::Tensor tensor{};
@@ -80,32 +80,6 @@ GraphView::GraphView(const Graph& graph) {
     tensors_.push_back(tensor);
   }
   view_ = {nodes_, tensors_, graph.outputs};
-}
-
-std::string_view op_name(abi::Op op) {
-  switch (op) {
-    case abi::Op::embed:
-      return "embed";
-    case abi::Op::rms_norm:
-      return "rms_norm";
-    case abi::Op::matmul:
-      return "matmul";
-    case abi::Op::rope:
-      return "rope";
-    case abi::Op::kv_append:
-      return "kv_append";
-    case abi::Op::attention:
-      return "attention";
-    case abi::Op::silu_mul:
-      return "silu_mul";
-    case abi::Op::add:
-      return "add";
-    case abi::Op::permute:
-      return "permute";
-    case abi::Op::select:
-      return "select";
-  }
-  return "unknown";
 }
 
 std::string describe(const Graph& graph) {

@@ -33,8 +33,7 @@ struct GraphNode {
   std::string name;
   abi::Op op;
   std::vector<TensorId> in, out;
-  float scalar = 0;
-  abi::KeyRotation keys = abi::KeyRotation::before_cache;
+  abi::NodeParams params = {};
 };
 
 class Graph {
@@ -73,6 +72,5 @@ class GraphView {
 
 // A line a node: `12 layers.0.attention.q_proj matmul (norm, weight) -> q`. For plans and tests.
 std::string describe(const Graph& graph);
-std::string_view op_name(abi::Op op);
 
 }  // namespace ropewalk

@@ -37,9 +37,9 @@ class Builder {
   }
 
   TensorId node(Op op, const std::string& name, std::vector<TensorId> in,
-                std::vector<uint32_t> out_dims, float scalar) {
+                std::vector<uint32_t> out_dims, const abi::NodeParams& params) {
     const TensorId out = scratch(name, std::move(out_dims));
-    graph().add_node({name, op, std::move(in), {out}, scalar, options_.keys});
+    graph().add_node({name, op, std::move(in), {out}, params});
     return out;
   }
 
@@ -87,7 +87,7 @@ class Builder {
     const TensorId weight = vector(name + ".weight", size);
     model_.vectors.push_back({weight, name + ".weight", size});
     return node(Op::rms_norm, name, {x, weight}, {rows, size},
-                static_cast<float>(config_.rms_norm_eps));
+                abi::NormParams{static_cast<float>(config_.rms_norm_eps)});
   }
 
   // The weight of y = x . W, preceded by the permute that act-order asks for.
@@ -97,7 +97,7 @@ class Builder {
     load.info = weights_.linear(prefix, rows, cols);
     if (!load.info.row_order.empty()) {
       const TensorId by = order(prefix + ".order", load.info.row_order);
-      x = node(Op::permute, prefix + ".permute", {x, by}, {kRows, rows}, 0);
+      x = node(Op::permute, prefix + ".permute", {x, by}, {kRows, rows}, {});
     }
     GraphTensor weight;
     weight.name = prefix + ".weight";
@@ -113,12 +113,12 @@ class Builder {
       in.push_back(*load.bias);
     }
     model_.linears.push_back(std::move(load));
-    return node(Op::matmul, prefix, std::move(in), std::move(out_dims), 0);
+    return node(Op::matmul, prefix, std::move(in), std::move(out_dims), {});
   }
 
   TensorId embed() {
     return node(Op::embed, "model.embed_tokens", {table("model.embed_tokens.weight")},
-                {kRows, config_.hidden_size}, 0);
+                {kRows, config_.hidden_size}, {});
   }
 
   TensorId attention(const std::string& prefix, TensorId x) {
@@ -132,17 +132,16 @@ class Builder {
 
     double scale = 1 / std::sqrt(static_cast<double>(d));
     if (options_.keys == abi::KeyRotation::before_cache) {
-      const float rope_scale = static_cast<float>(options_.attention_scale);
-      q = node(Op::rope, prefix + ".q_rope", {q}, q_dims, rope_scale);
-      k = node(Op::rope, prefix + ".k_rope", {k}, kv_dims, rope_scale);
+      const abi::RopeParams rope{static_cast<float>(options_.attention_scale)};
+      q = node(Op::rope, prefix + ".q_rope", {q}, q_dims, rope);
+      k = node(Op::rope, prefix + ".k_rope", {k}, kv_dims, rope);
     } else {
       scale *= options_.attention_scale * options_.attention_scale;
     }
     const TensorId keys = cache(prefix + ".key_cache"), values = cache(prefix + ".value_cache");
-    graph().add_node(
-        {prefix + ".kv_append", Op::kv_append, {k, v, keys, values}, {}, 0, options_.keys});
-    const TensorId y =
-        node(Op::attention, prefix, {q, keys, values}, {kRows, width}, static_cast<float>(scale));
+    graph().add_node({prefix + ".kv_append", Op::kv_append, {k, v, keys, values}, {}});
+    const TensorId y = node(Op::attention, prefix, {q, keys, values}, {kRows, width},
+                            abi::AttentionParams{static_cast<float>(scale), options_.keys});
     return linear(prefix + ".o_proj", y, width, hidden, {kRows, hidden});
   }
 
@@ -150,7 +149,7 @@ class Builder {
     const uint32_t hidden = config_.hidden_size, inner = config_.intermediate_size;
     const TensorId gate = linear(prefix + ".gate_proj", x, hidden, inner, {kRows, inner});
     const TensorId up = linear(prefix + ".up_proj", x, hidden, inner, {kRows, inner});
-    const TensorId y = node(Op::silu_mul, prefix + ".silu_mul", {gate, up}, {kRows, inner}, 0);
+    const TensorId y = node(Op::silu_mul, prefix + ".silu_mul", {gate, up}, {kRows, inner}, {});
     return linear(prefix + ".down_proj", y, inner, hidden, {kRows, hidden});
   }
 
@@ -158,19 +157,19 @@ class Builder {
     const std::vector<uint32_t> dims = {kRows, config_.hidden_size};
     const TensorId a =
         attention(prefix + ".self_attn", norm(prefix + ".input_layernorm", x, kRows));
-    const TensorId h = node(Op::add, prefix + ".attention_add", {x, a}, dims, 0);
+    const TensorId h = node(Op::add, prefix + ".attention_add", {x, a}, dims, {});
     const TensorId m = mlp(prefix + ".mlp", norm(prefix + ".post_attention_layernorm", h, kRows));
-    return node(Op::add, prefix + ".mlp_add", {h, m}, dims, 0);
+    return node(Op::add, prefix + ".mlp_add", {h, m}, dims, {});
   }
 
   // Only the rows whose logits are wanted go through the last norm and the widest matmul.
   void logits(TensorId x) {
     const uint32_t hidden = config_.hidden_size, vocab = config_.vocab_size;
-    const TensorId last = node(Op::select, "select", {x}, {kWanted, hidden}, 0);
+    const TensorId last = node(Op::select, "select", {x}, {kWanted, hidden}, {});
     const TensorId normed = norm("model.norm", last, kWanted);
     TensorId out;
     if (config_.tied_embeddings) {
-      out = node(Op::matmul, "lm_head", {normed, tied_head()}, {kWanted, vocab}, 0);
+      out = node(Op::matmul, "lm_head", {normed, tied_head()}, {kWanted, vocab}, {});
     } else {
       out = linear("lm_head", normed, hidden, vocab, {kWanted, vocab});
     }

@@ -65,12 +65,13 @@ struct Decoder {
     sum = activation("sum", {kRows, 8});
     last = activation("last", {kWanted, 8});
     graph.add_node({"embed", Op::embed, {table}, {x}});
-    graph.add_node({"norm", Op::rms_norm, {x, norm_weight, by}, {normed}});
+    graph.add_node({"norm", Op::rms_norm, {x, norm_weight, by}, {normed}, abi::NormParams{}});
     graph.add_node({"permute", Op::permute, {normed, by}, {permuted}});
     graph.add_node({"matmul", Op::matmul, {permuted, w, bias}, {q}});
-    graph.add_node({"rope", Op::rope, {q}, {rotated}});
+    graph.add_node({"rope", Op::rope, {q}, {rotated}, abi::RopeParams{}});
     graph.add_node({"append", Op::kv_append, {k, k, cache, cache}, {}});
-    graph.add_node({"attention", Op::attention, {rotated, cache, cache, by}, {seen}});
+    graph.add_node(
+        {"attention", Op::attention, {rotated, cache, cache, by}, {seen}, abi::AttentionParams{}});
     graph.add_node({"silu", Op::silu_mul, {seen, up}, {product}});
     graph.add_node({"add", Op::add, {product, x}, {sum}});
     graph.add_node({"select", Op::select, {sum}, {last}});
@@ -96,6 +97,15 @@ const BadGraph kBadGraphs[] = {
      "graph: matmul (matmul) has another number of inputs"},
     {"outputs", [](Decoder& d) { d.node("append").out = {d.x}; },
      "graph: append (kv_append) has another number of outputs"},
+    {"no_params", [](Decoder& d) { d.node("rope").params = {}; },
+     "graph: rope (rope) has the params of another op"},
+    {"params_of_another_op", [](Decoder& d) { d.node("norm").params = abi::RopeParams{}; },
+     "graph: norm (rms_norm) has the params of another op"},
+    {"params_of_an_op_without", [](Decoder& d) { d.node("add").params = abi::NormParams{}; },
+     "graph: add (add) has the params of another op"},
+    {"soft_cap",
+     [](Decoder& d) { d.node("attention").params = abi::AttentionParams{.soft_cap = -1}; },
+     "graph: attention (attention) has a soft cap below 0"},
     {"unknown_op", [](Decoder& d) { d.node("add").op = Op{77}; },
      "graph: add (unknown) has an op that ops.md does not know"},
     {"activation_type", [](Decoder& d) { d.dtype(d.up) = DType::bf16; },

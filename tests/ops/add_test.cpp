@@ -15,7 +15,7 @@ TEST_P(Add, odd_width) {
     const uint32_t a = c.activation("a", {abi::kRows, kWidth});
     const uint32_t b = c.activation("b", {abi::kRows, kWidth});
     const uint32_t y = c.activation("y", {abi::kRows, kWidth});
-    c.node(abi::Op::add, {a, b}, {y}, 0, kRotatedKeys);
+    c.node(abi::Op::add, {a, b}, {y}, {});
     std::vector<double> truth;
     for (size_t i = 0; i < left.size(); ++i)
       truth.push_back(static_cast<double>(left[i]) + static_cast<double>(right[i]));

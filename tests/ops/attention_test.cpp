@@ -175,10 +175,11 @@ TEST_P(Attention, on_read_equals_rope_before_cache) {
   const uint32_t keys = c.cache("keys", DType::f32, dims),
                  values = c.cache("values", DType::f32, dims);
   const uint32_t y = c.activation("y", {abi::kRows, 256});
-  c.node(abi::Op::rope, {q}, {q_turned}, 1, kRotatedKeys);
-  c.node(abi::Op::rope, {k}, {k_turned}, 1, kRotatedKeys);
-  c.node(abi::Op::kv_append, {k_turned, v, keys, values}, {}, 0, kRotatedKeys);
-  c.node(abi::Op::attention, {q_turned, keys, values}, {y}, conversation.scale(), kRotatedKeys);
+  c.node(abi::Op::rope, {q}, {q_turned}, abi::RopeParams{});
+  c.node(abi::Op::rope, {k}, {k_turned}, abi::RopeParams{});
+  c.node(abi::Op::kv_append, {k_turned, v, keys, values}, {}, {});
+  c.node(abi::Op::attention, {q_turned, keys, values}, {y},
+         abi::AttentionParams{conversation.scale()});
 
   const abi::ProgramShape shape{kMostRows, 1, 2, kPages};
   with_session(c, shape, [&](Session& left) {
@@ -201,6 +202,27 @@ TEST_P(Attention, on_read_equals_rope_before_cache) {
       }
     });
   });
+}
+
+// No kernel has them yet: such a node is refused, never run as if it had neither.
+TEST_P(Attention, a_window_or_a_soft_cap_is_refused) {
+  const auto refusal = [&](const abi::AttentionParams& params) -> std::string {
+    Case c;
+    const std::vector<uint32_t> cache = {1, abi::kPageTokens, 1, 32};
+    c.node(abi::Op::attention,
+           {c.activation("q", {abi::kRows, 1, 32}), c.cache("keys", DType::f16, cache),
+            c.cache("values", DType::f16, cache)},
+           {c.activation("y", {abi::kRows, 32})}, params);
+    try {
+      const Session session(c, device(), {1, 1, 1, 1}, Steps::alone);
+    } catch (const Unsupported& unsupported) {
+      return unsupported.what();
+    }
+    return "claimed";
+  };
+  EXPECT_EQ(refusal({}), "claimed");
+  EXPECT_EQ(refusal({.window = 128}), "attention with a sliding window");
+  EXPECT_EQ(refusal({.soft_cap = 50}), "attention with a soft cap on its scores");
 }
 
 RW_ON_EVERY_DEVICE(Attention);

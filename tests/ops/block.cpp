@@ -6,7 +6,6 @@ namespace ropewalk::test {
 namespace {
 
 using abi::DType;
-using abi::KeyRotation;
 using abi::Op;
 
 constexpr uint32_t kHidden = 96, kHeads = 3, kKvHeads = 1, kDim = 32, kInner = 160;
@@ -19,7 +18,8 @@ class Builder {
 
   uint32_t norm(uint32_t x, const std::string& name) {
     const uint32_t y = case_.activation(name, {abi::kRows, kHidden});
-    add(Op::rms_norm, {x, case_.vector(name + " weight", random_.values(kHidden))}, y, kEpsilon);
+    add(Op::rms_norm, {x, case_.vector(name + " weight", random_.values(kHidden))}, y,
+        abi::NormParams{kEpsilon});
     return y;
   }
   uint32_t matmul(uint32_t x, const std::string& name, uint32_t depth, std::vector<uint32_t> dims) {
@@ -27,21 +27,21 @@ class Builder {
     for (size_t i = 1; i < dims.size(); ++i) width *= dims[i];
     const StoredWeight weight = random_gptq({depth, width, 4, 32, 1, DType::f16}, random_);
     const uint32_t y = case_.activation(name, std::move(dims));
-    add(Op::matmul, {x, case_.weight(name + " weight", weight)}, y, 0);
+    add(Op::matmul, {x, case_.weight(name + " weight", weight)}, y, {});
     return y;
   }
   uint32_t rope(uint32_t x, const std::string& name, uint32_t heads) {
     const uint32_t y = case_.activation(name, {abi::kRows, heads, kDim});
-    add(Op::rope, {x}, y, 1);
+    add(Op::rope, {x}, y, abi::RopeParams{});
     return y;
   }
   uint32_t two(Op op, uint32_t a, uint32_t b, const std::string& name, uint32_t width) {
     const uint32_t y = case_.activation(name, {abi::kRows, width});
-    add(op, {a, b}, y, 0);
+    add(op, {a, b}, y, {});
     return y;
   }
-  void add(Op op, std::vector<uint32_t> in, uint32_t out, float scalar) {
-    case_.node(op, std::move(in), {out}, scalar, KeyRotation::before_cache);
+  void add(Op op, std::vector<uint32_t> in, uint32_t out, const abi::NodeParams& params) {
+    case_.node(op, std::move(in), {out}, params);
   }
 
  private:
@@ -58,7 +58,7 @@ Block::Block(uint32_t sequence_count) : sequences(sequence_count) {
   const uint32_t x = c.activation("embedding", {abi::kRows, kHidden});
   const StoredWeight table =
       random_dense(DType::f16, abi::WeightUse::embed, kHidden, kBlockVocab, random);
-  b.add(Op::embed, {c.weight("table", table)}, x, 0);
+  b.add(Op::embed, {c.weight("table", table)}, x, {});
 
   const uint32_t n = b.norm(x, "input norm");
   const uint32_t q =
@@ -69,16 +69,16 @@ Block::Block(uint32_t sequence_count) : sequences(sequence_count) {
   const std::vector<uint32_t> cache = {sequences * kBlockPages, abi::kPageTokens, kKvHeads, kDim};
   const uint32_t keys = c.cache("keys", DType::f16, cache);
   const uint32_t values = c.cache("values", DType::f16, cache);
-  c.node(Op::kv_append, {k, v, keys, values}, {}, 0, KeyRotation::before_cache);
+  c.node(Op::kv_append, {k, v, keys, values}, {}, {});
   const uint32_t o = c.activation("o", {abi::kRows, kHidden});
   b.add(Op::attention, {q, keys, values, c.order("o order", random.permutation(kHidden))}, o,
-        static_cast<float>(1 / std::sqrt(kDim)));
+        abi::AttentionParams{static_cast<float>(1 / std::sqrt(kDim))});
   const uint32_t h = b.two(Op::add, x, b.matmul(o, "o proj", kHidden, {abi::kRows, kHidden}),
                            "after attention", kHidden);
 
   const uint32_t m = b.norm(h, "post norm");
   const uint32_t permuted = c.activation("permuted", {abi::kRows, kHidden});
-  b.add(Op::permute, {m, c.order("order", random.permutation(kHidden))}, permuted, 0);
+  b.add(Op::permute, {m, c.order("order", random.permutation(kHidden))}, permuted, {});
   const uint32_t s =
       b.two(Op::silu_mul, b.matmul(permuted, "gate", kHidden, {abi::kRows, kInner}),
             b.matmul(permuted, "up", kHidden, {abi::kRows, kInner}), "inner", kInner);
@@ -86,11 +86,11 @@ Block::Block(uint32_t sequence_count) : sequences(sequence_count) {
       b.two(Op::add, h, b.matmul(s, "down", kInner, {abi::kRows, kHidden}), "layer", kHidden);
 
   const uint32_t last = c.activation("last", {abi::kWanted, kHidden});
-  b.add(Op::select, {y}, last, 0);
+  b.add(Op::select, {y}, last, {});
   const StoredWeight head =
       random_dense(DType::f16, abi::WeightUse::matmul, kHidden, kBlockVocab, random);
   logits = c.logits("logits", {abi::kWanted, kBlockVocab});
-  b.add(Op::matmul, {last, c.weight("head", head)}, logits, 0);
+  b.add(Op::matmul, {last, c.weight("head", head)}, logits, {});
 }
 
 StepData Block::step(uint32_t sequence, uint32_t first, uint32_t count) const {

@@ -146,10 +146,11 @@ AttentionCase::AttentionCase(const AttentionShape& shape, const Conversation& co
   y = description.activation("y", {abi::kRows, shape.heads * shape.dim});
   const uint32_t keys = description.cache("keys", shape.cache, dims);
   const uint32_t values = description.cache("values", shape.cache, dims);
-  description.node(abi::Op::kv_append, {k, v, keys, values}, {}, 0, KeyRotation::before_cache);
+  description.node(abi::Op::kv_append, {k, v, keys, values}, {}, {});
   std::vector<uint32_t> in = {q, keys, values};
   if (shape.ordered) in.push_back(description.order("order", conversation.order()));
-  description.node(abi::Op::attention, in, {y}, conversation.scale(), shape.rotation);
+  description.node(abi::Op::attention, in, {y},
+                   abi::AttentionParams{conversation.scale(), shape.rotation});
 }
 
 }  // namespace ropewalk::test

@@ -100,11 +100,10 @@ TEST(CpuDevice, what_no_kernel_runs_is_refused_with_the_reason) {
   set(3, DType::f32, {abi::kRows, 2, 514});
   const uint32_t f32[] = {0}, two[] = {0, 0}, half[] = {1}, mixed[] = {0, 1};
   const uint32_t wide[] = {2}, wider[] = {3};
-  const auto key = abi::KeyRotation::before_cache;
   const std::vector<abi::Node> nodes = {
-      {"good", abi::Op::add, two, f32, 0, key},       {"in", abi::Op::add, mixed, f32, 0, key},
-      {"out", abi::Op::add, two, half, 0, key},       {"wide", abi::Op::rope, wide, wide, 0, key},
-      {"wider", abi::Op::rope, wider, wider, 0, key}, {"unknown", abi::Op{77}, f32, f32, 0, key}};
+      {"good", abi::Op::add, two, f32},       {"in", abi::Op::add, mixed, f32},
+      {"out", abi::Op::add, two, half},       {"wide", abi::Op::rope, wide, wide},
+      {"wider", abi::Op::rope, wider, wider}, {"unknown", abi::Op{77}, f32, f32}};
   Refusals refusals;
   ASSERT_TRUE(cpu().claim({nodes, tensors, {}}, refusals).ok());
   EXPECT_EQ(refusals.reason[0], "claimed");
@@ -126,7 +125,7 @@ TEST(CpuDevice, unpacked_weight_fails_the_step) {
   tensors[2] = {"y", abi::TensorKind::scratch, DType::f32,        0, 2,
                 0,   {abi::kRows, 32},         {buffer, 512, 128}};
   const uint32_t in[] = {0, 1}, out[] = {2}, first = 0;
-  const abi::Node node{"matmul", abi::Op::matmul, in, out, 0, abi::KeyRotation::before_cache};
+  const abi::Node node{"matmul", abi::Op::matmul, in, out, {}};
   const abi::Graph graph{{&node, 1}, tensors, {}};
   const abi::Claim claim{{&first, 1}, {}, 0};
   abi::Program* program = nullptr;

@@ -12,7 +12,7 @@ class Embed : public OpTest {
     const uint32_t width = table.shape.rows, rows = static_cast<uint32_t>(step.token.size());
     Case c;
     const uint32_t y = c.activation("y", {abi::kRows, width});
-    c.node(abi::Op::embed, {c.weight("table", table)}, {y}, 0, kRotatedKeys);
+    c.node(abi::Op::embed, {c.weight("table", table)}, {y}, {});
     std::vector<double> truth;
     for (const int32_t token : step.token)
       for (uint32_t i = 0; i < width; ++i)
@@ -64,7 +64,7 @@ TEST_P(Embed, every_finite_half) {
     }
     Case c;
     const uint32_t y = c.activation("y", {abi::kRows, kWidth});
-    c.node(abi::Op::embed, {c.weight("table", table)}, {y}, 0, kRotatedKeys);
+    c.node(abi::Op::embed, {c.weight("table", table)}, {y}, {});
     with_session(c, {kAtOnce, kAtOnce, 1, 1}, [&](Session& session) {
       for (uint32_t first = 0; first < kVocab; first += kAtOnce) {
         StepData step = plain_step(kAtOnce);

@@ -63,7 +63,7 @@ class Fusion : public OpTest {
     c.node(Op::matmul,
            {x, c.weight("w", random_gptq({depth, width, 4, 32, 1, DType::f16}, random)),
             c.vector("bias", random.values(width))},
-           {y}, 0, kRotatedKeys);
+           {y}, {});
     return y;
   }
 
@@ -77,7 +77,7 @@ class Fusion : public OpTest {
     const uint32_t up = product(c, x, {abi::kRows, width}, random);
     e.inputs = {x};
     e.results = {c.activation("y", {abi::kRows, width})};
-    c.node(Op::silu_mul, {gate, up}, e.results, 0, kRotatedKeys);
+    c.node(Op::silu_mul, {gate, up}, e.results, {});
     e.shape = {rows, rows, 1, 1};
     e.step = plain_step(rows);
     return e;
@@ -94,10 +94,10 @@ class Fusion : public OpTest {
     const uint32_t up = c.activation("up", {abi::kRows, kWidth});
     c.node(Op::matmul,
            {x, c.weight("u", random_gptq({kDepth, kWidth, bits, group_size, 1, scales}, random))},
-           {up}, 0, kRotatedKeys);
+           {up}, {});
     e.inputs = {x};
     e.results = {c.activation("y", {abi::kRows, kWidth})};
-    c.node(Op::silu_mul, {gate, up}, e.results, 0, kRotatedKeys);
+    c.node(Op::silu_mul, {gate, up}, e.results, {});
     e.shape = {rows, rows, 1, 1};
     e.step = plain_step(rows);
     return e;
@@ -145,10 +145,10 @@ class Fusion : public OpTest {
     std::vector<uint32_t> in = {
         x, c.weight("w", random_gptq({kDepth, kWidth, 4, 32, 1, DType::f16}, random))};
     if (has_bias) in.push_back(c.vector("bias", random.values(kWidth)));
-    c.node(Op::matmul, in, {sum}, 0, kRotatedKeys);
+    c.node(Op::matmul, in, {sum}, {});
     const std::vector<uint32_t> pair =
         sum_is_first ? std::vector<uint32_t>{sum, other} : std::vector<uint32_t>{other, sum};
-    c.node(op, pair, {y}, 0, kRotatedKeys);
+    c.node(op, pair, {y}, {});
     e.inputs = {x, other};
     e.results = {y};
     e.shape = {rows, rows, 1, 1};
@@ -180,11 +180,11 @@ class Fusion : public OpTest {
     const std::vector<uint32_t> dims = {pages, abi::kPageTokens, shape.kv_heads, shape.dim};
     const uint32_t keys = c.cache("keys", shape.cache, dims);
     const uint32_t values = c.cache("values", shape.cache, dims);
-    c.node(Op::rope, {in.q}, {q_turned}, 1.5f, kRotatedKeys);
-    c.node(Op::rope, {in.k}, {k_turned}, 1.5f, kRotatedKeys);
-    c.node(Op::kv_append, {k_turned, in.v, keys, values}, {}, 0, kRotatedKeys);
+    c.node(Op::rope, {in.q}, {q_turned}, abi::RopeParams{1.5f});
+    c.node(Op::rope, {in.k}, {k_turned}, abi::RopeParams{1.5f});
+    c.node(Op::kv_append, {k_turned, in.v, keys, values}, {}, {});
     c.node(Op::attention, {q_turned, keys, values}, e.results,
-           1 / std::sqrt(static_cast<float>(shape.dim)), kRotatedKeys);
+           abi::AttentionParams{1 / std::sqrt(static_cast<float>(shape.dim))});
     e.shape = {rows, 1, 1, pages};
     e.step = plain_step(rows);
     e.step.wanted = {0};
@@ -276,9 +276,9 @@ TEST_P(Fusion, what_others_read_is_not_hidden) {
   const uint32_t sum = c.activation("sum", {abi::kRows, 64});
   const uint32_t y = c.activation("y", {abi::kRows, 64}), z = c.activation("z", {abi::kRows, 64});
   c.node(Op::matmul, {x, c.weight("w", random_gptq({64, 64, 4, 32, 1, DType::f16}, random))}, {sum},
-         0, kRotatedKeys);
-  c.node(Op::add, {x, sum}, {y}, 0, kRotatedKeys);
-  c.node(Op::add, {y, sum}, {z}, 0, kRotatedKeys);
+         {});
+  c.node(Op::add, {x, sum}, {y}, {});
+  c.node(Op::add, {y, sum}, {z}, {});
   Session fused(c, device(), {4, 4, 1, 1}, Steps::fused);
   EXPECT_EQ(fused.step_sizes(), (std::vector<size_t>{1, 1, 1}));
 }

@@ -23,8 +23,8 @@ class KvAppend : public OpTest {
     const uint32_t y = c.activation("y", {abi::kRows, kDim});
     const uint32_t keys = c.cache("keys", cache, {2, abi::kPageTokens, 1, kDim});
     const uint32_t values = c.cache("values", cache, {2, abi::kPageTokens, 1, kDim});
-    c.node(abi::Op::kv_append, {k, v, keys, values}, {}, 0, kRotatedKeys);
-    c.node(abi::Op::attention, {q, keys, values}, {y}, 1, kRotatedKeys);
+    c.node(abi::Op::kv_append, {k, v, keys, values}, {}, {});
+    c.node(abi::Op::attention, {q, keys, values}, {y}, abi::AttentionParams{});
     with_session(c, {1, 1, 1, 1}, [&](Session& session) {
       StepData step = plain_step(1);
       step.page = {1};
@@ -102,8 +102,8 @@ TEST_P(KvAppend, every_f16_boundary) {
   const std::vector<uint32_t> dims = {1, abi::kPageTokens, kHeads, kWide};
   const uint32_t keys = c.cache("keys", DType::f16, dims);
   const uint32_t values = c.cache("values", DType::f16, dims);
-  c.node(abi::Op::kv_append, {k, v, keys, values}, {}, 0, kRotatedKeys);
-  c.node(abi::Op::attention, {q, keys, values}, {y}, 1, kRotatedKeys);
+  c.node(abi::Op::kv_append, {k, v, keys, values}, {}, {});
+  c.node(abi::Op::attention, {q, keys, values}, {y}, abi::AttentionParams{});
   with_session(c, {1, 1, 1, 1}, [&](Session& session) {
     for (size_t first = 0; first < boundaries.size(); first += kCount) {
       const std::span<const float> part = std::span(boundaries).subspan(first, kCount);

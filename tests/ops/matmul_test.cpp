@@ -31,7 +31,7 @@ class Matmul : public OpTest {
       const uint32_t y = c.activation("y", {abi::kRows, width});
       std::vector<uint32_t> in = {x, weight};
       if (!problem.bias.empty()) in.push_back(c.vector("bias", problem.bias));
-      c.node(Op::matmul, in, {y}, 0, kRotatedKeys);
+      c.node(Op::matmul, in, {y}, {});
 
       const std::vector<float> input = Random(rows).values(uint64_t{rows} * depth);
       std::vector<double> truth(uint64_t{rows} * width);
@@ -161,7 +161,7 @@ TEST_P(Matmul, dequantised_exactly) {
     Case c;
     const uint32_t x = c.activation("x", {abi::kRows, kDepth});
     const uint32_t y = c.activation("y", {abi::kRows, kWidth});
-    c.node(Op::matmul, {x, c.weight("w", weight)}, {y}, 0, kRotatedKeys);
+    c.node(Op::matmul, {x, c.weight("w", weight)}, {y}, {});
     std::vector<float> unit(kDepth * kDepth, 0.0f);
     for (uint32_t k = 0; k < kDepth; ++k) unit[k * kDepth + k] = 1.0f;
     with_session(c, {kDepth, kDepth, 1, 1}, [&](Session& session) {
@@ -200,7 +200,7 @@ TEST_P(Matmul, stored_zero_15_means_16) {
   Case c;
   const uint32_t x = c.activation("x", {abi::kRows, 8});
   const uint32_t y = c.activation("y", {abi::kRows, 8});
-  c.node(Op::matmul, {x, c.weight("w", weight)}, {y}, 0, kRotatedKeys);
+  c.node(Op::matmul, {x, c.weight("w", weight)}, {y}, {});
   with_session(c, {4, 4, 1, 1}, [&](Session& session) {
     std::vector<float> unit(32, 0.0f);
     for (uint32_t r = 0; r < 4; ++r) unit[r * 8 + r] = 1.0f;
@@ -226,7 +226,7 @@ TEST_P(Matmul, inputs_beyond_f16) {
       Case c;
       const uint32_t x = c.activation("x", {abi::kRows, kDepth});
       const uint32_t y = c.activation("y", {abi::kRows, kWidth});
-      c.node(Op::matmul, {x, c.weight("w", weight)}, {y}, 0, kRotatedKeys);
+      c.node(Op::matmul, {x, c.weight("w", weight)}, {y}, {});
       std::vector<float> input = random.values(rows * kDepth);
       for (uint32_t i = 0; i < input.size(); ++i)
         input[i] *= i / kDepth % 3 == 0 ? 0x1p24f : i / kDepth % 3 == 1 ? 0x1p-20f : 0.0f;
@@ -262,7 +262,7 @@ TEST_P(Matmul, broken_activations_are_seen) {
       Case c;
       const uint32_t x = c.activation("x", {abi::kRows, kDepth});
       const uint32_t y = c.activation("y", {abi::kRows, kWidth});
-      c.node(Op::matmul, {x, c.weight("w", weight)}, {y}, 0, kRotatedKeys);
+      c.node(Op::matmul, {x, c.weight("w", weight)}, {y}, {});
       std::vector<float> input = random.values(rows * kDepth);
       const uint32_t bad_row = rows / 2;
       input[bad_row * kDepth + 37] = broken;
@@ -285,7 +285,7 @@ TEST_P(Matmul, wanted_rows_in_f32) {
   Case c;
   const uint32_t x = c.activation("x", {abi::kWanted, kDepth});
   const uint32_t y = c.logits("logits", {abi::kWanted, kWidth});
-  c.node(Op::matmul, {x, c.weight("w", weight)}, {y}, 0, kRotatedKeys);
+  c.node(Op::matmul, {x, c.weight("w", weight)}, {y}, {});
   with_session(c, {16, 4, 1, 1}, [&](Session& session) {
     StepData step = plain_step(9);
     step.wanted = {2, 5, 8};

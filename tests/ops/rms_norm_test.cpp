@@ -21,7 +21,7 @@ class RmsNorm : public OpTest {
       const uint32_t y = c.activation("y", {abi::kRows, width});
       std::vector<uint32_t> in = {x, c.vector("weight", weight)};
       if (ordered) in.push_back(c.order("order", order));
-      c.node(abi::Op::rms_norm, in, {y}, kEpsilon, kRotatedKeys);
+      c.node(abi::Op::rms_norm, in, {y}, abi::NormParams{kEpsilon});
 
       std::vector<double> truth;
       for (uint32_t r = 0; r < rows; ++r) {
@@ -55,7 +55,7 @@ TEST_P(RmsNorm, literal) {
   Case c;
   const uint32_t x = c.activation("x", {abi::kRows, 4});
   const uint32_t y = c.activation("y", {abi::kRows, 4});
-  c.node(abi::Op::rms_norm, {x, c.vector("weight", {1, 2, 3, -0.5f})}, {y}, 1e-6f, kRotatedKeys);
+  c.node(abi::Op::rms_norm, {x, c.vector("weight", {1, 2, 3, -0.5f})}, {y}, abi::NormParams{1e-6f});
   with_session(c, {1, 1, 1, 1}, [&](Session& session) {
     session.set(x, std::vector<float>{1, -2, 3, 4});
     session.run(plain_step(1));

@@ -28,7 +28,7 @@ class Rope : public OpTest {
       Case c;
       const uint32_t x = c.activation("x", {abi::kRows, heads, dim});
       const uint32_t y = c.activation("y", {abi::kRows, heads, dim});
-      c.node(abi::Op::rope, {x}, {y}, kScale, kRotatedKeys);
+      c.node(abi::Op::rope, {x}, {y}, abi::RopeParams{kScale});
       const std::vector<float> input = random.values(uint64_t{rows} * width);
 
       std::vector<double> truth(input.size());
@@ -64,7 +64,7 @@ TEST_P(Rope, literal) {
   Case c;
   const uint32_t x = c.activation("x", {abi::kRows, 1, 4});
   const uint32_t y = c.activation("y", {abi::kRows, 1, 4});
-  c.node(abi::Op::rope, {x}, {y}, 1.0f, kRotatedKeys);
+  c.node(abi::Op::rope, {x}, {y}, abi::RopeParams{});
   StepData step = plain_step(2);
   step.position = {5, 700};
   step.length = {701};

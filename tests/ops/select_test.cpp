@@ -16,7 +16,7 @@ TEST_P(Select, some_rows_of_many) {
     Case c;
     const uint32_t x = c.activation("x", {abi::kRows, kWidth});
     const uint32_t y = c.activation("y", {abi::kWanted, kWidth});
-    c.node(abi::Op::select, {x}, {y}, 0, kRotatedKeys);
+    c.node(abi::Op::select, {x}, {y}, {});
     std::vector<double> truth;
     for (const uint32_t w : step.wanted)
       for (uint32_t i = 0; i < kWidth; ++i)
@@ -34,7 +34,7 @@ TEST_P(Select, none) {
   Case c;
   const uint32_t x = c.activation("x", {abi::kRows, 8});
   const uint32_t y = c.activation("y", {abi::kWanted, 8});
-  c.node(abi::Op::select, {x}, {y}, 0, kRotatedKeys);
+  c.node(abi::Op::select, {x}, {y}, {});
   with_session(c, {4, 4, 1, 1}, [&](Session& session) {
     StepData step = plain_step(4);
     step.wanted.clear();

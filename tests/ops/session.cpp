@@ -146,9 +146,9 @@ uint32_t Case::cache(const std::string& name, DType dtype, std::vector<uint32_t>
   return add(name, TensorKind::cache, dtype, std::move(dims));
 }
 
-void Case::node(abi::Op op, std::vector<uint32_t> in, std::vector<uint32_t> out, float scalar,
-                abi::KeyRotation keys) {
-  nodes_.push_back({op, std::move(in), std::move(out), scalar, keys});
+void Case::node(abi::Op op, std::vector<uint32_t> in, std::vector<uint32_t> out,
+                const abi::NodeParams& params) {
+  nodes_.push_back({op, std::move(in), std::move(out), params});
 }
 
 Session::Session(const Case& description, abi::Device& device, const abi::ProgramShape& shape,
@@ -292,7 +292,7 @@ void Session::choose_steps() {
 void Session::compile() {
   for (const Case::TensorData& data : tensors_) abi_tensors_.push_back(data.tensor);
   for (const Case::NodeData& data : node_data_) {
-    nodes_.push_back({"node", data.op, data.in, data.out, data.scalar, data.keys});
+    nodes_.push_back({"node", data.op, data.in, data.out, data.params});
     for (const uint32_t out : data.out)
       if (wanted_steps_ == Steps::alone || !is_read(out)) outputs_.push_back(out);
   }

@@ -45,8 +45,8 @@ class Case {
   uint32_t weight(const std::string& name, const StoredWeight& weight);
   uint32_t cache(const std::string& name, abi::DType dtype, std::vector<uint32_t> dims);
 
-  void node(abi::Op op, std::vector<uint32_t> in, std::vector<uint32_t> out, float scalar,
-            abi::KeyRotation keys);
+  void node(abi::Op op, std::vector<uint32_t> in, std::vector<uint32_t> out,
+            const abi::NodeParams& params);
   // Elements in a row of an activation.
   uint64_t width(uint32_t tensor) const;
 
@@ -61,8 +61,7 @@ class Case {
   struct NodeData {
     abi::Op op;
     std::vector<uint32_t> in, out;
-    float scalar;
-    abi::KeyRotation keys;
+    abi::NodeParams params;
   };
   uint32_t add(const std::string& name, abi::TensorKind kind, abi::DType dtype,
                std::vector<uint32_t> dims);

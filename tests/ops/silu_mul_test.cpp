@@ -13,7 +13,7 @@ class SiluMul : public OpTest {
     const uint32_t g = c.activation("gate", {abi::kRows, width});
     const uint32_t u = c.activation("up", {abi::kRows, width});
     const uint32_t y = c.activation("y", {abi::kRows, width});
-    c.node(abi::Op::silu_mul, {g, u}, {y}, 0, kRotatedKeys);
+    c.node(abi::Op::silu_mul, {g, u}, {y}, {});
     std::vector<double> truth;
     for (size_t i = 0; i < gate.size(); ++i) {
       const double x = static_cast<double>(gate[i]);
@@ -50,7 +50,7 @@ TEST_P(SiluMul, literal) {
   const uint32_t g = c.activation("gate", {abi::kRows, 4});
   const uint32_t u = c.activation("up", {abi::kRows, 4});
   const uint32_t y = c.activation("y", {abi::kRows, 4});
-  c.node(abi::Op::silu_mul, {g, u}, {y}, 0, kRotatedKeys);
+  c.node(abi::Op::silu_mul, {g, u}, {y}, {});
   with_session(c, {1, 1, 1, 1}, [&](Session& session) {
     session.set(g, std::vector<float>{-3, -0.5f, 0.5f, 3});
     session.set(u, std::vector<float>{2, 1, -1, 0.5f});

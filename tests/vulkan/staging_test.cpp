@@ -56,7 +56,7 @@ TEST(VulkanStaging, AWeightBeyondTheBindingLimitIsReadToItsEnd) {
   Case c;
   const uint32_t x = c.activation("x", {abi::kRows, kDepth});
   const uint32_t y = c.activation("y", {abi::kRows, kWidth});
-  c.node(abi::Op::matmul, {x, c.weight("w", weight)}, {y}, 0, abi::KeyRotation::before_cache);
+  c.node(abi::Op::matmul, {x, c.weight("w", weight)}, {y}, {});
   Session session(c, device("vulkan"), {1, 1, 1, 1}, Steps::alone);
   session.set(x, std::vector<float>(kDepth, 1.0f));
   session.repeat(plain_step(1));
@@ -83,7 +83,7 @@ std::string refusal_of_cache(uint32_t pages) {
                           .dim = {pages, abi::kPageTokens, 40, 128},
                           .at = {}};
   const uint32_t in[] = {0};
-  const abi::Node node{"attention", abi::Op::attention, in, {}, 0, abi::KeyRotation::before_cache};
+  const abi::Node node{"attention", abi::Op::attention, in, {}, abi::AttentionParams{}};
   Sink sink;
   check(device("vulkan").claim({{&node, 1}, {&cache, 1}, {}}, sink), "claim");
   return sink.reason;

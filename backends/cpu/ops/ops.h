@@ -1,4 +1,4 @@
-// ops.h — the ten ops as plain structs and functions; core/graph/ops.md says what they mean.
+// ops.h — the ops as plain structs and functions; core/graph/ops.md says what they mean.
 //
 // A struct holds what is known when a program is compiled, a Frame what a step brings. Pointers go
 // into the device's buffers. Each function shares its work among the pool's threads and returns

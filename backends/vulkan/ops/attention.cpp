@@ -69,14 +69,22 @@ void attention(const Operands& op, Recorder& recorder) {
     uint32_t heads, kv_heads, splits;
     float scale;
     uint32_t first_row;
-  } push{op.at(0),      op.at(1),         op.at(2), op.result(),
-         partial.begin, op.around().step, heads,    cache.dim[2],
-         cut.splits,    op.node().scalar, 0};
+  } push{op.at(0),
+         op.at(1),
+         op.at(2),
+         op.result(),
+         partial.begin,
+         op.around().step,
+         heads,
+         cache.dim[2],
+         cut.splits,
+         op.node().attention().scale,
+         0};
   Constants constants{cut.lanes,
                       1,
                       head_dim,
                       elements_of_word(cache.dtype),
-                      op.node().keys == abi::KeyRotation::on_read,
+                      op.node().attention().rotation == abi::KeyRotation::on_read,
                       whole};
   if (cut.queries > 1) constants.push_back(cut.queries);
   // Every row is taken to see the longest text there can be.

@@ -16,8 +16,16 @@ void kv_append(const Operands& op, const TurnedBefore& turned, Recorder& recorde
     VkDeviceAddress k, v, keys, values, q, turned, step;
     uint32_t kv_heads, heads;
     float turn_scale;
-  } push{k.begin,        op.at(1),         op.at(2), op.at(3), q.begin,
-         q_turned.begin, op.around().step, kv_heads, heads,    turns ? turned.q->node().scalar : 1};
+  } push{k.begin,
+         op.at(1),
+         op.at(2),
+         op.at(3),
+         q.begin,
+         q_turned.begin,
+         op.around().step,
+         kv_heads,
+         heads,
+         turns ? turned.q->node().rope().scale : 1};
   const uint32_t rows = op.around().shape.rows;
   const uint32_t group = recorder.features().subgroup_size;
   const Dispatch dispatch{kKvAppend,

@@ -1,4 +1,4 @@
-// ops.h — the ten ops: how each becomes dispatches. core/graph/ops.md says what they mean.
+// ops.h — the ops: how each becomes dispatches. core/graph/ops.md says what they mean.
 //
 // A function looks at one node and records it; it keeps nothing. The push constants it writes are
 // the block of the shader of its name, field by field.

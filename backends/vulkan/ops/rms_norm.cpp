@@ -10,7 +10,7 @@ void rms_norm(const Operands& op, Recorder& recorder) {
     uint32_t width, over_wanted;
     float epsilon;
   } push{op.at(0),         op.at(1),   op.at(2),         op.result(),
-         op.around().step, op.width(), op.over_wanted(), op.node().scalar};
+         op.around().step, op.width(), op.over_wanted(), op.node().norm().epsilon};
   // On a processor a workgroup of one vector needs no barriers between its parts. On a GPU one row
   // has one workgroup, and the fewer loads follow one another in it the sooner it ends.
   const Features& features = recorder.features();

@@ -8,7 +8,7 @@ void rope(const Operands& op, Recorder& recorder) {
     VkDeviceAddress x, y, step;
     uint32_t heads, half_dim;
     float scale;
-  } push{op.at(0), op.result(), op.around().step, heads, half, op.node().scalar};
+  } push{op.at(0), op.result(), op.around().step, heads, half, op.node().rope().scale};
   const Dispatch dispatch{kRope, {kElementGroup, 1}, element_groups(heads * half, op.rows()), 0};
   recorder.dispatch(dispatch, push, {op.range(0)}, {op.range(op.out())});
 }

@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "apps/signals.h"
-#include "core/exec/kv_cache.h"
+#include "core/exec/cached_text.h"
 #include "core/graph/work.h"
 
 namespace ropewalk {
@@ -37,15 +37,12 @@ std::vector<int32_t> some_ids(uint32_t count, uint32_t vocab) {
 
 void prefill(Runtime& runtime, std::span<const int32_t> ids) {
   Executor& executor = runtime.executor();
-  Sequence sequence(runtime.cache());
-  const auto total = static_cast<uint32_t>(ids.size());
-  for (uint32_t done = 0; done < total;) {
+  CachedText text(runtime.cache(), runtime.rope_tables());
+  text.append(ids);
+  while (text.pending() > 0) {
     throw_if_stopped();
-    const uint32_t count = std::min(executor.max_rows(), total - done);
-    const Chunk chunk{&sequence, ids.subspan(done, count),
-                      done + count == total ? Wanted::last : Wanted::none, total};
+    const Chunk chunk = text.next(executor.max_rows());
     executor.run({&chunk, 1});
-    done += count;
   }
 }
 

@@ -20,9 +20,8 @@ namespace ropewalk {
 namespace {
 
 // A reply of this many tokens must have room; a longer one may, where the prompt is short.
-uint32_t reply_room(Engine& engine) {
-  return std::min(engine.config().generation.max_new_tokens,
-                  std::max(engine.runtime().context_length() / 2, 1u));
+uint32_t reply_room(const Config& config, uint32_t context_length) {
+  return std::min(config.generation.max_new_tokens, std::max(context_length / 2, 1u));
 }
 
 // Far apart, so that a retry never draws what a later message would.
@@ -41,7 +40,11 @@ void check_settable(const std::string& override) {
 }  // namespace
 
 Conversation::Conversation(Engine& engine, const CommonArguments& common)
-    : engine_(engine), common_(common), session_(engine), overrides_(common.overrides) {}
+    : engine_(engine),
+      common_(common),
+      text_(engine.runtime().cache(), engine.runtime().rope_tables()),
+      config_(engine.config()),
+      overrides_(common.overrides) {}
 
 std::vector<ChatMessage> Conversation::all_messages() const {
   std::vector<ChatMessage> all = messages_;
@@ -50,15 +53,15 @@ std::vector<ChatMessage> Conversation::all_messages() const {
 }
 
 FittedPrompt Conversation::fit() const {
-  const bool refuse = engine_.config().prompt.truncate == Truncate::refuse;
+  const bool refuse = config_.prompt.truncate == Truncate::refuse;
   const uint32_t context_length = engine_.runtime().context_length();
   return fit_messages(engine_.tokenizer(), engine_.text().format(),
                       with_system(engine_.text(), engine_.config(), all_messages()),
-                      {.max_prompt_tokens = context_length - reply_room(engine_),
+                      {.max_prompt_tokens = context_length - reply_room(config_, context_length),
                        .mode = refuse ? FitMode::refuse : FitMode::drop_oldest});
 }
 
-Generation Conversation::reply(const StopRequest& stop) {
+Reply Conversation::reply(const StopRequest& stop) {
   const FittedPrompt prompt = fit();
   if (prompt.dropped_messages > 0 && !told_of_dropping_) {
     note(
@@ -67,26 +70,29 @@ Generation Conversation::reply(const StopRequest& stop) {
                     prompt.dropped_messages));
     told_of_dropping_ = true;
   }
-  GenerateRequest request;
+  const GenerationConfig& generation = config_.generation;
+  Request request;
   request.prompt_ids = prompt.ids;
-  request.max_new_tokens = engine_.config().generation.max_new_tokens;
-  // Each turn draws anew, and the same conversation always the same.
-  request.seed = engine_.config().generation.seed + messages_.size() / 2 + retries_ * kRetryStride;
-  request.stops = engine_.text().stops();
-  request.cancel = &stop.flag();
-  request.on_text = [](std::string_view text) { print(text); };
-  return generate(engine_, session_, request);
+  request.sampling = config_.sampling;
+  // Each message draws other numbers, and the same conversation always the same.
+  request.seed = generation.seed + messages_.size() / 2 + retries_ * kRetryStride;
+  request.max_new_tokens = generation.max_new_tokens;
+  request.stops = engine_.text().stops(generation.stop);
+  GenerateEvents events;
+  events.cancel = &stop.flag();
+  events.on_text = [](std::string_view text) { print(text); };
+  return generate(engine_, text_, request, events);
 }
 
 // The reply to the last message, which is the user's and is forgotten where there is none.
 int Conversation::answer() {
   try {
     const StopRequest stop;
-    const Generation answer = reply(stop);
+    const Reply answer = reply(stop);
     print("\n");
     if (answer.text.empty()) {
       messages_.pop_back();
-      note("no word was said: the question is forgotten");
+      note("the reply was empty: your message was dropped");
     } else {
       messages_.push_back({abi::Role::assistant, answer.text});
     }
@@ -145,7 +151,10 @@ void Conversation::set(const std::string& override) {
   CommonArguments changed = common_;
   changed.overrides = overrides_;
   changed.overrides.push_back(override);
-  engine_.retune(open_config(changed));
+  const Config config = open_config(changed);
+  engine_.make_chain(config.sampling, 0);  // throws for a wrong sampler before anything changes
+  config_.sampling = config.sampling;
+  config_.generation = config.generation;
   overrides_ = std::move(changed.overrides);
 }
 

@@ -47,12 +47,13 @@ class Conversation {
  private:
   std::vector<ChatMessage> all_messages() const;
   FittedPrompt fit() const;
-  Generation reply(const StopRequest& stop);
+  Reply reply(const StopRequest& stop);
   int answer();
 
   Engine& engine_;
   const CommonArguments& common_;
-  Session session_;
+  CachedText text_;
+  Config config_;                       // the engine's, with the sampling and generation of set()
   std::vector<std::string> overrides_;  // the command line's and those of set()
   std::optional<std::string> system_;   // of set_system() or a loaded file
   std::vector<ChatMessage> messages_;   // user and assistant in turn

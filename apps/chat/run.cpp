@@ -16,11 +16,12 @@
 namespace ropewalk {
 namespace {
 
-GenerateRequest make_request(const Engine& engine, const Question& question) {
+Request make_request(const Engine& engine, const Question& question) {
   const GenerationConfig& generation = engine.config().generation;
-  GenerateRequest request;
-  request.max_new_tokens = generation.max_new_tokens;
+  Request request;
+  request.sampling = engine.config().sampling;
   request.seed = generation.seed;
+  request.max_new_tokens = generation.max_new_tokens;
   if (question.is_ids) {
     // Bare ids are a text to be continued: no format, so no stops but the configured ones.
     request.prompt_ids = question.ids;
@@ -32,7 +33,7 @@ GenerateRequest make_request(const Engine& engine, const Question& question) {
       with_system(engine.text(), engine.config(), {{abi::Role::user, question.text}});
   const std::vector<PromptPiece> pieces = render_messages(engine.text().format(), messages);
   request.prompt_ids = prompt_ids(engine.tokenizer(), pieces);
-  request.stops = engine.text().stops();
+  request.stops = engine.text().stops(generation.stop);
   // A format that puts nothing behind the user's text has the model continue it.
   const bool continues = !pieces.empty() && pieces.back().kind == PieceKind::text &&
                          !question.text.empty() && pieces.back().text.ends_with(question.text);
@@ -40,7 +41,7 @@ GenerateRequest make_request(const Engine& engine, const Question& question) {
   return request;
 }
 
-Json reply_json(Engine& engine, const GenerateRequest& request, const Generation& reply) {
+Json reply_json(Engine& engine, const Request& request, const Reply& reply) {
   return {{"prompt_ids", request.prompt_ids},
           {"ids", reply.ids},
           {"text", reply.text},
@@ -49,7 +50,7 @@ Json reply_json(Engine& engine, const GenerateRequest& request, const Generation
 }
 
 // A reply that the context cut short is not told by its text.
-void note_full_context(const Engine& engine, uint32_t context_length, const Generation& reply) {
+void note_full_context(const Engine& engine, uint32_t context_length, const Reply& reply) {
   if (reply.finish == Finish::length &&
       reply.stats.new_tokens < engine.config().generation.max_new_tokens)
     note(fmt::format("the context of {} tokens is full: the reply ends after {}", context_length,
@@ -64,16 +65,17 @@ int run(const RunArguments& arguments) {
   // Before the model is loaded, so that a wrong file is said at once.
   const Question question = read_question(arguments);
   Engine engine = open_engine(common, config);
-  GenerateRequest request = make_request(engine, question);
+  const Request request = make_request(engine, question);
 
   const StopRequest stop;
   Progress progress("reading the prompt", ProgressUnit::steps, progress_for(common));
-  request.cancel = &stop.flag();
-  request.on_prefill = [&](uint32_t done, uint32_t total) { progress.show(done, total); };
-  if (!common.json) request.on_text = [](std::string_view text) { print(text); };
+  GenerateEvents events;
+  events.cancel = &stop.flag();
+  events.on_prefill = [&](uint32_t done, uint32_t total) { progress.show(done, total); };
+  if (!common.json) events.on_text = [](std::string_view text) { print(text); };
 
-  Session session(engine);
-  const Generation reply = generate(engine, session, request);
+  CachedText text(engine.runtime().cache(), engine.runtime().rope_tables());
+  const Reply reply = generate(engine, text, request, events);
   common.json ? print_json(reply_json(engine, request, reply)) : print("\n");
   note_full_context(engine, engine.runtime().context_length(), reply);
   if (common.verbose || (stderr_is_terminal() && !common.quiet && !common.json))

@@ -10,7 +10,7 @@ double rate(double amount, double seconds) { return seconds > 0 ? amount / secon
 // Of the prompt only what was not cached is run; of the reply the first token costs no step of its
 // own, it comes with the prompt.
 struct Rates {
-  explicit Rates(const GenerateStats& stats)
+  explicit Rates(const ReplyStats& stats)
       : prefill(rate(stats.prompt_tokens - stats.reused_tokens, stats.prefill_seconds)),
         decode(rate(stats.decode_steps, stats.decode_seconds)),
         gbs(rate(static_cast<double>(stats.decode_bytes), stats.decode_seconds) / 1e9) {}
@@ -20,7 +20,7 @@ struct Rates {
 
 }  // namespace
 
-Json statistics_json(Engine& engine, const GenerateStats& stats) {
+Json statistics_json(Engine& engine, const ReplyStats& stats) {
   const Runtime& runtime = engine.runtime();
   const MemoryPlan& plan = runtime.model().plan();
   const Rates rates(stats);
@@ -42,7 +42,7 @@ Json statistics_json(Engine& engine, const GenerateStats& stats) {
             {"workspace", plan.workspace}}}};
 }
 
-std::string statistics_line(Engine& engine, const GenerateStats& stats) {
+std::string statistics_line(Engine& engine, const ReplyStats& stats) {
   const Rates rates(stats);
   const std::string cached =
       stats.reused_tokens > 0 ? fmt::format(" ({} cached)", stats.reused_tokens) : "";

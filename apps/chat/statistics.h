@@ -4,15 +4,15 @@
 #include <string>
 
 #include "core/engine/engine.h"
-#include "core/generate/generate.h"
+#include "core/generate/request.h"
 #include "core/json/json.h"
 
 namespace ropewalk {
 
 // Rates are 0 where nothing was run. Times in seconds, sizes in bytes.
-Json statistics_json(Engine& engine, const GenerateStats& stats);
+Json statistics_json(Engine& engine, const ReplyStats& stats);
 
 // "loaded in 1.2 s; prompt 512 tokens, 4300 tokens/s; reply 96 tokens, 61.0 tokens/s, 512 GB/s"
-std::string statistics_line(Engine& engine, const GenerateStats& stats);
+std::string statistics_line(Engine& engine, const ReplyStats& stats);
 
 }  // namespace ropewalk

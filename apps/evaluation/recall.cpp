@@ -45,33 +45,34 @@ uint32_t reply_tokens(const Engine& engine, const RecallCase& asked) {
   return static_cast<uint32_t>(ids.size()) + kSpareTokens;
 }
 
-void ask(Engine& engine, Session& session, const RecallData& data, size_t which, Cell& cell,
+void ask(Engine& engine, CachedText& text, const RecallData& data, size_t which, Cell& cell,
          const StopRequest& stop) {
   const uint32_t reply = reply_tokens(engine, data.cases[which]);
   const size_t fillers = fillers_within(data, cell.length, [&](size_t count) {
     const std::vector<int32_t> ids = ids_of(engine, recall_prompt(data, which, count, cell.depth));
     return static_cast<uint32_t>(ids.size()) + reply;
   });
-  GenerateRequest request;
+  Request request;
   request.prompt_ids = ids_of(engine, recall_prompt(data, which, fillers, cell.depth));
   request.max_new_tokens = reply;
-  request.stops = engine.text().stops();
-  request.cancel = &stop.flag();
-  const Generation generation = generate(engine, session, request);
+  request.stops = engine.text().stops(engine.config().generation.stop);
+  GenerateEvents events;
+  events.cancel = &stop.flag();
+  const Reply given = generate(engine, text, request, events);
   throw_if_stopped();
   ++cell.asked;
-  cell.exact += generation.text == data.cases[which].answer;
+  cell.exact += given.text == data.cases[which].answer;
   cell.prompt_tokens += request.prompt_ids.size();
 }
 
 void run_cells(Engine& engine, const RecallData& data, std::vector<Cell>& cells,
                const StopRequest& stop, RunningLine& line) {
-  Session session(engine);
+  CachedText text(engine.runtime().cache(), engine.runtime().rope_tables());
   size_t done = 0;
   const size_t total = cells.size() * data.cases.size();
   for (Cell& cell : cells) {
     for (size_t which = 0; which < data.cases.size(); ++which) {
-      ask(engine, session, data, which, cell, stop);
+      ask(engine, text, data, which, cell, stop);
       line.show(static_cast<double>(++done) / static_cast<double>(total),
                 fmt::format("{} tokens, depth {}: {} of {} right", cell.length, cell.depth,
                             cell.exact, cell.asked));

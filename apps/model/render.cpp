@@ -17,8 +17,9 @@ int render(const RenderArguments& arguments) {
   const std::vector<PromptPiece> pieces = render_messages(text.format(), messages);
   const std::string prompt = prompt_text(text.tokenizer(), pieces);
   if (arguments.common.json) {
-    print_json(
-        {{"text", prompt}, {"ids", prompt_ids(text.tokenizer(), pieces)}, {"stop", text.stops()}});
+    print_json({{"text", prompt},
+                {"ids", prompt_ids(text.tokenizer(), pieces)},
+                {"stop", text.stops(config.generation.stop)}});
   } else {
     print(prompt + "\n");
   }

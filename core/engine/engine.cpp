@@ -56,14 +56,13 @@ TextSide::TextSide(Registry& registry, const Config& config)
 
   StringSink stops;
   format_->stops(stops);
-  stops_ = std::move(stops.strings);
-  format_stops_ = stops_.size();
-  set_stops(config.generation.stop);
+  format_stops_ = std::move(stops.strings);
 }
 
-void TextSide::set_stops(const std::vector<std::string>& configured) {
-  stops_.resize(format_stops_);
-  stops_.insert(stops_.end(), configured.begin(), configured.end());
+std::vector<std::string> TextSide::stops(std::span<const std::string> configured) const {
+  std::vector<std::string> stops = format_stops_;
+  stops.insert(stops.end(), configured.begin(), configured.end());
+  return stops;
 }
 
 // What samplers may ask about the model.
@@ -114,24 +113,9 @@ uint32_t Engine::sampled_vocab() const {
   return std::min(tokenizer().vocab_size(), checkpoint_->config().vocab_size);
 }
 
-void Engine::retune(const Config& config) {
-  Config changed = config_;
-  changed.sampling = config.sampling;
-  changed.generation = config.generation;
-  changed.tree = config.tree;
-  std::swap(config_, changed);
-  try {
-    make_chain(0);
-  } catch (...) {
-    std::swap(config_, changed);
-    throw;
-  }
-  text_->set_stops(config_.generation.stop);
-}
-
-Chain Engine::make_chain(uint64_t seed) {
+Chain Engine::make_chain(std::span<const PluginChoice> samplers, uint64_t seed) {
   std::vector<ChainLink> links;
-  for (const PluginChoice& choice : config_.sampling) {
+  for (const PluginChoice& choice : samplers) {
     const Library& library = registry_.find_choice(abi::ModuleKind::sampler, choice);
     links.push_back({choice.name, library.create<abi::Sampler>(choice, host_.get())});
   }

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -31,17 +32,14 @@ class TextSide {
 
   // The configured system message, else the format's own; may be empty.
   const std::string& system() const { return system_; }
-  // The format's stop strings and the configuration's.
-  const std::vector<std::string>& stops() const { return stops_; }
-  // The configuration's change, the format's stay.
-  void set_stops(const std::vector<std::string>& configured);
+  // The format's stop strings, then the configured ones.
+  std::vector<std::string> stops(std::span<const std::string> configured) const;
 
  private:
   Tokenizer tokenizer_;
   Owned<abi::PromptFormat> format_;
   std::string system_;
-  std::vector<std::string> stops_;
-  size_t format_stops_ = 0;  // how many of them are the format's
+  std::vector<std::string> format_stops_;
 };
 
 class Engine {
@@ -61,12 +59,8 @@ class Engine {
   // Ids that may be sampled: rows beyond the tokenizer's are padding.
   uint32_t sampled_vocab() const;
 
-  // Takes sampling and generation of `config` from here on; what else it says needs a new engine.
-  // Throws Error where one of its samplers cannot be made; then nothing has changed.
-  void retune(const Config& config);
-
-  // A chain with the configured samplers, for one sequence.
-  Chain make_chain(uint64_t seed);
+  // The samplers of one sequence, in order. Throws Error (plugin, usage) where one cannot be made.
+  Chain make_chain(std::span<const PluginChoice> samplers, uint64_t seed);
 
  private:
   class Host;

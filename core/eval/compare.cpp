@@ -7,6 +7,7 @@
 
 #include "core/base/error.h"
 #include "core/eval/score.h"
+#include "core/exec/cached_text.h"
 
 namespace ropewalk {
 namespace {
@@ -31,6 +32,13 @@ void check_vocabularies(Runtime& a, Runtime& b) {
   throw Error(ExitCode::usage, "CONFIG_B",
               fmt::format("its model has a vocabulary of {}, CONFIG_A's has {}", theirs, ours),
               "Compare models of one vocabulary");
+}
+
+// The logits of the next `count` tokens.
+std::span<const float> run_next(Executor& executor, CachedText& text, uint32_t count) {
+  Chunk chunk = text.next(count);
+  chunk.wanted = Wanted::all;
+  return executor.run({&chunk, 1});
 }
 
 }  // namespace
@@ -82,20 +90,19 @@ void compare_windows(Runtime& a, Runtime& b, std::span<const ScoredWindow> windo
   const uint32_t rows = std::min({a.executor().max_rows(), a.executor().max_wanted(),
                                   b.executor().max_rows(), b.executor().max_wanted()});
   for (const ScoredWindow& window : windows) {
-    Sequence in_a(a.cache()), in_b(b.cache());
-    const auto length = static_cast<uint32_t>(window.ids.size());
-    for (uint32_t start = 0; start + 1 < length; start = in_a.length()) {
-      const auto tokens = std::span(window.ids).subspan(start, std::min(rows, length - 1 - start));
-      const Chunk chunk_a{&in_a, tokens, Wanted::all, length};
-      const Chunk chunk_b{&in_b, tokens, Wanted::all, length};
-      const std::span<const float> logits_a = a.executor().run({&chunk_a, 1});
-      const std::span<const float> logits_b = b.executor().run({&chunk_b, 1});
-      for (size_t i = 0; i < tokens.size(); ++i) {
+    CachedText in_a(a.cache(), a.rope_tables()), in_b(b.cache(), b.rope_tables());
+    in_a.append(window.ids);
+    in_b.append(window.ids);
+    while (in_a.pending() > 1) {
+      const uint32_t start = in_a.cached(), count = std::min(rows, in_a.pending() - 1);
+      const std::span<const float> logits_a = run_next(a.executor(), in_a, count);
+      const std::span<const float> logits_b = run_next(b.executor(), in_b, count);
+      for (size_t i = 0; i < count; ++i) {
         if (start + i + 1 < window.scored) continue;
         sum.add(logits_a.subspan(i * vocab, vocab), logits_b.subspan(i * vocab, vocab),
                 window.ids[start + i + 1]);
       }
-      done += tokens.size();
+      done += count;
       progress(done, total);
     }
   }

@@ -9,13 +9,15 @@
 #include <vector>
 
 #include "core/engine/runtime.h"
+#include "core/exec/cached_text.h"
 
 namespace ropewalk {
 
 class ContinuationScorer {
  public:
   // REQUIRES: `runtime` outlives this.
-  explicit ContinuationScorer(Runtime& runtime) : runtime_(runtime), sequence_(runtime.cache()) {}
+  explicit ContinuationScorer(Runtime& runtime)
+      : runtime_(runtime), text_(runtime.cache(), runtime.rope_tables()) {}
 
   // ln of the probability of ids[prompt], ids[prompt + 1], ... given what stands before each.
   // Throws Error: limit where `ids` is longer than the context or holds an id outside the
@@ -25,12 +27,13 @@ class ContinuationScorer {
   uint64_t tokens_run() const { return tokens_run_; }
 
  private:
-  void run_prompt(std::span<const int32_t> prompt, uint32_t final_length);
+  bool has_run(std::span<const int32_t> prompt, uint32_t final_length) const;
+  std::span<const float> run(uint32_t max_rows);
 
   Runtime& runtime_;
-  Sequence sequence_;
-  std::vector<int32_t> cached_;  // whose keys and values are in the sequence
-  std::vector<float> last_;      // logits after cached_; empty: not known
+  CachedText text_;                  // between two calls: the last prompt
+  std::vector<float> after_prompt_;  // logits
+  uint32_t final_length_ = 0;        // of the text that is scored
   uint64_t tokens_run_ = 0;
 };
 

@@ -9,6 +9,7 @@
 
 #include "core/base/error.h"
 #include "core/eval/score.h"
+#include "core/exec/cached_text.h"
 
 namespace ropewalk {
 namespace {
@@ -45,7 +46,7 @@ class Pool {
  private:
   struct Active {
     size_t window;
-    std::unique_ptr<Sequence> sequence;
+    std::unique_ptr<CachedText> text;
     std::vector<double> logprobs;
   };
 
@@ -57,22 +58,22 @@ class Pool {
     while (next_ < windows_.size() && active_.size() < executor_.max_sequences() &&
            pages_ + pages_of(next_) <= runtime_.cache().pages()) {
       pages_ += pages_of(next_);
-      active_.push_back({next_++, std::make_unique<Sequence>(runtime_.cache()), {}});
+      active_.push_back(
+          {next_, std::make_unique<CachedText>(runtime_.cache(), runtime_.rope_tables()), {}});
+      active_.back().text->append(windows_[next_++].ids);
     }
   }
 
   // The next tokens of a window, at most `rows`. Logits are asked for from the row before the first
   // scored token on; a step's boundary is put there, so that none are computed in vain.
   Chunk next(const Active& active, uint32_t rows) const {
-    const ScoredWindow& window = windows_[active.window];
-    const uint32_t done = active.sequence->length();
-    const auto total = static_cast<uint32_t>(window.ids.size());
-    const uint32_t first_wanted = window.scored - 1;  // its logits speak of ids[scored]
-    uint32_t end = std::min(total - 1, done + rows);
-    const bool wanted = done >= first_wanted;
-    if (!wanted) end = std::min(end, first_wanted);
-    return {active.sequence.get(), std::span(window.ids).subspan(done, end - done),
-            wanted ? Wanted::all : Wanted::none, total};
+    CachedText& text = *active.text;
+    const uint32_t first_wanted = windows_[active.window].scored - 1;  // predicts ids[scored]
+    const bool wanted = text.cached() >= first_wanted;
+    const uint32_t end = wanted ? text.size() - 1 : first_wanted;
+    Chunk chunk = text.next(std::min(rows, end - text.cached()));
+    chunk.wanted = wanted ? Wanted::all : Wanted::none;
+    return chunk;
   }
 
   void step() {
@@ -103,7 +104,7 @@ class Pool {
     for (size_t c = 0; c < chunks.size(); ++c) {
       if (chunks[c].wanted != Wanted::all) continue;
       const ScoredWindow& window = windows_[owners[c]->window];
-      const size_t end = owners[c]->sequence->length();
+      const size_t end = owners[c]->text->cached();
       for (size_t i = end - chunks[c].tokens.size(); i < end; ++i, ++row) {
         owners[c]->logprobs.push_back(
             log_probability(logits.subspan(row * vocab, vocab), window.ids[i + 1]));
@@ -111,9 +112,8 @@ class Pool {
     }
   }
 
-  bool finished(const Active& active) const {
-    return active.sequence->length() + 1 == windows_[active.window].ids.size();
-  }
+  // The last token's own logits say nothing about the text.
+  static bool finished(const Active& active) { return active.text->pending() == 1; }
 
   // A later window that is done waits for those before it, so that they are told in order.
   void report() {

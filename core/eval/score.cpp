@@ -7,6 +7,7 @@
 #include <numeric>
 
 #include "core/base/error.h"
+#include "core/exec/cached_text.h"
 
 namespace ropewalk {
 
@@ -40,20 +41,21 @@ Score score(Runtime& runtime, std::span<const int32_t> ids,
   }
   check_ids(ids, vocab);
 
-  Sequence sequence(runtime.cache());
+  CachedText text(runtime.cache(), runtime.rope_tables());
+  text.append(ids);
   Score result;
   // The last token's own logits say nothing about the text.
   const uint32_t rows = std::min(executor.max_rows(), executor.max_wanted());
-  for (uint32_t done = 0; done + 1 < total;) {
-    const uint32_t count = std::min(rows, total - 1 - done);
-    const Chunk chunk{&sequence, ids.subspan(done, count), Wanted::all, total};
-    const std::span<const float> logits = executor.run({&chunk, 1});
-    for (uint32_t i = 0; i < count; ++i) {
-      result.logprobs.push_back(
-          log_probability(logits.subspan(uint64_t{i} * vocab, vocab), ids[done + i + 1]));
+  while (text.pending() > 1) {
+    Chunk chunk = text.next(std::min(rows, text.pending() - 1));
+    chunk.wanted = Wanted::all;
+    std::span<const float> logits = executor.run({&chunk, 1});
+    while (!logits.empty()) {
+      const int32_t next = ids[result.logprobs.size() + 1];
+      result.logprobs.push_back(log_probability(logits.first(vocab), next));
+      logits = logits.subspan(vocab);
     }
-    done += count;
-    if (progress) progress(done + 1, total);
+    if (progress) progress(text.cached() + 1, total);
   }
   return result;
 }

@@ -12,7 +12,8 @@ RopeTables::RopeTables(const abi::RopeScaling& policy, const abi::RopeRequest& r
                        RopeMode mode)
     : policy_(policy),
       request_(request),
-      varies_(policy.varies_with_length() && mode != RopeMode::fixed) {
+      varies_(policy.varies_with_length() && mode != RopeMode::fixed),
+      keys_stay_valid_(!varies_ || mode == RopeMode::exact) {
   const std::vector<double> table = fill(request.length);
   table_.assign(table.begin(), table.end());
   filled_for_ = request.length;

@@ -28,6 +28,9 @@ class RopeTables {
 
   double attention_scale() const { return attention_scale_; }
   bool varies() const { return varies_; }
+  // Whether keys that are cached for one length are the keys that another length needs. Where they
+  // are not, a text that is reused under another length is computed again from its first token.
+  bool keys_stay_valid() const { return keys_stay_valid_; }
 
   // (head_dim / 2) radians per position for a sequence of `length` tokens. Valid until the next
   // call.
@@ -39,6 +42,7 @@ class RopeTables {
   const abi::RopeScaling& policy_;
   abi::RopeRequest request_;
   bool varies_;
+  bool keys_stay_valid_;
   double attention_scale_ = 1;
   uint32_t filled_for_ = 0;
   std::vector<float> table_;

@@ -45,13 +45,14 @@ std::string answer(Engine& engine, const std::string& user) {
     messages.push_back({abi::Role::system, engine.text().system()});
   }
   messages.push_back({abi::Role::user, user});
-  GenerateRequest request;
+  Request request;
   request.prompt_ids =
       prompt_ids(engine.tokenizer(), render_messages(engine.text().format(), messages));
   request.max_new_tokens = 128;
-  request.stops = engine.text().stops();
-  Session session(engine);
-  return generate(engine, session, request).text;
+  request.sampling = engine.config().sampling;
+  request.stops = engine.text().stops(engine.config().generation.stop);
+  CachedText text(engine.runtime().cache(), engine.runtime().rope_tables());
+  return generate(engine, text, request, {}).text;
 }
 
 // Right answers of a hundred, by kind; `sentences` counts the first line alone.
@@ -130,22 +131,27 @@ TEST(BundledModel, TheSameSeedGivesTheSameTokens) {
   settings.config = load_config({std::string(RW_SOURCE_DIR) + "/configs/airophin-mini-chat.yaml",
                                  {"sampling=[{temperature: 3.0}]", "backend=cpu"}});
   Engine engine(settings);
-  GenerateRequest request;
+  Request request;
   request.prompt_ids =
       engine.tokenizer().encode_text("USER: Hello! ASSISTANT:", SpecialTokens::as_text);
   request.prompt_ids.insert(request.prompt_ids.begin(), engine.tokenizer().bos_id());
   request.max_new_tokens = 40;
+  request.sampling = engine.config().sampling;
   request.seed = 7;
-  Session session(engine), fresh(engine);
-  const Generation first = generate(engine, session, request);
-  // The session still holds the first run, so only the prompt's last token is run again.
-  const Generation again = generate(engine, session, request);
-  session.clear();
+  const auto fresh = [&] {
+    CachedText text(engine.runtime().cache(), engine.runtime().rope_tables());
+    return generate(engine, text, request, {});
+  };
+  CachedText text(engine.runtime().cache(), engine.runtime().rope_tables());
+  const Reply first = generate(engine, text, request, {});
+  // The text still holds the first run, so only the prompt's last token is run again.
+  const Reply again = generate(engine, text, request, {});
+  text.truncate(0);
   EXPECT_EQ(again.stats.reused_tokens, request.prompt_ids.size() - 1);
   EXPECT_EQ(first.ids, again.ids);
-  EXPECT_EQ(generate(engine, fresh, request).ids, first.ids);
+  EXPECT_EQ(fresh().ids, first.ids);
   request.seed = 8;
-  EXPECT_NE(generate(engine, fresh, request).ids, first.ids);
+  EXPECT_NE(fresh().ids, first.ids);
 }
 
 }  // namespace

@@ -1,0 +1,148 @@
+// Requests that share steps reply as they do alone: the state machine that generate() and a
+// scheduler drive, on the bundled model.
+#include "core/generate/running.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "core/base/error.h"
+#include "core/generate/generate.h"
+#include "tests/end_to_end/fixture_model.h"
+
+namespace ropewalk {
+namespace {
+
+using testing::HasSubstr;
+
+struct Rig {
+  Rig() : engine(settings()) {}
+
+  static RuntimeSettings settings() {
+    RuntimeSettings settings;
+    // Hot, so that two sequences of random numbers have every chance to differ.
+    settings.config = load_config({std::string(RW_SOURCE_DIR) + "/configs/airophin-mini.yaml",
+                                   {"sampling=[{temperature: 2.0}]", "backend=cpu"}});
+    settings.max_sequences = settings.max_wanted = 4;
+    return settings;
+  }
+
+  Request request(const std::string& prompt, uint64_t seed) const {
+    Request request;
+    request.prompt_ids = engine.tokenizer().encode_text(prompt, SpecialTokens::as_text);
+    request.prompt_ids.insert(request.prompt_ids.begin(), engine.tokenizer().bos_id());
+    request.sampling = engine.config().sampling;
+    request.seed = seed;
+    request.max_new_tokens = 24;
+    return request;
+  }
+
+  CachedText text() { return {engine.runtime().cache(), engine.runtime().rope_tables()}; }
+
+  Reply alone(const Request& request) {
+    CachedText own = text();
+    return generate(engine, own, request, {});
+  }
+
+  Engine engine;
+};
+
+// One request with its own text, as a scheduler holds it.
+struct Slot {
+  Slot(Rig& rig, const Request& request) : text(rig.text()), running(rig.engine, text, request) {}
+
+  bool finished() { return running.state() == Running::State::finished; }
+
+  CachedText text;
+  Running running;
+  std::string told;
+};
+
+TEST(Running, RequestsThatShareStepsReplyAsTheyDoAlone) {
+  Rig rig;
+  const std::vector<Request> requests = {
+      rig.request("USER: Who are you? ASSISTANT:", 1), rig.request("Rope", 2),
+      rig.request("USER: What are ropes made of, and who made the first one? ASSISTANT:", 3)};
+  std::vector<Reply> want;
+  for (const Request& request : requests) want.push_back(rig.alone(request));
+
+  // Each joins three steps after the one before, so that prompts and replies meet; prompts go in
+  // by pieces of seven tokens.
+  std::vector<std::unique_ptr<Slot>> slots;
+  const uint32_t vocab = rig.engine.runtime().executor().vocab_size();
+  for (size_t step = 0; step < 100; ++step) {
+    if (step % 3 == 0 && slots.size() < requests.size())
+      slots.push_back(std::make_unique<Slot>(rig, requests[slots.size()]));
+    std::vector<Chunk> chunks;
+    std::vector<Slot*> owners;
+    for (const auto& slot : slots) {
+      if (slot->finished()) continue;
+      chunks.push_back(slot->running.next(7));
+      owners.push_back(slot.get());
+    }
+    if (chunks.empty()) break;
+    std::span<const float> logits = rig.engine.runtime().executor().run(chunks);
+    for (size_t i = 0; i < chunks.size(); ++i) {
+      const size_t rows = chunks[i].wanted == Wanted::last ? 1 : 0;
+      owners[i]->told += owners[i]->running.take(logits.first(rows * vocab)).text;
+      logits = logits.subspan(rows * vocab);
+    }
+  }
+  ASSERT_EQ(slots.size(), requests.size());
+  for (size_t i = 0; i < slots.size(); ++i) {
+    EXPECT_TRUE(slots[i]->finished());
+    EXPECT_EQ(slots[i]->running.reply().ids, want[i].ids) << "request " << i;
+    EXPECT_EQ(slots[i]->running.reply().text, want[i].text) << "request " << i;
+    EXPECT_EQ(slots[i]->told, want[i].text) << "request " << i;
+  }
+}
+
+TEST(Running, ACancelledReplyKeepsWhatWasSaid) {
+  Rig rig;
+  Request request = rig.request("USER: Who are you? ASSISTANT:", 1);
+  const Reply whole = rig.alone(request);
+  ASSERT_GT(whole.ids.size(), 3u);
+  // Everything from the first character on may become this, so all of it is held back.
+  request.stops = {whole.text + "!"};
+
+  Slot slot(rig, request);
+  Executor& executor = rig.engine.runtime().executor();
+  EXPECT_EQ(slot.running.state(), Running::State::prompt);
+  for (size_t i = 0; i < 3; ++i) {
+    const Chunk chunk = slot.running.next(executor.max_rows());
+    slot.told += slot.running.take(executor.run({&chunk, 1})).text;
+  }
+  EXPECT_EQ(slot.running.state(), Running::State::replying);
+  EXPECT_EQ(slot.told, "");
+  slot.told += slot.running.cancel();
+  EXPECT_TRUE(slot.finished());
+  const Reply& reply = slot.running.reply();
+  EXPECT_EQ(reply.finish, Finish::cancelled);
+  EXPECT_EQ(reply.ids, std::vector(whole.ids.begin(), whole.ids.begin() + 3));
+  EXPECT_EQ(slot.told, reply.text);
+  EXPECT_TRUE(whole.text.starts_with(reply.text));
+}
+
+TEST(Running, NoNewTokensIsAFinishedReply) {
+  Rig rig;
+  Request request = rig.request("Rope", 1);
+  request.max_new_tokens = 0;
+  Slot slot(rig, request);
+  EXPECT_TRUE(slot.finished());
+  EXPECT_EQ(slot.running.reply().finish, Finish::length);
+}
+
+TEST(Running, APromptThatFillsTheContextIsALimit) {
+  Rig rig;
+  Request request = rig.request("Rope", 1);
+  request.prompt_ids.resize(rig.engine.runtime().context_length(), 5);
+  try {
+    Slot slot(rig, request);
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), ExitCode::limit);
+    EXPECT_THAT(error.what(), HasSubstr("the reply needs at least one"));
+  }
+}
+
+}  // namespace
+}  // namespace ropewalk

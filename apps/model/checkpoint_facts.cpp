@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cstring>
 
-#include "core/checkpoint/finite.h"
+#include "core/checkpoint/weights/finite.h"
 #include "core/model/families.h"
 
 namespace ropewalk {

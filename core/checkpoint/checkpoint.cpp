@@ -8,12 +8,12 @@
 #include <utility>
 
 #include "core/base/log.h"
-#include "core/checkpoint/files.h"
 #include "core/checkpoint/foreign.h"
-#include "core/checkpoint/gptq.h"
+#include "core/checkpoint/formats/files.h"
+#include "core/checkpoint/formats/tensor_file.h"
 #include "core/checkpoint/refuse.h"
 #include "core/checkpoint/sharding.h"
-#include "core/checkpoint/tensor_file.h"
+#include "core/checkpoint/weights/gptq.h"
 
 namespace ropewalk {
 namespace {

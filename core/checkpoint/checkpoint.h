@@ -15,8 +15,8 @@
 #include <string_view>
 #include <vector>
 
-#include "core/checkpoint/model_config.h"
-#include "core/checkpoint/quant_config.h"
+#include "core/checkpoint/config/model_config.h"
+#include "core/checkpoint/config/quant_config.h"
 
 namespace ropewalk {
 

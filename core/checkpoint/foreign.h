@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "core/checkpoint/checkpoint.h"
-#include "core/checkpoint/files.h"
+#include "core/checkpoint/formats/files.h"
 #include "core/json/json.h"
 
 namespace ropewalk {

@@ -6,7 +6,7 @@
 #include <string_view>
 #include <vector>
 
-#include "core/checkpoint/files.h"
+#include "core/checkpoint/formats/files.h"
 
 namespace ropewalk {
 

@@ -2,7 +2,7 @@
 #pragma once
 
 #include "core/abi/rope_scaling.h"
-#include "core/checkpoint/model_config.h"
+#include "core/checkpoint/config/model_config.h"
 #include "core/config/config.h"
 #include "core/model/rope_tables.h"
 

@@ -7,7 +7,7 @@
 #include <span>
 #include <vector>
 
-#include "core/checkpoint/linear.h"
+#include "core/checkpoint/weights/linear.h"
 
 namespace ropewalk {
 

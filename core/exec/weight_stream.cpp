@@ -3,7 +3,7 @@
 #include <fmt/format.h>
 
 #include "core/base/error.h"
-#include "core/checkpoint/weight_room.h"
+#include "core/checkpoint/weights/weight_room.h"
 #include "core/exec/loaded_model.h"
 #include "core/exec/weight_parts.h"
 

@@ -6,7 +6,7 @@
 
 #include <span>
 
-#include "core/checkpoint/model_config.h"
+#include "core/checkpoint/config/model_config.h"
 #include "core/model/model_graph.h"
 
 namespace ropewalk {

@@ -5,7 +5,7 @@
 #include <cstring>
 #include <numeric>
 
-#include "core/checkpoint/weight_room.h"
+#include "core/checkpoint/weights/weight_room.h"
 
 namespace ropewalk {
 namespace {

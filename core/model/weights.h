@@ -11,7 +11,7 @@
 #include <vector>
 
 #include "core/checkpoint/checkpoint.h"
-#include "core/checkpoint/linear.h"
+#include "core/checkpoint/weights/linear.h"
 
 namespace ropewalk {
 

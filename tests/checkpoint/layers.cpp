@@ -2,8 +2,8 @@
 
 #include <cstring>
 
-#include "core/checkpoint/finite.h"
-#include "core/checkpoint/weight_room.h"
+#include "core/checkpoint/weights/finite.h"
+#include "core/checkpoint/weights/weight_room.h"
 
 namespace ropewalk::test {
 

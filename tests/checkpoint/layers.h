@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "core/checkpoint/linear.h"
+#include "core/checkpoint/weights/linear.h"
 
 namespace ropewalk::test {
 

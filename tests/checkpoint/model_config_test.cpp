@@ -1,4 +1,4 @@
-#include "core/checkpoint/model_config.h"
+#include "core/checkpoint/config/model_config.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

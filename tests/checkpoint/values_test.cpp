@@ -6,7 +6,7 @@
 #include <cstring>
 #include <numeric>
 
-#include "core/checkpoint/finite.h"
+#include "core/checkpoint/weights/finite.h"
 #include "core/model/families.h"
 #include "tests/checkpoint/layers.h"
 #include "tests/checkpoint/tiny_model.h"

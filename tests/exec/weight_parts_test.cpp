@@ -2,7 +2,7 @@
 
 #include <gtest/gtest.h>
 
-#include "core/checkpoint/weight_room.h"
+#include "core/checkpoint/weights/weight_room.h"
 
 namespace ropewalk::test {
 namespace {

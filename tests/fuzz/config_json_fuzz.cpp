@@ -5,7 +5,7 @@
 #include <string_view>
 
 #include "core/base/log.h"
-#include "core/checkpoint/model_config.h"
+#include "core/checkpoint/config/model_config.h"
 #include "core/model/families.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {

@@ -1,4 +1,4 @@
-#include "core/checkpoint/zip.h"
+#include "core/checkpoint/formats/zip.h"
 
 #include <fmt/format.h>
 

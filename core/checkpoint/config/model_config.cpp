@@ -1,4 +1,4 @@
-#include "core/checkpoint/model_config.h"
+#include "core/checkpoint/config/model_config.h"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -8,8 +8,8 @@
 #include <string_view>
 
 #include "core/base/log.h"
-#include "core/checkpoint/files.h"
-#include "core/checkpoint/rope_config.h"
+#include "core/checkpoint/config/rope_config.h"
+#include "core/checkpoint/formats/files.h"
 
 namespace ropewalk {
 namespace {

@@ -3,7 +3,7 @@
 
 #include <cstdint>
 
-#include "core/checkpoint/model_config.h"
+#include "core/checkpoint/config/model_config.h"
 #include "core/json/json.h"
 
 namespace ropewalk {

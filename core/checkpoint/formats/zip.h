@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "core/checkpoint/files.h"
+#include "core/checkpoint/formats/files.h"
 
 namespace ropewalk {
 

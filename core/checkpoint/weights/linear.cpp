@@ -1,4 +1,4 @@
-#include "core/checkpoint/linear.h"
+#include "core/checkpoint/weights/linear.h"
 
 #include <fmt/format.h>
 
@@ -7,11 +7,11 @@
 #include <cstring>
 #include <utility>
 
-#include "core/checkpoint/columns.h"
-#include "core/checkpoint/finite.h"
-#include "core/checkpoint/gptq.h"
 #include "core/checkpoint/refuse.h"
-#include "core/checkpoint/weight_room.h"
+#include "core/checkpoint/weights/columns.h"
+#include "core/checkpoint/weights/finite.h"
+#include "core/checkpoint/weights/gptq.h"
+#include "core/checkpoint/weights/weight_room.h"
 
 namespace ropewalk {
 namespace {

@@ -1,4 +1,4 @@
-#include "core/checkpoint/gptq.h"
+#include "core/checkpoint/weights/gptq.h"
 
 #include <fmt/format.h>
 

@@ -11,7 +11,7 @@
 #include <vector>
 
 #include "core/checkpoint/checkpoint.h"
-#include "core/checkpoint/files.h"
+#include "core/checkpoint/formats/files.h"
 
 namespace ropewalk {
 

@@ -1,4 +1,4 @@
-#include "core/checkpoint/safetensors.h"
+#include "core/checkpoint/formats/safetensors.h"
 
 #include <fmt/format.h>
 
@@ -6,9 +6,9 @@
 #include <tuple>
 #include <utility>
 
+#include "core/checkpoint/formats/safetensors_events.h"
+#include "core/checkpoint/formats/tensor_file.h"
 #include "core/checkpoint/refuse.h"
-#include "core/checkpoint/safetensors_events.h"
-#include "core/checkpoint/tensor_file.h"
 
 namespace ropewalk {
 namespace {

@@ -1,4 +1,4 @@
-#include "core/checkpoint/quant_config.h"
+#include "core/checkpoint/config/quant_config.h"
 
 #include <fmt/format.h>
 
@@ -8,8 +8,8 @@
 #include <vector>
 
 #include "core/base/log.h"
-#include "core/checkpoint/files.h"
 #include "core/checkpoint/foreign.h"
+#include "core/checkpoint/formats/files.h"
 #include "core/checkpoint/refuse.h"
 #include "core/json/json.h"
 

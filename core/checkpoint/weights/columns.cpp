@@ -1,4 +1,4 @@
-#include "core/checkpoint/columns.h"
+#include "core/checkpoint/weights/columns.h"
 
 #include <algorithm>
 #include <cstring>

@@ -1,11 +1,11 @@
-#include "core/checkpoint/safetensors_events.h"
+#include "core/checkpoint/formats/safetensors_events.h"
 
 #include <fmt/format.h>
 
 #include <utility>
 
+#include "core/checkpoint/formats/tensor_file.h"
 #include "core/checkpoint/refuse.h"
-#include "core/checkpoint/tensor_file.h"
 
 namespace ropewalk {
 namespace {

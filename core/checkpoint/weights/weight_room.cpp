@@ -1,4 +1,4 @@
-#include "core/checkpoint/weight_room.h"
+#include "core/checkpoint/weights/weight_room.h"
 
 namespace ropewalk {
 namespace {

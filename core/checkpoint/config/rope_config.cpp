@@ -1,4 +1,4 @@
-#include "core/checkpoint/rope_config.h"
+#include "core/checkpoint/config/rope_config.h"
 
 #include <fmt/format.h>
 

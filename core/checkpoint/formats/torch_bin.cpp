@@ -7,10 +7,10 @@
 #include <utility>
 
 #include "core/base/checked.h"
-#include "core/checkpoint/pickle.h"
+#include "core/checkpoint/formats/pickle.h"
+#include "core/checkpoint/formats/tensor_file.h"
+#include "core/checkpoint/formats/zip.h"
 #include "core/checkpoint/refuse.h"
-#include "core/checkpoint/tensor_file.h"
-#include "core/checkpoint/zip.h"
 
 namespace ropewalk {
 namespace {

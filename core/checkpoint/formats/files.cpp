@@ -1,4 +1,4 @@
-#include "core/checkpoint/files.h"
+#include "core/checkpoint/formats/files.h"
 
 #include <dirent.h>
 #include <fcntl.h>

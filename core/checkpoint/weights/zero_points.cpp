@@ -5,9 +5,9 @@
 #include <vector>
 
 #include "core/base/log.h"
-#include "core/checkpoint/gptq.h"
-#include "core/checkpoint/linear.h"
 #include "core/checkpoint/refuse.h"
+#include "core/checkpoint/weights/gptq.h"
+#include "core/checkpoint/weights/linear.h"
 
 namespace ropewalk {
 namespace {

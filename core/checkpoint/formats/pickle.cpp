@@ -1,4 +1,4 @@
-#include "core/checkpoint/pickle.h"
+#include "core/checkpoint/formats/pickle.h"
 
 #include <fmt/format.h>
 
@@ -7,8 +7,8 @@
 
 #include "core/base/checked.h"
 #include "core/base/error.h"
-#include "core/checkpoint/pickle_machine.h"
-#include "core/checkpoint/tensor_file.h"
+#include "core/checkpoint/formats/pickle_machine.h"
+#include "core/checkpoint/formats/tensor_file.h"
 
 namespace ropewalk {
 namespace {

@@ -1,4 +1,4 @@
-#include "core/checkpoint/pickle_machine.h"
+#include "core/checkpoint/formats/pickle_machine.h"
 
 #include <fmt/format.h>
 

@@ -1,4 +1,4 @@
-#include "core/checkpoint/finite.h"
+#include "core/checkpoint/weights/finite.h"
 
 #include <bit>
 #include <cstring>

@@ -8,7 +8,7 @@
 #include <span>
 
 #include "core/checkpoint/checkpoint.h"
-#include "core/checkpoint/linear.h"
+#include "core/checkpoint/weights/linear.h"
 
 namespace ropewalk {
 

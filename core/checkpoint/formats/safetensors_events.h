@@ -10,7 +10,7 @@
 #include <string_view>
 #include <vector>
 
-#include "core/checkpoint/safetensors.h"
+#include "core/checkpoint/formats/safetensors.h"
 #include "core/json/json_events.h"
 
 namespace ropewalk {

@@ -1,4 +1,4 @@
-#include "core/checkpoint/tensor_file.h"
+#include "core/checkpoint/formats/tensor_file.h"
 
 #include <algorithm>
 

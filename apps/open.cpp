@@ -7,6 +7,7 @@
 #include "apps/progress.h"
 #include "core/base/error.h"
 #include "core/base/utf8.h"
+#include "core/checkpoint/weights/checkpoint_weights.h"
 #include "core/json/json.h"
 #include "core/model/families.h"
 

@@ -5,7 +5,7 @@
 #include <iostream>
 
 #include "apps/output.h"
-#include "core/exec/loaded_model.h"
+#include "core/base/bytes.h"
 
 namespace ropewalk {
 

@@ -1,4 +1,5 @@
 #include "apps/chat/statistics.h"
+#include "core/base/bytes.h"
 
 #include <fmt/format.h>
 

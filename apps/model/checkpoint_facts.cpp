@@ -2,7 +2,10 @@
 
 #include <algorithm>
 #include <cstring>
+#include <set>
+#include <string_view>
 
+#include "core/checkpoint/weights/checkpoint_weights.h"
 #include "core/checkpoint/weights/finite.h"
 #include "core/model/families.h"
 
@@ -37,14 +40,14 @@ bool all_zero_points_are(const Checkpoint& checkpoint, const TensorInfo& qzeros,
   return true;
 }
 
-bool is_symmetric(const Checkpoint& checkpoint, const LinearInfo& linear, ZeroPoints zero_points) {
-  const uint32_t middle = 1u << (linear.bits - 1);
-  const TensorInfo& qzeros = checkpoint.get(linear.prefix + ".qzeros");
-  return all_zero_points_are(checkpoint, qzeros, linear.bits,
-                             zero_points == ZeroPoints::v1 ? middle - 1 : middle);
+bool is_symmetric(const Checkpoint& checkpoint, const WeightInfo& info) {
+  const uint8_t bits = info.shape.bits;
+  return all_zero_points_are(checkpoint, checkpoint.get(info.name + ".qzeros"), bits,
+                             (1u << (bits - 1)) - info.shape.zero_offset);
 }
 
-void add_layer(QuantFacts& facts, const LinearInfo& linear) {
+void add_layer(QuantFacts& facts, const WeightInfo& info) {
+  const abi::Weight& linear = info.shape;
   const bool one_group = linear.group_size == linear.rows;
   const bool first = facts.layers == 0;
   facts.mixed =
@@ -53,7 +56,7 @@ void add_layer(QuantFacts& facts, const LinearInfo& linear) {
   facts.bits = std::max(facts.bits, linear.bits);
   facts.group_size = std::max(facts.group_size, linear.group_size);
   facts.one_group = (first || facts.one_group) && one_group;
-  facts.act_order = facts.act_order || !linear.row_order.empty();
+  facts.act_order = facts.act_order || !info.row_order.empty();
   ++facts.layers;
 }
 
@@ -84,17 +87,17 @@ CheckpointFacts gather_facts(const Checkpoint& checkpoint) {
                                                  .keys = abi::KeyRotation::before_cache});
   CheckpointFacts facts;
   QuantFacts quant{.zero_points = weights.zero_points()};
-  for (const LinearLoad& load : model.linears) {
-    facts.parameters += uint64_t{load.info.rows} * load.info.cols;
-    if (!load.info.quantized) continue;
-    add_layer(quant, load.info);
-    quant.symmetric = quant.symmetric && is_symmetric(checkpoint, load.info, weights.zero_points());
+  std::set<std::string_view> seen;
+  for (const WeightLoad& load : model.weights) {
+    const WeightInfo& info = load.info;
+    if (!seen.insert(info.name).second) continue;  // a tied table is one, though it is read twice
+    facts.parameters += uint64_t{info.shape.rows} * info.shape.cols;
+    if (info.shape.dtype != abi::DType::gptq) continue;
+    add_layer(quant, info);
+    quant.symmetric = quant.symmetric && is_symmetric(checkpoint, info);
   }
   if (quant.layers > 0) facts.quantization = quant;
   for (const VectorLoad& load : model.vectors) facts.parameters += load.size;
-  const ModelConfig& config = checkpoint.config();
-  // A tied table is one, though the graph reads it twice.
-  facts.parameters += uint64_t{config.vocab_size} * config.hidden_size;
   for (const TensorInfo& tensor : checkpoint.tensors()) facts.bytes += tensor.bytes;
   return facts;
 }

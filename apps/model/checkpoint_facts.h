@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "core/checkpoint/checkpoint.h"
-#include "core/model/weights.h"
+#include "core/checkpoint/weights/zero_points.h"
 
 namespace ropewalk {
 

@@ -12,7 +12,6 @@
 #include "apps/progress.h"
 #include "core/base/error.h"
 #include "core/engine/rope_choice.h"
-#include "core/exec/loaded_model.h"
 #include "core/model/families.h"
 #include "core/text/tokenizer.h"
 

@@ -6,6 +6,7 @@
 #include "apps/commands.h"
 #include "apps/open.h"
 #include "apps/output.h"
+#include "core/base/bytes.h"
 
 namespace ropewalk {
 namespace {

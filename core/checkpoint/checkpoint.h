@@ -17,22 +17,9 @@
 
 #include "core/checkpoint/config/model_config.h"
 #include "core/checkpoint/config/quant_config.h"
+#include "core/checkpoint/formats/tensor_info.h"
 
 namespace ropewalk {
-
-enum class StoredType : uint8_t { f32, f16, bf16, f64, i64, i32, i16, i8, u8, boolean };
-
-uint64_t stored_size(StoredType type);                         // bytes of one element
-std::string_view stored_name(StoredType type);                 // as safetensors spells it: "F16"
-std::optional<StoredType> stored_type(std::string_view name);  // nullopt: none that we read
-
-struct TensorInfo {
-  std::string name;
-  StoredType type;
-  std::vector<uint64_t> shape;
-  uint64_t bytes;
-  std::string file;  // relative to the model directory
-};
 
 class Checkpoint {
  public:

@@ -5,8 +5,8 @@
 #include <string>
 #include <vector>
 
-#include "core/checkpoint/checkpoint.h"
 #include "core/checkpoint/formats/files.h"
+#include "core/checkpoint/formats/tensor_info.h"
 #include "core/json/json.h"
 
 namespace ropewalk {

@@ -6,6 +6,7 @@
 
 #include "core/base/error.h"
 #include "core/base/log.h"
+#include "core/checkpoint/weights/checkpoint_weights.h"
 #include "core/model/families.h"
 
 namespace ropewalk {

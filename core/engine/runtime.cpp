@@ -8,6 +8,7 @@
 
 #include "core/base/error.h"
 #include "core/base/log.h"
+#include "core/exec/buckets.h"
 #include "core/graph/work.h"
 #include "core/model/families.h"
 
@@ -73,7 +74,7 @@ Runtime::Runtime(Registry& registry, const WeightSource& weights, const RuntimeS
   const abi::ProgramShape widest{rows, std::min(settings.max_wanted, rows), settings.max_sequences,
                                  pages_per_sequence};
   LoadSettings load;
-  load.widest = widest;
+  load.programs = shapes_within(widest);
   load.folding = settings.folding;
   load.device_name = device_.name();
   load.progress = settings.load_progress;

@@ -8,13 +8,13 @@
 #include <functional>
 #include <memory>
 
+#include "core/checkpoint/weights/weight_source.h"
 #include "core/config/config.h"
 #include "core/engine/devices.h"
 #include "core/engine/rope_choice.h"
 #include "core/exec/executor.h"
 #include "core/exec/kv_cache.h"
-#include "core/exec/loaded_model.h"
-#include "core/model/weights.h"
+#include "core/load/loaded_model.h"
 #include "core/modules/registry.h"
 
 namespace ropewalk {

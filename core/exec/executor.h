@@ -13,7 +13,7 @@
 #include "core/abi/backend.h"
 #include "core/exec/buckets.h"
 #include "core/exec/kv_cache.h"
-#include "core/exec/loaded_model.h"
+#include "core/load/loaded_model.h"
 #include "core/model/rope_tables.h"
 #include "core/modules/library.h"
 

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <cmath>
+#include <utility>
 
 namespace ropewalk {
 namespace {
@@ -12,6 +13,9 @@ using abi::kRows;
 using abi::kWanted;
 using abi::Op;
 using abi::TensorKind;
+
+constexpr std::string_view kEmbedding = "model.embed_tokens";
+constexpr std::string_view kHead = "lm_head";
 
 class Builder {
  public:
@@ -71,14 +75,19 @@ class Builder {
     return graph().add_tensor(std::move(tensor));
   }
 
-  TensorId table(const std::string& name) {
+  // (rows, cols) of a matmul, (cols, rows) of a table.
+  TensorId weight(const std::string& name, WeightInfo info) {
+    const abi::Weight& shape = info.shape;
     GraphTensor tensor;
     tensor.name = name;
     tensor.kind = TensorKind::weight;
-    tensor.dtype = weights_.table_type(name);
-    tensor.dims = {config_.vocab_size, config_.hidden_size};
+    tensor.dtype = shape.dtype;
+    tensor.bits = shape.bits;
+    tensor.group_size = shape.group_size;
+    tensor.dims = {shape.rows, shape.cols};
+    if (shape.use == abi::WeightUse::embed) std::swap(tensor.dims[0], tensor.dims[1]);
     const TensorId id = graph().add_tensor(std::move(tensor));
-    model_.tables.push_back({id, name});
+    model_.weights.push_back({id, std::nullopt, std::move(info)});
     return id;
   }
 
@@ -90,35 +99,36 @@ class Builder {
                 abi::NormParams{static_cast<float>(config_.rms_norm_eps)});
   }
 
-  // The weight of y = x . W, preceded by the permute that act-order asks for.
+  // y = x . W, preceded by the permute that act-order asks for.
+  TensorId matmul(const std::string& name, TensorId x, WeightInfo info,
+                  std::vector<uint32_t> out_dims) {
+    if (!info.row_order.empty()) {
+      const TensorId by = order(name + ".order", info.row_order);
+      std::vector<uint32_t> dims = graph().tensors[x].dims;
+      x = node(Op::permute, name + ".permute", {x, by}, std::move(dims), {});
+    }
+    const bool has_bias = info.has_bias;
+    const uint32_t cols = info.shape.cols;
+    std::vector<TensorId> in = {x, weight(name + ".weight", std::move(info))};
+    if (has_bias) {
+      in.push_back(vector(name + ".bias", cols));
+      model_.weights.back().bias = in.back();
+    }
+    return node(Op::matmul, name, std::move(in), std::move(out_dims), {});
+  }
+
   TensorId linear(const std::string& prefix, TensorId x, uint32_t rows, uint32_t cols,
                   std::vector<uint32_t> out_dims) {
-    LinearLoad load;
-    load.info = weights_.linear(prefix, rows, cols);
-    if (!load.info.row_order.empty()) {
-      const TensorId by = order(prefix + ".order", load.info.row_order);
-      x = node(Op::permute, prefix + ".permute", {x, by}, {kRows, rows}, {});
-    }
-    GraphTensor weight;
-    weight.name = prefix + ".weight";
-    weight.kind = TensorKind::weight;
-    weight.dtype = load.info.quantized ? DType::gptq : load.info.dense_type;
-    weight.bits = load.info.bits;
-    weight.group_size = load.info.group_size;
-    weight.dims = {rows, cols};
-    load.weight = graph().add_tensor(std::move(weight));
-    std::vector<TensorId> in = {x, load.weight};
-    if (load.info.has_bias) {
-      load.bias = vector(prefix + ".bias", cols);
-      in.push_back(*load.bias);
-    }
-    model_.linears.push_back(std::move(load));
-    return node(Op::matmul, prefix, std::move(in), std::move(out_dims), {});
+    return matmul(prefix, x, weights_.describe(prefix, abi::WeightUse::matmul, rows, cols),
+                  std::move(out_dims));
   }
 
   TensorId embed() {
-    return node(Op::embed, "model.embed_tokens", {table("model.embed_tokens.weight")},
-                {kRows, config_.hidden_size}, {});
+    const uint32_t hidden = config_.hidden_size;
+    const TensorId table =
+        weight(std::string(kEmbedding) + ".weight",
+               weights_.describe(kEmbedding, abi::WeightUse::embed, hidden, config_.vocab_size));
+    return node(Op::embed, std::string(kEmbedding), {table}, {kRows, hidden}, {});
   }
 
   TensorId attention(const std::string& prefix, TensorId x) {
@@ -167,27 +177,13 @@ class Builder {
     const uint32_t hidden = config_.hidden_size, vocab = config_.vocab_size;
     const TensorId last = node(Op::select, "select", {x}, {kWanted, hidden}, {});
     const TensorId normed = norm("model.norm", last, kWanted);
-    TensorId out;
-    if (config_.tied_embeddings) {
-      out = node(Op::matmul, "lm_head", {normed, tied_head()}, {kWanted, vocab}, {});
-    } else {
-      out = linear("lm_head", normed, hidden, vocab, {kWanted, vocab});
-    }
+    // Tied: a second copy of the embedding table, in the layout that the device wants for a matmul.
+    const std::string_view stored = config_.tied_embeddings ? kEmbedding : kHead;
+    const TensorId out =
+        matmul(std::string(kHead), normed,
+               weights_.describe(stored, abi::WeightUse::matmul, hidden, vocab), {kWanted, vocab});
     graph().tensors[out].dtype = DType::f32;
     graph().add_output(out);
-  }
-
-  // A second copy of the embedding table, in the layout that the device wants for a matmul.
-  TensorId tied_head() {
-    const std::string name = "model.embed_tokens.weight";
-    GraphTensor weight;
-    weight.name = "lm_head.weight";
-    weight.kind = TensorKind::weight;
-    weight.dtype = weights_.table_type(name);
-    weight.dims = {config_.hidden_size, config_.vocab_size};
-    const TensorId id = graph().add_tensor(std::move(weight));
-    model_.tables.push_back({id, name});
-    return id;
   }
 
   const WeightSource& weights_;

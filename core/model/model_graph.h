@@ -1,6 +1,6 @@
 // model_graph.h — a model as a graph, and which of the checkpoint's tensors fill it.
 //
-// Plain data. Built by the model's family (families.h), loaded by core/exec.
+// Plain data. Built by the model's family (families.h), loaded by core/load.
 #pragma once
 
 #include <cstdint>
@@ -8,8 +8,8 @@
 #include <string>
 #include <vector>
 
+#include "core/checkpoint/weights/weight_source.h"
 #include "core/graph/graph.h"
-#include "core/model/weights.h"
 
 namespace ropewalk {
 
@@ -22,26 +22,21 @@ struct ModelOptions {
 };
 
 // How the graph's weights and constants are filled.
-struct LinearLoad {
-  TensorId weight;
+struct WeightLoad {
+  TensorId tensor;
   std::optional<TensorId> bias;
-  LinearInfo info;
+  WeightInfo info;
 };
 struct VectorLoad {
   TensorId tensor;
   std::string name;  // in the checkpoint
   uint32_t size;
 };
-struct TableLoad {
-  TensorId tensor;
-  std::string name;
-};
 
 struct ModelGraph {
   Graph graph;  // explicit permutes, not yet folded; its one output is the logits (W, vocab) f32
-  std::vector<LinearLoad> linears;
+  std::vector<WeightLoad> weights;
   std::vector<VectorLoad> vectors;
-  std::vector<TableLoad> tables;
 };
 
 }  // namespace ropewalk

@@ -64,44 +64,33 @@ class Synthetic final : public WeightSource {
 
   const ModelConfig& config() const override { return config_; }
 
-  LinearInfo linear(std::string_view prefix, uint32_t rows, uint32_t cols) const override {
-    LinearInfo info;
-    info.prefix = prefix;
-    info.rows = rows;
-    info.cols = cols;
-    if (!quant_ || prefix == "lm_head") return info;
-    info.quantized = true;
-    info.bits = quant_->bits;
-    info.group_size = std::min(quant_->group_size, rows);
-    if (quant_->act_order) info.row_order = shuffled(order_key(prefix), rows);
+  WeightInfo describe(std::string_view name, abi::WeightUse use, uint32_t rows,
+                      uint32_t cols) const override {
+    WeightInfo info{.name = std::string(name), .shape = {.use = use, .rows = rows, .cols = cols}};
+    if (!quant_ || name == "lm_head" || name == "model.embed_tokens") return info;
+    info.shape.dtype = abi::DType::gptq;
+    info.shape.bits = quant_->bits;
+    info.shape.zero_offset = 1;
+    info.shape.group_size = std::min(quant_->group_size, rows);
+    if (quant_->act_order) info.row_order = shuffled(order_key(name), rows);
     return info;
   }
 
-  abi::Weight load_linear(const LinearInfo& info, const Columns& columns,
-                          std::span<std::byte> room) const override {
-    abi::Weight weight = linear_shape(info);
+  abi::Weight load(const WeightInfo& info, const Columns& columns,
+                   std::span<std::byte> room) const override {
+    abi::Weight weight = info.shape;
     weight.row_order = info.row_order;
-    const Columns read = set_columns(weight, info.cols, columns);
-    if (info.quantized)
-      fill_codes(info, read, weight, room);
+    const Columns read = set_columns(weight, columns);
+    const WeightRoom to = lay_out(weight, room);
+    if (weight.dtype == abi::DType::gptq)
+      fill_codes(info.name, read, weight, to);
     else
-      fill_dense(info.prefix, read, weight, room);
+      fill_dense(info.name, read, weight, to.dense);
     return weight;
   }
 
-  std::vector<float> load_bias(const LinearInfo&, std::span<const uint32_t>) const override {
+  std::vector<float> load_bias(const WeightInfo&, std::span<const uint32_t>) const override {
     return {};
-  }
-
-  abi::DType table_type(std::string_view) const override { return abi::DType::f16; }
-
-  abi::Weight load_table(const TableInfo& info, const Columns& tokens,
-                         std::span<std::byte> room) const override {
-    abi::Weight weight;
-    weight.use = abi::WeightUse::embed;
-    weight.rows = info.hidden;
-    fill_dense(info.name, set_columns(weight, info.vocab, tokens), weight, room);
-    return weight;
   }
 
   std::vector<float> load_vector(std::string_view, uint32_t size) const override {
@@ -128,24 +117,22 @@ class Synthetic final : public WeightSource {
   }
 
   // Uniform codes have variance (4^bits - 1) / 12; the scale makes a row's sum of order one.
-  void fill_codes(const LinearInfo& info, const Columns& columns, abi::Weight& weight,
-                  std::span<std::byte> room) const {
-    weight.zero_offset = 1;
-    const WeightRoom to = lay_out(weight, room);
-    const SplitMix random(hash_name(info.prefix, seed_));
-    const uint64_t word_rows = uint64_t{info.rows} * info.bits / 32;
+  void fill_codes(std::string_view name, const Columns& columns, const abi::Weight& weight,
+                  const WeightRoom& to) const {
+    const SplitMix random(hash_name(name, seed_));
+    const uint64_t word_rows = uint64_t{weight.rows} * weight.bits / 32;
     for (uint64_t r = 0; r < word_rows; ++r)
       for (uint32_t n = 0; n < weight.cols; ++n)
         to.qweight[r * weight.cols + n] =
-            static_cast<uint32_t>(random.at(r * info.cols + columns.stored(n)));
+            static_cast<uint32_t>(random.at(r * weight.of_cols + columns.stored(n)));
     fill_zeros(weight, to.qzeros);
-    const uint64_t levels = uint64_t{1} << info.bits;
+    const uint64_t levels = uint64_t{1} << weight.bits;
     const double deviation = std::sqrt(static_cast<double>(levels * levels - 1) / 12);
-    const float scale = static_cast<float>(1 / (deviation * std::sqrt(info.rows)));
+    const float scale = static_cast<float>(1 / (deviation * std::sqrt(weight.rows)));
     auto* halves = reinterpret_cast<uint16_t*>(to.scales.data());
     for (uint64_t g = 0; g < weight.groups(); ++g)
       for (uint32_t n = 0; n < weight.cols; ++n) {
-        const uint64_t bits = random.at((word_rows + g) * info.cols + columns.stored(n));
+        const uint64_t bits = random.at((word_rows + g) * weight.of_cols + columns.stored(n));
         *halves++ = f16_bits(scale * (0.75f + static_cast<float>(bits >> 40) * 0x1p-25f));
       }
   }
@@ -161,14 +148,12 @@ class Synthetic final : public WeightSource {
     }
   }
 
-  void fill_dense(std::string_view name, const Columns& columns, abi::Weight& weight,
-                  std::span<std::byte> room) const {
-    weight.dtype = abi::DType::f16;
-    const WeightRoom to = lay_out(weight, room);
+  void fill_dense(std::string_view name, const Columns& columns, const abi::Weight& weight,
+                  std::span<std::byte> to) const {
     const SplitMix random(hash_name(name, seed_));
     const bool table = weight.use == abi::WeightUse::embed;
     const float deviation = table ? 1.0f : 1.0f / std::sqrt(static_cast<float>(weight.rows));
-    auto* halves = reinterpret_cast<uint16_t*>(to.dense.data());
+    auto* halves = reinterpret_cast<uint16_t*>(to.data());
     for (uint32_t n = 0; n < weight.cols; ++n)
       for (uint32_t k = 0; k < weight.rows; ++k) {
         const uint64_t bits = random.at(uint64_t{columns.stored(n)} * weight.rows + k);

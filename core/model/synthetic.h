@@ -6,7 +6,7 @@
 #include <string_view>
 #include <vector>
 
-#include "core/model/weights.h"
+#include "core/checkpoint/weights/weight_source.h"
 
 namespace ropewalk {
 

@@ -25,37 +25,36 @@ std::vector<Layer> layers_of(const ModelConfig& config) {
   return layers;
 }
 
-HeldWeight load_columns(const Checkpoint& checkpoint, const LinearInfo& info,
-                        ZeroPoints zero_points, const Columns& columns) {
-  abi::Weight shape = linear_shape(info);
-  shape.cols = columns.count;
+HeldWeight load_columns(const WeightSource& weights, const WeightInfo& info,
+                        const Columns& columns) {
   HeldWeight held;
-  held.room.resize(room_bytes(shape));
-  held.weight = load_linear(checkpoint, info, zero_points, columns, held.room);
+  held.room.resize(room_bytes(info.shape, columns.count));
+  held.weight = weights.load(info, columns, held.room);
   return held;
 }
 
-HeldWeight load_whole(const Checkpoint& checkpoint, const LinearInfo& info,
-                      ZeroPoints zero_points) {
-  return load_columns(checkpoint, info, zero_points, {0, info.cols, {}});
+HeldWeight load_whole(const WeightSource& weights, const WeightInfo& info) {
+  return load_columns(weights, info, {0, info.shape.cols, {}});
+}
+
+WeightInfo describe(const WeightSource& weights, const Layer& layer) {
+  return weights.describe(layer.prefix, abi::WeightUse::matmul, layer.rows, layer.cols);
 }
 
 void read_everything(const Checkpoint& checkpoint) {
+  const CheckpointWeights weights(checkpoint);
   const ModelConfig& config = checkpoint.config();
-  const TableInfo table{"model.embed_tokens.weight", config.vocab_size, config.hidden_size};
-  std::vector<std::byte> room(uint64_t{table.vocab} * table.hidden * sizeof(float));
-  load_table(checkpoint, table, {0, table.vocab, {}}, room);
-  load_vector(checkpoint, "model.norm.weight", config.hidden_size);
+  load_whole(weights, weights.describe("model.embed_tokens", abi::WeightUse::embed,
+                                       config.hidden_size, config.vocab_size));
+  weights.load_vector("model.norm.weight", config.hidden_size);
   for (uint32_t i = 0; i < config.layers; ++i)
     for (const char* norm : {".input_layernorm.weight", ".post_attention_layernorm.weight"})
-      load_vector(checkpoint, "model.layers." + std::to_string(i) + norm, config.hidden_size);
-  std::vector<LinearInfo> linears;
-  for (const Layer& layer : layers_of(config))
-    linears.push_back(describe_linear(checkpoint, layer.prefix, layer.rows, layer.cols));
-  const ZeroPoints zero_points = detect_zero_points(checkpoint);
-  for (const LinearInfo& info : linears) {
-    load_whole(checkpoint, info, zero_points);
-    load_bias(checkpoint, info, {});
+      weights.load_vector("model.layers." + std::to_string(i) + norm, config.hidden_size);
+  std::vector<WeightInfo> linears;
+  for (const Layer& layer : layers_of(config)) linears.push_back(describe(weights, layer));
+  for (const WeightInfo& info : linears) {
+    load_whole(weights, info);
+    weights.load_bias(info, {});
   }
 }
 

@@ -1,4 +1,4 @@
-// layers.h — every linear layer of a Llama by name and shape, for tests that walk a whole
+// layers.h — every linear layer of a model by name and shape, for tests that walk a whole
 // checkpoint.
 #pragma once
 
@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "core/checkpoint/weights/linear.h"
+#include "core/checkpoint/weights/checkpoint_weights.h"
 
 namespace ropewalk::test {
 
@@ -22,10 +22,14 @@ struct HeldWeight {
   std::vector<std::byte> room;
   abi::Weight weight;
 };
-// Some columns of it, or all in their stored order. Throws what load_linear() throws.
-HeldWeight load_columns(const Checkpoint& checkpoint, const LinearInfo& info,
-                        ZeroPoints zero_points, const Columns& columns);
-HeldWeight load_whole(const Checkpoint& checkpoint, const LinearInfo& info, ZeroPoints zero_points);
+// Some columns of it, or all in their stored order. Throws what load() throws. REQUIRES: info
+// outlives the weight.
+HeldWeight load_columns(const WeightSource& weights, const WeightInfo& info,
+                        const Columns& columns);
+HeldWeight load_whole(const WeightSource& weights, const WeightInfo& info);
+
+// describe() of a linear layer.
+WeightInfo describe(const WeightSource& weights, const Layer& layer);
 
 // Describes and loads everything a run would read. Throws what the readers throw.
 void read_everything(const Checkpoint& checkpoint);

@@ -43,8 +43,9 @@ TEST_P(DequantisedFixture, HasTheValuesThatNumpyFinds) {
   const Known& known = GetParam();
   const auto checkpoint =
       Checkpoint::open(RW_FIXTURES "/models/" + std::string(known.model), config_families());
-  const LinearInfo info = describe_linear(*checkpoint, kDown, known.rows, known.cols);
-  const auto loaded = load_whole(*checkpoint, info, detect_zero_points(*checkpoint));
+  const CheckpointWeights weights(*checkpoint);
+  const WeightInfo info = describe(weights, {kDown, known.rows, known.cols});
+  const auto loaded = load_whole(weights, info);
   const std::vector<float> weight = stored_weight(loaded.weight);
   EXPECT_EQ(weight[0], known.first);
   EXPECT_EQ(weight[size_t{known.rows - 2} * known.cols + known.cols - 3], known.late);
@@ -103,19 +104,19 @@ TinyModel by_hand() {
   return model;
 }
 
-TEST(LoadLinear, UnpacksByTheFormula) {
+TEST(CheckpointWeights, UnpacksByTheFormula) {
   const TemporaryFolder directory;
   write_model(by_hand(), directory.path());
   const auto checkpoint = Checkpoint::open(directory.path(), config_families());
-  const ZeroPoints zero_points = detect_zero_points(*checkpoint);
-  EXPECT_EQ(zero_points, ZeroPoints::v1);
-  const LinearInfo info = describe_linear(*checkpoint, "p", 8, 8);
-  EXPECT_EQ(info.bits, 4);
-  EXPECT_EQ(info.group_size, 8u);
+  const CheckpointWeights weights(*checkpoint);
+  EXPECT_EQ(weights.zero_points(), ZeroPoints::v1);
+  const WeightInfo info = describe(weights, {"p", 8, 8});
+  EXPECT_EQ(info.shape.bits, 4);
+  EXPECT_EQ(info.shape.group_size, 8u);
   EXPECT_TRUE(info.row_order.empty());
   EXPECT_FALSE(info.has_bias);
   const std::vector<uint32_t> order{7, 6, 5, 4, 3, 2, 1, 0};
-  const auto loaded = load_columns(*checkpoint, info, zero_points, {0, 8, order});
+  const auto loaded = load_columns(weights, info, {0, 8, order});
   // scale * (code - (7 + 1)); the columns are laid out backwards.
   EXPECT_EQ(dequantised(loaded.weight, 0, 7), 1.f * (0 - 8));
   EXPECT_EQ(dequantised(loaded.weight, 3, 7), 1.f * (3 - 8));
@@ -123,7 +124,7 @@ TEST(LoadLinear, UnpacksByTheFormula) {
   EXPECT_EQ(dequantised(loaded.weight, 7, 0), 8.f * (14 - 8));
 }
 
-TEST(LoadLinear, PermutesTheBiasWithTheColumns) {
+TEST(CheckpointWeights, PermutesTheBiasWithTheColumns) {
   TinyModel model = by_hand();
   std::string bias;
   for (const uint64_t half : {0x3c00, 0x4000, 0x4200, 0x4400, 0x4500, 0x4600, 0x4700, 0x4800})
@@ -132,10 +133,11 @@ TEST(LoadLinear, PermutesTheBiasWithTheColumns) {
   const TemporaryFolder directory;
   write_model(model, directory.path());
   const auto checkpoint = Checkpoint::open(directory.path(), config_families());
-  const LinearInfo info = describe_linear(*checkpoint, "p", 8, 8);
+  const CheckpointWeights weights(*checkpoint);
+  const WeightInfo info = describe(weights, {"p", 8, 8});
   EXPECT_TRUE(info.has_bias);
-  EXPECT_EQ(load_bias(*checkpoint, info, {}), (std::vector<float>{1, 2, 3, 4, 5, 6, 7, 8}));
-  EXPECT_EQ(load_bias(*checkpoint, info, std::vector<uint32_t>{1, 2, 3, 4, 5, 6, 7, 0}),
+  EXPECT_EQ(weights.load_bias(info, {}), (std::vector<float>{1, 2, 3, 4, 5, 6, 7, 8}));
+  EXPECT_EQ(weights.load_bias(info, std::vector<uint32_t>{1, 2, 3, 4, 5, 6, 7, 0}),
             (std::vector<float>{2, 3, 4, 5, 6, 7, 8, 1}));
 }
 
@@ -146,23 +148,22 @@ class PartsOfALayer : public testing::TestWithParam<const char*> {};
 TEST_P(PartsOfALayer, AreItsColumns) {
   const auto checkpoint =
       Checkpoint::open(RW_FIXTURES "/models/" + std::string(GetParam()), config_families());
-  const ModelConfig& config = checkpoint->config();
-  const ZeroPoints zero_points =
-      checkpoint->quantization() ? detect_zero_points(*checkpoint) : ZeroPoints::v1;
-  for (const Layer& layer : layers_of(config)) {
+  const CheckpointWeights weights(*checkpoint);
+  for (const Layer& layer : layers_of(checkpoint->config())) {
     SCOPED_TRACE(layer.prefix);
-    const LinearInfo info = describe_linear(*checkpoint, layer.prefix, layer.rows, layer.cols);
-    const auto whole = load_whole(*checkpoint, info, zero_points);
-    std::vector<uint32_t> backwards(info.cols);
+    const WeightInfo info = describe(weights, layer);
+    const auto whole = load_whole(weights, info);
+    const uint32_t cols = layer.cols;
+    std::vector<uint32_t> backwards(cols);
     std::iota(backwards.rbegin(), backwards.rend(), 0u);
     for (const bool ordered : {false, true})
-      for (uint32_t first = 0; first < info.cols; first += 32) {
-        const uint32_t count = std::min(32u, info.cols - first);
+      for (uint32_t first = 0; first < cols; first += 32) {
+        const uint32_t count = std::min(32u, cols - first);
         const auto order = ordered ? std::span<const uint32_t>(backwards) : std::span<uint32_t>();
-        const auto part = load_columns(*checkpoint, info, zero_points, {first, count, order});
+        const auto part = load_columns(weights, info, {first, count, order});
         ASSERT_EQ(part.weight.first_column, first);
-        ASSERT_EQ(part.weight.of_cols, info.cols);
-        for (uint32_t k = 0; k < info.rows; ++k)
+        ASSERT_EQ(part.weight.of_cols, cols);
+        for (uint32_t k = 0; k < layer.rows; ++k)
           for (uint32_t n = 0; n < count; ++n) {
             const uint32_t column = ordered ? backwards[first + n] : first + n;
             ASSERT_EQ(dequantised(part.weight, k, n), dequantised(whole.weight, k, column))
@@ -183,7 +184,7 @@ INSTANTIATE_TEST_SUITE_P(Fixtures, PartsOfALayer,
                          });
 
 // The count and the place are of the whole tensor, whichever part finds it.
-TEST(LoadLinear, TellsOfNonFiniteScalesInTheWhole) {
+TEST(CheckpointWeights, TellsOfNonFiniteScalesInTheWhole) {
   TinyModel model = by_hand();
   std::string scales;
   for (const uint64_t half : {0x3c00, 0x4000, 0x4200, 0x7c00, 0x4500, 0x4600, 0x7e00, 0x4800})
@@ -192,10 +193,9 @@ TEST(LoadLinear, TellsOfNonFiniteScalesInTheWhole) {
   const TemporaryFolder directory;
   write_model(model, directory.path());
   const auto checkpoint = Checkpoint::open(directory.path(), config_families());
-  const LinearInfo info = describe_linear(*checkpoint, "p", 8, 8);
-  const std::string message = error_of([&] {
-    load_columns(*checkpoint, info, ZeroPoints::v1, {4, 4, {}});
-  });
+  const CheckpointWeights weights(*checkpoint);
+  const WeightInfo info = describe(weights, {"p", 8, 8});
+  const std::string message = error_of([&] { load_columns(weights, info, {4, 4, {}}); });
   EXPECT_NE(message.find("p.scales: holds 2 values that are NaN or infinite, the first at index 3"),
             std::string::npos)
       << message;
@@ -232,7 +232,7 @@ TEST(TorchViews, HaveTheValuesThatTorchFinds) {
   checkpoint->read(up, std::as_writable_bytes(std::span(values)));
   EXPECT_EQ(values[0], -0.0305661615f);
   EXPECT_EQ(values.back(), -0.0682679787f);
-  EXPECT_EQ(load_vector(*checkpoint, "model.norm.weight", 64)[1], 0.871992707f);
+  EXPECT_EQ(CheckpointWeights(*checkpoint).load_vector("model.norm.weight", 64)[1], 0.871992707f);
 }
 
 TEST(ToFloats, IsExactForEveryHalf) {

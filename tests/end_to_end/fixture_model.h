@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "core/checkpoint/weights/checkpoint_weights.h"
 #include "core/engine/engine.h"
 #include "core/json/json.h"
 #include "core/model/families.h"

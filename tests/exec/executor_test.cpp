@@ -46,7 +46,7 @@ struct Rig {
   static abi::ProgramShape shape() { return {512, 4, 4, 4}; }
   static LoadSettings settings() {
     LoadSettings settings;
-    settings.widest = shape();
+    settings.programs = shapes_within(shape());
     settings.device_name = "fake";
     return settings;
   }

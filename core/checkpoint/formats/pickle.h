@@ -11,7 +11,7 @@
 #include <string>
 #include <vector>
 
-#include "core/checkpoint/checkpoint.h"
+#include "core/checkpoint/formats/tensor_info.h"
 
 namespace ropewalk {
 

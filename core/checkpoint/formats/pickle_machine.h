@@ -9,7 +9,7 @@
 #include <string_view>
 #include <vector>
 
-#include "core/checkpoint/checkpoint.h"
+#include "core/checkpoint/formats/tensor_info.h"
 
 namespace ropewalk {
 

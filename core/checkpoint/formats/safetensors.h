@@ -13,7 +13,7 @@
 #include <string_view>
 #include <vector>
 
-#include "core/checkpoint/checkpoint.h"
+#include "core/checkpoint/formats/tensor_info.h"
 #include "core/json/json.h"
 
 namespace ropewalk {

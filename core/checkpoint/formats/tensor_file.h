@@ -10,8 +10,8 @@
 #include <string_view>
 #include <vector>
 
-#include "core/checkpoint/checkpoint.h"
 #include "core/checkpoint/formats/files.h"
+#include "core/checkpoint/formats/tensor_info.h"
 
 namespace ropewalk {
 

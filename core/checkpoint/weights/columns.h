@@ -1,6 +1,6 @@
 // columns.h — some columns of a stored matrix, so that a weight need not be in memory whole.
 //
-// Pure functions but for reading. Private to linear.cpp.
+// Pure functions but for reading. Private to checkpoint_weights.cpp.
 #pragma once
 
 #include <cstddef>
@@ -8,7 +8,7 @@
 #include <span>
 
 #include "core/checkpoint/checkpoint.h"
-#include "core/checkpoint/weights/linear.h"
+#include "core/checkpoint/weights/weight_info.h"
 
 namespace ropewalk {
 

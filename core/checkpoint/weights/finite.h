@@ -6,7 +6,7 @@
 #include <span>
 #include <vector>
 
-#include "core/checkpoint/checkpoint.h"
+#include "core/checkpoint/formats/tensor_info.h"
 
 namespace ropewalk {
 

@@ -22,7 +22,8 @@ Sizes sizes_of(const abi::Weight& w) {
 
 }  // namespace
 
-uint64_t room_bytes(const abi::Weight& shape) {
+uint64_t room_bytes(abi::Weight shape, uint32_t cols) {
+  shape.cols = cols;
   const Sizes sizes = sizes_of(shape);
   return align(sizes.dense) + align(sizes.qweight) + align(sizes.qzeros) + align(sizes.scales);
 }

@@ -18,10 +18,11 @@ struct WeightRoom {
   std::span<uint32_t> qweight, qzeros;
 };
 
-// Bytes for the spans of a weight of this shape, each beginning at a multiple of 64 of the room.
-uint64_t room_bytes(const abi::Weight& shape);
+// Bytes for the spans of so many columns of a weight of this shape, each span beginning at a
+// multiple of 64 of the room.
+uint64_t room_bytes(abi::Weight shape, uint32_t cols);
 
-// Points the weight's spans into `room`. REQUIRES: room_bytes(weight) bytes, aligned to 4.
+// Points the weight's spans into `room`. REQUIRES: room_bytes() bytes, aligned to 4.
 WeightRoom lay_out(abi::Weight& weight, std::span<std::byte> room);
 
 }  // namespace ropewalk

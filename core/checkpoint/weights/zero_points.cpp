@@ -1,13 +1,15 @@
+#include "core/checkpoint/weights/zero_points.h"
+
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <string_view>
 #include <vector>
 
+#include "core/abi/weight.h"
 #include "core/base/log.h"
 #include "core/checkpoint/refuse.h"
 #include "core/checkpoint/weights/gptq.h"
-#include "core/checkpoint/weights/linear.h"
 
 namespace ropewalk {
 namespace {

@@ -1,4 +1,4 @@
-#include "core/exec/weight_parts.h"
+#include "core/load/weight_parts.h"
 
 #include <gtest/gtest.h>
 
@@ -28,12 +28,12 @@ std::vector<uint32_t> widths(const std::vector<Columns>& parts) {
 // 5120 x 13824 of 4 bits in groups of 32: 35389440 bytes of codes, 1105920 of zeros, 4423680 of
 // scales.
 TEST(WeightRoom, IsWhatTheTensorsTake) {
-  EXPECT_EQ(room_bytes(gptq(5120, 13824)), 35389440u + 1105920 + 4423680);
+  EXPECT_EQ(room_bytes(gptq(5120, 13824), 13824), 35389440u + 1105920 + 4423680);
   abi::Weight table;
   table.dtype = abi::DType::f16;
   table.rows = 5120;
   table.cols = 32000;
-  EXPECT_EQ(room_bytes(table), 327680000u);
+  EXPECT_EQ(room_bytes(table, 32000), 327680000u);
 }
 
 // Two at a time fit where that costs nothing; a reordered weight is cut only where it must be.
@@ -52,11 +52,11 @@ TEST(WeightParts, AReorderedOneThatIsTooLarge) {
   for (const Columns& part : parts) {
     EXPECT_EQ(part.order.data(), order.data());
     EXPECT_EQ(part.first % abi::kPartColumns, 0u);
-    EXPECT_LE(room_bytes(gptq(8192, part.count)), 64 * kMiB);
+    EXPECT_LE(room_bytes(gptq(8192, 28672), part.count), 64 * kMiB);
   }
 }
 
-TEST(WeightParts, NoneWhereTheLeastIsTooLarge) {
+TEST(WeightParts, NoneWhereTheSmallestIsTooLarge) {
   EXPECT_TRUE(parts_of(gptq(5120, 5120), {}, 700'000).empty());
   EXPECT_FALSE(parts_of(gptq(5120, 5120), {}, 800'000).empty());
 }

@@ -1,4 +1,4 @@
-#include "core/exec/loaded_model.h"
+#include "core/load/loaded_model.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -23,7 +23,7 @@ struct Loading {
   LoadSettings settings;
 
   Loading() {
-    settings.widest = {512, 1, 1, 2};
+    settings.programs = {{1, 1, 1, 2}, {512, 1, 1, 2}};
     settings.device_name = "fake";
   }
   std::unique_ptr<LoadedModel> load() {
@@ -165,13 +165,6 @@ TEST(LoadedModel, ANodeThatTheDeviceCannotRunIsNamed) {
   EXPECT_THAT(
       error.what(),
       HasSubstr("fake: cannot run model.layers.3.self_attn (attention): the fake refuses it"));
-}
-
-TEST(LoadedModel, BytesReadAsAPersonWouldSayThem) {
-  EXPECT_EQ(format_bytes(0), "0 B");
-  EXPECT_EQ(format_bytes(1536), "1.50 KiB");
-  EXPECT_EQ(format_bytes(uint64_t{7} << 30), "7.00 GiB");
-  EXPECT_EQ(format_bytes(123'456'789), "118 MiB");
 }
 
 }  // namespace

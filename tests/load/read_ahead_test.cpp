@@ -1,4 +1,4 @@
-#include "core/exec/read_ahead.h"
+#include "core/load/read_ahead.h"
 
 #include <gtest/gtest.h>
 

@@ -1,15 +1,11 @@
-#include "core/exec/loaded_model.h"
-
-#include <fmt/format.h>
+#include "core/load/loaded_model.h"
 
 #include <algorithm>
 
-#include "core/base/error.h"
-#include "core/exec/buckets.h"
-#include "core/exec/weight_arena.h"
-#include "core/exec/weight_stream.h"
 #include "core/graph/check.h"
 #include "core/graph/scratch_plan.h"
+#include "core/load/weight_arena.h"
+#include "core/load/weight_stream.h"
 #include "core/modules/library.h"
 
 namespace ropewalk {
@@ -35,22 +31,6 @@ class Staging {
 };
 
 }  // namespace
-
-std::string format_bytes(uint64_t bytes) {
-  constexpr const char* kUnits[] = {"B", "KiB", "MiB", "GiB", "TiB"};
-  double value = static_cast<double>(bytes);
-  size_t unit = 0;
-  while (value >= 1024 && unit + 1 < std::size(kUnits)) value /= 1024, ++unit;
-  if (unit == 0) return fmt::format("{} B", bytes);
-  return fmt::format("{:.{}f} {}", value, value < 10 ? 2 : value < 100 ? 1 : 0, kUnits[unit]);
-}
-
-std::string describe(const MemoryPlan& plan, uint64_t free_bytes) {
-  return fmt::format("weights {}, cache {}, scratch {}, workspace {}: {} of {} free",
-                     format_bytes(plan.weights), format_bytes(plan.cache),
-                     format_bytes(plan.scratch), format_bytes(plan.workspace),
-                     format_bytes(plan.total()), format_bytes(free_bytes));
-}
 
 LoadedModel::LoadedModel(abi::Device& device, const WeightSource& weights, ModelGraph model,
                          const LoadSettings& settings)
@@ -82,32 +62,23 @@ void LoadedModel::claim(std::string_view device_name) {
   for (const OwnedClaim& step : steps_) claims_.push_back({step.nodes, step.hidden, step.gain_us});
 }
 
-uint64_t LoadedModel::packed_bytes(TensorId tensor, abi::Weight shape) {
-  uint64_t bytes = 0;
-  check(device_.packed_bytes(shape, &bytes), model_.graph.tensors[tensor].name);
-  return bytes;
-}
-
 // A narrow program may need more than a wide one: its attention is split into more parts.
 uint64_t LoadedModel::workspace_bytes(const LoadSettings& settings) {
-  uint64_t most = 0;
-  for (const abi::ProgramShape& shape : shapes_within(settings.widest)) {
+  uint64_t largest = 0;
+  for (const abi::ProgramShape& shape : settings.programs) {
     uint64_t bytes = 0;
     check(device_.workspace_bytes({&view(), claims_, shape}, &bytes), settings.device_name);
-    most = std::max(most, bytes);
+    largest = std::max(largest, bytes);
   }
-  return WeightArena::aligned(most);
+  return WeightArena::aligned(largest);
 }
 
 // Fills in the bytes of every tensor that needs a place; buffers come later.
 void LoadedModel::plan(const LoadSettings& settings) {
   Graph& graph = model_.graph;
-  const abi::ProgramShape& widest = settings.widest;
-  for (const LinearLoad& load : model_.linears) {
-    graph.tensors[load.weight].at.bytes = packed_bytes(load.weight, linear_shape(load.info));
-  }
-  for (const TableLoad& load : model_.tables) {
-    graph.tensors[load.tensor].at.bytes = packed_bytes(load.tensor, table_shape(load, graph));
+  for (const WeightLoad& load : model_.weights) {
+    const GraphTensor& tensor = graph.tensors[load.tensor];
+    check(device_.packed_bytes(load.info.shape, &graph.tensors[load.tensor].at.bytes), tensor.name);
   }
   for (TensorId t = 0; t < graph.tensors.size(); ++t) {
     GraphTensor& tensor = graph.tensors[t];
@@ -122,27 +93,19 @@ void LoadedModel::plan(const LoadSettings& settings) {
       plan_.weights += tensor.at.bytes;
     }
   }
-  const ScratchPlan scratch = plan_scratch(graph, steps_, widest.rows, widest.wanted);
+  uint32_t rows = 0, wanted = 0;
+  for (const abi::ProgramShape& shape : settings.programs) {
+    rows = std::max(rows, shape.rows);
+    wanted = std::max(wanted, shape.wanted);
+  }
+  const ScratchPlan scratch = plan_scratch(graph, steps_, rows, wanted);
   plan_.scratch = scratch.bytes;
   scratch_ = scratch.slices;
 
   plan_.workspace = workspace_bytes(settings);
   if (settings.planned) settings.planned(plan_);
 
-  const uint64_t free_bytes = device_.info().memory_free;
-  if (plan_.total() > free_bytes) {
-    const uint64_t fixed = plan_.total() - plan_.cache;
-    const std::string advice =
-        fixed < free_bytes
-            ? fmt::format(
-                  "A context of about {:.0f} % of this length would fit: lower context.length, "
-                  "or set context.kv_cache to int8",
-                  100.0 * static_cast<double>(free_bytes - fixed) /
-                      static_cast<double>(plan_.cache))
-            : "Use a device with more memory or a model with fewer bits";
-    throw Error(ExitCode::out_of_memory, settings.device_name,
-                "the model does not fit: " + describe(plan_, free_bytes), advice);
-  }
+  check_fits(plan_, device_.info().memory_free, settings.device_name);
 }
 
 abi::Buffer LoadedModel::allocate_buffer(abi::Arena arena, uint64_t bytes, std::string_view what) {
@@ -205,10 +168,10 @@ void LoadedModel::fill(const WeightSource& weights, const LoadSettings& settings
     const std::vector<float> values = weights.load_vector(load.name, load.size);
     write(load.tensor, std::as_bytes(std::span(values)));
   }
-  for (const LinearLoad& load : model_.linears) {
+  for (const WeightLoad& load : model_.weights) {
     if (!load.bias) continue;
     const std::vector<float> bias =
-        weights.load_bias(load.info, graph.tensors[load.weight].column_order);
+        weights.load_bias(load.info, graph.tensors[load.tensor].column_order);
     write(*load.bias, std::as_bytes(std::span(bias)));
   }
 
@@ -216,9 +179,10 @@ void LoadedModel::fill(const WeightSource& weights, const LoadSettings& settings
   WeightStream stream(weights, model_, staging.memory());
   while (const WeightStream::Part* part = stream.next()) {
     const abi::Weight& weight = part->weight;
-    const abi::Slice& to = graph.tensors[part->tensor].at;
-    check_weight(part->name, weight);
-    check(device_.pack(weight, to), part->name);
+    const GraphTensor& tensor = graph.tensors[part->tensor];
+    const abi::Slice& to = tensor.at;
+    check_weight(tensor.name, weight);
+    check(device_.pack(weight, to), tensor.name);
     const auto until = [&](uint64_t column) { return to.bytes * column / weight.whole_cols(); };
     advance(until(weight.first_column + weight.cols) - until(weight.first_column));
   }

@@ -1,4 +1,4 @@
-#include "core/exec/weight_parts.h"
+#include "core/load/weight_parts.h"
 
 #include <algorithm>
 
@@ -7,16 +7,11 @@
 namespace ropewalk {
 namespace {
 
-uint64_t bytes_of(abi::Weight shape, uint32_t cols) {
-  shape.cols = cols;
-  return room_bytes(shape);
-}
-
 // Columns of the widest part within `bytes`; 0: none.
 uint32_t widest_within(const abi::Weight& shape, uint64_t bytes) {
-  if (bytes_of(shape, shape.cols) <= bytes) return shape.cols;
-  const uint64_t of_least = bytes_of(shape, abi::kPartColumns);
-  const uint64_t steps = std::min<uint64_t>(bytes / of_least, shape.cols / abi::kPartColumns);
+  if (room_bytes(shape, shape.cols) <= bytes) return shape.cols;
+  const uint64_t smallest = room_bytes(shape, abi::kPartColumns);
+  const uint64_t steps = std::min<uint64_t>(bytes / smallest, shape.cols / abi::kPartColumns);
   return static_cast<uint32_t>(steps) * abi::kPartColumns;
 }
 

@@ -14,28 +14,15 @@
 #include "core/graph/claims.h"
 #include "core/graph/fold_permutations.h"
 #include "core/graph/graph.h"
+#include "core/load/memory_plan.h"
 #include "core/model/model_graph.h"
 
 namespace ropewalk {
 
-// Bytes on the device, by purpose; printed at load.
-struct MemoryPlan {
-  uint64_t weights = 0;    // packed weights and constants
-  uint64_t cache = 0;      // key-value pages
-  uint64_t scratch = 0;    // activations of the widest step
-  uint64_t workspace = 0;  // what a step needs beside the graph's own tensors, whatever its shape
-
-  uint64_t total() const { return weights + cache + scratch + workspace; }
-};
-
-// "weights 7.34 GiB, cache 6.25 GiB, scratch 120 MiB, workspace 0 B: 13.7 GiB of 23.1 GiB free"
-std::string describe(const MemoryPlan& plan, uint64_t free_bytes);
-std::string format_bytes(uint64_t bytes);
-
 enum class Folding { fold, keep_permutes };  // keep_permutes is the oracle of the tests
 
 struct LoadSettings {
-  abi::ProgramShape widest;  // bounds of every program that will be compiled
+  std::vector<abi::ProgramShape> programs;  // every shape that will be compiled, at least one
   Folding folding = Folding::fold;
   std::string device_name;  // for messages
   // Called as tensors are packed, with bytes of the packed weights. May throw to cancel.
@@ -69,7 +56,6 @@ class LoadedModel {
   void fill(const WeightSource& weights, const LoadSettings& settings);
   abi::Buffer allocate_buffer(abi::Arena arena, uint64_t bytes, std::string_view what);
   void refresh_view();
-  uint64_t packed_bytes(TensorId tensor, abi::Weight shape);
   uint64_t workspace_bytes(const LoadSettings& settings);
 
   abi::Device& device_;

@@ -7,7 +7,7 @@
 #include <span>
 #include <vector>
 
-#include "core/checkpoint/weights/linear.h"
+#include "core/checkpoint/weights/weight_info.h"
 
 namespace ropewalk {
 

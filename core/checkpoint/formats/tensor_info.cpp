@@ -1,6 +1,6 @@
-#include <array>
+#include "core/checkpoint/formats/tensor_info.h"
 
-#include "core/checkpoint/checkpoint.h"
+#include <array>
 
 namespace ropewalk {
 namespace {

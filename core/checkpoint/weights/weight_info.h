@@ -1,0 +1,41 @@
+// weight_info.h — one weight of a model, known before it is read.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "core/abi/weight.h"
+
+namespace ropewalk {
+
+// A linear layer, dense or GPTQ, or a table of embeddings.
+struct WeightInfo {
+  std::string name;   // of its layer: "model.layers.0.self_attn.q_proj", "model.embed_tokens"
+  abi::Weight shape;  // all but its data: from it a device says how much the weight takes
+  // (rows): position -> stored row, stable by group; empty: as stored
+  std::vector<uint32_t> row_order = {};
+  bool has_bias = false;  // a bias tensor that is not all zero
+};
+
+// The laid-out columns [first, first + count) of a weight. first is a multiple of kPartColumns.
+struct Columns {
+  uint32_t first = 0, count = 0;
+  std::span<const uint32_t> order = {};  // stored column of every laid-out one; empty: as stored
+
+  uint32_t stored(uint32_t n) const { return order.empty() ? first + n : order[first + n]; }
+};
+
+// Makes these columns of a whole weight, and returns how they are to be read: a part in its order,
+// all of them as stored, since a device takes their order faster.
+inline Columns set_columns(abi::Weight& weight, const Columns& columns) {
+  weight.of_cols = weight.cols;
+  weight.cols = columns.count;
+  weight.first_column = columns.first;
+  if (columns.count < weight.of_cols) return columns;
+  weight.column_order = columns.order;
+  return {0, weight.of_cols, {}};
+}
+
+}  // namespace ropewalk

@@ -1,0 +1,83 @@
+#include "core/model/decoder.h"
+
+#include <gtest/gtest.h>
+
+#include <numeric>
+
+#include "core/graph/check.h"
+
+namespace ropewalk::test {
+namespace {
+
+// Every layer quantised with act-order, its head too, and with a bias.
+class AllOrdered final : public WeightSource {
+ public:
+  explicit AllOrdered(bool tied) {
+    config_.hidden_size = config_.intermediate_size = 64;
+    config_.vocab_size = 96;
+    config_.layers = config_.heads = config_.kv_heads = 1;
+    config_.head_dim = 64;
+    config_.rms_norm_eps = 1e-5;
+    config_.tied_embeddings = tied;
+  }
+  const ModelConfig& config() const override { return config_; }
+  WeightInfo describe(std::string_view name, abi::WeightUse use, uint32_t rows,
+                      uint32_t cols) const override {
+    WeightInfo info{.name = std::string(name), .shape = {.use = use, .rows = rows, .cols = cols}};
+    if (name == "model.embed_tokens") return info;
+    info.shape.dtype = abi::DType::gptq;
+    info.shape.bits = 4;
+    info.shape.group_size = 32;
+    info.row_order.resize(rows);
+    std::iota(info.row_order.rbegin(), info.row_order.rend(), 0u);
+    info.has_bias = true;
+    return info;
+  }
+  abi::Weight load(const WeightInfo&, const Columns&, std::span<std::byte>) const override {
+    return {};
+  }
+  std::vector<float> load_bias(const WeightInfo&, std::span<const uint32_t>) const override {
+    return {};
+  }
+  std::vector<float> load_vector(std::string_view, uint32_t) const override { return {}; }
+
+ private:
+  ModelConfig config_;
+};
+
+ModelGraph build(bool tied) {
+  return build_decoder(AllOrdered(tied), {.activation = abi::DType::f32,
+                                          .kv_type = abi::DType::f16,
+                                          .cache_pages = 1,
+                                          .attention_scale = 1,
+                                          .keys = abi::KeyRotation::before_cache});
+}
+
+// The logits are of the wanted rows alone, and so is what is permuted for them.
+TEST(Decoder, EveryLayerMayBeOrderedAndBiased) {
+  const ModelGraph model = build(false);
+  check_graph(model.graph);
+  ASSERT_EQ(model.weights.size(), 9u);  // table, q k v o gate up down, head
+  for (const WeightLoad& load : model.weights) {
+    const GraphTensor& tensor = model.graph.tensors[load.tensor];
+    EXPECT_EQ(tensor.name, load.info.name + ".weight");
+    if (load.info.name == "model.embed_tokens") continue;
+    ASSERT_TRUE(load.bias) << tensor.name;
+    EXPECT_EQ(model.graph.tensors[*load.bias].dims, std::vector<uint32_t>{load.info.shape.cols});
+  }
+}
+
+TEST(Decoder, ATiedHeadIsTheTableOnceMoreForAMatmul) {
+  const ModelGraph model = build(true);
+  check_graph(model.graph);
+  const WeightLoad &table = model.weights.front(), &head = model.weights.back();
+  EXPECT_EQ(table.info.name, "model.embed_tokens");
+  EXPECT_EQ(head.info.name, "model.embed_tokens");
+  EXPECT_EQ(table.info.shape.use, abi::WeightUse::embed);
+  EXPECT_EQ(head.info.shape.use, abi::WeightUse::matmul);
+  EXPECT_EQ(model.graph.tensors[table.tensor].dims, (std::vector<uint32_t>{96, 64}));
+  EXPECT_EQ(model.graph.tensors[head.tensor].dims, (std::vector<uint32_t>{64, 96}));
+}
+
+}  // namespace
+}  // namespace ropewalk::test

@@ -43,11 +43,11 @@ abi::Status Device::allocate(abi::Arena, uint64_t bytes, abi::Buffer* buffer) no
 void Device::free(abi::Buffer buffer) noexcept { memory_.free(buffer); }
 
 abi::Status Device::write(abi::Slice to, std::span<const std::byte> from) noexcept {
-  return abi::guard([&] { std::memcpy(memory_.at(to), from.data(), to.bytes); });
+  return abi::guard([&] { std::memcpy(memory_.address(to), from.data(), to.bytes); });
 }
 
 abi::Status Device::read(std::span<std::byte> to, abi::Slice from) noexcept {
-  return abi::guard([&] { std::memcpy(to.data(), memory_.at(from), from.bytes); });
+  return abi::guard([&] { std::memcpy(to.data(), memory_.address(from), from.bytes); });
 }
 
 abi::Status Device::packed_bytes(const abi::Weight& weight, uint64_t* bytes) noexcept {
@@ -64,7 +64,7 @@ abi::Status Device::open_staging(uint64_t wanted, std::span<std::byte>* memory) 
 }
 
 abi::Status Device::pack(const abi::Weight& weight, abi::Slice to) noexcept {
-  return abi::guard([&] { cpu::pack(weight, {memory_.at(to), to.bytes}, pool_); });
+  return abi::guard([&] { cpu::pack(weight, {memory_.address(to), to.bytes}, pool_); });
 }
 
 abi::Status Device::claim(const abi::Graph& graph, abi::ClaimSink& sink) noexcept {

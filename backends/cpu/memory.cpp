@@ -10,7 +10,7 @@
 namespace ropewalk::cpu {
 
 Memory::~Memory() {
-  for (const auto& [id, block] : blocks_) munmap(block.data, block.bytes);
+  blocks_.for_each([](const Block& block) { munmap(block.data, block.bytes); });
 }
 
 abi::Buffer Memory::allocate(uint64_t bytes) {
@@ -25,28 +25,15 @@ abi::Buffer Memory::allocate(uint64_t bytes) {
                        "out of host memory: " + std::to_string(bytes) + " bytes asked, " +
                            std::to_string(free) + " free");
   madvise(data, size, MADV_HUGEPAGE);  // fewer TLB misses on weights; a hint, so no check
-  blocks_[++last_] = {static_cast<std::byte*>(data), size};
-  return {last_};
+  return blocks_.add({static_cast<std::byte*>(data), size});
 }
 
 void Memory::free(abi::Buffer buffer) {
-  const auto found = blocks_.find(buffer.id);
-  if (found == blocks_.end()) return;
-  munmap(found->second.data, found->second.bytes);
-  blocks_.erase(found);
+  if (const auto block = blocks_.take(buffer)) munmap(block->data, block->bytes);
 }
 
-std::byte* Memory::at(const abi::Slice& slice) const {
-  const auto found = blocks_.find(slice.buffer.id);
-  if (found == blocks_.end())
-    throw abi::Failure(abi::StatusCode::invalid_argument,
-                       "no buffer " + std::to_string(slice.buffer.id));
-  const Block& block = found->second;
-  if (slice.offset > block.bytes || slice.bytes > block.bytes - slice.offset)
-    throw abi::Failure(abi::StatusCode::invalid_argument,
-                       "slice " + std::to_string(slice.offset) + "+" + std::to_string(slice.bytes) +
-                           " is outside its buffer of " + std::to_string(block.bytes) + " bytes");
-  return block.data + slice.offset;
+std::byte* Memory::address(const abi::Slice& slice) const {
+  return blocks_.of(slice).data + slice.offset;
 }
 
 }  // namespace ropewalk::cpu

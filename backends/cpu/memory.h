@@ -5,9 +5,8 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <map>
 
-#include "core/abi/graph.h"
+#include "core/abi/device_tables.h"
 
 namespace ropewalk::cpu {
 
@@ -23,15 +22,14 @@ class Memory {
   void free(abi::Buffer buffer);
   // The first byte of the slice. Throws Failure (invalid_argument) where it is not inside its
   // buffer.
-  std::byte* at(const abi::Slice& slice) const;
+  std::byte* address(const abi::Slice& slice) const;
 
  private:
   struct Block {
     std::byte* data;
     uint64_t bytes;
   };
-  std::map<uint64_t, Block> blocks_;
-  uint64_t last_ = 0;
+  abi::BufferTable<Block> blocks_;
 };
 
 }  // namespace ropewalk::cpu

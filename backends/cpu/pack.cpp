@@ -4,6 +4,8 @@
 #include <cstring>
 
 #include "core/abi/guard.h"
+#include "core/abi/operands.h"
+#include "core/abi/workspace.h"
 
 namespace ropewalk::cpu {
 namespace {
@@ -12,8 +14,6 @@ using abi::DType;
 using abi::WeightUse;
 
 uint64_t blocks_of(uint64_t rows) { return (rows + kBlock - 1) / kBlock; }
-
-uint64_t dense_bytes(DType dtype) { return dtype == DType::f32 ? 4 : 2; }
 
 // The stored columns of a panel: 32 indices, fewer in the last panel.
 struct PanelColumns {
@@ -110,9 +110,9 @@ PackedShape::PackedShape(const PackedHeader& h) {
   scale_bytes = zero_bytes = group_bytes = 0;
   if (h.use == WeightUse::embed) {
     panels = 1;
-    panel_bytes = uint64_t{h.rows} * h.cols * dense_bytes(h.dtype);
+    panel_bytes = uint64_t{h.rows} * h.cols * element_bytes(h.dtype);
   } else if (h.dtype != DType::gptq) {
-    panel_bytes = uint64_t{h.rows} * kPanel * dense_bytes(h.dtype);
+    panel_bytes = uint64_t{h.rows} * kPanel * element_bytes(h.dtype);
   } else {
     const uint64_t block_bytes = uint64_t{h.bits} * kPanel * 4;
     groups = (h.rows + h.group_size - 1) / h.group_size;
@@ -121,7 +121,7 @@ PackedShape::PackedShape(const PackedHeader& h) {
     group_bytes = scale_bytes + zero_bytes + blocks_of(h.group_size) * block_bytes;
     panel_bytes = groups * group_bytes;
   }
-  total_bytes = (kHeaderBytes + panels * panel_bytes + 255) / 256 * 256;
+  total_bytes = abi::align_up(kHeaderBytes + panels * panel_bytes, 256);
 }
 
 PackedHeader packed_header(const abi::Weight& w) {
@@ -145,7 +145,7 @@ void pack(const abi::Weight& w, std::span<std::byte> to, Pool& pool) {
 
   std::byte* table = to.data() + kHeaderBytes;
   if (w.use == WeightUse::embed) {
-    const uint64_t row_bytes = w.rows * dense_bytes(w.dtype);
+    const uint64_t row_bytes = w.rows * element_bytes(w.dtype);
     std::memcpy(table + w.first_column * row_bytes, w.dense.data(), w.cols * row_bytes);
     return;
   }

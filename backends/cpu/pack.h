@@ -49,7 +49,7 @@ struct PackedShape {
   uint64_t total_bytes;  // header included, a multiple of 256
 };
 
-// Throws Failure (unsupported, invalid_argument) for a weight that cannot be packed.
+// What the whole of which `weight` may be a part begins with.
 PackedHeader packed_header(const abi::Weight& weight);
 
 // Throws Failure where `to` is too small. REQUIRES: a weight that check_weight() has passed.

@@ -5,7 +5,6 @@
 #pragma once
 
 #include <functional>
-#include <string>
 #include <vector>
 
 #include "backends/cpu/memory.h"
@@ -26,28 +25,16 @@ uint64_t workspace_bytes(const abi::CompileRequest& request, uint32_t lanes);
 
 class Program final : public abi::Program {
  public:
-  // Throws Failure where a node is not one that claim_all() claims or a slice is outside its
-  // buffer.
+  // Throws Failure where a slice is outside its buffer or a weight was not packed.
   Program(const abi::CompileRequest& request, const Host& host);
 
   abi::Status enqueue(const abi::Step& step) noexcept override;
   void release() noexcept override { delete this; }
 
  private:
-  struct PackedWeight {
-    std::string name;
-    const std::byte* at;
-    abi::Tensor expected;
-    abi::WeightUse use;
-  };
-
-  void check_weights();
-
   const Host host_;
   const abi::ProgramShape shape_;
   std::vector<std::function<void(const Frame&)>> stages_;
-  std::vector<PackedWeight> weights_;
-  bool weights_checked_ = false;
   float* workspace_;
   float* rotations_;  // unused where keys are rotated before the cache
   std::vector<RowBlock> blocks_;

@@ -14,7 +14,7 @@ abi::Status Device::allocate(abi::Arena, uint64_t bytes, abi::Buffer* buffer) no
 }
 
 void Device::free(abi::Buffer buffer) noexcept {
-  std::erase_if(weights_, [&](const auto& weight) { return weight.first.first == buffer.id; });
+  weights_.forget(buffer);
   static_cast<void>(on_device([&] { memory_.free(buffer); }));
 }
 
@@ -41,7 +41,7 @@ void Device::close_staging() noexcept {
 abi::Status Device::pack(const abi::Weight& weight, abi::Slice to) noexcept {
   return on_device([&] {
     cuda::pack(weight, to, memory_, context_);
-    weights_[{to.buffer.id, to.offset}] = describe(weight);
+    weights_.add(to, weight, layout_of_whole(weight));
   });
 }
 

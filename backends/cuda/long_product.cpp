@@ -3,13 +3,14 @@
 #include <algorithm>
 
 #include "backends/cuda/gptq/dequantise.h"
+#include "core/abi/workspace.h"
 
 namespace ropewalk::cuda {
 namespace {
 
 using abi::DType;
 
-uint64_t align(uint64_t bytes) { return (bytes + 255) / 256 * 256; }
+constexpr uint64_t kAlignment = 256;
 
 bool is_pair(const Product& p) { return p.epilogue == Epilogue::silu_mul && p.parts == 2; }
 
@@ -23,36 +24,43 @@ void LongNeeds::cover(const LongNeeds& other) {
   slice = std::max(slice, other.slice);
 }
 
-uint64_t LongNeeds::total() const {
-  return x ? Cublas::kWorkspaceBytes + x + scales + sums + heads + 2 * slice : 0;
+LongNeeds::Offsets LongNeeds::offsets() const {
+  abi::WorkspaceCursor cursor(kAlignment);
+  Offsets at{};
+  at.cublas = cursor.place(Cublas::kWorkspaceBytes);
+  at.x = cursor.place(x);
+  at.scales = cursor.place(scales);
+  at.sums = cursor.place(sums);
+  at.heads = cursor.place(heads);
+  at.slices = cursor.place(2 * slice);
+  at.end = cursor.end();
+  return at;
 }
 
+uint64_t LongNeeds::total() const { return x ? offsets().end : 0; }
+
 LongPlaces LongNeeds::places(std::byte* begin) const {
-  LongPlaces at{};
-  at.cublas = begin;
-  at.x = at.cublas + Cublas::kWorkspaceBytes;
-  at.scales = at.x + x;
-  at.sums = at.scales + scales;
-  at.heads = at.sums + sums;
-  at.slices = at.heads + heads;
-  return at;
+  const Offsets at = offsets();
+  return {begin + at.cublas, begin + at.x,     begin + at.scales,
+          begin + at.sums,   begin + at.heads, begin + at.slices};
 }
 
 LongNeeds LongProduct::needs(const Product& p, DType dtype, uint32_t rows,
                              const DeviceSize& device) {
   LongNeeds needs;
-  needs.x = align(uint64_t{rows} * gptq::padded_rows(p.part[0].layout) * 2);
-  needs.scales = align(uint64_t{rows} * 4);
+  needs.x = uint64_t{rows} * gptq::padded_rows(p.part[0].layout) * 2;
+  needs.scales = uint64_t{rows} * 4;
   uint64_t width = 0;
   for (uint32_t i = 0; i < p.parts; ++i) {
     const gptq::Layout& l = p.part[i].layout;
     const uint64_t columns = columns_at_once(l, dtype, rows, device);
-    needs.sums = std::max(needs.sums, align(rows * columns * 4 * (is_pair(p) ? 2 : 1)));
+    needs.sums = std::max(needs.sums, rows * columns * 4 * (is_pair(p) ? 2 : 1));
     if (dtype == DType::gptq)
-      needs.slice = std::max(needs.slice, align(columns * gptq::padded_rows(l) * 2));
+      needs.slice =
+          std::max(needs.slice, abi::align_up(columns * gptq::padded_rows(l) * 2, kAlignment));
     width += l.cols;
   }
-  if (p.epilogue == Epilogue::rope_append) needs.heads = align(rows * width * 4);
+  if (p.epilogue == Epilogue::rope_append) needs.heads = rows * width * 4;
   return needs;
 }
 

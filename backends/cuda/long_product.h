@@ -27,6 +27,12 @@ struct LongNeeds {
   uint64_t total() const;
   // One after another in `total()` bytes.
   LongPlaces places(std::byte* begin) const;
+
+ private:
+  struct Offsets {
+    uint64_t cublas, x, scales, sums, heads, slices, end;
+  };
+  Offsets offsets() const;
 };
 
 class LongProduct {

@@ -5,6 +5,7 @@
 #include "backends/cuda/attention_splits.h"
 #include "backends/cuda/lower_product.h"
 #include "core/abi/guard.h"
+#include "core/abi/workspace.h"
 
 namespace ropewalk::cuda {
 namespace {
@@ -18,8 +19,8 @@ using LaunchNode = std::function<void(cudaStream_t)>;
 template <class Struct>
 LaunchNode bind(void (*launch)(const Struct&, const Launch&), const Struct& op,
                 const Surroundings& around) {
-  return [launch, op, step = around.step, rows = most_rows(around.shape, Extent::rows),
-          wanted = most_rows(around.shape, Extent::wanted)](cudaStream_t stream) {
+  return [launch, op, step = around.step, rows = launch_rows(around.shape, Extent::rows),
+          wanted = launch_rows(around.shape, Extent::wanted)](cudaStream_t stream) {
     launch(op, {step, rows, wanted, stream});
   };
 }
@@ -29,7 +30,7 @@ Cache cache_of(const Tensor& t) { return {nullptr, t.dtype, t.dim[2], t.dim[3]};
 uint32_t splits_of(const Tensor& q, const Tensor& keys, const abi::ProgramShape& shape,
                    const DeviceSize& device) {
   const uint32_t heads = heads_of(q, keys), together = heads_together(heads, cache_of(keys));
-  return attention_splits(uint64_t{most_rows(shape, Extent::rows)} * (heads / together),
+  return attention_splits(uint64_t{launch_rows(shape, Extent::rows)} * (heads / together),
                           shape.pages_per_sequence * abi::kPageTokens, device.multiprocessors);
 }
 
@@ -61,10 +62,7 @@ LaunchNode lower_node(const abi::Node& node, const Surroundings& around) {
   const Operands op(node, around.places);
   switch (node.op) {
     case Op::embed:
-      return bind(
-          embed,
-          Embed{op.bytes(0), op.weight(0, abi::WeightUse::embed).dtype, op.result(), op.width()},
-          around);
+      return bind(embed, Embed{op.bytes(0), op.in(0).dtype, op.result(), op.width()}, around);
     case Op::rms_norm:
       return bind(rms_norm,
                   RmsNorm{op.floats(0), op.floats(1), op.order(2), op.result(), op.width(),
@@ -115,30 +113,26 @@ LaunchStep lower(std::span<const uint32_t> nodes, const Surroundings& around) {
   return {std::move(name), lower_nodes(nodes, around)};
 }
 
-namespace {
-
-uint64_t align(uint64_t bytes) { return (bytes + 255) / 256 * 256; }
-
-}  // namespace
-
-uint64_t Workspace::arrival_bytes() const { return align(arrival_words * 4); }
-
-WorkspacePlaces Workspace::places(std::byte* begin) const {
-  WorkspacePlaces at{};
-  at.arrivals = begin;
-  at.step = at.arrivals + arrival_bytes();
-  at.partials = at.step + align(step_bytes);
-  at.halves = at.partials + align(partial_floats * 4);
-  at.half_scales = at.halves + align(uint64_t{half_rows} * half_width * 2);
-  at.long_products = at.half_scales + align(uint64_t{half_rows} * 4);
+Workspace::Offsets Workspace::offsets() const {
+  abi::WorkspaceCursor cursor(256);
+  Offsets at{};
+  at.arrivals = cursor.place(arrival_words * 4);
+  at.step = cursor.place(step_bytes);
+  at.partials = cursor.place(partial_floats * 4);
+  at.halves = cursor.place(uint64_t{half_rows} * half_width * 2);
+  at.half_scales = cursor.place(uint64_t{half_rows} * 4);
+  at.long_products = cursor.place(long_needs.total());
+  at.end = cursor.end();
   return at;
 }
 
-uint64_t Workspace::total() const {
-  return arrival_bytes() + align(step_bytes) + align(partial_floats * 4) +
-         align(uint64_t{half_rows} * half_width * 2) + align(uint64_t{half_rows} * 4) +
-         long_needs.total();
+WorkspacePlaces Workspace::places(std::byte* begin) const {
+  const Offsets at = offsets();
+  return {begin + at.arrivals, begin + at.step,        begin + at.partials,
+          begin + at.halves,   begin + at.half_scales, begin + at.long_products};
 }
+
+uint64_t Workspace::total() const { return offsets().end; }
 
 Workspace workspace_of(const abi::CompileRequest& request, const DeviceSize& device,
                        LongProducts long_products) {

@@ -30,10 +30,15 @@ struct Workspace {
   uint32_t half_width = 0;
   LongNeeds long_needs;
 
-  uint64_t arrival_bytes() const;
   uint64_t total() const;
   // One after another in `total()` bytes.
   WorkspacePlaces places(std::byte* begin) const;
+
+ private:
+  struct Offsets {
+    uint64_t arrivals, step, partials, halves, half_scales, long_products, end;
+  };
+  Offsets offsets() const;
 };
 
 // What a program of this shape needs; but for what a step brings.

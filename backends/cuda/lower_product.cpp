@@ -51,10 +51,10 @@ void place(Nodes nodes, const Places& places, Product& product) {
   const std::span<const Node> all = places.graph.nodes;
   for (uint32_t i = 0; i < product.parts; ++i) {
     const Operands op(all[nodes[i]], places);
-    const PackedWeight& weight = op.weight(1, abi::WeightUse::matmul);
+    const gptq::Layout& layout = op.weight(1, abi::WeightUse::matmul);
     product.x = op.floats(0);
     product.part[i] = {op.bytes(1), op.floats(2),
-                       product.epilogue == Epilogue::none ? op.result() : nullptr, weight.layout};
+                       product.epilogue == Epilogue::none ? op.result() : nullptr, layout};
   }
   const Operands last(all[nodes.back()], places);
   if (product.epilogue == Epilogue::add || product.epilogue == Epilogue::silu_mul) {
@@ -102,7 +102,7 @@ void add_needs(const abi::CompileRequest& request, Nodes nodes, const DeviceSize
                LongProducts long_products, Workspace& all) {
   const Product product = product_of(*request.graph, nodes);
   const DType dtype = dtype_of(*request.graph, nodes);
-  const uint32_t rows = most_rows(request.shape, product.extent);
+  const uint32_t rows = launch_rows(request.shape, product.extent);
   const Way way = way_of(dtype, rows, long_products);
   if (dtype == DType::gptq)
     all.arrival_words = std::max(all.arrival_words, uint64_t{kMostRowBlocks} * tiles_of(product));
@@ -120,7 +120,7 @@ std::function<void(cudaStream_t)> lower_product(Nodes nodes, const Surroundings&
   Product product = product_of(around.places.graph, nodes);
   place(nodes, around.places, product);
   const DType dtype = dtype_of(around.places.graph, nodes);
-  const uint32_t rows = most_rows(around.shape, product.extent);
+  const uint32_t rows = launch_rows(around.shape, product.extent);
   const Way way = way_of(dtype, rows, around.long_products);
   if (way == Way::cublas) return LongProduct(product, dtype, rows, around.long_host, around.step);
   if (way == Way::vector)

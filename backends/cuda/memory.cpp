@@ -19,7 +19,7 @@ Memory::~Memory() {
          context_.wait();
        }).ok())
     return;
-  for (const auto& [id, block] : blocks_) static_cast<void>(cudaFree(block.data));
+  blocks_.for_each([](const Block& block) { static_cast<void>(cudaFree(block.data)); });
   static_cast<void>(cudaFree(room_.data));
   for (const Piece& piece : pieces_) {
     static_cast<void>(cudaFreeHost(piece.data));
@@ -45,30 +45,17 @@ std::byte* Memory::device_block(uint64_t bytes) {
 
 void Memory::free_device_block(std::byte* block) { context_.check(cudaFree(block), "cudaFree"); }
 
-abi::Buffer Memory::allocate(uint64_t bytes) {
-  std::byte* data = device_block(bytes);
-  blocks_[++last_] = {data, bytes};
-  return {last_};
-}
+abi::Buffer Memory::allocate(uint64_t bytes) { return blocks_.add({device_block(bytes), bytes}); }
 
 void Memory::free(abi::Buffer buffer) {
-  const auto found = blocks_.find(buffer.id);
-  if (found == blocks_.end()) return;
+  const auto block = blocks_.take(buffer);
+  if (!block) return;
   context_.wait();
-  free_device_block(found->second.data);
-  blocks_.erase(found);
+  free_device_block(block->data);
 }
 
 std::byte* Memory::address(const abi::Slice& slice) const {
-  const auto found = blocks_.find(slice.buffer.id);
-  if (found == blocks_.end())
-    throw Failure(StatusCode::invalid_argument, "no buffer " + std::to_string(slice.buffer.id));
-  const Block& block = found->second;
-  if (slice.offset > block.bytes || slice.bytes > block.bytes - slice.offset)
-    throw Failure(StatusCode::invalid_argument,
-                  "slice " + std::to_string(slice.offset) + "+" + std::to_string(slice.bytes) +
-                      " is outside its buffer of " + std::to_string(block.bytes) + " bytes");
-  return block.data + slice.offset;
+  return blocks_.of(slice).data + slice.offset;
 }
 
 Memory::Piece& Memory::next_piece() {

@@ -6,11 +6,11 @@
 #pragma once
 
 #include <cstddef>
-#include <map>
 #include <span>
 
 #include "backends/cuda/context.h"
 #include "core/abi/backend.h"
+#include "core/abi/device_tables.h"
 
 namespace ropewalk::cuda {
 
@@ -64,8 +64,7 @@ class Memory {
   bool is_staged(std::span<const std::byte> from) const;
 
   Context& context_;
-  std::map<uint64_t, Block> blocks_;
-  uint64_t last_ = 0;
+  abi::BufferTable<Block> blocks_;
   Piece pieces_[kPieces];
   std::span<std::byte> staging_;
   cudaEvent_t staged_ = nullptr;  // recorded after the last copy from it

@@ -4,23 +4,10 @@
 
 #include "backends/cuda/trace.h"
 #include "core/abi/guard.h"
+#include "core/abi/operands.h"
 
 namespace ropewalk::cuda {
 namespace {
-
-using abi::Op;
-
-// Half the head dimension of what the graph rotates; the claim has seen that all agree with the
-// cache.
-uint32_t half_dim_of(const abi::Graph& graph) {
-  uint32_t half = 0;
-  for (const abi::Node& node : graph.nodes) {
-    if (node.op == Op::rope) half = std::max(half, graph.tensors[node.in[0]].dim[2] / 2);
-    if (node.op == Op::attention && node.attention().rotation == abi::KeyRotation::on_read)
-      half = std::max(half, graph.tensors[node.in[1]].dim[3] / 2);
-  }
-  return half;
-}
 
 LongProducts long_products(const Context& context) {
   if (!Cublas::missing().empty()) return LongProducts::packed;

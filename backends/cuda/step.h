@@ -4,9 +4,11 @@
 
 #include <cstdint>
 
+#include "core/abi/operands.h"
+
 namespace ropewalk::cuda {
 
-enum class Extent : uint32_t { rows = 0, wanted = 1 };  // which rows an op runs over
+using abi::Extent;
 
 struct StepView {
   const uint32_t* counts;    // (2) rows, wanted rows; indexed by Extent

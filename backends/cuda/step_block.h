@@ -4,7 +4,7 @@
 
 #include "backends/cuda/step.h"
 #include "backends/cuda/step_inputs.h"
-#include "core/abi/backend.h"
+#include "core/abi/workspace.h"
 
 namespace ropewalk::cuda {
 
@@ -16,8 +16,7 @@ class StepBlock {
             uint32_t half_dim);
 
   StepView view() const;
-  // Sends the step after what the stream already holds; its spans may be reused at once. Throws
-  // Failure (invalid_argument) for one larger than the shape or whose spans do not fit one another.
+  // Sends the step after what the stream already holds; its spans may be reused at once.
   void send(const abi::Step& step);
 
   // Of device memory.
@@ -26,15 +25,14 @@ class StepBlock {
  private:
   struct Layout {  // offsets in bytes
     Layout(const abi::ProgramShape& shape, uint32_t half_dim);
-    uint64_t counts, token, position, sequence, wanted, page, inv_freq, end;
+
+    abi::WorkspaceCursor cursor;
+    uint64_t counts;
+    abi::StepArrays arrays;
   };
-  void check(const abi::Step& step) const;
-  void fill(std::byte* to, const abi::Step& step) const;
 
   StepInputs& inputs_;
   std::byte* const block_;
-  const abi::ProgramShape shape_;
-  const uint32_t half_dim_;
   const Layout layout_;
 };
 

@@ -5,15 +5,15 @@
 #include "backends/cuda/gather.h"
 #include "backends/cuda/gptq/pack.h"
 #include "core/abi/guard.h"
+#include "core/abi/operands.h"
+#include "core/abi/workspace.h"
 
 namespace ropewalk::cuda {
 namespace {
 
 using abi::DType;
 
-uint64_t align(uint64_t bytes) { return (bytes + 255) / 256 * 256; }
-
-uint32_t element_bytes(DType dtype) { return dtype == DType::f32 ? 4 : 2; }
+constexpr uint64_t kAlignment = 256;
 
 // Of the columns that came.
 gptq::Layout layout_of(const abi::Weight& w) {
@@ -27,7 +27,7 @@ class Upload {
   template <class Element>
   void add(std::span<const Element> part) {
     parts_.push_back(std::as_bytes(part));
-    bytes_ += align(parts_.back().size());
+    bytes_ += abi::align_up(parts_.back().size(), kAlignment);
   }
   // The parts' addresses, in order; null for an empty one.
   std::vector<const std::byte*> send(Memory& memory) const {
@@ -36,7 +36,7 @@ class Upload {
     for (const std::span<const std::byte> part : parts_) {
       places.push_back(part.empty() ? nullptr : at);
       memory.upload(at, part);
-      at += align(part.size());
+      at += abi::align_up(part.size(), kAlignment);
     }
     return places;
   }
@@ -81,16 +81,18 @@ void pack_dense(const abi::Weight& w, std::byte* to, Memory& memory, Context& co
 
 }  // namespace
 
-PackedWeight describe(const abi::Weight& w) {
+gptq::Layout layout_of_whole(const abi::Weight& w) {
   gptq::Layout whole = layout_of(w);
   whole.cols = w.whole_cols();
-  return {w.use, w.dtype, whole};
+  return whole;
 }
 
 uint64_t packed_bytes(const abi::Weight& w) {
-  const gptq::Layout whole = describe(w).layout;
-  if (w.dtype == DType::gptq) return align(gptq::total_words(whole) * 4);
-  return align(uint64_t{whole.rows} * whole.cols * element_bytes(w.dtype));
+  const gptq::Layout whole = layout_of_whole(w);
+  const uint64_t bytes = w.dtype == DType::gptq
+                             ? gptq::total_words(whole) * 4
+                             : uint64_t{whole.rows} * whole.cols * element_bytes(w.dtype);
+  return abi::align_up(bytes, kAlignment);
 }
 
 void pack(const abi::Weight& w, const abi::Slice& to, Memory& memory, Context& context) {

@@ -6,26 +6,18 @@
 #pragma once
 
 #include <cstdint>
-#include <map>
-#include <utility>
 
 #include "backends/cuda/gptq/layout.h"
 #include "backends/cuda/memory.h"
-#include "core/abi/weight.h"
+#include "core/abi/device_tables.h"
 
 namespace ropewalk::cuda {
 
-// What is known of a weight that lies there.
-struct PackedWeight {
-  abi::WeightUse use;
-  abi::DType dtype;
-  gptq::Layout layout;  // of a dense weight rows and cols alone
-};
+// Of a dense weight rows and cols of its layout alone count.
+using PackedWeights = abi::PackedWeights<gptq::Layout>;
 
-// By buffer and offset.
-using PackedWeights = std::map<std::pair<uint64_t, uint64_t>, PackedWeight>;
-
-PackedWeight describe(const abi::Weight& weight);
+// The layout of the whole of which `weight` may be a part.
+gptq::Layout layout_of_whole(const abi::Weight& weight);
 
 // A multiple of 256. Throws Failure (unsupported, invalid_argument) for a weight that cannot be
 // packed.

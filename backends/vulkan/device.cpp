@@ -24,7 +24,7 @@ abi::Status Device::allocate(abi::Arena, uint64_t bytes, abi::Buffer* buffer) no
 }
 
 void Device::free(abi::Buffer buffer) noexcept {
-  std::erase_if(weights_, [&](const auto& weight) { return weight.first.first == buffer.id; });
+  weights_.forget(buffer);
   static_cast<void>(on_device([&] { memory_.free(buffer); }));
 }
 
@@ -51,7 +51,7 @@ abi::Status Device::open_staging(uint64_t wanted, std::span<std::byte>* memory) 
 abi::Status Device::pack(const abi::Weight& weight, abi::Slice to) noexcept {
   return on_device([&] {
     vulkan::pack(weight, to, memory_);
-    weights_[{to.buffer.id, to.offset}] = packed_shape(weight);
+    weights_.add(to, weight, packed_shape(weight));
   });
 }
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "core/abi/guard.h"
+#include "core/abi/patterns.h"
 
 namespace ropewalk::vulkan {
 namespace {
@@ -11,15 +12,8 @@ using abi::Graph;
 using abi::Node;
 using abi::Op;
 
-// Of a dispatch and the barrier before it; both are gone. GAIN
+// Of a dispatch and the barrier before it; both are gone.
 constexpr float kGainUs = 5;
-
-bool only_reader(const Graph& graph, uint32_t tensor, const Node& node) {
-  if (std::count(graph.outputs.begin(), graph.outputs.end(), tensor)) return false;
-  for (const Node& other : graph.nodes)
-    if (&other != &node && std::count(other.in.begin(), other.in.end(), tensor)) return false;
-  return std::count(node.in.begin(), node.in.end(), tensor) == 1;
-}
 
 // Which nodes run alone: a fusion is no way around a refusal.
 class Alone final : public abi::ClaimSink {
@@ -37,29 +31,6 @@ class Alone final : public abi::ClaimSink {
  private:
   std::vector<bool> claimed_;
 };
-
-bool is(const Node& node, Op op) { return node.op == op; }
-
-// The first of `nodes` is a matmul whose result only the second uses.
-bool matmul_and_epilogue(const Graph& graph, std::span<const Node> nodes) {
-  if (nodes.size() < 2 || !is(nodes[0], Op::matmul)) return false;
-  if (!is(nodes[1], Op::add) && !is(nodes[1], Op::silu_mul)) return false;
-  const uint32_t sum = nodes[0].out[0];
-  if (is(nodes[1], Op::silu_mul) && nodes[1].in[1] != sum) return false;
-  return only_reader(graph, sum, nodes[1]);
-}
-
-// Both rotations have the head size and the scale that one shader can do.
-bool turn_and_append(const Graph& graph, std::span<const Node> nodes) {
-  if (nodes.size() < 3 || !is(nodes[0], Op::rope) || !is(nodes[1], Op::rope) ||
-      !is(nodes[2], Op::kv_append))
-    return false;
-  const uint32_t k = nodes[1].out[0], head_dim = graph.tensors[nodes[2].in[2]].dim[3];
-  return nodes[0].rope().scale == nodes[1].rope().scale && nodes[2].in[0] == k &&
-         nodes[2].in[1] != nodes[0].out[0] && nodes[1].in[0] != nodes[0].out[0] &&
-         graph.tensors[nodes[0].in[0]].dim[2] == head_dim && graph.tensors[k].dim[2] == head_dim &&
-         only_reader(graph, k, nodes[2]);
-}
 
 void record_node(const Operands& op, Recorder& recorder) {
   switch (op.node().op) {
@@ -93,9 +64,9 @@ std::vector<Fusion> find_fusions(const Graph& graph) {
   const Alone alone(graph);
   for (uint32_t n = 0; n < graph.nodes.size(); ++n) {
     const std::span<const Node> rest = graph.nodes.subspan(n);
-    if (matmul_and_epilogue(graph, rest) && alone.all(n, 2))
+    if (matches_epilogue(graph, rest) && alone.all(n, 2))
       found.push_back({{n, n + 1}, rest[0].out[0], kGainUs});
-    else if (turn_and_append(graph, rest) && alone.all(n, 3))
+    else if (matches_rope_append(graph, rest) && alone.all(n, 3))
       found.push_back({{n, n + 1, n + 2}, rest[1].out[0], 2 * kGainUs});
   }
   return found;

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "core/abi/guard.h"
+#include "core/abi/workspace.h"
 
 namespace ropewalk::vulkan {
 namespace {
@@ -37,7 +38,7 @@ Memory::Memory(Context& context) : context_(context) {
 Memory::~Memory() {
   if (!context_.alive()) return;
   destroy(staging_);
-  for (auto& [id, block] : blocks_) destroy(block);
+  blocks_.for_each([&](Block& block) { destroy(block); });
 }
 
 // The host reads logits through it, so cached memory is better, where there is such.
@@ -55,7 +56,7 @@ uint32_t Memory::memory_type(uint32_t allowed, Reach reach) const {
 Block Memory::make_block(uint64_t bytes, Reach reach) {
   context_.require_alive();
   const Features& features = context_.features();
-  const uint64_t size = std::max<uint64_t>((bytes + 255) / 256 * 256, 256);
+  const uint64_t size = std::max<uint64_t>(abi::align_up(bytes, 256), 256);
   const auto refuse = [&](const std::string& why) {
     throw Failure(StatusCode::out_of_memory,
                   "out of device memory: " + std::to_string(bytes) + " bytes asked, " + why);
@@ -118,33 +119,19 @@ void Memory::destroy(Block& block) {
 }
 
 abi::Buffer Memory::allocate(uint64_t bytes) {
-  const Block block = make_block(bytes, Reach::device);
-  blocks_[++last_] = block;
-  return {last_};
+  return blocks_.add(make_block(bytes, Reach::device));
 }
 
 void Memory::free(abi::Buffer buffer) {
-  const auto found = blocks_.find(buffer.id);
-  if (found == blocks_.end() || !context_.alive()) return;
+  if (!context_.alive()) return;
+  auto block = blocks_.take(buffer);
+  if (!block) return;
   context_.wait_for_all();
-  destroy(found->second);
-  blocks_.erase(found);
-}
-
-const Block& Memory::block_of(const abi::Slice& slice) const {
-  const auto found = blocks_.find(slice.buffer.id);
-  if (found == blocks_.end())
-    throw Failure(StatusCode::invalid_argument, "no buffer " + std::to_string(slice.buffer.id));
-  const Block& block = found->second;
-  if (slice.offset > block.bytes || slice.bytes > block.bytes - slice.offset)
-    throw Failure(StatusCode::invalid_argument,
-                  "slice " + std::to_string(slice.offset) + "+" + std::to_string(slice.bytes) +
-                      " is outside its buffer of " + std::to_string(block.bytes) + " bytes");
-  return block;
+  destroy(*block);
 }
 
 VkDeviceAddress Memory::address(const abi::Slice& slice) const {
-  return block_of(slice).address + slice.offset;
+  return blocks_.of(slice).address + slice.offset;
 }
 
 // Waits for its end. Barriers on both sides: shaders before may have written what is read here, and
@@ -170,7 +157,7 @@ void Memory::copy(VkBuffer from, VkBuffer to, std::span<const VkBufferCopy> regi
 }
 
 void Memory::write(const abi::Slice& to, std::span<const std::byte> from) {
-  const Block& block = block_of(to);
+  const Block& block = blocks_.of(to);
   for (uint64_t done = 0; done < to.bytes; done += kStagingBytes) {
     const uint64_t count = std::min(kStagingBytes, to.bytes - done);
     std::memcpy(staging_.mapped, from.data() + done, count);
@@ -181,7 +168,8 @@ void Memory::write(const abi::Slice& to, std::span<const std::byte> from) {
 void Memory::write_strips(const abi::Slice& to, const Strips& strips,
                           std::span<const std::byte> from) {
   const uint64_t count = from.size() / strips.bytes;
-  const Block& block = block_of({to.buffer, to.offset, (count - 1) * strips.stride + strips.bytes});
+  const Block& block =
+      blocks_.of({to.buffer, to.offset, (count - 1) * strips.stride + strips.bytes});
   if (strips.bytes == strips.stride) return write({to.buffer, to.offset, from.size()}, from);
   const uint64_t at_once = kStagingBytes / strips.bytes;
   std::vector<VkBufferCopy> regions;
@@ -196,7 +184,7 @@ void Memory::write_strips(const abi::Slice& to, const Strips& strips,
 }
 
 void Memory::read(std::span<std::byte> to, const abi::Slice& from) {
-  const Block& block = block_of(from);
+  const Block& block = blocks_.of(from);
   for (uint64_t done = 0; done < from.bytes; done += kStagingBytes) {
     const uint64_t count = std::min(kStagingBytes, from.bytes - done);
     copy(block.buffer, staging_.buffer, std::array{VkBufferCopy{from.offset + done, 0, count}});

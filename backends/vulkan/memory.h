@@ -5,11 +5,11 @@
 #pragma once
 
 #include <cstddef>
-#include <map>
 #include <span>
 
 #include "backends/vulkan/context.h"
 #include "core/abi/backend.h"
+#include "core/abi/device_tables.h"
 
 namespace ropewalk::vulkan {
 
@@ -55,14 +55,12 @@ class Memory {
   void destroy(Block& block);
 
  private:
-  const Block& block_of(const abi::Slice& slice) const;
   uint32_t memory_type(uint32_t allowed, Reach reach) const;
   void copy(VkBuffer from, VkBuffer to, std::span<const VkBufferCopy> regions);
 
   Context& context_;
   VkPhysicalDeviceMemoryProperties types_;
-  std::map<uint64_t, Block> blocks_;
-  uint64_t last_ = 0;
+  abi::BufferTable<Block> blocks_;
   uint64_t allocated_ = 0;  // bytes beside the staging buffer, for the fault oom-after
   Block staging_;
   VkCommandBuffer copies_ = VK_NULL_HANDLE;

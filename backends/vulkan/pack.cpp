@@ -7,6 +7,8 @@
 #include "backends/vulkan/half.h"
 #include "backends/vulkan/parallel.h"
 #include "core/abi/guard.h"
+#include "core/abi/operands.h"
+#include "core/abi/workspace.h"
 
 namespace ropewalk::vulkan {
 namespace {
@@ -14,9 +16,7 @@ namespace {
 using abi::DType;
 using abi::WeightUse;
 
-uint64_t align(uint64_t bytes) { return (bytes + 255) / 256 * 256; }
-
-uint64_t dense_bytes(DType dtype) { return dtype == DType::f32 ? 4 : 2; }
+uint64_t align(uint64_t bytes) { return abi::align_up(bytes, 256); }
 
 // The type of an element as shaders name it: bits of a code, or of a dense type, bf16 being 17.
 uint32_t kind_of(const abi::Weight& w) {
@@ -151,7 +151,7 @@ PackedShape packed_shape(const abi::Weight& w) {
   shape.cols = w.whole_cols();
   shape.bits = kind_of(w);
   if (w.use == WeightUse::embed && w.dtype != DType::gptq) {
-    shape.bytes = align(uint64_t{w.rows} * shape.cols * dense_bytes(w.dtype));
+    shape.bytes = align(uint64_t{w.rows} * shape.cols * element_bytes(w.dtype));
     return shape;
   }
   shape.group_size = shape.quantised() ? w.group_size : w.rows;
@@ -171,7 +171,7 @@ void pack(const abi::Weight& w, const abi::Slice& to, Memory& memory) {
   if (to.bytes < shape.bytes)
     throw abi::Failure(abi::StatusCode::invalid_argument, "weight: the place for it is too small");
   if (w.use == WeightUse::embed) {
-    const uint64_t row_bytes = w.rows * dense_bytes(w.dtype), bytes = w.cols * row_bytes;
+    const uint64_t row_bytes = w.rows * element_bytes(w.dtype), bytes = w.cols * row_bytes;
     memory.write({to.buffer, to.offset + w.first_column * row_bytes, bytes}, w.dense.first(bytes));
     return;
   }

@@ -7,23 +7,8 @@
 #include "core/abi/guard.h"
 
 namespace ropewalk::vulkan {
-namespace {
 
 using abi::Op;
-
-// Half the head dimension of what the graph rotates; the claim has seen that all agree with the
-// cache.
-uint32_t half_dim_of(const abi::Graph& graph) {
-  uint32_t half = 0;
-  for (const abi::Node& node : graph.nodes) {
-    if (node.op == Op::rope) half = std::max(half, graph.tensors[node.in[0]].dim[2] / 2);
-    if (node.op == Op::attention && node.attention().rotation == abi::KeyRotation::on_read)
-      half = std::max(half, graph.tensors[node.in[1]].dim[3] / 2);
-  }
-  return half;
-}
-
-}  // namespace
 
 uint64_t workspace_bytes(const abi::CompileRequest& request, const Features& features) {
   uint64_t bytes = 0;

@@ -5,7 +5,7 @@
 #pragma once
 
 #include "backends/vulkan/memory.h"
-#include "core/abi/backend.h"
+#include "core/abi/workspace.h"
 
 namespace ropewalk::vulkan {
 
@@ -18,8 +18,6 @@ class StepBlock {
   StepBlock& operator=(const StepBlock&) = delete;
 
   VkDeviceAddress address() const { return block_.address; }
-  // Throws Failure (invalid_argument) for a step that is larger than the shape or whose spans do
-  // not fit one another.
   void write(const abi::Step& step);
 
   static uint64_t bytes(const abi::ProgramShape& shape, uint32_t half_dim);
@@ -27,15 +25,16 @@ class StepBlock {
  private:
   struct Layout {  // offsets in bytes
     Layout(const abi::ProgramShape& shape, uint32_t half_dim);
-    uint64_t token, position, sequence, wanted, page, inv_freq, angles, end;
+
+    abi::WorkspaceCursor cursor;
+    uint64_t header;
+    abi::StepArrays arrays;
+    uint64_t angles;  // (R, half_dim, 2) f32
   };
 
-  void check(const abi::Step& step) const;
   void write_angles(const abi::Step& step);
 
   Memory& memory_;
-  const abi::ProgramShape shape_;
-  const uint32_t half_dim_;
   const Layout layout_;
   Block block_;
 };

@@ -84,7 +84,8 @@ struct CompileRequest {
 
 class Program {
  public:
-  // REQUIRES: step within the shape. The spans may be reused as soon as the call returns.
+  // REQUIRES: a step that check_step() (core/graph/check_step.h) has passed for this shape; nothing
+  // is checked again. The spans may be reused as soon as the call returns.
   virtual Status enqueue(const Step& step) noexcept = 0;
   virtual void release() noexcept = 0;
 

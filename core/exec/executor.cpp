@@ -23,6 +23,7 @@ Executor::Executor(abi::Device& device, const LoadedModel& model, RopeTables& ro
       model_(model),
       rope_(rope),
       widest_(widest),
+      limits_(step_limits(model.view())),
       vocab_size_(model.graph().tensors[model.graph().outputs[0]].dims[1]),
       programs_(narrower) {}
 
@@ -84,6 +85,7 @@ std::span<const float> Executor::run(std::span<const Chunk> chunks) {
                          wanted_,
                          inv_freq_};
     const uint32_t wanted = static_cast<uint32_t>(wanted_.size());
+    check_step(step, shape_for(step.rows, wanted, step.sequences, widest_), limits_);
     check(program(step.rows, wanted, step.sequences).enqueue(step), "step");
     check(device_.wait(), "step");
     ++steps_run_;

@@ -13,6 +13,7 @@
 #include "core/abi/backend.h"
 #include "core/exec/buckets.h"
 #include "core/exec/kv_cache.h"
+#include "core/graph/check_step.h"
 #include "core/load/loaded_model.h"
 #include "core/model/rope_tables.h"
 #include "core/modules/library.h"
@@ -58,6 +59,7 @@ class Executor {
   const LoadedModel& model_;
   RopeTables& rope_;
   abi::ProgramShape widest_;
+  const StepLimits limits_;
   uint32_t vocab_size_;
   uint64_t steps_run_ = 0;
   std::map<abi::ProgramShape, Owned<abi::Program>,

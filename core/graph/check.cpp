@@ -5,6 +5,8 @@
 #include <stdexcept>
 #include <variant>
 
+#include "core/abi/operands.h"
+
 namespace ropewalk {
 namespace {
 

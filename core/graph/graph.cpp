@@ -4,7 +4,8 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
-#include <stdexcept>
+
+#include "core/abi/operands.h"
 
 namespace ropewalk {
 
@@ -36,22 +37,6 @@ size_t Graph::writer(TensorId tensor) const {
 
 bool Graph::is_output(TensorId tensor) const {
   return std::find(outputs.begin(), outputs.end(), tensor) != outputs.end();
-}
-
-uint64_t element_bytes(abi::DType dtype) {
-  switch (dtype) {
-    case abi::DType::f32:
-    case abi::DType::i32:
-      return 4;
-    case abi::DType::f16:
-    case abi::DType::bf16:
-      return 2;
-    case abi::DType::i8:
-      return 1;
-    case abi::DType::gptq:
-      break;
-  }
-  throw std::logic_error("element_bytes: a packed type has no element size");
 }
 
 uint64_t Graph::bytes(TensorId tensor, uint32_t rows, uint32_t wanted) const {

@@ -56,8 +56,6 @@ class Graph {
   uint64_t bytes(TensorId tensor, uint32_t rows, uint32_t wanted) const;
 };
 
-uint64_t element_bytes(abi::DType dtype);  // of dense types
-
 // What a device sees. Valid as long as `graph` lives unchanged.
 class GraphView {
  public:

@@ -1,5 +1,7 @@
 #include "core/graph/work.h"
 
+#include "core/abi/operands.h"
+
 namespace ropewalk {
 namespace {
 

@@ -89,16 +89,13 @@ struct Job {
 // A page of one layer's cache, at one key-value head.
 struct Page {
   Page(const Job& job, const Cache& cache, uint32_t index)
-      : dtype(cache.dtype), head_bytes(uint64_t{kTokens} * cache.head_dim * element_bytes()) {
+      : dtype(cache.dtype),
+        head_bytes(uint64_t{kTokens} * cache.head_dim * abi::element_bytes(cache.dtype)) {
     const uint32_t number = job.frame.page(job.sequence(), index * kTokens);
     const std::byte* begin = cache.data + number * cache.page_bytes();
     elements = begin + job.kv_head * head_bytes;
     scales = reinterpret_cast<const uint16_t*>(begin + cache.kv_heads * head_bytes) +
              job.kv_head * kTokens;
-  }
-
-  uint64_t element_bytes() const {
-    return dtype == abi::DType::f32 ? 4 : dtype == abi::DType::f16 ? 2 : 1;
   }
 
   abi::DType dtype;
@@ -118,7 +115,7 @@ void multiply(const Kernels& kernels, abi::DType dtype, const Product& product) 
 
 // to[i] = element `first + i` of the page as f32; codes of i8 without their scale.
 void widen(const Kernels& kernels, const Page& page, uint64_t first, float* to, uint32_t count) {
-  const std::byte* from = page.elements + first * page.element_bytes();
+  const std::byte* from = page.elements + first * abi::element_bytes(page.dtype);
   if (page.dtype == abi::DType::f16)
     kernels.widen_f16(from, to, count);
   else if (page.dtype == abi::DType::i8)

@@ -12,14 +12,13 @@
 #include "backends/cpu/kernels.h"
 #include "backends/cpu/pack.h"
 #include "backends/cpu/pool.h"
-#include "core/abi/graph.h"
+#include "core/abi/operands.h"
 
 namespace ropewalk::cpu {
 
 inline constexpr uint32_t kMostHeadDim = 512;
 
-// Which rows an op runs over.
-enum class Extent { rows, wanted };
+using abi::Extent;
 
 // A stretch of consecutive rows of one sequence.
 struct RowBlock {

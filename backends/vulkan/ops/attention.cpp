@@ -50,7 +50,7 @@ uint64_t partial_bytes(uint64_t rows, uint64_t heads, uint64_t splits, uint64_t 
 uint64_t attention_workspace(const abi::Graph& graph, const abi::Node& node,
                              const abi::ProgramShape& shape, const Features& features) {
   const uint32_t head_dim = graph.tensors[node.in[1]].dim[3];
-  const auto heads = static_cast<uint32_t>(row_width(graph.tensors[node.in[0]]) / head_dim);
+  const auto heads = heads_of(graph.tensors[node.in[0]], graph.tensors[node.in[1]]);
   const uint32_t splits = cut_of(shape, heads, head_dim, features).splits;
   return splits == 1 && node.in.size() == 3 ? 0
                                             : partial_bytes(shape.rows, heads, splits, head_dim);

@@ -75,9 +75,8 @@ void matmul(const Operands& op, const Epilogue& epilogue, Recorder& recorder) {
 
 uint64_t matmul_workspace(const abi::Graph& graph, const abi::Node& node,
                           const abi::ProgramShape& shape, const Features& features) {
-  const bool over_wanted = graph.tensors[node.out[0]].dim[0] == abi::kWanted;
-  return half_rows_workspace(graph.tensors[node.in[1]], over_wanted ? shape.wanted : shape.rows,
-                             features);
+  const uint32_t rows = max_rows(shape, extent_of(graph.tensors[node.out[0]]));
+  return half_rows_workspace(graph.tensors[node.in[1]], rows, features);
 }
 
 }  // namespace ropewalk::vulkan

@@ -4,20 +4,16 @@
 // the block of the shader of its name, field by field.
 #pragma once
 
-#include <map>
-#include <utility>
-
 #include "backends/vulkan/claim.h"
 #include "backends/vulkan/memory.h"
 #include "backends/vulkan/pack.h"
 #include "backends/vulkan/recorder.h"
-#include "core/abi/backend.h"
+#include "core/abi/device_tables.h"
+#include "core/abi/workspace.h"
 
 namespace ropewalk::vulkan {
 
-// The weights that pack() has laid out, by buffer and offset: a tensor of the graph does not tell
-// everything about its weight.
-using PackedWeights = std::map<std::pair<uint64_t, uint64_t>, PackedShape>;
+using PackedWeights = abi::PackedWeights<PackedShape>;
 
 // What an op may need of its program.
 struct Surroundings {
@@ -30,14 +26,11 @@ struct Surroundings {
 };
 
 // One node with its tensors and where they lie.
-class Operands {
+class Operands : public abi::NodeTensors {
  public:
-  Operands(const Surroundings& around, const abi::Node& node) : around_(around), node_(node) {}
+  Operands(const Surroundings& around, const abi::Node& node)
+      : NodeTensors(around.graph, node), around_(around) {}
 
-  const abi::Tensor& in(size_t i) const { return around_.graph.tensors[node_.in[i]]; }
-  const abi::Tensor& out() const { return around_.graph.tensors[node_.out[0]]; }
-  bool has(size_t i) const { return i < node_.in.size(); }
-  const abi::Node& node() const { return node_; }
   const Surroundings& around() const { return around_; }
 
   VkDeviceAddress at(const abi::Tensor& tensor) const { return around_.memory.address(tensor.at); }
@@ -46,16 +39,16 @@ class Operands {
   Range range(const abi::Tensor& tensor) const;
   Range range(size_t i) const { return has(i) ? range(in(i)) : Range{}; }
 
-  uint32_t width() const { return static_cast<uint32_t>(row_width(out())); }
-  uint32_t over_wanted() const { return out().dim[0] == abi::kWanted; }
+  uint32_t over_wanted() const { return extent() == abi::Extent::wanted; }
   // Rows that the program is compiled for.
-  uint32_t rows() const { return over_wanted() ? around_.shape.wanted : around_.shape.rows; }
+  uint32_t rows() const { return max_rows(around_.shape, extent()); }
   // Throws Failure (invalid_argument) where no weight of this shape was packed.
-  const PackedShape& weight(size_t i, abi::WeightUse use) const;
+  const PackedShape& weight(size_t i, abi::WeightUse use) const {
+    return around_.weights.of(in(i), use);
+  }
 
  private:
   const Surroundings& around_;
-  const abi::Node& node_;
 };
 
 // Elements of a cache in a word of the shaders.

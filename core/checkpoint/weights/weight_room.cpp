@@ -1,5 +1,7 @@
 #include "core/checkpoint/weights/weight_room.h"
 
+#include "core/abi/operands.h"
+
 namespace ropewalk {
 namespace {
 
@@ -13,7 +15,6 @@ struct Sizes {
 
 Sizes sizes_of(const abi::Weight& w) {
   const auto words = [&](uint64_t codes) { return (codes * w.bits + 31) / 32; };
-  const auto element_bytes = [](DType dtype) { return uint64_t{dtype == DType::f32 ? 4u : 2u}; };
   if (w.dtype != DType::gptq) return {.dense = uint64_t{w.rows} * w.cols * element_bytes(w.dtype)};
   return {.qweight = words(w.rows) * w.cols * 4,
           .qzeros = words(w.cols) * w.groups() * 4,

@@ -1,0 +1,50 @@
+// patterns.h — runs of nodes that a backend may execute as one step: the conditions that follow
+// from the graph, to which a backend adds those of its kernels.
+//
+// Header-only and stateless. `nodes` begins at the first node of the run and may go on behind it.
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+#include <initializer_list>
+#include <span>
+
+#include "core/abi/graph.h"
+
+namespace ropewalk::abi {
+
+inline bool ops_are(std::span<const Node> nodes, std::initializer_list<Op> ops) {
+  return nodes.size() >= ops.size() &&
+         std::equal(ops.begin(), ops.end(), nodes.begin(),
+                    [](Op op, const Node& node) { return node.op == op; });
+}
+
+// Nobody but `node` reads the tensor, and that once.
+inline bool only_reader(const Graph& graph, uint32_t tensor, const Node& node) {
+  if (std::count(graph.outputs.begin(), graph.outputs.end(), tensor)) return false;
+  for (const Node& other : graph.nodes)
+    if (&other != &node && std::count(other.in.begin(), other.in.end(), tensor)) return false;
+  return std::count(node.in.begin(), node.in.end(), tensor) == 1;
+}
+
+// matmul, and an add or silu_mul that alone reads its sum: for silu_mul as the factor `up`.
+inline bool matches_epilogue(const Graph& graph, std::span<const Node> nodes) {
+  if (!ops_are(nodes, {Op::matmul, Op::add}) && !ops_are(nodes, {Op::matmul, Op::silu_mul}))
+    return false;
+  const uint32_t sum = nodes[0].out[0];
+  if (nodes[1].op == Op::silu_mul && nodes[1].in[1] != sum) return false;
+  return only_reader(graph, sum, nodes[1]);
+}
+
+// Rope of queries, rope of keys, kv_append of those keys: both ropes with the cache's head size and
+// one scale, and nobody else reads the rotated keys.
+inline bool matches_rope_append(const Graph& graph, std::span<const Node> nodes) {
+  if (!ops_are(nodes, {Op::rope, Op::rope, Op::kv_append})) return false;
+  const uint32_t q = nodes[0].out[0], k = nodes[1].out[0];
+  const uint32_t head_dim = graph.tensors[nodes[2].in[2]].dim[3];
+  return nodes[0].rope().scale == nodes[1].rope().scale && nodes[2].in[0] == k &&
+         nodes[2].in[1] != q && nodes[1].in[0] != q && graph.tensors[q].dim[2] == head_dim &&
+         graph.tensors[k].dim[2] == head_dim && only_reader(graph, k, nodes[2]);
+}
+
+}  // namespace ropewalk::abi

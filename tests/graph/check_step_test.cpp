@@ -1,0 +1,109 @@
+// What core/abi/graph.h demands of a step.
+#include "core/graph/check_step.h"
+
+#include <gtest/gtest.h>
+
+#include <functional>
+#include <stdexcept>
+#include <vector>
+
+namespace ropewalk::test {
+namespace {
+
+// Two rows of sequence 1 behind its first page, then one of sequence 0.
+struct GoodStep {
+  std::vector<int32_t> token = {9, 0, 3};
+  std::vector<uint32_t> position = {255, 256, 7};
+  std::vector<uint32_t> sequence = {1, 1, 0};
+  std::vector<uint32_t> length = {8, 257, 0};          // sequence 2 has no row
+  std::vector<uint32_t> page = {4, 99, 2, 0, 99, 99};  // (3, 2); 99 is behind the last position
+  std::vector<uint32_t> wanted = {1, 2};
+  std::vector<float> inv_freq = std::vector<float>(3 * 3);
+  abi::ProgramShape shape{4, 2, 3, 2};
+  StepLimits limits{10, 5, 3};
+
+  std::string complaint() const {
+    const abi::Step step{3, 3, token, position, sequence, length, page, wanted, inv_freq};
+    try {
+      check_step(step, shape, limits);
+      return "";
+    } catch (const std::logic_error& error) {
+      return error.what();
+    }
+  }
+};
+
+struct BadStep {
+  const char* name;
+  std::function<void(GoodStep&)> spoil;
+  const char* message;
+};
+
+const BadStep kBadSteps[] = {
+    {"rows", [](GoodStep& s) { s.shape.rows = 2; },
+     "step: it is larger than the program was compiled for"},
+    {"sequences", [](GoodStep& s) { s.shape.sequences = 2; },
+     "step: it is larger than the program was compiled for"},
+    {"wanted_rows", [](GoodStep& s) { s.shape.wanted = 1; },
+     "step: it is larger than the program was compiled for"},
+    {"tokens", [](GoodStep& s) { s.token.pop_back(); },
+     "step: it has fewer tokens, positions or sequence numbers than rows"},
+    {"positions", [](GoodStep& s) { s.position.pop_back(); },
+     "step: it has fewer tokens, positions or sequence numbers than rows"},
+    {"sequence_numbers", [](GoodStep& s) { s.sequence.pop_back(); },
+     "step: it has fewer tokens, positions or sequence numbers than rows"},
+    {"lengths", [](GoodStep& s) { s.length.pop_back(); },
+     "step: it has fewer lengths than sequences"},
+    {"page_table", [](GoodStep& s) { s.page.pop_back(); },
+     "step: its page table is shorter than its sequences"},
+    {"rope_tables", [](GoodStep& s) { s.inv_freq.pop_back(); },
+     "step: its RoPE tables are shorter than its sequences"},
+    {"large_token", [](GoodStep& s) { s.token[1] = 10; },
+     "step: row 1 has a token outside the vocabulary"},
+    {"negative_token", [](GoodStep& s) { s.token[2] = -1; },
+     "step: row 2 has a token outside the vocabulary"},
+    {"absent_sequence", [](GoodStep& s) { s.sequence[2] = 3; },
+     "step: row 2 has a sequence that is not there"},
+    {"far_position", [](GoodStep& s) { s.position[1] = 512; },
+     "step: row 1 has a position beyond the page table"},
+    {"order", [](GoodStep& s) { s.position[1] = 255; },
+     "step: row 0 has a position not before the next"},
+    {"length_of_a_sequence_with_rows", [](GoodStep& s) { s.length[1] = 256; },
+     "step: row 1 has a last position that is not its sequence's length - 1"},
+    {"length_of_a_sequence_without_rows", [](GoodStep& s) { s.length[2] = 513; },
+     "step: sequence 2 has a length beyond the page table"},
+    {"absent_page", [](GoodStep& s) { s.page[2] = 5; },
+     "step: row 1 has a page that the cache does not have"},
+    {"absent_wanted_row", [](GoodStep& s) { s.wanted[1] = 3; },
+     "step: wanted row 1 has a number beyond the step's rows"},
+    {"order_of_wanted_rows", [](GoodStep& s) { s.wanted[0] = 2; },
+     "step: wanted row 1 has a number not after the one before it"},
+};
+
+TEST(CheckStep, TakesPromptsAndSingleTokens) { EXPECT_EQ(GoodStep().complaint(), ""); }
+
+TEST(CheckStep, NamesTheRowAndTheRule) {
+  for (const BadStep& bad : kBadSteps) {
+    GoodStep step;
+    bad.spoil(step);
+    EXPECT_EQ(step.complaint(), bad.message) << bad.name;
+  }
+}
+
+TEST(CheckStep, LimitsAreThoseOfTheGraph) {
+  const abi::Tensor tensors[] = {
+      {"table", abi::TensorKind::weight, abi::DType::f16, 0, 2, 0, {300, 8}, {}},
+      {"x", abi::TensorKind::scratch, abi::DType::f32, 0, 3, 0, {abi::kRows, 2, 6}, {}},
+      {"keys", abi::TensorKind::cache, abi::DType::f16, 0, 4, 0, {7, abi::kPageTokens, 1, 6}, {}},
+  };
+  const uint32_t table[] = {0}, x[] = {1};
+  const abi::Node nodes[] = {{"embed", abi::Op::embed, table, x},
+                             {"rope", abi::Op::rope, x, x, abi::RopeParams{}}};
+  const StepLimits limits = step_limits({nodes, tensors, {}});
+  EXPECT_EQ(limits.tokens, 300u);
+  EXPECT_EQ(limits.pages, 7u);
+  EXPECT_EQ(limits.half_dim, 3u);
+}
+
+}  // namespace
+}  // namespace ropewalk::test

@@ -1,5 +1,5 @@
-// What a sequence computes must not depend on its company nor on how its prompt was cut: on the CPU
-// the logits are the same bits.
+// What a sequence computes must not depend on how its prompt was cut nor on what it held before: on
+// the CPU the logits are the same bits. Sequences in one step: models_test.cpp.
 #include <gtest/gtest.h>
 
 #include "tests/end_to_end/fixture_model.h"
@@ -7,20 +7,18 @@
 namespace ropewalk::test {
 namespace {
 
+constexpr char kModel[] = "gptq-b4-airophin";
+
 using Logits = std::vector<float>;
 
 struct Rig {
-  Json expected = expected_of("gptq-b4-airophin");
-  std::vector<int32_t> ids = expected["ids"].get<std::vector<int32_t>>();
   FixtureModel model;
 
-  Rig() : model("gptq-b4-airophin", settings()) {}
+  Rig() : model(kModel, settings()) {}
 
   static RuntimeSettings settings() {
-    RuntimeSettings settings =
-        fixture_settings(fixture_config("gptq-b4-airophin", expected_of("gptq-b4-airophin")));
+    RuntimeSettings settings = fixture_settings(fixture_config(kModel, expected_of(kModel)));
     settings.config.context.length = 600;  // three pages
-    settings.max_sequences = 8;
     return settings;
   }
   Executor& executor() { return model.runtime.executor(); }
@@ -39,59 +37,20 @@ struct Rig {
     }
     return last;
   }
-
-  // A longer text, so that pages and pieces do not line up.
-  std::vector<int32_t> long_text() const {
-    std::vector<int32_t> text;
-    while (text.size() < 550) text.insert(text.end(), ids.begin(), ids.end());
-    return text;
-  }
 };
 
 TEST(Batching, APromptMayBeCutAnywhere) {
   Rig rig;
-  const std::vector<int32_t> text = rig.long_text();
+  const std::vector<int32_t> text = long_text_of(kModel);
   const Logits whole = rig.run(text, 512);
   for (const size_t piece : {1u, 7u, 64u, 255u, 256u}) {
     EXPECT_EQ(rig.run(text, piece), whole) << "pieces of " << piece;
   }
 }
 
-TEST(Batching, SequencesInOneStepDoNotMix) {
-  Rig rig;
-  // Eight prompts of different lengths, of which some only decode while others still prefill.
-  std::vector<std::vector<int32_t>> prompts;
-  for (size_t i = 0; i < 8; ++i) {
-    prompts.emplace_back(rig.ids.begin() + static_cast<std::ptrdiff_t>(i), rig.ids.end());
-  }
-  std::vector<Logits> alone;
-  for (const auto& prompt : prompts) alone.push_back(rig.run(prompt, prompt.size()));
-
-  std::vector<std::unique_ptr<Sequence>> sequences;
-  for (size_t i = 0; i < prompts.size(); ++i) {
-    sequences.push_back(std::make_unique<Sequence>(rig.cache()));
-  }
-  // All but the last i + 1 tokens first, then the rest in one step.
-  std::vector<Chunk> heads, tails;
-  for (size_t i = 0; i < prompts.size(); ++i) {
-    const std::span<const int32_t> prompt = prompts[i];
-    const size_t split = prompt.size() - (i + 1);
-    const auto length = static_cast<uint32_t>(prompt.size());
-    heads.push_back({sequences[i].get(), prompt.first(split), Wanted::none, length});
-    tails.push_back({sequences[i].get(), prompt.subspan(split), Wanted::last, length});
-  }
-  rig.executor().run(heads);
-  const auto logits = rig.executor().run(tails);
-  const uint32_t vocab = rig.executor().vocab_size();
-  for (size_t i = 0; i < prompts.size(); ++i) {
-    const auto row = logits.subspan(i * vocab, vocab);
-    EXPECT_EQ(Logits(row.begin(), row.end()), alone[i]) << "sequence " << i;
-  }
-}
-
 TEST(Batching, AForgottenTailLeavesNoTrace) {
   Rig rig;
-  const std::vector<int32_t> text = rig.long_text();
+  const std::vector<int32_t> text = long_text_of(kModel);
   const Logits want = rig.run(text, 512);
 
   Sequence sequence(rig.cache());

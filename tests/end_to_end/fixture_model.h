@@ -1,6 +1,9 @@
-// fixture_model.h — a checkpoint of tests/fixtures/models on the CPU backend, in f32 throughout.
+// fixture_model.h — a checkpoint of tests/fixtures/models, loaded to be run: on the CPU backend and
+// in f32 throughout, unless the configuration says otherwise.
 #pragma once
 
+#include <algorithm>
+#include <cmath>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
@@ -11,6 +14,7 @@
 
 #include "core/checkpoint/weights/checkpoint_weights.h"
 #include "core/engine/engine.h"
+#include "core/eval/score.h"
 #include "core/json/json.h"
 #include "core/model/families.h"
 
@@ -31,6 +35,18 @@ inline std::filesystem::path models_folder() {
 inline Json expected_of(const std::string& variant) {
   const auto file = models_folder() / variant / "expected.json";
   return parse_json(read_text(file), {file.string(), ExitCode::model});
+}
+
+inline std::vector<int32_t> ids_of(const std::string& variant) {
+  return expected_of(variant)["ids"].get<std::vector<int32_t>>();
+}
+
+// The variant's ids again and again, over three pages of the cache.
+inline std::vector<int32_t> long_text_of(const std::string& variant) {
+  const std::vector<int32_t> ids = ids_of(variant);
+  std::vector<int32_t> text;
+  while (text.size() < 550) text.insert(text.end(), ids.begin(), ids.end());
+  return text;
 }
 
 // cpu, an f32 cache, and a context that holds the variant's prompt and continuation.
@@ -58,6 +74,14 @@ inline Config fixture_config(const std::string& variant, const Json& expected) {
   return config;
 }
 
+inline void set_option(Config& config, const std::string& option, const std::string& value) {
+  config.backend.plugin.options.push_back({option, Where{}, make_scalar(value, Where{})});
+}
+
+inline void set_list(Config& config, const std::string& option, const std::string& item) {
+  config.backend.plugin.options.push_back({option, Where{}, make_list({item}, Where{})});
+}
+
 // Text is no part of most variants, so they run on a Runtime, below the Engine.
 struct FixtureModel {
   FixtureModel(const std::string& variant, const RuntimeSettings& settings)
@@ -75,6 +99,21 @@ inline RuntimeSettings fixture_settings(const Config& config) {
   settings.config = config;
   settings.max_wanted = 64;
   return settings;
+}
+
+// The log-probability of every id but the first, by a model that is loaded for it.
+inline std::vector<double> logprobs_of(const std::string& variant, const Config& config,
+                                       const std::vector<int32_t>& ids) {
+  FixtureModel model(variant, fixture_settings(config));
+  return score(model.runtime, ids, nullptr).logprobs;
+}
+
+// Infinite where the lengths differ.
+inline double max_difference(const std::vector<double>& a, const std::vector<double>& b) {
+  if (a.size() != b.size()) return INFINITY;
+  double max = 0;
+  for (size_t i = 0; i < a.size(); ++i) max = std::max(max, std::fabs(a[i] - b[i]));
+  return max;
 }
 
 }  // namespace ropewalk::test

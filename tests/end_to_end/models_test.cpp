@@ -1,27 +1,28 @@
-// Every checkpoint of tests/fixtures/models against transformers' answers
-// (tests/fixtures/README.md): log-probabilities within 1e-3, greedy ids equal (their top-2 gaps are
-// all above 0.02).
+// Whole models on every backend: each checkpoint of tests/fixtures/models against transformers'
+// answers (tests/fixtures/README.md), and what the cache, other sequences in the step and options
+// must not change.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <tuple>
 
-#include "core/eval/score.h"
-#include "tests/end_to_end/fixture_model.h"
+#include "tests/end_to_end/backends.h"
 
 namespace ropewalk::test {
 namespace {
 
+constexpr char kModel[] = "gptq-b4-airophin";  // act-order, groups of 32, linear RoPE
+
 std::vector<std::string> variants() {
   std::vector<std::string> names;
-  for (const auto& entry : std::filesystem::directory_iterator(models_folder())) {
+  for (const auto& entry : std::filesystem::directory_iterator(models_folder()))
     if (entry.is_directory()) names.push_back(entry.path().filename());
-  }
   std::sort(names.begin(), names.end());
   return names;
 }
 
-class Models : public testing::TestWithParam<std::string> {};
+TEST(ModelFixtures, AreAtLeastAsManyAsPromised) { EXPECT_GE(variants().size(), 24u); }
 
 std::vector<int32_t> greedy(Runtime& runtime, const std::vector<int32_t>& prompt, size_t count) {
   Sequence sequence(runtime.cache());
@@ -36,28 +37,127 @@ std::vector<int32_t> greedy(Runtime& runtime, const std::vector<int32_t>& prompt
   return {ids.begin() + static_cast<std::ptrdiff_t>(prompt.size()), ids.end()};
 }
 
-TEST_P(Models, AgreesWithTransformers) {
-  const Json expected = expected_of(GetParam());
-  const auto ids = expected["ids"].get<std::vector<int32_t>>();
-  FixtureModel model(GetParam(), fixture_settings(fixture_config(GetParam(), expected)));
+// A GPU may be missing, and the skip says so. The CPU, lavapipe and the emulator may not.
+void skip_without_gpu(const TestBackend& backend) {
+  if (backend.name != "cuda") return;
+  const std::string reason = why_missing(backend);
+  if (!reason.empty()) GTEST_SKIP() << reason;
+}
 
+class Fixtures : public testing::TestWithParam<std::tuple<TestBackend, std::string>> {
+ protected:
+  void SetUp() override { skip_without_gpu(std::get<0>(GetParam())); }
+};
+
+// The greedy ids are equal, because the two best logits are always more than 0.02 apart.
+TEST_P(Fixtures, AgreeWithTransformers) {
+  const auto& [backend, variant] = GetParam();
+  const Json expected = expected_of(variant);
+  const std::vector<int32_t> ids = ids_of(variant);
+  FixtureModel model(variant, fixture_settings(config_of(backend, variant)));
   const Score result = score(model.runtime, ids, nullptr);
   ASSERT_EQ(result.logprobs.size(), ids.size() - 1);
-  for (size_t i = 1; i < ids.size(); ++i) {
-    EXPECT_NEAR(result.logprobs[i - 1], expected["logprobs"][i].get<double>(), 1e-3)
+  for (size_t i = 1; i < ids.size(); ++i)
+    EXPECT_NEAR(result.logprobs[i - 1], expected["logprobs"][i].get<double>(), backend.transformers)
         << "token " << i;
-  }
   const auto want = expected["greedy"].get<std::vector<int32_t>>();
   EXPECT_EQ(greedy(model.runtime, ids, want.size()), want);
 }
 
-INSTANTIATE_TEST_SUITE_P(Fixtures, Models, testing::ValuesIn(variants()), [](const auto& variant) {
-  std::string name = variant.param;
-  std::replace(name.begin(), name.end(), '-', '_');
-  return name;
-});
+INSTANTIATE_TEST_SUITE_P(Models, Fixtures,
+                         testing::Combine(testing::ValuesIn(test_backends()),
+                                          testing::ValuesIn(variants())),
+                         [](const auto& test) {
+                           std::string name =
+                               std::get<0>(test.param).name + "_" + std::get<1>(test.param);
+                           std::replace(name.begin(), name.end(), '-', '_');
+                           return name;
+                         });
 
-TEST(ModelFixtures, AreAtLeastAsManyAsPromised) { EXPECT_GE(variants().size(), 24u); }
+class Backend : public testing::TestWithParam<TestBackend> {
+ protected:
+  void SetUp() override { skip_without_gpu(GetParam()); }
+};
+
+TEST_P(Backend, TheSameRunGivesTheSameBits) {
+  FixtureModel model(kModel, fixture_settings(config_of(GetParam(), kModel)));
+  const std::vector<int32_t> ids = ids_of(kModel);
+  const auto first = score(model.runtime, ids, nullptr).logprobs;
+  for (int run = 0; run < 5; ++run) EXPECT_EQ(score(model.runtime, ids, nullptr).logprobs, first);
+}
+
+// Eight prompts of different lengths. In the last step the first sequence has one token left, the
+// second two, and so on.
+TEST_P(Backend, SequencesInOneStepDoNotMix) {
+  RuntimeSettings settings = fixture_settings(config_of(GetParam(), kModel));
+  settings.max_sequences = 8;
+  settings.config.context.length = 600;  // steps wide enough for all eight prompts at once
+  FixtureModel model(kModel, settings);
+  const std::vector<int32_t> ids = ids_of(kModel);
+  const uint32_t vocab = model.runtime.executor().vocab_size();
+  std::vector<std::vector<float>> alone;
+  std::vector<std::unique_ptr<Sequence>> sequences;
+  std::vector<Chunk> heads, tails;
+  for (size_t i = 0; i < 8; ++i) {
+    const std::span<const int32_t> prompt = std::span(ids).subspan(i);
+    const auto length = static_cast<uint32_t>(prompt.size());
+    Sequence sequence(model.runtime.cache());
+    const Chunk whole{&sequence, prompt, Wanted::last, length};
+    const auto logits = model.runtime.executor().run({&whole, 1});
+    alone.emplace_back(logits.begin(), logits.end());
+    sequences.push_back(std::make_unique<Sequence>(model.runtime.cache()));
+    heads.push_back({sequences[i].get(), prompt.first(length - i - 1), Wanted::none, length});
+    tails.push_back({sequences[i].get(), prompt.last(i + 1), Wanted::last, length});
+  }
+  model.runtime.executor().run(heads);
+  const auto logits = model.runtime.executor().run(tails);
+  for (size_t i = 0; i < tails.size(); ++i)
+    for (uint32_t v = 0; v < vocab; ++v)
+      ASSERT_NEAR(logits[i * vocab + v], alone[i][v], GetParam().batch) << "sequence " << i;
+}
+
+TEST_P(Backend, AgreesWithTheCpuOverSeveralPagesWithEveryCache) {
+  if (GetParam().backend == "cpu") GTEST_SKIP() << "the CPU backend is what others are held to";
+  for (const KvCacheType cache : GetParam().caches) {
+    Config config = config_of(GetParam(), kModel);
+    config.context.length = 600;
+    config.context.kv_cache = cache;
+    Config cpu = config;
+    cpu.backend = {};
+    cpu.backend.plugin.name = "cpu";
+    const std::vector<int32_t> text = long_text_of(kModel);
+    EXPECT_LT(max_difference(logprobs_of(kModel, config, text), logprobs_of(kModel, cpu, text)),
+              cache == KvCacheType::int8 ? GetParam().cpu_int8 : GetParam().cpu);
+  }
+}
+
+// Options that decide how a step runs and must not change a bit of what it computes. Small
+// submissions cut a step into many command buffers, whose ends are barriers too. Without `capture`
+// the kernels are launched one by one, not replayed.
+struct Switch {
+  const char *backend, *option, *value;
+};
+constexpr Switch kSwitches[] = {
+    {"cpu", "threads", "1"},
+    {"vulkan", "submit-mflop", "1"},
+    {"cuda", "capture", "false"},
+    {"emulated", "capture", "false"},
+};
+
+TEST_P(Backend, SwitchesChangeNothing) {
+  const std::vector<int32_t> ids = ids_of(kModel);
+  const Config config = config_of(GetParam(), kModel);
+  const std::vector<double> plain = logprobs_of(kModel, config, ids);
+  for (const Switch& change : kSwitches) {
+    if (GetParam().backend != change.backend) continue;
+    Config changed = config;
+    set_option(changed, change.option, change.value);
+    EXPECT_EQ(logprobs_of(kModel, changed, ids), plain) << change.option;
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Models, Backend, testing::ValuesIn(test_backends()),
+                         [](const auto& test) { return test.param.name; });
 
 }  // namespace
 }  // namespace ropewalk::test

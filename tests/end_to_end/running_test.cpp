@@ -9,7 +9,7 @@
 #include "core/generate/generate.h"
 #include "tests/end_to_end/fixture_model.h"
 
-namespace ropewalk {
+namespace ropewalk::test {
 namespace {
 
 using testing::HasSubstr;
@@ -145,4 +145,4 @@ TEST(Running, APromptThatFillsTheContextIsALimit) {
 }
 
 }  // namespace
-}  // namespace ropewalk
+}  // namespace ropewalk::test

@@ -6,7 +6,7 @@
 #include "core/base/error.h"
 #include "tests/exec/fake_device.h"
 
-namespace ropewalk {
+namespace ropewalk::test {
 namespace {
 
 using testing::ElementsAre;
@@ -28,7 +28,7 @@ struct Rig {
     while (text.pending() > 0) cache_chunk(text.next(64));
   }
 
-  test::LengthPolicy policy;
+  LengthPolicy policy;
   RopeTables rope;
   KvCache cache{8, 1024};
   CachedText text;
@@ -115,4 +115,4 @@ TEST(CachedText, TruncatingForgetsPendingTokensFirst) {
 }
 
 }  // namespace
-}  // namespace ropewalk
+}  // namespace ropewalk::test

@@ -3,7 +3,6 @@
 
 #include <string>
 #include <utility>
-#include <vector>
 
 #include "core/modules/registry.h"
 #include "tests/end_to_end/fixture_model.h"
@@ -15,17 +14,8 @@ inline Config vulkan_config(const std::string& variant) {
   Config config = fixture_config(variant, expected_of(variant));
   config.backend.plugin.name = "vulkan";
   config.backend.device = 0;
-  config.backend.plugin.options.push_back(
-      {"pipeline-cache", Where{}, make_scalar("false", Where{})});
+  set_option(config, "pipeline-cache", "false");
   return config;
-}
-
-inline void set_list(Config& config, const std::string& option, const std::string& item) {
-  config.backend.plugin.options.push_back({option, Where{}, make_list({item}, Where{})});
-}
-
-inline void set_option(Config& config, const std::string& option, const std::string& value) {
-  config.backend.plugin.options.push_back({option, Where{}, make_scalar(value, Where{})});
 }
 
 // Probes with the built program: a test program would run its tests where the probe is meant.
@@ -34,10 +24,6 @@ inline Registry probing_registry() {
   settings.install_folder = install_folder();
   settings.probe.program = RW_PROGRAM;
   return Registry(std::move(settings));
-}
-
-inline std::vector<int32_t> ids_of(const std::string& variant) {
-  return expected_of(variant)["ids"].get<std::vector<int32_t>>();
 }
 
 }  // namespace ropewalk::test

@@ -1,0 +1,57 @@
+// What options of the Vulkan backend may change in a model's answers, and what they may not.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "tests/vulkan/vulkan_model.h"
+
+namespace ropewalk::test {
+namespace {
+
+constexpr char kModel[] = "gptq-b4-airophin";  // act-order, groups of 32, linear RoPE
+
+TEST(VulkanOptions, EveryOptionalFeatureMayBeMissing) {
+  const auto ids = ids_of(kModel);
+  const auto whole = logprobs_of(kModel, vulkan_config(kModel), ids);
+  for (const char* feature :
+       {"subgroup-shuffle", "size-control", "memory-budget", "float16", "16bit-storage"}) {
+    Config config = vulkan_config(kModel);
+    set_list(config, "mask-features", feature);
+    EXPECT_LT(max_difference(logprobs_of(kModel, config, ids), whole), 1e-4) << feature;
+  }
+}
+
+struct Switched {
+  const char *tuning, *float16, *masked;
+  bool halves;  // some product is computed on f16
+};
+
+// Of a text long enough for the products of many rows, where x is converted to f16 too.
+std::vector<double> switched_logprobs(const Switched& choice) {
+  Config config = vulkan_config(kModel);
+  config.context.length = 600;
+  set_option(config, "tuning", choice.tuning);
+  set_option(config, "float16", choice.float16);
+  if (choice.masked) set_list(config, "mask-features", choice.masked);
+  return logprobs_of(kModel, config, long_text_of(kModel));
+}
+
+TEST(VulkanOptions, Float16IsTakenWhereOptionAndDeviceAllowIt) {
+  const Switched choices[] = {
+      {"gpu", "never", nullptr, false},         {"gpu", "auto", nullptr, true},
+      {"gpu", "always", nullptr, true},         {"processor", "auto", nullptr, false},
+      {"processor", "always", nullptr, true},   {"gpu", "always", "float16", false},
+      {"gpu", "always", "16bit-storage", false}};
+  const std::vector<double> on_gpu = switched_logprobs(choices[0]);
+  const std::vector<double> on_processor =
+      switched_logprobs({"processor", "never", nullptr, false});
+  for (const Switched& choice : choices) {
+    SCOPED_TRACE(std::string(choice.tuning) + " " + choice.float16);
+    const std::vector<double> found = switched_logprobs(choice);
+    const bool gpu = std::string(choice.tuning) == "gpu";
+    EXPECT_EQ(found != (gpu ? on_gpu : on_processor), choice.halves);
+    EXPECT_LT(max_difference(found, on_gpu), 5e-3);
+  }
+}
+
+}  // namespace
+}  // namespace ropewalk::test

@@ -14,8 +14,8 @@
 #include <cstdio>
 #include <map>
 
-#include "tests/ops/devices.h"
-#include "tests/ops/session.h"
+#include "tests/ops/harness/devices.h"
+#include "tests/ops/harness/session.h"
 
 namespace ropewalk::test {
 namespace {

@@ -1,6 +1,6 @@
 #include <algorithm>
 
-#include "tests/ops/conversation.h"
+#include "tests/ops/harness/conversation.h"
 #include "tests/ops/op_test.h"
 
 namespace ropewalk::test {

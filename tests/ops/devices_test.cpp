@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "tests/ops/devices.h"
+#include "tests/ops/harness/devices.h"
 
 namespace ropewalk::test {
 namespace {

@@ -2,8 +2,8 @@
 // same device. A value that the fused step hides has no memory, so that using it would be seen.
 #include <cmath>
 
-#include "tests/ops/block.h"
-#include "tests/ops/conversation.h"
+#include "tests/ops/harness/block.h"
+#include "tests/ops/harness/conversation.h"
 #include "tests/ops/op_test.h"
 
 namespace ropewalk::test {
@@ -13,12 +13,10 @@ using abi::DType;
 using abi::KeyRotation;
 using abi::Op;
 
-// A graph, the values of its inputs for a number of rows, and what is compared.
-struct Expansion {
-  Case description;
-  std::vector<uint32_t> inputs, results;
-  abi::ProgramShape shape;
-  StepData step;
+// A case whose truth is what its nodes compute one by one: `results` are compared.
+struct Expansion : OpCase {
+  using OpCase::OpCase;
+  std::vector<uint32_t> results;
 };
 
 class Fusion : public OpTest {
@@ -35,17 +33,14 @@ class Fusion : public OpTest {
   }
 
   void compare(const Expansion& e, size_t nodes_of_fusion) {
-    Session alone(e.description, device(), e.shape, Steps::alone);
-    Session fused(e.description, device(), e.shape, Steps::fused);
+    Session alone(e.graph, device(), e.shape, Steps::alone);
+    Session fused(e.graph, device(), e.shape, Steps::fused);
     const std::vector<size_t> sizes = fused.step_sizes();
     if (nodes_of_fusion != kAnySteps && !std::count(sizes.begin(), sizes.end(), nodes_of_fusion))
       GTEST_SKIP() << GetParam() << " does not support this: it offers no such fusion";
-    const auto rows = static_cast<uint32_t>(e.step.position.size());
-    Random random(rows);
-    for (const uint32_t input : e.inputs) {
-      const std::vector<float> values = random.values(rows * e.description.width(input));
-      alone.set(input, values);
-      fused.set(input, values);
+    for (const Input& input : e.inputs) {
+      alone.set(input, input.values);
+      fused.set(input, input.values);
     }
     alone.run(e.step);
     fused.run(e.step);
@@ -55,115 +50,83 @@ class Fusion : public OpTest {
     }
   }
 
-  static uint32_t product(Case& c, uint32_t x, std::vector<uint32_t> dims, Random& random) {
+  // x . W + bias, (R, dims...), with random weights of 4 bits in groups of 32.
+  static uint32_t product(OpCase& c, uint32_t x, const std::vector<uint32_t>& dims,
+                          Random& random) {
     uint32_t width = 1;
-    for (size_t i = 1; i < dims.size(); ++i) width *= dims[i];
-    const auto depth = static_cast<uint32_t>(c.width(x));
-    const uint32_t y = c.activation("product", std::move(dims));
-    c.node(Op::matmul,
-           {x, c.weight("w", random_gptq({depth, width, 4, 32, 1, DType::f16}, random)),
-            c.vector("bias", random.values(width))},
-           {y}, {});
-    return y;
+    for (const uint32_t dim : dims) width *= dim;
+    const auto depth = static_cast<uint32_t>(c.graph.width(x));
+    const GptqShape shape{depth, width, 4, 32, 1, DType::f16};
+    return c.op(Op::matmul,
+                {x, c.graph.weight("w", random_gptq(shape, random)),
+                 c.graph.vector("bias", random.values(width))},
+                dims, {});
   }
 
   // silu(x . G) * (x . U).
-  Expansion gated(uint32_t rows, uint32_t width) {
+  static Expansion gated(uint32_t rows, uint32_t width) {
     Random random(5);
-    Expansion e;
-    Case& c = e.description;
-    const uint32_t x = c.activation("x", {abi::kRows, 160});
-    const uint32_t gate = product(c, x, {abi::kRows, width}, random);
-    const uint32_t up = product(c, x, {abi::kRows, width}, random);
-    e.inputs = {x};
-    e.results = {c.activation("y", {abi::kRows, width})};
-    c.node(Op::silu_mul, {gate, up}, e.results, {});
-    e.shape = {rows, rows, 1, 1};
-    e.step = plain_step(rows);
+    Expansion e(rows);
+    const Input x = e.random_input({160});
+    const uint32_t gate = product(e, x, {width}, random), up = product(e, x, {width}, random);
+    e.results = {e.op(Op::silu_mul, {gate, up}, {width}, {})};
     return e;
   }
 
-  // The same with an U that is stored another way than G: 4 bits, groups of 32, scales of f16.
-  Expansion gated_with(uint32_t rows, uint8_t bits, uint32_t group_size, DType scales) {
-    constexpr uint32_t kDepth = 160, kWidth = 72;
+  // The same with a U that is stored differently from G: 4 bits, groups of 32, scales of f16.
+  static Expansion gated_with(uint32_t rows, uint8_t bits, uint32_t group_size, DType scales) {
     Random random(8);
-    Expansion e;
-    Case& c = e.description;
-    const uint32_t x = c.activation("x", {abi::kRows, kDepth});
-    const uint32_t gate = product(c, x, {abi::kRows, kWidth}, random);
-    const uint32_t up = c.activation("up", {abi::kRows, kWidth});
-    c.node(Op::matmul,
-           {x, c.weight("u", random_gptq({kDepth, kWidth, bits, group_size, 1, scales}, random))},
-           {up}, {});
-    e.inputs = {x};
-    e.results = {c.activation("y", {abi::kRows, kWidth})};
-    c.node(Op::silu_mul, {gate, up}, e.results, {});
-    e.shape = {rows, rows, 1, 1};
-    e.step = plain_step(rows);
+    Expansion e(rows);
+    const Input x = e.random_input({160});
+    const uint32_t gate = product(e, x, {72}, random);
+    const StoredWeight u = random_gptq({160, 72, bits, group_size, 1, scales}, random);
+    const uint32_t up = e.op(Op::matmul, {x, e.graph.weight("u", u)}, {72}, {});
+    e.results = {e.op(Op::silu_mul, {gate, up}, {72}, {})};
     return e;
   }
 
-  // Products of one x that nothing is done with.
-  Expansion beside(uint32_t rows) {
+  // Products of one x, and nothing after them.
+  static Expansion beside(uint32_t rows) {
     Random random(6);
-    Expansion e;
-    Case& c = e.description;
-    const uint32_t x = c.activation("x", {abi::kRows, 96});
+    Expansion e(rows);
+    const Input x = e.random_input({96});
     for (const uint32_t width : {72u, 24u, 40u})
-      e.results.push_back(product(c, x, {abi::kRows, width}, random));
-    e.inputs = {x};
-    e.shape = {rows, rows, 1, 1};
-    e.step = plain_step(rows);
+      e.results.push_back(product(e, x, {width}, random));
     return e;
   }
 
   // x becomes queries, and keys and values in the cache; attention shows what the cache has.
-  Expansion heads(const AttentionShape& shape, uint32_t rows) {
+  static Expansion heads(const AttentionShape& shape, uint32_t rows) {
     Random random(7);
-    Expansion e;
-    Case& c = e.description;
-    const uint32_t x = c.activation("x", {abi::kRows, 96});
-    const std::vector<uint32_t> q_dims = {abi::kRows, shape.heads, shape.dim};
-    const std::vector<uint32_t> kv_dims = {abi::kRows, shape.kv_heads, shape.dim};
-    const uint32_t q = product(c, x, q_dims, random), k = product(c, x, kv_dims, random);
-    const uint32_t v = product(c, x, kv_dims, random);
-    e.inputs = {x};
+    Expansion e(rows);
+    const Input x = e.random_input({96});
+    const uint32_t q = product(e, x, {shape.heads, shape.dim}, random);
+    const uint32_t k = product(e, x, {shape.kv_heads, shape.dim}, random);
+    const uint32_t v = product(e, x, {shape.kv_heads, shape.dim}, random);
     attend(e, shape, rows, {q, k, v});
     return e;
   }
 
   // y = residual + x . W, or silu(gate) * (x . W).
-  Expansion epilogue(Op op, uint32_t rows, bool sum_is_first, bool has_bias) {
-    constexpr uint32_t kDepth = 160, kWidth = 72;
+  static Expansion epilogue(Op op, uint32_t rows, bool sum_is_first, bool has_bias) {
     Random random(3);
-    Expansion e;
-    Case& c = e.description;
-    const uint32_t x = c.activation("x", {abi::kRows, kDepth});
-    const uint32_t other = c.activation("other", {abi::kRows, kWidth});
-    const uint32_t sum = c.activation("sum", {abi::kRows, kWidth});
-    const uint32_t y = c.activation("y", {abi::kRows, kWidth});
+    Expansion e(rows);
+    const Input x = e.random_input({160}), other = e.random_input({72});
     std::vector<uint32_t> in = {
-        x, c.weight("w", random_gptq({kDepth, kWidth, 4, 32, 1, DType::f16}, random))};
-    if (has_bias) in.push_back(c.vector("bias", random.values(kWidth)));
-    c.node(Op::matmul, in, {sum}, {});
-    const std::vector<uint32_t> pair =
-        sum_is_first ? std::vector<uint32_t>{sum, other} : std::vector<uint32_t>{other, sum};
-    c.node(op, pair, {y}, {});
-    e.inputs = {x, other};
-    e.results = {y};
-    e.shape = {rows, rows, 1, 1};
-    e.step = plain_step(rows);
+        x, e.graph.weight("w", random_gptq({160, 72, 4, 32, 1, DType::f16}, random))};
+    if (has_bias) in.push_back(e.graph.vector("bias", random.values(72)));
+    uint32_t left = other, right = e.op(Op::matmul, in, {72}, {});
+    if (sum_is_first) std::swap(left, right);
+    e.results = {e.op(op, {left, right}, {72}, {})};
     return e;
   }
 
   // Queries and keys rotated, keys and values appended; attention shows what the cache has.
-  Expansion append(const AttentionShape& shape, uint32_t rows) {
-    Expansion e;
-    Case& c = e.description;
-    const uint32_t q = c.activation("q", {abi::kRows, shape.heads, shape.dim});
-    const uint32_t k = c.activation("k", {abi::kRows, shape.kv_heads, shape.dim});
-    const uint32_t v = c.activation("v", {abi::kRows, shape.kv_heads, shape.dim});
-    e.inputs = {q, k, v};
+  static Expansion append(const AttentionShape& shape, uint32_t rows) {
+    Expansion e(rows);
+    const Input q = e.random_input({shape.heads, shape.dim});
+    const Input k = e.random_input({shape.kv_heads, shape.dim});
+    const Input v = e.random_input({shape.kv_heads, shape.dim});
     attend(e, shape, rows, {q, k, v});
     return e;
   }
@@ -173,20 +136,15 @@ class Fusion : public OpTest {
   };
   static void attend(Expansion& e, const AttentionShape& shape, uint32_t rows, const Heads& in) {
     const uint32_t pages = (rows + abi::kPageTokens - 1) / abi::kPageTokens;
-    Case& c = e.description;
-    const uint32_t q_turned = c.activation("q turned", {abi::kRows, shape.heads, shape.dim});
-    const uint32_t k_turned = c.activation("k turned", {abi::kRows, shape.kv_heads, shape.dim});
-    e.results = {c.activation("y", {abi::kRows, shape.heads * shape.dim})};
     const std::vector<uint32_t> dims = {pages, abi::kPageTokens, shape.kv_heads, shape.dim};
-    const uint32_t keys = c.cache("keys", shape.cache, dims);
-    const uint32_t values = c.cache("values", shape.cache, dims);
-    c.node(Op::rope, {in.q}, {q_turned}, abi::RopeParams{1.5f});
-    c.node(Op::rope, {in.k}, {k_turned}, abi::RopeParams{1.5f});
-    c.node(Op::kv_append, {k_turned, in.v, keys, values}, {}, {});
-    c.node(Op::attention, {q_turned, keys, values}, e.results,
-           abi::AttentionParams{1 / std::sqrt(static_cast<float>(shape.dim))});
+    const uint32_t keys = e.graph.cache("keys", shape.cache, dims);
+    const uint32_t values = e.graph.cache("values", shape.cache, dims);
+    const uint32_t q = e.op(Op::rope, {in.q}, {shape.heads, shape.dim}, abi::RopeParams{1.5f});
+    const uint32_t k = e.op(Op::rope, {in.k}, {shape.kv_heads, shape.dim}, abi::RopeParams{1.5f});
+    e.graph.node(Op::kv_append, {k, in.v, keys, values}, {}, {});
+    e.results = {e.op(Op::attention, {q, keys, values}, {shape.heads * shape.dim},
+                      abi::AttentionParams{1 / std::sqrt(static_cast<float>(shape.dim))})};
     e.shape = {rows, 1, 1, pages};
-    e.step = plain_step(rows);
     e.step.wanted = {0};
     for (uint32_t p = 1; p < pages; ++p) e.step.page.push_back(p);
     for (uint32_t i = 0; i < shape.dim / 2; ++i)
@@ -271,15 +229,13 @@ TEST_P(Fusion, whole_block) {
 // The sum is read by someone else too, so nothing may hide it.
 TEST_P(Fusion, what_others_read_is_not_hidden) {
   Random random(4);
-  Case c;
-  const uint32_t x = c.activation("x", {abi::kRows, 64});
-  const uint32_t sum = c.activation("sum", {abi::kRows, 64});
-  const uint32_t y = c.activation("y", {abi::kRows, 64}), z = c.activation("z", {abi::kRows, 64});
-  c.node(Op::matmul, {x, c.weight("w", random_gptq({64, 64, 4, 32, 1, DType::f16}, random))}, {sum},
-         {});
-  c.node(Op::add, {x, sum}, {y}, {});
-  c.node(Op::add, {y, sum}, {z}, {});
-  Session fused(c, device(), {4, 4, 1, 1}, Steps::fused);
+  OpCase c(4);
+  const Input x = c.random_input({64});
+  const StoredWeight weight = random_gptq({64, 64, 4, 32, 1, DType::f16}, random);
+  const uint32_t sum = c.op(Op::matmul, {x, c.graph.weight("w", weight)}, {64}, {});
+  const uint32_t y = c.op(Op::add, {x, sum}, {64}, {});
+  c.op(Op::add, {y, sum}, {64}, {});
+  const Session fused(c.graph, device(), c.shape, Steps::fused);
   EXPECT_EQ(fused.step_sizes(), (std::vector<size_t>{1, 1, 1}));
 }
 

@@ -2,7 +2,7 @@
 // returns that key's value as the cache holds it. Bounds are checked by the session.
 #include <cmath>
 
-#include "tests/ops/half.h"
+#include "tests/ops/harness/half.h"
 #include "tests/ops/op_test.h"
 
 namespace ropewalk::test {
@@ -16,24 +16,16 @@ class KvAppend : public OpTest {
  protected:
   // The value that row 0 of a one-token sequence reads back: softmax over one key is 1.
   void check(DType cache, const std::vector<float>& value, const std::vector<double>& stored) {
-    Case c;
-    const uint32_t q = c.activation("q", {abi::kRows, 1, kDim});
-    const uint32_t k = c.activation("k", {abi::kRows, 1, kDim});
-    const uint32_t v = c.activation("v", {abi::kRows, 1, kDim});
-    const uint32_t y = c.activation("y", {abi::kRows, kDim});
-    const uint32_t keys = c.cache("keys", cache, {2, abi::kPageTokens, 1, kDim});
-    const uint32_t values = c.cache("values", cache, {2, abi::kPageTokens, 1, kDim});
-    c.node(abi::Op::kv_append, {k, v, keys, values}, {}, {});
-    c.node(abi::Op::attention, {q, keys, values}, {y}, abi::AttentionParams{});
-    with_session(c, {1, 1, 1, 1}, [&](Session& session) {
-      StepData step = plain_step(1);
-      step.page = {1};
-      session.set(q, std::vector<float>(kDim, 1));
-      session.set(k, value);
-      session.set(v, value);
-      session.run(step);
-      expect_close(Law::attention, session.get(y), stored);
-    });
+    OpCase c(1);
+    c.step.page = {1};
+    const Input q = c.input({1, kDim}, std::vector<float>(kDim, 1));
+    const Input k = c.input({1, kDim}, value), v = c.input({1, kDim}, value);
+    const uint32_t keys = c.graph.cache("keys", cache, {2, abi::kPageTokens, 1, kDim});
+    const uint32_t values = c.graph.cache("values", cache, {2, abi::kPageTokens, 1, kDim});
+    c.graph.node(abi::Op::kv_append, {k, v, keys, values}, {}, {});
+    const uint32_t y = c.op(abi::Op::attention, {q, keys, values}, {kDim}, abi::AttentionParams{});
+    c.expect_values(Law::attention, y, stored);
+    run(c);
   }
 };
 

@@ -9,47 +9,47 @@ namespace {
 using abi::DType;
 using abi::Op;
 
-struct Problem {
-  StoredWeight weight;
-  std::vector<float> bias;  // or empty
+// y = x . W + bias, with its truth in double.
+class Product {
+ public:
+  Product(StoredWeight weight, std::vector<float> bias)
+      : weight_(std::move(weight)), bias_(std::move(bias)) {
+    for (uint32_t n = 0; n < width(); ++n)
+      for (uint32_t k = 0; k < depth(); ++k) columns_.push_back(weight_.at(k, n));
+  }
+
+  uint32_t depth() const { return weight_.shape.rows; }
+  uint32_t width() const { return weight_.shape.cols; }
+
+  OpCase of_random(uint32_t rows) const {
+    return of(Random(rows).values(uint64_t{rows} * depth()));
+  }
+  OpCase of(std::vector<float> values) const {
+    OpCase c(static_cast<uint32_t>(values.size() / depth()));
+    const Input x = c.input({depth()}, std::move(values));
+    std::vector<uint32_t> in = {x, c.graph.weight("w", weight_)};
+    if (!bias_.empty()) in.push_back(c.graph.vector("bias", bias_));
+    const uint32_t y = c.op(Op::matmul, in, {width()}, {});
+    c.expect(Law::matmul, y, [&](uint32_t r, uint32_t n) { return truth(x, r, n); });
+    return c;
+  }
+  double truth(const Input& x, uint32_t row, uint32_t column) const {
+    double sum = bias_.empty() ? 0 : static_cast<double>(bias_[column]);
+    for (uint32_t k = 0; k < depth(); ++k)
+      sum += x(row, k) * columns_[uint64_t{column} * depth() + k];
+    return sum;
+  }
+
+ private:
+  StoredWeight weight_;
+  std::vector<float> bias_;      // or empty
+  std::vector<double> columns_;  // (width, depth)
 };
 
 class Matmul : public OpTest {
  protected:
-  // y = x . W + bias for each of the row counts, against the same sum in double.
-  void check(const Problem& problem, std::span<const uint32_t> row_counts) {
-    const uint32_t depth = problem.weight.shape.rows, width = problem.weight.shape.cols;
-    std::vector<double> w(uint64_t{depth} * width);
-    for (uint32_t k = 0; k < depth; ++k)
-      for (uint32_t n = 0; n < width; ++n) w[uint64_t{k} * width + n] = problem.weight.at(k, n);
-
-    for (const uint32_t rows : row_counts) {
-      SCOPED_TRACE(std::to_string(rows) + " rows");
-      Case c;
-      const uint32_t x = c.activation("x", {abi::kRows, depth});
-      const uint32_t weight = c.weight("w", problem.weight);
-      const uint32_t y = c.activation("y", {abi::kRows, width});
-      std::vector<uint32_t> in = {x, weight};
-      if (!problem.bias.empty()) in.push_back(c.vector("bias", problem.bias));
-      c.node(Op::matmul, in, {y}, {});
-
-      const std::vector<float> input = Random(rows).values(uint64_t{rows} * depth);
-      std::vector<double> truth(uint64_t{rows} * width);
-      for (uint32_t r = 0; r < rows; ++r)
-        for (uint32_t k = 0; k < depth; ++k)
-          for (uint32_t n = 0; n < width; ++n)
-            truth[r * width + n] +=
-                static_cast<double>(input[r * depth + k]) * w[uint64_t{k} * width + n];
-      for (uint64_t i = 0; i < truth.size(); ++i)
-        if (!problem.bias.empty()) truth[i] += static_cast<double>(problem.bias[i % width]);
-
-      with_session(c, {rows, rows, 1, 1}, [&](Session& session) {
-        session.set(x, input);
-        session.run(plain_step(rows));
-        expect_close(Law::matmul, session.get(y), truth);
-      });
-      if (IsSkipped() || HasFatalFailure()) return;
-    }
+  void check(const Product& product, std::span<const uint32_t> row_counts) {
+    run_rows(row_counts, [&](uint32_t rows) { return product.of_random(rows); });
   }
 
   // The whole list of rows for the stored order; then every other way to store it with few rows.
@@ -158,16 +158,11 @@ TEST_P(Matmul, dequantised_exactly) {
   Random random(11);
   for (const uint8_t bits : {uint8_t{2}, uint8_t{3}, uint8_t{4}, uint8_t{8}}) {
     const StoredWeight weight = random_gptq({kDepth, kWidth, bits, 32, 1, DType::f16}, random);
-    Case c;
-    const uint32_t x = c.activation("x", {abi::kRows, kDepth});
-    const uint32_t y = c.activation("y", {abi::kRows, kWidth});
-    c.node(Op::matmul, {x, c.weight("w", weight)}, {y}, {});
     std::vector<float> unit(kDepth * kDepth, 0.0f);
     for (uint32_t k = 0; k < kDepth; ++k) unit[k * kDepth + k] = 1.0f;
-    with_session(c, {kDepth, kDepth, 1, 1}, [&](Session& session) {
-      session.set(x, unit);
-      session.run(plain_step(kDepth));
-      const std::vector<float> found = session.get(y);
+    const OpCase c = Product(weight, {}).of(unit);
+    run_then(c, [&](Session& session) {
+      const std::vector<float> found = session.get(c.expected[0].tensor);
       for (uint32_t k = 0; k < kDepth; ++k)
         for (uint32_t n = 0; n < kWidth; ++n) {
           // scale (11 bits) times an integer (9 bits) is exact in f32.
@@ -197,16 +192,11 @@ TEST_P(Matmul, stored_zero_15_means_16) {
   const std::vector<float> scales(8, 0.5f);
   weight.scales.assign(reinterpret_cast<const std::byte*>(scales.data()),
                        reinterpret_cast<const std::byte*>(scales.data() + 8));
-  Case c;
-  const uint32_t x = c.activation("x", {abi::kRows, 8});
-  const uint32_t y = c.activation("y", {abi::kRows, 8});
-  c.node(Op::matmul, {x, c.weight("w", weight)}, {y}, {});
-  with_session(c, {4, 4, 1, 1}, [&](Session& session) {
-    std::vector<float> unit(32, 0.0f);
-    for (uint32_t r = 0; r < 4; ++r) unit[r * 8 + r] = 1.0f;
-    session.set(x, unit);
-    session.run(plain_step(4));
-    const std::vector<float> found = session.get(y);
+  std::vector<float> unit(32, 0.0f);
+  for (uint32_t r = 0; r < 4; ++r) unit[r * 8 + r] = 1.0f;
+  const OpCase c = Product(weight, {}).of(unit);
+  run_then(c, [&](Session& session) {
+    const std::vector<float> found = session.get(c.expected[0].tensor);
     const float column[] = {-0.5f, -8.0f, -4.0f, -7.5f};  // 0.5 * (code - 16)
     for (uint32_t i = 0; i < 32; ++i) EXPECT_EQ(found[i], column[i / 8]);
   });
@@ -223,22 +213,13 @@ TEST_P(Matmul, inputs_beyond_f16) {
       const StoredWeight weight =
           quantised ? random_gptq({kDepth, kWidth, 4, 32, 1, DType::f16}, random)
                     : random_dense(DType::f16, abi::WeightUse::matmul, kDepth, kWidth, random);
-      Case c;
-      const uint32_t x = c.activation("x", {abi::kRows, kDepth});
-      const uint32_t y = c.activation("y", {abi::kRows, kWidth});
-      c.node(Op::matmul, {x, c.weight("w", weight)}, {y}, {});
       std::vector<float> input = random.values(rows * kDepth);
       for (uint32_t i = 0; i < input.size(); ++i)
         input[i] *= i / kDepth % 3 == 0 ? 0x1p24f : i / kDepth % 3 == 1 ? 0x1p-20f : 0.0f;
-      std::vector<double> truth(uint64_t{rows} * kWidth);
-      for (uint32_t r = 0; r < rows; ++r)
-        for (uint32_t k = 0; k < kDepth; ++k)
-          for (uint32_t n = 0; n < kWidth; ++n)
-            truth[r * kWidth + n] += static_cast<double>(input[r * kDepth + k]) * weight.at(k, n);
-      with_session(c, {rows, rows, 1, 1}, [&](Session& session) {
-        session.set(x, input);
-        session.run(plain_step(rows));
-        const std::vector<float> found = session.get(y);
+      const OpCase c = Product(weight, {}).of(input);
+      run_then(c, [&](Session& session) {
+        const std::vector<float> found = session.get(c.expected[0].tensor);
+        const std::vector<double>& truth = c.expected[0].truth;
         for (uint32_t r = 0; r < 3; ++r) {  // each by itself: the large rows would hide the others
           const auto at = static_cast<ptrdiff_t>(r * kWidth);
           if (r == 2)
@@ -251,7 +232,7 @@ TEST_P(Matmul, inputs_beyond_f16) {
     }
 }
 
-// A row with a number that is none shows it in all it gives, and its neighbours do not.
+// A NaN or an infinity in a row of x shows in every value of that row of y, and in no other row.
 TEST_P(Matmul, broken_activations_are_seen) {
   constexpr uint32_t kDepth = 96, kWidth = 72;
   Random random(17);
@@ -259,17 +240,12 @@ TEST_P(Matmul, broken_activations_are_seen) {
     for (const float broken : {NAN, INFINITY}) {
       SCOPED_TRACE(std::to_string(rows) + " rows, " + std::to_string(broken));
       const StoredWeight weight = random_gptq({kDepth, kWidth, 4, 32, 1, DType::f16}, random);
-      Case c;
-      const uint32_t x = c.activation("x", {abi::kRows, kDepth});
-      const uint32_t y = c.activation("y", {abi::kRows, kWidth});
-      c.node(Op::matmul, {x, c.weight("w", weight)}, {y}, {});
       std::vector<float> input = random.values(rows * kDepth);
       const uint32_t bad_row = rows / 2;
       input[bad_row * kDepth + 37] = broken;
-      with_session(c, {rows, rows, 1, 1}, [&](Session& session) {
-        session.set(x, input);
-        session.run(plain_step(rows));
-        const std::vector<float> found = session.get(y);
+      const OpCase c = Product(weight, {}).of(input);
+      run_then(c, [&](Session& session) {
+        const std::vector<float> found = session.get(c.expected[0].tensor);
         for (uint32_t i = 0; i < found.size(); ++i)
           ASSERT_EQ(std::isfinite(found[i]), i / kWidth != bad_row) << i;
       });
@@ -282,23 +258,16 @@ TEST_P(Matmul, wanted_rows_in_f32) {
   Random random(5);
   const StoredWeight weight =
       random_dense(DType::f16, abi::WeightUse::matmul, kDepth, kWidth, random);
-  Case c;
-  const uint32_t x = c.activation("x", {abi::kWanted, kDepth});
-  const uint32_t y = c.logits("logits", {abi::kWanted, kWidth});
-  c.node(Op::matmul, {x, c.weight("w", weight)}, {y}, {});
-  with_session(c, {16, 4, 1, 1}, [&](Session& session) {
-    StepData step = plain_step(9);
-    step.wanted = {2, 5, 8};
-    const std::vector<float> input = random.values(3 * kDepth);
-    session.set(x, input);
-    session.run(step);
-    std::vector<double> truth(3 * kWidth);
-    for (uint32_t r = 0; r < 3; ++r)
-      for (uint32_t k = 0; k < kDepth; ++k)
-        for (uint32_t n = 0; n < kWidth; ++n)
-          truth[r * kWidth + n] += static_cast<double>(input[r * kDepth + k]) * weight.at(k, n);
-    expect_close(Law::matmul, session.get(y), truth);
-  });
+  OpCase c(9);
+  c.step.wanted = {2, 5, 8};
+  c.shape = {16, 4, 1, 1};
+  const Input x{c.graph.activation("x", {abi::kWanted, kDepth}), kDepth, random.values(3 * kDepth)};
+  c.inputs.push_back(x);
+  const uint32_t y = c.graph.logits("logits", {abi::kWanted, kWidth});
+  c.graph.node(Op::matmul, {x, c.graph.weight("w", weight)}, {y}, {});
+  const Product product(weight, {});
+  c.expect(Law::matmul, y, [&](uint32_t r, uint32_t n) { return product.truth(x, r, n); });
+  run(c);
 }
 
 RW_ON_EVERY_DEVICE(Matmul);

@@ -4,6 +4,30 @@
 
 namespace ropewalk::test {
 
+void OpTest::run(const OpCase& c) {
+  run_then(c, [&](Session& session) {
+    for (const OpCase::Expected& result : c.expected)
+      expect_close(result.law, session.get(result.tensor), result.truth);
+  });
+}
+
+void OpTest::run_rows(std::span<const uint32_t> counts,
+                      const std::function<OpCase(uint32_t)>& make) {
+  for (const uint32_t rows : counts) {
+    SCOPED_TRACE(std::to_string(rows) + " rows");
+    run(make(rows));
+    if (IsSkipped() || HasFatalFailure()) return;
+  }
+}
+
+void OpTest::run_then(const OpCase& c, const std::function<void(Session&)>& look) {
+  with_session(c.graph, c.shape, [&](Session& session) {
+    for (const Input& input : c.inputs) session.set(input, input.values);
+    session.run(c.step);
+    look(session);
+  });
+}
+
 void OpTest::with_session(const Case& description, const abi::ProgramShape& shape,
                           const std::function<void(Session&)>& body) {
   try {

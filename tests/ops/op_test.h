@@ -2,7 +2,12 @@
 // truth.
 //
 // A suite is instantiated as Ops/<Op>.<case>/<device>. A case that a device does not support is
-// skipped with the device's reason; on the CPU, the definition, it fails.
+// skipped with the device's reason; on the CPU, the definition, it fails. A new op is a function
+// that makes its OpCase for a number of rows (op_case.h), and a line:
+//
+//   TEST_P(Add, odd_width) { run_row_counts(odd_width); }
+//
+// Tests that look at more than one step of a graph take with_session().
 #pragma once
 
 #include <gtest/gtest.h>
@@ -12,9 +17,8 @@
 #include <string>
 #include <vector>
 
-#include "tests/ops/devices.h"
-#include "tests/ops/session.h"
-#include "tests/ops/tolerances.h"
+#include "tests/ops/harness/devices.h"
+#include "tests/ops/harness/op_case.h"
 
 namespace ropewalk::test {
 
@@ -26,6 +30,14 @@ inline constexpr abi::KeyRotation kRotatedKeys = abi::KeyRotation::before_cache;
 class OpTest : public testing::TestWithParam<std::string> {
  protected:
   abi::Device& device() const { return test::device(GetParam()); }
+
+  // Runs the step of a case and compares its outputs with their truths.
+  void run(const OpCase& c);
+  // run() of a case for each number of rows in `counts`, or in kRowCounts.
+  void run_rows(std::span<const uint32_t> counts, const std::function<OpCase(uint32_t)>& make);
+  void run_row_counts(const std::function<OpCase(uint32_t)>& make) { run_rows(kRowCounts, make); }
+  // Runs the step of a case and hands over the session: for outputs that are looked at otherwise.
+  void run_then(const OpCase& c, const std::function<void(Session&)>& look);
 
   // Runs `body` with a session of the case on the device under test.
   void with_session(const Case& description, const abi::ProgramShape& shape,

@@ -2,7 +2,7 @@
 #include <algorithm>
 #include <cstring>
 
-#include "tests/ops/block.h"
+#include "tests/ops/harness/block.h"
 #include "tests/ops/op_test.h"
 
 namespace ropewalk::test {

@@ -5,79 +5,71 @@
 namespace ropewalk::test {
 namespace {
 
-class Rope : public OpTest {
- protected:
-  // Two sequences with tables of their own, at positions far from zero.
-  void check(uint32_t heads, uint32_t dim) {
-    const uint32_t width = heads * dim, half = dim / 2;
-    constexpr float kScale = 1.25f;
-    for (const uint32_t rows : kRowCounts) {
-      SCOPED_TRACE(std::to_string(rows) + " rows");
-      Random random(rows + dim);
-      StepData step = plain_step(rows);
-      for (uint32_t r = 0; r < rows; ++r) {
-        step.sequence[r] = r >= rows / 2;
-        step.position[r] = 3000 + r;
-      }
-      step.length = {3000 + rows, 3000 + rows};
-      for (uint32_t i = 0; i < 2 * half; ++i)
-        step.inv_freq.push_back(static_cast<float>(std::pow(10000.0, -(i % half * 2.0) / dim)) /
-                                (i < half ? 1.0f : 2.0f));
-      step.page.assign(2 * 16, 0);
+constexpr float kScale = 1.25f;
 
-      Case c;
-      const uint32_t x = c.activation("x", {abi::kRows, heads, dim});
-      const uint32_t y = c.activation("y", {abi::kRows, heads, dim});
-      c.node(abi::Op::rope, {x}, {y}, abi::RopeParams{kScale});
-      const std::vector<float> input = random.values(uint64_t{rows} * width);
+class Rope : public OpTest {};
 
-      std::vector<double> truth(input.size());
-      for (uint32_t r = 0; r < rows; ++r)
-        for (uint32_t h = 0; h < heads; ++h)
-          for (uint32_t i = 0; i < half; ++i) {
-            const float angle = static_cast<float>(step.position[r]) *
-                                step.inv_freq[step.sequence[r] * half + i];  // in f32 by the law
-            const double c1 = std::cos(static_cast<double>(angle)) * static_cast<double>(kScale);
-            const double s1 = std::sin(static_cast<double>(angle)) * static_cast<double>(kScale);
-            const uint64_t low = r * width + h * dim + i, high = low + half;
-            const double a = static_cast<double>(input[low]), b = static_cast<double>(input[high]);
-            truth[low] = a * c1 - b * s1;
-            truth[high] = b * c1 + a * s1;
-          }
-      with_session(c, {rows, rows, 2, 16}, [&](Session& session) {
-        session.set(x, input);
-        session.run(step);
-        expect_close(Law::rope, session.get(y), truth);
-      });
-    }
+// Two sequences with tables of their own, at positions far from zero.
+OpCase rope(uint32_t rows, uint32_t heads, uint32_t dim) {
+  const uint32_t half = dim / 2;
+  OpCase c(rows);
+  StepData& step = c.step;
+  for (uint32_t r = 0; r < rows; ++r) {
+    step.sequence[r] = r >= rows / 2;
+    step.position[r] = 3000 + r;
   }
-};
+  step.length = {3000 + rows, 3000 + rows};
+  for (uint32_t i = 0; i < 2 * half; ++i)
+    step.inv_freq.push_back(static_cast<float>(std::pow(10000.0, -(i % half * 2.0) / dim)) /
+                            (i < half ? 1.0f : 2.0f));
+  step.page.assign(2 * 16, 0);
+  c.shape = {rows, rows, 2, 16};
 
-TEST_P(Rope, dim_32) { check(3, 32); }
-TEST_P(Rope, dim_64) { check(3, 64); }
-TEST_P(Rope, dim_80) { check(2, 80); }
-TEST_P(Rope, dim_96) { check(1, 96); }
-TEST_P(Rope, dim_128) { check(2, 128); }
+  const Input x = c.random_input({heads, dim});
+  const uint32_t y = c.op(abi::Op::rope, {x}, {heads, dim}, abi::RopeParams{kScale});
+  c.expect(Law::rope, y, [&](uint32_t r, uint32_t i) {
+    const uint32_t pair = i % half;
+    const float angle = static_cast<float>(step.position[r]) *
+                        step.inv_freq[step.sequence[r] * half + pair];  // in f32 by the law
+    const double cosine = std::cos(static_cast<double>(angle)) * static_cast<double>(kScale);
+    const double sine = std::sin(static_cast<double>(angle)) * static_cast<double>(kScale);
+    const bool low = i % dim < half;
+    return low ? x(r, i) * cosine - x(r, i + half) * sine
+               : x(r, i) * cosine + x(r, i - half) * sine;
+  });
+  return c;
+}
+
+TEST_P(Rope, dim_32) {
+  run_row_counts([](uint32_t rows) { return rope(rows, 3, 32); });
+}
+TEST_P(Rope, dim_64) {
+  run_row_counts([](uint32_t rows) { return rope(rows, 3, 64); });
+}
+TEST_P(Rope, dim_80) {
+  run_row_counts([](uint32_t rows) { return rope(rows, 2, 80); });
+}
+TEST_P(Rope, dim_96) {
+  run_row_counts([](uint32_t rows) { return rope(rows, 1, 96); });
+}
+TEST_P(Rope, dim_128) {
+  run_row_counts([](uint32_t rows) { return rope(rows, 2, 128); });
+}
 
 // transformers 4.57 apply_rotary_pos_emb: head_dim 4, theta 10000, positions 5 and 700.
 TEST_P(Rope, literal) {
-  Case c;
-  const uint32_t x = c.activation("x", {abi::kRows, 1, 4});
-  const uint32_t y = c.activation("y", {abi::kRows, 1, 4});
-  c.node(abi::Op::rope, {x}, {y}, abi::RopeParams{});
-  StepData step = plain_step(2);
-  step.position = {5, 700};
-  step.length = {701};
-  step.page.assign(3, 0);
-  step.inv_freq = {1.0f, 0.01f};
-  with_session(c, {2, 2, 1, 3}, [&](Session& session) {
-    session.set(x, std::vector<float>{1, 2, 3, 4, -1, 0.5f, 0.25f, 2});
-    session.run(step);
-    expect_close(Law::rope, session.get(y),
-                 std::vector<double>{3.1604350094526414, 1.7975838437072191, -0.10793771827345966,
-                                     4.094959380121222, 0.7031116950398986, -0.9370220702659258,
-                                     -0.7537466048335613, 1.8362978080460037});
-  });
+  OpCase c(2);
+  c.step.position = {5, 700};
+  c.step.length = {701};
+  c.step.page.assign(3, 0);
+  c.step.inv_freq = {1.0f, 0.01f};
+  c.shape = {2, 2, 1, 3};
+  const Input x = c.input({1, 4}, {1, 2, 3, 4, -1, 0.5f, 0.25f, 2});
+  c.expect_values(
+      Law::rope, c.op(abi::Op::rope, {x}, {1, 4}, abi::RopeParams{}),
+      {3.1604350094526414, 1.7975838437072191, -0.10793771827345966, 4.094959380121222,
+       0.7031116950398986, -0.9370220702659258, -0.7537466048335613, 1.8362978080460037});
+  run(c);
 }
 
 RW_ON_EVERY_DEVICE(Rope);

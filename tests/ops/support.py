@@ -17,7 +17,7 @@ import tempfile
 from pathlib import Path
 from xml.etree import ElementTree
 
-# Names as in tests/ops/devices.h; a variant that only checks another tuning is no column.
+# Names as in tests/ops/harness/devices.h; a variant that only checks another tuning is no column.
 COLUMNS = {
     "cpu": "CPU",
     "cuda": "CUDA",

@@ -8,8 +8,8 @@
 #include <vector>
 
 #include "tests/memory.h"
-#include "tests/ops/devices.h"
-#include "tests/ops/session.h"
+#include "tests/ops/harness/devices.h"
+#include "tests/ops/harness/session.h"
 
 namespace ropewalk::test {
 namespace {

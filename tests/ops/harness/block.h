@@ -4,7 +4,7 @@
 
 #include <vector>
 
-#include "tests/ops/session.h"
+#include "tests/ops/harness/session.h"
 
 namespace ropewalk::test {
 

@@ -1,9 +1,9 @@
-#include "tests/ops/stored_weight.h"
+#include "tests/ops/harness/stored_weight.h"
 
 #include <algorithm>
 #include <cstring>
 
-#include "tests/ops/half.h"
+#include "tests/ops/harness/half.h"
 
 namespace ropewalk::test {
 namespace {

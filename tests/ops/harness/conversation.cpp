@@ -1,9 +1,9 @@
-#include "tests/ops/conversation.h"
+#include "tests/ops/harness/conversation.h"
 
 #include <algorithm>
 #include <cmath>
 
-#include "tests/ops/half.h"
+#include "tests/ops/harness/half.h"
 
 namespace ropewalk::test {
 

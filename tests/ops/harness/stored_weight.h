@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "core/abi/weight.h"
-#include "tests/ops/random.h"
+#include "tests/ops/harness/random.h"
 
 namespace ropewalk::test {
 

@@ -1,4 +1,4 @@
-#include "tests/ops/devices.h"
+#include "tests/ops/harness/devices.h"
 
 #include <dlfcn.h>
 

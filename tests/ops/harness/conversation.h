@@ -5,7 +5,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "tests/ops/session.h"
+#include "tests/ops/harness/session.h"
 
 namespace ropewalk::test {
 

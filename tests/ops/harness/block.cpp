@@ -1,4 +1,4 @@
-#include "tests/ops/block.h"
+#include "tests/ops/harness/block.h"
 
 #include <cmath>
 

@@ -29,8 +29,8 @@ std::string version_text() {
                      abi::kAbiMinor, abi::kToolchain);
 }
 
-// An option that is another way to write --set KEY=VALUE: what it may be is the configuration's to
-// say. It goes before what --set says, so that --backend vulkan --set backend.device=1 is both.
+// A shorthand for --set KEY=VALUE; the configuration says which values are allowed. It is applied
+// before --set, so that --backend vulkan --set backend.device=1 gives both.
 void add_shorthand(CLI::App& app, CommonArguments& common, const std::string& name, std::string key,
                    const std::string& help) {
   app.add_option_function<std::string>(
@@ -110,12 +110,12 @@ void add_options(CLI::App& app, RunArguments& run) {
       add_file(app, "--prompt-ids", run.prompt_ids, "Token ids to continue, exactly as they are");
   CLI::Option* job = app.add_option("--job", run.job, "Inputs and instructions, from a YAML file")
                          ->type_name("FILE");
-  std::vector<CLI::Option*> ways = {text, file, ids, job};
-  for (CLI::Option* way : ways)
-    for (CLI::Option* other : ways)
-      if (way != other) way->excludes(other);
+  std::vector<CLI::Option*> prompts = {text, file, ids, job};
+  for (CLI::Option* prompt : prompts)
+    for (CLI::Option* other : prompts)
+      if (prompt != other) prompt->excludes(other);
   for (CLI::Option* option : add_inputs(app, run))
-    for (CLI::Option* way : ways) option->excludes(way);
+    for (CLI::Option* prompt : prompts) option->excludes(prompt);
   app.add_flag("--plain", run.plain, "Ask for code alone: PLAINFORMAT behind what is asked")
       ->excludes(ids);
   add_length(app, run.common);

@@ -12,8 +12,8 @@ namespace ropewalk {
 
 // Both ends are allowed. Help lines do not show the bounds: CLI11 words them as types.
 template <class Number>
-CLI::Validator between(Number least, Number greatest) {
-  return CLI::Range(least, greatest).description("");
+CLI::Validator between(Number min, Number max) {
+  return CLI::Range(min, max).description("");
 }
 
 // Numbers separated by commas.

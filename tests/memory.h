@@ -16,7 +16,7 @@ inline uint64_t memory_line(const std::string& name) {
 }
 
 inline uint64_t memory_now() { return memory_line("VmRSS"); }
-// The most since forget_peak().
+// The maximum since forget_peak().
 inline uint64_t memory_peak() { return memory_line("VmHWM"); }
 inline void forget_peak() { std::ofstream("/proc/self/clear_refs") << 5; }
 

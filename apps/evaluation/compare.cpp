@@ -54,11 +54,11 @@ std::string comparison_text(const Comparison& result) {
       "tokens                  {}\n"
       "KL divergence, mean     {:.3e}\n"
       "KL divergence, 99 %     {:.3e}\n"
-      "KL divergence, most     {:.3e}\n"
+      "KL divergence, max      {:.3e}\n"
       "same top token          {:.2f} %\n"
       "perplexity of A         {:.4f}\n"
       "perplexity of B         {:.4f}\n"
-      "greatest logit change   {:.3e}\n",
+      "largest logit change    {:.3e}\n",
       result.tokens, result.kl_mean, result.kl_p99, result.kl_max, 100 * result.same_top,
       result.a.value(), result.b.value(), result.greatest_difference);
 }

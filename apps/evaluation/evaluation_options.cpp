@@ -18,9 +18,9 @@ void add_json(CLI::App& app, CommonArguments& common) {
 }
 
 template <class Count>  // uint32_t or an optional one
-CLI::Option* add_count(CLI::App& app, const std::string& name, Count& count, uint32_t least,
+CLI::Option* add_count(CLI::App& app, const std::string& name, Count& count, uint32_t min,
                        const std::string& help) {
-  return app.add_option(name, count, help)->type_name("N")->check(between(least, kMaxTokens));
+  return app.add_option(name, count, help)->type_name("N")->check(between(min, kMaxTokens));
 }
 
 void add_dataset(CLI::App& app, DatasetArguments& dataset) {

@@ -12,7 +12,7 @@
 
 namespace ropewalk {
 
-// Of the quantised layers; where they differ the greatest value, and `mixed`.
+// Of the quantised layers. Where they differ: the largest value, and `mixed`.
 struct QuantFacts {
   uint8_t bits = 0;
   uint32_t group_size = 0;  // rows of a group; a single group has the rows of its layer

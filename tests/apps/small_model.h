@@ -12,7 +12,7 @@ struct SmallModel {
   uint32_t layers = 2;
   uint32_t hidden = 64;
   uint32_t context = 256;
-  uint32_t padding = 0;  // rows beyond the tokenizer's ids, whose logits are the greatest
+  uint32_t padding = 0;  // rows beyond the tokenizer's ids, whose logits are the largest
 };
 
 // Writes config.json, model.safetensors and the tokenizer's files. The end token is never the

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # style.sh SOURCE_DIR: clang-format 14 would change nothing, no comment is wider than 100 columns (clang-format
-# leaves comments alone), no source file is over 500 lines, no folder holds more than 27 sources, each third-party
-# library is included by its room alone (the table in CONTRIBUTING.md), and the files that comments and documents
-# name exist (citations.sh).
+# leaves comments alone), no source file is over 500 lines, no folder holds more than 27 sources, tests have one
+# namespace, each third-party library is included by its room alone (the table in CONTRIBUTING.md), and the files that
+# comments and documents name exist (citations.sh).
 set -u
 cd "$1" || exit 2
 failures=0
@@ -21,8 +21,11 @@ done
 wide=$(LC_ALL=C.UTF-8 grep -nE '^.{101}' "${sources[@]}" | grep -E '^[^:]*:[0-9]*: *//' | cut -d: -f1,2)
 [ -z "$wide" ] || fail "comments are wider than 100 columns: $(tr '\n' ' ' <<<"$wide")"
 
+other_namespace=$(grep -lE '^namespace ropewalk(::tests)? \{' $(find tests -name '*.cpp' -o -name '*.h'))
+[ -z "$other_namespace" ] || fail "tests are in ropewalk::test, but not $other_namespace"
+
 while read -r count folder; do
-  case $folder in backends/cuda | backends/vulkan | tests/ops) continue ;; esac
+  case $folder in backends/cuda | backends/vulkan) continue ;; esac
   [ "$count" -le 27 ] || fail "$folder holds $count sources: divide it by subject"
 done < <(printf '%s\n' "${sources[@]%/*}" | uniq -c)
 

@@ -236,7 +236,7 @@ TEST(TorchViews, HaveTheValuesThatTorchFinds) {
 }
 
 TEST(ToFloats, IsExactForEveryHalf) {
-  // IEEE 754: one, -2, the greatest, the least normal, the least subnormal, minus zero.
+  // IEEE 754: one, -2, the largest, the smallest normal, the smallest subnormal, minus zero.
   const std::vector<uint16_t> halves{0x3c00, 0xc000, 0x7bff, 0x0400,
                                      0x0001, 0x8000, 0x7c00, 0x3555};
   const std::vector<float> values = to_floats(StoredType::f16, std::as_bytes(std::span(halves)));

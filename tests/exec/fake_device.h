@@ -44,7 +44,7 @@ class FakeDevice final : public abi::Device {
     auto operator<=>(const Packed&) const = default;
   };
   std::vector<Packed> packed;
-  uint64_t staging_bytes = uint64_t{64} << 20;  // most that open_staging() gives
+  uint64_t staging_bytes = uint64_t{64} << 20;  // open_staging() gives at most this
 
   bool staging_open() const { return !staging_.empty(); }
 

@@ -52,7 +52,7 @@ class Matmul : public OpTest {
     run_rows(row_counts, [&](uint32_t rows) { return product.of_random(rows); });
   }
 
-  // The whole list of rows for the stored order; then every other way to store it with few rows.
+  // The whole list of rows for the stored order; then every other storage, with few rows.
   void check_gptq(uint8_t bits, uint32_t group_size, uint32_t depth) {
     constexpr uint32_t kWidth = 96, kFew[] = {1, 33};
     Random random(bits * 1000 + group_size);
@@ -202,7 +202,7 @@ TEST_P(Matmul, stored_zero_15_means_16) {
   });
 }
 
-// down_proj of Llama-2 gets inputs whose products pass the greatest f16. Rows of very different
+// down_proj of Llama-2 gets inputs whose products exceed the largest f16. Rows of very different
 // size in one step, and a row of zeros.
 TEST_P(Matmul, inputs_beyond_f16) {
   constexpr uint32_t kDepth = 160, kWidth = 72;

@@ -122,7 +122,7 @@ TEST(Samplers, NoRepeatNgramBansWhatWouldCompleteOne) {
   EXPECT_THAT(kept(3, {1, 2, 3, 1, 2}), ElementsAre(0, 1, 2));
   EXPECT_THAT(kept(4, {1, 2, 3, 1, 2}), ElementsAre(0, 1, 2, 3));
   EXPECT_THAT(kept(9, {1}), ElementsAre(0, 1, 2, 3));
-  EXPECT_THAT(kept(1, {0, 1, 2, 3}), ElementsAre(0));  // all of them banned: the greatest stays
+  EXPECT_THAT(kept(1, {0, 1, 2, 3}), ElementsAre(0));  // all are banned: the largest stays
 }
 
 TEST(Samplers, BannedTextsOfSeveralTokensLoseTheirLast) {

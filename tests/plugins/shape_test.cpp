@@ -107,7 +107,7 @@ TEST(Shape, XtcLetsAReplyEnd) {
   const TestOptions always = {{"probability", 1}};
   logits[ByteHost::kEnd] = std::log(0.4f);
   EXPECT_EQ(xtc(0, always, logits).ids.size(), 64u);
-  logits[ByteHost::kEnd] = std::log(0.12f);  // the least of the top choices, so it would stay
+  logits[ByteHost::kEnd] = std::log(0.12f);  // the last of the top choices, so it would stay
   EXPECT_EQ(xtc(0, always, logits).ids.size(), 62u);
   logits[ByteHost::kEnd] = -kInfinity;
   logits['\n'] = std::log(0.4f);

@@ -4,6 +4,7 @@
 #include <cstring>
 #include <map>
 
+#include "core/abi/operands.h"
 #include "core/graph/check.h"
 #include "tests/ops/harness/half.h"
 
@@ -253,7 +254,7 @@ std::vector<float> Session::get(uint32_t tensor) {
   const GraphTensor& t = graph_.tensors[tensor];
   std::vector<std::byte> bytes(written_bytes(tensor));
   check(device_.read(bytes, {t.at.buffer, t.at.offset, bytes.size()}), "read");
-  std::vector<float> values(bytes.size() / element_bytes(t.dtype));
+  std::vector<float> values(bytes.size() / abi::element_bytes(t.dtype));
   for (size_t i = 0; i < values.size(); ++i) {
     if (t.dtype == DType::f32) {
       std::memcpy(&values[i], bytes.data() + 4 * i, 4);

@@ -1,8 +1,8 @@
 // operands.h — what every backend reads off a node: its tensors, their widths and heads, and the
 // rows it runs over.
 //
-// Header-only and stateless; kernels may include it. REQUIRES: a graph that check_graph()
-// (core/graph/check.h) has passed; nothing is checked again here.
+// Header-only, stateless; kernels may include it. REQUIRES: a graph that check_graph() has passed
+// (core/graph/check.h); nothing is checked again here.
 #pragma once
 
 #include <algorithm>

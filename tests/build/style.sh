@@ -38,6 +38,8 @@ only() {  # HEADER ALLOWED_FOLDER...
 }
 only yaml-cpp core/config
 only boost/dll core/modules
+only boost/asio core/http
+only boost/beast core/http
 only sentencepiece core/text
 only nlohmann core/json
 only CLI apps

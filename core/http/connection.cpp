@@ -1,0 +1,203 @@
+#include "core/http/connection.h"
+
+#include <boost/asio/buffer.hpp>
+#include <boost/asio/error.hpp>
+#include <boost/asio/post.hpp>
+#include <exception>
+#include <utility>
+
+#include "core/base/log.h"
+
+namespace ropewalk::http {
+namespace {
+
+namespace asio = boost::asio;
+using boost::system::error_code;
+
+constexpr int kWritesInARow = 16;  // before other connections have their turn
+
+}  // namespace
+
+Connection::Connection(asio::io_context& io, const Accepted& accepted, Service& service,
+                       std::function<void(const std::shared_ptr<Connection>&)> closed)
+    : io_(io),
+      socket_(io, asio::generic::stream_protocol(accepted.family, 0), accepted.descriptor),
+      timer_(io),
+      service_(service),
+      closed_(std::move(closed)),
+      peer_(accepted.peer),
+      address_(accepted.address),
+      phase_began_(Clock::now()) {}
+
+void Connection::prepare() {
+  error_code ignored;
+  socket_.non_blocking(true, ignored);
+  conversation_ = std::make_unique<Conversation>(service_, peer_, [this, weak = weak_from_this()] {
+    // Any thread may be here. `this` and io_ still exist: the conversation detaches its exchange
+    // before it goes, and the exchange's lock is held.
+    asio::post(io_, [weak] {
+      if (const std::shared_ptr<Connection> self = weak.lock())
+        self->on([&] { self->conversation_->pump(); });
+    });
+  });
+}
+
+// Every event of this connection: what it does, and then what follows from it.
+template <class Event>
+void Connection::on(Event&& event) {
+  if (!socket_.is_open()) return;
+  try {
+    event();
+    settle();
+  } catch (const std::exception& error) {  // no memory, or a hook that throws
+    warn(peer_ + ": " + error.what());
+    close();
+  }
+}
+
+void Connection::start() {
+  prepare();
+  on([this] { read(); });
+}
+
+void Connection::turn_away(Refusal refusal) {
+  prepare();
+  on([&] { conversation_->turn_away(std::move(refusal)); });
+}
+
+void Connection::drain() {
+  on([this] {
+    read();  // what has come is answered, if only by a 503
+    conversation_->drain();
+  });
+}
+
+void Connection::shut_down() {
+  on([this] { conversation_->shut_down(); });
+}
+
+void Connection::reset() {
+  on([this] { conversation_->lose(Cancel::shutdown); });
+}
+
+void Connection::wait_readable() {
+  if (std::exchange(reading_, true)) return;
+  socket_.async_wait(asio::socket_base::wait_read, [self = shared_from_this()](error_code error) {
+    self->reading_ = false;
+    if (!error) self->on([&] { self->read(); });
+  });
+}
+
+void Connection::read() {
+  error_code error;
+  const size_t bytes = socket_.read_some(asio::buffer(service_.read_buffer), error);
+  if (error == asio::error::would_block || error == asio::error::try_again) return;
+  if (error) {
+    lose(error);
+  } else if (!lingering_) {
+    conversation_->receive({service_.read_buffer.data(), bytes});
+  }
+}
+
+// The kernel may see before us that the peer takes nothing (TCP_USER_TIMEOUT).
+void Connection::lose(const error_code& error) {
+  conversation_->lose(error == asio::error::timed_out ? Cancel::stalled : Cancel::client);
+}
+
+void Connection::wait_writable() {
+  if (std::exchange(writing_, true)) return;
+  wrote_ = Clock::now();
+  socket_.async_wait(asio::socket_base::wait_write, [self = shared_from_this()](error_code error) {
+    self->writing_ = false;
+    if (!error) self->on([] {});
+  });
+}
+
+void Connection::flush() {
+  for (int i = 0; !conversation_->output().empty(); ++i) {
+    if (writing_) return;
+    if (i == kWritesInARow)
+      return asio::post(io_, [self = shared_from_this()] { self->on([] {}); });
+    const std::string_view output = conversation_->output();
+    error_code error;
+    const size_t bytes = socket_.write_some(asio::buffer(output.data(), output.size()), error);
+    if (error == asio::error::would_block || error == asio::error::try_again)
+      return wait_writable();
+    if (error) return lose(error);
+    conversation_->consume(bytes);
+  }
+}
+
+// After anything that has happened: sends what there is to send and waits for what comes next.
+void Connection::settle() {
+  flush();
+  using Phase = Conversation::Phase;
+  if (conversation_->phase() == Phase::reset) return close();
+  if (conversation_->phase() != phase_ || conversation_->served() != served_) {
+    phase_ = conversation_->phase();
+    served_ = conversation_->served();
+    phase_began_ = Clock::now();
+  }
+  if (phase_ == Phase::closing && !std::exchange(lingering_, true)) {
+    // Closing with bytes unread would reset the connection, and with it the answer on its way.
+    error_code ignored;
+    socket_.shutdown(asio::socket_base::shutdown_send, ignored);
+  }
+  watch_deadline();
+  wait_readable();
+}
+
+void Connection::close() {
+  if (!socket_.is_open()) return;
+  error_code ignored;
+  // Reset: what the peer has not taken is dropped, and it cannot take the end for a clean one.
+  if (!lingering_) socket_.set_option(asio::socket_base::linger(true, 0), ignored);
+  socket_.close(ignored);
+  timer_.cancel();
+  closed_(shared_from_this());
+}
+
+Connection::Clock::time_point Connection::deadline() const {
+  using Phase = Conversation::Phase;
+  const Limits& limits = service_.limits;
+  if (lingering_) return phase_began_ + limits.linger_time;
+  if (writing_) return wrote_ + limits.write_time;
+  switch (phase_) {
+    case Phase::idle:
+      return phase_began_ + (served_ == 0 ? limits.head_time : limits.idle_time);
+    case Phase::head:
+      return phase_began_ + limits.head_time;
+    case Phase::body: {
+      const uint64_t milliseconds = conversation_->body_received() * 1000 / limits.body_rate;
+      return phase_began_ + limits.body_time + std::chrono::milliseconds(milliseconds);
+    }
+    default:
+      return Clock::time_point::max();  // an answer may take as long as its handler likes
+  }
+}
+
+// Most deadlines move to a later time before they are reached. The timer is therefore set again
+// only when it has run out, or when a deadline lies before it.
+void Connection::watch_deadline() {
+  const Clock::time_point at = deadline();
+  if (at >= timer_at_) return;
+  timer_at_ = at;
+  timer_.expires_at(at);
+  timer_.async_wait([self = shared_from_this()](error_code error) {
+    if (error) return;
+    self->timer_at_ = Clock::time_point::max();
+    self->on([&] {
+      if (Clock::now() >= self->deadline()) self->on_deadline();
+    });
+  });
+}
+
+void Connection::on_deadline() {
+  using Phase = Conversation::Phase;
+  if (lingering_) return conversation_->lose(Cancel::client);
+  if (writing_) return conversation_->lose(Cancel::stalled);
+  if (phase_ == Phase::idle) return conversation_->drain();
+  conversation_->time_out();
+}
+
+}  // namespace ropewalk::http

@@ -1,0 +1,44 @@
+// listener.h — the sockets of the operating system: listening, accepting, naming the peer.
+//
+// Descriptors are non-blocking and closed on exec; who gets one closes it.
+#pragma once
+
+#include <string>
+
+#include "core/http/limits.h"
+
+namespace ropewalk::http {
+
+class Listener {
+ public:
+  // `address` as Settings::listen has it. Throws Error (usage): malformed, or not to be had.
+  explicit Listener(const std::string& address);
+  ~Listener();  // close()
+  Listener(Listener&& other) noexcept;
+  Listener(const Listener&) = delete;
+  Listener& operator=(const Listener&) = delete;
+
+  int descriptor() const { return descriptor_; }
+  const std::string& address() const { return address_; }  // with the port that was chosen
+
+  // Stops listening and removes the file of a Unix socket. A second call does nothing.
+  void close();
+
+ private:
+  int descriptor_ = -1;
+  std::string address_;
+  std::string file_;  // of a Unix socket
+};
+
+struct Accepted {
+  int descriptor = -1;  // -1: nobody waits, or `error`
+  int error = 0;        // errno, such as EMFILE
+  int family = 0;
+  std::string peer;     // "192.0.2.1:4711", "[2001:db8::1]:4711", "unix"
+  std::string address;  // the same without its port
+};
+
+// Takes one connection that waits; never blocks.
+Accepted accept_one(int listener, const Limits& limits);
+
+}  // namespace ropewalk::http

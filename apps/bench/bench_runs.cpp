@@ -41,8 +41,7 @@ void prefill(Runtime& runtime, std::span<const int32_t> ids) {
   text.append(ids);
   while (text.pending() > 0) {
     throw_if_stopped();
-    const Chunk chunk = text.next(executor.max_rows());
-    executor.run({&chunk, 1});
+    executor.run_one(text.next(executor.max_rows()));
   }
 }
 
@@ -123,7 +122,7 @@ BenchRow bench_decode(Runtime& runtime, const DecodeRun& run) {
     for (uint32_t i = 0; i < run.batch; ++i)
       chunks.push_back({sequences[i].get(), std::span(ids).subspan(i, 1), Wanted::last,
                         sequences[i]->length() + 1});
-    runtime.executor().run(chunks);
+    for (const ChunkResult& result : runtime.executor().run(chunks)) result.value();
   };
   step();  // compiles the program
   for (const auto& sequence : sequences) sequence->truncate(run.context);

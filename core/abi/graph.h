@@ -156,12 +156,15 @@ inline uint64_t kv_page_bytes(DType dtype, uint32_t kv_heads, uint32_t head_dim)
   }
 }
 
-// One step runs R rows (tokens) of S sequences. Prompt chunks and single-token decodes mix freely.
+// One step runs R rows (tokens) of S sequences. Prompt chunks and single-token decodes mix freely:
+// sequences that have several rows in the step come first, with prompt_rows in all, then those that
+// have one. So a device knows from a row's index whether its keys serve other rows too.
 // The rows of a sequence are consecutive and in order of position; a row's position is its rotary
 // position and its place in the cache: page[position / kPageTokens], entry position % kPageTokens.
 // Row r sees the keys 0 .. position[r] of its sequence.
 struct Step {
   uint32_t rows = 0;                   // R
+  uint32_t prompt_rows = 0;            // rows before this one are of sequences with several rows
   uint32_t sequences = 0;              // S
   std::span<const int32_t> token;      // (R)
   std::span<const uint32_t> position;  // (R)

@@ -38,7 +38,7 @@ void check_vocabularies(Runtime& a, Runtime& b) {
 std::span<const float> run_next(Executor& executor, CachedText& text, uint32_t count) {
   Chunk chunk = text.next(count);
   chunk.wanted = Wanted::all;
-  return executor.run({&chunk, 1});
+  return executor.run_one(chunk);
 }
 
 }  // namespace

@@ -18,7 +18,7 @@ bool ContinuationScorer::has_run(std::span<const int32_t> prompt, uint32_t final
 std::span<const float> ContinuationScorer::run(uint32_t max_rows) {
   Chunk chunk = text_.next(max_rows);
   chunk.final_length = final_length_;
-  const std::span<const float> logits = runtime_.executor().run({&chunk, 1});
+  const std::span<const float> logits = runtime_.executor().run_one(chunk);
   tokens_run_ += chunk.tokens.size();
   return logits;
 }

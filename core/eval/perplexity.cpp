@@ -98,16 +98,16 @@ class Pool {
   }
 
   void read(std::span<const Chunk> chunks, std::span<Active* const> owners,
-            std::span<const float> logits) {
+            std::span<const ChunkResult> results) {
     const uint32_t vocab = executor_.vocab_size();
-    size_t row = 0;
     for (size_t c = 0; c < chunks.size(); ++c) {
+      std::span<const float> logits = results[c].value();
       if (chunks[c].wanted != Wanted::all) continue;
       const ScoredWindow& window = windows_[owners[c]->window];
       const size_t end = owners[c]->text->cached();
-      for (size_t i = end - chunks[c].tokens.size(); i < end; ++i, ++row) {
-        owners[c]->logprobs.push_back(
-            log_probability(logits.subspan(row * vocab, vocab), window.ids[i + 1]));
+      for (size_t i = end - chunks[c].tokens.size(); i < end; ++i) {
+        owners[c]->logprobs.push_back(log_probability(logits.first(vocab), window.ids[i + 1]));
+        logits = logits.subspan(vocab);
       }
     }
   }

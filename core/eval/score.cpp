@@ -49,7 +49,7 @@ Score score(Runtime& runtime, std::span<const int32_t> ids,
   while (text.pending() > 1) {
     Chunk chunk = text.next(std::min(rows, text.pending() - 1));
     chunk.wanted = Wanted::all;
-    std::span<const float> logits = executor.run({&chunk, 1});
+    std::span<const float> logits = executor.run_one(chunk);
     while (!logits.empty()) {
       const int32_t next = ids[result.logprobs.size() + 1];
       result.logprobs.push_back(log_probability(logits.first(vocab), next));

@@ -1,5 +1,11 @@
 // buckets.h — the shapes that programs are compiled for: a step runs in the narrowest that holds
 // it.
+//
+// A program takes time to compile and memory to record, so there are few: at most 25, whatever the
+// widest shape is. Rows decide the kernels, so they have a bucket for each power of two. All
+// programs take the largest number of sequences, which only sizes their inputs. Wanted rows are
+// one (a prompt, a single reply), some (replies beside a prompt) or all that there can be (a batch
+// of replies, a text to be scored).
 #pragma once
 
 #include <cstdint>
@@ -10,15 +16,15 @@
 namespace ropewalk {
 
 inline constexpr uint32_t kBuckets[] = {1, 2, 4, 8, 16, 32, 64, 128, 256, 512};
+inline constexpr uint32_t kSomeWanted = 8;
 
 // The narrowest bucket that holds `count`, which may be 0. REQUIRES: count <= 512.
 uint32_t bucket_for(uint32_t count);
 
-// The shape of a step's program. REQUIRES: the counts are within `widest`.
-abi::ProgramShape shape_for(uint32_t rows, uint32_t wanted, uint32_t sequences,
-                            const abi::ProgramShape& widest);
+// The shape of a step's program. REQUIRES: the counts are within `widest`, wanted <= rows.
+abi::ProgramShape shape_for(uint32_t rows, uint32_t wanted, const abi::ProgramShape& widest);
 
-// Every shape that shape_for() can answer; a step has no more sequences than rows.
+// Every shape that shape_for() can answer.
 std::vector<abi::ProgramShape> shapes_within(const abi::ProgramShape& widest);
 
 }  // namespace ropewalk

@@ -3,10 +3,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cmath>
+#include <bit>
+#include <chrono>
 #include <tuple>
-
-#include "core/base/error.h"
 
 namespace ropewalk {
 namespace {
@@ -15,7 +14,32 @@ bool narrower(const abi::ProgramShape& a, const abi::ProgramShape& b) {
   return std::tie(a.rows, a.wanted, a.sequences) < std::tie(b.rows, b.wanted, b.sequences);
 }
 
+// NaN and the infinities have an exponent of ones.
+bool is_finite(float x) {
+  constexpr uint32_t kExponent = 0x7f800000u;
+  return (std::bit_cast<uint32_t>(x) & kExponent) != kExponent;
+}
+
+// Looks at all of them instead of stopping at the first bad one: compilers turn only such loops
+// into vector code.
+bool all_finite(std::span<const float> values) {
+  uint32_t bad = 0;
+  for (const float value : values) bad |= !is_finite(value);
+  return bad == 0;
+}
+
+bool is_prompt(const Chunk& chunk) { return chunk.tokens.size() > 1; }
+
+size_t wanted_rows(const Chunk& chunk) {
+  return chunk.wanted == Wanted::all ? chunk.tokens.size() : chunk.wanted == Wanted::last;
+}
+
 }  // namespace
+
+std::span<const float> ChunkResult::value() const {
+  if (error) throw *error;
+  return logits;
+}
 
 Executor::Executor(abi::Device& device, const LoadedModel& model, RopeTables& rope,
                    const abi::ProgramShape& widest)
@@ -27,14 +51,21 @@ Executor::Executor(abi::Device& device, const LoadedModel& model, RopeTables& ro
       vocab_size_(model.graph().tensors[model.graph().outputs[0]].dims[1]),
       programs_(narrower) {}
 
-abi::Program& Executor::program(uint32_t rows, uint32_t wanted, uint32_t sequences) {
-  const abi::ProgramShape shape = shape_for(rows, wanted, sequences, widest_);
+abi::Program& Executor::program(const abi::ProgramShape& shape) {
   const auto found = programs_.find(shape);
   if (found != programs_.end()) return *found->second;
   abi::Program* compiled = nullptr;
   check(device_.compile({&model_.view(), model_.claims(), shape, model_.workspace()}, &compiled),
         "compile");
   return *programs_.emplace(shape, compiled).first->second;
+}
+
+WarmUp Executor::warm_up() {
+  const auto start = std::chrono::steady_clock::now();
+  const size_t before = programs_.size();
+  for (const abi::ProgramShape& shape : shapes_within(widest_)) program(shape);
+  return {programs_.size() - before,
+          std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count()};
 }
 
 void Executor::gather(std::span<const Chunk> chunks) {
@@ -45,37 +76,43 @@ void Executor::gather(std::span<const Chunk> chunks) {
   wanted_.clear();
   inv_freq_.clear();
   page_.assign(chunks.size() * widest_.pages_per_sequence, 0);
-  for (uint32_t s = 0; s < chunks.size(); ++s) {
-    const Chunk& chunk = chunks[s];
-    const uint32_t start = chunk.sequence->length();
-    const uint32_t count = static_cast<uint32_t>(chunk.tokens.size());
-    for (uint32_t i = 0; i < count; ++i) {
-      const bool is_last = i + 1 == count;
-      if (chunk.wanted == Wanted::all || (chunk.wanted == Wanted::last && is_last)) {
-        wanted_.push_back(static_cast<uint32_t>(token_.size()));
-      }
-      token_.push_back(chunk.tokens[i]);
-      position_.push_back(start + i);
-      sequence_.push_back(s);
+  order_.clear();
+  for (const bool prompts : {true, false}) {  // in this order, as abi::Step asks
+    for (size_t c = 0; c < chunks.size(); ++c) {
+      if (is_prompt(chunks[c]) != prompts) continue;
+      order_.push_back(c);
+      add_to_step(chunks[c]);
     }
-    length_.push_back(start + count);
-    const std::span<const uint32_t> pages = chunk.sequence->pages();
-    std::copy(pages.begin(), pages.end(), page_.begin() + s * widest_.pages_per_sequence);
-    const std::span<const float> table =
-        rope_.inv_freq(std::max(chunk.final_length, start + count));
-    inv_freq_.insert(inv_freq_.end(), table.begin(), table.end());
+    if (prompts) prompt_rows_ = static_cast<uint32_t>(token_.size());
   }
 }
 
-std::span<const float> Executor::run(std::span<const Chunk> chunks) {
-  std::vector<uint32_t> before;
-  for (const Chunk& chunk : chunks) before.push_back(chunk.sequence->length());
+void Executor::add_to_step(const Chunk& chunk) {
+  const auto s = static_cast<uint32_t>(length_.size());
+  const uint32_t start = chunk.sequence->length();
+  const auto count = static_cast<uint32_t>(chunk.tokens.size());
+  for (uint32_t i = 0; i < count; ++i) {
+    token_.push_back(chunk.tokens[i]);
+    position_.push_back(start + i);
+    sequence_.push_back(s);
+  }
+  const auto rows = static_cast<uint32_t>(token_.size());
+  for (auto row = rows - static_cast<uint32_t>(wanted_rows(chunk)); row < rows; ++row)
+    wanted_.push_back(row);
+  length_.push_back(start + count);
+  std::ranges::copy(chunk.sequence->pages(), page_.begin() + s * widest_.pages_per_sequence);
+  const std::span<const float> table = rope_.inv_freq(std::max(chunk.final_length, start + count));
+  inv_freq_.insert(inv_freq_.end(), table.begin(), table.end());
+}
+
+std::span<const ChunkResult> Executor::run(std::span<const Chunk> chunks) {
   try {
     for (const Chunk& chunk : chunks) {
       chunk.sequence->reserve(static_cast<uint32_t>(chunk.tokens.size()));
     }
     gather(chunks);
     const abi::Step step{static_cast<uint32_t>(token_.size()),
+                         prompt_rows_,
                          static_cast<uint32_t>(chunks.size()),
                          token_,
                          position_,
@@ -84,39 +121,66 @@ std::span<const float> Executor::run(std::span<const Chunk> chunks) {
                          page_,
                          wanted_,
                          inv_freq_};
-    const uint32_t wanted = static_cast<uint32_t>(wanted_.size());
-    check_step(step, shape_for(step.rows, wanted, step.sequences, widest_), limits_);
-    check(program(step.rows, wanted, step.sequences).enqueue(step), "step");
+    const abi::ProgramShape shape =
+        shape_for(step.rows, static_cast<uint32_t>(wanted_.size()), widest_);
+    check_step(step, shape, limits_);
+    check(program(shape).enqueue(step), "step");
     check(device_.wait(), "step");
     ++steps_run_;
-    read_logits(wanted);
+    read_logits();
   } catch (...) {
-    for (size_t i = 0; i < chunks.size(); ++i) chunks[i].sequence->truncate(before[i]);
+    // Gives back the pages that were reserved.
+    for (const Chunk& chunk : chunks) chunk.sequence->truncate(chunk.sequence->length());
     throw;
   }
-  for (const Chunk& chunk : chunks) {
-    chunk.sequence->advance(static_cast<uint32_t>(chunk.tokens.size()));
-  }
-  return logits_;
+  judge(chunks);
+  return results_;
 }
 
-// A NaN that is sampled from turns into fluent nonsense, so it stops the request here.
-void Executor::read_logits(uint32_t rows) {
-  logits_.resize(uint64_t{rows} * vocab_size_);
-  if (rows == 0) return;
+std::span<const float> Executor::run_one(const Chunk& chunk) {
+  return run({&chunk, 1}).front().value();
+}
+
+void Executor::read_logits() {
+  logits_.resize(wanted_.size() * vocab_size_);
+  if (logits_.empty()) return;
   abi::Slice from = model_.graph().tensors[model_.graph().outputs[0]].at;
   from.bytes = logits_.size() * sizeof(float);
   check(device_.read(std::as_writable_bytes(std::span(logits_)), from), "logits");
-  for (size_t i = 0; i < logits_.size(); ++i) {
-    if (std::isfinite(logits_[i])) continue;
-    const uint32_t row = wanted_[i / vocab_size_];
-    throw Error(
-        ExitCode::non_finite, "logits",
-        fmt::format("found {} for token {} at position {} in step {}, expected a finite number",
-                    logits_[i], i % vocab_size_, position_[row], steps_run_),
-        "Check the model with `ropewalk inspect --verify`; if it is sound, this is a bug: "
-        "report it with the device's name");
+}
+
+// Gives each chunk its logits or its error, and moves the sequences of the good ones on.
+void Executor::judge(std::span<const Chunk> chunks) {
+  results_.assign(chunks.size(), {});
+  size_t row = 0;
+  for (const size_t c : order_) {
+    const Chunk& chunk = chunks[c];
+    const size_t rows = wanted_rows(chunk);
+    const auto logits = std::span(logits_).subspan(row * vocab_size_, rows * vocab_size_);
+    results_[c].error = find_bad_logit(row, logits);
+    if (results_[c].error) {
+      chunk.sequence->truncate(chunk.sequence->length());
+    } else {
+      results_[c].logits = logits;
+      chunk.sequence->advance(static_cast<uint32_t>(chunk.tokens.size()));
+    }
+    row += rows;
   }
+}
+
+// `first_row` counts the wanted rows of the step.
+std::optional<Error> Executor::find_bad_logit(size_t first_row,
+                                              std::span<const float> logits) const {
+  if (all_finite(logits)) return std::nullopt;
+  const auto bad =
+      static_cast<size_t>(std::ranges::find_if_not(logits, is_finite) - logits.begin());
+  const uint32_t row = wanted_[first_row + bad / vocab_size_];
+  return Error(
+      ExitCode::non_finite, "logits",
+      fmt::format("found {} for token {} at position {} in step {}, expected a finite number",
+                  logits[bad], bad % vocab_size_, position_[row], steps_run_),
+      "Check the model with `ropewalk inspect --verify`; if it is sound, this is a bug: "
+      "report it with the device's name");
 }
 
 }  // namespace ropewalk

@@ -1,5 +1,5 @@
-// executor.h — runs steps of a loaded model: one program per row bucket, compiled when first
-// needed.
+// executor.h — runs steps of a loaded model in the programs of buckets.h: warm_up() compiles them
+// all, otherwise each is compiled when a step first needs it.
 //
 // Any mix of prompt chunks and single-token decodes of several sequences is one step. Not
 // thread-safe.
@@ -7,10 +7,12 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <span>
 #include <vector>
 
 #include "core/abi/backend.h"
+#include "core/base/error.h"
 #include "core/exec/buckets.h"
 #include "core/exec/kv_cache.h"
 #include "core/graph/check_step.h"
@@ -32,17 +34,42 @@ struct Chunk {
   uint32_t final_length;
 };
 
+// What a step gave for one chunk.
+//
+// The law for logits: every one that is read must be finite. Weights are finite, so NaN, infinity
+// and -infinity all mean that a number overflowed on its way; sampling from such a row gives fluent
+// nonsense. Only a sampler may set a logit to -infinity, to forbid its token.
+struct ChunkResult {
+  std::span<const float> logits = {};  // (wanted rows, vocab); empty where the chunk failed
+  std::optional<Error> error = {};     // non_finite: the first bad logit; the sequence is as before
+
+  // The logits. Throws the error where there is one.
+  std::span<const float> value() const;
+};
+
+struct WarmUp {
+  size_t programs;  // compiled by this call
+  double seconds;
+};
+
 class Executor {
  public:
   // REQUIRES: all outlive this.
   Executor(abi::Device& device, const LoadedModel& model, RopeTables& rope,
            const abi::ProgramShape& widest);
 
-  // Runs one step and returns the wanted logits, (W, vocab) row-major in order of chunks and rows,
-  // valid until the next call. Throws Error: limit, out_of_memory (cache), device_lost, non_finite.
-  // On failure the sequences are as before.
-  // REQUIRES: tokens of all chunks together fit the widest shape, each chunk has at least one.
-  std::span<const float> run(std::span<const Chunk> chunks);
+  // Runs one step. The results are in the order of the chunks and valid until the next call. A
+  // chunk that fails does not change what the others get. Throws Error where the whole step fails:
+  // limit, out_of_memory (cache), device_lost; then all sequences are as before. REQUIRES: tokens
+  // of all chunks together fit the widest shape; each chunk has at least one; no two chunks have
+  // the same sequence.
+  std::span<const ChunkResult> run(std::span<const Chunk> chunks);
+
+  // A step of one chunk. Returns its logits. Throws Error also for non_finite.
+  std::span<const float> run_one(const Chunk& chunk);
+
+  // Compiles every program that a step may need and that is not there yet.
+  WarmUp warm_up();
 
   uint32_t vocab_size() const { return vocab_size_; }
   uint32_t max_rows() const { return widest_.rows; }
@@ -51,9 +78,12 @@ class Executor {
   uint64_t steps_run() const { return steps_run_; }
 
  private:
-  abi::Program& program(uint32_t rows, uint32_t wanted, uint32_t sequences);
+  abi::Program& program(const abi::ProgramShape& shape);
   void gather(std::span<const Chunk> chunks);
-  void read_logits(uint32_t rows);
+  void add_to_step(const Chunk& chunk);
+  void read_logits();
+  void judge(std::span<const Chunk> chunks);
+  std::optional<Error> find_bad_logit(size_t first_row, std::span<const float> logits) const;
 
   abi::Device& device_;
   const LoadedModel& model_;
@@ -66,10 +96,13 @@ class Executor {
            bool (*)(const abi::ProgramShape&, const abi::ProgramShape&)>
       programs_;
 
-  // The step's inputs, kept to avoid an allocation per token.
+  // The step's inputs and outputs, kept to avoid an allocation per token.
+  std::vector<size_t> order_;  // of the chunks in the step
+  uint32_t prompt_rows_ = 0;
   std::vector<int32_t> token_;
   std::vector<uint32_t> position_, sequence_, length_, page_, wanted_;
   std::vector<float> inv_freq_, logits_;
+  std::vector<ChunkResult> results_;
 };
 
 }  // namespace ropewalk

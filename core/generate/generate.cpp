@@ -31,7 +31,7 @@ Reply generate(Engine& engine, CachedText& text, const Request& request,
     }
     const bool in_prompt = running.state() == Running::State::prompt;
     const Chunk chunk = running.next(executor.max_rows());
-    const std::span<const float> logits = executor.run({&chunk, 1});
+    const std::span<const float> logits = executor.run_one(chunk);
     if (in_prompt) {
       if (events.on_prefill) events.on_prefill(text.cached(), stats.prompt_tokens);
       stats.prefill_seconds = seconds_since(start);

@@ -23,6 +23,7 @@ void check_sizes(const abi::Step& step, const abi::ProgramShape& shape, uint32_t
   require(step.rows <= shape.rows && step.wanted.size() <= shape.wanted &&
               step.sequences <= shape.sequences,
           "it is larger than the program was compiled for");
+  require(step.prompt_rows <= step.rows, "it has more rows of prompts than rows");
   require(step.token.size() >= step.rows && step.position.size() >= step.rows &&
               step.sequence.size() >= step.rows,
           "it has fewer tokens, positions or sequence numbers than rows");
@@ -31,6 +32,10 @@ void check_sizes(const abi::Step& step, const abi::ProgramShape& shape, uint32_t
           "its page table is shorter than its sequences");
   require(step.inv_freq.size() >= uint64_t{step.sequences} * half_dim,
           "its RoPE tables are shorter than its sequences");
+}
+
+bool is_first_of_sequence(const abi::Step& step, uint32_t row) {
+  return row == 0 || step.sequence[row - 1] != step.sequence[row];
 }
 
 bool is_last_of_sequence(const abi::Step& step, uint32_t row) {
@@ -44,6 +49,10 @@ void check_row(const abi::Step& step, uint32_t r, const abi::ProgramShape& shape
              "a token outside the vocabulary");
   require_of(sequence < step.sequences, "row", r, "a sequence that is not there");
   require_of(last_page < shape.pages_per_sequence, "row", r, "a position beyond the page table");
+  const bool alone = is_first_of_sequence(step, r) && is_last_of_sequence(step, r);
+  require_of(alone == (r >= step.prompt_rows), "row", r,
+             alone ? "a sequence for itself, but stands among the rows of prompts"
+                   : "neighbours of its sequence, but stands behind the rows of prompts");
   if (!is_last_of_sequence(step, r)) {
     require_of(step.position[r] < step.position[r + 1], "row", r, "a position not before the next");
     return;

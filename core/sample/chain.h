@@ -25,9 +25,9 @@ class Chain {
   Chain(std::vector<ChainLink> links, uint64_t seed);
 
   // The next id, one of 0 .. logits.size() - 1. `history` is the prompt's ids and the generated
-  // ones, of which the first `prompt_length` are the prompt's. Throws Error: non_finite for NaN,
-  // +infinity or nothing but -infinity; plugin for a link that fails, leaves no candidate or makes
-  // a NaN.
+  // ones; the first `prompt_length` are the prompt's. Throws Error (plugin) for a link that fails,
+  // leaves no candidate, or makes a logit NaN or +infinity or all of them -infinity.
+  // REQUIRES: logits are not empty and obey the law of ChunkResult (core/exec/executor.h): finite.
   int32_t sample(std::span<const float> logits, std::span<const int32_t> history,
                  uint32_t prompt_length);
 

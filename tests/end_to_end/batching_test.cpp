@@ -32,7 +32,7 @@ struct Rig {
       const size_t count = std::min(piece, tokens.size() - done);
       const Chunk chunk{&sequence, std::span(tokens).subspan(done, count), Wanted::last,
                         static_cast<uint32_t>(tokens.size())};
-      const auto logits = executor().run({&chunk, 1});
+      const auto logits = executor().run_one(chunk);
       last.assign(logits.begin(), logits.end());
     }
     return last;
@@ -57,7 +57,7 @@ TEST(Batching, AForgottenTailLeavesNoTrace) {
   const std::vector<int32_t> other(200, 3);
   const auto run = [&](std::span<const int32_t> tokens) {
     const Chunk chunk{&sequence, tokens, Wanted::last, static_cast<uint32_t>(text.size())};
-    const auto logits = rig.executor().run({&chunk, 1});
+    const auto logits = rig.executor().run_one(chunk);
     return Logits(logits.begin(), logits.end());
   };
   run(std::span(text).first(300));

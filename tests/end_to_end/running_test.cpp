@@ -68,7 +68,6 @@ TEST(Running, RequestsThatShareStepsReplyAsTheyDoAlone) {
   // Each joins three steps after the one before, so that prompts and replies meet; prompts go in
   // by pieces of seven tokens.
   std::vector<std::unique_ptr<Slot>> slots;
-  const uint32_t vocab = rig.engine.runtime().executor().vocab_size();
   for (size_t step = 0; step < 100; ++step) {
     if (step % 3 == 0 && slots.size() < requests.size())
       slots.push_back(std::make_unique<Slot>(rig, requests[slots.size()]));
@@ -80,12 +79,9 @@ TEST(Running, RequestsThatShareStepsReplyAsTheyDoAlone) {
       owners.push_back(slot.get());
     }
     if (chunks.empty()) break;
-    std::span<const float> logits = rig.engine.runtime().executor().run(chunks);
-    for (size_t i = 0; i < chunks.size(); ++i) {
-      const size_t rows = chunks[i].wanted == Wanted::last ? 1 : 0;
-      owners[i]->told += owners[i]->running.take(logits.first(rows * vocab)).text;
-      logits = logits.subspan(rows * vocab);
-    }
+    const std::span<const ChunkResult> results = rig.engine.runtime().executor().run(chunks);
+    for (size_t i = 0; i < chunks.size(); ++i)
+      owners[i]->told += owners[i]->running.take(results[i].value()).text;
   }
   ASSERT_EQ(slots.size(), requests.size());
   for (size_t i = 0; i < slots.size(); ++i) {
@@ -109,7 +105,7 @@ TEST(Running, ACancelledReplyKeepsWhatWasSaid) {
   EXPECT_EQ(slot.running.state(), Running::State::prompt);
   for (size_t i = 0; i < 3; ++i) {
     const Chunk chunk = slot.running.next(executor.max_rows());
-    slot.told += slot.running.take(executor.run({&chunk, 1})).text;
+    slot.told += slot.running.take(executor.run_one(chunk)).text;
   }
   EXPECT_EQ(slot.running.state(), Running::State::replying);
   EXPECT_EQ(slot.told, "");

@@ -1,9 +1,13 @@
 #include "core/exec/executor.h"
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <limits>
+#include <set>
+#include <tuple>
 
 #include "core/base/error.h"
 #include "core/model/decoder.h"
@@ -16,6 +20,7 @@ namespace {
 using testing::Each;
 using testing::ElementsAre;
 using testing::HasSubstr;
+using testing::IsEmpty;
 
 ModelConfig tiny() {
   ModelConfig config;
@@ -68,27 +73,83 @@ TEST(Buckets, TheNarrowestThatHoldsTheRows) {
   EXPECT_EQ(bucket_for(512), 512u);
 }
 
+// Every step of every size finds a shape that holds it among the few that are planned for.
+TEST(Buckets, FewShapesHoldEveryStep) {
+  const auto key = [](const abi::ProgramShape& s) {
+    return std::tuple(s.rows, s.wanted, s.sequences, s.pages_per_sequence);
+  };
+  for (const uint32_t rows : {1u, 2u, 16u, 48u, 512u})
+    for (const uint32_t wanted : {1u, 2u, 8u, 48u, 64u, 512u})
+      for (const uint32_t sequences : {1u, 8u, 64u}) {
+        if (wanted > rows) continue;
+        const abi::ProgramShape widest{rows, wanted, sequences, 4};
+        std::set<decltype(key(widest))> planned;
+        for (const abi::ProgramShape& shape : shapes_within(widest)) planned.insert(key(shape));
+        EXPECT_EQ(planned.size(), shapes_within(widest).size());
+        EXPECT_LE(planned.size(), wanted == 1 ? 10u : 25u);
+        for (uint32_t r = 1; r <= rows; ++r)
+          for (uint32_t w = 0; w <= std::min(r, wanted); ++w) {
+            const abi::ProgramShape shape = shape_for(r, w, widest);
+            ASSERT_TRUE(planned.contains(key(shape))) << r << " rows, " << w << " wanted";
+            ASSERT_TRUE(shape.rows >= r && shape.wanted >= w && shape.sequences == sequences);
+          }
+      }
+}
+
+// A reply alone and a batch of replies compute no row of logits that nobody asked for.
+TEST(Buckets, WantedRowsAreThoseOfADecode) {
+  const abi::ProgramShape widest{512, 64, 64, 4};
+  EXPECT_EQ(shape_for(512, 0, widest).wanted, 1u);
+  for (const uint32_t batch : {1u, 2u, 4u, 8u, 16u, 64u})
+    EXPECT_EQ(shape_for(batch, batch, widest).wanted, batch);
+  EXPECT_EQ(shape_for(512, 5, widest).wanted, 8u);
+  EXPECT_EQ(shape_for(512, 9, widest).wanted, 64u);
+}
+
+// Rows of prompts come first in the step; pages, tables and results still belong to their chunks.
 TEST(Executor, GathersChunksOfSeveralSequencesIntoOneStep) {
   Rig rig(false);
-  Sequence a(rig.cache), b(rig.cache);
-  const std::vector<int32_t> prompt = {5, 6, 7}, next = {9};
-  const Chunk first[] = {{&a, prompt, Wanted::last, 3}};
-  rig.executor.run(first);
-  const Chunk mixed[] = {{&a, next, Wanted::last, 4}, {&b, prompt, Wanted::all, 3}};
-  const auto logits = rig.executor.run(mixed);
+  rig.device.logit_of = [](int32_t token, uint32_t) { return static_cast<float>(token); };
+  Sequence a(rig.cache), b(rig.cache), c(rig.cache);
+  const std::vector<int32_t> prompt = {5, 6, 7}, next = {9}, other = {8};
+  rig.executor.run_one({&a, prompt, Wanted::last, 3});
+  EXPECT_EQ(rig.device.steps.back().prompt_rows, 3u);
+  const Chunk mixed[] = {
+      {&a, next, Wanted::last, 4}, {&b, prompt, Wanted::all, 3}, {&c, other, Wanted::none, 1}};
+  const auto results = rig.executor.run(mixed);
 
   const SeenStep& step = rig.device.steps.back();
-  EXPECT_THAT(step.token, ElementsAre(9, 5, 6, 7));
-  EXPECT_THAT(step.position, ElementsAre(3u, 0u, 1u, 2u));
-  EXPECT_THAT(step.sequence, ElementsAre(0u, 1u, 1u, 1u));
-  EXPECT_THAT(step.length, ElementsAre(4u, 3u));
+  EXPECT_EQ(step.prompt_rows, 3u);
+  EXPECT_THAT(step.token, ElementsAre(5, 6, 7, 9, 8));
+  EXPECT_THAT(step.position, ElementsAre(0u, 1u, 2u, 3u, 0u));
+  EXPECT_THAT(step.sequence, ElementsAre(0u, 0u, 0u, 1u, 2u));
+  EXPECT_THAT(step.length, ElementsAre(3u, 4u, 1u));
   EXPECT_THAT(step.wanted, ElementsAre(0u, 1u, 2u, 3u));
-  ASSERT_EQ(step.page.size(), 8u);  // two sequences, four pages each
-  EXPECT_EQ(step.page[0], a.pages()[0]);
-  EXPECT_EQ(step.page[4], b.pages()[0]);
-  EXPECT_EQ(logits.size(), 4u * 64);
+  ASSERT_EQ(step.page.size(), 12u);  // three sequences, four pages each
+  EXPECT_EQ(step.page[0], b.pages()[0]);
+  EXPECT_EQ(step.page[4], a.pages()[0]);
+  EXPECT_EQ(step.page[8], c.pages()[0]);
+  ASSERT_EQ(results.size(), 3u);
+  ASSERT_EQ(results[0].value().size(), 64u);
+  EXPECT_THAT(results[0].value(), Each(9.0f));
+  ASSERT_EQ(results[1].value().size(), 3u * 64);
+  EXPECT_THAT(results[1].value().first(64), Each(5.0f));
+  EXPECT_THAT(results[1].value().last(64), Each(7.0f));
+  EXPECT_TRUE(results[2].value().empty());
   EXPECT_EQ(a.length(), 4u);
   EXPECT_EQ(b.length(), 3u);
+  EXPECT_EQ(c.length(), 1u);
+}
+
+TEST(Executor, WarmUpCompilesEveryProgram) {
+  Rig rig(false);
+  const WarmUp first = rig.executor.warm_up();
+  EXPECT_EQ(first.programs, shapes_within(Rig::shape()).size());
+  EXPECT_GE(first.seconds, 0);
+  EXPECT_EQ(rig.executor.warm_up().programs, 0u);
+  Sequence a(rig.cache);
+  rig.executor.run_one({&a, std::vector<int32_t>(300, 1), Wanted::last, 300});
+  EXPECT_EQ(rig.device.compiled, first.programs);
 }
 
 TEST(Executor, CompilesOneProgramForABucket) {
@@ -96,8 +157,7 @@ TEST(Executor, CompilesOneProgramForABucket) {
   Sequence a(rig.cache);
   const std::vector<int32_t> ids(40, 1);
   const auto run = [&](size_t count) {
-    const Chunk chunk{&a, std::span(ids).first(count), Wanted::last, 0};
-    rig.executor.run({&chunk, 1});
+    rig.executor.run_one({&a, std::span(ids).first(count), Wanted::last, 0});
     return rig.device.compiled;
   };
   EXPECT_EQ(run(1), 1u);
@@ -142,16 +202,71 @@ TEST(Executor, ALostDeviceLeavesTheSequenceAsItWas) {
   EXPECT_EQ(rig.cache.free_pages(), 8u);
 }
 
+constexpr float kInfinity = std::numeric_limits<float>::infinity();
+
+// NaN and both infinities: only a sampler may say -infinity.
 TEST(Executor, NonFiniteLogitsStopTheRequest) {
   Rig rig(false);
   Sequence a(rig.cache);
   const std::vector<int32_t> ids = {1, 2, 3};
-  const Chunk chunk{&a, ids, Wanted::last, 3};
-  rig.device.logit = std::nanf("");
-  const Error error = error_of([&] { rig.executor.run({&chunk, 1}); });
-  EXPECT_EQ(error.code(), ExitCode::non_finite);
-  EXPECT_THAT(error.what(), HasSubstr("found nan for token 0 at position 2 in step 1"));
-  EXPECT_EQ(a.length(), 0u);
+  for (const auto& [bad, name] : {std::pair(std::nanf(""), "nan"), std::pair(kInfinity, "inf"),
+                                  std::pair(-kInfinity, "-inf")}) {
+    rig.device.logit_of = [bad = bad](int32_t, uint32_t) { return bad; };
+    const Error error = error_of([&] { rig.executor.run_one({&a, ids, Wanted::last, 3}); });
+    EXPECT_EQ(error.code(), ExitCode::non_finite);
+    EXPECT_THAT(error.what(), HasSubstr(fmt::format("logits: found {} for token 0 at position 2 in "
+                                                    "step {}, expected a finite number",
+                                                    name, rig.executor.steps_run())));
+    EXPECT_EQ(a.length(), 0u);
+    EXPECT_EQ(rig.cache.free_pages(), 8u);
+  }
+  // Extreme is not infinite.
+  rig.device.logit_of = [](int32_t, uint32_t) { return -std::numeric_limits<float>::max(); };
+  rig.executor.run_one({&a, ids, Wanted::last, 3});
+  EXPECT_EQ(a.length(), 3u);
+}
+
+// The others get the bits that they get without it.
+TEST(Executor, ABadRowFailsItsOwnChunkAlone) {
+  const std::vector<int32_t> prompt = {1, 2, 3}, other = {20, 13, 21, 22}, next = {7};
+  const auto run = [&](int32_t bad_token) {
+    Rig rig(false);
+    rig.device.logit_of = [&](int32_t token, uint32_t position) {
+      if (token == bad_token) return std::nanf("");
+      return 0.1f * static_cast<float>(token) + 0.01f * static_cast<float>(position);
+    };
+    Sequence a(rig.cache), b(rig.cache), c(rig.cache);
+    const Chunk chunks[] = {
+        {&c, next, Wanted::last, 1}, {&a, prompt, Wanted::last, 3}, {&b, other, Wanted::all, 4}};
+    std::vector<std::vector<float>> logits;
+    std::string error;
+    for (const ChunkResult& result : rig.executor.run(chunks)) {
+      logits.emplace_back(result.logits.begin(), result.logits.end());
+      if (result.error) error += result.error->what();
+    }
+    return std::tuple(logits, error, std::vector{c.length(), a.length(), b.length()},
+                      rig.cache.free_pages());
+  };
+  const auto [good, no_error, all_lengths, pages] = run(-1);
+  EXPECT_EQ(no_error, "");
+  EXPECT_THAT(all_lengths, ElementsAre(1u, 3u, 4u));
+
+  const auto [logits, error, lengths, pages_after] = run(13);
+  EXPECT_EQ(logits[0], good[0]);
+  EXPECT_EQ(logits[1], good[1]);
+  EXPECT_THAT(logits[2], IsEmpty());
+  EXPECT_THAT(error, HasSubstr("found nan for token 0 at position 1 in step 1"));
+  EXPECT_THAT(lengths, ElementsAre(1u, 3u, 0u));
+  EXPECT_EQ(pages_after, pages + 1);
+}
+
+// A row that nobody reads is not looked at: the next step that reads one finds what came of it.
+TEST(Executor, RowsThatAreNotWantedAreNotChecked) {
+  Rig rig(false);
+  rig.device.logit_of = [](int32_t, uint32_t) { return std::nanf(""); };
+  Sequence a(rig.cache);
+  EXPECT_TRUE(rig.executor.run_one({&a, std::vector<int32_t>{1, 2}, Wanted::none, 2}).empty());
+  EXPECT_EQ(a.length(), 2u);
 }
 
 }  // namespace

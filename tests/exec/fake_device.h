@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <functional>
 #include <map>
 #include <string>
 #include <vector>
@@ -18,6 +19,7 @@ struct SeenStep {
   std::vector<int32_t> token;
   std::vector<uint32_t> position, sequence, length, page, wanted;
   std::vector<float> inv_freq;
+  uint32_t prompt_rows;
   abi::ProgramShape shape;
 };
 
@@ -32,8 +34,10 @@ class FakeDevice final : public abi::Device {
     info_.max_rows = 512;
   }
 
-  // What the next steps do.
-  float logit = 1.0f;
+  // What the next steps do. The logits of a row are all the same.
+  std::function<float(int32_t token, uint32_t position)> logit_of = [](int32_t, uint32_t) {
+    return 1.0f;
+  };
   abi::Status on_wait;
   abi::Status on_allocate;
   std::string refuse_op_name;  // claim() refuses nodes of this name
@@ -70,7 +74,13 @@ class FakeDevice final : public abi::Device {
   }
   abi::Status read(std::span<std::byte> to, abi::Slice from) noexcept override {
     if (!within(from)) return abi::fail(abi::StatusCode::internal, "read outside its buffer");
-    for (size_t i = 0; i + 4 <= to.size(); i += 4) std::memcpy(&to[i], &logit, 4);
+    const SeenStep& step = steps.back();
+    const size_t row_bytes = to.size() / step.wanted.size();
+    for (size_t i = 0; i < to.size(); i += 4) {
+      const uint32_t row = step.wanted[i / row_bytes];
+      const float logit = logit_of(step.token[row], step.position[row]);
+      std::memcpy(&to[i], &logit, 4);
+    }
     return {};
   }
   abi::Status packed_bytes(const abi::Weight& weight, uint64_t* bytes) noexcept override {
@@ -129,7 +139,8 @@ class FakeDevice final : public abi::Device {
     abi::Status enqueue(const abi::Step& s) noexcept override {
       const auto copy = [](auto span) { return std::vector(span.begin(), span.end()); };
       device_.steps.push_back({copy(s.token), copy(s.position), copy(s.sequence), copy(s.length),
-                               copy(s.page), copy(s.wanted), copy(s.inv_freq), shape_});
+                               copy(s.page), copy(s.wanted), copy(s.inv_freq), s.prompt_rows,
+                               shape_});
       return {};
     }
     void release() noexcept override { delete this; }

@@ -19,11 +19,13 @@ struct GoodStep {
   std::vector<uint32_t> page = {4, 99, 2, 0, 99, 99};  // (3, 2); 99 is behind the last position
   std::vector<uint32_t> wanted = {1, 2};
   std::vector<float> inv_freq = std::vector<float>(3 * 3);
+  uint32_t prompt_rows = 2;
   abi::ProgramShape shape{4, 2, 3, 2};
   StepLimits limits{10, 5, 3};
 
   std::string complaint() const {
-    const abi::Step step{3, 3, token, position, sequence, length, page, wanted, inv_freq};
+    const abi::Step step{3,        prompt_rows, 3,    token,  position,
+                         sequence, length,      page, wanted, inv_freq};
     try {
       check_step(step, shape, limits);
       return "";
@@ -46,6 +48,14 @@ const BadStep kBadSteps[] = {
      "step: it is larger than the program was compiled for"},
     {"wanted_rows", [](GoodStep& s) { s.shape.wanted = 1; },
      "step: it is larger than the program was compiled for"},
+    {"prompt_rows", [](GoodStep& s) { s.prompt_rows = 4; },
+     "step: it has more rows of prompts than rows"},
+    {"a_prompt_behind_other_rows", [](GoodStep& s) { s.prompt_rows = 0; },
+     "step: row 0 has neighbours of its sequence, but stands behind the rows of prompts"},
+    {"a_prompt_counted_in_part", [](GoodStep& s) { s.prompt_rows = 1; },
+     "step: row 1 has neighbours of its sequence, but stands behind the rows of prompts"},
+    {"a_single_row_among_prompts", [](GoodStep& s) { s.prompt_rows = 3; },
+     "step: row 2 has a sequence for itself, but stands among the rows of prompts"},
     {"tokens", [](GoodStep& s) { s.token.pop_back(); },
      "step: it has fewer tokens, positions or sequence numbers than rows"},
     {"positions", [](GoodStep& s) { s.position.pop_back(); },

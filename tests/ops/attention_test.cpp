@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <cmath>
 
 #include "tests/ops/harness/conversation.h"
 #include "tests/ops/op_test.h"
@@ -127,6 +128,45 @@ TEST_P(Attention, mixed_sequences) {
            {{0, 1}, {1, 17}, {2, 1}, {3, 230}},
            {{0, 1}, {1, 1}, {2, 1}, {3, 1}},
            {{3, 30}, {4, 1}}});
+}
+
+// NaN stays in its sequence: a request that fails must not take those along that share its step.
+TEST_P(Attention, nan_stays_in_its_sequence) {
+  for (const DType cache : {DType::f16, DType::f32}) {
+    const AttentionShape shape{4, 2, 64, cache, kRotatedKeys, true};
+    for (const uint32_t rows : {kMostRows, kFewRows}) {
+      SCOPED_TRACE("a program of " + std::to_string(rows) + " rows");
+      Conversation conversation(shape, 4, kPages);
+      const AttentionCase c(shape, conversation);
+      with_session(c.description, {rows, 1, 4, kPages}, [&](Session& session) {
+        for (const std::vector<Part>& parts :
+             {std::vector<Part>{{0, 13}, {1, 9}, {2, 21}}, {{0, 5}, {1, 3}, {2, 1}, {3, 1}}}) {
+          Turn turn = conversation.next(parts);
+          const auto spoil = [&](std::vector<float>& values) {
+            const size_t width = values.size() / turn.step.sequence.size();
+            for (size_t i = 0; i < values.size(); ++i)
+              if (turn.step.sequence[i / width] == 1) values[i] = std::nanf("");
+          };
+          spoil(turn.k);
+          spoil(turn.v);
+          session.set(c.q, turn.q);
+          session.set(c.k, turn.k);
+          session.set(c.v, turn.v);
+          session.run(turn.step);
+          std::vector<float> sound;
+          std::vector<double> truth;
+          const std::vector<float> y = session.get(c.y);
+          const size_t width = y.size() / turn.step.sequence.size();
+          for (size_t i = 0; i < y.size(); ++i)
+            if (turn.step.sequence[i / width] != 1) {
+              sound.push_back(y[i]);
+              truth.push_back(turn.truth[i]);
+            }
+          expect_close(Law::attention, sound, truth);
+        }
+      });
+    }
+  }
 }
 
 // Many sequences of one token each: a batch of decodes.

@@ -81,18 +81,6 @@ TEST(Chain, WithoutLinksTakesTheGreatestTiesToTheLowerId) {
   EXPECT_EQ(sample(chain, {-kInfinity, -1e30f}), 1);
 }
 
-TEST(Chain, NonFiniteLogitsStopWithIdAndPosition) {
-  const auto code = ExitCode::non_finite;
-  for (const bool greedy : {true, false}) {
-    const auto links = [&] { return greedy ? std::vector<ChainLink>{} : one(pass); };
-    expect_error(links(), {0, kNan}, code, "logits: found nan for id 1 at position 3");
-    expect_error(links(), {kNan, 0}, code, "logits: found nan for id 0 at position 3");
-    expect_error(links(), {0, 1, kInfinity}, code, "found inf for id 2 at position 3");
-    expect_error(links(), {-kInfinity, -kInfinity}, code, "found nothing but -inf at position 3");
-    expect_error(links(), {}, code, "found nothing but -inf at position 3");
-  }
-}
-
 TEST(Chain, LinksRunInOrderOverCandidatesInOrderOfId) {
   std::vector<int32_t> first, second;
   std::vector<ChainLink> links;

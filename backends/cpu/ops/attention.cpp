@@ -267,7 +267,7 @@ double cost_of(const Attention& op, const Frame& frame) {
 
 // Whether pages become tasks: single tokens whose heads alone would leave threads idle.
 bool split_pages(const Frame& frame, uint64_t tasks) {
-  return frame.blocks.size() == frame.step.rows && tasks < 2 * frame.pool.lanes();
+  return frame.step.prompt_rows == 0 && tasks < 2 * frame.pool.lanes();
 }
 
 void whole_blocks(const Attention& op, const Frame& frame, const Sizes& sizes, float* o) {

@@ -110,6 +110,7 @@ StepData Block::step(uint32_t sequence, uint32_t first, uint32_t count) const {
 }
 
 StepData Block::joined(const StepData& a, const StepData& b) {
+  if (a.prompt_rows() == 0 && b.prompt_rows() > 0) return joined(b, a);
   StepData step = a;
   const auto rows = static_cast<uint32_t>(a.position.size());
   step.token.insert(step.token.end(), b.token.begin(), b.token.end());

@@ -1,8 +1,10 @@
 #include "tests/ops/harness/case.h"
 
+#include <algorithm>
 #include <cstring>
 #include <functional>
 #include <numeric>
+#include <stdexcept>
 #include <utility>
 
 namespace ropewalk::test {
@@ -20,9 +22,21 @@ std::vector<std::byte> bytes_of(const std::vector<Element>& values) {
 
 }  // namespace
 
+// As abi::Step asks, the rows of sequences with several rows come first.
+uint32_t StepData::prompt_rows() const {
+  uint32_t rows = 0;
+  for (uint32_t r = 0; r < sequence.size(); ++r) {
+    if (std::ranges::count(sequence, sequence[r]) == 1) continue;
+    if (r > rows) throw std::runtime_error("the test's step has rows of a prompt behind others");
+    ++rows;
+  }
+  return rows;
+}
+
 abi::Step StepData::view() const {
   abi::Step step;
   step.rows = static_cast<uint32_t>(position.size());
+  step.prompt_rows = prompt_rows();
   step.sequences = static_cast<uint32_t>(length.size());
   step.token = token;
   step.position = position;

@@ -18,6 +18,7 @@ struct StepData {
   std::vector<uint32_t> position, sequence, length, page, wanted;
   std::vector<float> inv_freq;
 
+  uint32_t prompt_rows() const;
   abi::Step view() const;
 };
 

@@ -29,7 +29,8 @@ float Conversation::scale() const {
   return static_cast<float>(1 / std::sqrt(static_cast<double>(shape_.dim)));
 }
 
-Turn Conversation::next(const std::vector<Part>& parts) {
+Turn Conversation::next(std::vector<Part> parts) {
+  std::ranges::stable_partition(parts, [](const Part& part) { return part.count > 1; });
   Turn turn;
   StepData& step = turn.step;
   for (const Part& part : parts)

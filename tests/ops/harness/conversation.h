@@ -33,8 +33,8 @@ class Conversation {
   // Sequences have `pages_per_sequence` pages each, scattered over twice as many.
   Conversation(const AttentionShape& shape, uint32_t sequences, uint32_t pages_per_sequence);
 
-  // REQUIRES: parts in order of sequence.
-  Turn next(const std::vector<Part>& parts);
+  // Parts of several tokens come first in the step. REQUIRES: one part of a sequence at most.
+  Turn next(std::vector<Part> parts);
 
   float scale() const;  // of the attention node
   uint32_t pages() const { return 2 * sequences_ * pages_per_sequence_; }

@@ -27,24 +27,46 @@ LaunchNode bind(void (*launch)(const Struct&, const Launch&), const Struct& op,
 
 Cache cache_of(const Tensor& t) { return {nullptr, t.dtype, t.dim[2], t.dim[3]}; }
 
-uint32_t splits_of(const Tensor& q, const Tensor& keys, const abi::ProgramShape& shape,
-                   const DeviceSize& device) {
-  const uint32_t heads = heads_of(q, keys), together = heads_together(heads, cache_of(keys));
-  return attention_splits(uint64_t{launch_rows(shape, Extent::rows)} * (heads / together),
-                          shape.pages_per_sequence * abi::kPageTokens, device.multiprocessors);
-}
+// How an attention node is launched in a program.
+struct AttentionPlan {
+  AttentionPlan(const abi::Graph& graph, const abi::Node& node, const abi::ProgramShape& shape,
+                const DeviceSize& device)
+      : keys(cache_of(graph.tensors[node.in[1]])),
+        heads(heads_of(graph.tensors[node.in[0]], graph.tensors[node.in[1]])),
+        kernels(attention_kernels(shape.rows, keys, node.attention().rotation)),
+        single_rows(launch_rows(shape, Extent::rows)) {
+    // A row that is no prompt's has its sequence for itself.
+    if (kernels.tiles) single_rows = std::min(single_rows, std::max(shape.sequences, 1u));
+    splits = attention_splits(uint64_t{single_rows} * (heads / heads_together(heads, keys)),
+                              shape.pages_per_sequence * abi::kPageTokens, device.multiprocessors);
+    partial_floats = attention_partial_floats(single_rows, heads, keys.head_dim, splits);
+    // Tiles leave their rows there until the order is applied, before the other kernel runs.
+    if (kernels.tiles && node.in.size() == 4)
+      partial_floats = std::max(partial_floats, uint64_t{shape.rows} * heads * keys.head_dim);
+  }
+
+  Cache keys;
+  uint32_t heads;
+  AttentionKernels kernels;
+  uint32_t single_rows;  // that the kernel for single rows may have
+  uint32_t splits;       // runs of keys of each of them
+  uint64_t partial_floats;
+};
 
 LaunchNode lower_attention(const abi::Node& node, const Operands& op, const Surroundings& around) {
-  const uint32_t splits = splits_of(op.in(0), op.in(1), around.shape, around.device);
+  const AttentionPlan plan(around.places.graph, node, around.shape, around.device);
   const abi::AttentionParams& params = node.attention();
-  const AttentionWay way = attention_way(around.shape.rows, op.cache(1), params.rotation);
-  return bind(way == AttentionWay::tiles   ? attention_tiles
-              : way == AttentionWay::split ? attention_split
-                                           : attention,
-              Attention{op.floats(0), op.order(3), op.result(), op.cache(1), op.cache(2),
-                        heads_of(op.in(0), op.in(1)), params.scale, params.rotation, splits,
-                        around.partials},
-              around);
+  const Attention attends{op.floats(0),       op.order(3), op.result(),    op.cache(1),
+                          op.cache(2),        plan.heads,  params.scale,   params.rotation,
+                          plan.kernels.tiles, plan.splits, around.partials};
+  Surroundings few = around;
+  few.shape.rows = plan.single_rows;
+  const LaunchNode singles = bind(plan.kernels.split ? attention_split : attention, attends, few);
+  if (!plan.kernels.tiles) return singles;
+  return [tiles = bind(attention_tiles, attends, around), singles](cudaStream_t stream) {
+    tiles(stream);
+    singles(stream);
+  };
 }
 
 LaunchNode lower_rope_append(std::span<const uint32_t> nodes, const Surroundings& around) {
@@ -143,13 +165,8 @@ Workspace workspace_of(const abi::CompileRequest& request, const DeviceSize& dev
     if (node.op == Op::matmul) {
       add_needs(request, step.nodes, device, long_products, all);
     } else if (node.op == Op::attention) {
-      const Tensor& keys = graph.tensors[node.in[1]];
-      const Tensor& q = graph.tensors[node.in[0]];
-      const uint32_t heads = heads_of(q, keys);
-      const uint32_t splits = splits_of(q, keys, request.shape, device);
-      all.partial_floats =
-          std::max(all.partial_floats,
-                   attention_partial_floats(request.shape.rows, heads, keys.dim[3], splits));
+      const AttentionPlan plan(graph, node, request.shape, device);
+      all.partial_floats = std::max(all.partial_floats, plan.partial_floats);
     }
   }
   return all;

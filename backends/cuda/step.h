@@ -11,7 +11,7 @@ namespace ropewalk::cuda {
 using abi::Extent;
 
 struct StepView {
-  const uint32_t* counts;    // (2) rows, wanted rows; indexed by Extent
+  const uint32_t* counts;    // (3) rows, wanted rows: indexed by Extent; rows of prompts
   const int32_t* token;      // (R)
   const uint32_t* position;  // (R)
   const uint32_t* sequence;  // (R)

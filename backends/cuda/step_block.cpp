@@ -5,7 +5,7 @@
 namespace ropewalk::cuda {
 
 StepBlock::Layout::Layout(const abi::ProgramShape& shape, uint32_t half_dim)
-    : cursor(16), counts(cursor.place(2 * sizeof(uint32_t))), arrays(cursor, shape, half_dim) {}
+    : cursor(16), counts(cursor.place(3 * sizeof(uint32_t))), arrays(cursor, shape, half_dim) {}
 
 uint64_t StepBlock::bytes(const abi::ProgramShape& shape, uint32_t half_dim) {
   return Layout(shape, half_dim).cursor.end();
@@ -32,7 +32,8 @@ StepView StepBlock::view() const {
 
 void StepBlock::send(const abi::Step& step) {
   inputs_.send(block_, layout_.cursor.end(), [&](std::byte* to) {
-    const uint32_t counts[2] = {step.rows, static_cast<uint32_t>(step.wanted.size())};
+    const uint32_t counts[3] = {step.rows, static_cast<uint32_t>(step.wanted.size()),
+                                step.prompt_rows};
     std::memcpy(to + layout_.counts, counts, sizeof counts);
     layout_.arrays.fill(to, step);
   });

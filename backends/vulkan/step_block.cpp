@@ -8,7 +8,7 @@ namespace {
 
 // The head of the shaders' block Step (common.glsl); addresses follow in the order of the arrays.
 struct Header {
-  uint32_t rows, wanted_rows, pages_per_sequence, half_dim;
+  uint32_t rows, prompt_rows, wanted_rows, pages_per_sequence, half_dim;
   VkDeviceAddress token, position, sequence, wanted, page, inv_freq, angles;
 };
 
@@ -33,6 +33,7 @@ void StepBlock::write(const abi::Step& step) {
   const VkDeviceAddress at = block_.address;
   const abi::StepArrays& arrays = layout_.arrays;
   const Header header{.rows = step.rows,
+                      .prompt_rows = step.prompt_rows,
                       .wanted_rows = static_cast<uint32_t>(step.wanted.size()),
                       .pages_per_sequence = arrays.pages_per_sequence,
                       .half_dim = arrays.half_dim,

@@ -76,7 +76,7 @@ template <abi::DType kType>
 __global__ void __launch_bounds__(kAttentionWarps * 32)
     attention_kernel(const Attention op, const StepView step) {
   __shared__ WarpParts<1, kMostHeadDim> warps;
-  const uint32_t head = blockIdx.x, r = blockIdx.y;
+  const uint32_t head = blockIdx.x, r = first_row_of(op, step) + blockIdx.y;
   if (r >= rows_of(step, Extent::rows)) return;
   const uint32_t warp = threadIdx.x / 32, lane = threadIdx.x % 32;
   const uint32_t d = op.keys.head_dim, half = d / 2, sequence = step.sequence[r];
@@ -109,7 +109,7 @@ __global__ void __launch_bounds__(kAttentionWarps * 32)
     warps.values[warp][0][i + half] = part.values.high[n];
   }
   __syncthreads();
-  join_warps(op, warps, r, head);
+  join_warps(op, warps, head);
 }
 
 }  // namespace

@@ -6,13 +6,14 @@ namespace ropewalk::cuda {
 namespace {
 
 __global__ void combine_kernel(const Attention op, const StepView step) {
-  const uint32_t r = blockIdx.y, i = blockIdx.x * kThreads + threadIdx.x;
+  const uint32_t r = first_row_of(op, step) + blockIdx.y;
+  const uint32_t i = blockIdx.x * kThreads + threadIdx.x;
   const uint32_t d = op.keys.head_dim, width = op.heads * d;
   if (r >= rows_of(step, Extent::rows) || i >= width) return;
   const uint32_t keys = step.position[r] + 1, each = keys_of_run(keys, op.splits);
   const uint32_t runs = (keys + each - 1) / each;
   const uint32_t from = op.order ? static_cast<uint32_t>(op.order[i]) : i;
-  const float* parts = part_at(op, r, from / d, 0);
+  const float* parts = part_at(op, blockIdx.y, from / d, 0);
   float most = kNoScore;
   for (uint32_t s = 0; s < runs; ++s) most = fmaxf(most, parts[s * (d + 2) + d]);
   float sum = 0.0f, value = 0.0f;

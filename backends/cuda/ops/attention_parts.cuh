@@ -18,10 +18,16 @@ __device__ __forceinline__ uint32_t keys_of_run(uint32_t keys, uint32_t splits) 
   return max((keys + splits - 1) / splits, kLeastKeysOfRun);
 }
 
-__device__ __forceinline__ float* part_at(const Attention& op, uint32_t r, uint32_t head,
+// The first row that a kernel for single rows takes; its grid counts from there.
+__device__ __forceinline__ uint32_t first_row_of(const Attention& op, const StepView& step) {
+  return op.after_prompts ? prompt_rows_of(step) : 0;
+}
+
+// `index` is the row's in the grid.
+__device__ __forceinline__ float* part_at(const Attention& op, uint32_t index, uint32_t head,
                                           uint32_t split) {
   return op.partials +
-         ((uint64_t{r} * op.heads + head) * op.splits + split) * (op.keys.head_dim + 2);
+         ((uint64_t{index} * op.heads + head) * op.splits + split) * (op.keys.head_dim + 2);
 }
 
 // What the warps of a thread block have of kHeads heads.
@@ -31,9 +37,9 @@ struct WarpParts {
   float values[kAttentionWarps][kHeads][kDim];
 };
 
-// The warps' parts in order, as the part of run blockIdx.z.
+// The warps' parts in order, as the part of row blockIdx.y of the grid and run blockIdx.z.
 template <uint32_t kHeads, uint32_t kDim>
-__device__ void join_warps(const Attention& op, const WarpParts<kHeads, kDim>& warps, uint32_t r,
+__device__ void join_warps(const Attention& op, const WarpParts<kHeads, kDim>& warps,
                            uint32_t first_head) {
   const uint32_t d = op.keys.head_dim;
   for (uint32_t h = 0; h < kHeads; ++h) {
@@ -41,7 +47,7 @@ __device__ void join_warps(const Attention& op, const WarpParts<kHeads, kDim>& w
     for (uint32_t w = 0; w < kAttentionWarps; ++w) most = fmaxf(most, warps.most[w][h]);
     for (uint32_t w = 0; w < kAttentionWarps; ++w)
       sum += warps.sum[w][h] * exp2f(warps.most[w][h] - most);
-    float* part = part_at(op, r, first_head + h, blockIdx.z);
+    float* part = part_at(op, blockIdx.y, first_head + h, blockIdx.z);
     for (uint32_t i = threadIdx.x; i < d; i += blockDim.x) {
       float value = 0.0f;
       for (uint32_t w = 0; w < kAttentionWarps; ++w)

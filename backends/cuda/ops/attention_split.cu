@@ -137,7 +137,7 @@ __global__ void __launch_bounds__(kAttentionWarps * 32)
     attention_split_kernel(const Attention op, const StepView step) {
   constexpr uint32_t kElements = kType == abi::DType::i8 ? 16 : 8;
   __shared__ WarpParts<kHeads, kMostDim> warps;
-  const uint32_t r = blockIdx.y, first_head = blockIdx.x * kHeads;
+  const uint32_t r = first_row_of(op, step) + blockIdx.y, first_head = blockIdx.x * kHeads;
   if (r >= rows_of(step, Extent::rows)) return;
   const uint32_t keys = step.position[r] + 1, each = keys_of_run(keys, op.splits);
   const uint32_t begin = blockIdx.z * each, end = min(begin + each, keys);
@@ -175,7 +175,7 @@ __global__ void __launch_bounds__(kAttentionWarps * 32)
       if (group.there) warps.values[warp][h][group.first + i] = parts[h].values[i];
   }
   __syncthreads();
-  join_warps(op, warps, r, first_head);
+  join_warps(op, warps, first_head);
 }
 
 template <abi::DType kType, uint32_t kHeads>

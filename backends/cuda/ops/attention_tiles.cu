@@ -3,11 +3,11 @@
 // tiles of 64. Both products on tensor cores in f16 with f32 sums, the softmax online in f32, in
 // powers of two. Bottleneck: tensor cores and exponentials.
 //
-// Rows of several sequences may share a tile: it is then gone through once for each of them, the
-// others' rows seeing no key. Keys are copied while the tile before is weighted, values while the
-// scores are made. A key that is no number spoils the rows of others in its warp's 16, being
-// weighed with 0; a step with such a key fails as a whole. The technique is that of
-// FlashAttention-2.
+// Rows of several sequences may share a tile. It is then gone through once for each of them, and
+// only the rows of that sequence are stored: a NaN key would reach the other rows of the warp's 16,
+// where it is weighted with 0. Rows that are alone in their sequence are not taken at all. Keys are
+// copied while the tile before is weighted, values while the scores are made. The technique is that
+// of FlashAttention-2.
 #include "backends/cuda/mma.cuh"
 #include "backends/cuda/ops/attention_parts.cuh"
 #include "backends/cuda/ops/tile_maps.h"
@@ -73,9 +73,19 @@ __device__ __forceinline__ void stage(const Cache& cache, const Entry& entry, ui
 template <uint32_t kDim>
 struct State {
   uint32_t q[kDim / 16][4];
-  float o[kDim / 8][4] = {};
-  float most[2] = {kNoScore, kNoScore}, sum[2] = {};
-  float unit = 0.0f;  // of o; 0 while that is 0
+  float o[kDim / 8][4];
+  float most[2], sum[2];
+  float unit;  // of o; 0 while that is 0
+
+  // No key has been seen.
+  __device__ __forceinline__ void clear() {
+#pragma unroll
+    for (float(&tile)[4] : o)
+#pragma unroll
+      for (float& value : tile) value = 0.0f;
+    most[0] = most[1] = kNoScore;
+    sum[0] = sum[1] = unit = 0.0f;
+  }
 };
 
 template <uint32_t kDim>
@@ -182,16 +192,17 @@ __device__ __forceinline__ void add_values(const float (&weights)[kKeys / 8][4],
   }
 }
 
+// The rows [begin, end) that are among the warp's 16 from `first`.
 template <uint32_t kDim>
-__device__ __forceinline__ void store(const Attention& op, uint32_t first, uint32_t end,
-                                      State<kDim>& state, float* y) {
+__device__ __forceinline__ void store(const Attention& op, uint32_t first, uint32_t begin,
+                                      uint32_t end, State<kDim>& state, float* y) {
   const uint32_t lane = threadIdx.x % 32, d = op.keys.head_dim;
 #pragma unroll
   for (uint32_t half = 0; half < 2; ++half) {
     for (uint32_t mask = 1; mask <= 2; mask *= 2)
       state.sum[half] += __shfl_xor_sync(~0u, state.sum[half], mask);
     const uint32_t r = first + score_row(lane, 2 * half);
-    if (r >= end) continue;
+    if (r < begin || r >= end) continue;
     const float inverse = state.unit / state.sum[half];
     float* row = y + (uint64_t{r} * op.heads + blockIdx.x) * d;
 #pragma unroll
@@ -249,7 +260,7 @@ template <abi::DType kType, uint32_t kDim>
 __global__ void __launch_bounds__(kTileThreads)
     attention_tiles_kernel(const Attention op, const StepView step, float* y) {
   __shared__ Tile<kDim> keys, values;
-  const uint32_t tile = blockIdx.y * kRows, rows = rows_of(step, Extent::rows);
+  const uint32_t tile = blockIdx.y * kRows, rows = prompt_rows_of(step);
   if (tile >= rows) return;
   const uint32_t end = min(tile + kRows, rows), first = tile + threadIdx.x / 32 * 16;
   State<kDim> state;
@@ -257,9 +268,10 @@ __global__ void __launch_bounds__(kTileThreads)
   for (uint32_t begin = tile, stop; begin < end; begin = stop) {
     stop = begin + 1;
     while (stop < end && step.sequence[stop] == step.sequence[begin]) ++stop;
+    state.clear();
     attend<kType>(op, step, begin, stop, first, keys, values, state);
+    store(op, first, begin, stop, state, y);
   }
-  store(op, first, end, state, y);
 }
 
 template <abi::DType kType>

@@ -17,6 +17,9 @@ __device__ __forceinline__ uint32_t rows_of(const StepView& step, Extent extent)
   return step.counts[static_cast<uint32_t>(extent)];
 }
 
+// The rows before this one are of sequences with several rows in the step (abi::Step).
+__device__ __forceinline__ uint32_t prompt_rows_of(const StepView& step) { return step.counts[2]; }
+
 __device__ __forceinline__ float to_float(float x) { return x; }
 __device__ __forceinline__ float to_float(__half x) { return __half2float(x); }
 __device__ __forceinline__ float to_float(__nv_bfloat16 x) { return __bfloat162float(x); }

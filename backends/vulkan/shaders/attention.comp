@@ -2,7 +2,8 @@
 // w = softmax(q . k[j] * scale) over keys j in [0, p]; o = sum of w[j] * v[j]: page by page, each page's
 // maximum, sum and output folded into the running ones.
 // Grid: (heads, rows, splits): a workgroup takes one head of one row and the pages of its split, which
-// attention_combine.comp folds together. Bottleneck: the memory that keys and values stream from.
+// attention_combine.comp folds together. In a program that also has attention_tile.comp, the rows of prompts
+// are left to that. Bottleneck: the memory that keys and values stream from.
 #extension GL_GOOGLE_include_directive : require
 #extension GL_EXT_control_flow_attributes : require
 #include "common.glsl"
@@ -43,7 +44,8 @@ void dot_keys(uint base[kKeysAtOnce], uint key, uint sequence, out float sum[kKe
 
 void main() {
   const uint head = gl_WorkGroupID.x, lane = gl_LocalInvocationID.x;
-  const uint row = first_row + gl_WorkGroupID.y;
+  const uint begin = after_prompts != 0 ? step.prompt_rows : 0;
+  const uint index = first_row + gl_WorkGroupID.y, row = begin + index;
   if (row >= step.rows) return;
   const uint position = step.position.at[row], sequence = step.sequence.at[row];
   const uint kv_head = head / (heads / kv_heads);
@@ -131,7 +133,7 @@ void main() {
   barrier();
   sum = 0;
   for (uint i = 0; i < kLanes; ++i) sum += maxima[i];
-  const uint to = ((row * heads + head) * splits + gl_WorkGroupID.z) * (2 + kHeadDim);
+  const uint to = ((index * heads + head) * splits + gl_WorkGroupID.z) * (2 + kHeadDim);
   for (uint i = lane; i < kHeadDim; i += kLanes) {
     float o = 0;
     for (uint s = 0; s < kParts; ++s) o += outputs[s * kHeadDim + i];

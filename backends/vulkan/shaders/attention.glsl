@@ -1,5 +1,5 @@
-// What the two attention shaders share: one for single rows (attention.comp), one for tiles of rows of a
-// sequence (attention_tile.comp).
+// What the two attention shaders share: one for rows that are alone in their sequence (attention.comp), one
+// for tiles of a prompt's rows (attention_tile.comp).
 layout(constant_id = 4) const uint kOnRead = 0;  // keys are cached unrotated
 layout(constant_id = 5) const uint kWhole = 1;   // one split and no order: write y itself
 
@@ -14,7 +14,8 @@ layout(push_constant) uniform Push {
   uint kv_heads;
   uint splits;
   float scale;
-  uint first_row;  // of this dispatch: what is too large for a submission is cut into several
+  uint first_row;      // of this dispatch: what is too large for a submission is cut into several
+  uint after_prompts;  // rows count from the end of those of prompts
 };
 
 // Lanes beside one another take the words of a value; the rest of them take other keys.

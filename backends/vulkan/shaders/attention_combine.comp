@@ -1,5 +1,6 @@
 #version 460
-// y[r][i] = o[order[i]] / l, the splits of attention.comp brought to their common maximum.
+// y[r][i] = o[order[i]] / l, the splits of attention.comp brought to their common maximum; those of
+// attention_tile.comp have one split.
 // Grid: (heads * d / group, rows), an invocation for each element. Bottleneck: latency.
 #extension GL_GOOGLE_include_directive : require
 #include "common.glsl"
@@ -8,25 +9,33 @@ layout(local_size_x_id = 0) in;
 layout(constant_id = 2) const uint kOrdered = 0;
 
 layout(push_constant) uniform Push {
-  Floats partial;  // (R, heads, splits, 2 + d)  maximum, sum, output
+  Floats tiles;    // (prompt rows, heads, 2 + d)  maximum, sum, output
+  Floats singles;  // (other rows, heads, splits, 2 + d)
   Words order;     // (heads * d)
   Floats y;        // (R, heads * d)
   Step step;
   uint width;
   uint head_dim;
   uint splits;
+  uint has_tiles;      // else all rows are in `singles`
+  uint after_prompts;  // the rows of prompts are stored already
 };
 
 void main() {
-  const uint row = gl_WorkGroupID.y, i = gl_GlobalInvocationID.x;
+  const uint i = gl_GlobalInvocationID.x;
+  const uint row = gl_WorkGroupID.y + (after_prompts != 0 ? step.prompt_rows : 0);
   if (row >= step.rows || i >= width) return;
+  const uint prompt_rows = has_tiles != 0 ? step.prompt_rows : 0;
+  const bool in_tile = row < prompt_rows;
+  Floats partial = in_tile ? tiles : singles;
+  const uint index = in_tile ? row : row - prompt_rows, parts = in_tile ? 1 : splits;
   const uint source = kOrdered != 0 ? order.at[i] : i;
   const uint stride = 2 + head_dim;
-  const uint from = (row * (width / head_dim) + source / head_dim) * splits * stride;
+  const uint from = (index * (width / head_dim) + source / head_dim) * parts * stride;
   float maximum = partial.at[from];  // the first split has the first key
-  for (uint s = 1; s < splits; ++s) maximum = max(maximum, partial.at[from + s * stride]);
+  for (uint s = 1; s < parts; ++s) maximum = max(maximum, partial.at[from + s * stride]);
   float sum = 0, output_sum = 0;
-  for (uint s = 0; s < splits; ++s) {
+  for (uint s = 0; s < parts; ++s) {
     const float keep = exp(partial.at[from + s * stride] - maximum);
     sum = fma(partial.at[from + s * stride + 1], keep, sum);
     output_sum = fma(partial.at[from + s * stride + 2 + source % head_dim], keep, output_sum);

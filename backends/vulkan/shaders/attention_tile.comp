@@ -2,7 +2,8 @@
 // attention.comp's formula for kQueries rows at a time, so that a key or a value that was loaded serves
 // all of them: rows of a prompt.
 // Grid: (heads, rows / kQueries, 1): a workgroup takes one head of neighbouring rows, those of one
-// sequence at a time. Bottleneck: multiply-adds.
+// sequence at a time. Rows that are alone in their sequence are left to attention.comp. Bottleneck:
+// multiply-adds.
 #extension GL_GOOGLE_include_directive : require
 #extension GL_EXT_control_flow_attributes : require
 #include "common.glsl"
@@ -193,7 +194,7 @@ void attend(uint row, uint count, uint head, uint lane, uint sequence) {
 void main() {
   const uint head = gl_WorkGroupID.x, lane = gl_LocalInvocationID.x;
   const uint begin = first_row + gl_WorkGroupID.y * kQueries;
-  const uint end = min(begin + kQueries, step.rows);
+  const uint end = min(begin + kQueries, step.prompt_rows);
   for (uint row = begin; row < end;) {
     const uint sequence = step.sequence.at[row];
     uint count = 1;

@@ -10,6 +10,7 @@ layout(buffer_reference, std430, buffer_reference_align = 16) readonly buffer Ve
 // Written by the host before each submission (step_block.cpp: Header).
 layout(buffer_reference, std430, buffer_reference_align = 16) readonly buffer Step {
   uint rows;
+  uint prompt_rows;  // rows before this one are of sequences with several rows
   uint wanted_rows;
   uint pages_per_sequence;
   uint half_dim;

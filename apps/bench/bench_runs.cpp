@@ -1,11 +1,14 @@
 #include "apps/bench/bench_runs.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <chrono>
 #include <memory>
 #include <vector>
 
 #include "apps/signals.h"
+#include "core/base/log.h"
 #include "core/exec/cached_text.h"
 #include "core/graph/work.h"
 
@@ -51,6 +54,13 @@ double prefill_flop(const Runtime& runtime, double tokens) {
                  {.rows = tokens, .wanted = 1, .pairs = tokens * (tokens + 1) / 2});
 }
 
+// No program may be compiled while the clock runs: a prompt ends in a step of any size.
+void warm_up(Runtime& runtime) {
+  const WarmUp done = runtime.executor().warm_up();
+  if (done.programs > 0)
+    verbose(fmt::format("compiled {} programs in {:.2f} s", done.programs, done.seconds));
+}
+
 }  // namespace
 
 Ceiling measure_ceiling(abi::Device& device) {
@@ -86,7 +96,7 @@ std::optional<double> fraction_by_copy(const BenchRow& row, const Ceiling& ceili
 
 BenchRow bench_prefill(Runtime& runtime, uint32_t context) {
   const std::vector<int32_t> ids = some_ids(context, runtime.executor().vocab_size());
-  // Compiles the programs.
+  warm_up(runtime);
   prefill(runtime, std::span(ids).last(std::min(context, runtime.executor().max_rows())));
   const uint64_t steps_before = runtime.executor().steps_run();
   uint32_t rounds = 0;
@@ -124,7 +134,8 @@ BenchRow bench_decode(Runtime& runtime, const DecodeRun& run) {
                         sequences[i]->length() + 1});
     for (const ChunkResult& result : runtime.executor().run(chunks)) result.value();
   };
-  step();  // compiles the program
+  warm_up(runtime);
+  step();
   for (const auto& sequence : sequences) sequence->truncate(run.context);
 
   const Clock::time_point start = Clock::now();

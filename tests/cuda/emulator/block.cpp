@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "tests/cuda/emulator/bulk.h"
 #include "tests/cuda/emulator/streams.h"
 
 namespace ropewalk::emulator {
@@ -17,15 +18,20 @@ namespace {
 
 constexpr size_t kStackBytes = 128 << 10;
 constexpr uint32_t kLanes = 32;
+// That a block can have; what runtime.cpp says is no more.
+constexpr uint32_t kMostSharedBytes = 227 << 10;
 
-enum class State { fresh, ready, at_warp, at_block, done };
+enum class State { fresh, ready, polling, at_warp, at_block, done };
+
+using Copies = std::vector<std::pair<void*, const void*>>;
 
 struct Fiber {
   std::unique_ptr<char[]> stack;
   ucontext_t start;
   jmp_buf at;
   State state;
-  std::vector<std::pair<void*, const void*>> copies;  // under way
+  std::vector<Copies> groups{1};  // of copies under way, the last is not closed
+  bool waited = false;            // for the kernel before
 };
 
 struct Warp {
@@ -39,12 +45,21 @@ struct Block {
   uint32_t running = 0;
   jmp_buf scheduler;
   const std::function<void()>* body = nullptr;
-  bool backward = false;
+  bool backward = false, late = false, early = false;
+  std::byte* shared = nullptr;
+  uint32_t shared_bytes = 0;
+  bool progress = false;  // some thread did more than to poll
 };
 
 Block& block() {
   static Block all;
   return all;
+}
+
+[[noreturn]] void stop(const char* why) {
+  std::fprintf(stderr, "emulator: block (%u, %u, %u): %s\n", block_index.x, block_index.y,
+               block_index.z, why);
+  std::abort();
 }
 
 void leave(State state) {
@@ -58,10 +73,12 @@ void leave(State state) {
 void run_fiber() {
   for (;;) {
     (*block().body)();
-    if (!block().fibers[block().running].copies.empty()) {
-      std::fprintf(stderr, "emulator: a thread ends while a copy of it is under way\n");
-      std::abort();
-    }
+    Fiber& fiber = block().fibers[block().running];
+    for (const Copies& group : fiber.groups)
+      if (!group.empty()) stop("a thread ends while a copy of it is under way");
+    fiber.groups.resize(1);
+    if (block().early && !fiber.waited)
+      stop("a thread of a kernel that starts early ends without a wait for the one before");
     leave(State::done);
   }
 }
@@ -71,13 +88,17 @@ void resume(uint32_t i) {
   Fiber& fiber = b.fibers[i];
   b.running = i;
   thread_index.x = i;
-  if (_setjmp(b.scheduler)) return;
-  if (fiber.state == State::ready) _longjmp(fiber.at, 1);
+  if (_setjmp(b.scheduler)) {
+    if (b.fibers[b.running].state != State::polling) b.progress = true;
+    return;
+  }
+  if (fiber.state != State::fresh) _longjmp(fiber.at, 1);
   setcontext(&fiber.start);
 }
 
 void prepare(Fiber& fiber) {
   fiber.state = State::ready;
+  fiber.waited = false;
   if (fiber.stack) return;
   fiber.stack = std::make_unique<char[]>(kStackBytes);
   getcontext(&fiber.start);
@@ -96,18 +117,23 @@ void prepare(Fiber& fiber) {
   std::abort();
 }
 
-// Until every lane waits for the block or has returned.
+bool may_run(State state) {
+  return state == State::fresh || state == State::ready || state == State::polling;
+}
+
+// Until every lane waits for the block or has returned, or some only poll.
 void run_warp(uint32_t warp) {
   Block& b = block();
   for (;;) {
-    uint32_t at_warp = 0;
+    uint32_t at_warp = 0, polling = 0;
     for (uint32_t n = 0; n < kLanes; ++n) {
       const uint32_t i = warp * kLanes + (b.backward ? kLanes - 1 - n : n);
       Fiber& fiber = b.fibers[i];
-      if (fiber.state == State::fresh || fiber.state == State::ready) resume(i);
+      if (may_run(fiber.state)) resume(i);
       at_warp += fiber.state == State::at_warp;
+      polling += fiber.state == State::polling;
     }
-    if (at_warp == 0) return;
+    if (at_warp == 0 || polling > 0) return;
     if (at_warp < kLanes) diverged(warp);
     b.warps[warp].turn ^= 1;
     for (uint32_t n = 0; n < kLanes; ++n) b.fibers[warp * kLanes + n].state = State::ready;
@@ -117,22 +143,31 @@ void run_warp(uint32_t warp) {
 void run_block(uint32_t threads) {
   Block& b = block();
   for (uint32_t i = 0; i < threads; ++i) prepare(b.fibers[i]);
-  for (bool waiting = true; waiting;) {
+  std::memset(b.shared, 0xff, b.shared_bytes);
+  for (;;) {
+    b.progress = false;
     const uint32_t warps = threads / kLanes;
     for (uint32_t w = 0; w < warps; ++w) run_warp(b.backward ? warps - 1 - w : w);
-    waiting = false;
+    bool polling = false, at_block = false;
     for (uint32_t i = 0; i < threads; ++i) {
-      if (b.fibers[i].state != State::at_block) continue;
-      b.fibers[i].state = State::ready;
-      waiting = true;
+      polling = polling || b.fibers[i].state == State::polling;
+      at_block = at_block || b.fibers[i].state == State::at_block;
     }
+    if (polling && !b.progress) stop("threads wait for a barrier where nobody arrives");
+    if (polling) continue;
+    if (!at_block) break;
+    for (uint32_t i = 0; i < threads; ++i)
+      if (b.fibers[i].state == State::at_block) b.fibers[i].state = State::ready;
   }
+  end_barriers();
 }
 
 }  // namespace
 
-void run_grid(dim3 grid, uint32_t threads, const std::function<void()>& body) {
+void run_grid(const Shape& shape, const std::function<void()>& body) {
   Block& b = block();
+  const uint32_t threads = shape.threads;
+  const dim3& grid = shape.grid;
   if (threads % kLanes) {
     std::fprintf(stderr, "emulator: %u threads are not whole warps\n", threads);
     std::abort();
@@ -142,7 +177,11 @@ void run_grid(dim3 grid, uint32_t threads, const std::function<void()>& body) {
     b.warps.resize(threads / kLanes);
   }
   b.backward = is_backward();
+  b.late = copies_are_late();
+  b.early = shape.early;
   b.body = &body;
+  if (!b.shared) b.shared = static_cast<std::byte*>(std::aligned_alloc(1024, kMostSharedBytes));
+  b.shared_bytes = shape.shared_bytes;
   block_size = dim3(threads);
   grid_size = grid;
   const uint32_t blocks = grid.x * grid.y * grid.z;
@@ -153,20 +192,35 @@ void run_grid(dim3 grid, uint32_t threads, const std::function<void()>& body) {
   }
 }
 
+std::byte* shared_memory() { return block().shared; }
+void note_wait() { block().fibers[block().running].waited = true; }
+
 void start_copy(void* to, const void* from) {
-  if (block().backward)
-    block().fibers[block().running].copies.push_back({to, from});
+  if ((reinterpret_cast<uintptr_t>(to) | reinterpret_cast<uintptr_t>(from)) % 16)
+    stop("a copy of 16 bytes off a multiple of 16");
+  if (block().late)
+    block().fibers[block().running].groups.back().push_back({to, from});
   else
     std::memcpy(to, from, 16);
 }
 
+void close_group() { block().fibers[block().running].groups.emplace_back(); }
+
+void finish_groups(uint32_t later) {
+  std::vector<Copies>& groups = block().fibers[block().running].groups;
+  while (groups.size() > later + size_t{1}) {
+    for (const auto& [to, from] : groups.front()) std::memcpy(to, from, 16);
+    groups.erase(groups.begin());
+  }
+}
+
 void finish_copies() {
-  auto& copies = block().fibers[block().running].copies;
-  for (const auto& [to, from] : copies) std::memcpy(to, from, 16);
-  copies.clear();
+  close_group();
+  finish_groups(0);
 }
 
 void wait_for_block() { leave(State::at_block); }
+void poll() { leave(State::polling); }
 
 const Words* exchange(const Words& mine) {
   Block& b = block();

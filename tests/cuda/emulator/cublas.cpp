@@ -26,7 +26,7 @@ Cublas::~Cublas() = default;
 // The workspace is overwritten, as cuBLAS may do.
 void Cublas::multiply(const Multiplication& p, std::byte* workspace, cudaStream_t stream) {
   context_.check(cudaMemsetAsync(workspace, 0xff, kWorkspaceBytes, stream), "workspace");
-  emulator::launch(dim3(1), 32, stream, [p] {
+  emulator::launch({dim3(1), 32, 0, false}, stream, [p] {
     if (emulator::thread_index.x) return;
     const auto value = [&](const void* at, uint64_t i) {
       return p.dtype == abi::DType::bf16

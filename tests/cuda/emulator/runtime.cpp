@@ -56,6 +56,19 @@ size_t total_memory() {
   return bytes ? std::strtoull(bytes, nullptr, 10) : size_t{1} << 30;
 }
 
+// EMULATOR_CAPABILITY, without the dot; and what such a device has of shared memory for a block.
+int capability() {
+  const char* text = std::getenv("EMULATOR_CAPABILITY");
+  return text ? std::atoi(text) : 90;
+}
+uint32_t shared_bytes() {
+  const int kibibytes = capability() >= 90   ? 227
+                        : capability() == 80 ? 163
+                        : capability() > 80  ? 99
+                                             : 64;
+  return static_cast<uint32_t>(kibibytes) << 10;
+}
+
 // What a thread may not do while it records.
 bool forbidden() { return machine().recordings > 0; }
 
@@ -75,11 +88,16 @@ std::string missing_driver() { return ""; }
 
 namespace ropewalk::emulator {
 
-void launch(dim3 grid, uint32_t threads, cudaStream_t stream, std::function<void()> body) {
-  if (!grid.x || !grid.y || !grid.z || grid.y > 65535 || grid.z > 65535 || threads > 1024)
+void launch(const Shape& shape, cudaStream_t stream, std::function<void()> body) {
+  const dim3& grid = shape.grid;
+  if (!grid.x || !grid.y || !grid.z || grid.y > 65535 || grid.z > 65535 || shape.threads > 1024)
     answer(cudaErrorInvalidConfiguration);
+  else if (shape.shared_bytes > shared_bytes())
+    answer(cudaErrorInvalidValue);
+  else if (shape.early && capability() < 90)
+    answer(cudaErrorNotSupported);
   else
-    enqueue(stream, [=] { run_grid(grid, threads, body); });
+    enqueue(stream, [=] { run_grid(shape, body); });
 }
 
 }  // namespace ropewalk::emulator
@@ -111,7 +129,8 @@ cudaError_t cudaSetDevice(int) { return cudaSuccess; }
 cudaError_t cudaGetDeviceProperties(cudaDeviceProp* properties, int) {
   *properties = {};
   std::strcpy(properties->name, "emulated GPU");
-  properties->major = 9;
+  properties->major = capability() / 10;
+  properties->minor = capability() % 10;
   properties->warpSize = 32;
   properties->totalGlobalMem = total_memory();
   return cudaSuccess;
@@ -126,7 +145,13 @@ cudaError_t cudaDeviceGetAttribute(int* value, cudaDeviceAttr which, int) {
       *value = 48 << 10;
       return cudaSuccess;
     case cudaDevAttrComputeCapabilityMajor:
-      *value = 9;
+      *value = capability() / 10;
+      return cudaSuccess;
+    case cudaDevAttrComputeCapabilityMinor:
+      *value = capability() % 10;
+      return cudaSuccess;
+    case cudaDevAttrMaxSharedMemoryPerBlockOptin:
+      *value = static_cast<int>(shared_bytes());
       return cudaSuccess;
     default:
       return answer(cudaErrorInvalidValue);

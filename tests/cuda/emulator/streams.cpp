@@ -35,6 +35,11 @@ bool is_backward() {
   return order && !std::strcmp(order, "backward");
 }
 
+bool copies_are_late() {
+  const char* copies = std::getenv("EMULATOR_COPIES");
+  return copies ? !std::strcmp(copies, "late") : is_backward();
+}
+
 void run(const Commands& commands) {
   std::set<uint64_t> to_come;  // events
   for (const Command& command : commands)

@@ -25,6 +25,7 @@ struct Command {
 using Commands = std::vector<Command>;
 
 bool is_backward();
+bool copies_are_late();
 // Runs them all. Ends the process with a line where they wait for each other.
 void run(const Commands& commands);
 // Runs what streams have been given. No stream is recording that.

@@ -19,7 +19,11 @@
 #include <cstdint>
 #include <vector>
 
+#include "backends/cuda/async.cuh"
+#include "backends/cuda/bulk.cuh"
+#include "backends/cuda/launch.cuh"
 #include "tests/cuda/emulator/block.h"
+#include "tests/cuda/emulator/bulk.h"
 
 #define threadIdx ropewalk::emulator::thread_index
 #define blockIdx ropewalk::emulator::block_index
@@ -28,9 +32,9 @@
 
 namespace ropewalk::emulator {
 
-// Runs at once, or is kept in the stream's recording. An error of the grid is left for
+// Runs at once, or is kept in the stream's recording. An error of the shape is left for
 // cudaGetLastError().
-void launch(dim3 grid, uint32_t threads, cudaStream_t stream, std::function<void()> body);
+void launch(const Shape& shape, cudaStream_t stream, std::function<void()> body);
 
 template <class Value>
 Value exchange_one(Value value, uint32_t lane) {
@@ -94,6 +98,13 @@ inline unsigned atomicAdd(unsigned* at, unsigned value) {
 inline unsigned __funnelshift_r(unsigned low, unsigned high, unsigned shift) {
   return static_cast<unsigned>((uint64_t{high} << 32 | low) >> (shift & 31));
 }
+inline unsigned __byte_perm(unsigned low, unsigned high, unsigned selector) {
+  const uint64_t bytes = uint64_t{high} << 32 | low;
+  unsigned result = 0;
+  for (unsigned i = 0; i < 4; ++i)
+    result |= static_cast<unsigned>(bytes >> 8 * (selector >> 4 * i & 7) & 0xff) << 8 * i;
+  return result;
+}
 inline float __uint_as_float(unsigned bits) { return std::bit_cast<float>(bits); }
 inline float __int_as_float(int bits) { return std::bit_cast<float>(bits); }
 inline unsigned __float_as_uint(float value) { return std::bit_cast<unsigned>(value); }
@@ -113,7 +124,30 @@ namespace ropewalk::cuda {
 template <class... Parameters, class... Arguments>
 void run_kernel(void (*kernel)(Parameters...), dim3 grid, uint32_t threads, cudaStream_t stream,
                 const Arguments&... arguments) {
-  emulator::launch(grid, threads, stream, [=] { kernel(arguments...); });
+  emulator::launch({grid, threads, 0, false}, stream, [=] { kernel(arguments...); });
+}
+template <class... Parameters, class... Arguments>
+void run_kernel_in(void (*kernel)(Parameters...), const LaunchRoom& room,
+                   const Arguments&... arguments) {
+  emulator::launch({room.grid, room.threads, room.shared_bytes, room.start == Start::early},
+                   room.stream, [=] { kernel(arguments...); });
+}
+
+template <class... Parameters>
+uint32_t resident_blocks(void (*)(Parameters...), uint32_t) {
+  return 2;
+}
+
+// Barriers and bulk copies, as bulk.cuh declares them.
+inline void begin_barrier(Barrier& barrier, uint32_t arrivals) {
+  emulator::begin_barrier(&barrier, arrivals);
+}
+inline void fence_barriers() {}
+inline void copy_bulk(void* shared, const void* global, uint32_t bytes, Barrier& barrier) {
+  emulator::start_bulk_copy(shared, global, bytes, &barrier);
+}
+inline void wait_for(Barrier& barrier, uint32_t parity) {
+  emulator::wait_for_phase(&barrier, parity);
 }
 
 // mma.m16n8k16 of f16 with f32 sums, as mma.cuh declares it.
@@ -160,5 +194,20 @@ inline void load_transposed(uint32_t (&to)[4], const __half* row) {
 }
 inline void copy_16(__half* shared, const void* global) { emulator::start_copy(shared, global); }
 inline void wait_for_copies() { emulator::finish_copies(); }
+
+// What async.cuh declares: this device has every kind of copies.
+constexpr bool has_copies(Copies) { return true; }
+inline std::byte* dynamic_shared() { return emulator::shared_memory(); }
+inline void start_copy_16(void* shared, const void* global) {
+  emulator::start_copy(shared, global);
+}
+inline void commit_copies() { emulator::close_group(); }
+template <uint32_t kLater>
+void wait_for_groups() {
+  emulator::finish_groups(kLater);
+}
+inline void let_next_kernel_start() {}
+inline void wait_for_kernel_before() { emulator::note_wait(); }
+inline uint32_t add_in_order(uint32_t* to, uint32_t value) { return atomicAdd(to, value); }
 
 }  // namespace ropewalk::cuda

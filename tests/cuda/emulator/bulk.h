@@ -1,0 +1,22 @@
+// bulk.h — barriers in shared memory (mbarrier) and the bulk copies that they count
+// (cp.async.bulk), as backends/cuda/bulk.cuh uses them.
+//
+// A copy arrives as early as it may, or backward (EMULATOR_ORDER, or EMULATOR_COPIES=late) as late:
+// at once, or when somebody waits for its phase, the last one first; until then its place is all ones. What the PTX manual leaves undefined ends the
+// process with a line. Not thread-safe.
+#pragma once
+
+#include <cstdint>
+
+namespace ropewalk::emulator {
+
+// `barrier` is its address.
+void begin_barrier(const void* barrier, uint32_t arrivals);
+// Arrives at the barrier, whose phase does not end before all bytes are there.
+void start_bulk_copy(void* to, const void* from, uint32_t bytes, const void* barrier);
+// Until the phase of this parity has ended.
+void wait_for_phase(const void* barrier, uint32_t parity);
+// The thread block has ended, and its barriers with it.
+void end_barriers();
+
+}  // namespace ropewalk::emulator

@@ -40,8 +40,7 @@ void Device::close_staging() noexcept {
 
 abi::Status Device::pack(const abi::Weight& weight, abi::Slice to) noexcept {
   return on_device([&] {
-    cuda::pack(weight, to, memory_, context_);
-    weights_.add(to, weight, layout_of_whole(weight));
+    weights_.add(to, weight, cuda::pack(weight, to, memory_, context_));
   });
 }
 

@@ -1,5 +1,6 @@
 #include "backends/cuda/weights.h"
 
+#include <optional>
 #include <vector>
 
 #include "backends/cuda/gather.h"
@@ -15,10 +16,27 @@ using abi::DType;
 
 constexpr uint64_t kAlignment = 256;
 
-// Of the columns that came.
+// The one zero of a whole weight, as stored, where there is but one.
+std::optional<uint32_t> constant_zero(const abi::Weight& w) {
+  if (w.qzeros.empty() || w.whole_cols() != w.cols) return std::nullopt;
+  const uint32_t first = abi::gptq_code(w.qzeros.data(), 1, w.bits, 0);
+  const uint64_t words = (uint64_t{w.cols} * w.bits + 31) / 32;
+  for (uint32_t group = 0; group < w.groups(); ++group)
+    for (uint32_t n = 0; n < w.cols; ++n)
+      if (abi::gptq_code(w.qzeros.data() + group * words, 1, w.bits, n) != first)
+        return std::nullopt;
+  return first;
+}
+
+// Of the columns that came. A part's zeros say nothing of those to come.
 gptq::Layout layout_of(const abi::Weight& w) {
   if (w.dtype != DType::gptq) return {w.rows, w.cols, 0, w.rows, 0};
-  return {w.rows, w.cols, w.bits, w.group_size, w.scale_dtype == DType::f32 ? 2u : 1u};
+  gptq::Layout l{w.rows, w.cols, w.bits, w.group_size, w.scale_dtype == DType::f32 ? 2u : 1u};
+  if (w.bits != 4 || w.group_size != gptq::kBlockRows || w.scale_dtype != DType::f16) return l;
+  const std::optional<uint32_t> zero = constant_zero(w);
+  l.zeros = zero ? gptq::Zeros::constant : gptq::Zeros::nibbles;
+  l.zero = zero.value_or(0) + w.zero_offset;
+  return l;
 }
 
 // Tensors on their way: places in the room that packing reads from, one after another.
@@ -48,7 +66,8 @@ class Upload {
 
 const uint32_t* words(const std::byte* at) { return reinterpret_cast<const uint32_t*>(at); }
 
-void pack_gptq(const abi::Weight& w, std::byte* to, Memory& memory, Context& context) {
+void pack_gptq(const abi::Weight& w, const gptq::Layout& l, std::byte* to, Memory& memory,
+               Context& context) {
   Upload upload;
   upload.add(w.qweight);
   upload.add(w.qzeros);
@@ -61,7 +80,7 @@ void pack_gptq(const abi::Weight& w, std::byte* to, Memory& memory, Context& con
       at[2],        words(at[3]),
       words(at[4]), w.scale_dtype == DType::f32 ? gptq::ScaleType::f32 : gptq::ScaleType::f16,
       w.zero_offset};
-  gptq::pack(stored, layout_of(w), reinterpret_cast<uint32_t*>(to), context.stream());
+  gptq::pack(stored, l, reinterpret_cast<uint32_t*>(to), context.stream());
   context.check_launches("packing");
 }
 
@@ -81,33 +100,33 @@ void pack_dense(const abi::Weight& w, std::byte* to, Memory& memory, Context& co
 
 }  // namespace
 
-gptq::Layout layout_of_whole(const abi::Weight& w) {
-  gptq::Layout whole = layout_of(w);
-  whole.cols = w.whole_cols();
-  return whole;
-}
-
+// Zeros are not seen yet: as many bytes as a weight with any has.
 uint64_t packed_bytes(const abi::Weight& w) {
-  const gptq::Layout whole = layout_of_whole(w);
+  abi::Weight unseen = w;
+  unseen.qzeros = {};
+  unseen.cols = w.whole_cols();
   const uint64_t bytes = w.dtype == DType::gptq
-                             ? gptq::total_words(whole) * 4
-                             : uint64_t{whole.rows} * whole.cols * element_bytes(w.dtype);
+                             ? gptq::total_words(layout_of(unseen)) * 4
+                             : uint64_t{w.rows} * unseen.cols * element_bytes(w.dtype);
   return abi::align_up(bytes, kAlignment);
 }
 
-void pack(const abi::Weight& w, const abi::Slice& to, Memory& memory, Context& context) {
+gptq::Layout pack(const abi::Weight& w, const abi::Slice& to, Memory& memory, Context& context) {
   if (to.bytes < packed_bytes(w))
     throw abi::Failure(abi::StatusCode::invalid_argument, "weight: the place for it is too small");
   static_assert(abi::kPartColumns % gptq::kTileColumns == 0);
   std::byte* at = memory.address(to);
+  gptq::Layout layout = layout_of(w);
   if (w.dtype == DType::gptq) {
-    at += w.first_column / gptq::kTileColumns * gptq::tile_words(layout_of(w)) * 4;
-    pack_gptq(w, at, memory, context);
+    at += w.first_column / gptq::kTileColumns * gptq::tile_words(layout) * 4;
+    pack_gptq(w, layout, at, memory, context);
   } else {
     at += uint64_t{w.first_column} * w.rows * element_bytes(w.dtype);
     pack_dense(w, at, memory, context);
   }
   memory.wait_for_staging();
+  layout.cols = w.whole_cols();
+  return layout;
 }
 
 }  // namespace ropewalk::cuda

@@ -16,15 +16,13 @@ namespace ropewalk::cuda {
 // Of a dense weight rows and cols of its layout alone count.
 using PackedWeights = abi::PackedWeights<gptq::Layout>;
 
-// The layout of the whole of which `weight` may be a part.
-gptq::Layout layout_of_whole(const abi::Weight& weight);
-
 // A multiple of 256. Throws Failure (unsupported, invalid_argument) for a weight that cannot be
 // packed.
 uint64_t packed_bytes(const abi::Weight& weight);
 
 // Throws Failure where `to` is too small. REQUIRES: a weight that check_weight() has passed.
-// The spans may be reused when it returns.
-void pack(const abi::Weight& weight, const abi::Slice& to, Memory& memory, Context& context);
+// The spans may be reused when it returns. Returns the layout of the whole, parts to come included.
+gptq::Layout pack(const abi::Weight& weight, const abi::Slice& to, Memory& memory,
+                  Context& context);
 
 }  // namespace ropewalk::cuda

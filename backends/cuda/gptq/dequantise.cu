@@ -89,10 +89,7 @@ __global__ void __launch_bounds__(kThreads) dequantise_kernel(const Dequantise o
   uint32_t words[kBits];
   load_codes<kBits>(tile + block_at(l, block), lane, words);
   const uint32_t group = block / blocks_per_group(l);
-  const auto* stored =
-      reinterpret_cast<const uint4*>(tile + header_at(l, group)) + lane / 4 * l.header_words;
-  const Header header = l.header_words == 1 ? decode_f16(__ldg(stored))
-                                            : decode_f32(__ldg(stored), __ldg(stored + 1));
+  const Header header = load_header(tile + header_at(l, group), l);
   const uint64_t pitch = uint64_t{blocks(l)} * kBlockRows;
 #pragma unroll
   for (uint32_t j = 0; j < kLaneColumns; ++j) {

@@ -21,6 +21,17 @@
 //      [ k7 | k5 | k3 | k1 | k6 | k4 | k2 | k0 ]
 //
 // A lane's words lie in units that it loads at once, units of all lanes beside one another.
+//
+// Weights of 4 bits in groups of 32 with scales of f16, the reference format, have small headers: a
+// group is one block there, 592 bytes with its header, or 576 where all zeros of the weight are one
+// number, which the layout then says. With `g = 0 .. 7`:
+//
+//   byte 0                     64                  80                          592
+//      | g: 4 scales, 8 bytes | g: 4 zeros, 2 bytes | codes of the block, 512 bytes |
+//                             '--- not where all zeros are one number ---'
+//   scales of g:  of the columns g, g + 8, g + 16, g + 24, f16 each
+//   zeros of g:   bit 15                      0
+//                    [ g+24 | g+8 | g+16 | g ]      as stored: Layout::zero is to be added
 #pragma once
 
 #include <cstdint>
@@ -35,12 +46,25 @@ inline constexpr uint32_t kBlockRows = 32;
 inline constexpr uint32_t kLaneColumns = 4;
 inline constexpr uint32_t kLaneRows = 8;
 
+// Where the zeros of a weight are: with the scales in words of a column, or in small headers.
+enum class Zeros : uint32_t { beside_scales, nibbles, constant };
+
 struct Layout {
   uint32_t rows, cols;
   uint32_t bits;          // 2, 3, 4, 8
   uint32_t group_size;    // 1 .. rows
   uint32_t header_words;  // of a column: 1: scale and zero as two f16; 2: as two f32
+  Zeros zeros = Zeros::beside_scales;
+  uint32_t zero = 0;  // nibbles: what is added to each; constant: every zero
 };
+
+inline constexpr uint32_t kSmallScaleBytes = kTileColumns * 2, kSmallZeroBytes = kTileColumns / 2;
+RW_HOST_DEVICE constexpr uint32_t small_header_bytes(Zeros zeros) {
+  return kSmallScaleBytes + (zeros == Zeros::nibbles ? kSmallZeroBytes : 0);
+}
+RW_HOST_DEVICE constexpr uint32_t small_block_bytes(Zeros zeros) {
+  return small_header_bytes(zeros) + kTileColumns * kBlockRows / 2;
+}
 
 RW_HOST_DEVICE uint32_t divide_up(uint32_t a, uint32_t b) { return a / b + (a % b != 0); }
 
@@ -58,7 +82,8 @@ RW_HOST_DEVICE uint32_t padded_rows(const Layout& l) { return blocks(l) * kBlock
 
 RW_HOST_DEVICE uint32_t block_words(const Layout& l) { return kLanes * l.bits; }
 RW_HOST_DEVICE uint32_t group_header_words(const Layout& l) {
-  return kTileColumns * l.header_words;
+  return l.zeros == Zeros::beside_scales ? kTileColumns * l.header_words
+                                         : small_header_bytes(l.zeros) / 4;
 }
 RW_HOST_DEVICE uint64_t tile_words(const Layout& l) {
   return uint64_t{groups(l)} * group_header_words(l) + uint64_t{blocks(l)} * block_words(l);
@@ -110,6 +135,16 @@ RW_HOST_DEVICE uint32_t row_of(uint32_t lane, uint32_t i) { return lane % 4 * kL
 // Word of a group's header: columns g, g+8, g+16, g+24 together, for the lanes that share g.
 RW_HOST_DEVICE uint32_t header_word(const Layout& l, uint32_t column) {
   return (column % 8 * kLaneColumns + column / 8) * l.header_words;
+}
+
+// Of a small header: the scale of a column (of a tile), in f16 from its begin; bit 0 of its zero, in
+// bits from where zeros begin.
+RW_HOST_DEVICE uint32_t small_scale_at(uint32_t column) {
+  return column % 8 * kLaneColumns + column / 8;
+}
+RW_HOST_DEVICE uint32_t small_zero_bit(uint32_t column) {
+  const uint32_t j = column / 8;
+  return column % 8 * 16 + j % 2 * 8 + j / 2 * 4;
 }
 
 // Where bit 0 of a lane's code for its column j, row i lies in the lane's stream.

@@ -185,7 +185,8 @@ __global__ void __launch_bounds__(kThreads)
 // Parts that are multiplied together may have scales of different types.
 bool have_one_header_word(const Matmul& op) {
   for (uint32_t i = 0; i < op.parts; ++i)
-    if (op.part[i].layout.header_words != 1) return false;
+    if (op.part[i].layout.header_words != 1 || op.part[i].layout.zeros != Zeros::beside_scales)
+      return false;
   return true;
 }
 

@@ -33,6 +33,22 @@ __global__ void pack_headers(const Stored from, const Layout l, uint32_t* to) {
   for (uint32_t word = 0; word < l.header_words; ++word) at[word] = words[word];
 }
 
+// A thread the columns g, g + 8, g + 16 and g + 24 of a group of a tile.
+__global__ void pack_small_headers(const Stored from, const Layout l, uint32_t* to) {
+  const uint64_t i = uint64_t{blockIdx.x} * kThreads + threadIdx.x;
+  const uint32_t g = static_cast<uint32_t>(i % 8);
+  const uint32_t group = static_cast<uint32_t>(i / 8 % groups(l));
+  const uint32_t tile = static_cast<uint32_t>(i / 8 / groups(l));
+  if (tile >= column_tiles(l)) return;
+  uint32_t words[3];
+  small_header_share(from, l, tile, group, 4 * g, words);
+  uint32_t* at = to + tile * tile_words(l) + header_at(l, group);
+  at[2 * g] = words[0];
+  at[2 * g + 1] = words[1];
+  if (l.zeros == Zeros::nibbles)
+    reinterpret_cast<uint16_t*>(at + kSmallScaleBytes / 4)[g] = static_cast<uint16_t>(words[2]);
+}
+
 }  // namespace
 
 void pack(const Stored& from, const Layout& l, uint32_t* to, cudaStream_t stream) {
@@ -42,7 +58,10 @@ void pack(const Stored& from, const Layout& l, uint32_t* to, cudaStream_t stream
   const uint64_t shares = uint64_t{column_tiles(l)} * blocks(l) * kLanes;
   run_kernel(pack_codes, grid(shares), kThreads, stream, from, l, to);
   const uint64_t columns = uint64_t{column_tiles(l)} * groups(l) * kTileColumns;
-  run_kernel(pack_headers, grid(columns), kThreads, stream, from, l, to);
+  if (l.zeros == Zeros::beside_scales)
+    run_kernel(pack_headers, grid(columns), kThreads, stream, from, l, to);
+  else
+    run_kernel(pack_small_headers, grid(columns / kLaneColumns), kThreads, stream, from, l, to);
 }
 
 }  // namespace ropewalk::cuda::gptq

@@ -67,15 +67,19 @@ RW_HOST_DEVICE void lane_share(const Stored& from, const Layout& l, uint32_t til
   }
 }
 
+RW_HOST_DEVICE uint32_t stored_zero(const Stored& from, const Layout& l, uint32_t group,
+                                    uint32_t stored_n) {
+  const uint64_t words = (uint64_t{l.cols} * l.bits + 31) / 32;
+  return stored_code(from.qzeros + group * words, 1, l.bits, stored_n);
+}
+
 // Scale and zero of a column of a group, header_words of them; 0 for a column that fills up.
 RW_HOST_DEVICE void header_share(const Stored& from, const Layout& l, uint32_t column,
                                  uint32_t group, uint32_t (&words)[2]) {
   words[0] = words[1] = 0;
   if (column >= l.cols) return;
   const uint32_t n = stored_column(from, column);
-  const uint64_t zero_words = (uint64_t{l.cols} * l.bits + 31) / 32;
-  const uint32_t zero =
-      stored_code(from.qzeros + group * zero_words, 1, l.bits, n) + from.zero_offset;
+  const uint32_t zero = stored_zero(from, l, group, n) + from.zero_offset;
   const uint64_t at = uint64_t{group} * l.cols + n;
   if (from.scale_type == ScaleType::f32) {
     words[0] = reinterpret_cast<const uint32_t*>(from.scales)[at];
@@ -83,6 +87,22 @@ RW_HOST_DEVICE void header_share(const Stored& from, const Layout& l, uint32_t c
     memcpy(&words[1], &value, sizeof value);
   } else {
     words[0] = reinterpret_cast<const uint16_t*>(from.scales)[at] | half_of_integer(zero) << 16;
+  }
+}
+
+// Of a small header: the scales of a lane's columns, two words, and their zeros, 16 bits; 0 for
+// columns that fill up.
+RW_HOST_DEVICE void small_header_share(const Stored& from, const Layout& l, uint32_t tile,
+                                       uint32_t group, uint32_t lane, uint32_t (&words)[3]) {
+  words[0] = words[1] = words[2] = 0;
+  for (uint32_t j = 0; j < kLaneColumns; ++j) {
+    const uint32_t in_tile = column_of(lane, j), column = tile * kTileColumns + in_tile;
+    if (column >= l.cols) continue;
+    const uint32_t n = stored_column(from, column);
+    const uint64_t at = uint64_t{group} * l.cols + n;
+    const uint32_t scale = reinterpret_cast<const uint16_t*>(from.scales)[at];
+    words[j / 2] |= scale << j % 2 * 16;
+    words[2] |= stored_zero(from, l, group, n) << small_zero_bit(in_tile) % 16;
   }
 }
 

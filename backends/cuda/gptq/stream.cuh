@@ -17,8 +17,9 @@ struct BlockSpan {
   uint32_t begin, end;
 };
 
-// kHeaderWords is the layout's, or 0 for what the layout says at run time. The second word of a
-// column waits until its block is multiplied: ahead it would hold registers that are seldom needed.
+// kHeaderWords is the layout's, or 0 for what the layout says at run time, small headers too. The
+// second word of a column waits until its block is multiplied: ahead it would hold registers that
+// are seldom needed.
 template <uint32_t kBits, uint32_t kHeaderWords>
 class Stream {
  public:
@@ -33,7 +34,9 @@ class Stream {
         divisor_(group_divisor(part.layout)),
         header_words_(part.layout.header_words),
         group_words_(group_header_words(part.layout)),
-        blocks_per_group_(blocks_per_group(part.layout)) {}
+        blocks_per_group_(blocks_per_group(part.layout)),
+        zeros_(part.layout.zeros),
+        zero_(part.layout.zero) {}
 
   // Blocks and headers before it are all that is before a block: layout.h's header_at() and
   // block_at() without their divisions.
@@ -41,10 +44,12 @@ class Stream {
     const uint32_t group = group_of(divisor_, block);
     load_codes<kBits>(begin_ + (group + 1) * group_words_ + block * kLanes * kBits,
                       threadIdx.x % 32, to.words);
-    to.header = __ldg(header_of(group));
+    to.header =
+        is_small() ? load_small_header(begin_ + header_at(group), zeros_) : __ldg(header_of(group));
   }
 
   __device__ __forceinline__ Header header(uint32_t block, const Block& loaded) const {
+    if (is_small()) return decode_small(loaded.header, zero_);
     if (header_words() == 1) return decode_f16(loaded.header);
     return decode_f32(loaded.header, __ldg(header_of(group_of(divisor_, block)) + 1));
   }
@@ -53,14 +58,22 @@ class Stream {
   __device__ __forceinline__ uint32_t header_words() const {
     return kHeaderWords == 0 ? header_words_ : kHeaderWords;
   }
+  __device__ __forceinline__ bool is_small() const {
+    return kBits == 4 && kHeaderWords == 0 && zeros_ != Zeros::beside_scales;
+  }
+  __device__ __forceinline__ uint32_t header_at(uint32_t group) const {
+    return group * (group_words_ + blocks_per_group_ * kLanes * kBits);
+  }
   // Of the calling lane's columns.
   __device__ __forceinline__ const uint4* header_of(uint32_t group) const {
-    const uint32_t at = group * (group_words_ + blocks_per_group_ * kLanes * kBits);
-    return reinterpret_cast<const uint4*>(begin_ + at) + threadIdx.x % 32 / 4 * header_words();
+    return reinterpret_cast<const uint4*>(begin_ + header_at(group)) +
+           threadIdx.x % 32 / 4 * header_words();
   }
 
   const uint32_t* begin_;
   uint32_t divisor_, header_words_, group_words_, blocks_per_group_;
+  Zeros zeros_;
+  uint32_t zero_;
 };
 
 // Left fragments of the lane's columns 2p and 2p + 1, one for each instruction of a block.

@@ -18,10 +18,21 @@ __device__ __forceinline__ __half2 pair_of(uint32_t bits) {
   return *reinterpret_cast<const __half2*>(&bits);
 }
 
-// 1024 + code in each half; one LOP3 instruction.
+// 1024 + code in each half. One instruction: the compiler, which would fold 0x64006400 into it,
+// makes two, as only one of the numbers can be a constant of LOP3.
+template <uint32_t kMask>
+__device__ __forceinline__ uint32_t bits_with_1024(uint32_t word) {
+#if defined(__CUDACC__)
+  uint32_t bits;
+  asm("lop3.b32 %0, %1, %2, %3, 0xea;" : "=r"(bits) : "r"(word), "n"(kMask), "r"(0x64006400u));
+  return bits;
+#else
+  return (word & kMask) | 0x64006400u;
+#endif
+}
 template <uint32_t kMask>
 __device__ __forceinline__ __half2 add_1024(uint32_t word) {
-  return pair_of((word & kMask) | 0x64006400u);
+  return pair_of(bits_with_1024<kMask>(word));
 }
 
 // What is subtracted from a column's codes.

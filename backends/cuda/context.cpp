@@ -123,7 +123,9 @@ Context::Context(uint32_t index, const Options& options)
     refuse(kernels_refusal(info_.name, ROPEWALK_CUDA_BUILT_FOR, words(error)));
   multiprocessors_ = attribute(cudaDevAttrMultiProcessorCount, "multiprocessors");
   cache_bytes_ = attribute(cudaDevAttrL2CacheSize, "the size of the cache");
-  has_bf16_ = attribute(cudaDevAttrComputeCapabilityMajor, "the compute capability") >= 8;
+  capability_ = attribute(cudaDevAttrComputeCapabilityMajor, "the compute capability") * 10 +
+                attribute(cudaDevAttrComputeCapabilityMinor, "the compute capability");
+  shared_bytes_ = attribute(cudaDevAttrMaxSharedMemoryPerBlockOptin, "shared memory");
   for (cudaStream_t* stream : {&stream_, &side_stream_})
     check(cudaStreamCreateWithFlags(stream, cudaStreamNonBlocking), "a stream");
 }

@@ -36,8 +36,10 @@ class Context {
   const abi::DeviceInfo& info() const { return info_; }
   const Options& options() const { return options_; }
   uint32_t multiprocessors() const { return multiprocessors_; }
-  uint64_t cache_bytes() const { return cache_bytes_; }  // of the second level
-  bool has_bf16() const { return has_bf16_; }
+  uint64_t cache_bytes() const { return cache_bytes_; }    // of the second level
+  uint32_t capability() const { return capability_; }      // 90 for sm_90
+  uint32_t shared_bytes() const { return shared_bytes_; }  // that a thread block can have
+  bool has_bf16() const { return capability_ >= 80; }
   cudaStream_t stream() const { return stream_; }
   // For work beside the stream's, which the stream must wait for before a step ends.
   cudaStream_t side_stream() const { return side_stream_; }
@@ -60,7 +62,7 @@ class Context {
   abi::DeviceInfo info_{};
   uint32_t multiprocessors_ = 0;
   uint64_t cache_bytes_ = 0;
-  bool has_bf16_ = false;
+  uint32_t capability_ = 0, shared_bytes_ = 0;
   cudaStream_t stream_ = nullptr, side_stream_ = nullptr;
   std::string lost_;
 };

@@ -11,6 +11,7 @@
 namespace ropewalk::cuda {
 
 enum class Way {
+  lean,         // gptq/lean_matmul.cu: up to 8 rows and weights with small headers (gptq/layout.h)
   tiles_of_8,   // gptq/matmul.cu: packed weights on tensor cores, 8 rows of x at a time
   tiles_of_16,  // gptq/matmul_wide.cu: the same with 16, and x as f16 beforehand
   tiles_of_32,
@@ -37,7 +38,7 @@ struct Crossover {
 // cuBLAS adds two launches, of some 2 us each, to the 76 us of 13B's lm_head on an H200, and rounds
 // x to the weights' type.
 inline constexpr Crossover kCrossovers[] = {
-    {true, 8, Way::tiles_of_8},    {true, 16, Way::tiles_of_16}, {true, 32, Way::tiles_of_32},
+    {true, 8, Way::lean},          {true, 16, Way::tiles_of_16}, {true, 32, Way::tiles_of_32},
     {true, 128, Way::tiles_of_64}, {true, ~0u, Way::cublas},     {false, 8, Way::vector},
     {false, ~0u, Way::cublas},
 };
@@ -48,6 +49,7 @@ inline constexpr uint32_t kMostRows = 512, kMostRowBlocks = kMostRows / 64;
 // Rows of x that a packed product takes at a time.
 inline uint32_t row_block_of(Way way) {
   switch (way) {
+    case Way::lean:
     case Way::tiles_of_8:
       return 8;
     case Way::tiles_of_16:

@@ -39,9 +39,7 @@ void Device::close_staging() noexcept {
 }
 
 abi::Status Device::pack(const abi::Weight& weight, abi::Slice to) noexcept {
-  return on_device([&] {
-    weights_.add(to, weight, cuda::pack(weight, to, memory_, context_));
-  });
+  return on_device([&] { weights_.add(to, weight, cuda::pack(weight, to, memory_, context_)); });
 }
 
 abi::Status Device::claim(const abi::Graph& graph, abi::ClaimSink& sink) noexcept {

@@ -141,6 +141,7 @@ Workspace::Offsets Workspace::offsets() const {
   at.arrivals = cursor.place(arrival_words * 4);
   at.step = cursor.place(step_bytes);
   at.partials = cursor.place(partial_floats * 4);
+  at.prepared = cursor.place(prepared_bytes);
   at.halves = cursor.place(uint64_t{half_rows} * half_width * 2);
   at.half_scales = cursor.place(uint64_t{half_rows} * 4);
   at.long_products = cursor.place(long_needs.total());
@@ -150,7 +151,7 @@ Workspace::Offsets Workspace::offsets() const {
 
 WorkspacePlaces Workspace::places(std::byte* begin) const {
   const Offsets at = offsets();
-  return {begin + at.arrivals, begin + at.step,        begin + at.partials,
+  return {begin + at.arrivals, begin + at.step,        begin + at.partials,     begin + at.prepared,
           begin + at.halves,   begin + at.half_scales, begin + at.long_products};
 }
 

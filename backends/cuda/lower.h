@@ -17,7 +17,7 @@ namespace ropewalk::cuda {
 
 // Where in a program's workspace is what.
 struct WorkspacePlaces {
-  std::byte *arrivals, *step, *partials, *halves, *half_scales, *long_products;
+  std::byte *arrivals, *step, *partials, *prepared, *halves, *half_scales, *long_products;
 };
 
 // A program's memory beside the graph's own: the same for all programs, which run one after
@@ -26,6 +26,7 @@ struct Workspace {
   uint64_t arrival_words = 0;   // zero between launches: of one size for all of a graph's programs
   uint64_t step_bytes = 0;      // step_block.h
   uint64_t partial_floats = 0;  // sums of splits, attention's parts
+  uint64_t prepared_bytes = 0;  // x of products of few rows, gptq/lean_x.h
   uint32_t half_rows = 0;       // of x as f16 and their scales, for packed products
   uint32_t half_width = 0;
   LongNeeds long_needs;
@@ -36,7 +37,7 @@ struct Workspace {
 
  private:
   struct Offsets {
-    uint64_t arrivals, step, partials, halves, half_scales, long_products, end;
+    uint64_t arrivals, step, partials, prepared, halves, half_scales, long_products, end;
   };
   Offsets offsets() const;
 };
@@ -52,6 +53,7 @@ struct Surroundings {
   StepView step;
   float* partials;
   uint32_t* arrivals;
+  std::byte* prepared;
   std::byte* halves;
   float* half_scales;
   LongProduct::Host long_host;  // null cublas: LongProducts::packed

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "backends/cuda/gptq/dequantise.h"
+#include "backends/cuda/gptq/lean_matmul.h"
 #include "core/abi/guard.h"
 
 namespace ropewalk::cuda {
@@ -44,6 +45,12 @@ gptq::Matmul packed(const Product& product, uint32_t rows, Way way, const Device
       nullptr};
 }
 
+// Whether its weights can have small headers, which is known once they are packed.
+bool may_be_lean(const Product& product) {
+  const gptq::Layout& l = product.part[0].layout;
+  return l.bits == 4 && l.group_size == gptq::kBlockRows;
+}
+
 bool is_wide(const gptq::Matmul& matmul) { return matmul.division.tiles_at_once > 1; }
 
 // What is written where.
@@ -66,6 +73,20 @@ void place(Nodes nodes, const Places& places, Product& product) {
     product.append.keys = last.cache(2);
     product.append.values = last.cache(3);
   }
+}
+
+std::function<void(cudaStream_t)> lean(const Product& product, uint32_t rows,
+                                       const Surroundings& around) {
+  gptq::LeanMatmul matmul = gptq::lean_matmul_of(product, rows, around.device);
+  const uint32_t depth = product.part[0].layout.rows;
+  matmul.prepared = gptq::prepared_at(around.prepared, rows, depth);
+  matmul.partials = around.partials;
+  matmul.arrivals = around.arrivals;
+  const gptq::PrepareX prepare{matmul.x, depth, matmul.prepared, rows, matmul.extent};
+  return [matmul, prepare, step = around.step](cudaStream_t stream) {
+    gptq::prepare_x(prepare, step, stream);
+    gptq::lean_matmul(matmul, step, stream);
+  };
 }
 
 DenseMatmul dense(const Product& product, DType dtype) {
@@ -111,6 +132,12 @@ void add_needs(const abi::CompileRequest& request, Nodes nodes, const DeviceSize
     return all.long_needs.cover(LongProduct::needs(product, dtype, rows, device));
   const gptq::Matmul matmul = packed(product, rows, way, device);
   all.partial_floats = std::max(all.partial_floats, gptq::partial_floats(matmul));
+  if (way == Way::lean && may_be_lean(product)) {
+    const gptq::LeanMatmul lean = gptq::lean_matmul_of(product, rows, device);
+    all.partial_floats = std::max(all.partial_floats, gptq::partial_floats(lean));
+    all.prepared_bytes =
+        std::max(all.prepared_bytes, gptq::prepared_bytes(rows, product.part[0].layout.rows));
+  }
   if (!is_wide(matmul)) return;
   all.half_rows = std::max(all.half_rows, rows);
   all.half_width = std::max(all.half_width, gptq::padded_rows(matmul.part[0].layout));
@@ -127,6 +154,7 @@ std::function<void(cudaStream_t)> lower_product(Nodes nodes, const Surroundings&
     return [op = dense(product, dtype), rows, step = around.step](cudaStream_t stream) {
       dense_matmul(op, {step, rows, rows, stream});
     };
+  if (way == Way::lean && gptq::is_lean(product)) return lean(product, rows, around);
   gptq::Matmul matmul = packed(product, rows, way, around.device);
   matmul.partials = around.partials;
   matmul.arrivals = around.arrivals;

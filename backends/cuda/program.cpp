@@ -15,7 +15,8 @@ LongProducts long_products(const Context& context) {
 }
 
 DeviceSize size_of(const Context& context) {
-  return {context.multiprocessors(), context.cache_bytes()};
+  return {context.multiprocessors(), context.cache_bytes(), context.capability(),
+          context.shared_bytes()};
 }
 
 Workspace needs_of(const abi::CompileRequest& request, const Context& context) {
@@ -67,6 +68,7 @@ Program::Program(const abi::CompileRequest& request, const Host& host)
         step_.view(),
         reinterpret_cast<float*>(places_.partials),
         reinterpret_cast<uint32_t*>(places_.arrivals),
+        places_.prepared,
         places_.halves,
         reinterpret_cast<float*>(places_.half_scales),
         {long_places_, host.common.cublas.get(), host.common.slices.get(), size_of(context)},

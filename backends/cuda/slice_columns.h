@@ -13,7 +13,9 @@ namespace ropewalk::cuda {
 // What of a device decides how work is divided.
 struct DeviceSize {
   uint32_t multiprocessors;
-  uint64_t cache_bytes;  // of the second level
+  uint64_t cache_bytes;       // of the second level
+  uint32_t capability = 0;    // 90 for sm_90
+  uint32_t shared_bytes = 0;  // that a thread block can have
 };
 
 // Doubts, to be measured. Of dense weights, which lie there as f16 already: what bounds the sums.

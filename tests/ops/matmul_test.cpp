@@ -143,6 +143,26 @@ TEST_P(Matmul, gptq4_wide) {
   Random random(8);
   check({random_gptq({64, 1036, 4, 32, 1, DType::f16}, random), random.values(1036)}, kRowCounts);
 }
+// All zeros of a weight are one number, as in symmetric checkpoints, but for the last column's.
+TEST_P(Matmul, gptq4_one_zero) {
+  constexpr uint32_t kFew[] = {1, 3, 8, 33, 256};
+  Random random(12);
+  for (const uint32_t other : {0x77777777u, 0x67777777u}) {
+    StoredWeight weight = random_gptq({160, 40, 4, 32, 1, DType::f16}, random);
+    std::fill(weight.qzeros.begin(), weight.qzeros.end(), 0x77777777u);
+    weight.qzeros.back() = other;
+    check({weight, random.values(40)}, kFew);
+    if (IsSkipped() || HasFatalFailure()) return;
+  }
+}
+// Deeper than what CUDA keeps of x in shared memory at once, for one row and for eight.
+TEST_P(Matmul, gptq4_deep) {
+  constexpr uint32_t kOne[] = {1}, kEight[] = {2, 8};
+  Random random(14);
+  check({random_gptq({16416, 40, 4, 32, 1, DType::f16}, random), {}}, kOne);
+  if (IsSkipped() || HasFatalFailure()) return;
+  check({random_gptq({2112, 72, 4, 32, 1, DType::f16}, random), {}}, kEight);
+}
 TEST_P(Matmul, gptq3_wide) {
   Random random(9);
   check({random_gptq({96, 1040, 3, 32, 1, DType::f32}, random), {}}, kRowCounts);

@@ -37,7 +37,7 @@ inline dim3 grid_of(const Division& d) {
 struct TileOfPart {
   uint32_t part, tile;
 };
-__device__ __forceinline__ TileOfPart tile_of(const Matmul& op, uint32_t x) {
+__device__ __forceinline__ TileOfPart tile_of(const Product& op, uint32_t x) {
   if (op.epilogue == Epilogue::silu_mul && op.parts == 2) return {x % 2, x / 2};
   uint32_t part = 0;
   while (part + 1 < op.parts && x >= column_tiles(op.part[part].layout))
@@ -73,7 +73,7 @@ __device__ __forceinline__ float with_bias(const Part& part, uint32_t column, fl
 }
 
 // One element of a tile that is finished by itself.
-__device__ __forceinline__ void finish_one(const Matmul& op, const TileOfPart& at, uint32_t row,
+__device__ __forceinline__ void finish_one(const Product& op, const TileOfPart& at, uint32_t row,
                                            uint32_t in_tile, float sum) {
   const Part& part = op.part[at.part];
   const uint32_t column = at.tile * kTileColumns + in_tile;

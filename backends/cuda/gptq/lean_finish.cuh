@@ -1,0 +1,96 @@
+// lean_finish.cuh — what becomes of segments' sums: the warp that brings a group of tiles its last
+// blocks of K adds the segments in order and runs the epilogue. As finish.cuh's, by a warp.
+//
+// No float is added atomically: a step has the same bits every time.
+#pragma once
+
+#include "backends/cuda/gptq/finish.cuh"
+#include "backends/cuda/gptq/lean_stage.cuh"
+
+namespace ropewalk::cuda::gptq {
+
+// (row, column) of a segment. Of one row each lane stores a column, else its fragment.
+template <uint32_t kRows>
+__device__ __forceinline__ void store_segment(const LeanMatmul& op, uint64_t segment,
+                                              const LeanShared& shared, const float (&sums)[2][4]) {
+  const uint32_t lane = threadIdx.x % 32;
+  float* to = op.partials + segment * kRows * kTileColumns;
+  if constexpr (kRows == 1) {
+    const uint32_t j = lane % 4;
+    const float low = j % 2 == 0 ? sums[0][0] : sums[0][2];
+    const float high = j % 2 == 0 ? sums[1][0] : sums[1][2];
+    to[column_of(lane, j)] = (j < 2 ? low : high) * row_scale<kRows>(shared, 0);
+  } else {
+#pragma unroll
+    for (uint32_t i = 0; i < 2; ++i) {
+      const uint32_t row = sum_row(lane, i);
+      const float scale = row_scale<kRows>(shared, row);
+#pragma unroll
+      for (uint32_t p = 0; p < 2; ++p)
+#pragma unroll
+        for (uint32_t half = 0; half < 2; ++half)
+          to[row * kTileColumns + sum_column(lane, p, 2 * half + i)] =
+              sums[p][2 * half + i] * scale;
+    }
+  }
+}
+
+// The calling lane's column of a tile, its segments added in order. They come from other
+// multiprocessors: not from L1.
+template <uint32_t kRows>
+__device__ __forceinline__ float over_segments(const LeanMatmul& op, uint32_t tile, uint32_t row) {
+  const uint32_t at = row * kTileColumns + threadIdx.x % 32;
+  float sum = 0.0f;
+  for (uint32_t s = 0; s < op.shares.slices; ++s) {
+    const Slice slice = slice_at(op.shares, s);
+    const uint32_t last = warp_of(op.shares, slice, tile, slice.blocks - 1);
+    for (uint32_t w = warp_of(op.shares, slice, tile, 0); w <= last; ++w)
+      sum += __ldcg(op.partials + segment_at(op.shares, slice, s, w, tile) * kRows * kTileColumns +
+                    at);
+  }
+  return sum;
+}
+
+// A row of what is finished together, `tile` its first.
+template <uint32_t kRows>
+__device__ inline void finish_row(const LeanMatmul& op, const StepView& step, uint32_t tile,
+                                  uint32_t row, float* head) {
+  const uint32_t lane = threadIdx.x % 32;
+  const TileOfPart at = tile_of(op, tile);
+  const uint32_t column = at.tile * kTileColumns + lane, cols = op.part[0].layout.cols;
+  if (op.epilogue == Epilogue::rope_append) {
+    const uint32_t d = op.append.keys.head_dim;
+    for (uint32_t t = 0; t < d / kTileColumns; ++t)
+      head[t * kTileColumns + lane] = with_bias(op.part[at.part], column + t * kTileColumns,
+                                                over_segments<kRows>(op, tile + t, row));
+    __syncwarp();
+    append_head(op.append, step, {at.part, at.tile * kTileColumns / d, row}, head, head);
+    __syncwarp();
+  } else if (tiles_together(op) == 2) {
+    const float gate = over_segments<kRows>(op, tile, row);
+    const float up = over_segments<kRows>(op, tile + 1, row);
+    if (column < cols)
+      op.y[uint64_t{row} * cols + column] =
+          silu(with_bias(op.part[0], column, gate)) * with_bias(op.part[1], column, up);
+  } else {
+    finish_one(op, at, row, lane, over_segments<kRows>(op, tile, row));
+  }
+}
+
+// Once the warp has stored its sums of `count` blocks of K of a tile.
+template <uint32_t kRows>
+__device__ inline void finish_segment(const LeanMatmul& op, const StepView& step, uint32_t rows,
+                                      uint32_t tile, uint32_t count, float* head) {
+  const uint32_t together = tiles_together(op), group = tile / together;
+  uint32_t* arrived = op.arrivals + group;
+  __syncwarp();
+  uint32_t before = 0;
+  if (threadIdx.x % 32 == 0) before = add_in_order(arrived, count);
+  before = __shfl_sync(~0u, before, 0);
+  if (before + count != together * op.shares.blocks) return;
+  for (uint32_t row = 0; row < rows; ++row)
+    finish_row<kRows>(op, step, group * together, row, head);
+  if (threadIdx.x % 32 == 0) *arrived = 0;
+}
+
+}  // namespace ropewalk::cuda::gptq

@@ -1,0 +1,38 @@
+#include "backends/cuda/gptq/lean_matmul.h"
+
+namespace ropewalk::cuda::gptq {
+namespace {
+
+Copies copies_of(const DeviceSize& device) {
+  return device.capability >= 90   ? Copies::bulk
+         : device.capability >= 80 ? Copies::sixteens
+                                   : Copies::none;
+}
+
+}  // namespace
+
+// One kernel reads all parts, with one zero for those that have a constant or something to add.
+bool is_lean(const Product& product) {
+  const Layout& first = product.part[0].layout;
+  for (uint32_t i = 0; i < product.parts; ++i) {
+    const Layout& l = product.part[i].layout;
+    if (l.zeros == Zeros::beside_scales || l.zeros != first.zeros || l.zero != first.zero)
+      return false;
+  }
+  return true;
+}
+
+LeanMatmul lean_matmul_of(const Product& product, uint32_t rows, const DeviceSize& device) {
+  uint32_t tiles = 0;
+  for (uint32_t i = 0; i < product.parts; ++i) tiles += column_tiles(product.part[i].layout);
+  LeanMatmul op{product};
+  op.rows = rows;
+  op.copies = copies_of(device);
+  op.start = device.capability >= 90 ? Start::early : Start::after;
+  const uint32_t pairs = most_pairs(op.copies, head_floats(product), device.shared_bytes);
+  op.shares = share_out(tiles, blocks(product.part[0].layout), pairs / lean_rows(rows),
+                        device.multiprocessors);
+  return op;
+}
+
+}  // namespace ropewalk::cuda::gptq

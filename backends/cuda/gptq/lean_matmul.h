@@ -1,0 +1,47 @@
+// lean_matmul.h — products of up to 8 rows with weights of 4 bits in groups of 32 whose headers are
+// small (layout.h's Zeros other than beside_scales), and what follows in the same launch.
+// Stateless.
+#pragma once
+
+#include <cuda_runtime_api.h>
+
+#include "backends/cuda/async.cuh"
+#include "backends/cuda/gptq/lean_room.h"
+#include "backends/cuda/gptq/lean_shares.h"
+#include "backends/cuda/gptq/lean_x.h"
+#include "backends/cuda/launch.cuh"
+#include "backends/cuda/product.h"
+#include "backends/cuda/slice_columns.h"
+
+namespace ropewalk::cuda::gptq {
+
+struct LeanMatmul : Product {
+  Shares shares{};
+  PreparedX prepared{};
+  float* partials = nullptr;
+  uint32_t* arrivals = nullptr;  // (tiles that are finished together); 0 before and after
+  uint32_t rows = 0;             // of the bucket
+  Copies copies{};
+  Start start{};
+};
+
+// Of a warp, where a head is put together.
+RW_HOST_DEVICE uint32_t head_floats(const Product& op) {
+  return op.epilogue == Epilogue::rope_append ? op.append.keys.head_dim : 0;
+}
+
+// Whether its weights are all of the form that the kernel reads.
+bool is_lean(const Product& product);
+
+// Without pointers. REQUIRES: up to 8 rows; 4 bits and groups of 32.
+LeanMatmul lean_matmul_of(const Product& product, uint32_t rows, const DeviceSize& device);
+
+inline uint64_t partial_floats(const LeanMatmul& op) {
+  return segments_of_all(op.shares) * lean_rows(op.rows) * kTileColumns;
+}
+
+// REQUIRES: as matmul() of gptq/matmul.h, and is_lean(). Launch errors are left for
+// cudaGetLastError().
+void lean_matmul(const LeanMatmul& op, const StepView& step, cudaStream_t stream);
+
+}  // namespace ropewalk::cuda::gptq

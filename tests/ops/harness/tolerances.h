@@ -10,7 +10,7 @@
 
 namespace ropewalk::test {
 
-enum class Law { copy, norm, rope, matmul, attention, silu, add };
+enum class Law { copy, norm, rope, matmul, long_matmul, attention, silu, add };
 
 struct Tolerance {
   std::string_view device;  // a prefix of the device's name; empty: any
@@ -27,6 +27,8 @@ inline constexpr Tolerance kTolerances[] = {
     {"cpu", Law::add, 1e-14},
     // Errors of a sum grow with the square root of its length, here at most 300 terms.
     {"cpu", Law::matmul, 1e-12},
+    // The same for up to 17000 terms: 57 times as many, so 57 times the square.
+    {"cpu", Law::long_matmul, 6e-11},
     // Two sums and a softmax in a row.
     {"cpu", Law::attention, 1e-12},
 
@@ -37,6 +39,7 @@ inline constexpr Tolerance kTolerances[] = {
     {"", Law::silu, 1e-6},
     {"", Law::add, 1e-6},
     {"", Law::matmul, 5e-4},
+    {"", Law::long_matmul, 5e-4},
     {"", Law::attention, 5e-4},
     // Bits are moved, not computed; f32 storage may be rounded to f16 activations.
     {"cpu", Law::copy, 0},

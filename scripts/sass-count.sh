@@ -94,7 +94,7 @@ named() {
 
 # Bytes that a thread block of lean has on their way, from the header that says how its ring is made.
 on_the_way() {
-  printf '#include <cstdio>\n#include "backends/cuda/gptq/lean_room.h"\nusing namespace ropewalk::cuda;\nint main() {
+  printf '#include <cstdio>\n#include "backends/cuda/gptq/lean/room.h"\nusing namespace ropewalk::cuda;\nint main() {
     const uint32_t c = %s;
     std::printf("%%u\\n", gptq::bytes_on_the_way(c >= 90 ? Copies::bulk : c >= 80 ? Copies::sixteens : Copies::none,
                                                  gptq::kMostBlockBytes)); }\n' "$1" >"$work/way.cpp"

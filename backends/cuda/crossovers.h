@@ -11,7 +11,7 @@
 namespace ropewalk::cuda {
 
 enum class Way {
-  lean,         // gptq/lean_matmul.cu: up to 8 rows and weights with small headers (gptq/layout.h)
+  lean,         // gptq/lean/matmul.cu: up to 8 rows and weights with small headers (gptq/layout.h)
   tiles_of_8,   // gptq/matmul.cu: packed weights on tensor cores, 8 rows of x at a time
   tiles_of_16,  // gptq/matmul_wide.cu: the same with 16, and x as f16 beforehand
   tiles_of_32,

@@ -26,7 +26,7 @@ struct Workspace {
   uint64_t arrival_words = 0;   // zero between launches: of one size for all of a graph's programs
   uint64_t step_bytes = 0;      // step_block.h
   uint64_t partial_floats = 0;  // sums of splits, attention's parts
-  uint64_t prepared_bytes = 0;  // x of products of few rows, gptq/lean_x.h
+  uint64_t prepared_bytes = 0;  // x of products of few rows, gptq/lean/x.h
   uint32_t half_rows = 0;       // of x as f16 and their scales, for packed products
   uint32_t half_width = 0;
   LongNeeds long_needs;

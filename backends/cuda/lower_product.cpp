@@ -3,7 +3,7 @@
 #include <algorithm>
 
 #include "backends/cuda/gptq/dequantise.h"
-#include "backends/cuda/gptq/lean_matmul.h"
+#include "backends/cuda/gptq/lean/matmul.h"
 #include "core/abi/guard.h"
 
 namespace ropewalk::cuda {

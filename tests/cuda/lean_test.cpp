@@ -1,6 +1,6 @@
-// What gptq/lean_matmul.cu rests on, on the host: every block of K is somebody's and balanced, shared
-// memory holds what it must, small headers are what the packing kernels write, and the sums' start
-// leaves code - zero.
+// The host functions under gptq/lean/matmul.cu: every block of K belongs to one warp and shares are
+// balanced, shared memory holds what it must, small headers are what the packing kernels write, and
+// the sums' start leaves code - zero.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -10,9 +10,9 @@
 #include <string>
 #include <vector>
 
-#include "backends/cuda/gptq/lean_room.h"
-#include "backends/cuda/gptq/lean_shares.h"
-#include "backends/cuda/gptq/lean_x.h"
+#include "backends/cuda/gptq/lean/room.h"
+#include "backends/cuda/gptq/lean/shares.h"
+#include "backends/cuda/gptq/lean/x.h"
 #include "backends/cuda/gptq/share.h"
 
 namespace ropewalk::cuda::gptq {

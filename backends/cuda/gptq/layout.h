@@ -137,8 +137,8 @@ RW_HOST_DEVICE uint32_t header_word(const Layout& l, uint32_t column) {
   return (column % 8 * kLaneColumns + column / 8) * l.header_words;
 }
 
-// Of a small header: the scale of a column (of a tile), in f16 from its begin; bit 0 of its zero, in
-// bits from where zeros begin.
+// In a small header: the offset of a column's scale in f16 from the header's start, and the offset
+// of bit 0 of its zero in bits from the start of the zeros.
 RW_HOST_DEVICE uint32_t small_scale_at(uint32_t column) {
   return column % 8 * kLaneColumns + column / 8;
 }

@@ -43,8 +43,8 @@ void wait_for_block();
 // where all of them only ask.
 void poll();
 
-// 16 bytes, under way until the running thread says finish_copies(), or finish_groups() of the group
-// that close_group() has ended: of all groups but the last `later`.
+// 16 bytes, under way until the running thread calls finish_copies(), or finish_groups(later): that
+// one finishes all groups ended by close_group() but the last `later`.
 void start_copy(void* to, const void* from);
 void close_group();
 void finish_groups(uint32_t later);

@@ -1,9 +1,9 @@
 // bulk.h — barriers in shared memory (mbarrier) and the bulk copies that they count
 // (cp.async.bulk), as backends/cuda/bulk.cuh uses them.
 //
-// A copy arrives as early as it may, or backward (EMULATOR_ORDER, or EMULATOR_COPIES=late) as late:
-// at once, or when somebody waits for its phase, the last one first; until then its place is all ones. What the PTX manual leaves undefined ends the
-// process with a line. Not thread-safe.
+// A copy arrives at once, or late (EMULATOR_ORDER=backward, or EMULATOR_COPIES=late): when somebody
+// waits for its phase, the last one first. Until then its place is all ones. What the PTX manual
+// leaves undefined ends the process with a line. Not thread-safe.
 #pragma once
 
 #include <cstdint>

@@ -1,11 +1,11 @@
-// lean_finish.cuh — what becomes of segments' sums: the warp that brings a group of tiles its last
+// lean/finish.cuh — what becomes of segments' sums: the warp that brings a group of tiles its last
 // blocks of K adds the segments in order and runs the epilogue. As finish.cuh's, by a warp.
 //
 // No float is added atomically: a step has the same bits every time.
 #pragma once
 
 #include "backends/cuda/gptq/finish.cuh"
-#include "backends/cuda/gptq/lean_stage.cuh"
+#include "backends/cuda/gptq/lean/stage.cuh"
 
 namespace ropewalk::cuda::gptq {
 

@@ -1,4 +1,4 @@
-#include "backends/cuda/gptq/lean_matmul.h"
+#include "backends/cuda/gptq/lean/matmul.h"
 
 namespace ropewalk::cuda::gptq {
 namespace {

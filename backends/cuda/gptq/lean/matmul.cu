@@ -3,8 +3,8 @@
 // residual, SiLU, RoPE and the cache. For up to 8 rows, 4 bits in groups of 32.
 //
 // Grid: one wave, a thread block of 8 warps a multiprocessor. Each warp streams its exact share of
-// blocks of 32 x 32 codes (lean_shares.h) through a ring of its own (lean_ring.cuh); x of the slice
-// lies in shared memory, made f16 before (lean_x.h). Expected bottleneck: the memory that the codes
+// blocks of 32 x 32 codes (lean/shares.h) through a ring of its own (lean/ring.cuh); x of the slice
+// lies in shared memory, made f16 before (lean/x.h). Expected bottleneck: the memory that the codes
 // stream from.
 //
 // A code c of 4 bits is put into the last mantissa bits of 1024 as f16 by one instruction a pair:
@@ -22,10 +22,10 @@
 // multiply-adds before and 4 after the mma for one row, 8 and 8 for more.
 #include <cuda_fp16.h>
 
-#include "backends/cuda/gptq/lean_finish.cuh"
-#include "backends/cuda/gptq/lean_matmul.h"
-#include "backends/cuda/gptq/lean_ring.cuh"
-#include "backends/cuda/gptq/lean_stage.cuh"
+#include "backends/cuda/gptq/lean/finish.cuh"
+#include "backends/cuda/gptq/lean/matmul.h"
+#include "backends/cuda/gptq/lean/ring.cuh"
+#include "backends/cuda/gptq/lean/stage.cuh"
 #include "backends/cuda/gptq/stage.h"
 #include "backends/cuda/gptq/unpack.cuh"
 #include "backends/cuda/mma.cuh"

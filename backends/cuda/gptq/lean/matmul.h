@@ -1,4 +1,4 @@
-// lean_matmul.h — products of up to 8 rows with weights of 4 bits in groups of 32 whose headers are
+// lean/matmul.h — products of up to 8 rows with weights of 4 bits in groups of 32 whose headers are
 // small (layout.h's Zeros other than beside_scales), and what follows in the same launch.
 // Stateless.
 #pragma once
@@ -6,9 +6,9 @@
 #include <cuda_runtime_api.h>
 
 #include "backends/cuda/async.cuh"
-#include "backends/cuda/gptq/lean_room.h"
-#include "backends/cuda/gptq/lean_shares.h"
-#include "backends/cuda/gptq/lean_x.h"
+#include "backends/cuda/gptq/lean/room.h"
+#include "backends/cuda/gptq/lean/shares.h"
+#include "backends/cuda/gptq/lean/x.h"
 #include "backends/cuda/launch.cuh"
 #include "backends/cuda/product.h"
 #include "backends/cuda/slice_columns.h"

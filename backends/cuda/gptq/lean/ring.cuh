@@ -1,4 +1,4 @@
-// lean_ring.cuh — a warp's share of a weight as it comes: chunks of up to kChunk blocks of K, of
+// lean/ring.cuh — a warp's share of a weight as it comes: chunks of up to kChunk blocks of K, of
 // one tile each, several of them on their way while one is multiplied.
 //
 //   stage    0        1        2        3
@@ -10,7 +10,7 @@
 #pragma once
 
 #include "backends/cuda/async.cuh"
-#include "backends/cuda/gptq/lean_room.h"
+#include "backends/cuda/gptq/lean/room.h"
 
 namespace ropewalk::cuda::gptq {
 

@@ -1,4 +1,4 @@
-// lean_room.h — what a thread block of gptq/lean_matmul.cu keeps in shared memory, as functions
+// lean/room.h — what a thread block of gptq/lean/matmul.cu keeps in shared memory, as functions
 // that the launch, the kernel and the host's tests share.
 //
 //   | ring: warp 0: stage 0, stage 1, .. | warp 1: .. |     a stage: kChunk blocks of the weight
@@ -16,7 +16,7 @@
 #include <algorithm>
 
 #include "backends/cuda/async.cuh"
-#include "backends/cuda/gptq/lean_shares.h"
+#include "backends/cuda/gptq/lean/shares.h"
 
 namespace ropewalk::cuda::gptq {
 

@@ -1,4 +1,4 @@
-// lean_shares.h — how a product of gptq/lean_matmul.cu is divided: one wave of thread blocks whose
+// lean/shares.h — how a product of gptq/lean/matmul.cu is divided: one wave of thread blocks whose
 // warps all read the same number of blocks of K, but for one.
 //
 // K is cut into slices, as few as let a thread block keep x of its slice in shared memory. The

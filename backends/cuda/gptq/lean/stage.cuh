@@ -1,12 +1,12 @@
-// lean_stage.cuh — x of a slice on its way to shared memory: each row by one power of two, and
+// lean/stage.cuh — x of a slice on its way to shared memory: each row by one power of two, and
 // where the sums over each block of K begin.
 #pragma once
 
 #include <cuda_fp16.h>
 
 #include "backends/cuda/async.cuh"
-#include "backends/cuda/gptq/lean_matmul.h"
-#include "backends/cuda/gptq/lean_room.h"
+#include "backends/cuda/gptq/lean/matmul.h"
+#include "backends/cuda/gptq/lean/room.h"
 
 namespace ropewalk::cuda::gptq {
 

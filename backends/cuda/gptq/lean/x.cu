@@ -1,6 +1,6 @@
-// What lean_x.h says of x. Grid (blocks of K / 8, rows), a warp a block of a row. Bottleneck: the
+// What lean/x.h says of x. Grid (blocks of K / 8, rows), a warp a block of a row. Bottleneck: the
 // launch.
-#include "backends/cuda/gptq/lean_x.cuh"
+#include "backends/cuda/gptq/lean/x.cuh"
 
 namespace ropewalk::cuda::gptq {
 namespace {

@@ -1,10 +1,10 @@
-// lean_x.cuh — a block of 32 of a row of x on its way to lean_x.h's form, by the warp that has it.
+// lean/x.cuh — a block of 32 of a row of x on its way to lean/x.h's form, by the warp that has it.
 #pragma once
 
 #include <cuda_fp16.h>
 
 #include "backends/cuda/async.cuh"
-#include "backends/cuda/gptq/lean_x.h"
+#include "backends/cuda/gptq/lean/x.h"
 #include "backends/cuda/gptq/scale.cuh"
 #include "backends/cuda/ops/device.cuh"
 

@@ -1,4 +1,4 @@
-// lean_x.h — x as gptq/lean_matmul.cu takes it: made once by the kernel that makes x, or by
+// lean/x.h — x as gptq/lean/matmul.cu takes it: made once by the kernel that makes x, or by
 // prepare_x(), and read by every thread block.
 //
 // A block of K of a row is 32 halves x / 2^e, e such that the largest is in [2^14, 2^15): every

@@ -1,9 +1,9 @@
 // async.cuh — what runs beside the threads that asked for it: copies to shared memory, and a kernel
 // that begins before the one in front of it has ended.
 //
-// From sm_90 on there are copies in bulk (bulk.cuh). sm_80 to sm_89 have copies of 16 bytes: a thread
-// commits groups of them and waits for the groups in that order. sm_75 has none. A kernel is compiled
-// for what its GPU has.
+// From sm_90 on there are copies in bulk (bulk.cuh). sm_80 to sm_89 have copies of 16 bytes: a
+// thread commits groups of them and waits for the groups in that order. sm_75 has none. A kernel is
+// compiled for what its GPU has.
 #pragma once
 
 #include <cstddef>

@@ -30,7 +30,8 @@ class Product {
     std::vector<uint32_t> in = {x, c.graph.weight("w", weight_)};
     if (!bias_.empty()) in.push_back(c.graph.vector("bias", bias_));
     const uint32_t y = c.op(Op::matmul, in, {width()}, {});
-    c.expect(depth() > 300 ? Law::long_matmul : Law::matmul, y, [&](uint32_t r, uint32_t n) { return truth(x, r, n); });
+    c.expect(depth() > 300 ? Law::long_matmul : Law::matmul, y,
+             [&](uint32_t r, uint32_t n) { return truth(x, r, n); });
     return c;
   }
   double truth(const Input& x, uint32_t row, uint32_t column) const {

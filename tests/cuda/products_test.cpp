@@ -17,7 +17,7 @@ using abi::DType;
 
 TEST(Crossovers, RowsOfPackedWeights) {
   for (const uint32_t rows : {1u, 8u})
-    EXPECT_EQ(way_of(DType::gptq, rows, LongProducts::cublas), Way::tiles_of_8);
+    EXPECT_EQ(way_of(DType::gptq, rows, LongProducts::cublas), Way::lean);
   for (const uint32_t rows : {9u, 16u})
     EXPECT_EQ(way_of(DType::gptq, rows, LongProducts::cublas), Way::tiles_of_16);
   for (const uint32_t rows : {17u, 32u})

@@ -63,7 +63,8 @@ class Ring {
       }
       __syncwarp();
     }
-    for (uint32_t s = 0; s < kStages; ++s) ask(s);
+    if constexpr (kCopies != Copies::none)
+      for (uint32_t s = 0; s < kStages; ++s) ask(s);
   }
 
   // The chunk that came first, for all lanes.

@@ -21,14 +21,13 @@ namespace ropewalk::cuda::gptq {
 
 inline constexpr uint32_t kLeanWarps = 8, kLeanThreads = kLeanWarps * kLanes;
 
-// `total` things for `parts`: where part i begins, and which part has thing `index`.
+// `total` things for `parts`: where part i begins, and which part has thing `index`. Longer parts lie
+// evenly among the others, so that the warps of a multiprocessor together have their share too.
 RW_HOST_DEVICE uint32_t split_begin(uint32_t total, uint32_t parts, uint32_t i) {
-  const uint32_t each = total / parts, longer = total % parts;
-  return each * i + (i < longer ? i : longer);
+  return static_cast<uint32_t>(uint64_t{total} * i / parts);
 }
 RW_HOST_DEVICE uint32_t split_of(uint32_t total, uint32_t parts, uint32_t index) {
-  const uint32_t each = total / parts, longer = total % parts, of_longer = longer * (each + 1);
-  return index < of_longer ? index / (each + 1) : longer + (index - of_longer) / each;
+  return static_cast<uint32_t>((uint64_t{index + 1} * parts - 1) / total);
 }
 
 struct Shares {

@@ -21,13 +21,16 @@ namespace ropewalk::cuda::gptq {
 
 inline constexpr uint32_t kLeanWarps = 8, kLeanThreads = kLeanWarps * kLanes;
 
-// `total` things for `parts`: where part i begins, and which part has thing `index`. Longer parts lie
-// evenly among the others, so that the warps of a multiprocessor together have their share too.
+// `total` things for `parts`: where part i begins, and which part has thing `index`. Longer parts
+// lie evenly among the others, so that the warps of a multiprocessor together have their share too.
+// Parts without a thing are the last: sums are added over a run of parts that have all written one.
 RW_HOST_DEVICE uint32_t split_begin(uint32_t total, uint32_t parts, uint32_t i) {
-  return static_cast<uint32_t>(uint64_t{total} * i / parts);
+  const uint32_t filled = parts < total ? parts : total;
+  return i < filled ? static_cast<uint32_t>(uint64_t{total} * i / filled) : total;
 }
 RW_HOST_DEVICE uint32_t split_of(uint32_t total, uint32_t parts, uint32_t index) {
-  return static_cast<uint32_t>((uint64_t{index + 1} * parts - 1) / total);
+  const uint32_t filled = parts < total ? parts : total;
+  return static_cast<uint32_t>((uint64_t{index + 1} * filled - 1) / total);
 }
 
 struct Shares {

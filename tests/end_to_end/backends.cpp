@@ -8,8 +8,9 @@ namespace {
 using enum KvCacheType;
 
 // vulkan: on lavapipe, f32 throughout. vulkan_gpu: the shaders that a GPU runs, where x of many
-// rows has 11 bits, which moves some keys of an int8 cache to the next code. cuda: x goes through the tensor cores as f16, and so does the cache: about 5e-4
-// a value, over two layers and the logits.
+// rows has 11 bits, which moves some keys of an int8 cache to the next code. cuda: x goes through
+// the tensor cores as f16, and so does the cache: about 5e-4 a value, over two layers and the
+// logits.
 const TestBackend kBackends[] = {
     {"cpu", "cpu", {}, {f32}, 1e-3, 0, 0, 0},
     {"vulkan", "vulkan", {}, {f32, f16, int8}, 1e-3, 2e-3, 2e-2, 1e-3},

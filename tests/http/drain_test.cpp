@@ -121,19 +121,41 @@ TEST(HttpDrain, WhoSaysNoLastWordsIsReset) {
   EXPECT_EQ(server.server->wait(), Ended::cut);
 }
 
+// While the I/O thread is held, a client connects and the drain is asked for: whichever comes first,
+// the client gets an answer.
 TEST(HttpDrain, WhoWaitedToBeAcceptedIsNotReset) {
-  TestServer server(
-      [](http::Settings& settings, http::Hooks&) { settings.limits.connections = 1; });
-  // The only place is taken, so that the second stays in the system's queue.
-  Client first = server.connect();
-  first.send(post("/later", ""));
-  const Call call = server.calls.take().value();
-  Client second = server.connect();
-  server.server->drain(minutes(10));
-  call.reply->send({.body = "done"});
-  EXPECT_EQ(first.read().body, "done");
+  std::mutex held;
+  Mailbox<bool> holds;
+  http::Server server(
+      {.listen = {"127.0.0.1:0"}, .limits = {}},
+      {{"GET", "/hold", http::RunOn::io_thread, http::Accepts::anything,
+        [&](const http::Request&, const std::shared_ptr<http::Reply>& reply) {
+          holds.put(true);
+          const std::lock_guard lock(held);
+          reply->send({});
+        }},
+       {"GET", "/hello", http::RunOn::worker, http::Accepts::anything,
+        [](const http::Request&, const std::shared_ptr<http::Reply>& reply) { reply->send({}); }}},
+      {});
+  std::unique_lock hold(held);
+  Client first(server.addresses()[0]);
+  first.send(get("/hold"));
+  ASSERT_TRUE(holds.take());
+  std::vector<Client> waiting;
+  for (int i = 0; i < 100; ++i) {
+    waiting.emplace_back(server.addresses()[0]);
+    waiting.back().send(get("/hello"));
+  }
+  server.drain(minutes(10));
+  hold.unlock();
+  EXPECT_EQ(first.read().status, 200);
+  for (Client& client : waiting) {
+    const int status = client.read().status;
+    EXPECT_TRUE(status == 200 || status == 503) << status;
+    client.close();
+  }
   first.close();
-  EXPECT_EQ(server.server->wait(), Ended::finished);
+  EXPECT_EQ(server.wait(), Ended::finished);
 }
 
 TEST(HttpDrain, AStopIsImmediate) {

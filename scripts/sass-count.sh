@@ -104,11 +104,11 @@ on_the_way() {
 printf '%-6s %-32s %9s %6s %13s %9s\n' GPU kernel registers spills instructions "a word"
 for capability in "${@:-75 80 86 89 90}"; do
   for capability in $capability; do
-    for file in lean_matmul matmul matmul_wide; do
-      source=$(find backends/cuda -name "$file.cu")
-      nvcc -std=c++20 -O3 -I. "-arch=sm_$capability" -cubin -Xptxas -v -o "$work/$file.cubin" "$source" 2>"$work/said"
+    for source in $(find backends/cuda -name matmul.cu -o -name matmul_wide.cu | sort); do
+      nvcc -std=c++20 -O3 -I. "-arch=sm_$capability" -cubin -Xptxas -v -o "$work/cubin" "$source" 2>"$work/said" ||
+        { cat "$work/said" >&2; exit 1; }
       resources <"$work/said" | sort >"$work/resources"
-      listing "$work/$file.cubin" | loops | sort >"$work/loops"
+      listing "$work/cubin" | loops | sort >"$work/loops"
       join "$work/loops" "$work/resources" | named | awk -F'[| ]+' -v gpu="sm_$capability" '
         { split($0, part, "|"); n = split(part[3], field, " ")
           printf "%-6s %-32s %9d %6d %13d %9.1f\n", gpu, part[1], field[4], field[5], field[2],

@@ -121,8 +121,8 @@ TEST(HttpDrain, WhoSaysNoLastWordsIsReset) {
   EXPECT_EQ(server.server->wait(), Ended::cut);
 }
 
-// While the I/O thread is held, a client connects and the drain is asked for: whichever comes first,
-// the client gets an answer.
+// While the I/O thread is held, a client connects and the drain is asked for. The client gets an
+// answer, whichever comes first.
 TEST(HttpDrain, WhoWaitedToBeAcceptedIsNotReset) {
   std::mutex held;
   Mailbox<bool> holds;

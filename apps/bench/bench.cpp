@@ -8,12 +8,13 @@
 #include <algorithm>
 #include <charconv>
 #include <fstream>
+#include <functional>
 
 #include "apps/bench/bench_plan.h"
+#include "apps/bench/bench_report.h"
 #include "apps/bench/bench_runs.h"
 #include "apps/commands.h"
 #include "apps/open.h"
-#include "apps/output.h"
 #include "apps/signals.h"
 #include "core/base/bytes.h"
 #include "core/base/error.h"
@@ -70,88 +71,15 @@ uint64_t peak_host_bytes() {
   return kib * 1024;
 }
 
-Json number(std::optional<double> value) { return value ? Json(*value) : Json(nullptr); }
+// The peak is what is held now; a kernel that cannot do that goes on with the one before.
+void forget_peak_host_bytes() { std::ofstream("/proc/self/clear_refs") << "5"; }
 
-struct BenchResult {
-  std::string model;
-  BenchPlan plan;
-  std::vector<BenchRow> rows;
-  uint64_t peak_host_bytes = 0;
-  Ceiling ceiling = {};
-};
+using TakeRow = std::function<void(const BenchRow&)>;
 
-Json row_json(const BenchRow& row, const Ceiling& ceiling) {
-  return {{"kind", row.kind},
-          {"batch", row.batch},
-          {"context", row.context},
-          {"tokens_per_s", row.tokens_per_s},
-          {"gbs", row.gbs},
-          {"fraction_of_ideal", number(fraction_of_ideal(row, ceiling))},
-          {"fraction_of_ideal_by_copy", number(fraction_by_copy(row, ceiling))}};
-}
-
-Json bench_json(const Runtime& runtime, const BenchResult& result) {
-  const MemoryPlan& plan = runtime.model().plan();
-  Json rows = Json::array(), left_out = Json::array();
-  for (const BenchRow& row : result.rows) rows.push_back(row_json(row, result.ceiling));
-  for (const DecodeRun& run : result.plan.left_out)
-    left_out.push_back({{"batch", run.batch}, {"context", run.context}});
-  return {{"device", runtime.device().name()},
-          {"driver", std::string(runtime.device().device->info().driver)},
-          {"model", result.model},
-          {"measured_bandwidth_gbs", number(result.ceiling.read_gbs)},
-          {"measured_copy_gbs", number(result.ceiling.copy_gbs)},
-          {"measured_f16_tflops", number(result.ceiling.tflops)},
-          {"load_seconds", runtime.load_seconds()},
-          {"peak_host_bytes", result.peak_host_bytes},
-          {"memory",
-           {{"weights", plan.weights},
-            {"cache", plan.cache},
-            {"scratch", plan.scratch},
-            {"workspace", plan.workspace}}},
-          {"rows", rows},
-          {"does_not_fit", left_out}};
-}
-
-std::string bench_text(const Json& json) {
-  const auto figure = [](const Json& value, int digits) {
-    return value.is_null() ? "?" : fmt::format("{:.{}f}", value.get<double>(), digits);
-  };
-  const Json& memory = json["memory"];
-  std::string text = fmt::format(
-      "{} on {}, {}\nmeasured: read {} GB/s, copy {} GB/s, f16 products {} TFLOP/s\n"
-      "memory: weights {}, cache {}, scratch {}, workspace {}; host at most {}; loaded in {:.2f} "
-      "s\n",
-      json["model"].get<std::string>(), json["device"].get<std::string>(),
-      json["driver"].get<std::string>(), figure(json["measured_bandwidth_gbs"], 1),
-      figure(json["measured_copy_gbs"], 1), figure(json["measured_f16_tflops"], 3),
-      format_bytes(memory["weights"]), format_bytes(memory["cache"]),
-      format_bytes(memory["scratch"]), format_bytes(memory["workspace"]),
-      format_bytes(json["peak_host_bytes"]), json["load_seconds"].get<double>());
-  text += fmt::format("{:>8} {:>6} {:>8} {:>12} {:>9} {:>9} {:>9}\n", "kind", "batch", "context",
-                      "tokens/s", "GB/s", "of ideal", "by copy");
-  for (const Json& row : json["rows"])
-    text += fmt::format("{:>8} {:>6} {:>8} {:>12.1f} {:>9.2f} {:>9} {:>9}\n",
-                        row["kind"].get<std::string>(), row["batch"].get<uint32_t>(),
-                        row["context"].get<uint32_t>(), row["tokens_per_s"].get<double>(),
-                        row["gbs"].get<double>(), figure(row["fraction_of_ideal"], 3),
-                        figure(row["fraction_of_ideal_by_copy"], 3));
-  for (const Json& run : json["does_not_fit"])
-    text += fmt::format("{:>8} {:>6} {:>8} {:>12}\n", "decode", run["batch"].get<uint32_t>(),
-                        run["context"].get<uint32_t>(), "does not fit");
-  if (json.contains("in_order"))
-    text += fmt::format("groups in order: {:.1f} tokens/s at batch 1, so act-order has {} of it\n",
-                        json["in_order"]["tokens_per_s"].get<double>(),
-                        figure(json["in_order"]["act_order_has"], 3));
-  return text;
-}
-
-std::vector<BenchRow> run_all(Runtime& runtime, const BenchPlan& plan) {
-  clear_cache(runtime);
-  std::vector<BenchRow> rows;
-  for (const uint32_t tokens : plan.prefills) rows.push_back(bench_prefill(runtime, tokens));
-  for (const DecodeRun& run : plan.decodes) rows.push_back(bench_decode(runtime, run));
-  return rows;
+void run_all(Runtime& runtime, const BenchPlan& plan, const TakeRow& take) {
+  fill_cache(runtime);
+  for (const uint32_t tokens : plan.prefills) take(bench_prefill(runtime, tokens));
+  for (const DecodeRun& run : plan.decodes) take(bench_decode(runtime, run));
 }
 
 // Weights and where they run.
@@ -183,13 +111,18 @@ OpenModel open_what_fits(const BenchArguments& arguments, const Subject& subject
   }
 }
 
-Json bench_weights(const BenchArguments& arguments, const Subject& subject, BenchPlan plan) {
+// The ceilings come first, so that each row has its fraction when it is printed. The memory that
+// measuring takes is given back before, and is none of the model's.
+void bench_weights(const BenchArguments& arguments, const Subject& subject, BenchPlan plan,
+                   BenchReport& report) {
   OpenModel model = open_what_fits(arguments, subject, plan);
-  BenchResult result{.model = subject.name, .plan = plan, .rows = run_all(model.runtime, plan)};
-  // Before the device is measured, which takes memory of its own.
-  result.peak_host_bytes = peak_host_bytes();
-  result.ceiling = measure_ceiling(*model.runtime.device().device);
-  return bench_json(model.runtime, result);
+  const uint64_t peak_of_loading = peak_host_bytes();
+  const Ceiling ceiling = measure_ceiling(*model.runtime.device().device);
+  forget_peak_host_bytes();
+  report.begin(subject.name, model.runtime, ceiling);
+  run_all(model.runtime, plan, [&](const BenchRow& row) { report.add_row(row); });
+  for (const DecodeRun& run : plan.left_out) report.add_left_out(run);
+  report.set_peak_host_bytes(std::max(peak_of_loading, peak_host_bytes()));
 }
 
 uint32_t context_limit(const Config& config, const WeightSource& weights) {
@@ -205,22 +138,19 @@ BenchDefault default_for(const Config& config) {
 }
 
 // The same shape with its groups in order, at the first row of decoding.
-Json bench_in_order(const BenchArguments& arguments, const Config& config, const Json& act_order) {
-  const auto first =
-      std::ranges::find(act_order["rows"], "decode", [](const Json& row) { return row["kind"]; });
+void bench_in_order(const BenchArguments& arguments, const Config& config, const DecodeRun& run,
+                    BenchReport& report) {
   SyntheticQuant quant = *parse_quant(quant_of(arguments));
   quant.act_order = false;
   const auto weights = make_synthetic(find_shape(arguments.shape), quant, 1);
   BenchPlan plan;
-  const auto steps = std::min(arguments.decode, context_limit(config, *weights) / 2);
-  plan.decodes = {{(*first)["batch"], (*first)["context"], steps}};
+  plan.decodes = {run};
   const Subject subject{"in order", config, *weights};
   OpenModel model = open_what_fits(arguments, subject, plan);
-  const double rate = run_all(model.runtime, plan).front().tokens_per_s;
-  return {{"tokens_per_s", rate}, {"act_order_has", (*first)["tokens_per_s"].get<double>() / rate}};
+  run_all(model.runtime, plan, [&](const BenchRow& row) { report.set_in_order(row.tokens_per_s); });
 }
 
-Json bench_shape(const BenchArguments& arguments) {
+void bench_shape(const BenchArguments& arguments, BenchReport& report) {
   const Config config = config_without_file(arguments.common, ".");
   const std::optional<SyntheticQuant> quant = parse_quant(quant_of(arguments));
   const auto weights = make_synthetic(find_shape(arguments.shape), quant, 1);
@@ -228,14 +158,13 @@ Json bench_shape(const BenchArguments& arguments) {
   const BenchDefault otherwise = asked ? BenchDefault::one_row : default_for(config);
   const Subject subject{fmt::format("{}, random {} weights", arguments.shape, quant_of(arguments)),
                         config, *weights};
-  Json json = bench_weights(arguments, subject,
-                            make_bench_plan(arguments, otherwise, context_limit(config, *weights)));
+  const BenchPlan plan = make_bench_plan(arguments, otherwise, context_limit(config, *weights));
+  bench_weights(arguments, subject, plan, report);
   if (otherwise == BenchDefault::table && quant && quant->act_order)
-    json["in_order"] = bench_in_order(arguments, config, json);
-  return json;
+    bench_in_order(arguments, config, plan.decodes.front(), report);
 }
 
-Json bench_checkpoint(const BenchArguments& arguments) {
+void bench_checkpoint(const BenchArguments& arguments, BenchReport& report) {
   const CommonArguments& common = arguments.common;
   if (common.target.empty())
     throw Error(ExitCode::usage, "command line", "neither CONFIG nor --shape was given",
@@ -243,17 +172,21 @@ Json bench_checkpoint(const BenchArguments& arguments) {
   const Config config = open_config(common);
   const std::unique_ptr<Checkpoint> checkpoint = Checkpoint::open(config.model, config_families());
   const CheckpointWeights weights(*checkpoint);
-  return bench_weights(
-      arguments, {config.model.string(), config, weights},
-      make_bench_plan(arguments, BenchDefault::one_row, context_limit(config, weights)));
+  bench_weights(arguments, {config.model.string(), config, weights},
+                make_bench_plan(arguments, BenchDefault::one_row, context_limit(config, weights)),
+                report);
 }
 
 }  // namespace
 
 int bench(const BenchArguments& arguments) {
   const StopRequest stop;
-  const Json json = arguments.shape.empty() ? bench_checkpoint(arguments) : bench_shape(arguments);
-  arguments.common.json ? print_json(json) : print(bench_text(json));
+  BenchReport report(arguments.common.json ? BenchOutput::json : BenchOutput::text);
+  if (arguments.shape.empty())
+    bench_checkpoint(arguments, report);
+  else
+    bench_shape(arguments, report);
+  report.end();
   return 0;
 }
 

@@ -5,9 +5,12 @@
 #include <algorithm>
 #include <chrono>
 #include <memory>
+#include <random>
+#include <string>
 #include <vector>
 
 #include "apps/signals.h"
+#include "core/abi/random_fill.h"
 #include "core/base/log.h"
 #include "core/exec/cached_text.h"
 #include "core/graph/work.h"
@@ -69,17 +72,46 @@ Ceiling measure_ceiling(abi::Device& device) {
           measure(device, abi::Measurement::f16_matmul_rate, 1e12)};
 }
 
-void clear_cache(Runtime& runtime) {
-  const std::vector<std::byte> zeros(size_t{16} << 20);
+namespace {
+
+// Random numbers that the host makes once and sends as often as needed.
+class HostFill {
+ public:
+  explicit HostFill(abi::Device& device) : device_(device), piece_((size_t{16} << 20) / 4) {
+    std::mt19937 random(1);
+    for (uint32_t& word : piece_) word = abi::random_halves(static_cast<uint32_t>(random()));
+  }
+
+  void fill(const abi::Slice& to, const std::string& name) {
+    const std::span<const std::byte> piece = std::as_bytes(std::span(piece_));
+    for (uint64_t done = 0; done < to.bytes; done += piece.size()) {
+      abi::Slice part = to;
+      part.offset += done;
+      part.bytes = std::min<uint64_t>(piece.size(), to.bytes - done);
+      check(device_.write(part, piece.first(part.bytes)), name);
+    }
+  }
+
+ private:
+  abi::Device& device_;
+  std::vector<uint32_t> piece_;
+};
+
+}  // namespace
+
+void fill_cache(Runtime& runtime) {
+  abi::Device& device = *runtime.device().device;
+  void* extension = nullptr;
+  const bool by_itself = device.extension(abi::kRandomFill, &extension).ok();
+  std::optional<HostFill> host;
+  if (!by_itself) host.emplace(device);
+  uint32_t seed = 0;
   for (const GraphTensor& tensor : runtime.model().graph().tensors) {
     if (tensor.kind != abi::TensorKind::cache) continue;
-    for (uint64_t done = 0; done < tensor.at.bytes;) {
-      abi::Slice part = tensor.at;
-      part.offset += done;
-      part.bytes = std::min<uint64_t>(zeros.size(), tensor.at.bytes - done);
-      check(runtime.device().device->write(part, std::span(zeros).first(part.bytes)), tensor.name);
-      done += part.bytes;
-    }
+    if (by_itself)
+      check(static_cast<abi::RandomFill*>(extension)->fill(tensor.at, ++seed), tensor.name);
+    else
+      host->fill(tensor.at, tensor.name);
   }
 }
 

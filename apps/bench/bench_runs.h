@@ -32,9 +32,10 @@ std::optional<double> fraction_of_ideal(const BenchRow& row, const Ceiling& ceil
 // The same with the bandwidth of copying for decode, which other engines' figures are put beside.
 std::optional<double> fraction_by_copy(const BenchRow& row, const Ceiling& ceiling);
 
-// Fills the whole cache with zeros: then a sequence may claim any length without a prefill, and
-// what attention reads is finite.
-void clear_cache(Runtime& runtime);
+// Fills the whole cache with random numbers. Then a sequence may claim any length without a
+// prefill, and attention reads what is finite and not zero: zeros can be faster to read and to
+// multiply.
+void fill_cache(Runtime& runtime);
 
 // A prompt of `context` tokens. REQUIRES: it fits the context.
 BenchRow bench_prefill(Runtime& runtime, uint32_t context);
@@ -45,7 +46,7 @@ struct DecodeRun {
   uint32_t steps;
 };
 
-// REQUIRES: context + steps fit the context, and clear_cache() has been called.
+// REQUIRES: context + steps fit the context, and fill_cache() has been called.
 BenchRow bench_decode(Runtime& runtime, const DecodeRun& run);
 
 }  // namespace ropewalk

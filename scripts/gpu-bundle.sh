@@ -25,7 +25,7 @@ setting() { sed -n "s/^$1:[A-Z]*=//p" "$build/CMakeCache.txt"; }
 [[ ";$(setting ROPEWALK_CUDA_ARCHITECTURES);" == *";90"* ]] ||
   refuse "$build is built for GPUs '$(setting ROPEWALK_CUDA_ARCHITECTURES)', expected 90: $again"
 
-programs=(bin/ropewalk bin/canary tests/test_ops tests/cuda/tree/tests/test_cuda_models)
+programs=(bin/ropewalk bin/kernels_bench bin/canary tests/test_ops tests/cuda/tree/tests/test_cuda_models)
 for program in "${programs[@]}"; do
   [[ -f $build/$program ]] || refuse "$build/$program is not there: $again"
 done

@@ -3,7 +3,7 @@
 #include <fmt/format.h>
 
 #include "apps/output.h"
-#include "core/base/log.h"
+#include "core/base/bytes.h"
 
 namespace ropewalk {
 namespace {

@@ -115,8 +115,8 @@ void examine(uint32_t index, abi::DeviceInfo* info) {
   info->memory_free = free - std::min<uint64_t>(free, reserve_of(total));
 }
 
-Context::Context(uint32_t index, const Options& options)
-    : options_(options), index_(static_cast<int>(index)) {
+Context::Context(uint32_t index, uint64_t step_limit_ms)
+    : step_limit_ms_(step_limit_ms), index_(static_cast<int>(index)) {
   examine(index, &info_);
   static_cast<void>(cudaGetLastError());  // what earlier probing left would be taken for a launch's
   if (const cudaError_t error = probe_kernels(); error != cudaSuccess)
@@ -166,7 +166,7 @@ void Context::check(cudaError_t error, const char* what) {
 void Context::wait() {
   using Clock = std::chrono::steady_clock;
   const auto begin = Clock::now();
-  const auto limit = begin + std::chrono::milliseconds(options_.step_limit_ms);
+  const auto limit = begin + std::chrono::milliseconds(step_limit_ms_);
   for (;;) {
     const cudaError_t error = cudaStreamQuery(stream_);
     if (error == cudaSuccess) return;
@@ -175,7 +175,7 @@ void Context::wait() {
     const auto now = Clock::now();
     if (now > limit) {
       lost_ = "the device " + std::string(info_.name) + " is lost: a step has not ended after " +
-              std::to_string(options_.step_limit_ms) + " ms";
+              std::to_string(step_limit_ms_) + " ms";
       throw Failure(StatusCode::device_lost, lost_);
     }
     if (now - begin > std::chrono::milliseconds(50))

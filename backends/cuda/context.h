@@ -11,7 +11,6 @@
 #include <cstdint>
 #include <string>
 
-#include "backends/cuda/options.h"
 #include "core/abi/backend.h"
 
 namespace ropewalk::cuda {
@@ -28,18 +27,18 @@ int driver_version();
 class Context {
  public:
   // Throws Failure (no_device).
-  Context(uint32_t index, const Options& options);
+  Context(uint32_t index, uint64_t step_limit_ms);
   ~Context();
   Context(const Context&) = delete;
   Context& operator=(const Context&) = delete;
 
   const abi::DeviceInfo& info() const { return info_; }
-  const Options& options() const { return options_; }
   uint32_t multiprocessors() const { return multiprocessors_; }
   uint64_t cache_bytes() const { return cache_bytes_; }    // of the second level
   uint32_t capability() const { return capability_; }      // 90 for sm_90
   uint32_t shared_bytes() const { return shared_bytes_; }  // that a thread block can have
   bool has_bf16() const { return capability_ >= 80; }
+  bool copies_in_bulk() const { return capability_ >= 90; }  // bulk.cuh
   cudaStream_t stream() const { return stream_; }
   // For work beside the stream's, which the stream must wait for before a step ends.
   cudaStream_t side_stream() const { return side_stream_; }
@@ -57,7 +56,7 @@ class Context {
  private:
   uint32_t attribute(cudaDeviceAttr which, const char* what);
 
-  const Options options_;
+  const uint64_t step_limit_ms_;
   const int index_;
   abi::DeviceInfo info_{};
   uint32_t multiprocessors_ = 0;

@@ -6,6 +6,7 @@
 #include "backends/cuda/fusions.h"
 #include "backends/cuda/measure.h"
 #include "backends/cuda/program.h"
+#include "core/abi/guard.h"
 
 namespace ropewalk::cuda {
 
@@ -69,9 +70,21 @@ abi::Status Device::measure(abi::Measurement what, double* value) noexcept {
   return on_device([&] { *value = cuda::measure(what, context_, memory_); });
 }
 
-abi::Status Device::extension(std::string_view name, void**) noexcept {
-  return abi::fail(abi::StatusCode::unsupported,
-                   "the cuda backend has no extension " + std::string(name.substr(0, 60)));
+abi::Status Device::extension(std::string_view name, void** interface) noexcept {
+  if (name != abi::kRandomFill)
+    return abi::fail(abi::StatusCode::unsupported,
+                     "the cuda backend has no extension " + std::string(name.substr(0, 60)));
+  *interface = static_cast<abi::RandomFill*>(this);
+  return abi::Status{};
+}
+
+abi::Status Device::fill(abi::Slice to, uint32_t seed) noexcept {
+  return on_device([&] {
+    if (to.offset % 16 || to.bytes % 16)
+      throw abi::Failure(abi::StatusCode::invalid_argument,
+                         "fill: offset and bytes are no multiples of 16");
+    fill_random(memory_.address(to), to.bytes, seed, context_);
+  });
 }
 
 }  // namespace ropewalk::cuda

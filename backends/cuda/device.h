@@ -5,14 +5,18 @@
 #pragma once
 
 #include "backends/cuda/program.h"
+#include "core/abi/random_fill.h"
 
 namespace ropewalk::cuda {
 
-class Device final : public abi::Device {
+class Device final : public abi::Device, public abi::RandomFill {
  public:
   // Throws Failure (no_device).
   Device(uint32_t index, const Options& options)
-      : context_(index, options), memory_(context_), common_(context_) {}
+      : options_(options),
+        context_(index, options.step_limit_ms),
+        memory_(context_),
+        common_(context_) {}
   Device(const Device&) = delete;
   Device& operator=(const Device&) = delete;
 
@@ -35,7 +39,9 @@ class Device final : public abi::Device {
   abi::Status wait() noexcept override;
 
   abi::Status measure(abi::Measurement what, double* value) noexcept override;
+  // abi::kRandomFill.
   abi::Status extension(std::string_view name, void** interface) noexcept override;
+  abi::Status fill(abi::Slice to, uint32_t seed) noexcept override;
   void release() noexcept override { delete this; }
 
  private:
@@ -48,8 +54,9 @@ class Device final : public abi::Device {
     });
   }
 
-  Host host() { return {context_, memory_, weights_, common_}; }
+  Host host() { return {context_, memory_, weights_, common_, options_}; }
 
+  const Options options_;
   Context context_;
   Memory memory_;
   PackedWeights weights_;

@@ -45,15 +45,14 @@ LongPlaces LongNeeds::places(std::byte* begin) const {
           begin + at.sums,   begin + at.heads, begin + at.slices};
 }
 
-LongNeeds LongProduct::needs(const Product& p, DType dtype, uint32_t rows,
-                             const DeviceSize& device) {
+LongNeeds LongProduct::needs(const Product& p, DType dtype, uint32_t rows, const Target& target) {
   LongNeeds needs;
   needs.x = uint64_t{rows} * gptq::padded_rows(p.part[0].layout) * 2;
   needs.scales = uint64_t{rows} * 4;
   uint64_t width = 0;
   for (uint32_t i = 0; i < p.parts; ++i) {
     const gptq::Layout& l = p.part[i].layout;
-    const uint64_t columns = columns_at_once(l, dtype, rows, device);
+    const uint64_t columns = columns_at_once(l, dtype, rows, target);
     needs.sums = std::max(needs.sums, rows * columns * 4 * (is_pair(p) ? 2 : 1));
     if (dtype == DType::gptq)
       needs.slice =
@@ -125,7 +124,7 @@ void LongProduct::finish(const Part& part, const Columns& columns, cudaStream_t 
 
 void LongProduct::run(const Part& part, cudaStream_t stream) const {
   const uint32_t cols = part.layout.cols;
-  const uint32_t at_once = columns_at_once(part.layout, dtype_, rows_, host_.device);
+  const uint32_t at_once = columns_at_once(part.layout, dtype_, rows_, host_.target);
   for (uint32_t first = 0; first < cols; first += at_once) {
     const Columns columns{first, std::min(at_once, cols - first)};
     multiply(part, columns, sums(0, columns.count), stream);

@@ -41,11 +41,11 @@ class LongProduct {
     LongPlaces places;
     Cublas* cublas;
     Slices* slices;
-    DeviceSize device;
+    Target target;
   };
 
   static LongNeeds needs(const Product& product, abi::DType dtype, uint32_t rows,
-                         const DeviceSize& device);
+                         const Target& target);
 
   // `rows` of the bucket; the weights are gptq, f16 or bf16.
   LongProduct(const Product& product, abi::DType dtype, uint32_t rows, const Host& host,

@@ -30,15 +30,16 @@ Cache cache_of(const Tensor& t) { return {nullptr, t.dtype, t.dim[2], t.dim[3]};
 // How an attention node is launched in a program.
 struct AttentionPlan {
   AttentionPlan(const abi::Graph& graph, const abi::Node& node, const abi::ProgramShape& shape,
-                const DeviceSize& device)
+                const Target& target)
       : keys(cache_of(graph.tensors[node.in[1]])),
         heads(heads_of(graph.tensors[node.in[0]], graph.tensors[node.in[1]])),
-        kernels(attention_kernels(shape.rows, keys, node.attention().rotation)),
+        kernels(attention_kernels(
+            shape.rows, {keys.dtype, keys.head_dim, node.attention().rotation}, target.choices)),
         single_rows(launch_rows(shape, Extent::rows)) {
     // A row that is no prompt's has its sequence for itself.
     if (kernels.tiles) single_rows = std::min(single_rows, std::max(shape.sequences, 1u));
     splits = attention_splits(uint64_t{single_rows} * (heads / heads_together(heads, keys)),
-                              shape.pages_per_sequence * abi::kPageTokens, device.multiprocessors);
+                              shape.pages_per_sequence * abi::kPageTokens, target);
     partial_floats = attention_partial_floats(single_rows, heads, keys.head_dim, splits);
     // Tiles leave their rows there until the order is applied, before the other kernel runs.
     if (kernels.tiles && node.in.size() == 4)
@@ -54,11 +55,20 @@ struct AttentionPlan {
 };
 
 LaunchNode lower_attention(const abi::Node& node, const Operands& op, const Surroundings& around) {
-  const AttentionPlan plan(around.places.graph, node, around.shape, around.device);
+  const AttentionPlan plan(around.places.graph, node, around.shape, around.target);
   const abi::AttentionParams& params = node.attention();
-  const Attention attends{op.floats(0),       op.order(3), op.result(),    op.cache(1),
-                          op.cache(2),        plan.heads,  params.scale,   params.rotation,
-                          plan.kernels.tiles, plan.splits, around.partials};
+  const Attention attends{op.floats(0),
+                          op.order(3),
+                          op.result(),
+                          op.cache(1),
+                          op.cache(2),
+                          plan.heads,
+                          params.scale,
+                          params.rotation,
+                          plan.kernels.tiles,
+                          plan.splits,
+                          around.target.tuning().least_keys,
+                          around.partials};
   Surroundings few = around;
   few.shape.rows = plan.single_rows;
   const LaunchNode singles = bind(plan.kernels.split ? attention_split : attention, attends, few);
@@ -157,16 +167,15 @@ WorkspacePlaces Workspace::places(std::byte* begin) const {
 
 uint64_t Workspace::total() const { return offsets().end; }
 
-Workspace workspace_of(const abi::CompileRequest& request, const DeviceSize& device,
-                       LongProducts long_products) {
+Workspace workspace_of(const abi::CompileRequest& request, const Target& target) {
   Workspace all;
   const abi::Graph& graph = *request.graph;
   for (const abi::Claim& step : request.steps) {
     const abi::Node& node = graph.nodes[step.nodes[0]];
     if (node.op == Op::matmul) {
-      add_needs(request, step.nodes, device, long_products, all);
+      add_needs(request, step.nodes, target, all);
     } else if (node.op == Op::attention) {
-      const AttentionPlan plan(graph, node, request.shape, device);
+      const AttentionPlan plan(graph, node, request.shape, target);
       all.partial_floats = std::max(all.partial_floats, plan.partial_floats);
     }
   }

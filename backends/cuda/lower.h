@@ -43,8 +43,7 @@ struct Workspace {
 };
 
 // What a program of this shape needs; but for what a step brings.
-Workspace workspace_of(const abi::CompileRequest& request, const DeviceSize& device,
-                       LongProducts long_products);
+Workspace workspace_of(const abi::CompileRequest& request, const Target& target);
 
 // What lowering knows of its program.
 struct Surroundings {
@@ -57,8 +56,7 @@ struct Surroundings {
   std::byte* halves;
   float* half_scales;
   LongProduct::Host long_host;  // null cublas: LongProducts::packed
-  LongProducts long_products;
-  DeviceSize device;
+  Target target;
 };
 
 struct LaunchStep {

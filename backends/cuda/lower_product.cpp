@@ -34,15 +34,12 @@ uint32_t tiles_of(const Product& product) {
   return tiles;
 }
 
-gptq::Matmul packed(const Product& product, uint32_t rows, Way way, const DeviceSize& device) {
+gptq::Matmul packed(const Product& product, uint32_t rows, ProductKernel kernel,
+                    const Target& target) {
   const uint32_t tiles = tiles_of(product);
-  return {
-      product,
-      gptq::divide(product.part[0].layout, tiles, rows, row_block_of(way), device.multiprocessors),
-      nullptr,
-      nullptr,
-      nullptr,
-      nullptr};
+  return {product, gptq::divide(product.part[0].layout, tiles, rows, row_block_of(kernel), target),
+          nullptr, nullptr,
+          nullptr, nullptr};
 }
 
 // Whether its weights can have small headers, which is known once they are packed.
@@ -77,7 +74,7 @@ void place(Nodes nodes, const Places& places, Product& product) {
 
 std::function<void(cudaStream_t)> lean(const Product& product, uint32_t rows,
                                        const Surroundings& around) {
-  gptq::LeanMatmul matmul = gptq::lean_matmul_of(product, rows, around.device);
+  gptq::LeanMatmul matmul = gptq::lean_matmul_of(product, rows, around.target);
   const uint32_t depth = product.part[0].layout.rows;
   matmul.prepared = gptq::prepared_at(around.prepared, rows, depth);
   matmul.partials = around.partials;
@@ -119,21 +116,21 @@ Product product_of(const Graph& graph, Nodes nodes) {
   return product;
 }
 
-void add_needs(const abi::CompileRequest& request, Nodes nodes, const DeviceSize& device,
-               LongProducts long_products, Workspace& all) {
+void add_needs(const abi::CompileRequest& request, Nodes nodes, const Target& target,
+               Workspace& all) {
   const Product product = product_of(*request.graph, nodes);
   const DType dtype = dtype_of(*request.graph, nodes);
   const uint32_t rows = launch_rows(request.shape, product.extent);
-  const Way way = way_of(dtype, rows, long_products);
+  const ProductKernel kernel = kernel_for(dtype, rows, target);
   if (dtype == DType::gptq)
     all.arrival_words = std::max(all.arrival_words, uint64_t{kMostRowBlocks} * tiles_of(product));
-  if (way == Way::vector) return;
-  if (way == Way::cublas)
-    return all.long_needs.cover(LongProduct::needs(product, dtype, rows, device));
-  const gptq::Matmul matmul = packed(product, rows, way, device);
+  if (kernel == ProductKernel::vector) return;
+  if (kernel == ProductKernel::cublas)
+    return all.long_needs.cover(LongProduct::needs(product, dtype, rows, target));
+  const gptq::Matmul matmul = packed(product, rows, kernel, target);
   all.partial_floats = std::max(all.partial_floats, gptq::partial_floats(matmul));
-  if (way == Way::lean && may_be_lean(product)) {
-    const gptq::LeanMatmul lean = gptq::lean_matmul_of(product, rows, device);
+  if (kernel == ProductKernel::lean && may_be_lean(product)) {
+    const gptq::LeanMatmul lean = gptq::lean_matmul_of(product, rows, target);
     all.partial_floats = std::max(all.partial_floats, gptq::partial_floats(lean));
     all.prepared_bytes =
         std::max(all.prepared_bytes, gptq::prepared_bytes(rows, product.part[0].layout.rows));
@@ -148,14 +145,15 @@ std::function<void(cudaStream_t)> lower_product(Nodes nodes, const Surroundings&
   place(nodes, around.places, product);
   const DType dtype = dtype_of(around.places.graph, nodes);
   const uint32_t rows = launch_rows(around.shape, product.extent);
-  const Way way = way_of(dtype, rows, around.long_products);
-  if (way == Way::cublas) return LongProduct(product, dtype, rows, around.long_host, around.step);
-  if (way == Way::vector)
+  const ProductKernel kernel = kernel_for(dtype, rows, around.target);
+  if (kernel == ProductKernel::cublas)
+    return LongProduct(product, dtype, rows, around.long_host, around.step);
+  if (kernel == ProductKernel::vector)
     return [op = dense(product, dtype), rows, step = around.step](cudaStream_t stream) {
       dense_matmul(op, {step, rows, rows, stream});
     };
-  if (way == Way::lean && gptq::is_lean(product)) return lean(product, rows, around);
-  gptq::Matmul matmul = packed(product, rows, way, around.device);
+  if (kernel == ProductKernel::lean && gptq::is_lean(product)) return lean(product, rows, around);
+  gptq::Matmul matmul = packed(product, rows, kernel, around.target);
   matmul.partials = around.partials;
   matmul.arrivals = around.arrivals;
   if (!is_wide(matmul))

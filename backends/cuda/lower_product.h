@@ -12,7 +12,7 @@ Product product_of(const abi::Graph& graph, std::span<const uint32_t> nodes);
 
 // Adds what the step needs of the workspace.
 void add_needs(const abi::CompileRequest& request, std::span<const uint32_t> nodes,
-               const DeviceSize& device, LongProducts long_products, Workspace& all);
+               const Target& target, Workspace& all);
 
 std::function<void(cudaStream_t)> lower_product(std::span<const uint32_t> nodes,
                                                 const Surroundings& around);

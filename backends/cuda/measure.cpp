@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <functional>
+#include <limits>
 #include <vector>
 
 #include "backends/cuda/cublas.h"
@@ -75,36 +76,48 @@ uint64_t stream_bytes(Context& context) {
   return std::min<uint64_t>(kMostBytes, free / 4) / 4096 * 4096;
 }
 
+StreamDevice stream_device(const Context& context) {
+  return {context.multiprocessors(), context.copies_in_bulk()};
+}
+
+void fill(const Room& room, uint64_t bytes, Context& context) {
+  fill_random(room.data(), bytes, 1, stream_device(context), context.stream());
+  context.check_launches("a fill");
+}
+
 double read_bandwidth(Context& context, Memory& memory) {
   const uint64_t bytes = stream_bytes(context);
   const Room from(memory, bytes), sink(memory, 4);
-  context.check(cudaMemsetAsync(from.data(), 0, bytes, context.stream()), "a fill");
-  const double seconds = median_seconds(context, [&] {
-    read_stream(from.data(), bytes, reinterpret_cast<uint32_t*>(sink.data()),
-                context.multiprocessors() * 4, context.stream());
-    context.check_launches("reading");
-  });
-  return static_cast<double>(bytes) / seconds;
+  fill(from, bytes, context);
+  double least = std::numeric_limits<double>::infinity();
+  for (const ReadStream& read : read_streams(stream_device(context)))
+    least = std::min(least, median_seconds(context, [&] {
+                       read(from.data(), bytes, reinterpret_cast<uint32_t*>(sink.data()),
+                            context.stream());
+                       context.check_launches("reading");
+                     }));
+  return static_cast<double>(bytes) / least;
 }
 
 double copy_bandwidth(Context& context, Memory& memory) {
   const uint64_t bytes = stream_bytes(context);
   const Room from(memory, bytes), to(memory, bytes);
-  context.check(cudaMemsetAsync(from.data(), 0, bytes, context.stream()), "a fill");
-  const double seconds = median_seconds(context, [&] {
-    copy_stream(from.data(), to.data(), bytes, context.multiprocessors() * 4, context.stream());
-    context.check_launches("copying");
-  });
-  return 2.0 * static_cast<double>(bytes) / seconds;
+  fill(from, bytes, context);
+  double least = std::numeric_limits<double>::infinity();
+  for (const CopyStream& copy : copy_streams(stream_device(context)))
+    least = std::min(least, median_seconds(context, [&] {
+                       copy(from.data(), to.data(), bytes, context.stream());
+                       context.check_launches("copying");
+                     }));
+  return 2.0 * static_cast<double>(bytes) / least;
 }
 
 double matmul_rate(Context& context, Memory& memory) {
   constexpr uint64_t kCount = uint64_t{kProductSize} * kProductSize;
   const Room x(memory, kCount * 2), w(memory, kCount * 2), y(memory, kCount * 4),
       workspace(memory, Cublas::kWorkspaceBytes);
-  for (const Room* room : {&x, &w})
-    fill_halves(room->data(), kCount, context.multiprocessors() * 4, context.stream());
-  context.check_launches("a fill");
+  fill(x, kCount * 2, context);
+  fill(w, kCount * 2, context);
   Cublas cublas(context);
   const double seconds = median_seconds(context, [&] {
     cublas.multiply(
@@ -116,6 +129,12 @@ double matmul_rate(Context& context, Memory& memory) {
 }
 
 }  // namespace
+
+void fill_random(std::byte* to, uint64_t bytes, uint32_t seed, Context& context) {
+  fill_random(to, bytes, seed, stream_device(context), context.stream());
+  context.check_launches("a fill");
+  context.wait();
+}
 
 double measure(abi::Measurement what, Context& context, Memory& memory) {
   switch (what) {

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 
+#include "backends/cuda/target.h"
 #include "core/abi/options.h"
 
 namespace ropewalk::cuda {
@@ -10,12 +11,14 @@ namespace ropewalk::cuda {
 enum class Recording { graph, eager };
 
 struct Options {
+  // Throws Failure (invalid_argument) for a text that is none of those an option takes.
   explicit Options(const abi::Options& given);
 
   Recording recording;
   uint64_t step_limit_ms;  // how long a step may run
+  Choices choices;
 };
 
-extern const abi::OptionInfo kOptions[2];
+extern const abi::OptionInfo kOptions[6];
 
 }  // namespace ropewalk::cuda

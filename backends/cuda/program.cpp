@@ -14,13 +14,14 @@ LongProducts long_products(const Context& context) {
   return context.has_bf16() ? LongProducts::cublas : LongProducts::cublas_without_bf16;
 }
 
-DeviceSize size_of(const Context& context) {
-  return {context.multiprocessors(), context.cache_bytes(), context.capability(),
-          context.shared_bytes()};
+Target target_of(const Host& host) {
+  const Context& context = host.context;
+  return {context.multiprocessors(), context.cache_bytes(),  context.capability(),
+          context.shared_bytes(),    long_products(context), host.options.choices};
 }
 
-Workspace needs_of(const abi::CompileRequest& request, const Context& context) {
-  Workspace needs = workspace_of(request, size_of(context), long_products(context));
+Workspace needs_of(const abi::CompileRequest& request, const Host& host) {
+  Workspace needs = workspace_of(request, target_of(host));
   needs.step_bytes = StepBlock::bytes(request.shape, half_dim_of(*request.graph));
   return needs;
 }
@@ -44,14 +45,14 @@ void cover(const Workspace& needs, const Host& host) {
 }  // namespace
 
 uint64_t workspace_bytes(const abi::CompileRequest& request, const Host& host) {
-  const Workspace needs = needs_of(request, host.context);
+  const Workspace needs = needs_of(request, host);
   cover(needs, host);
   return needs.total();
 }
 
 Program::Program(const abi::CompileRequest& request, const Host& host)
     : host_(host),
-      needs_(needs_of(request, host.context)),
+      needs_(needs_of(request, host)),
       places_(needs_.places(workspace_at(request, needs_, host.memory))),
       long_places_(needs_.long_needs.places(places_.long_products)),
       step_(host.common.inputs, places_.step, request.shape, half_dim_of(*request.graph)) {
@@ -71,13 +72,12 @@ Program::Program(const abi::CompileRequest& request, const Host& host)
         places_.prepared,
         places_.halves,
         reinterpret_cast<float*>(places_.half_scales),
-        {long_places_, host.common.cublas.get(), host.common.slices.get(), size_of(context)},
-        long_products(context),
-        size_of(context)};
+        {long_places_, host.common.cublas.get(), host.common.slices.get(), target_of(host)},
+        target_of(host)};
     for (const abi::Claim& step : request.steps) launches_.push_back(lower(step.nodes, around));
     // A step of no rows loads every kernel, cuBLAS's too, which may not happen while recording.
     launch_all();
-    if (context.options().recording == Recording::graph) record();
+    if (host_.options.recording == Recording::graph) record();
   } catch (...) {
     destroy();
     throw;

@@ -9,6 +9,7 @@
 
 #include "backends/cuda/common.h"
 #include "backends/cuda/lower.h"
+#include "backends/cuda/options.h"
 #include "backends/cuda/step_block.h"
 
 namespace ropewalk::cuda {
@@ -19,6 +20,7 @@ struct Host {
   Memory& memory;
   const PackedWeights& weights;
   Common& common;
+  const Options& options;
 };
 
 // Of CompileRequest::workspace. What a program of this request shares with others is there from now

@@ -17,7 +17,8 @@ namespace ropewalk::abi {
 inline constexpr std::string_view kRandomFill = "random-fill";
 
 // Two numbers of 16 bits from 32 random bits.
-constexpr uint32_t random_halves(uint32_t bits) { return (bits & 0x87ff87ffu) | 0x30003000u; }
+inline constexpr uint32_t kRandomBits = 0x87ff87ffu, kFixedBits = 0x30003000u;
+constexpr uint32_t random_halves(uint32_t bits) { return (bits & kRandomBits) | kFixedBits; }
 
 // What extension(kRandomFill) answers; the device owns it.
 class RandomFill {

@@ -15,7 +15,7 @@ cp "$1/scripts/gpu-bundle.sh" "$tree/scripts/"
 echo /build/ >"$tree/.gitignore"
 git -C "$tree" init -q
 git -C "$tree" add .
-programs=(bin/ropewalk bin/canary tests/test_ops tests/cuda/tree/tests/test_cuda_models)
+programs=(bin/ropewalk bin/kernels_bench bin/canary tests/test_ops tests/cuda/tree/tests/test_cuda_models)
 for file in "${programs[@]}" lib/ropewalk/backends/{cuda,cpu,vulkan}.so lib/ropewalk/samplers/greedy.so; do
   cp "$(command -v awk)" "$build/$file"
 done
@@ -26,7 +26,7 @@ bundle() { "$tree/scripts/gpu-bundle.sh" "$tree/build/gpu" "$build" 2>&1; }
 text="$(bundle)" || fail "$text"
 expect "$text" "MiB, with the tree"
 found="$(cd "$tree/build/gpu" && find . -type f | sort | tr '\n' ' ')"
-for file in bin/ropewalk bin/canary bin/test_ops bin/test_cuda_models \
+for file in bin/ropewalk bin/kernels_bench bin/canary bin/test_ops bin/test_cuda_models \
             lib/ropewalk/backends/cuda.so lib/ropewalk/backends/cpu.so lib/ropewalk/samplers/greedy.so; do
   expect "$found" "./$file "
 done

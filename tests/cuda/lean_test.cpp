@@ -14,9 +14,12 @@
 #include "backends/cuda/gptq/lean/shares.h"
 #include "backends/cuda/gptq/lean/x.h"
 #include "backends/cuda/gptq/share.h"
+#include "backends/cuda/tuning.h"
 
 namespace ropewalk::cuda::gptq {
 namespace {
+
+constexpr uint32_t kSegmentBlocks = Tuning{}.segment_blocks;
 
 struct Case {
   uint32_t tiles, blocks, most_slice_blocks, multiprocessors;
@@ -36,7 +39,8 @@ std::string name_of(const Case& c) {
 TEST(LeanShares, CoverEveryBlockOnce) {
   for (const Case& c : kCases) {
     SCOPED_TRACE(name_of(c));
-    const Shares s = share_out(c.tiles, c.blocks, c.most_slice_blocks, c.multiprocessors);
+    const Shares s =
+        share_out(c.tiles, c.blocks, c.most_slice_blocks, c.multiprocessors, kSegmentBlocks);
     EXPECT_LE(slice_blocks(s), c.most_slice_blocks);
     std::vector<uint32_t> seen(uint64_t{c.tiles} * c.blocks);
     for (uint32_t index = 0; index < s.slices; ++index) {
@@ -58,7 +62,8 @@ TEST(LeanShares, CoverEveryBlockOnce) {
 TEST(LeanShares, SegmentsHavePlaces) {
   for (const Case& c : kCases) {
     SCOPED_TRACE(name_of(c));
-    const Shares s = share_out(c.tiles, c.blocks, c.most_slice_blocks, c.multiprocessors);
+    const Shares s =
+        share_out(c.tiles, c.blocks, c.most_slice_blocks, c.multiprocessors, kSegmentBlocks);
     std::set<uint64_t> places;
     for (uint32_t index = 0; index < s.slices; ++index) {
       const Slice slice = slice_at(s, index);
@@ -81,7 +86,7 @@ TEST(LeanShares, OneBalancedWave) {
     for (const auto& [tiles, blocks] : {std::pair{480u, 160u}, std::pair{160u, 160u},
                                         std::pair{864u, 160u}, std::pair{160u, 432u}}) {
       SCOPED_TRACE(std::to_string(tiles) + " tiles, slices of " + std::to_string(most));
-      const Shares s = share_out(tiles, blocks, most, 132);
+      const Shares s = share_out(tiles, blocks, most, 132, kSegmentBlocks);
       EXPECT_LE(thread_blocks_of(s), 132u);
       uint32_t busiest = 0;
       for (uint32_t index = 0; index < s.slices; ++index)

@@ -15,38 +15,50 @@ namespace {
 
 using abi::DType;
 
+constexpr Target kH200{132, 50 << 20, 90, 227 << 10, LongProducts::cublas},
+    kT4{40, 4 << 20, 75, 64 << 10, LongProducts::cublas};
+
+Target with(LongProducts long_products) {
+  Target target = kH200;
+  target.long_products = long_products;
+  return target;
+}
+
 TEST(Crossovers, RowsOfPackedWeights) {
   for (const uint32_t rows : {1u, 8u})
-    EXPECT_EQ(way_of(DType::gptq, rows, LongProducts::cublas), Way::lean);
+    EXPECT_EQ(kernel_for(DType::gptq, rows, kH200), ProductKernel::lean);
   for (const uint32_t rows : {9u, 16u})
-    EXPECT_EQ(way_of(DType::gptq, rows, LongProducts::cublas), Way::tiles_of_16);
+    EXPECT_EQ(kernel_for(DType::gptq, rows, kH200), ProductKernel::tiles_of_16);
   for (const uint32_t rows : {17u, 32u})
-    EXPECT_EQ(way_of(DType::gptq, rows, LongProducts::cublas), Way::tiles_of_32);
+    EXPECT_EQ(kernel_for(DType::gptq, rows, kH200), ProductKernel::tiles_of_32);
   for (const uint32_t rows : {33u, 128u})
-    EXPECT_EQ(way_of(DType::gptq, rows, LongProducts::cublas), Way::tiles_of_64);
+    EXPECT_EQ(kernel_for(DType::gptq, rows, kH200), ProductKernel::tiles_of_64);
   for (const uint32_t rows : {129u, 512u})
-    EXPECT_EQ(way_of(DType::gptq, rows, LongProducts::cublas), Way::cublas);
+    EXPECT_EQ(kernel_for(DType::gptq, rows, kH200), ProductKernel::cublas);
 }
 
 TEST(Crossovers, RowsOfDenseWeights) {
   for (const DType type : {DType::f16, DType::bf16}) {
-    EXPECT_EQ(way_of(type, 8, LongProducts::cublas), Way::vector);
-    EXPECT_EQ(way_of(type, 9, LongProducts::cublas), Way::cublas);
+    EXPECT_EQ(kernel_for(type, 8, kH200), ProductKernel::vector);
+    EXPECT_EQ(kernel_for(type, 9, kH200), ProductKernel::cublas);
   }
-  EXPECT_EQ(way_of(DType::f32, 512, LongProducts::cublas), Way::vector);
+  EXPECT_EQ(kernel_for(DType::f32, 512, kH200), ProductKernel::vector);
 }
 
 TEST(Crossovers, WhatIsMissing) {
-  EXPECT_EQ(way_of(DType::gptq, 512, LongProducts::packed), Way::tiles_of_64);
-  EXPECT_EQ(way_of(DType::f16, 512, LongProducts::packed), Way::vector);
-  EXPECT_EQ(way_of(DType::bf16, 512, LongProducts::cublas_without_bf16), Way::vector);
-  EXPECT_EQ(way_of(DType::f16, 512, LongProducts::cublas_without_bf16), Way::cublas);
-  EXPECT_EQ(way_of(DType::gptq, 512, LongProducts::cublas_without_bf16), Way::cublas);
+  EXPECT_EQ(kernel_for(DType::gptq, 512, with(LongProducts::packed)), ProductKernel::tiles_of_64);
+  EXPECT_EQ(kernel_for(DType::f16, 512, with(LongProducts::packed)), ProductKernel::vector);
+  EXPECT_EQ(kernel_for(DType::bf16, 512, with(LongProducts::cublas_without_bf16)),
+            ProductKernel::vector);
+  EXPECT_EQ(kernel_for(DType::f16, 512, with(LongProducts::cublas_without_bf16)),
+            ProductKernel::cublas);
+  EXPECT_EQ(kernel_for(DType::gptq, 512, with(LongProducts::cublas_without_bf16)),
+            ProductKernel::cublas);
 }
 
-gptq::Division divide(const gptq::Layout& l, uint32_t rows, uint32_t multiprocessors) {
-  const uint32_t row_block = row_block_of(way_of(DType::gptq, rows, LongProducts::packed));
-  return gptq::divide(l, gptq::column_tiles(l), rows, row_block, multiprocessors);
+gptq::Division divide(const gptq::Layout& l, uint32_t rows, const Target& target) {
+  const uint32_t row_block = row_block_of(kernel_for(DType::gptq, rows, target));
+  return gptq::divide(l, gptq::column_tiles(l), rows, row_block, target);
 }
 
 uint32_t thread_blocks(const gptq::Division& d) {
@@ -63,19 +75,19 @@ double balance(const gptq::Layout& l, const gptq::Division& d, uint32_t multipro
 // Every block of K is in one split, none is empty; the products of Llama-2-13B keep the
 // multiprocessors of an H200 and of a T4 equally busy, each with enough thread blocks.
 TEST(Division, CoversAndBalances) {
-  for (const uint32_t multiprocessors : {132u, 40u})
+  for (const Target& target : {kH200, kT4})
     for (const uint32_t rows : {1u, 8u, 16u, 32u, 64u, 128u})
       for (const auto& [depth, width] : {std::pair{5120u, 15360u}, std::pair{5120u, 5120u},
                                          std::pair{5120u, 27648u}, std::pair{13824u, 5120u}}) {
         SCOPED_TRACE(std::to_string(depth) + " x " + std::to_string(width) + ", " +
-                     std::to_string(rows) + " rows, " + std::to_string(multiprocessors));
+                     std::to_string(rows) + " rows, " + std::to_string(target.multiprocessors));
         const gptq::Layout l{depth, width, 4, 32, 1};
-        const gptq::Division d = divide(l, rows, multiprocessors);
+        const gptq::Division d = divide(l, rows, target);
         EXPECT_GE(d.row_blocks * d.row_block, rows);
         EXPECT_GE(d.splits * d.blocks_per_split, gptq::blocks(l));
         EXPECT_LT((d.splits - 1) * d.blocks_per_split, gptq::blocks(l));
-        EXPECT_GT(balance(l, d, multiprocessors), 0.8);
-        EXPECT_GE(gptq::divide_up(thread_blocks(d), multiprocessors), gptq::kBusyThreadBlocks);
+        EXPECT_GT(balance(l, d, target.multiprocessors), 0.8);
+        EXPECT_GE(gptq::divide_up(thread_blocks(d), target.multiprocessors), Tuning{}.busy_blocks);
       }
 }
 
@@ -85,17 +97,17 @@ TEST(Division, SumsStayBelowTheCodes) {
     for (const uint32_t width : {5120u, 15360u, 27648u}) {
       SCOPED_TRACE(std::to_string(width) + " columns, " + std::to_string(rows) + " rows");
       const gptq::Layout l{5120, width, 4, 32, 1};
-      const gptq::Division d = divide(l, rows, 132);
+      const gptq::Division d = divide(l, rows, kH200);
       EXPECT_TRUE(d.splits == 1 ||
-                  d.splits * gptq::blocks_for_sums(l, d.row_block) < gptq::blocks(l))
+                  d.splits * gptq::blocks_for_sums(l, d.row_block, {}) < gptq::blocks(l))
           << d.splits << " splits";
     }
 }
 // A thread block of 32 rows writes and reads 8 KiB for a tile, that of 4 bits in groups of 32 has
 // blocks of 640 bytes.
 TEST(Division, BlocksForSums) {
-  EXPECT_EQ(gptq::blocks_for_sums({5120, 5120, 4, 32, 1}, 32), 8u);
-  EXPECT_EQ(gptq::blocks_for_sums({5120, 5120, 8, 128, 1}, 64), 10u);
+  EXPECT_EQ(gptq::blocks_for_sums({5120, 5120, 4, 32, 1}, 32, {}), 8u);
+  EXPECT_EQ(gptq::blocks_for_sums({5120, 5120, 8, 128, 1}, 64, {}), 10u);
 }
 
 // The memory plan is made before a weight's scales are seen.
@@ -103,8 +115,8 @@ TEST(Division, IsTheSameForScalesOfAnyType) {
   for (const uint32_t rows : {1u, 16u, 32u, 128u})
     for (const uint32_t group_size : {8u, 32u, 128u})
       for (uint32_t width = 64; width < 30000; width += 992) {
-        const gptq::Division one = divide({5120, width, 4, group_size, 1}, rows, 132);
-        const gptq::Division two = divide({5120, width, 4, group_size, 2}, rows, 132);
+        const gptq::Division one = divide({5120, width, 4, group_size, 1}, rows, kH200);
+        const gptq::Division two = divide({5120, width, 4, group_size, 2}, rows, kH200);
         ASSERT_EQ(one.splits, two.splits);
         ASSERT_EQ(one.blocks_per_split, two.blocks_per_split);
       }
@@ -113,13 +125,11 @@ TEST(Division, IsTheSameForScalesOfAnyType) {
 TEST(Division, SmallOnes) {
   for (const uint32_t depth : {8u, 32u, 100u, 160u}) {
     const gptq::Layout l{depth, 33, 4, 8, 1};
-    const gptq::Division d = gptq::divide(l, gptq::column_tiles(l), 1, 8, 132);
+    const gptq::Division d = gptq::divide(l, gptq::column_tiles(l), 1, 8, kH200);
     EXPECT_GE(d.splits * d.blocks_per_split, gptq::blocks(l));
     EXPECT_LT((d.splits - 1) * d.blocks_per_split, gptq::blocks(l));
   }
 }
-
-constexpr DeviceSize kH200{132, 50 << 20}, kT4{40, 4 << 20};
 
 // Two waves of tiles of 128 x 128, whole tiles of columns, and no more than the weight has.
 TEST(Slices, FillTheDevice) {
@@ -135,8 +145,9 @@ TEST(Slices, FillTheDevice) {
 // bear, and one tile of columns at least.
 TEST(Slices, AreBounded) {
   const gptq::Layout gate{5120, 200000, 4, 32, 1};
-  EXPECT_EQ(columns_at_once(gate, DType::gptq, 512, {40, 512 << 20}),
-            (512u << 20) / 3 / (5120 * 2) / 32 * 32);
+  EXPECT_EQ(
+      columns_at_once(gate, DType::gptq, 512, {40, 512 << 20, 75, 64 << 10, LongProducts::cublas}),
+      (512u << 20) / 3 / (5120 * 2) / 32 * 32);
   EXPECT_EQ(columns_at_once({1 << 20, 5120, 4, 32, 1}, DType::gptq, 512, kH200), 128u);
   EXPECT_EQ(columns_at_once({1 << 24, 5120, 4, 1 << 24, 1}, DType::gptq, 512, kH200), 32u);
 }
@@ -147,11 +158,11 @@ TEST(Slices, OfDenseWeights) {
 }
 
 // Of the keys of all rows, what the mean multiprocessor reads of what the busiest does.
-double balance(uint32_t blocks, uint32_t keys, uint32_t multiprocessors) {
-  const uint32_t splits = attention_splits(blocks, keys, multiprocessors);
-  const double busiest =
-      double{1} * gptq::divide_up(blocks * splits, multiprocessors) * gptq::divide_up(keys, splits);
-  return double{1} * blocks * keys / multiprocessors / busiest;
+double balance(uint32_t blocks, uint32_t keys) {
+  const uint32_t splits = attention_splits(blocks, keys, kH200);
+  const double busiest = double{1} * gptq::divide_up(blocks * splits, kH200.multiprocessors) *
+                         gptq::divide_up(keys, splits);
+  return double{1} * blocks * keys / kH200.multiprocessors / busiest;
 }
 
 // 40 heads of 13B, 1 to 32 rows, on an H200.
@@ -159,17 +170,17 @@ TEST(AttentionSplits, Balance) {
   for (const uint32_t rows : {1u, 2u, 8u, 16u, 32u, 63u})
     for (const uint32_t keys : {2048u, 8192u}) {
       SCOPED_TRACE(std::to_string(rows) + " rows, " + std::to_string(keys) + " keys");
-      EXPECT_GT(balance(rows * 40, keys, 132), 0.92);
-      EXPECT_GE(rows * 40 * attention_splits(rows * 40, keys, 132),
-                std::min(4u * 120, rows * 40 * keys / kLeastKeysOfRun));
+      EXPECT_GT(balance(rows * 40, keys), 0.92);
+      EXPECT_GE(rows * 40 * attention_splits(rows * 40, keys, kH200),
+                std::min(4u * 120, rows * 40 * keys / Tuning{}.least_keys));
     }
-  EXPECT_EQ(attention_splits(8 * 40, 8192, 132), 2u);
+  EXPECT_EQ(attention_splits(8 * 40, 8192, kH200), 2u);
 }
 
 TEST(AttentionSplits, Few) {
-  EXPECT_EQ(attention_splits(1, 256, 132), 4u);          // no run below 64 keys
-  EXPECT_EQ(attention_splits(512 * 40, 8192, 132), 1u);  // rows enough
-  EXPECT_EQ(attention_splits(1, 32, 132), 1u);
+  EXPECT_EQ(attention_splits(1, 256, kH200), 4u);          // no run below 64 keys
+  EXPECT_EQ(attention_splits(512 * 40, 8192, kH200), 1u);  // rows enough
+  EXPECT_EQ(attention_splits(1, 32, kH200), 1u);
 }
 
 }  // namespace

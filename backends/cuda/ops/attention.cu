@@ -80,7 +80,7 @@ __global__ void __launch_bounds__(kAttentionWarps * 32)
   if (r >= rows_of(step, Extent::rows)) return;
   const uint32_t warp = threadIdx.x / 32, lane = threadIdx.x % 32;
   const uint32_t d = op.keys.head_dim, half = d / 2, sequence = step.sequence[r];
-  const uint32_t keys = step.position[r] + 1, each = keys_of_run(keys, op.splits);
+  const uint32_t keys = step.position[r] + 1, each = keys_of_run(op, keys);
   const uint32_t begin = blockIdx.z * each, end = min(begin + each, keys);
   if (begin >= keys) return;
   const uint32_t kv_head = head / (op.heads / op.keys.kv_heads);

@@ -10,7 +10,7 @@ __global__ void combine_kernel(const Attention op, const StepView step) {
   const uint32_t i = blockIdx.x * kThreads + threadIdx.x;
   const uint32_t d = op.keys.head_dim, width = op.heads * d;
   if (r >= rows_of(step, Extent::rows) || i >= width) return;
-  const uint32_t keys = step.position[r] + 1, each = keys_of_run(keys, op.splits);
+  const uint32_t keys = step.position[r] + 1, each = keys_of_run(op, keys);
   const uint32_t runs = (keys + each - 1) / each;
   const uint32_t from = op.order ? static_cast<uint32_t>(op.order[i]) : i;
   const float* parts = part_at(op, blockIdx.y, from / d, 0);

@@ -4,7 +4,6 @@
 // Scores count in powers of two: log2(e) is in their scale.
 #pragma once
 
-#include "backends/cuda/attention_splits.h"
 #include "backends/cuda/ops/cache.cuh"
 
 namespace ropewalk::cuda {
@@ -14,8 +13,8 @@ inline constexpr float kLog2E = 1.44269504f;
 inline constexpr uint32_t kAttentionWarps = 4;
 
 // A short context leaves some of the launched runs without keys.
-__device__ __forceinline__ uint32_t keys_of_run(uint32_t keys, uint32_t splits) {
-  return max((keys + splits - 1) / splits, kLeastKeysOfRun);
+__device__ __forceinline__ uint32_t keys_of_run(const Attention& op, uint32_t keys) {
+  return max((keys + op.splits - 1) / op.splits, op.least_keys);
 }
 
 // The first row that a kernel for single rows takes; its grid counts from there.

@@ -139,7 +139,7 @@ __global__ void __launch_bounds__(kAttentionWarps * 32)
   __shared__ WarpParts<kHeads, kMostDim> warps;
   const uint32_t r = first_row_of(op, step) + blockIdx.y, first_head = blockIdx.x * kHeads;
   if (r >= rows_of(step, Extent::rows)) return;
-  const uint32_t keys = step.position[r] + 1, each = keys_of_run(keys, op.splits);
+  const uint32_t keys = step.position[r] + 1, each = keys_of_run(op, keys);
   const uint32_t begin = blockIdx.z * each, end = min(begin + each, keys);
   if (begin >= keys) return;
   const uint32_t d = op.keys.head_dim, warp = threadIdx.x / 32;

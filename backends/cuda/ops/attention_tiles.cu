@@ -17,7 +17,6 @@ namespace {
 
 constexpr uint32_t kWarps = 4, kTileThreads = kWarps * 32;
 constexpr uint32_t kRows = kWarps * 16, kKeys = 64;
-static_assert(kRows == kTileRows);
 
 // Rows 16 bytes more than a multiple of 128 apart, so that 8 of them lie in different banks.
 template <uint32_t kDim>

@@ -93,10 +93,11 @@ struct Attention {
   uint32_t heads;
   float scale;
   abi::KeyRotation rotation;
-  bool after_prompts;  // leave the rows of prompts to attention_tiles(); not for that one itself
-  uint32_t splits;     // runs of keys, attention_splits.h
-  float* partials;     // (rows, heads, splits, head_dim + 2): weighted values, maximum, sum; of
-                       // attention_tiles() with an order (rows, heads, head_dim)
+  bool after_prompts;   // leave the rows of prompts to attention_tiles(); not for that one itself
+  uint32_t splits;      // runs of keys, attention_splits.h
+  uint32_t least_keys;  // of a run
+  float* partials;      // (rows, heads, splits, head_dim + 2): weighted values, maximum, sum; of
+                        // attention_tiles() with an order (rows, heads, head_dim)
 };
 
 struct SiluMul {
@@ -143,22 +144,6 @@ void silu_mul(const SiluMul& op, const Launch& launch);
 void add(const Add& op, const Launch& launch);
 void permute(const Permute& op, const Launch& launch);
 void select(const Select& op, const Launch& launch);
-
-// Which kernels attend in a program of so many rows.
-struct AttentionKernels {
-  bool tiles;  // attention_tiles() takes the rows of prompts
-  bool split;  // all others go to attention_split(), else to attention()
-};
-
-// Rows of a tile, and of a program that has the kernel for them. A doubt: to be measured.
-inline constexpr uint32_t kTileRows = 64;
-inline AttentionKernels attention_kernels(uint32_t rows, const Cache& keys,
-                                          abi::KeyRotation rotation) {
-  const uint32_t head_dim = keys.head_dim;
-  const bool fast =
-      rotation == abi::KeyRotation::before_cache && head_dim <= 128 && head_dim % 8 == 0;
-  return {fast && rows >= kTileRows, fast && !(keys.dtype == abi::DType::i8 && head_dim % 16)};
-}
 
 // Heads of a group that attention_split() lets share the keys and values it loads: what registers
 // allow.

@@ -3,9 +3,9 @@
 namespace ropewalk::cuda::gptq {
 namespace {
 
-Copies copies_of(const DeviceSize& device) {
-  return device.capability >= 90   ? Copies::bulk
-         : device.capability >= 80 ? Copies::sixteens
+Copies copies_of(const Target& target) {
+  return target.capability >= 90   ? Copies::bulk
+         : target.capability >= 80 ? Copies::sixteens
                                    : Copies::none;
 }
 
@@ -22,16 +22,17 @@ bool is_lean(const Product& product) {
   return true;
 }
 
-LeanMatmul lean_matmul_of(const Product& product, uint32_t rows, const DeviceSize& device) {
+LeanMatmul lean_matmul_of(const Product& product, uint32_t rows, const Target& target) {
   uint32_t tiles = 0;
   for (uint32_t i = 0; i < product.parts; ++i) tiles += column_tiles(product.part[i].layout);
   LeanMatmul op{product};
   op.rows = rows;
-  op.copies = copies_of(device);
-  op.start = device.capability >= 90 ? Start::early : Start::after;
-  const uint32_t pairs = most_pairs(op.copies, head_floats(product), device.shared_bytes);
+  op.copies = copies_of(target);
+  const bool early = target.choices.early_start == EarlyStart::where_possible;
+  op.start = early && target.capability >= 90 ? Start::early : Start::after;
+  const uint32_t pairs = most_pairs(op.copies, head_floats(product), target.shared_bytes);
   op.shares = share_out(tiles, blocks(product.part[0].layout), pairs / lean_rows(rows),
-                        device.multiprocessors);
+                        target.multiprocessors, target.tuning().segment_blocks);
   return op;
 }
 

@@ -11,7 +11,7 @@
 #include "backends/cuda/gptq/lean/x.h"
 #include "backends/cuda/launch.cuh"
 #include "backends/cuda/product.h"
-#include "backends/cuda/slice_columns.h"
+#include "backends/cuda/target.h"
 
 namespace ropewalk::cuda::gptq {
 
@@ -34,7 +34,7 @@ RW_HOST_DEVICE uint32_t head_floats(const Product& op) {
 bool is_lean(const Product& product);
 
 // Without pointers. REQUIRES: up to 8 rows; 4 bits and groups of 32.
-LeanMatmul lean_matmul_of(const Product& product, uint32_t rows, const DeviceSize& device);
+LeanMatmul lean_matmul_of(const Product& product, uint32_t rows, const Target& target);
 
 inline uint64_t partial_floats(const LeanMatmul& op) {
   return segments_of_all(op.shares) * lean_rows(op.rows) * kTileColumns;

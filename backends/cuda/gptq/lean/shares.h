@@ -77,12 +77,9 @@ RW_HOST_DEVICE uint32_t thread_blocks_of(const Shares& s) {
   return s.slices * s.warps / kLeanWarps;
 }
 
-// A doubt, to be measured: what a segment's end costs in blocks of K.
-inline constexpr uint32_t kBlocksOfSegment = 4;
-
-// REQUIRES: most_slice_blocks > 0.
+// `segment_blocks`: what a segment's end costs in blocks of K. REQUIRES: most_slice_blocks > 0.
 inline Shares share_out(uint32_t tiles, uint32_t blocks, uint32_t most_slice_blocks,
-                        uint32_t multiprocessors) {
+                        uint32_t multiprocessors, uint32_t segment_blocks) {
   const auto with = [&](uint32_t slices) {
     const uint32_t warps = std::max(multiprocessors / slices, 1u) * kLeanWarps;
     const uint32_t least = blocks / slices,
@@ -91,7 +88,7 @@ inline Shares share_out(uint32_t tiles, uint32_t blocks, uint32_t most_slice_blo
   };
   const auto time = [&](const Shares& s) {
     const uint32_t waves = divide_up(thread_blocks_of(s), multiprocessors);
-    return waves * (divide_up(tiles * slice_blocks(s), s.warps) + s.segments * kBlocksOfSegment);
+    return waves * (divide_up(tiles * slice_blocks(s), s.warps) + s.segments * segment_blocks);
   };
   const uint32_t fewest = divide_up(blocks, most_slice_blocks);
   Shares best = with(fewest);

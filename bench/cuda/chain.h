@@ -1,0 +1,80 @@
+// chain.h — a graph of equal steps of a model, each with weights or a cache of its own, so that no
+// step reads what another left in the second-level cache. It is compiled anew for each number of
+// rows and each choice of kernels; what it reads stays on the device.
+#pragma once
+
+#include <deque>
+#include <functional>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "bench/cuda/machine.h"
+
+namespace ropewalk::cuda::bench {
+
+// The rows of a step: as many of each sequence, the last of which sees `context` keys.
+struct StepSize {
+  uint32_t rows, sequences, context;
+};
+
+// What a step moves at least, and its arithmetic.
+struct Work {
+  double bytes, flop;
+};
+
+// An element of the output and what it should be.
+struct Sample {
+  uint32_t row, column;
+  double truth;
+};
+
+class Chain {
+ public:
+  explicit Chain(Machine& machine) : machine_(machine) {}
+  ~Chain();
+  Chain(const Chain&) = delete;
+  Chain& operator=(const Chain&) = delete;
+
+  // Building. Tensors by index; the first dimension of an activation is the step's rows.
+  uint32_t activation(uint32_t most_rows, std::vector<uint32_t> width);
+  uint32_t vector(uint32_t size);
+  uint32_t cache(abi::DType dtype, uint32_t pages, uint32_t heads, uint32_t head_dim);
+  uint32_t weight(const abi::Weight& weight);
+  void node(abi::Op op, std::vector<uint32_t> in, std::vector<uint32_t> out,
+            const abi::NodeParams& params);
+  // The nodes since the last step are one, which never writes the `hidden` tensors.
+  void end_step(std::vector<uint32_t> hidden);
+  // Gives all of them places on the device. Then what they hold can be set.
+  void place();
+  void set(uint32_t tensor, std::span<const float> values);
+  double pack(uint32_t tensor, const abi::Weight& weight);  // bytes that a step reads
+  void fill(uint32_t tensor, uint32_t seed);
+
+  std::vector<float> get(uint32_t tensor, uint64_t count) const;
+  std::vector<std::byte> get_bytes(uint32_t tensor, uint64_t offset, uint64_t bytes) const;
+  uint32_t steps() const { return static_cast<uint32_t>(claims_.size()); }
+
+  // Seconds of a step: the median of `repeats` runs of the whole chain after two that do not count,
+  // or of the first run alone where `repeats` is 0. Throws runtime_error where `output` is not near
+  // the samples after the first run.
+  double time(const StepSize& size, const Options& options, uint32_t output,
+              std::span<const Sample> samples, int repeats);
+
+ private:
+  uint32_t add(abi::TensorKind kind, abi::DType dtype, std::vector<uint32_t> dims, uint64_t bytes);
+  abi::Graph graph() const { return {nodes_, tensors_, outputs_}; }
+
+  Machine& machine_;
+  std::deque<std::string> names_;
+  std::deque<std::vector<uint32_t>> lists_;  // of nodes and claims
+  std::vector<abi::Tensor> tensors_;
+  std::vector<abi::Node> nodes_;
+  std::vector<abi::Claim> claims_;
+  std::vector<uint32_t> outputs_;
+  uint32_t claimed_ = 0;  // nodes
+  abi::Buffer buffer_{};
+};
+
+}  // namespace ropewalk::cuda::bench

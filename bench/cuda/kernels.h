@@ -1,0 +1,40 @@
+// kernels.h — the steps of a layer of a Llama, with GPTQ weights of 4 bits in groups of 32, as
+// chains that kernels_bench times.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "bench/cuda/chain.h"
+
+namespace ropewalk::cuda::bench {
+
+// Of the model, and how much of it a chain holds.
+struct Sizes {
+  uint32_t hidden, heads, head_dim, intermediate, vocab;
+  uint32_t layers;           // of products and norms
+  uint32_t rows, sequences;  // of a step at most
+  // Of attention, whose caches are large.
+  uint32_t cache_layers, cache_sequences, context;
+};
+
+// A chain with its data on the device.
+struct Kernel {
+  std::unique_ptr<Chain> chain;
+  uint32_t output;
+  std::function<Work(const StepSize&)> work;
+  // Truths of a step's output, computed on the host in double.
+  std::function<std::vector<Sample>(const StepSize&)> samples;
+};
+
+struct KernelName {
+  std::string name;
+  std::function<Kernel(Machine&, const Sizes&)> make;  // throws Failure (out_of_memory)
+};
+
+// qkv, o, gate_up, down, lm_head, attention, attention_int8, norm.
+std::vector<KernelName> kernel_names();
+
+}  // namespace ropewalk::cuda::bench

@@ -1,0 +1,54 @@
+// machine.h — the CUDA device without the ABI's door, so that programs of other options use the
+// same weights; and options as a configuration would give them.
+#pragma once
+
+#include <cuda_runtime_api.h>
+
+#include <functional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "backends/cuda/measure.h"
+#include "backends/cuda/program.h"
+
+namespace ropewalk::cuda::bench {
+
+// As "backend.matvec: tiles16" would be in a configuration; empty: the defaults.
+using Settings = std::vector<std::pair<std::string, std::string>>;
+
+Options options_of(const Settings& settings);
+// "matvec=tiles16 tune:splits=3"; "default" for none.
+std::string name_of(const Settings& settings);
+
+struct Ceilings {
+  double read, products;  // bytes/s; FLOP/s of f16, 0 where there is no cuBLAS
+};
+
+class Machine {
+ public:
+  // Throws Failure (no_device).
+  Machine() : context_(0, kStepLimitMs), memory_(context_), common_(context_) {}
+
+  Host host(const Options& options) { return {context_, memory_, weights_, common_, options}; }
+  const char* name() const { return context_.info().name; }
+  const char* driver() const { return context_.info().driver; }
+  Memory& memory() { return memory_; }
+
+  double pack(const abi::Weight& weight, const abi::Slice& at);  // bytes that it takes there
+  void fill(const abi::Slice& at, uint32_t seed);
+  void wait() { context_.wait(); }
+  Ceilings ceilings();
+  // Of the device between the two ends of `body`'s launches, in seconds.
+  double time(const std::function<void()>& body);
+
+ private:
+  static constexpr uint64_t kStepLimitMs = 20000;
+
+  Context context_;
+  Memory memory_;
+  PackedWeights weights_;
+  Common common_;
+};
+
+}  // namespace ropewalk::cuda::bench

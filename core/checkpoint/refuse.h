@@ -1,4 +1,4 @@
-// refuse.h — the one way in which this room says no: an Error with the exit code of model files.
+// refuse.h — throws an Error with the exit code of bad model files, as all of this room does.
 #pragma once
 
 #include <string_view>

@@ -17,7 +17,7 @@ ReadAhead::ReadAhead(std::vector<Job> jobs, uint32_t threads, std::span<std::byt
     for (uint32_t i = 0; i < threads && i < jobs_.size(); ++i)
       threads_.emplace_back([this] { work(); });
   } catch (const std::system_error&) {
-    if (threads_.empty()) throw;  // else those that could be had read everything
+    if (threads_.empty()) throw;  // fewer threads read everything too
   }
 }
 
@@ -30,39 +30,39 @@ ReadAhead::~ReadAhead() {
   for (std::thread& thread : threads_) thread.join();
 }
 
-// Whether there is room for the job that is to begin; it ends at end_ then.
-bool ReadAhead::find_room() {
-  const uint64_t bytes = std::min<uint64_t>(align(jobs_[begun_].bytes), ring_.size());
-  if (begun_ == given_back_) begin_ = end_ = 0;
-  const bool wraps = begun_ != given_back_ && end_ <= begin_;
-  const uint64_t limit = wraps ? begin_ : ring_.size();
-  if (limit - end_ >= bytes) {
-    end_ += bytes;
+// Takes room for the next job, up to head_; false: there is none yet.
+bool ReadAhead::take_room() {
+  const uint64_t bytes = std::min<uint64_t>(align(jobs_[started_].bytes), ring_.size());
+  if (started_ == freed_) tail_ = head_ = 0;
+  const bool wraps = started_ != freed_ && head_ <= tail_;
+  const uint64_t limit = wraps ? tail_ : ring_.size();
+  if (limit - head_ >= bytes) {
+    head_ += bytes;
     return true;
   }
-  if (wraps || begin_ < bytes) return false;
-  end_ = bytes;
+  if (wraps || tail_ < bytes) return false;
+  head_ = bytes;
   return true;
 }
 
 void ReadAhead::work() {
   std::unique_lock lock(mutex_);
   for (;;) {
-    changed_.wait(lock, [&] { return stopped_ || begun_ == jobs_.size() || find_room(); });
-    if (stopped_ || begun_ == jobs_.size()) return;
-    const size_t mine = begun_++;
+    changed_.wait(lock, [&] { return stopped_ || started_ == jobs_.size() || take_room(); });
+    if (stopped_ || started_ == jobs_.size()) return;
+    const size_t mine = started_++;
     const Job& job = jobs_[mine];
-    const uint64_t end = end_;
+    const uint64_t end = head_;
     lock.unlock();
     Result result;
     try {
-      const uint64_t begin = end - std::min<uint64_t>(align(job.bytes), ring_.size());
-      result.weight = job.read(ring_.subspan(begin, job.bytes));
+      const uint64_t start = end - std::min<uint64_t>(align(job.bytes), ring_.size());
+      result.weight = job.read(ring_.subspan(start, job.bytes));
     } catch (...) {
       result.error = std::current_exception();
     }
     result.end = end;
-    result.there = true;
+    result.ready = true;
     lock.lock();
     results_[mine] = std::move(result);
     changed_.notify_all();
@@ -71,13 +71,13 @@ void ReadAhead::work() {
 
 const abi::Weight& ReadAhead::next() {
   std::unique_lock lock(mutex_);
-  // What was taken before is packed by now.
-  if (given_back_ < taken_) {
-    begin_ = results_[given_back_++].end;
+  // The weight that was taken before is packed by now.
+  if (freed_ < taken_) {
+    tail_ = results_[freed_++].end;
     changed_.notify_all();
   }
   Result& result = results_[taken_++];
-  changed_.wait(lock, [&] { return result.there; });
+  changed_.wait(lock, [&] { return result.ready; });
   if (result.error) std::rethrow_exception(result.error);
   return result.weight;
 }

@@ -1,4 +1,4 @@
-// weight_parts.h — into what parts of its columns a weight is cut on its way to a device.
+// weight_parts.h — cuts a weight into parts of its columns that fit the memory for loading.
 //
 // Pure.
 #pragma once
@@ -11,10 +11,10 @@
 
 namespace ropewalk {
 
-// The parts of a weight of this shape, its columns laid out in `order`, that each fit a ring of
-// `ring_bytes`, and leave room for the next one to be read meanwhile where that costs nothing: a
-// part of reordered columns reads the whole file of the weight, so such a weight is cut only where
-// it must be. Empty where kPartColumns of its columns are more than the ring holds.
+// The parts of a weight of this shape whose columns are laid out in `order`. Each fits a ring of
+// `ring_bytes`. Without an order each fits half of it if possible, so that the next is read
+// meanwhile. A part of reordered columns reads all of the weight's bytes, so such a weight is cut
+// only where it must be. Empty where not even kPartColumns columns fit the ring.
 std::vector<Columns> parts_of(const abi::Weight& shape, std::span<const uint32_t> order,
                               uint64_t ring_bytes);
 

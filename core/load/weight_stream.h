@@ -1,5 +1,5 @@
-// weight_stream.h — the weights of a model, one after another in the order of its list, in parts
-// where a weight is larger than the memory that it comes through.
+// weight_stream.h — the weights of a model in the order of its list, read for packing. A weight
+// that is larger than the memory for loading comes in parts.
 //
 // Reads ahead on threads of its own; used from one thread.
 #pragma once

@@ -1,7 +1,7 @@
 // families.h — the families of models that can be run, and the graph of a model of one of them.
 //
-// A new family is a row of the table in families.cpp: how its config.json names it, what that says
-// in words of its own, and who builds its graph.
+// A new family is a row of the table in families.cpp: how config.json names it, which keys only it
+// has, and which function builds its graph.
 #pragma once
 
 #include <span>
@@ -18,7 +18,7 @@ struct Family {
 
 std::span<const Family> families();
 
-// What Checkpoint::open() and parse_model_config() have to know of them.
+// Their config parts, for Checkpoint::open() and parse_model_config().
 std::span<const ConfigFamily> config_families();
 
 // The graph of the family that weights.config().model_type names. Throws Error (exit code model)

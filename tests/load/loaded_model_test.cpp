@@ -50,7 +50,7 @@ TEST(LoadedModel, ThePlanIsWhatIsAllocated) {
   };
   const auto model = loading.load();
   EXPECT_EQ(announced.total(), loading.device.allocated);
-  // The fake's narrowest program needs most.
+  // The fake's narrowest program needs the largest workspace.
   EXPECT_EQ(announced.workspace, 1u << 20);
   // airophin-mini's cache: 5 layers, keys and values, 2 pages of 256 tokens, 3 heads of 64 in f16.
   EXPECT_EQ(announced.cache, 5u * 2 * 2 * 256 * 3 * 64 * 2);

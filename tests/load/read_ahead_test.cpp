@@ -11,7 +11,7 @@
 namespace ropewalk::test {
 namespace {
 
-// Each writes its number all over its room, and leaves it there as rows of the weight.
+// Each job fills its room with its number; the weight's `rows` is that number too.
 std::vector<ReadAhead::Job> numbered(std::span<const uint64_t> bytes,
                                      const std::function<void(uint32_t)>& reading) {
   std::vector<ReadAhead::Job> jobs;
@@ -44,8 +44,8 @@ TEST(ReadAhead, InOrderWhoeverReadsFaster) {
   for (uint32_t i = 0; i < 50; ++i) EXPECT_EQ(reading.next().rows, i);
 }
 
-// Sizes of all kinds wrap around the ring in every way: what is out is not written over while it is
-// looked at, and lies within the ring.
+// Jobs of many sizes wrap around the ring in every way. A weight that was handed out lies within
+// the ring, and no other job writes over it.
 TEST(ReadAhead, WhatIsOutIsLeftAlone) {
   std::vector<uint64_t> bytes;
   uint64_t state = 1;
@@ -66,7 +66,7 @@ TEST(ReadAhead, WhatIsOutIsLeftAlone) {
   }
 }
 
-// The first is not read before the second has begun: one thread would wait forever.
+// The first job ends only after the second has started: one thread would wait forever.
 TEST(ReadAhead, SeveralAtATime) {
   std::latch both(2);
   std::vector<std::byte> ring = ring_of(512);
@@ -75,7 +75,7 @@ TEST(ReadAhead, SeveralAtATime) {
   EXPECT_EQ(reading.next().rows, 1u);
 }
 
-// Three of 256 bytes fit 900; what is packed makes room.
+// Three jobs of 256 bytes fit 900 bytes; a packed weight frees its room.
 TEST(ReadAhead, HoldsNoMoreThanItMay) {
   std::atomic<uint32_t> begun = 0;
   std::vector<std::byte> ring = ring_of(900);
@@ -100,7 +100,7 @@ TEST(ReadAhead, AnErrorComesInItsPlace) {
   EXPECT_EQ(reading.next().rows, 2u);
 }
 
-// What was not begun is not read any more.
+// Jobs that have not started are not read any more.
 TEST(ReadAhead, EndsEarly) {
   std::atomic<uint32_t> read = 0;
   std::vector<std::byte> ring = ring_of(1280);

@@ -45,7 +45,7 @@ struct ConfigFamily {
   std::string_view name;                            // as people call it
   std::string_view model_type;                      // as config.json writes it
   std::span<const std::string_view> architectures;  // the first is the one that messages name
-  // Reads what this family says in words of its own, after all that is common; nullptr: nothing.
+  // Reads keys that only this family has, after the common ones; nullptr: there are none.
   void (*read)(const JsonFields& fields, ModelConfig& config);
 };
 

@@ -1,8 +1,7 @@
 // gptq.h — the tensors of one GPTQ layer: their shapes, and in which order their rows belong.
 //
-// Pure functions but for reading; nothing is owned. Private to checkpoint_weights.cpp and
-// zero_points.cpp. Source: AutoGPTQ auto_gptq/nn_modules/qlinear/qlinear_cuda.py,
-// quantization/gptq.py.
+// Stateless. Private to checkpoint_weights.cpp and zero_points.cpp.
+// Source: AutoGPTQ auto_gptq/nn_modules/qlinear/qlinear_cuda.py, quantization/gptq.py.
 #pragma once
 
 #include <cstdint>

@@ -1,5 +1,8 @@
-// error_of.h — what a test says of an error that it expects.
+// error_of.h — what a test says of an Error that it expects.
 #pragma once
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
 
 #include <string>
 
@@ -16,6 +19,18 @@ std::string error_of(Body&& body) {
     return std::to_string(static_cast<int>(error.code())) + " " + error.what();
   }
   return "no error";
+}
+
+// Fails where `body` throws no Error, or one with another code or message.
+template <class Body>
+void expect_error(ExitCode code, const testing::Matcher<std::string>& message, Body&& body) {
+  try {
+    body();
+    ADD_FAILURE() << "nothing was thrown";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), code) << error.what();
+    EXPECT_THAT(std::string(error.what()), message);
+  }
 }
 
 }  // namespace ropewalk::test

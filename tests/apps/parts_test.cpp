@@ -11,6 +11,7 @@
 #include "apps/save_file.h"
 #include "core/base/error.h"
 #include "tests/apps/program.h"
+#include "tests/error_of.h"
 
 namespace ropewalk::test {
 namespace {
@@ -20,13 +21,8 @@ using ::testing::HasSubstr;
 TEST(ParseIds, CountsLinesAndColumns) {
   EXPECT_EQ(parse_ids("1 22\n\t333\r\n", "f"), (std::vector<int32_t>{1, 22, 333}));
   EXPECT_TRUE(parse_ids(" \n", "f").empty());
-  try {
-    parse_ids("1\n 2\n  3x", "f");
-    FAIL();
-  } catch (const Error& error) {
-    EXPECT_THAT(error.what(), HasSubstr("f:3:3: found 3x"));
-    EXPECT_EQ(error.code(), ExitCode::usage);
-  }
+  expect_error(ExitCode::usage, HasSubstr("f:3:3: found 3x"),
+               [&] { parse_ids("1\n 2\n  3x", "f"); });
 }
 
 TEST(Progress, DrawsNothingForWhatIsQuick) {
@@ -97,12 +93,8 @@ TEST(SaveFile, RefusesWhatIsNoFile) {
   const TemporaryFolder folder;
   for (const std::filesystem::path& path :
        {folder.path(), std::filesystem::path("/dev/full"), folder.path() / "no" / "where"}) {
-    try {
-      save_file(path, "x");
-      FAIL() << path;
-    } catch (const Error& error) {
-      EXPECT_EQ(error.code(), ExitCode::output) << path;
-    }
+    SCOPED_TRACE(path);
+    expect_error(ExitCode::output, testing::_, [&] { save_file(path, "x"); });
   }
 }
 

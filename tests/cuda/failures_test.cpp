@@ -7,6 +7,7 @@
 
 #include "core/eval/score.h"
 #include "tests/cuda/cuda_model.h"
+#include "tests/error_of.h"
 
 namespace ropewalk::test {
 namespace {
@@ -25,17 +26,6 @@ class CudaFailures : public testing::Test {
 
   static void set_fault(const std::string& fault) { setenv("EMULATOR_FAULT", fault.c_str(), 1); }
 };
-
-template <class Body>
-void expect_error(ExitCode code, const testing::Matcher<std::string>& message, const Body& body) {
-  try {
-    body();
-    FAIL() << "nothing was thrown";
-  } catch (const Error& error) {
-    EXPECT_EQ(error.code(), code);
-    EXPECT_THAT(std::string(error.what()), message);
-  }
-}
 
 TEST_F(CudaFailures, NoSuchDevice) {
   Config config = cuda_config(kModel);

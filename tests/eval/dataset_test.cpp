@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "core/base/error.h"
+#include "tests/error_of.h"
 
 namespace ropewalk::test {
 namespace {
@@ -32,13 +33,9 @@ TEST(JsonlTexts, TakesTheLongOnesInOrder) {
 
 TEST(JsonlTexts, SaysWhichLineIsNone) {
   for (const char* bad : {"{}", "[1]", "{\"text\":null}", "nonsense", "{\"text\":\"a\"} {}"}) {
-    try {
-      jsonl_texts(std::string("\n") + bad, "data.jsonl", 9);
-      FAIL() << bad;
-    } catch (const Error& error) {
-      EXPECT_EQ(error.code(), ExitCode::usage);
-      EXPECT_THAT(error.what(), HasSubstr("data.jsonl:2")) << bad;
-    }
+    SCOPED_TRACE(bad);
+    expect_error(ExitCode::usage, HasSubstr("data.jsonl:2"),
+                 [&] { jsonl_texts(std::string("\n") + bad, "data.jsonl", 9); });
   }
 }
 

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "core/base/error.h"
+#include "tests/error_of.h"
 
 namespace ropewalk::test {
 namespace {
@@ -51,13 +52,9 @@ TEST(Recall, SaysWhichLineIsWrong) {
   for (const char* bad : {"{}", "[]", "{\"needle\":{\"text\":\"a\"},\"question\":\"q\"}",
                           "{\"filler\":{\"text\":\"a\",\"context\":[[\"k\"]]}}",
                           "{\"filler\":{\"text\":\"a\",\"context\":{}}}"}) {
-    try {
-      parse_recall(std::string("\n") + bad, "r.jsonl");
-      FAIL() << bad;
-    } catch (const Error& error) {
-      EXPECT_EQ(error.code(), ExitCode::usage);
-      EXPECT_THAT(error.what(), HasSubstr("r.jsonl:2")) << bad;
-    }
+    SCOPED_TRACE(bad);
+    expect_error(ExitCode::usage, HasSubstr("r.jsonl:2"),
+                 [&] { parse_recall(std::string("\n") + bad, "r.jsonl"); });
   }
   EXPECT_THROW(parse_recall("{\"filler\":{\"text\":\"a\"}}", "r.jsonl"), Error);
 }

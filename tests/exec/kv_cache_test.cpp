@@ -6,6 +6,7 @@
 #include <set>
 
 #include "core/base/error.h"
+#include "tests/error_of.h"
 
 namespace ropewalk::test {
 namespace {
@@ -49,26 +50,17 @@ TEST(KvCache, PastTheContextLengthIsALimit) {
   Sequence a(cache);
   a.reserve(600);
   a.advance(600);
-  try {
-    a.reserve(1);
-    FAIL();
-  } catch (const Error& error) {
-    EXPECT_EQ(error.code(), ExitCode::limit);
-    EXPECT_THAT(error.what(), HasSubstr("would have 601 tokens, the context holds 600"));
-  }
+  expect_error(ExitCode::limit, HasSubstr("would have 601 tokens, the context holds 600"),
+               [&] { a.reserve(1); });
 }
 
 TEST(KvCache, NoFreePageIsOutOfMemoryAndChangesNothing) {
   KvCache cache(3, 1024);
   Sequence a(cache), b(cache);
   a.reserve(512);
-  try {
-    b.reserve(512);
-    FAIL();
-  } catch (const Error& error) {
-    EXPECT_EQ(error.code(), ExitCode::out_of_memory);
-    EXPECT_THAT(error.what(), HasSubstr("2 pages of 256 tokens are needed and 1 are free"));
-  }
+  expect_error(ExitCode::out_of_memory,
+               HasSubstr("2 pages of 256 tokens are needed and 1 are free"),
+               [&] { b.reserve(512); });
   EXPECT_TRUE(b.pages().empty());
   EXPECT_EQ(cache.free_pages(), 1u);
 }

@@ -6,6 +6,7 @@
 #include <cmath>
 
 #include "core/base/error.h"
+#include "tests/error_of.h"
 #include "tests/exec/fake_device.h"
 
 namespace ropewalk::test {
@@ -50,15 +51,10 @@ class BrokenPolicy final : public abi::RopeScaling {
   void release() noexcept override {}
 };
 
-TEST(RopeTables, ANumberThatIsNoneIsThePluginsFault) {
+TEST(RopeTables, ANaNIsThePluginsFault) {
   BrokenPolicy policy;
-  try {
-    RopeTables tables(policy, kRequest, RopeMode::hf_compat);
-    FAIL();
-  } catch (const Error& error) {
-    EXPECT_EQ(error.code(), ExitCode::plugin);
-    EXPECT_THAT(error.what(), HasSubstr("inverse frequency 2 is nan"));
-  }
+  expect_error(ExitCode::plugin, HasSubstr("inverse frequency 2 is nan"),
+               [&] { RopeTables tables(policy, kRequest, RopeMode::hf_compat); });
 }
 
 }  // namespace

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "core/base/error.h"
+#include "tests/error_of.h"
 #include "tests/graph/small_graphs.h"
 
 namespace ropewalk::test {
@@ -87,14 +88,9 @@ TEST(Claims, ANodeThatNobodyClaimsIsRefusedWithTheDevicesReason) {
   ClaimList offered = chain.singles();
   offered.claims.erase(offered.claims.begin() + 2);
   offered.refuse(2, "head size 24 is not supported");
-  try {
-    choose_steps(chain.graph, offered, "test device");
-    FAIL() << "node c ran without a claim";
-  } catch (const Error& error) {
-    EXPECT_EQ(error.code(), ExitCode::no_device);
-    EXPECT_THAT(error.what(),
-                HasSubstr("test device: cannot run c (add): head size 24 is not supported"));
-  }
+  expect_error(ExitCode::no_device,
+               HasSubstr("test device: cannot run c (add): head size 24 is not supported"),
+               [&] { choose_steps(chain.graph, offered, "test device"); });
 }
 
 TEST(Claims, ThePlanCanBePrinted) {

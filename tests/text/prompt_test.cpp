@@ -8,6 +8,7 @@
 #include "core/abi/prompt_format.h"
 #include "core/base/error.h"
 #include "core/text/fit.h"
+#include "tests/error_of.h"
 #include "tests/text/model_bytes.h"
 
 namespace ropewalk::test {
@@ -122,16 +123,10 @@ TEST_F(Prompt, AddedTokensAreFoundByNameOrWrittenOut) {
 }
 
 TEST_F(Prompt, TheFormatsRefusalIsAnError) {
-  try {
-    render_messages(format_, {});
-    FAIL();
-  } catch (const Error& error) {
-    EXPECT_EQ(error.code(), ExitCode::usage);
-    EXPECT_STREQ(
-        error.what(),
-        "messages: no message. Give an optional system message, then user and assistant in "
-        "turn.");
-  }
+  expect_error(ExitCode::usage,
+               "messages: no message. Give an optional system message, then user and assistant in "
+               "turn.",
+               [&] { render_messages(format_, {}); });
 }
 
 class Fit : public Prompt {
@@ -179,22 +174,12 @@ TEST_F(Fit, KeepsAsManyTurnsAsFit) {
 
 TEST_F(Fit, RefusesWithBothNumbers) {
   const auto all = fit(1000, FitMode::refuse).ids.size();
-  try {
-    fit(10, FitMode::refuse);
-    FAIL();
-  } catch (const Error& error) {
-    EXPECT_EQ(error.code(), ExitCode::limit);
-    EXPECT_THAT(error.what(),
-                HasSubstr("has " + std::to_string(all) + " tokens, expected at most 10"));
-  }
-  try {
-    fit(5, FitMode::drop_oldest);
-    FAIL();
-  } catch (const Error& error) {
-    EXPECT_EQ(error.code(), ExitCode::limit);
-    EXPECT_THAT(error.what(), HasSubstr("the last message"));
-    EXPECT_THAT(error.what(), HasSubstr("expected at most 5"));
-  }
+  expect_error(ExitCode::limit,
+               HasSubstr("has " + std::to_string(all) + " tokens, expected at most 10"),
+               [&] { fit(10, FitMode::refuse); });
+  expect_error(ExitCode::limit,
+               testing::AllOf(HasSubstr("the last message"), HasSubstr("expected at most 5")),
+               [&] { fit(5, FitMode::drop_oldest); });
 }
 
 TEST_F(Fit, TenThousandTurnsAreQuick) {

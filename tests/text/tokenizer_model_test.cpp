@@ -11,6 +11,7 @@
 
 #include "core/base/error.h"
 #include "core/text/spm_encoder.h"
+#include "tests/error_of.h"
 #include "tests/text/model_bytes.h"
 
 namespace ropewalk::test {
@@ -59,15 +60,10 @@ class BadTokenizerModel : public testing::TestWithParam<BadModel> {};
 TEST_P(BadTokenizerModel, IsRefusedByFileAndField) {
   ModelBytes model = ModelBytes::small();
   GetParam().spoil(model);
-  try {
-    parse_tokenizer_model(model.bytes(), "t.model");
-    FAIL() << "was read";
-  } catch (const Error& error) {
-    EXPECT_EQ(error.code(), ExitCode::model);
-    EXPECT_THAT(error.what(), testing::StartsWith("t.model"));
-    EXPECT_THAT(error.what(), HasSubstr(GetParam().where));
-    EXPECT_THAT(error.what(), HasSubstr(GetParam().what));
-  }
+  expect_error(ExitCode::model,
+               testing::AllOf(testing::StartsWith("t.model"), HasSubstr(GetParam().where),
+                              HasSubstr(GetParam().what)),
+               [&] { parse_tokenizer_model(model.bytes(), "t.model"); });
 }
 
 void add_piece(ModelBytes& model, std::string_view text, float score, uint64_t type) {

@@ -13,6 +13,7 @@
 #include "core/base/utf8.h"
 #include "core/json/json.h"
 #include "core/text/prompt.h"
+#include "tests/error_of.h"
 #include "tests/text/model_bytes.h"
 
 namespace ropewalk::test {
@@ -186,14 +187,10 @@ TEST(Tokenizer, LongTextsGetTheIdsOfTheirParts) {
 TEST(Tokenizer, TooMuchTextIsRefusedAtOnce) {
   const Tokenizer tokenizer = Tokenizer::open(kBundled, std::nullopt);
   const auto start = std::chrono::steady_clock::now();
-  try {
-    tokenizer.encode_text(std::string(100'000'000, 'a'), SpecialTokens::as_text);
-    FAIL();
-  } catch (const Error& error) {
-    EXPECT_EQ(error.code(), ExitCode::limit);
-    EXPECT_STREQ(error.what(),
-                 "text: found 100000000 bytes, expected at most 16777216. Give the text in parts.");
-  }
+  expect_error(
+      ExitCode::limit,
+      "text: found 100000000 bytes, expected at most 16777216. Give the text in parts.",
+      [&] { tokenizer.encode_text(std::string(100'000'000, 'a'), SpecialTokens::as_text); });
   EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(10));
 }
 
@@ -203,13 +200,8 @@ TEST(Tokenizer, AnEndlessWordIsRefused) {
             10'001u);
   const Tokenizer bundled = Tokenizer::open(kBundled, std::nullopt);
   const std::string word(1'100'000, 's');  // "s" and "s" meet in a piece, as in "less"
-  try {
-    bundled.encode_text(word, SpecialTokens::as_text);
-    FAIL();
-  } catch (const Error& error) {
-    EXPECT_EQ(error.code(), ExitCode::limit);
-    EXPECT_THAT(error.what(), HasSubstr("without a place to cut"));
-  }
+  expect_error(ExitCode::limit, HasSubstr("without a place to cut"),
+               [&] { bundled.encode_text(word, SpecialTokens::as_text); });
 }
 
 TEST(Tokenizer, AnySequenceOfIdsDecodes) {

@@ -7,6 +7,7 @@
 #include <cstdlib>
 
 #include "core/eval/score.h"
+#include "tests/error_of.h"
 #include "tests/vulkan/vulkan_model.h"
 
 namespace ropewalk::test {
@@ -28,17 +29,6 @@ class Environment {
  private:
   const char* name_;
 };
-
-template <class Body>
-void expect_error(ExitCode code, const testing::Matcher<std::string>& message, const Body& body) {
-  try {
-    body();
-    FAIL() << "nothing was thrown";
-  } catch (const Error& error) {
-    EXPECT_EQ(error.code(), code);
-    EXPECT_THAT(std::string(error.what()), message);
-  }
-}
 
 void open(const Config& config) {
   Registry registry = make_registry(config);

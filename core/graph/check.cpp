@@ -36,7 +36,7 @@ uint64_t width(const GraphTensor& tensor) {
   return product;
 }
 
-// One node; the first rule found broken is thrown.
+// Checks one node; throws the first rule that it breaks.
 class NodeCheck {
  public:
   NodeCheck(const Graph& graph, const GraphNode& node) : graph_(graph), node_(node) {}
@@ -71,7 +71,7 @@ class NodeCheck {
 
  private:
   const GraphTensor& tensor(const std::vector<TensorId>& ids, size_t i) const {
-    require(i < ids.size() && ids[i] < graph_.tensors.size(), "a tensor that is not there");
+    require(i < ids.size() && ids[i] < graph_.tensors.size(), "a tensor that does not exist");
     return graph_.tensors[ids[i]];
   }
   const GraphTensor& in(size_t i) const { return tensor(node_.in, i); }
@@ -80,8 +80,8 @@ class NodeCheck {
   // `min` to `max` inputs, `outputs` outputs and Params, which are returned.
   template <class Params>
   const Params& takes(size_t min, size_t max, size_t outputs) const {
-    require(node_.in.size() >= min && node_.in.size() <= max, "another number of inputs");
-    require(node_.out.size() == outputs, "another number of outputs");
+    require(node_.in.size() >= min && node_.in.size() <= max, "the wrong number of inputs");
+    require(node_.out.size() == outputs, "the wrong number of outputs");
     const auto* params = std::get_if<Params>(&node_.params);
     require(params, "the params of another op");
     return *params;
@@ -106,8 +106,8 @@ class NodeCheck {
     }
   }
   static void constant(const GraphTensor& t, DType dtype, uint64_t length) {
-    require(t.kind == TensorKind::constant && t.dtype == dtype, "a constant of another type");
-    require(t.dims.size() == 1 && t.dims[0] == length, "a constant of another length than the row");
+    require(t.kind == TensorKind::constant && t.dtype == dtype, "a constant of the wrong type");
+    require(t.dims.size() == 1 && t.dims[0] == length, "a constant that is not as long as the row");
   }
   static void cache(const GraphTensor& t) {
     require(t.kind == TensorKind::cache && t.dims.size() == 4 && t.dims[1] == abi::kPageTokens &&
@@ -237,15 +237,15 @@ void check_weight(std::string_view name, const abi::Weight& w) {
     require(w.rows && w.cols, "a size of zero");
     require(w.first_column % abi::kPartColumns == 0 && w.first_column < w.whole_cols() &&
                 w.cols <= w.whole_cols() - w.first_column,
-            "a part that is not of its columns");
-    permutation(w.row_order, w.rows, "a row order that is no permutation of its rows");
-    permutation(w.column_order, w.cols, "a column order that is no permutation of its columns");
+            "a part outside its columns");
+    permutation(w.row_order, w.rows, "a row order that is not a permutation of its rows");
+    permutation(w.column_order, w.cols, "a column order that is not a permutation of its columns");
     if (w.dtype == DType::gptq) return gptq_contents(w);
     require(is_dense(w.dtype), "elements that are not f32, f16, bf16 or gptq");
     require(w.dense.size() >= uint64_t{w.rows} * w.cols * element_bytes(w.dtype),
             "fewer elements than rows x cols");
     require(w.use == WeightUse::matmul || (w.row_order.empty() && w.column_order.empty()),
-            "an order, which an embedding table has not");
+            "an order, which an embedding table cannot have");
   } catch (const Broken& broken) {
     throw std::logic_error(fmt::format("weight: {} has {}", name, broken.rule));
   }

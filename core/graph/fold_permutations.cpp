@@ -19,17 +19,17 @@ void replace_reads(Graph& graph, TensorId from, TensorId to) {
   for (GraphNode& node : graph.nodes) std::replace(node.in.begin(), node.in.end(), from, to);
 }
 
-void remove_nodes(Graph& graph, const std::set<size_t>& doomed) {
+void remove_nodes(Graph& graph, const std::set<size_t>& removed) {
   std::vector<GraphNode> kept;
   for (size_t i = 0; i < graph.nodes.size(); ++i) {
-    if (!doomed.contains(i)) kept.push_back(std::move(graph.nodes[i]));
+    if (!removed.contains(i)) kept.push_back(std::move(graph.nodes[i]));
   }
   graph.nodes = std::move(kept);
 }
 
 // permute(x, a) and permute(x, b) with equal a and b: readers of the second read the first.
-void share(Graph& graph) {
-  std::set<size_t> doomed;
+void merge_equal(Graph& graph) {
+  std::set<size_t> removed;
   std::map<TensorId, std::vector<size_t>> of_input;  // permutes kept so far
   for (size_t i = 0; i < graph.nodes.size(); ++i) {
     const GraphNode& node = graph.nodes[i];
@@ -42,17 +42,18 @@ void share(Graph& graph) {
       earlier.push_back(i);
     } else {
       replace_reads(graph, node.out[0], graph.nodes[*same].out[0]);
-      doomed.insert(i);
+      removed.insert(i);
     }
   }
-  remove_nodes(graph, doomed);
+  remove_nodes(graph, removed);
 }
 
 bool read_once(const Graph& graph, TensorId tensor) {
   return !graph.is_output(tensor) && graph.readers(tensor).size() == 1;
 }
 
-// Gives `order` to the columns of the matmul that writes `tensor`, if nobody else would notice.
+// Whether the matmul that writes `tensor` can store its columns in another order: nobody else reads
+// the tensor or the weight.
 bool can_order_columns(const Graph& graph, TensorId tensor) {
   const size_t writer = graph.writer(tensor);
   if (writer == graph.nodes.size() || graph.nodes[writer].op != Op::matmul) return false;
@@ -96,18 +97,18 @@ bool fold_into_writer(Graph& graph, const GraphNode& permute) {
 FoldReport fold_permutations(Graph& graph) {
   FoldReport report;
   report.permutes_before = count_permutes(graph);
-  share(graph);
-  std::set<size_t> doomed;
+  merge_equal(graph);
+  std::set<size_t> removed;
   for (size_t i = 0; i < graph.nodes.size(); ++i) {
     const GraphNode permute = graph.nodes[i];
     if (permute.op == Op::permute && fold_into_writer(graph, permute)) {
       // The tensor it wrote now has its only writer in the folded node.
       graph.nodes[i].out.clear();
       graph.nodes[i].in.clear();
-      doomed.insert(i);
+      removed.insert(i);
     }
   }
-  remove_nodes(graph, doomed);
+  remove_nodes(graph, removed);
   report.permutes_after = count_permutes(graph);
   return report;
 }

@@ -4,7 +4,7 @@
 // A GPTQ matmul with act-order wants its activations in the order of its sorted rows, which the
 // model shows as an explicit permute before it. This pass removes those it can:
 //
-//   share      permutes of one tensor by the same order become one (q/k/v, gate/up: verified by the
+//   merge      permutes of one tensor by the same order become one (q/k/v, gate/up: verified by the
 //              values of their orders, not assumed)
 //   rms_norm   a norm whose only reader is a permute stores permuted (input `order`)
 //   attention  the same for attention, before o_proj

@@ -92,11 +92,11 @@ struct BadGraph {
 
 const BadGraph kBadGraphs[] = {
     {"absent_tensor", [](Decoder& d) { d.node("add").in[1] = 99; },
-     "graph: add (add) has a tensor that is not there"},
+     "graph: add (add) has a tensor that does not exist"},
     {"inputs", [](Decoder& d) { d.node("matmul").in.resize(1); },
-     "graph: matmul (matmul) has another number of inputs"},
+     "graph: matmul (matmul) has the wrong number of inputs"},
     {"outputs", [](Decoder& d) { d.node("append").out = {d.x}; },
-     "graph: append (kv_append) has another number of outputs"},
+     "graph: append (kv_append) has the wrong number of outputs"},
     {"no_params", [](Decoder& d) { d.node("rope").params = {}; },
      "graph: rope (rope) has the params of another op"},
     {"params_of_another_op", [](Decoder& d) { d.node("norm").params = abi::RopeParams{}; },
@@ -123,9 +123,9 @@ const BadGraph kBadGraphs[] = {
     {"table_type", [](Decoder& d) { d.dtype(d.table) = DType::gptq; },
      "graph: embed (embed) has a table that is not f32, f16 or bf16"},
     {"norm_length", [](Decoder& d) { d.dims(d.norm_weight)[0] = 7; },
-     "graph: norm (rms_norm) has a constant of another length than the row"},
+     "graph: norm (rms_norm) has a constant that is not as long as the row"},
     {"order_type", [](Decoder& d) { d.dtype(d.by) = DType::f32; },
-     "graph: norm (rms_norm) has a constant of another type"},
+     "graph: norm (rms_norm) has a constant of the wrong type"},
     {"weight_shape",
      [](Decoder& d) {
        d.dims(d.w) = {8, 6};
@@ -136,7 +136,7 @@ const BadGraph kBadGraphs[] = {
     {"weight_type", [](Decoder& d) { d.dtype(d.w) = DType::i8; },
      "graph: matmul (matmul) has a weight that is not f32, f16, bf16 or gptq"},
     {"bias_length", [](Decoder& d) { d.dims(d.bias)[0] = 7; },
-     "graph: matmul (matmul) has a constant of another length than the row"},
+     "graph: matmul (matmul) has a constant that is not as long as the row"},
     {"rope_rank",
      [](Decoder& d) {
        d.dims(d.q) = {kRows, 8};
@@ -216,10 +216,10 @@ struct BadWeight {
 
 const BadWeight kBadWeights[] = {
     {[](Gptq& w) { w.weight.cols = 0; }, "a size of zero"},
-    {[](Gptq& w) { w.row_order.pop_back(); }, "a row order that is no permutation of its rows"},
-    {[](Gptq& w) { w.row_order[3] = 16; }, "a row order that is no permutation of its rows"},
+    {[](Gptq& w) { w.row_order.pop_back(); }, "a row order that is not a permutation of its rows"},
+    {[](Gptq& w) { w.row_order[3] = 16; }, "a row order that is not a permutation of its rows"},
     {[](Gptq& w) { w.column_order[3] = 0; },
-     "a column order that is no permutation of its columns"},
+     "a column order that is not a permutation of its columns"},
     {[](Gptq& w) { w.weight.use = abi::WeightUse::embed; }, "an embedding table that is not dense"},
     {[](Gptq& w) { w.weight.bits = 5; }, "codes that are not of 2, 3, 4 or 8 bits"},
     {[](Gptq& w) { w.weight.group_size = 0; }, "a group size outside 1 to rows"},
@@ -257,7 +257,7 @@ TEST(CheckWeight, DenseHasItsElementsAndATableNoOrder) {
   weight.column_order = order;
   EXPECT_EQ(answer(), "");
   weight.use = abi::WeightUse::embed;
-  EXPECT_EQ(answer(), "weight: w has an order, which an embedding table has not");
+  EXPECT_EQ(answer(), "weight: w has an order, which an embedding table cannot have");
   weight.column_order = {};
   weight.dtype = DType::f32;
   EXPECT_EQ(answer(), "weight: w has fewer elements than rows x cols");

@@ -17,7 +17,7 @@ std::string_view refusal(const abi::Tensor& tensor) {
   const uint32_t head_dim = tensor.kind == TensorKind::cache                         ? tensor.dim[3]
                             : tensor.kind == TensorKind::scratch && tensor.rank == 3 ? tensor.dim[2]
                                                                                      : 0;
-  return head_dim > kMostHeadDim ? "a head dimension above 512" : "";
+  return head_dim > kMaxHeadDim ? "a head dimension above 512" : "";
 }
 
 }  // namespace

@@ -1,5 +1,4 @@
-// claim.h — which nodes of a graph this device runs: each alone, and all whose types and head sizes
-// its kernels are written for.
+// claim.h — claims each node alone, if the kernels support its types and its head size.
 #pragma once
 
 #include "core/abi/backend.h"

@@ -54,7 +54,7 @@ abi::Status Device::packed_bytes(const abi::Weight& weight, uint64_t* bytes) noe
   return abi::guard([&] { *bytes = PackedShape(packed_header(weight)).total_bytes; });
 }
 
-// Enough for a weight of a 13B model to be read while another is packed.
+// 96 MiB: one weight of a 13B model is read while another is packed.
 abi::Status Device::open_staging(uint64_t wanted, std::span<std::byte>* memory) noexcept {
   return abi::guard([&] {
     const uint64_t bytes = std::min(wanted, uint64_t{96} << 20);

@@ -1,4 +1,4 @@
-// device.h — the processor as a device: its memory, its threads, and what they can do.
+// device.h — the processor as a device behind the ABI: its memory and its threads.
 //
 // Calls come from one thread at a time, as backend.h says; the device's own threads run only inside
 // a call.
@@ -40,7 +40,7 @@ class Device final : public abi::Device {
   abi::Status workspace_bytes(const abi::CompileRequest& request,
                               uint64_t* bytes) noexcept override;
   abi::Status compile(const abi::CompileRequest& request, abi::Program** program) noexcept override;
-  // Nothing is ever under way when a call returns, and enqueue() has told its failures.
+  // enqueue() has run the step and reported its failures.
   abi::Status wait() noexcept override { return {}; }
 
   abi::Status measure(abi::Measurement what, double* value) noexcept override;

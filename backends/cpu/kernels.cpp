@@ -1,4 +1,5 @@
-// Compiled once for each instruction set, in a namespace of its own (RW_ISA); see CMakeLists.txt.
+// The loops of kernels.h. Compiled once for each instruction set, in a namespace of its own
+// (RW_ISA); see CMakeLists.txt.
 #include "backends/cpu/kernels.h"
 
 #include <type_traits>
@@ -8,7 +9,7 @@
 namespace ropewalk::cpu::RW_ISA {
 namespace {
 
-// A block of Rows x two vectors of y, whose sums stay in registers.
+// y += x . w for a block of Rows x two vectors of y. The sums stay in registers.
 template <int Rows, class Weight>
 RW_INLINE void multiply_block(const Product& p, uint32_t row, uint32_t column) {
   Floats sum[Rows][2];
@@ -57,13 +58,13 @@ void multiply(const Product& p) {
   }
 }
 
-// The two vectors of columns [column, column + 2 lanes) of a run, row by row as f32. A code becomes
-// a number without a conversion: as the low bits of 2^23 it is 2^23 + code, and from that 2^23 +
-// zero is subtracted exactly.
+// Columns [column, column + 2 lanes) of a run, row by row as f32. A code becomes f32 without a
+// conversion: put into the low bits of 2^23 it reads as 2^23 + code, from which 2^23 + zero is
+// subtracted exactly.
 template <int Bits>
 struct Codes {
   static constexpr uint32_t kMask = (1u << Bits) - 1;
-  Words word[2][Bits];  // of the present block
+  Words word[2][Bits];  // of the current block
   Floats scale[2], zero[2];
 
   RW_INLINE Codes(const CodeRun& run, uint32_t column) {
@@ -138,8 +139,7 @@ void widen(const void* from, float* to, size_t count) {
 }
 
 // exp(x) to 2 units in the last place: x = n ln 2 + r, a polynomial for exp(r) (Cephes, expf.c),
-// and n added to the exponent. Below -87 the result is 0, above 88 it stays at exp(88); NaN stays
-// NaN.
+// and n added to the exponent. 0 below -87, exp(88) above 88, NaN for NaN.
 RW_INLINE Floats exp(Floats x) {
   const Floats clamped = x < -87.0f ? all(-87.0f) : x > 88.0f ? all(88.0f) : x;
   constexpr float kRound = 0x1.8p23f;  // adding it leaves the nearest integer in the low bits
@@ -160,35 +160,39 @@ RW_INLINE Floats exp(Floats x) {
 
 RW_INLINE float exp_one(float x) { return exp(all(x))[0]; }
 
-// Both reductions go lane by lane and then over the lanes in order: one order for every count.
+// Both reductions run lane by lane and then over the lanes: always in the same order.
 void softmax(float* scores, uint32_t count, float scale, float* max, float* sum) {
   const uint32_t whole = count / kLanes * kLanes;
-  Floats most = all(-__builtin_inff());
+
+  // scale, and max over the scores
+  Floats lane_max = all(-__builtin_inff());
   for (uint32_t j = 0; j < whole; j += kLanes) {
     const Floats score = load_as_f32(scores + j) * scale;
-    most = most < score ? score : most;
+    lane_max = lane_max < score ? score : lane_max;
     store(scores + j, score);
   }
-  float greatest = -__builtin_inff();
-  for (int i = 0; i < kLanes; ++i) greatest = greatest < most[i] ? most[i] : greatest;
+  float max_score = -__builtin_inff();
+  for (int i = 0; i < kLanes; ++i) max_score = max_score < lane_max[i] ? lane_max[i] : max_score;
   for (uint32_t j = whole; j < count; ++j) {
     scores[j] *= scale;
-    greatest = greatest < scores[j] ? scores[j] : greatest;
+    max_score = max_score < scores[j] ? scores[j] : max_score;
   }
-  Floats total = all(0.0f);
+
+  // exponentiate, and sum over the scores
+  Floats lane_sum = all(0.0f);
   for (uint32_t j = 0; j < whole; j += kLanes) {
-    const Floats weight = exp(load_as_f32(scores + j) - greatest);
-    total += weight;
+    const Floats weight = exp(load_as_f32(scores + j) - max_score);
+    lane_sum += weight;
     store(scores + j, weight);
   }
-  float all_of_it = 0;
-  for (int i = 0; i < kLanes; ++i) all_of_it += total[i];
+  float total = 0;
+  for (int i = 0; i < kLanes; ++i) total += lane_sum[i];
   for (uint32_t j = whole; j < count; ++j) {
-    scores[j] = exp_one(scores[j] - greatest);
-    all_of_it += scores[j];
+    scores[j] = exp_one(scores[j] - max_score);
+    total += scores[j];
   }
-  *max = greatest;
-  *sum = all_of_it;
+  *max = max_score;
+  *sum = total;
 }
 
 void rotate(const Rotation& r) {

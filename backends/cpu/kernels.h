@@ -1,8 +1,8 @@
 // kernels.h — the few loops in which the CPU spends its time, built for several instruction sets.
 //
-// They are leaves: pointers and sizes in, numbers out, no allocation and no threads. Each element's
-// sum runs over its terms in order, one after the other, so that a row's result does not depend on
-// the rows beside it; speed comes from 32 columns side by side.
+// Leaf functions: pointers and sizes in, numbers out, no allocation and no threads. Each sum runs
+// over its terms in order, so that a row's result does not depend on the other rows of the step.
+// Speed comes from 32 columns side by side.
 #pragma once
 
 #include <cstddef>
@@ -24,8 +24,8 @@ struct Product {
   uint32_t rows, depth, columns;
 };
 
-// Up to so many rows a product reads each weight once; more rows are worth widening it to f32
-// first.
+// A product of up to so many rows reads each weight once. For more rows it is faster to widen the
+// weights to f32 first.
 inline constexpr uint32_t kProductRows = 6;
 
 enum class ScaleType : uint32_t { f16, f32 };
@@ -56,23 +56,23 @@ struct Kernels {
   void (*multiply_f16)(const Product& product);
   void (*multiply_bf16)(const Product& product);
   void (*multiply_i8)(const Product& product);
-  // tile (rows, 32) = scale * (code - zero), by bits: 2, 3, 4 and 8 are there.
+  // tile (rows, 32) = scale * (code - zero), indexed by bits; null but for 2, 3, 4 and 8.
   void (*unpack[9])(const CodeRun& run, float* tile);
-  // sum (32) += x (rows) . the unpacked run: the same arithmetic without the detour through memory.
+  // sum (32) += x (rows) . the unpacked run: the same arithmetic, without storing the run.
   void (*multiply_codes[9])(const CodeRun& run, const float* x, float* sum);
   void (*widen_f16)(const void* from, float* to, size_t count);
   void (*widen_bf16)(const void* from, float* to, size_t count);
   void (*widen_i8)(const void* from, float* to, size_t count);
-  // scores[j] = exp(scores[j] * scale - max) with the greatest scaled score; both are returned.
+  // scores[j] = exp(scores[j] * scale - max), max being the largest scaled score, and their sum.
   void (*softmax)(float* scores, uint32_t count, float scale, float* max, float* sum);
-  // The pairs (x[i], x[i + half]) of i < half, as the op rope turns them, by cosines and sines.
+  // Rotates the pairs (x[i], x[i + half]) for i < half, as the op rope does.
   void (*rotate)(const Rotation& rotation);
   // y = gate / (1 + exp(-gate)) * up
   void (*silu_mul)(const float* gate, const float* up, float* y, size_t count);
 };
 
-// The instruction sets built in that this machine has: "baseline", and on x86-64 "avx2", "avx512".
-// `wanted` names one, or is "auto" for the widest. nullptr where it is unknown or missing.
+// The kernels for an instruction set: "baseline", on x86-64 also "avx2" and "avx512", or "auto" for
+// the widest that this machine has. nullptr where `wanted` is unknown or this machine lacks it.
 const Kernels* select_kernels(const char* wanted);
 
 }  // namespace ropewalk::cpu

@@ -13,7 +13,7 @@
 namespace ropewalk::cpu {
 namespace {
 
-// The value behind `key` in a file of "key : value" lines; empty where there is none.
+// The value of `key` in a file of "key : value" lines; empty if there is none.
 std::string field(const char* path, std::string_view key) {
   std::ifstream file(path);
   for (std::string line; std::getline(file, line);) {
@@ -24,7 +24,7 @@ std::string field(const char* path, std::string_view key) {
   return "";
 }
 
-// 0 where the file, the key or the number is missing.
+// 0 if the file, the key or the number is missing.
 uint64_t number(const char* path, std::string_view key) {
   const std::string text = field(path, key);
   uint64_t value = 0;
@@ -33,7 +33,7 @@ uint64_t number(const char* path, std::string_view key) {
 }
 
 uint32_t affinity_cores() {
-  // A machine may have more cores than cpu_set_t has bits.
+  // A machine may have more cores than a cpu_set_t has bits.
   for (int cores = 1024; cores <= 1 << 20; cores *= 2) {
     const std::unique_ptr<cpu_set_t, void (*)(cpu_set_t*)> set(CPU_ALLOC(cores),
                                                                [](cpu_set_t* s) { CPU_FREE(s); });
@@ -70,11 +70,11 @@ uint64_t memory_total() { return number("/proc/meminfo", "MemTotal") * 1024; }
 
 uint64_t memory_free() {
   const uint64_t machine = number("/proc/meminfo", "MemAvailable") * 1024;
-  // A control group's limit, less what it uses; the cache of files gives way.
+  // A control group's limit less what it uses, of which the cache of files can be reclaimed.
   const uint64_t limit = number("/sys/fs/cgroup/memory.max", "");
   const uint64_t used = number("/sys/fs/cgroup/memory.current", "");
   const uint64_t files = number("/sys/fs/cgroup/memory.stat", "inactive_file");
-  if (limit == 0) return machine;  // none, or "max"
+  if (limit == 0) return machine;  // no limit, or "max"
   const uint64_t kept = used - std::min(used, files);
   return std::min(machine, limit - std::min(limit, kept));
 }

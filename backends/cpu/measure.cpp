@@ -12,9 +12,9 @@ namespace ropewalk::cpu {
 namespace {
 
 constexpr int kRepeats = 5;
-constexpr double kAlways = 1e9;  // a cost that the pool always shares
+constexpr double kAlways = 1e9;  // a cost for which the pool always uses all threads
 
-// Seconds of the fastest of several runs: the others were disturbed.
+// Seconds of the fastest run; the others were disturbed.
 template <class Body>
 double fastest(const Body& body) {
   double best = 1e30;
@@ -27,8 +27,8 @@ double fastest(const Body& body) {
   return best;
 }
 
-// Words of a buffer that no cache holds: STREAM's rule of four times the last level, at least 256
-// MiB.
+// Words of a buffer too large for any cache: four times the last level, as STREAM asks, and at
+// least 256 MiB.
 uint64_t stream_words() {
   return std::max<uint64_t>(256 << 20, 4 * last_level_cache()) / sizeof(uint64_t);
 }
@@ -46,7 +46,7 @@ double read_bandwidth(Pool& pool) {
       for (const uint64_t s : sum) sums[part] += s;
     });
   });
-  // The sums are looked at, so that the reading cannot be left out.
+  // The sums are used, so that the compiler cannot leave out the reads.
   if (std::count(sums.begin(), sums.end(), 0u))
     throw abi::Failure(abi::StatusCode::internal, "the bandwidth test read nothing");
   return static_cast<double>(data.size() * sizeof(uint64_t)) / seconds;
@@ -65,8 +65,8 @@ double copy_bandwidth(Pool& pool) {
   return static_cast<double>(2 * from.size() * sizeof(uint64_t)) / seconds;
 }
 
-// This device multiplies in f32 whatever the storage: the rate of the product loop with everything
-// in the first-level cache.
+// This device multiplies in f32, however weights are stored: the rate of the product loop with all
+// data in the first-level cache.
 double matmul_rate(Pool& pool, const Kernels& kernels) {
   constexpr uint32_t kRows = 48, kDepth = 128, kTimes = 2000;
   const std::vector<float> x(kRows * kDepth, 1.0f), w(kDepth * kPanel, 1.0f);

@@ -1,4 +1,4 @@
-// measure.h — what this machine can do at best, so that figures have a ceiling beside them.
+// measure.h — what this machine can do at best: the ceilings that figures are compared with.
 #pragma once
 
 #include "backends/cpu/kernels.h"

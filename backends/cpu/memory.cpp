@@ -17,14 +17,14 @@ abi::Buffer Memory::allocate(uint64_t bytes) {
   const uint64_t free = memory_free();
   const uint64_t size = bytes ? bytes : 1;
   void* data = MAP_FAILED;
-  // The system would promise more than it has and end the process when the promise is called in.
+  // mmap() would succeed for more than there is, and the process would be killed when it is used.
   if (size <= free)
     data = mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (data == MAP_FAILED)
     throw abi::Failure(abi::StatusCode::out_of_memory,
                        "out of host memory: " + std::to_string(bytes) + " bytes asked, " +
                            std::to_string(free) + " free");
-  madvise(data, size, MADV_HUGEPAGE);  // fewer TLB misses on weights; a hint, so no check
+  madvise(data, size, MADV_HUGEPAGE);  // fewer TLB misses on weights; a hint, so unchecked
   return blocks_.add({static_cast<std::byte*>(data), size});
 }
 

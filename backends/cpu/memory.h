@@ -1,4 +1,4 @@
-// memory.h — the device's buffers: pages of host memory, named by number.
+// memory.h — the device's buffers by number: pages of host memory.
 //
 // Not thread-safe: calls on one device come from one thread at a time.
 #pragma once

@@ -11,14 +11,14 @@
 namespace ropewalk::cpu {
 namespace {
 
-constexpr int64_t kMostThreads = 256;
+constexpr int64_t kMaxThreads = 256;
 
 class Backend final : public abi::Backend {
  public:
   explicit Backend(const abi::Options& options) {
     const int64_t threads = options.integer("threads");
     options_.threads = static_cast<uint32_t>(
-        std::clamp<int64_t>(threads ? threads : usable_cores(), 1, kMostThreads));
+        std::clamp<int64_t>(threads ? threads : usable_cores(), 1, kMaxThreads));
     const std::string instructions(options.text("instructions"));
     options_.kernels = select_kernels(instructions.c_str());
     if (!options_.kernels)
@@ -56,7 +56,7 @@ class Backend final : public abi::Backend {
 
 constexpr abi::OptionInfo kOptions[] = {
     {"threads", abi::OptionType::integer, "0", "threads to use; 0: one for each usable core", 0,
-     kMostThreads},
+     kMaxThreads},
     {"instructions", abi::OptionType::text, "auto",
      "instruction set: auto (the widest there is), baseline, avx2 or avx512"},
 };

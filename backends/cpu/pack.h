@@ -1,16 +1,16 @@
-// pack.h — how weights lie in this device's memory, and how they get there.
+// pack.h — how weights lie in this device's memory, and how they are copied there.
 //
-// A matrix is cut into panels of 32 columns, the last one filled up with zeros. Inside a panel rows
+// A matrix is divided into panels of 32 columns; the last is padded with zeros. Inside a panel rows
 // follow one another, so the loop over rows streams and the loop over 32 columns is vector code. A
-// packed weight begins with a header that says what follows, since a graph's tensor does not tell
-// the type of the scales.
+// packed weight begins with a header that says what follows: a graph's tensor does not give the
+// type of the scales.
 //
 //   dense   header | panel 0: (rows, 32) of the stored type | panel 1 | ...
 //   gptq    header | panel 0: group 0, group 1, ...         | panel 1 | ...
 //           group: scales (32) f16 or f32 | zeros (32) u8 or u16 | codes (blocks, bits, 32) u32
-//   embed   header | table (vocab, hidden) of the stored type, as it was
+//   embed   header | table (vocab, hidden) of the stored type, unchanged
 //
-// A group's rows are filled up to whole blocks of 32, so that a block has one group. Zeros are
+// A group's rows are padded to whole blocks of 32, so that a block has one group. Zeros are
 // zero + zero_offset, which for 8 bits may be 256. See CodeRun in kernels.h for the codes.
 #pragma once
 
@@ -49,7 +49,7 @@ struct PackedShape {
   uint64_t total_bytes;  // header included, a multiple of 256
 };
 
-// What the whole of which `weight` may be a part begins with.
+// The header of the whole weight, of which `weight` may be a part.
 PackedHeader packed_header(const abi::Weight& weight);
 
 // Throws Failure where `to` is too small. REQUIRES: a weight that check_weight() has passed.

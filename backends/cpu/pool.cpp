@@ -6,8 +6,8 @@
 namespace ropewalk::cpu {
 namespace {
 
-// How long a thread looks for news before it asks the system to wake it. Longer than the gap
-// between two nodes of a step, shorter than anything a loaded machine would notice.
+// How long a thread spins before it sleeps. Longer than the gap between two nodes of a step, too
+// short to slow down a loaded machine.
 constexpr auto kSpin = std::chrono::microseconds(50);
 
 void relax() {
@@ -36,7 +36,7 @@ Pool::Pool(uint32_t lanes) {
     for (uint32_t lane = 1; lane < lanes; ++lane)
       workers_.emplace_back([this, lane] { work(lane); });
   } catch (const std::system_error&) {
-    // A limit on threads: those that there are do the work.
+    // A limit on threads: those that were made do the work.
   }
 }
 
@@ -62,7 +62,7 @@ void Pool::share(uint32_t tasks, Call call, const void* context) {
 }
 
 // Takes and runs a task; false when none is left. A compare-and-swap that succeeds proves that the
-// job read before it is the present one: share() writes the next only when all tasks are done.
+// job read before it is the current one: share() writes the next only when all tasks are done.
 bool Pool::take_one(uint32_t lane) {
   uint64_t ticket = ticket_.load(std::memory_order_acquire);
   while (static_cast<uint32_t>(ticket) != 0) {

@@ -71,13 +71,13 @@ std::function<void(const Frame&)> bind(const abi::Node& node, const Operands& o)
   throw abi::Failure(abi::StatusCode::unsupported, "an op that this version does not know");
 }
 
-// Elements of the workspace.
+// Floats of the workspace.
 struct Workspace {
-  uint64_t floats = 0;     // of the attention op that needs most: they run one after the other
-  uint64_t rotations = 0;  // of rotation_tables()
-  uint32_t head_dim = 0;   // of the keys that are rotated on reading
+  uint64_t attention = 0;  // for the largest need: attention ops run one after another
+  uint64_t rotations = 0;  // for rotation_tables()
+  uint32_t head_dim = 0;   // of the keys that are rotated on reading; 0: none are
 
-  uint64_t bytes() const { return (floats + rotations) * sizeof(float); }
+  uint64_t bytes() const { return (attention + rotations) * sizeof(float); }
 };
 
 Workspace workspace_of(const abi::CompileRequest& request, uint32_t lanes) {
@@ -85,15 +85,15 @@ Workspace workspace_of(const abi::CompileRequest& request, uint32_t lanes) {
   Workspace workspace;
   for (const abi::Node& node : request.graph->nodes) {
     if (node.op != Op::attention) continue;
-    // The sizes alone: attention_workspace() looks at no address but the order's being there.
+    // Sizes alone: of addresses attention_workspace() asks only whether there is an order.
     const Tensor& keys = request.graph->tensors[node.in[1]];
     static const int32_t some_order = 0;
     Attention op{};
     op.order = node.in.size() == 4 ? &some_order : nullptr;
     op.keys = {nullptr, keys.dtype, keys.dim[2], keys.dim[3]};
     op.heads = heads_of(request.graph->tensors[node.in[0]], keys);
-    workspace.floats = std::max(
-        workspace.floats, attention_workspace(op, shape.rows, shape.pages_per_sequence, lanes));
+    workspace.attention = std::max(
+        workspace.attention, attention_workspace(op, shape.rows, shape.pages_per_sequence, lanes));
     if (node.attention().rotation == abi::KeyRotation::before_cache) continue;
     if (workspace.head_dim && workspace.head_dim != keys.dim[3])
       throw abi::Failure(abi::StatusCode::unsupported,
@@ -111,15 +111,15 @@ uint64_t workspace_bytes(const abi::CompileRequest& request, uint32_t lanes) {
   return workspace_of(request, lanes).bytes();
 }
 
-Program::Program(const abi::CompileRequest& request, const Host& host)
-    : host_(host), shape_(request.shape) {
+Program::Program(const abi::CompileRequest& request, const DeviceParts& parts)
+    : parts_(parts), shape_(request.shape) {
   const abi::Graph& graph = *request.graph;
-  const Workspace workspace = workspace_of(request, host.pool.lanes());
+  const Workspace workspace = workspace_of(request, parts.pool.lanes());
   if (request.workspace.bytes < workspace.bytes())
     throw abi::Failure(abi::StatusCode::invalid_argument, "the workspace is too small");
-  workspace_ = workspace.bytes() ? reinterpret_cast<float*>(host.memory.address(request.workspace))
+  workspace_ = workspace.bytes() ? reinterpret_cast<float*>(parts.memory.address(request.workspace))
                                  : nullptr;
-  rotations_ = workspace_ + workspace.floats;
+  rotations_ = workspace_ + workspace.attention;
   blocks_.reserve(shape_.rows);
   if (workspace.head_dim)
     stages_.push_back([this, dim = workspace.head_dim](const Frame& frame) {
@@ -128,14 +128,14 @@ Program::Program(const abi::CompileRequest& request, const Host& host)
   for (const abi::Claim& step : request.steps)
     for (const uint32_t n : step.nodes) {
       const abi::Node& node = graph.nodes[n];
-      stages_.push_back(bind(node, Operands(graph, node, host.memory)));
+      stages_.push_back(bind(node, Operands(graph, node, parts.memory)));
     }
 }
 
 abi::Status Program::enqueue(const abi::Step& step) noexcept {
   return abi::guard([&] {
-    const Frame frame{step,       host_.pool, host_.kernels, shape_.pages_per_sequence,
-                      workspace_, rotations_, blocks_};
+    const Frame frame{step,       parts_.pool, parts_.kernels, shape_.pages_per_sequence,
+                      workspace_, rotations_,  blocks_};
     for (const auto& stage : stages_) stage(frame);
   });
 }

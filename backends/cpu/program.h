@@ -13,30 +13,31 @@
 
 namespace ropewalk::cpu {
 
-// What a program needs of its device.
-struct Host {
+// What a program borrows of its device.
+struct DeviceParts {
   const Memory& memory;
   Pool& pool;
   const Kernels& kernels;
 };
 
-// Of CompileRequest::workspace.
+// What CompileRequest::workspace needs.
 uint64_t workspace_bytes(const abi::CompileRequest& request, uint32_t lanes);
 
 class Program final : public abi::Program {
  public:
-  // Throws Failure where a slice is outside its buffer or a weight was not packed.
-  Program(const abi::CompileRequest& request, const Host& host);
+  // Throws Failure (invalid_argument) where a slice is outside its buffer or a weight was not
+  // packed.
+  Program(const abi::CompileRequest& request, const DeviceParts& parts);
 
   abi::Status enqueue(const abi::Step& step) noexcept override;
   void release() noexcept override { delete this; }
 
  private:
-  const Host host_;
+  const DeviceParts parts_;
   const abi::ProgramShape shape_;
   std::vector<std::function<void(const Frame&)>> stages_;
   float* workspace_;
-  float* rotations_;  // unused where keys are rotated before the cache
+  float* rotations_;  // rotation_tables(); unused if keys are rotated before the cache
   std::vector<RowBlock> blocks_;
 };
 

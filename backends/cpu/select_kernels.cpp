@@ -28,8 +28,8 @@ struct Choice {
 const Kernels* select_kernels(const char* wanted) {
   const Choice widest_first[] = {
 #if defined(__x86_64__)
-    // The features of x86-64-v4 and v3 that a compiler may use beside the name-giving one come with
-    // it on every processor made.
+    // Every processor that has these features has the rest of x86-64-v4 or v3, which the compiler
+    // may use too.
     {&avx512::kKernels, __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
                             __builtin_cpu_supports("avx512cd") &&
                             __builtin_cpu_supports("avx512dq") &&

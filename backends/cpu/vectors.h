@@ -1,9 +1,8 @@
-// vectors.h — a row of lanes as wide as the instruction set has them, and how the stored types get
-// in.
+// vectors.h — vectors as wide as the instruction set has them, and loads of the stored types.
 //
-// GCC's and Clang's portable vectors: arithmetic on all lanes at once. Plain loops would say the
-// same, but GCC 12 keeps a block of sums in registers only in this form. For kernels.cpp alone:
-// everything here is inlined into the one instruction set that is being compiled.
+// GCC's and Clang's portable vectors: arithmetic on all lanes at once. Plain loops would do, but
+// GCC 12 keeps a block of sums in registers only in this form. For kernels.cpp alone: everything
+// here is inlined into the instruction set that is being compiled.
 #pragma once
 
 #include <cstdint>
@@ -31,7 +30,7 @@ using Words = uint32_t __attribute__((vector_size(kVectorBytes)));
 using FloatsAt = float __attribute__((vector_size(kVectorBytes), aligned(4), may_alias));
 using WordsAt = uint32_t __attribute__((vector_size(kVectorBytes), aligned(4), may_alias));
 
-// The types of stored elements: their bits, under a name of their own.
+// Stored elements as bits, each type with a name of its own.
 struct F16 {
   uint16_t bits;
 };
@@ -43,7 +42,7 @@ RW_INLINE Words load(const uint32_t* from) { return *reinterpret_cast<const Word
 RW_INLINE void store(float* to, Floats value) { *reinterpret_cast<FloatsAt*>(to) = value; }
 RW_INLINE Floats all(float value) { return value - Floats{}; }
 
-// One lane; the loops below are what the intrinsics beside them do.
+// One lane; lane_by_lane() does what the intrinsics below do.
 RW_INLINE float as_f32(F16 value) { return f32_of_f16(value.bits); }
 RW_INLINE float as_f32(Bf16 value) { return f32_of_bf16(value.bits); }
 RW_INLINE float as_f32(int8_t value) { return value; }
@@ -61,8 +60,8 @@ RW_INLINE Floats load_as_f32(const float* from) { return *reinterpret_cast<const
 
 #if defined(__AVX512F__)
 
-// Masked with all lanes on: GCC 12 takes the plain forms' don't-care operand for a mistake
-// (105593).
+// Masked forms with all lanes on: GCC 12 warns of an uninitialised operand in the plain ones (GCC
+// bug 105593).
 RW_INLINE Floats f32_of(__m512i integers) { return _mm512_maskz_cvtepi32_ps(0xffff, integers); }
 RW_INLINE __m128i load_16(const void* from) {
   return _mm_loadu_si128(static_cast<const __m128i*>(from));

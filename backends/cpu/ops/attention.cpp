@@ -1,13 +1,15 @@
-// Attention over pages. For a block of rows of one sequence and one key-value head:
+// Attention over pages, online softmax. For a block of rows of one sequence and one key-value head:
 //
 //   for each page:  s = q . k * scale       (queries, keys of the page)
 //                   m = max s, w = exp(s - m), l = sum w, o = w . v
 //                   fold (m, l, o) into the running (M, L, O)
 //   y = O / L
 //
-// A query sees keys 0 .. position. Pages fold in their order wherever they were computed, so
-// neither the rows beside a row nor the number of threads changes its bits: where single tokens
-// over long contexts are too few for the threads, their pages are computed as tasks of their own.
+// A query sees keys 0 .. position. Tasks: blocks x key-value heads; if single tokens over long
+// contexts are too few tasks for the threads, each of their pages is a task. Pages are folded in
+// order whoever computed them, so neither other rows nor the number of threads changes a row's
+// bits. Bottleneck: one token, the memory that keys and values stream from; a prompt,
+// multiply-adds.
 #include <algorithm>
 #include <cmath>
 #include <cstring>
@@ -18,7 +20,7 @@ namespace ropewalk::cpu {
 namespace {
 
 constexpr uint32_t kTokens = abi::kPageTokens;
-constexpr uint32_t kQueries = 32;  // of a block, about
+constexpr uint32_t kQueries = 32;  // per block, roughly
 
 uint32_t round_up(uint32_t value) { return (value + kPanel - 1) / kPanel * kPanel; }
 
@@ -32,18 +34,18 @@ struct Sizes {
         queries(block_rows * group) {}
 
   uint32_t dim;
-  uint32_t wide;  // dim, filled up to whole panels
+  uint32_t wide;  // dim, padded to whole panels
   uint32_t group, block_rows, queries;
 
   uint64_t state(uint32_t count) const { return uint64_t{count} * (2 + wide); }
-  // Of one thread: queries, scores, a page's keys or values, the running state and a page's.
+  // Floats of one thread: queries, scores, a page's keys or values, two states.
   uint64_t lane() const {
     return uint64_t{queries} * dim + uint64_t{queries} * kTokens + uint64_t{wide} * kTokens +
            2 * state(queries);
   }
 };
 
-// Of `count` queries.
+// Softmax and output of `count` queries, so far or of one page.
 struct State {
   float* max;     // (count)
   float* sum;     // (count)
@@ -124,7 +126,7 @@ void widen(const Kernels& kernels, const Page& page, uint64_t first, float* to, 
     std::memcpy(to, from, count * sizeof(float));
 }
 
-// Cosines of the job's sequence (dim / 2, positions); the sines follow.
+// Cosines of the job's sequence, (dim / 2, positions); the sines follow.
 const float* cosines(const Job& job) {
   const uint64_t positions = uint64_t{job.frame.pages_per_sequence} * kTokens;
   return job.frame.rotations + job.sequence() * job.sizes.dim * positions;
@@ -146,7 +148,7 @@ void gather_queries(const Job& job, float* to) {
   }
 }
 
-// scores (queries, 256) = q . k over the first `keys` keys of the page, and some columns more.
+// scores (queries, 256) = q . k over the first `keys` keys of the page, and up to a whole panel.
 void score_page(const Job& job, const Page& page, uint32_t index, uint32_t keys,
                 const Scratch& scratch) {
   const Kernels& kernels = job.frame.kernels;
@@ -186,8 +188,8 @@ void gather_values(const Job& job, const Page& page, uint32_t keys, const Scratc
   kernels.multiply(product);
 }
 
-// The i8 scales of keys and values do not enter the products: they multiply the scores before the
-// softmax, and the weights after it.
+// i8 scales stay out of the products: those of keys multiply the scores before the softmax, those
+// of values the weights after it.
 void apply_scales(const Job& job, const Page& page, float* row, uint32_t count) {
   if (page.dtype != abi::DType::i8) return;
   float scales[kTokens];
@@ -195,7 +197,7 @@ void apply_scales(const Job& job, const Page& page, float* row, uint32_t count) 
   for (uint32_t j = 0; j < count; ++j) row[j] *= scales[j];
 }
 
-// The state of page `index` alone.
+// `state` = the state of page `index` alone.
 void attend_page(const Job& job, uint32_t index, const Scratch& scratch, const State& state) {
   const uint32_t queries = job.queries(), base = index * kTokens;
   const uint32_t keys = std::min(kTokens, job.position(queries - 1) + 1 - base);
@@ -213,10 +215,10 @@ void attend_page(const Job& job, uint32_t index, const Scratch& scratch, const S
   gather_values(job, value_page, keys, scratch, state.output);
 }
 
-// total = total + page, both softmaxes brought to the greater maximum.
+// total += page, both scaled to the larger maximum.
 void fold(const Job& job, const State& page, const State& total) {
   for (uint32_t m = 0; m < job.queries(); ++m) {
-    if (page.sum[m] == 0) continue;  // the query sees nothing of this page
+    if (page.sum[m] == 0) continue;  // the query sees no key of this page
     const float max = std::max(total.max[m], page.max[m]);
     const float keep = std::exp(total.max[m] - max), take = std::exp(page.max[m] - max);
     total.max[m] = max;
@@ -245,12 +247,12 @@ void store(const Job& job, const State& total, float* o) {
   }
 }
 
-// Consecutive rows of a sequence, at most `most` in a block.
-void plan_blocks(const Frame& frame, uint32_t most) {
+// Divides the step into blocks of consecutive rows of a sequence, at most `max_rows` each.
+void plan_blocks(const Frame& frame, uint32_t max_rows) {
   frame.blocks.clear();
   for (uint32_t r = 0; r < frame.step.rows; ++r) {
     const bool fits = r > 0 && frame.step.sequence[r] == frame.step.sequence[r - 1] &&
-                      frame.blocks.back().count < most;
+                      frame.blocks.back().count < max_rows;
     if (fits)
       ++frame.blocks.back().count;
     else
@@ -258,19 +260,21 @@ void plan_blocks(const Frame& frame, uint32_t most) {
   }
 }
 
-// Nanoseconds of one thread, roughly: two multiply-adds of 16 lanes per key, query and dimension.
+// An estimate in nanoseconds of one thread: two multiply-adds per key, query and dimension, 16
+// lanes.
 double cost_of(const Attention& op, const Frame& frame) {
   double keys = 0;
   for (const uint32_t position : frame.step.position.first(frame.step.rows)) keys += position + 1.0;
   return keys * op.heads * op.keys.head_dim / 8;
 }
 
-// Whether pages become tasks: single tokens whose heads alone would leave threads idle.
-bool split_pages(const Frame& frame, uint64_t tasks) {
+// Whether each page is a task: single tokens whose heads alone would leave threads idle.
+bool pages_are_tasks(const Frame& frame, uint64_t tasks) {
   return frame.step.prompt_rows == 0 && tasks < 2 * frame.pool.lanes();
 }
 
-void whole_blocks(const Attention& op, const Frame& frame, const Sizes& sizes, float* o) {
+// A task is a block and a key-value head.
+void attend_blocks(const Attention& op, const Frame& frame, const Sizes& sizes, float* o) {
   const uint32_t heads = op.keys.kv_heads;
   const auto tasks = static_cast<uint32_t>(frame.blocks.size() * heads);
   frame.pool.run(tasks, cost_of(op, frame), [&](uint32_t task, uint32_t lane) noexcept {
@@ -286,7 +290,8 @@ void whole_blocks(const Attention& op, const Frame& frame, const Sizes& sizes, f
   });
 }
 
-void single_pages(const Attention& op, const Frame& frame, const Sizes& sizes, float* o) {
+// A task is a page of a block and a key-value head; the caller then folds the pages.
+void attend_pages(const Attention& op, const Frame& frame, const Sizes& sizes, float* o) {
   const uint32_t heads = op.keys.kv_heads, pages = frame.pages_per_sequence;
   const auto jobs = static_cast<uint32_t>(frame.blocks.size() * heads);
   float* states = frame.workspace + frame.pool.lanes() * sizes.lane();
@@ -347,13 +352,13 @@ void attention(const Attention& op, const Frame& frame) noexcept {
   const uint64_t width = uint64_t{op.heads} * sizes.dim;
   plan_blocks(frame, sizes.block_rows);
   float* o = op.y;
-  if (op.order)  // the heads of a row are done at different times: y is filled when all are there
+  if (op.order)  // a row's heads finish at different times: y is filled in order when all have
     o = frame.workspace + attention_workspace(op, 0, frame.pages_per_sequence, frame.pool.lanes());
 
-  if (split_pages(frame, frame.blocks.size() * op.keys.kv_heads))
-    single_pages(op, frame, sizes, o);
+  if (pages_are_tasks(frame, frame.blocks.size() * op.keys.kv_heads))
+    attend_pages(op, frame, sizes, o);
   else
-    whole_blocks(op, frame, sizes, o);
+    attend_blocks(op, frame, sizes, o);
 
   if (!op.order) return;
   for (uint64_t r = 0; r < frame.step.rows; ++r)

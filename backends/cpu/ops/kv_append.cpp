@@ -10,24 +10,27 @@ namespace {
 // Where one head of one token goes: elements `stride` apart.
 struct Entry {
   std::byte* page;
-  uint64_t element;  // of the first, counted from the page's begin
+  uint64_t element;  // index of the first in the page
   uint64_t stride;
-  uint64_t scale;  // i8: which of the scales behind the page's elements
+  uint64_t scale;  // i8: index among the scales behind the page's elements
 };
 
 void store_i8(const float* x, uint32_t count, const Entry& entry, std::byte* scales) {
-  float most = 0;
+  // max over the head
+  float head_max = 0;
   bool finite = true;
   for (uint32_t i = 0; i < count; ++i) {
-    most = std::max(most, std::fabs(x[i]));
+    head_max = std::max(head_max, std::fabs(x[i]));
     finite = finite && std::isfinite(x[i]);
   }
+  // quantise
   auto* codes = reinterpret_cast<int8_t*>(entry.page) + entry.element;
   for (uint32_t i = 0; i < count; ++i)
-    codes[i * entry.stride] =
-        most > 0 && finite ? static_cast<int8_t>(std::nearbyint(x[i] * 127.0f / most)) : int8_t{0};
-  // Codes have no NaN; the scale does, so that a broken activation is seen in the logits.
-  reinterpret_cast<uint16_t*>(scales)[entry.scale] = f16_of_f32(finite ? most / 127.0f : NAN);
+    codes[i * entry.stride] = head_max > 0 && finite
+                                  ? static_cast<int8_t>(std::nearbyint(x[i] * 127.0f / head_max))
+                                  : int8_t{0};
+  // A code cannot be NaN, but the scale can: a NaN activation then shows in the logits.
+  reinterpret_cast<uint16_t*>(scales)[entry.scale] = f16_of_f32(finite ? head_max / 127.0f : NAN);
 }
 
 void store_head(const float* x, const Cache& cache, const Entry& entry) {

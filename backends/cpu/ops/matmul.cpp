@@ -1,7 +1,7 @@
-// y = x . W + bias. The work is divided into panels of 32 columns and blocks of rows. Each weight
-// is unpacked to scale * (code - zero) in f32 and each sum runs over k = 0, 1, 2, ..., so the rows
-// of a step do not change each other's bits. Bottleneck: one row, the memory that the weights
-// stream from; many rows, multiply-adds.
+// y = x . W + bias.
+// Tasks: panels of 32 columns x blocks of rows. Each weight is unpacked to scale * (code - zero) in
+// f32, and each sum runs over k = 0, 1, 2, ..., so a row's bits do not depend on the other rows.
+// Bottleneck: for one row the memory that the weights stream from, for many rows multiply-adds.
 #include <algorithm>
 #include <cstring>
 
@@ -11,7 +11,7 @@ namespace ropewalk::cpu {
 namespace {
 
 constexpr uint32_t kTileRows = 128;  // of weights in f32: 16 KiB, half of a first-level cache
-constexpr uint32_t kFewRows = 3;     // cheaper unpacked once a row than by way of a tile
+constexpr uint32_t kFewRows = 3;  // for so few, unpacking per row is faster than a tile in memory
 constexpr uint32_t kRowBlock = 128;  // rows of x that share a tile
 
 struct Job {
@@ -32,23 +32,23 @@ struct Job {
 
 void multiply_dense(const Job& job) {
   const Kernels& kernels = job.kernels;
-  const bool brain = job.header.dtype == abi::DType::bf16;
+  const bool is_bf16 = job.header.dtype == abi::DType::bf16;
   if (job.header.dtype == abi::DType::f32)
     return kernels.multiply(job.product(job.panel, 0, job.op.depth));
   if (job.rows <= kProductRows)
-    return (brain ? kernels.multiply_bf16
-                  : kernels.multiply_f16)(job.product(job.panel, 0, job.op.depth));
+    return (is_bf16 ? kernels.multiply_bf16
+                    : kernels.multiply_f16)(job.product(job.panel, 0, job.op.depth));
 
   alignas(64) float tile[kTileRows * kPanel];
   for (uint32_t k = 0; k < job.op.depth; k += kTileRows) {
     const uint32_t depth = std::min(kTileRows, job.op.depth - k);
-    const std::byte* halves = job.panel + uint64_t{k} * kPanel * 2;
-    (brain ? kernels.widen_bf16 : kernels.widen_f16)(halves, tile, depth * kPanel);
+    const std::byte* stored = job.panel + uint64_t{k} * kPanel * 2;
+    (is_bf16 ? kernels.widen_bf16 : kernels.widen_f16)(stored, tile, depth * kPanel);
     kernels.multiply(job.product(tile, k, depth));
   }
 }
 
-// Rows [k, k + rows) of group `group`, from a block's begin.
+// Rows [first, first + rows) of a group; `first` begins a block.
 CodeRun run_of(const Job& job, uint32_t group, uint32_t first, uint32_t rows) {
   const std::byte* at = job.panel + group * job.shape.group_bytes;
   const std::byte* codes = at + job.shape.scale_bytes + job.shape.zero_bytes;
@@ -63,6 +63,7 @@ void multiply_gptq(const Job& job) {
   for (uint32_t group = 0; group < job.shape.groups; ++group) {
     const uint32_t begin = group * job.header.group_size;
     const uint32_t rows = std::min(job.header.group_size, job.op.depth - begin);
+    // few rows: unpack and multiply in registers, row by row
     if (job.rows <= kFewRows) {
       for (uint32_t r = 0; r < job.rows; ++r)
         job.kernels.multiply_codes[job.header.bits](run_of(job, group, 0, rows),
@@ -70,6 +71,7 @@ void multiply_gptq(const Job& job) {
                                                     job.sum + r * kPanel);
       continue;
     }
+    // many rows: unpack groups into a tile until it is full, then multiply it
     for (uint32_t first = 0; first < rows; first += kTileRows) {
       const uint32_t depth = std::min(kTileRows, rows - first);
       if (filled + depth > kTileRows) {
@@ -84,6 +86,7 @@ void multiply_gptq(const Job& job) {
   job.kernels.multiply(job.product(tile, tile_k, filled));
 }
 
+// y = sum + bias, without the padding of the last panel.
 void store(const Job& job, uint32_t panel) {
   const uint32_t column = panel * kPanel, count = std::min(kPanel, job.op.width - column);
   for (uint32_t r = 0; r < job.rows; ++r) {

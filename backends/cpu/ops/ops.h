@@ -1,8 +1,8 @@
 // ops.h — the ops as plain structs and functions; core/graph/ops.md says what they mean.
 //
-// A struct holds what is known when a program is compiled, a Frame what a step brings. Pointers go
-// into the device's buffers. Each function shares its work among the pool's threads and returns
-// when it is done.
+// A struct holds what is known when a program is compiled, a Frame what a step brings. Pointers
+// point into the device's buffers. Each function divides its work among the pool's threads and
+// returns when it is done.
 #pragma once
 
 #include <cstddef>
@@ -16,11 +16,11 @@
 
 namespace ropewalk::cpu {
 
-inline constexpr uint32_t kMostHeadDim = 512;
+inline constexpr uint32_t kMaxHeadDim = 512;
 
 using abi::Extent;
 
-// A stretch of consecutive rows of one sequence.
+// Consecutive rows of one sequence.
 struct RowBlock {
   uint32_t first, count;
 };
@@ -31,7 +31,7 @@ struct Frame {
   const Kernels& kernels;
   uint32_t pages_per_sequence;
   float* workspace;               // sized by attention_workspace()
-  const float* rotations;         // rotation_tables(); null where no keys are rotated on reading
+  const float* rotations;         // rotation_tables(); unused if no keys are rotated on reading
   std::vector<RowBlock>& blocks;  // room for attention's plan of the step
 
   uint32_t rows(Extent extent) const {
@@ -75,8 +75,7 @@ struct Rope {
 };
 
 // Pages of one layer's keys or values. Inside a page heads follow one another, each a matrix whose
-// fast axis is the one that attention's loops run along; for i8 the scales (kv_heads, 256) f16
-// follow.
+// fast axis is the one of attention's inner loop. For i8 the scales (kv_heads, 256) f16 follow.
 //
 //   keys (kv_heads, head_dim, 256)      values (kv_heads, 256, head_dim)
 struct Cache {
@@ -145,8 +144,8 @@ void permute(const Permute& op, const Frame& frame) noexcept;
 void select(const Select& op, const Frame& frame) noexcept;
 
 // For keys that are rotated on reading: cosines and sines of every position of every sequence in
-// the step, computed once and read by all layers. tables (S, cosine and sine, head_dim / 2,
-// positions), `positions` being pages_per_sequence * 256.
+// the step, computed once and read by all layers. tables (S, 2, head_dim / 2, pages_per_sequence *
+// 256): cosines, then sines.
 void rotation_tables(uint32_t head_dim, float* tables, const Frame& frame) noexcept;
 
 // Floats that attention() needs in Frame::workspace for steps of up to `rows` rows.

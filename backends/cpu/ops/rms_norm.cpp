@@ -5,7 +5,7 @@
 namespace ropewalk::cpu {
 namespace {
 
-// In 16 interleaved sums, so that it is vector code; their order does not depend on the rows.
+// 16 interleaved sums become vector code. Their order is the same for every row.
 float sum_of_squares(const float* x, uint32_t count) {
   float sums[16] = {};
   uint32_t i = 0;

@@ -11,7 +11,7 @@ void rope(const Rope& op, const Frame& frame) noexcept {
   const uint64_t width = uint64_t{op.heads} * op.head_dim;
   const double cost = frame.step.rows * (20.0 * half + 0.5 * static_cast<double>(width));
   frame.pool.split(frame.step.rows, cost, [&](uint64_t first, uint64_t last) noexcept {
-    float cosine[kMostHeadDim / 2], sine[kMostHeadDim / 2];
+    float cosine[kMaxHeadDim / 2], sine[kMaxHeadDim / 2];
     for (uint64_t r = first; r < last; ++r) {
       const float position = static_cast<float>(frame.step.position[r]);
       const float* inv_freq = frame.step.inv_freq.data() + uint64_t{frame.step.sequence[r]} * half;

@@ -3,9 +3,9 @@
 #include <algorithm>
 #include <string>
 
-#include "backends/vulkan/claim.h"
-#include "backends/vulkan/fusions.h"
-#include "backends/vulkan/measure.h"
+#include "backends/vulkan/program/claim.h"
+#include "backends/vulkan/program/fusions.h"
+#include "backends/vulkan/program/measure.h"
 
 namespace ropewalk::vulkan {
 

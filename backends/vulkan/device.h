@@ -6,10 +6,10 @@
 
 #include <memory>
 
-#include "backends/vulkan/context.h"
-#include "backends/vulkan/memory.h"
-#include "backends/vulkan/pipelines.h"
-#include "backends/vulkan/program.h"
+#include "backends/vulkan/device/context.h"
+#include "backends/vulkan/device/memory.h"
+#include "backends/vulkan/program/pipelines.h"
+#include "backends/vulkan/program/program.h"
 #include "core/abi/backend.h"
 
 namespace ropewalk::vulkan {

@@ -1,5 +1,5 @@
 // Barriers come where one dispatch must see or must not disturb another, and nowhere else.
-#include "backends/vulkan/hazards.h"
+#include "backends/vulkan/program/hazards.h"
 
 #include <gtest/gtest.h>
 
@@ -43,7 +43,7 @@ TEST(Hazards, ABarrierForgetsWhatWasBefore) {
   EXPECT_TRUE(hazards.add({kC}, {}));
 }
 
-TEST(Hazards, WhatWasDerivedIsRememberedUntilEitherRangeIsWritten) {
+TEST(Hazards, AResultIsRememberedUntilItOrItsSourceIsWritten) {
   const Derived derived{kA, kB, {4, 1, 2, 3}};
   Hazards hazards;
   EXPECT_FALSE(hazards.remembers(derived));
@@ -58,7 +58,7 @@ TEST(Hazards, WhatWasDerivedIsRememberedUntilEitherRangeIsWritten) {
   }
 }
 
-TEST(Hazards, WhatWasDerivedOtherwiseIsNotRemembered) {
+TEST(Hazards, AResultOfOtherParametersIsNotRemembered) {
   Hazards hazards;
   hazards.remember({kA, kB, {4, 1, 2, 3}});
   EXPECT_FALSE(hazards.remembers({kA, kB, {8, 1, 2, 3}}));

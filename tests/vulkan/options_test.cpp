@@ -22,7 +22,7 @@ TEST(VulkanOptions, EveryOptionalFeatureMayBeMissing) {
 
 struct Switched {
   const char *tuning, *float16, *masked;
-  bool halves;  // some product is computed on f16
+  bool computes_on_f16;  // some product does
 };
 
 // Of a text long enough for the products of many rows, where x is converted to f16 too.
@@ -48,7 +48,7 @@ TEST(VulkanOptions, Float16IsTakenWhereOptionAndDeviceAllowIt) {
     SCOPED_TRACE(std::string(choice.tuning) + " " + choice.float16);
     const std::vector<double> found = switched_logprobs(choice);
     const bool gpu = std::string(choice.tuning) == "gpu";
-    EXPECT_EQ(found != (gpu ? on_gpu : on_processor), choice.halves);
+    EXPECT_EQ(found != (gpu ? on_gpu : on_processor), choice.computes_on_f16);
     EXPECT_LT(max_difference(found, on_gpu), 5e-3);
   }
 }

@@ -1,5 +1,5 @@
 // The driver's cache on disk: what is stored comes back, and what is damaged does not.
-#include "backends/vulkan/pipeline_cache.h"
+#include "backends/vulkan/program/pipeline_cache.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

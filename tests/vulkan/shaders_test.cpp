@@ -1,7 +1,7 @@
 // What the embedded shaders demand of a device (K10): Vulkan 1.2 with buffer addresses, and in the
 // variants that are taken where a device has them, shuffles, float16 and 16-bit storage. Nothing
 // else, so that a device without any of these runs the same sources.
-#include "backends/vulkan/shaders.h"
+#include "backends/vulkan/program/shaders.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -27,10 +27,9 @@ std::set<uint32_t> capabilities(const Shader& shader) {
 }
 
 TEST(VulkanShaders, PlainOnesNeedNothingOptional) {
-  for (const Shader* shader :
-       {&kEmbed, &kRmsNorm, &kGptqMatvec, &kGptqMatmul, &kGptqTile, &kHalfRows, &kRope, &kKvAppend,
-        &kAttention, &kAttentionTile, &kAttentionCombine, &kSiluMul, &kAdd, &kPermute, &kSelect,
-        &kStream, &kProducts})
+  for (const Shader* shader : {&kEmbed, &kRmsNorm, &kGptqMatvec, &kGptqMatmul, &kGptqTile, &kXToF16,
+                               &kRope, &kKvAppend, &kAttention, &kAttentionTile, &kAttentionCombine,
+                               &kSiluMul, &kAdd, &kPermute, &kSelect, &kStream, &kProducts})
     EXPECT_THAT(capabilities(*shader),
                 testing::UnorderedElementsAre(kShader, kPhysicalStorageBufferAddresses))
         << shader->name;
@@ -45,9 +44,9 @@ TEST(VulkanShaders, VariantsNeedShuffles) {
 }
 
 TEST(VulkanShaders, HalvesNeedFloat16AndTilesOfThem16BitStorage) {
-  EXPECT_THAT(capabilities(kGptqMatvecHalf),
+  EXPECT_THAT(capabilities(kGptqMatvecF16),
               testing::UnorderedElementsAre(kShader, kPhysicalStorageBufferAddresses, kFloat16));
-  EXPECT_THAT(capabilities(kGptqTileHalf),
+  EXPECT_THAT(capabilities(kGptqTileF16),
               testing::UnorderedElementsAre(kShader, kPhysicalStorageBufferAddresses, kFloat16,
                                             kStorageBuffer16BitAccess));
 }

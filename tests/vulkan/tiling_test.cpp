@@ -35,13 +35,13 @@ PackedShape shape_of(const Product& product) {
 // Bytes as gptq_tile.comp and gptq_matvec.comp declare them.
 uint64_t shared_bytes(const Tiling& t) {
   const uint64_t parts = t.slices > 1 ? t.tile_rows() * t.tile_columns() : 1;
-  if (!t.cuts_rows) return 4 * (t.slices > 1 ? t.slices * parts : 1);
-  if (t.shader != &kGptqTile && t.shader != &kGptqTileHalf) return 0;
-  const bool half_w = t.shader == &kGptqTileHalf;
+  if (!t.splits_rows) return 4 * (t.slices > 1 ? t.slices * parts : 1);
+  if (t.shader != &kGptqTile && t.shader != &kGptqTileF16) return 0;
+  const bool w_f16 = t.shader == &kGptqTileF16;
   const uint64_t pairs = t.slices * 16;
   const uint64_t x =
-      t.half_x ? pairs * (t.tile_rows() + 4) * 4 + 8 : pairs * (t.tile_rows() + 2) * 8 + 4;
-  return pairs * t.tile_columns() * (half_w ? 4 : 8) + 4 * t.slices * t.tile_columns() + x +
+      t.x_f16 ? pairs * (t.tile_rows() + 4) * 4 + 8 : pairs * (t.tile_rows() + 2) * 8 + 4;
+  return pairs * t.tile_columns() * (w_f16 ? 4 : 8) + 4 * t.slices * t.tile_columns() + x +
          4 * parts;
 }
 
@@ -53,7 +53,7 @@ void on_every_device(const Check& check) {
         for (const uint32_t bits : {0u, 1u, 2u, 3u, 4u, 7u}) {
           Features features;
           features.subgroup_size = subgroup;
-          features.most_invocations = invocations;
+          features.max_invocations = invocations;
           features.shared_bytes = shared;
           features.subgroup_shuffle = true;
           features.float16 = bits & 1;
@@ -70,28 +70,28 @@ TEST(VulkanTiling, StaysWithinEveryDevicesLimits) {
         const Tiling t = tiling_of(features, shape_of(product), 1000, rows);
         const uint32_t invocations = t.lanes * t.tiles * t.slices;
         EXPECT_GE(invocations, 1u);
-        EXPECT_LE(invocations, features.most_invocations);
+        EXPECT_LE(invocations, features.max_invocations);
         EXPECT_LE(shared_bytes(t), features.shared_bytes) << rows << " rows of " << product.bits;
-        EXPECT_TRUE(t.cuts_rows || t.tile_rows() >= rows);
+        EXPECT_TRUE(t.splits_rows || t.tile_rows() >= rows);
       }
   });
 }
 
-TEST(VulkanTiling, HalvesAreTakenWhereTheDeviceHasWhatTheShaderNeeds) {
+TEST(VulkanTiling, F16ShadersRunWhereTheDeviceHasWhatTheyNeed) {
   on_every_device([](const Features& features) {
     for (const Product& product : kProducts)
       for (const uint32_t rows : kRows) {
         const Tiling t = tiling_of(features, shape_of(product), 1000, rows);
-        const bool exact = product.bits <= 16;  // bf16 and f32 reach beyond f16
-        EXPECT_EQ(t.shader == &kGptqMatvecHalf, features.float16 && exact && rows <= 2);
-        EXPECT_EQ(t.shader == &kGptqTileHalf,
+        const bool exact = product.bits <= 16;  // bf16 and f32 exceed the range of f16
+        EXPECT_EQ(t.shader == &kGptqMatvecF16, features.float16 && exact && rows <= 2);
+        EXPECT_EQ(t.shader == &kGptqTileF16,
                   features.float16 && features.storage_16bit && exact && rows > 2);
-        EXPECT_LE(t.half_x, t.shader == &kGptqTileHalf);
+        EXPECT_LE(t.x_f16, t.shader == &kGptqTileF16);
       }
   });
 }
 
-TEST(VulkanTiling, TheWorkspaceHoldsTheHalvesThatAreMade) {
+TEST(VulkanTiling, TheWorkspaceHoldsXAsF16) {
   on_every_device([](const Features& features) {
     for (const Product& product : kProducts)
       for (const uint32_t rows : kRows) {
@@ -100,10 +100,10 @@ TEST(VulkanTiling, TheWorkspaceHoldsTheHalvesThatAreMade) {
         weight.dtype = product.dtype;
         weight.dim[0] = product.rows;
         weight.group_size = product.group_size;
-        const uint64_t asked = half_rows_workspace(weight, rows, features);
-        const bool made = tiling_of(features, shape, 1000, rows).half_x;
-        EXPECT_EQ(asked > 0, made);
-        EXPECT_GE(asked, made ? uint64_t{rows} * (shape.blocks * 64 + 4) : 0);
+        const uint64_t asked = x_f16_workspace(weight, rows, features);
+        const bool converts = tiling_of(features, shape, 1000, rows).x_f16;
+        EXPECT_EQ(asked > 0, converts);
+        EXPECT_GE(asked, converts ? uint64_t{rows} * (shape.blocks * 64 + 4) : 0);
       }
   });
 }

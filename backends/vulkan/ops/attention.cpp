@@ -5,6 +5,7 @@
 namespace ropewalk::vulkan {
 namespace {
 
+// Maximum, sum and output of each split.
 uint64_t partial_bytes(uint64_t rows, uint64_t heads, uint64_t splits, uint64_t head_dim) {
   return rows * heads * splits * (2 + head_dim) * sizeof(float);
 }
@@ -27,15 +28,15 @@ uint32_t queries_of(uint32_t rows, uint32_t head_dim, uint32_t lanes, const Feat
   return 0;
 }
 
-// How the rows, keys and lanes of an attention are cut into workgroups.
+// How the rows, keys and lanes of an attention are divided among workgroups.
 //
 //   rows of prompts   attention_tile.comp, grid (heads, rows / queries): they share their keys
 //   other rows        attention.comp, grid (heads, rows, splits): each has its sequence for itself
 //
 // A program that has no room for a tile leaves all rows to attention.comp.
-struct Cut {
-  Cut(const abi::Graph& graph, const abi::Node& node, const abi::ProgramShape& shape,
-      const Features& features)
+struct Division {
+  Division(const abi::Graph& graph, const abi::Node& node, const abi::ProgramShape& shape,
+           const Features& features)
       : head_dim(graph.tensors[node.in[1]].dim[3]),
         heads(abi::heads_of(graph.tensors[node.in[0]], graph.tensors[node.in[1]])),
         lanes(features.processor ? features.subgroup_size : 64),
@@ -57,96 +58,125 @@ struct Cut {
   uint64_t tile_partials, single_partials;
 };
 
-// One of the two shaders.
+// What one of the two shaders does.
 struct Part {
   const Shader& shader;
   uint32_t rows, queries, splits;
-  uint64_t partials;        // bytes; 0: it writes y
-  VkDeviceAddress partial;  // where they begin
-  bool after_prompts;       // its rows begin where those of prompts end
+  Range partials;      // in the workspace; empty: it writes y
+  bool after_prompts;  // its rows begin where those of prompts end
 };
 
-void attend(const Operands& op, const Cut& cut, const Part& part, Recorder& recorder) {
+// The block of attention.glsl.
+struct AttentionPush {
+  VkDeviceAddress q, keys, values, y, partial, step;
+  uint32_t heads, kv_heads, splits;
+  float scale;
+  uint32_t first_row, after_prompts;
+};
+
+void attend(const Operands& op, const Division& division, const Part& part, Recorder& recorder) {
   const abi::Tensor& cache = op.in(1);
-  const bool whole = part.partials == 0;
-  struct {
-    VkDeviceAddress q, keys, values, y, partial, step;
-    uint32_t heads, kv_heads, splits;
-    float scale;
-    uint32_t first_row, after_prompts;
-  } push{op.at(0),
-         op.at(1),
-         op.at(2),
-         op.result(),
-         part.partial,
-         op.around().step,
-         cut.heads,
-         cache.dim[2],
-         part.splits,
-         op.node().attention().scale,
-         0,
-         part.after_prompts};
-  Constants constants{cut.lanes,
+  const bool writes_y = part.partials == Range{};
+  AttentionPush push{.q = op.at(0),
+                     .keys = op.at(1),
+                     .values = op.at(2),
+                     .y = op.result_at(),
+                     .partial = part.partials.begin,
+                     .step = op.step(),
+                     .heads = division.heads,
+                     .kv_heads = cache.dim[2],
+                     .splits = part.splits,
+                     .scale = op.node().attention().scale,
+                     .first_row = 0,
+                     .after_prompts = part.after_prompts};
+  Constants constants{division.lanes,
                       1,
-                      cut.head_dim,
-                      elements_of_word(cache.dtype),
+                      division.head_dim,
+                      elements_per_word(cache.dtype),
                       op.node().attention().rotation == abi::KeyRotation::on_read,
-                      whole};
+                      writes_y};
   if (part.queries > 1) constants.push_back(part.queries);
+
   // Every row is taken to see the longest text there can be.
-  const double flop_of_row =
-      4.0 * op.width() * op.around().shape.pages_per_sequence * abi::kPageTokens;
-  const uint32_t piece = rows_at_once(recorder.budget() / flop_of_row, part.queries);
-  const Range all = whole ? op.range(op.out()) : Range{part.partial, part.partial + part.partials};
-  const uint64_t row_bytes = whole ? op.width() * sizeof(float) : part.partials / part.rows;
-  for (uint32_t& first = push.first_row; first < part.rows; first += piece) {
-    const uint32_t count = std::min(piece, part.rows - first);
-    const Dispatch scores{part.shader,
-                          constants,
-                          {cut.heads, (count + part.queries - 1) / part.queries, part.splits},
-                          flop_of_row * count};
+  const double flop_per_row = 4.0 * op.width() * op.shape().pages_per_sequence * abi::kPageTokens;
+  const uint32_t at_once = rows_per_dispatch(recorder.budget() / flop_per_row, part.queries);
+  const Range all = writes_y ? op.result() : part.partials;
+  const uint64_t row_bytes =
+      writes_y ? op.width() * sizeof(float) : (all.end - all.begin) / part.rows;
+  for (uint32_t& first = push.first_row; first < part.rows; first += at_once) {
+    const uint32_t count = std::min(at_once, part.rows - first);
+    const Dispatch dispatch{
+        part.shader,
+        constants,
+        {division.heads, (count + part.queries - 1) / part.queries, part.splits},
+        flop_per_row * count};
     // Where the rows of prompts end is known when the step runs.
-    const Range to = whole && part.after_prompts ? all
-                                                 : Range{all.begin + first * row_bytes,
-                                                         all.begin + (first + count) * row_bytes};
-    recorder.dispatch(scores, push, {op.range(0), op.range(1), op.range(2)}, {to});
+    const Range to =
+        writes_y && part.after_prompts
+            ? all
+            : Range{all.begin + first * row_bytes, all.begin + (first + count) * row_bytes};
+    recorder.dispatch(dispatch, push, {op.range(0), op.range(1), op.range(2)}, {to});
   }
+}
+
+// y from the partials: joins the splits and stores in the order that the node asks for. Without an
+// order the tiles have already written the rows of prompts.
+void combine(const Operands& op, const Division& division, const Range& tiles, const Range& singles,
+             Recorder& recorder) {
+  const bool has_tiles = division.queries > 0;
+  const bool after_prompts = has_tiles && division.tile_partials == 0;
+  const struct {
+    VkDeviceAddress tiles, singles, order, y, step;
+    uint32_t width, head_dim, splits, has_tiles, after_prompts;
+  } push{.tiles = tiles.begin,
+         .singles = singles.begin,
+         .order = op.at(3),
+         .y = op.result_at(),
+         .step = op.step(),
+         .width = op.width(),
+         .head_dim = division.head_dim,
+         .splits = division.splits,
+         .has_tiles = has_tiles,
+         .after_prompts = after_prompts};
+  const uint32_t rows = after_prompts ? division.singles : op.shape().rows;
+  const Dispatch dispatch{
+      kAttentionCombine, {kElementGroup, 1, division.ordered}, element_groups(op.width(), rows), 0};
+  recorder.dispatch(dispatch, push, {{tiles.begin, singles.end}}, {op.result()});
 }
 
 }  // namespace
 
 uint64_t attention_workspace(const abi::Graph& graph, const abi::Node& node,
                              const abi::ProgramShape& shape, const Features& features) {
-  const Cut cut(graph, node, shape, features);
-  return cut.tile_partials + cut.single_partials;
+  const Division division(graph, node, shape, features);
+  return division.tile_partials + division.single_partials;
 }
 
 void attention(const Operands& op, Recorder& recorder) {
-  const abi::ProgramShape& shape = op.around().shape;
-  const Cut cut(op.around().graph, op.node(), shape, recorder.features());
-  const VkDeviceAddress tiles = op.around().workspace.begin, singles = tiles + cut.tile_partials;
-  const bool has_tiles = cut.queries > 0;
+  const uint32_t rows = op.shape().rows;
+  const Division division(op.context().graph, op.node(), op.shape(), recorder.features());
+  const VkDeviceAddress begin = op.context().workspace.begin;
+  const VkDeviceAddress middle = begin + division.tile_partials;
+  const Range tiles{begin, middle}, singles{middle, middle + division.single_partials};
+  const bool has_tiles = division.queries > 0;
   if (has_tiles)
-    attend(op, cut, {kAttentionTile, shape.rows, cut.queries, 1, cut.tile_partials, tiles, false},
+    attend(op, division,
+           {.shader = kAttentionTile,
+            .rows = rows,
+            .queries = division.queries,
+            .splits = 1,
+            .partials = division.tile_partials ? tiles : Range{},
+            .after_prompts = false},
            recorder);
-  attend(op, cut, {kAttention, cut.singles, 1, cut.splits, cut.single_partials, singles, has_tiles},
+  attend(op, division,
+         {.shader = kAttention,
+          .rows = division.singles,
+          .queries = 1,
+          .splits = division.splits,
+          .partials = division.single_partials ? singles : Range{},
+          .after_prompts = has_tiles},
          recorder);
-  if (cut.single_partials == 0) return;
-
-  // Tiles have written the rows of prompts already where there is no order.
-  const bool combines_prompts = cut.tile_partials > 0,
-             after_prompts = has_tiles && !combines_prompts;
-  const struct {
-    VkDeviceAddress tiles, singles, order, y, step;
-    uint32_t width, head_dim, splits, has_tiles, after_prompts;
-  } combine{tiles,      singles,      op.at(3),   op.result(), op.around().step,
-            op.width(), cut.head_dim, cut.splits, has_tiles,   after_prompts};
-  const Dispatch folded{kAttentionCombine,
-                        {kElementGroup, 1, cut.ordered},
-                        element_groups(op.width(), after_prompts ? cut.singles : shape.rows),
-                        0};
-  recorder.dispatch(folded, combine, {{tiles, singles + cut.single_partials}},
-                    {op.range(op.out())});
+  if (division.single_partials) combine(op, division, tiles, singles, recorder);
 }
 
 }  // namespace ropewalk::vulkan

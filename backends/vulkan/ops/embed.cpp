@@ -7,10 +7,10 @@ void embed(const Operands& op, Recorder& recorder) {
   const struct {
     VkDeviceAddress table, y, step;
     uint32_t width;
-  } push{op.at(0), op.result(), op.around().step, op.width()};
+  } push{.table = op.at(0), .y = op.result_at(), .step = op.step(), .width = op.width()};
   const Dispatch dispatch{
       kEmbed, {kElementGroup, 1, table.bits}, element_groups(op.width(), op.rows()), 0};
-  recorder.dispatch(dispatch, push, {}, {op.range(op.out())});
+  recorder.dispatch(dispatch, push, {}, {op.result()});
 }
 
 }  // namespace ropewalk::vulkan

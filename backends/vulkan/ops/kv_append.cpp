@@ -4,35 +4,34 @@
 
 namespace ropewalk::vulkan {
 
-void kv_append(const Operands& op, const TurnedBefore& turned, Recorder& recorder) {
+void kv_append(const Operands& op, const RopeBefore& rope, Recorder& recorder) {
   const abi::Tensor& cache = op.in(2);
   const uint32_t kv_heads = cache.dim[2], head_dim = cache.dim[3];
-  const bool turns = turned.q;
-  const uint32_t heads = turns ? turned.q->in(0).dim[1] : 0;
-  const Range k = turns ? turned.k->range(0) : op.range(0);
-  const Range q = turns ? turned.q->range(0) : Range{};
-  const Range q_turned = turns ? turned.q->range(turned.q->out()) : Range{};
+  const bool rotates = rope.q;
+  const uint32_t heads = rotates ? rope.q->in(0).dim[1] : 0;
+  const Range k = rotates ? rope.k->range(0) : op.range(0);
+  const Range q = rotates ? rope.q->range(0) : Range{};
+  const Range q_rotated = rotates ? rope.q->result() : Range{};
   const struct {
-    VkDeviceAddress k, v, keys, values, q, turned, step;
+    VkDeviceAddress k, v, keys, values, q, q_rotated, step;
     uint32_t kv_heads, heads;
-    float turn_scale;
-  } push{k.begin,
-         op.at(1),
-         op.at(2),
-         op.at(3),
-         q.begin,
-         q_turned.begin,
-         op.around().step,
-         kv_heads,
-         heads,
-         turns ? turned.q->node().rope().scale : 1};
-  const uint32_t rows = op.around().shape.rows;
+    float rope_scale;
+  } push{.k = k.begin,
+         .v = op.at(1),
+         .keys = op.at(2),
+         .values = op.at(3),
+         .q = q.begin,
+         .q_rotated = q_rotated.begin,
+         .step = op.step(),
+         .kv_heads = kv_heads,
+         .heads = heads,
+         .rope_scale = rotates ? rope.q->node().rope().scale : 1};
   const uint32_t group = recorder.features().subgroup_size;
   const Dispatch dispatch{kKvAppend,
-                          {group, 1, head_dim, elements_of_word(cache.dtype), turns},
-                          {std::max(heads, kv_heads), rows, turns ? 3u : 2u},
+                          {group, 1, head_dim, elements_per_word(cache.dtype), rotates},
+                          {std::max(heads, kv_heads), op.shape().rows, rotates ? 3u : 2u},
                           0};
-  recorder.dispatch(dispatch, push, {k, op.range(1), q}, {op.range(2), op.range(3), q_turned});
+  recorder.dispatch(dispatch, push, {k, op.range(1), q}, {op.range(2), op.range(3), q_rotated});
 }
 
 }  // namespace ropewalk::vulkan

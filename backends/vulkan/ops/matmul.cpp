@@ -7,26 +7,46 @@ namespace ropewalk::vulkan {
 namespace {
 
 // The block of weights.glsl.
-struct Push {
-  VkDeviceAddress x, codes, scales, bias, other, y, step, halves, row_scales;
+struct MatmulPush {
+  VkDeviceAddress x, codes, scales, bias, other, y, step, x_f16, row_scales;
   uint32_t depth, width, group_size, blocks_per_group, blocks, over_wanted, has_bias, first_row;
 };
 
-// x as f16, in the workspace; products of the same x share it, and so may run side by side.
-Range make_half_rows(const Operands& op, const PackedShape& weight, Push& push,
-                     Recorder& recorder) {
+MatmulPush push_of(const Operands& op, const PackedShape& weight, const Epilogue& epilogue) {
+  return {.x = op.at(0),
+          .codes = op.at(1),
+          .scales = op.at(1) + weight.scales_at,
+          .bias = op.at(2),
+          .other = epilogue.other.begin,
+          .y = epilogue.result.begin,
+          .step = op.step(),
+          .x_f16 = 0,
+          .row_scales = 0,
+          .depth = weight.rows,
+          .width = op.width(),
+          .group_size = weight.group_size,
+          .blocks_per_group = weight.blocks_per_group,
+          .blocks = weight.blocks,
+          .over_wanted = op.over_wanted(),
+          .has_bias = op.has(2),
+          .first_row = 0};
+}
+
+// x as f16, in the workspace. Products of the same x share it, and so may run side by side.
+Range convert_x(const Operands& op, const PackedShape& weight, MatmulPush& push,
+                Recorder& recorder) {
   const uint32_t rows = op.rows();
-  const VkDeviceAddress begin = op.around().workspace.begin;
-  const Range made{begin, begin + half_rows_bytes(weight.blocks, rows)};
-  push.halves = begin;
-  push.row_scales = made.end - rows * sizeof(float);
-  const Derived halves{
-      op.range(0), made, {weight.bits, weight.rows, weight.group_size, op.over_wanted()}};
-  if (recorder.remembers(halves)) return made;
-  const Dispatch dispatch{kHalfRows, {2 * kElementGroup, 1, weight.bits}, {1, rows, 1}, 0};
-  recorder.dispatch(dispatch, push, {op.range(0)}, {made});
-  recorder.remember(halves);
-  return made;
+  const VkDeviceAddress begin = op.context().workspace.begin;
+  const Range x_f16{begin, begin + x_f16_bytes(weight.blocks, rows)};
+  push.x_f16 = begin;
+  push.row_scales = x_f16.end - rows * sizeof(float);
+  const Derived converted{
+      op.range(0), x_f16, {weight.bits, weight.rows, weight.group_size, op.over_wanted()}};
+  if (recorder.remembers(converted)) return x_f16;
+  const Dispatch dispatch{kXToF16, {2 * kElementGroup, 1, weight.bits}, {1, rows, 1}, 0};
+  recorder.dispatch(dispatch, push, {op.range(0)}, {x_f16});
+  recorder.remember(converted);
+  return x_f16;
 }
 
 }  // namespace
@@ -35,39 +55,24 @@ void matmul(const Operands& op, const Epilogue& epilogue, Recorder& recorder) {
   const PackedShape& weight = op.weight(1, abi::WeightUse::matmul);
   const uint32_t rows = op.rows(), width = op.width();
   const Tiling tiling = tiling_of(recorder.features(), weight, width, rows);
-  const VkDeviceAddress codes = op.at(1);
-  Push push{op.at(0),
-            codes,
-            codes + weight.scales_at,
-            op.at(2),
-            epilogue.other.begin,
-            epilogue.result.begin,
-            op.around().step,
-            0,
-            0,
-            weight.rows,
-            width,
-            weight.group_size,
-            weight.blocks_per_group,
-            weight.blocks,
-            op.over_wanted(),
-            op.has(2),
-            0};
-  const Range x = tiling.half_x ? make_half_rows(op, weight, push, recorder) : op.range(0);
+  MatmulPush push = push_of(op, weight, epilogue);
+  const Range x = tiling.x_f16 ? convert_x(op, weight, push, recorder) : op.range(0);
   const Constants constants = constants_of(tiling, weight, static_cast<uint32_t>(epilogue.kind));
+
+  // A product too large for a submission is several dispatches of some rows each.
   const uint32_t tile_rows = tiling.tile_rows(), tile_columns = tiling.tile_columns();
-  const double flop_of_row = 2.0 * weight.rows * width;
-  const uint32_t piece =
-      tiling.cuts_rows ? rows_at_once(recorder.budget() / flop_of_row, tile_rows) : rows;
+  const double flop_per_row = 2.0 * weight.rows * width;
+  const uint32_t at_once =
+      tiling.splits_rows ? rows_per_dispatch(recorder.budget() / flop_per_row, tile_rows) : rows;
+  const uint64_t row_bytes = uint64_t{width} * sizeof(float);
   const VkDeviceAddress y = epilogue.result.begin;
-  for (uint32_t& first = push.first_row; first < rows; first += piece) {
-    const uint32_t count = std::min(piece, rows - first);
+  for (uint32_t& first = push.first_row; first < rows; first += at_once) {
+    const uint32_t count = std::min(at_once, rows - first);
     const Dispatch dispatch{
         *tiling.shader,
         constants,
         {(width + tile_columns - 1) / tile_columns, (count + tile_rows - 1) / tile_rows, 1},
-        flop_of_row * count};
-    const uint64_t row_bytes = uint64_t{width} * sizeof(float);
+        flop_per_row * count};
     recorder.dispatch(dispatch, push, {x, epilogue.other},
                       {{y + first * row_bytes, y + (first + count) * row_bytes}});
   }
@@ -76,7 +81,7 @@ void matmul(const Operands& op, const Epilogue& epilogue, Recorder& recorder) {
 uint64_t matmul_workspace(const abi::Graph& graph, const abi::Node& node,
                           const abi::ProgramShape& shape, const Features& features) {
   const uint32_t rows = max_rows(shape, extent_of(graph.tensors[node.out[0]]));
-  return half_rows_workspace(graph.tensors[node.in[1]], rows, features);
+  return x_f16_workspace(graph.tensors[node.in[1]], rows, features);
 }
 
 }  // namespace ropewalk::vulkan

@@ -1,13 +1,12 @@
 // ops.h — the ops: how each becomes dispatches. core/graph/ops.md says what they mean.
 //
 // A function looks at one node and records it; it keeps nothing. The push constants it writes are
-// the block of the shader of its name, field by field.
+// the block `Push` of the shader of its name, field by field.
 #pragma once
 
-#include "backends/vulkan/claim.h"
-#include "backends/vulkan/memory.h"
-#include "backends/vulkan/pack.h"
-#include "backends/vulkan/recorder.h"
+#include "backends/vulkan/device/memory.h"
+#include "backends/vulkan/device/pack.h"
+#include "backends/vulkan/program/recorder.h"
 #include "core/abi/device_tables.h"
 #include "core/abi/workspace.h"
 
@@ -16,7 +15,7 @@ namespace ropewalk::vulkan {
 using PackedWeights = abi::PackedWeights<PackedShape>;
 
 // What an op may need of its program.
-struct Surroundings {
+struct CompileContext {
   const abi::Graph& graph;
   abi::ProgramShape shape;
   const Memory& memory;
@@ -28,33 +27,38 @@ struct Surroundings {
 // One node with its tensors and where they lie.
 class Operands : public abi::NodeTensors {
  public:
-  Operands(const Surroundings& around, const abi::Node& node)
-      : NodeTensors(around.graph, node), around_(around) {}
+  Operands(const CompileContext& context, const abi::Node& node)
+      : NodeTensors(context.graph, node), context_(context) {}
 
-  const Surroundings& around() const { return around_; }
+  const CompileContext& context() const { return context_; }
+  const abi::ProgramShape& shape() const { return context_.shape; }
+  VkDeviceAddress step() const { return context_.step; }
 
-  VkDeviceAddress at(const abi::Tensor& tensor) const { return around_.memory.address(tensor.at); }
-  VkDeviceAddress at(size_t i) const { return has(i) ? at(in(i)) : 0; }
-  VkDeviceAddress result() const { return at(out()); }
-  Range range(const abi::Tensor& tensor) const;
-  Range range(size_t i) const { return has(i) ? range(in(i)) : Range{}; }
+  // Address 0 and an empty range for an operand that the node does not have.
+  VkDeviceAddress at(size_t i) const { return range(i).begin; }
+  Range range(size_t i) const { return has(i) ? range_of(in(i)) : Range{}; }
+  VkDeviceAddress result_at() const { return result().begin; }
+  Range result() const { return range_of(out()); }
 
   uint32_t over_wanted() const { return extent() == abi::Extent::wanted; }
   // Rows that the program is compiled for.
-  uint32_t rows() const { return max_rows(around_.shape, extent()); }
+  uint32_t rows() const { return max_rows(context_.shape, extent()); }
   // Throws Failure (invalid_argument) where no weight of this shape was packed.
   const PackedShape& weight(size_t i, abi::WeightUse use) const {
-    return around_.weights.of(in(i), use);
+    return context_.weights.of(in(i), use);
   }
 
  private:
-  const Surroundings& around_;
+  Range range_of(const abi::Tensor& tensor) const {
+    const VkDeviceAddress begin = context_.memory.address(tensor.at);
+    return {begin, begin + tensor.at.bytes};
+  }
+
+  const CompileContext& context_;
 };
 
 // Elements of a cache in a word of the shaders.
-inline uint32_t elements_of_word(abi::DType dtype) {
-  return dtype == abi::DType::f32 ? 1 : dtype == abi::DType::f16 ? 2 : 4;
-}
+inline uint32_t elements_per_word(abi::DType dtype) { return 4 / element_bytes(dtype); }
 
 // The grid of an op with an invocation for each of `width` elements of each row.
 inline constexpr uint32_t kElementGroup = 64;
@@ -62,8 +66,9 @@ inline Groups element_groups(uint32_t width, uint32_t rows) {
   return {(uint64_t{width} + kElementGroup - 1) / kElementGroup, rows, 1};
 }
 
-// Whole tiles of rows within what a submission may compute, one at least.
-uint32_t rows_at_once(double affordable, uint32_t tile_rows);
+// How many rows one dispatch takes: whole tiles of rows within what a submission may compute, one
+// tile at least.
+uint32_t rows_per_dispatch(double affordable, uint32_t tile_rows);
 
 // What a matmul does with its sums before it stores them; constants of weights.glsl.
 struct Epilogue {
@@ -73,8 +78,8 @@ struct Epilogue {
   Range result;  // (R, width)
 };
 
-// The rotations of queries and keys that a kv_append does on the way; none: keys are ready.
-struct TurnedBefore {
+// The rope nodes of queries and keys that a kv_append takes over; null: its keys are rotated.
+struct RopeBefore {
   const Operands* q;
   const Operands* k;
 };
@@ -83,12 +88,17 @@ void embed(const Operands& op, Recorder& recorder);
 void rms_norm(const Operands& op, Recorder& recorder);
 void matmul(const Operands& op, const Epilogue& epilogue, Recorder& recorder);
 void rope(const Operands& op, Recorder& recorder);
-void kv_append(const Operands& op, const TurnedBefore& turned, Recorder& recorder);
+void kv_append(const Operands& op, const RopeBefore& rope, Recorder& recorder);
 void attention(const Operands& op, Recorder& recorder);
 void silu_mul(const Operands& op, Recorder& recorder);
 void add(const Operands& op, Recorder& recorder);
 void permute(const Operands& op, Recorder& recorder);
 void select(const Operands& op, Recorder& recorder);
+
+// One claimed step: a node or a fusion (program/fusions.h). Throws Failure (unsupported) for nodes
+// that are neither.
+void record_step(const CompileContext& context, std::span<const uint32_t> nodes,
+                 Recorder& recorder);
 
 // Bytes of workspace that matmul() and attention() need.
 uint64_t matmul_workspace(const abi::Graph& graph, const abi::Node& node,

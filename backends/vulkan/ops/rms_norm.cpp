@@ -9,16 +9,22 @@ void rms_norm(const Operands& op, Recorder& recorder) {
     VkDeviceAddress x, weight, order, y, step;
     uint32_t width, over_wanted;
     float epsilon;
-  } push{op.at(0),         op.at(1),   op.at(2),         op.result(),
-         op.around().step, op.width(), op.over_wanted(), op.node().norm().epsilon};
+  } push{.x = op.at(0),
+         .weight = op.at(1),
+         .order = op.at(2),
+         .y = op.result_at(),
+         .step = op.step(),
+         .width = op.width(),
+         .over_wanted = op.over_wanted(),
+         .epsilon = op.node().norm().epsilon};
   // On a processor a workgroup of one vector needs no barriers between its parts. On a GPU one row
   // has one workgroup, and the fewer loads follow one another in it the sooner it ends.
   const Features& features = recorder.features();
   const uint32_t group =
-      features.processor ? features.subgroup_size : std::min(features.most_invocations, 512u);
+      features.processor ? features.subgroup_size : std::min(features.max_invocations, 512u);
   const Dispatch dispatch{
       kRmsNorm, {group, 1, op.has(2)}, {1, op.rows(), 1}, 4.0 * op.rows() * op.width()};
-  recorder.dispatch(dispatch, push, {op.range(0)}, {op.range(op.out())});
+  recorder.dispatch(dispatch, push, {op.range(0)}, {op.result()});
 }
 
 }  // namespace ropewalk::vulkan

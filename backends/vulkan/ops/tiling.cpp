@@ -7,82 +7,82 @@ namespace ropewalk::vulkan {
 namespace {
 
 // A processor's vectors: few lanes, and each lane of a load costs as much as several vectors of
-// arithmetic. So x is loaded once for a vector and spread, and an invocation has as many columns as
-// leave every core some workgroups; more than 8 take the driver seconds to compile.
+// arithmetic. So x is loaded once for a vector and broadcast by shuffles, and an invocation has as
+// many columns as leave every core some workgroups; more than 8 take the driver seconds to compile.
 Tiling processor_tiling(const Features& features, uint32_t width, uint32_t rows) {
-  constexpr uint32_t kMostVectorRows = 8;  // beyond, columns are no longer read once
-  constexpr uint32_t kLeastGroups = 8, kMostColumns = 8;
+  constexpr uint32_t kMaxVectorRows = 8;  // with more, columns are no longer read once
+  constexpr uint32_t kMinGroups = 8, kMaxColumns = 8;
   const uint32_t lanes = features.subgroup_size;
-  const bool spreads = features.subgroup_shuffle && lanes >= 8 && lanes <= kBlock;
-  const uint32_t columns = std::clamp(width / (lanes * kLeastGroups), 1u, kMostColumns);
-  const bool vector = rows <= kMostVectorRows;
+  const bool shuffles = features.subgroup_shuffle && lanes >= 8 && lanes <= kBlock;
+  const uint32_t columns = std::clamp(width / (lanes * kMinGroups), 1u, kMaxColumns);
+  const bool vector = rows <= kMaxVectorRows;
   Tiling tiling{};
   if (vector)
-    tiling.shader = spreads ? &kGptqMatvecShuffles : &kGptqMatvec;
+    tiling.shader = shuffles ? &kGptqMatvecShuffles : &kGptqMatvec;
   else
-    tiling.shader = spreads ? &kGptqMatmulShuffles : &kGptqMatmul;
+    tiling.shader = shuffles ? &kGptqMatmulShuffles : &kGptqMatmul;
   tiling.lanes = lanes;
   tiling.tiles = tiling.slices = 1;
-  tiling.rows = std::min(std::bit_ceil(rows), kMostVectorRows);
+  tiling.rows = std::min(std::bit_ceil(rows), kMaxVectorRows);
   tiling.columns = std::bit_floor(columns);
-  tiling.at_once = 1;
-  tiling.cuts_rows = !vector;
+  tiling.blocks_ahead = 1;
+  tiling.splits_rows = !vector;
   return tiling;
 }
 
-// Codes unpack to f16 exactly, and so does f16; bf16 and f32 reach beyond it.
-bool unpacks_to_half(const Features& features, abi::DType weight) {
+// f16 holds codes and f16 weights exactly; bf16 and f32 weights exceed its range.
+bool unpacks_to_f16(const Features& features, abi::DType weight) {
   return features.float16 && (weight == abi::DType::gptq || weight == abi::DType::f16);
 }
 
 // One row or two stream W through registers: many slices, so that enough loads are under way.
 Tiling vector_tiling(const Features& features, const PackedShape& weight, uint32_t rows) {
   const uint32_t lanes = std::clamp(features.subgroup_size, 32u, 64u);
-  const uint32_t most = std::min(features.most_invocations, 512u) / lanes;
-  const uint32_t slices = std::clamp(weight.blocks / 2, 1u, std::min(most, 16u));
+  const uint32_t max_slices = std::min(features.max_invocations, 512u) / lanes;
+  const uint32_t slices = std::clamp(weight.blocks / 2, 1u, std::min(max_slices, 16u));
   Tiling tiling{};
-  tiling.shader = unpacks_to_half(features, weight.dtype) ? &kGptqMatvecHalf : &kGptqMatvec;
+  tiling.shader = unpacks_to_f16(features, weight.dtype) ? &kGptqMatvecF16 : &kGptqMatvec;
   tiling.lanes = lanes;
   tiling.tiles = 1;
   tiling.slices = std::bit_floor(slices);
   tiling.rows = std::bit_ceil(rows);
   tiling.columns = 1;
-  tiling.at_once = 2;
-  tiling.cuts_rows = false;
+  tiling.blocks_ahead = 2;
+  tiling.splits_rows = false;
   return tiling;
 }
 
-// Of 128 invocations, which every device has. The fewer rows there are the more it takes slices of
-// the sum to have enough loads under way, and narrow tiles to have enough workgroups.
+// Workgroups of 128 invocations, which every device has. Few rows need slices of the sum, so that
+// enough loads are under way, and narrow tiles, so that there are enough workgroups.
 struct TileShape {
-  uint32_t most_rows, tiles, rows, columns, slices;
+  uint32_t max_rows, tiles, rows, columns, slices;
 };
 constexpr TileShape kTileShapes[] = {
     {4, 1, 4, 2, 8}, {8, 1, 8, 2, 8}, {16, 2, 8, 2, 4}, {32, 4, 8, 4, 2}, {~0u, 8, 8, 4, 1}};
 
-uint64_t shared_bytes(const Tiling& t, bool half_w) {
+uint64_t shared_bytes(const Tiling& t, bool w_f16) {
   const uint64_t pairs = uint64_t{t.slices} * kBlock / 2;
-  return pairs * (t.tile_columns() * (half_w ? 4 : 8) + (t.tile_rows() + 4) * (t.half_x ? 4 : 8)) +
+  return pairs * (t.tile_columns() * (w_f16 ? 4 : 8) + (t.tile_rows() + 4) * (t.x_f16 ? 4 : 8)) +
          4 * t.slices * t.tile_columns() +
          (t.slices > 1 ? 4 * t.tile_rows() * t.tile_columns() : 4) + 16;
 }
 
 Tiling tile_tiling(const Features& features, const PackedShape& weight, uint32_t rows) {
   const auto* shape = std::begin(kTileShapes);
-  while (rows > shape->most_rows) ++shape;
-  const bool half_w = unpacks_to_half(features, weight.dtype) && features.storage_16bit;
+  while (rows > shape->max_rows) ++shape;
+  const bool w_f16 = unpacks_to_f16(features, weight.dtype) && features.storage_16bit;
   Tiling tiling{};
-  tiling.shader = half_w ? &kGptqTileHalf : &kGptqTile;
+  tiling.shader = w_f16 ? &kGptqTileF16 : &kGptqTile;
   tiling.lanes = 16;
   tiling.tiles = shape->tiles;
   tiling.slices = std::min(shape->slices, std::bit_floor(std::max(weight.blocks, 1u)));
   tiling.rows = shape->rows;
   tiling.columns = shape->columns;
-  tiling.half_x = takes_half_rows(features, weight.dtype, rows);
-  while (shared_bytes(tiling, half_w) > features.shared_bytes) {
-    uint32_t& less = tiling.slices > 1 ? tiling.slices : tiling.tiles;
-    if (less == 1) break;  // 4 KiB, of which every device has 16
-    less /= 2;
+  tiling.x_f16 = uses_x_f16(features, weight.dtype, rows);
+  while (shared_bytes(tiling, w_f16) > features.shared_bytes) {
+    uint32_t& halved = tiling.slices > 1 ? tiling.slices : tiling.tiles;
+    if (halved == 1) break;  // 4 KiB, of which every device has 16
+    halved /= 2;
   }
   return tiling;
 }
@@ -91,15 +91,15 @@ Tiling tile_tiling(const Features& features, const PackedShape& weight, uint32_t
 
 Tiling tiling_of(const Features& features, const PackedShape& weight, uint32_t width,
                  uint32_t rows) {
-  constexpr uint32_t kMostVectorRows = 2;  // beyond, every column's load of x costs more than W
+  constexpr uint32_t kMaxVectorRows = 2;  // with more, loading x for each column costs more than W
   if (features.processor && !features.float16) return processor_tiling(features, width, rows);
-  return rows <= kMostVectorRows ? vector_tiling(features, weight, rows)
-                                 : tile_tiling(features, weight, rows);
+  return rows <= kMaxVectorRows ? vector_tiling(features, weight, rows)
+                                : tile_tiling(features, weight, rows);
 }
 
 Constants constants_of(const Tiling& tiling, const PackedShape& weight, uint32_t epilogue) {
-  const bool is_tile = tiling.shader == &kGptqTile || tiling.shader == &kGptqTileHalf;
-  const bool is_vector = !tiling.cuts_rows;
+  const bool is_tile = tiling.shader == &kGptqTile || tiling.shader == &kGptqTileF16;
+  const bool is_vector = !tiling.splits_rows;
   Constants constants{tiling.lanes,
                       is_vector ? tiling.slices : tiling.tiles,
                       weight.bits,
@@ -108,27 +108,27 @@ Constants constants_of(const Tiling& tiling, const PackedShape& weight, uint32_t
                       weight.whole_blocks(),
                       weight.scale_dtype == abi::DType::f32,
                       epilogue};
-  if (is_vector) constants.push_back(tiling.at_once);
-  if (is_tile) constants.insert(constants.end(), {tiling.slices, tiling.half_x});
+  if (is_vector) constants.push_back(tiling.blocks_ahead);
+  if (is_tile) constants.insert(constants.end(), {tiling.slices, tiling.x_f16});
   return constants;
 }
 
-// Few rows are read by few workgroups: what f16 saves there a dispatch more costs.
-bool takes_half_rows(const Features& features, abi::DType weight, uint32_t rows) {
-  constexpr uint32_t kLeastRows = 33;
-  return rows >= kLeastRows && unpacks_to_half(features, weight) && features.storage_16bit;
+// Few rows are read by few workgroups: one more dispatch costs more than f16 saves there.
+bool uses_x_f16(const Features& features, abi::DType weight, uint32_t rows) {
+  constexpr uint32_t kMinRows = 33;
+  return rows >= kMinRows && unpacks_to_f16(features, weight) && features.storage_16bit;
 }
 
-uint64_t half_rows_bytes(uint64_t blocks, uint64_t rows) {
+uint64_t x_f16_bytes(uint64_t blocks, uint64_t rows) {
   return rows * blocks * kBlock * 2 + rows * sizeof(float);
 }
 
-uint64_t half_rows_workspace(const abi::Tensor& weight, uint32_t rows, const Features& features) {
-  if (!takes_half_rows(features, weight.dtype, rows)) return 0;
+uint64_t x_f16_workspace(const abi::Tensor& weight, uint32_t rows, const Features& features) {
+  if (!uses_x_f16(features, weight.dtype, rows)) return 0;
   const uint64_t depth = weight.dim[0];
   const uint64_t group = weight.dtype == abi::DType::gptq ? weight.group_size : depth;
   const uint64_t groups = (depth + group - 1) / group;
-  return half_rows_bytes(groups * ((group + kBlock - 1) / kBlock), rows);
+  return x_f16_bytes(groups * ((group + kBlock - 1) / kBlock), rows);
 }
 
 }  // namespace ropewalk::vulkan

@@ -1,9 +1,9 @@
 #version 460
-// w = softmax(q . k[j] * scale) over keys j in [0, p]; o = sum of w[j] * v[j]: page by page, each page's
-// maximum, sum and output folded into the running ones.
-// Grid: (heads, rows, splits): a workgroup takes one head of one row and the pages of its split, which
-// attention_combine.comp folds together. In a program that also has attention_tile.comp, the rows of prompts
-// are left to that. Bottleneck: the memory that keys and values stream from.
+// w = softmax(q . k[j] * scale) over keys j in [0, p]; o = sum of w[j] * v[j]. Online softmax: page by
+// page, the maximum, the sum and the output of a page are folded into the running ones.
+// Grid: (heads, rows, splits): a workgroup takes one head of one row and the pages of its split;
+// attention_combine.comp joins the splits. Where a program also has attention_tile.comp, that takes the
+// rows of prompts. Bottleneck: the memory that keys and values stream from.
 #extension GL_GOOGLE_include_directive : require
 #extension GL_EXT_control_flow_attributes : require
 #include "common.glsl"
@@ -15,19 +15,19 @@ layout(constant_id = 0) const uint kLanes = 32;
 
 shared float query[kHeadDim];
 shared float score[kPageTokens];
-shared float maxima[kLanes];
+shared float lane_max[kLanes];  // later the lanes' sums
 shared float outputs[kParts * kHeadDim];
 
-const uint kValuesAtOnce = 8 / kWordsOfLane > 1 ? 8 / kWordsOfLane : 1;
+const uint kValuesAtOnce = 8 / kWordsPerLane > 1 ? 8 / kWordsPerLane : 1;
 
 // q . k for each of these keys, whose first words are at `base`; later ones are 256 words apart.
 void dot_keys(uint base[kKeysAtOnce], uint key, uint sequence, out float sum[kKeysAtOnce]) {
   [[unroll]] for (uint k = 0; k < kKeysAtOnce; ++k) sum[k] = 0;
   for (uint w = 0; w < kHeadWords / 2; ++w) {
-    // With the rotation a word goes with that half a head later, without it with its neighbour.
+    // A rotation pairs a word with the one half a head later; without it neighbours are as good.
     const uint first = kOnRead != 0 ? w : 2 * w;
     const uint second = kOnRead != 0 ? w + kHeadWords / 2 : 2 * w + 1;
-    uvec2 word[kKeysAtOnce];  // all loads are under way before the first is used
+    uvec2 word[kKeysAtOnce];  // all loads are issued before the first is used
     [[unroll]] for (uint k = 0; k < kKeysAtOnce; ++k)
       word[k] = uvec2(keys.at[base[k] + first * kPageTokens],
                       keys.at[base[k] + second * kPageTokens]);
@@ -50,10 +50,11 @@ void main() {
   const uint position = step.position.at[row], sequence = step.sequence.at[row];
   const uint kv_head = head / (heads / kv_heads);
   const uint pages = position / kPageTokens + 1;
-  const uint share = (pages + splits - 1) / splits;
-  const uint first_page = gl_WorkGroupID.z * share;
-  const uint last_page = min(first_page + share, pages);
+  const uint pages_per_split = (pages + splits - 1) / splits;
+  const uint first_page = gl_WorkGroupID.z * pages_per_split;
+  const uint last_page = min(first_page + pages_per_split, pages);
 
+  // load the query, scaled, and rotated where the cached keys are not
   const uint from = (row * heads + head) * kHeadDim;
   for (uint i = lane; i < kHeadDim / 2; i += kLanes) {
     vec2 pair = vec2(q.at[from + i], q.at[from + i + kHeadDim / 2]);
@@ -63,15 +64,17 @@ void main() {
   }
   barrier();
 
-  const uint part = lane / kLanesOfValue, lane_of_value = lane % kLanesOfValue;
-  float maximum = uintBitsToFloat(0xff800000u), sum = 0;  // sum: of this lane's keys
-  float gathered[kWordsOfLane * kElements];
-  [[unroll]] for (uint i = 0; i < kWordsOfLane * kElements; ++i) gathered[i] = 0;
+  const uint part = lane / kLanesPerValue, lane_in_value = lane % kLanesPerValue;
+  float running_max = NEGATIVE_INFINITY, sum = 0;  // sum: of this lane's keys
+  float output_part[kWordsPerLane * kElements];
+  [[unroll]] for (uint i = 0; i < kWordsPerLane * kElements; ++i) output_part[i] = 0;
 
   for (uint p = first_page; p < last_page; ++p) {
     const uint page = step.page.at[sequence * step.pages_per_sequence + p] * page_words(kv_heads);
     const uint count = min(kPageTokens, position + 1 - p * kPageTokens);
-    float most = uintBitsToFloat(0xff800000u);
+
+    // score the page's keys
+    float page_max = NEGATIVE_INFINITY;
     for (uint j = lane; j < count; j += kLanes * kKeysAtOnce) {
       uint base[kKeysAtOnce];
       float s[kKeysAtOnce];
@@ -83,67 +86,78 @@ void main() {
         if (at >= count) continue;
         if (kElements == 4) s[k] *= scale_of(keys, page, kv_head, at);
         score[at] = s[k];
-        most = max(most, s[k]);
+        page_max = max(page_max, s[k]);
       }
     }
-    maxima[lane] = most;
+    lane_max[lane] = page_max;
     barrier();
-    most = maximum;
-    for (uint i = 0; i < kLanes; ++i) most = max(most, maxima[i]);
-    const float keep = exp(maximum - most);
-    maximum = most;
+
+    // max over the workgroup; scale the running sum down to it
+    page_max = running_max;
+    for (uint i = 0; i < kLanes; ++i) page_max = max(page_max, lane_max[i]);
+    const float keep = exp(running_max - page_max);
+    running_max = page_max;
     sum *= keep;
+
+    // exponentiate scores to weights, and add them up
     for (uint j = lane; j < count; j += kLanes) {
-      const float weight = exp(score[j] - maximum);
+      const float weight = exp(score[j] - running_max);
       sum += weight;
       score[j] = kElements == 4 ? weight * scale_of(values, page, kv_head, j) : weight;
     }
     barrier();
-    [[unroll]] for (uint i = 0; i < kWordsOfLane * kElements; ++i) gathered[i] *= keep;
+
+    // add up weighted values: neighbouring lanes take neighbouring words, parts take other keys
+    [[unroll]] for (uint i = 0; i < kWordsPerLane * kElements; ++i) output_part[i] *= keep;
     if (part < kParts) {
       for (uint j = part; j < count; j += kParts * kValuesAtOnce) {
-        uint word[kValuesAtOnce * kWordsOfLane];
+        uint word[kValuesAtOnce * kWordsPerLane];
         float weight[kValuesAtOnce];
         [[unroll]] for (uint k = 0; k < kValuesAtOnce; ++k) {
           const uint at = min(j + k * kParts, count - 1);
           weight[k] = j + k * kParts < count ? score[at] : 0;
-          [[unroll]] for (uint i = 0; i < kWordsOfLane; ++i) {
-            const uint w = min(i * kLanesOfValue + lane_of_value, kHeadWords - 1);
-            word[k * kWordsOfLane + i] =
+          [[unroll]] for (uint i = 0; i < kWordsPerLane; ++i) {
+            const uint w = min(i * kLanesPerValue + lane_in_value, kHeadWords - 1);
+            word[k * kWordsPerLane + i] =
                 values.at[page + (kv_head * kPageTokens + at) * kHeadWords + w];
           }
         }
         [[unroll]] for (uint k = 0; k < kValuesAtOnce; ++k)
-          [[unroll]] for (uint i = 0; i < kWordsOfLane * kElements; ++i)
-            gathered[i] = fma(weight[k], element(word[k * kWordsOfLane + i / kElements], i % kElements),
-                              gathered[i]);
+          [[unroll]] for (uint i = 0; i < kWordsPerLane * kElements; ++i)
+            output_part[i] = fma(weight[k], element(word[k * kWordsPerLane + i / kElements], i % kElements),
+                              output_part[i]);
       }
     }
     barrier();
   }
 
-  maxima[lane] = sum;
+  // share the lanes' sums and the parts' outputs
+  lane_max[lane] = sum;
   if (part < kParts)
-    [[unroll]] for (uint i = 0; i < kWordsOfLane; ++i) {
-      const uint w = i * kLanesOfValue + lane_of_value;
+    [[unroll]] for (uint i = 0; i < kWordsPerLane; ++i) {
+      const uint w = i * kLanesPerValue + lane_in_value;
       if (w < kHeadWords)
         [[unroll]] for (uint e = 0; e < kElements; ++e)
-          outputs[part * kHeadDim + w * kElements + e] = gathered[i * kElements + e];
+          outputs[part * kHeadDim + w * kElements + e] = output_part[i * kElements + e];
     }
   barrier();
+
+  // sum over the workgroup, in the order of the lanes
   sum = 0;
-  for (uint i = 0; i < kLanes; ++i) sum += maxima[i];
+  for (uint i = 0; i < kLanes; ++i) sum += lane_max[i];
+
+  // add up the parts and store
   const uint to = ((index * heads + head) * splits + gl_WorkGroupID.z) * (2 + kHeadDim);
   for (uint i = lane; i < kHeadDim; i += kLanes) {
     float o = 0;
     for (uint s = 0; s < kParts; ++s) o += outputs[s * kHeadDim + i];
-    if (kWhole != 0)
+    if (kWritesY != 0)
       y.at[from + i] = o / sum;
     else
       partial.at[to + 2 + i] = o;
   }
-  if (kWhole == 0 && lane == 0) {
-    partial.at[to] = maximum;
+  if (kWritesY == 0 && lane == 0) {
+    partial.at[to] = running_max;
     partial.at[to + 1] = sum;
   }
 }

@@ -1,7 +1,9 @@
-// What the two attention shaders share: one for rows that are alone in their sequence (attention.comp), one
-// for tiles of a prompt's rows (attention_tile.comp).
+// What the two attention shaders share: attention.comp for rows that are alone in their sequence,
+// attention_tile.comp for tiles of a prompt's rows.
 layout(constant_id = 4) const uint kOnRead = 0;  // keys are cached unrotated
-layout(constant_id = 5) const uint kWhole = 1;   // one split and no order: write y itself
+layout(constant_id = 5) const uint kWritesY = 1;  // one split and no order: y is written here
+
+#define NEGATIVE_INFINITY uintBitsToFloat(0xff800000u)
 
 layout(push_constant) uniform Push {
   Floats q;  // (R, heads, d)
@@ -14,18 +16,18 @@ layout(push_constant) uniform Push {
   uint kv_heads;
   uint splits;
   float scale;
-  uint first_row;      // of this dispatch: what is too large for a submission is cut into several
-  uint after_prompts;  // rows count from the end of those of prompts
+  uint first_row;      // of this dispatch: an attention too large for a submission is several
+  uint after_prompts;  // count rows from the end of the prompts' rows
 };
 
-// Lanes beside one another take the words of a value; the rest of them take other keys.
-const uint kLanesOfValue = kHeadWords < kLanes ? kHeadWords : kLanes;
-const uint kParts = kLanes / kLanesOfValue;
-const uint kWordsOfLane = (kHeadWords + kLanesOfValue - 1) / kLanesOfValue;
+// Neighbouring lanes take the words of one value; lanes beyond them take other keys.
+const uint kLanesPerValue = kHeadWords < kLanes ? kHeadWords : kLanes;
+const uint kParts = kLanes / kLanesPerValue;
+const uint kWordsPerLane = (kHeadWords + kLanesPerValue - 1) / kLanesPerValue;
 
-// Cosine and sine, good to 2e-7 for angles up to some 25000: what the standard demands of sin() is
-// too little. Angle = n * pi/2 + rest, the reduction in three steps whose products are exact.
-// Polynomials: Cephes (sinf.c).
+// Cosine and sine to 2e-7 for angles up to some 25000: the precision that the standard demands of sin()
+// is too low. angle = n * pi/2 + rest, reduced in three steps whose products are exact. Polynomials:
+// Cephes (sinf.c).
 vec2 cos_sin(float angle) {
   const float n = roundEven(angle * 0.636619772367581);
   precise float rest = angle - n * 1.5703125;
@@ -38,19 +40,19 @@ vec2 cos_sin(float angle) {
       ((2.443315711809948e-5 * z - 1.388731625493765e-3) * z + 4.166664568298827e-2) * z * z -
       0.5 * z + 1.0;
   const uint quarter = uint(int(n)) & 3u;
-  const vec2 turned = (quarter & 1u) == 0 ? vec2(c, s) : vec2(s, c);
-  return vec2(quarter == 1 || quarter == 2 ? -turned.x : turned.x,
-              quarter >= 2 ? -turned.y : turned.y);
+  const vec2 swapped = (quarter & 1u) == 0 ? vec2(c, s) : vec2(s, c);
+  return vec2(quarter == 1 || quarter == 2 ? -swapped.x : swapped.x,
+              quarter >= 2 ? -swapped.y : swapped.y);
 }
 
-// Keys of a lane that are multiplied together, so that a query is read once for all of them; where
-// they are turned on the way, that is most of the work.
+// Keys that a lane multiplies together, so that a query is read once for all of them. One where keys
+// are rotated here: the rotation is then most of the work.
 const uint kKeysAtOnce = kOnRead != 0 ? 1 : 4;
 
 vec2 rotated(vec2 pair, uint i, uint position, uint sequence) {
-  const vec2 turn =
+  const vec2 angle =
       cos_sin(float(position) * step.inv_freq.at[sequence * (kHeadDim / 2) + i]);
-  return vec2(pair.x * turn.x - pair.y * turn.y, pair.y * turn.x + pair.x * turn.y);
+  return vec2(pair.x * angle.x - pair.y * angle.y, pair.y * angle.x + pair.x * angle.y);
 }
 
 float scale_of(Words cache, uint page, uint kv_head, uint token) {

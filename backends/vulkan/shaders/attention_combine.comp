@@ -1,6 +1,6 @@
 #version 460
-// y[r][i] = o[order[i]] / l, the splits of attention.comp brought to their common maximum; those of
-// attention_tile.comp have one split.
+// y[r][i] = o[order[i]] / l: joins the splits of attention.comp by scaling them to their common maximum.
+// Rows of attention_tile.comp have one split.
 // Grid: (heads * d / group, rows), an invocation for each element. Bottleneck: latency.
 #extension GL_GOOGLE_include_directive : require
 #include "common.glsl"
@@ -32,8 +32,11 @@ void main() {
   const uint source = kOrdered != 0 ? order.at[i] : i;
   const uint stride = 2 + head_dim;
   const uint from = (index * (width / head_dim) + source / head_dim) * parts * stride;
+  // max over the splits
   float maximum = partial.at[from];  // the first split has the first key
   for (uint s = 1; s < parts; ++s) maximum = max(maximum, partial.at[from + s * stride]);
+
+  // sums and outputs of the splits, scaled down to it
   float sum = 0, output_sum = 0;
   for (uint s = 0; s < parts; ++s) {
     const float keep = exp(partial.at[from + s * stride] - maximum);

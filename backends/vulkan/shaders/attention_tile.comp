@@ -1,6 +1,6 @@
 #version 460
-// attention.comp's formula for kQueries rows at a time, so that a key or a value that was loaded serves
-// all of them: rows of a prompt.
+// attention.comp's formula for kQueries rows at a time: rows of a prompt, which share each key and value
+// that is loaded.
 // Grid: (heads, rows / kQueries, 1): a workgroup takes one head of neighbouring rows, those of one
 // sequence at a time. Rows that are alone in their sequence are left to attention.comp. Bottleneck:
 // multiply-adds.
@@ -15,11 +15,10 @@ layout(constant_id = 6) const uint kQueries = 8;  // a multiple of 4
 #include "attention.glsl"
 
 const uint kFours = kQueries / 4;
-#define NONE uintBitsToFloat(0xff800000u)  // the maximum of no numbers
 
 shared vec4 query[kHeadDim * kFours];     // (d, queries)
 shared vec4 score[kPageTokens * kFours];  // (keys, queries); at the end (parts, d, queries)
-shared vec4 maxima[kLanes * kFours];
+shared vec4 lane_max[kLanes * kFours];    // later the lanes' sums
 shared uint positions[kQueries];
 
 // Scores of these keys for all queries; their first words are at `base`, later ones are 256 words apart.
@@ -28,10 +27,10 @@ void dot_keys(uint base[kKeysAtOnce], uint key, uint sequence,
   [[unroll]] for (uint k = 0; k < kKeysAtOnce; ++k)
     [[unroll]] for (uint f = 0; f < kFours; ++f) sum[k][f] = vec4(0);
   for (uint w = 0; w < kHeadWords / 2; ++w) {
-    // With the rotation a word goes with that half a head later, without it with its neighbour.
+    // A rotation pairs a word with the one half a head later; without it neighbours are as good.
     const uint first = kOnRead != 0 ? w : 2 * w;
     const uint second = kOnRead != 0 ? w + kHeadWords / 2 : 2 * w + 1;
-    uvec2 word[kKeysAtOnce];  // all loads are under way before the first is used
+    uvec2 word[kKeysAtOnce];  // all loads are issued before the first is used
     [[unroll]] for (uint k = 0; k < kKeysAtOnce; ++k)
       word[k] = uvec2(keys.at[base[k] + first * kPageTokens],
                       keys.at[base[k] + second * kPageTokens]);
@@ -51,7 +50,7 @@ void dot_keys(uint base[kKeysAtOnce], uint key, uint sequence,
   }
 }
 
-// Queries of `count` rows from `row` on, scaled; zeros behind them.
+// Loads the queries of `count` rows from `row` on, scaled; the rest of the tile is zero.
 void load_queries(uint row, uint count, uint head, uint lane, uint sequence) {
   for (uint i = lane; i < kQueries; i += kLanes)
     positions[i] = step.position.at[row + min(i, count - 1)];
@@ -72,6 +71,7 @@ void load_queries(uint row, uint count, uint head, uint lane, uint sequence) {
   }
 }
 
+// Adds up the parts, divides by the sum and stores `count` rows.
 void store(uint row, uint count, uint head, uint lane, vec4 sum[kFours]) {
   for (uint i = lane; i < kHeadDim; i += kLanes) {
     [[unroll]] for (uint f = 0; f < kFours; ++f) {
@@ -80,15 +80,15 @@ void store(uint row, uint count, uint head, uint lane, vec4 sum[kFours]) {
       [[unroll]] for (uint c = 0; c < 4; ++c) {
         const uint at = (row + 4 * f + c) * heads + head;
         if (4 * f + c >= count) continue;
-        if (kWhole != 0)
+        if (kWritesY != 0)
           y.at[at * kHeadDim + i] = o[c] / sum[f][c];
         else
           partial.at[at * (2 + kHeadDim) + 2 + i] = o[c] / sum[f][c];
       }
     }
   }
-  // One split, already divided by its sum: attention_combine.comp has but to reorder.
-  if (kWhole == 0)
+  // There is one split and it is divided already: attention_combine.comp only reorders.
+  if (kWritesY == 0)
     for (uint r = lane; r < count; r += kLanes) {
       const uint at = ((row + r) * heads + head) * (2 + kHeadDim);
       partial.at[at] = 0;
@@ -96,26 +96,28 @@ void store(uint row, uint count, uint head, uint lane, vec4 sum[kFours]) {
     }
 }
 
-// `count` rows of one sequence, at most kQueries.
+// Attends for `count` rows of one sequence, at most kQueries.
 void attend(uint row, uint count, uint head, uint lane, uint sequence) {
   const uint kv_head = head / (heads / kv_heads);
-  const uint part = lane / kLanesOfValue, lane_of_value = lane % kLanesOfValue;
+  const uint part = lane / kLanesPerValue, lane_in_value = lane % kLanesPerValue;
   load_queries(row, count, head, lane, sequence);
   barrier();
   const uint last = positions[count - 1];
-  vec4 maximum[kFours], sum[kFours];
+  vec4 running_max[kFours], sum[kFours];
   [[unroll]] for (uint f = 0; f < kFours; ++f) {
-    maximum[f] = vec4(NONE);
+    running_max[f] = vec4(NEGATIVE_INFINITY);
     sum[f] = vec4(0);  // of this lane's keys
   }
-  vec4 gathered[kWordsOfLane * kElements * kFours];
-  [[unroll]] for (uint i = 0; i < kWordsOfLane * kElements * kFours; ++i) gathered[i] = vec4(0);
+  vec4 output_part[kWordsPerLane * kElements * kFours];
+  [[unroll]] for (uint i = 0; i < kWordsPerLane * kElements * kFours; ++i) output_part[i] = vec4(0);
 
   for (uint p = 0; p <= last / kPageTokens; ++p) {
     const uint page = step.page.at[sequence * step.pages_per_sequence + p] * page_words(kv_heads);
     const uint first = p * kPageTokens, keys_here = min(kPageTokens, last + 1 - first);
-    vec4 most[kFours];
-    [[unroll]] for (uint f = 0; f < kFours; ++f) most[f] = vec4(NONE);
+
+    // score the page's keys for all queries; a key behind a query's position counts as none
+    vec4 page_max[kFours];
+    [[unroll]] for (uint f = 0; f < kFours; ++f) page_max[f] = vec4(NEGATIVE_INFINITY);
     for (uint j = lane; j < keys_here; j += kLanes * kKeysAtOnce) {
       uint base[kKeysAtOnce];
       vec4 s[kKeysAtOnce][kFours];
@@ -129,63 +131,72 @@ void attend(uint row, uint count, uint head, uint lane, uint sequence) {
         [[unroll]] for (uint f = 0; f < kFours; ++f) {
           if (kElements == 4) s[k][f] *= key_scale;
           [[unroll]] for (uint c = 0; c < 4; ++c)
-            if (first + at > positions[4 * f + c]) s[k][f][c] = NONE;
+            if (first + at > positions[4 * f + c]) s[k][f][c] = NEGATIVE_INFINITY;
           score[at * kFours + f] = s[k][f];
-          most[f] = max(most[f], s[k][f]);
+          page_max[f] = max(page_max[f], s[k][f]);
         }
       }
     }
-    [[unroll]] for (uint f = 0; f < kFours; ++f) maxima[lane * kFours + f] = most[f];
+    [[unroll]] for (uint f = 0; f < kFours; ++f) lane_max[lane * kFours + f] = page_max[f];
     barrier();
+
+    // max over the workgroup; scale the running sums down to it
     vec4 keep[kFours];
     [[unroll]] for (uint f = 0; f < kFours; ++f) {
-      most[f] = maximum[f];
-      for (uint i = 0; i < kLanes; ++i) most[f] = max(most[f], maxima[i * kFours + f]);
-      keep[f] = exp(maximum[f] - most[f]);
-      maximum[f] = most[f];
+      page_max[f] = running_max[f];
+      for (uint i = 0; i < kLanes; ++i) page_max[f] = max(page_max[f], lane_max[i * kFours + f]);
+      keep[f] = exp(running_max[f] - page_max[f]);
+      running_max[f] = page_max[f];
       sum[f] *= keep[f];
     }
+
+    // exponentiate scores to weights, and add them up
     for (uint j = lane; j < keys_here; j += kLanes) {
       const float value_scale = kElements == 4 ? scale_of(values, page, kv_head, j) : 1;
       [[unroll]] for (uint f = 0; f < kFours; ++f) {
-        const vec4 weight = exp(score[j * kFours + f] - maximum[f]);
+        const vec4 weight = exp(score[j * kFours + f] - running_max[f]);
         sum[f] += weight;
         score[j * kFours + f] = weight * value_scale;
       }
     }
     barrier();
-    [[unroll]] for (uint i = 0; i < kWordsOfLane * kElements; ++i)
-      [[unroll]] for (uint f = 0; f < kFours; ++f) gathered[i * kFours + f] *= keep[f];
+
+    // add up weighted values: neighbouring lanes take neighbouring words, parts take other keys
+    [[unroll]] for (uint i = 0; i < kWordsPerLane * kElements; ++i)
+      [[unroll]] for (uint f = 0; f < kFours; ++f) output_part[i * kFours + f] *= keep[f];
     if (part < kParts) {
       for (uint j = part; j < keys_here; j += kParts) {
         vec4 weight[kFours];
         [[unroll]] for (uint f = 0; f < kFours; ++f) weight[f] = score[j * kFours + f];
-        [[unroll]] for (uint i = 0; i < kWordsOfLane; ++i) {
-          const uint w = min(i * kLanesOfValue + lane_of_value, kHeadWords - 1);
+        [[unroll]] for (uint i = 0; i < kWordsPerLane; ++i) {
+          const uint w = min(i * kLanesPerValue + lane_in_value, kHeadWords - 1);
           const uint word = values.at[page + (kv_head * kPageTokens + j) * kHeadWords + w];
           [[unroll]] for (uint e = 0; e < kElements; ++e)
             [[unroll]] for (uint f = 0; f < kFours; ++f)
-              gathered[(i * kElements + e) * kFours + f] = fma(
-                  weight[f], vec4(element(word, e)), gathered[(i * kElements + e) * kFours + f]);
+              output_part[(i * kElements + e) * kFours + f] = fma(
+                  weight[f], vec4(element(word, e)), output_part[(i * kElements + e) * kFours + f]);
         }
       }
     }
     barrier();
   }
 
-  [[unroll]] for (uint f = 0; f < kFours; ++f) maxima[lane * kFours + f] = sum[f];
-  [[unroll]] for (uint i = 0; i < kWordsOfLane; ++i) {
-    const uint w = i * kLanesOfValue + lane_of_value;
+  // share the lanes' sums and the parts' outputs
+  [[unroll]] for (uint f = 0; f < kFours; ++f) lane_max[lane * kFours + f] = sum[f];
+  [[unroll]] for (uint i = 0; i < kWordsPerLane; ++i) {
+    const uint w = i * kLanesPerValue + lane_in_value;
     if (part < kParts && w < kHeadWords)
       [[unroll]] for (uint e = 0; e < kElements; ++e)
         [[unroll]] for (uint f = 0; f < kFours; ++f)
           score[(part * kHeadDim + w * kElements + e) * kFours + f] =
-              gathered[(i * kElements + e) * kFours + f];
+              output_part[(i * kElements + e) * kFours + f];
   }
   barrier();
+
+  // sum over the workgroup, in the order of the lanes
   [[unroll]] for (uint f = 0; f < kFours; ++f) {
     sum[f] = vec4(0);
-    for (uint i = 0; i < kLanes; ++i) sum[f] += maxima[i * kFours + f];
+    for (uint i = 0; i < kLanes; ++i) sum[f] += lane_max[i * kFours + f];
   }
   store(row, count, head, lane, sum);
   barrier();
@@ -195,6 +206,7 @@ void main() {
   const uint head = gl_WorkGroupID.x, lane = gl_LocalInvocationID.x;
   const uint begin = first_row + gl_WorkGroupID.y * kQueries;
   const uint end = min(begin + kQueries, step.prompt_rows);
+  // rows of one sequence at a time
   for (uint row = begin; row < end;) {
     const uint sequence = step.sequence.at[row];
     uint count = 1;

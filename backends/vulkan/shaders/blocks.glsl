@@ -1,11 +1,10 @@
-// Blocks of W times rows of x in the registers of an invocation: what the shader of few rows and that of
-// processors share. An invocation has kColumns columns, kLanes apart, of kRows rows of x, and goes down the
-// columns block by block.
+// Blocks of W times rows of x in registers: what the shader of few rows and that of processors share. An
+// invocation computes kColumns columns, kLanes apart, for kRows rows of x, block by block.
 
-// 32 values of a row of x from `first` on, those beyond `count` being zero.
+// Loads 32 values of a row of x from `first` on; those from `count` on are zero.
 void load_x(uint row, uint first, uint count, uint lane, out float value[kBlock]) {
   const uint at = row * depth + first;
-#ifdef SHUFFLES  // x is read once by a subgroup of kLanes
+#ifdef SHUFFLES  // a subgroup of kLanes loads x once and broadcasts it
   float mine[kBlock / 8];
   [[unroll]] for (uint q = 0; q < kBlock / kLanes; ++q) {
     const uint i = q * kLanes + lane;
@@ -44,15 +43,17 @@ void load_block(uint block, uint first_column, out Stored stored) {
   }
 }
 
+// sums += rows of x . the block, by its scale: scale * (sum of x * code - zero * sum of x).
 void multiply_block(Stored stored, uint block, uint row, uint rows, uint lane, inout Sums sums) {
   const uvec2 here = rows_of_block(block);
+  // unpack
   Pair pair[kColumns][kPairs];
   [[unroll]] for (uint c = 0; c < kColumns; ++c)
     [[unroll]] for (uint p = 0; p < kPairs; ++p) pair[c][p] = pair_of(stored.word[c], p);
   [[unroll]] for (uint r = 0; r < kRows; ++r) {
     float value[kBlock];
     load_x(min(row + r, rows - 1), here.x, here.y, lane, value);
-    float total = 0;
+    float total = 0;  // sum of x, for the zeros
     if (kQuantised)
       [[unroll]] for (uint i = 0; i < kBlock; ++i) total += value[i];
     [[unroll]] for (uint c = 0; c < kColumns; ++c) {

@@ -1,10 +1,12 @@
 // Pages of the key-value cache, in words of 32 bits that hold 1 (f32), 2 (f16) or 4 (i8) elements
-// along head_dim. Keys lie so that neighbouring invocations read neighbouring keys, values so that
-// they read neighbouring dimensions:
+// along head_dim. Neighbouring invocations read neighbouring keys, but neighbouring dimensions of a value:
 //
-//   keys (kv_heads, words, 256)   values (kv_heads, 256, words)   then for i8 scales (kv_heads, 256) f16
+//   keys    (kv_heads, words, 256)
+//   values  (kv_heads, 256, words)
+//
+// For i8 the scales (kv_heads, 256) f16 follow.
 layout(constant_id = 2) const uint kHeadDim = 128;
-layout(constant_id = 3) const uint kElements = 2;  // in a word
+layout(constant_id = 3) const uint kElements = 2;  // per word
 const uint kHeadWords = kHeadDim / kElements;
 
 uint page_words(uint kv_heads) {
@@ -18,5 +20,5 @@ float element(uint word, uint i) {
 }
 
 uint scale_index(uint kv_heads, uint kv_head, uint token) {
-  return kPageTokens * kv_heads * kHeadWords * 2 + kv_head * kPageTokens + token;  // in halves
+  return kPageTokens * kv_heads * kHeadWords * 2 + kv_head * kPageTokens + token;  // counted in f16
 }

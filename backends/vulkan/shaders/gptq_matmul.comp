@@ -1,8 +1,8 @@
 #version 460
-// y = x . W + bias for many rows of x: dense weights too.
-// Grid: (columns / (lanes * kColumns), rows / (kRows * tiles)). Each invocation unpacks its columns
-// once for kRows rows of x; the workgroup's tiles take the rows that follow, so that W comes from
-// the nearest cache for all but one. Bottleneck: multiply-adds.
+// y = x . W + bias for many rows of x on a processor; dense weights too.
+// Grid: (columns / (lanes * kColumns), rows / (kRows * tiles)). Each invocation unpacks its columns once
+// for kRows rows of x. The other tiles of the workgroup take the next rows and find W in the nearest
+// cache. Bottleneck: multiply-adds.
 #extension GL_GOOGLE_include_directive : require
 #ifdef SHUFFLES
 #extension GL_KHR_shader_subgroup_shuffle : require

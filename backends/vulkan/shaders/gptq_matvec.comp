@@ -1,13 +1,13 @@
 #version 460
-// y = x . W + bias for few rows of x: dense weights too.
-// Grid: (columns / (lanes * kColumns), 1). The workgroup's slices share out the blocks of W and add up
-// what they have in the order of the slices, so the same run gives the same bits. Bottleneck: the
-// memory that W streams from, each of its words being read once.
+// y = x . W + bias for few rows of x; dense weights too.
+// Grid: (columns / (lanes * kColumns), 1). The slices of a workgroup take blocks of W in turn; their sums
+// are added in the order of the slices, so the same run gives the same bits. Bottleneck: the memory that
+// W streams from, each word once.
 #extension GL_GOOGLE_include_directive : require
 #ifdef SHUFFLES
 #extension GL_KHR_shader_subgroup_shuffle : require
 #endif
-#ifdef HALF
+#ifdef F16
 #extension GL_EXT_shader_explicit_arithmetic_types_float16 : require
 #endif
 #include "common.glsl"
@@ -15,7 +15,7 @@
 layout(local_size_x_id = 0, local_size_y_id = 1) in;
 layout(constant_id = 0) const uint kLanes = 32;
 layout(constant_id = 1) const uint kSlices = 1;
-layout(constant_id = 8) const uint kAtOnce = 1;  // blocks of a slice
+layout(constant_id = 8) const uint kBlocksAhead = 1;  // that a slice loads before it uses the first
 #include "weights.glsl"
 #include "blocks.glsl"
 
@@ -28,21 +28,25 @@ void main() {
   const uint first_column = gl_WorkGroupID.x * kLanes * kColumns + lane;
   Sums sums;
   clear(sums);
-  for (uint block = slice; block < blocks; block += kAtOnce * kSlices) {
-    Stored stored[kAtOnce];  // loads of all of them are under way before the first is used
-    [[unroll]] for (uint i = 0; i < kAtOnce; ++i)
+  // multiply this slice's blocks
+  for (uint block = slice; block < blocks; block += kBlocksAhead * kSlices) {
+    Stored stored[kBlocksAhead];
+    [[unroll]] for (uint i = 0; i < kBlocksAhead; ++i)
       load_block(i == 0 ? block : min(block + i * kSlices, blocks - 1), first_column, stored[i]);
-    [[unroll]] for (uint i = 0; i < kAtOnce; ++i)
+    [[unroll]] for (uint i = 0; i < kBlocksAhead; ++i)
       if (i == 0 || block + i * kSlices < blocks)
         multiply_block(stored[i], block + i * kSlices, 0, rows, lane, sums);
   }
 
+  // share the slices' sums
   if (kSlices > 1) {
     [[unroll]] for (uint r = 0; r < kRows; ++r)
       [[unroll]] for (uint c = 0; c < kColumns; ++c)
         parts[((slice * kRows + r) * kColumns + c) * kLanes + lane] = sums.of[r][c];
     barrier();
   }
+
+  // add them up and store
   if (slice != 0) return;
   [[unroll]] for (uint r = 0; r < kRows; ++r)
     [[unroll]] for (uint c = 0; c < kColumns; ++c) {

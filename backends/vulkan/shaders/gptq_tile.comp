@@ -1,14 +1,14 @@
 #version 460
-// y = x . W + bias for several rows of x on a GPU: dense weights too.
+// y = x . W + bias for several rows of x on a GPU; dense weights too.
 // Grid: (columns / (lanes * kColumns), rows / (tiles * kRows)). A workgroup unpacks a block of its columns
-// into shared memory, puts the values of its rows beside it, and each invocation multiplies kRows rows with
-// kColumns columns from there; sums are f32. Where there are few rows, slices of the workgroup share out
-// the blocks and add up what they have in the order of the slices, so the same run gives the same bits.
+// into shared memory and puts the values of its rows beside it; each invocation multiplies kRows rows with
+// kColumns columns from there, sums in f32. With few rows, slices of the workgroup take blocks in turn and
+// their sums are added in the order of the slices, so the same run gives the same bits.
 // Bottleneck: multiply-adds; with few rows the memory that W streams from.
-// With HALF the tile of W is f16, which takes code - zero and an f16 weight exactly, and so is, with
-// kHalfX, that of x (half_rows.comp).
+// With F16 the tile of W is f16, which holds code - zero and an f16 weight exactly; with kXIsF16 so is the
+// tile of x (x_to_f16.comp).
 #extension GL_GOOGLE_include_directive : require
-#ifdef HALF
+#ifdef F16
 #extension GL_EXT_shader_explicit_arithmetic_types_float16 : require
 #extension GL_EXT_shader_16bit_storage : require
 #endif
@@ -18,21 +18,21 @@ layout(local_size_x_id = 0, local_size_y_id = 1, local_size_z_id = 8) in;
 layout(constant_id = 0) const uint kLanes = 16;
 layout(constant_id = 1) const uint kTiles = 8;
 layout(constant_id = 8) const uint kSlices = 1;
-layout(constant_id = 9) const uint kHalfX = 0;
+layout(constant_id = 9) const uint kXIsF16 = 0;
 #include "weights.glsl"
 
 const uint kTileRows = kTiles * kRows, kTileColumns = kLanes * kColumns;
 const uint kThreads = kLanes * kTiles;  // of a slice
-// Some rows more, so that what neighbours store goes to other banks.
-const uint kPitch = kTileRows + (kHalfX != 0 ? 4 : 2);
+// Padded, so that neighbours store to different banks.
+const uint kPitch = kTileRows + (kXIsF16 != 0 ? 4 : 2);
 
 shared Pair w_tile[kSlices * kPairs * kTileColumns];  // (slices, pairs, columns)  without the scale
 shared float scale_tile[kSlices * kTileColumns];      // (slices, columns)
-shared vec2 x_tile[kHalfX != 0 ? 1 : kSlices * kPairs * kPitch];  // (slices, pairs, rows)
+shared vec2 x_tile[kXIsF16 != 0 ? 1 : kSlices * kPairs * kPitch];  // (slices, pairs, rows)
 shared float parts[kSlices > 1 ? kTileRows * kTileColumns : 1];
-#ifdef HALF
-layout(buffer_reference, std430, buffer_reference_align = 8) readonly buffer Halves { f16vec4 at[]; };
-shared f16vec2 half_tile[kHalfX != 0 ? kSlices * kPairs * kPitch : 1];  // (slices, pairs, rows)
+#ifdef F16
+layout(buffer_reference, std430, buffer_reference_align = 8) readonly buffer F16Fours { f16vec4 at[]; };
+shared f16vec2 x_tile_f16[kXIsF16 != 0 ? kSlices * kPairs * kPitch : 1];  // (slices, pairs, rows)
 #endif
 
 // A thread's columns of a block as they lie in memory, kThreads apart.
@@ -51,6 +51,7 @@ void fetch_w(uint block, uint thread, uint first_column, out Fetched fetched) {
   }
 }
 
+// Unpacks the fetched columns into w_tile, without their scale.
 void store_w(uint slice, uint thread, Fetched fetched) {
   [[unroll]] for (uint i = 0; i < kFetched; ++i) {
     const uint c = thread + i * kThreads;
@@ -62,17 +63,17 @@ void store_w(uint slice, uint thread, Fetched fetched) {
   }
 }
 
-// Threads beside one another read what lies together in a row.
+// Fills x_tile with a block of the tile's rows; neighbouring threads read neighbouring values of a row.
 void load_x(uint block, uint slice, uint thread, uint row, uint rows) {
   const uint fours = kBlock / 4;
   const uvec2 here = rows_of_block(block);
   for (uint i = thread; i < kTileRows * fours; i += kThreads) {
     const uint r = i / fours, four = i % fours, from = min(row + r, rows - 1);
-#ifdef HALF
-    if (kHalfX != 0) {
-      const f16vec4 value = Halves(halves).at[(from * blocks + block) * fours + four];
-      half_tile[(slice * kPairs + 2 * four) * kPitch + r] = value.xy;
-      half_tile[(slice * kPairs + 2 * four + 1) * kPitch + r] = value.zw;
+#ifdef F16
+    if (kXIsF16 != 0) {
+      const f16vec4 value = F16Fours(x_f16).at[(from * blocks + block) * fours + four];
+      x_tile_f16[(slice * kPairs + 2 * four) * kPitch + r] = value.xy;
+      x_tile_f16[(slice * kPairs + 2 * four + 1) * kPitch + r] = value.zw;
       continue;
     }
 #endif
@@ -91,14 +92,15 @@ void load_x(uint block, uint slice, uint thread, uint row, uint rows) {
 }
 
 vec2 x_at(uint i) {
-#ifdef HALF
-  if (kHalfX != 0) return vec2(half_tile[i]);
+#ifdef F16
+  if (kXIsF16 != 0) return vec2(x_tile_f16[i]);
 #endif
   return x_tile[i];
 }
 
+// sums += x_tile . w_tile, by the columns' scales.
 void multiply(uint slice, uint first_row, uint first_column, inout Sums sums) {
-  Sums dot;  // of this block where it has a scale, else all of the sum
+  Sums dot;  // of this block; of a dense weight, which has no scale, the whole sum
   [[unroll]] for (uint r = 0; r < kRows; ++r)
     [[unroll]] for (uint c = 0; c < kColumns; ++c) dot.of[r][c] = kQuantised ? 0 : sums.of[r][c];
   for (uint p = 0; p < kPairs; ++p) {
@@ -118,7 +120,7 @@ void multiply(uint slice, uint first_row, uint first_column, inout Sums sums) {
   }
 }
 
-// Into those of slice 0.
+// Adds the sums of the other slices to those of slice 0.
 void add_slices(uint slice, uint thread, inout Sums sums) {
   for (uint s = 1; s < kSlices; ++s) {
     [[unroll]] for (uint r = 0; r < kRows; ++r)
@@ -151,17 +153,19 @@ void main() {
       load_x(block, slice, thread, tile_row, rows);
     }
     barrier();
-    // Under way while this one is multiplied.
+    // fetch the next block while this one is multiplied
     fetch_w(min(block + kSlices, blocks - 1), thread, tile_column, fetched);
     if (block < blocks) multiply(slice, first_in_tile, lane * kColumns, sums);
     barrier();
   }
+
+  // add up the slices and store
   if (kSlices > 1) add_slices(slice, thread, sums);
   if (slice != 0) return;
   [[unroll]] for (uint r = 0; r < kRows; ++r)
     [[unroll]] for (uint c = 0; c < kColumns; ++c) {
       const uint row = tile_row + first_in_tile + r, column = tile_column + lane * kColumns + c;
       if (row >= rows || column >= width) continue;
-      store(row, column, kHalfX != 0 ? sums.of[r][c] * row_scales.at[row] : sums.of[r][c]);
+      store(row, column, kXIsF16 != 0 ? sums.of[r][c] * row_scales.at[row] : sums.of[r][c]);
     }
 }

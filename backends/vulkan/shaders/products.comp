@@ -1,7 +1,7 @@
 #version 460
-// Multiply-adds from registers: the ceiling that matrix products are compared with.
+// sum = sum * 0.999 + start, from registers: the ceiling that matrix products are compared with.
 // Grid: (groups, 1). Each invocation keeps kChains sums whose steps do not depend on one another.
-// Bottleneck: the multiply-adds, by intention.
+// Bottleneck: multiply-adds, on purpose.
 #extension GL_GOOGLE_include_directive : require
 #include "common.glsl"
 
@@ -23,5 +23,5 @@ void main() {
       [[unroll]] for (uint c = 0; c < kChains; ++c) sum[c] = fma(sum[c], 0.999, start);
   float all = 0;
   [[unroll]] for (uint c = 0; c < kChains; ++c) all += sum[c];
-  if (all == -1) result.at[0] = all;  // never, which the compiler does not know
+  if (all == -1) result.at[0] = all;  // never true, but the compiler cannot know
 }

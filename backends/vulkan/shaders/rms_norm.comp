@@ -20,8 +20,8 @@ layout(push_constant) uniform Push {
 
 shared float sums[gl_WorkGroupSize.x];
 
-// Of all invocations, in an order that is always the same: first those that are 32 apart.
-float added(float part, uint lane) {
+// The sum over the workgroup, always in the same order: first those 32 apart.
+float workgroup_sum(float part, uint lane) {
   sums[lane] = part;
   barrier();
   if (gl_WorkGroupSize.x > 32) {
@@ -41,12 +41,15 @@ void main() {
   const uint row = gl_WorkGroupID.y, lane = gl_LocalInvocationID.x;
   if (row >= row_count(step, over_wanted)) return;
   const uint first = row * width;
+  // sum of squares
   float sum = 0;
   for (uint i = lane; i < width; i += gl_WorkGroupSize.x) {
     const float value = x.at[first + i];
     sum += value * value;
   }
-  const float root = sqrt(added(sum, lane) / float(width) + epsilon);
+  const float root = sqrt(workgroup_sum(sum, lane) / float(width) + epsilon);
+
+  // normalise. x / root here and x * (1 / root) in CUDA round differently, both within the law
   for (uint i = lane; i < width; i += gl_WorkGroupSize.x) {
     const uint j = kOrdered != 0 ? order.at[i] : i;
     y.at[first + i] = x.at[first + j] / root * weight.at[j];

@@ -1,4 +1,4 @@
-// f32 to f16 as the law says, and numbers that are none.
+// f32 to f16 as the law rounds it, and the test for NaN and infinity.
 
 // Round to nearest, ties to even. packHalf2x16 leaves the rounding to the device.
 uint f16_of_f32(float value) {
@@ -9,4 +9,4 @@ uint f16_of_f32(float value) {
   return sign | (rest < 0x38800000u ? tiny : rest < 0x47800000u ? normal : huge);
 }
 
-bool finite(float value) { return (floatBitsToUint(value) & 0x7f800000u) != 0x7f800000u; }
+bool is_finite(float value) { return (floatBitsToUint(value) & 0x7f800000u) != 0x7f800000u; }

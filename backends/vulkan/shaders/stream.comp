@@ -1,12 +1,12 @@
 #version 460
 // Reads memory, or copies it: the ceiling that matrix-vector products are compared with.
 // Grid: (vectors / (group * kVectors), 1), neighbouring invocations on neighbouring vectors.
-// Bottleneck: the memory, by intention.
+// Bottleneck: the memory, on purpose.
 #extension GL_GOOGLE_include_directive : require
 #include "common.glsl"
 
 layout(local_size_x_id = 0) in;
-layout(constant_id = 2) const uint kVectors = 16;  // of an invocation
+layout(constant_id = 2) const uint kVectors = 16;  // per invocation
 
 layout(buffer_reference, std430, buffer_reference_align = 16) writeonly buffer Output { uvec4 at[]; };
 
@@ -26,6 +26,6 @@ void main() {
     all |= value;
     if (copies != 0) to.at[at] = value;
   }
-  // Never true of what is read, which the compiler does not know.
+  // Never true, but the compiler cannot know.
   if (copies == 0 && all == uvec4(0x12345678u)) to.at[0] = all;
 }

@@ -1,15 +1,15 @@
 // A packed weight (pack.h) and the arguments of a product with it: what all shaders of matrix products
-// share. Codes are unpacked without a conversion from integers, which is slow on many GPUs: a code is put
-// into the highest bits of a mantissa whose exponent is 0, so that it reads as 1 + code / 2^kBits. With
-// scale' = scale * 2^kBits and zero' = 1 + zero / 2^kBits, all of them exact,
+// share. Converting integers is slow on many GPUs, so a code becomes the highest bits of a mantissa whose
+// exponent is 0 and reads as 1 + code / 2^kBits. With scale' = scale * 2^kBits and
+// zero' = 1 + zero / 2^kBits, all of them exact,
 //
 //   sum over k of x[k] * scale * (code[k] - zero)  =  scale' * (sum of x[k] * value[k] - zero' * sum of x[k])
 //
-// With HALF two such values are unpacked at once as f16, 10 bits of mantissa being enough for 8 of code.
+// With F16 two such values are unpacked at once as f16, whose mantissa of 10 bits holds a code of 8.
 layout(constant_id = 2) const uint kBits = 4;       // 2 3 4 8: codes; 16 f16, 17 bf16, 32 f32
-layout(constant_id = 3) const uint kRows = 1;       // rows of x an invocation computes at a time
-layout(constant_id = 4) const uint kColumns = 1;    // columns of an invocation
-layout(constant_id = 5) const uint kWholeBlocks = 0;   // every block has 32 rows, x may be read by fours
+layout(constant_id = 3) const uint kRows = 1;       // of x, per invocation
+layout(constant_id = 4) const uint kColumns = 1;    // of W, per invocation
+layout(constant_id = 5) const uint kWholeBlocks = 0;   // every block has 32 rows, so x is read by fours
 layout(constant_id = 6) const uint kWideScales = 0;  // scales are f32
 layout(constant_id = 7) const uint kEpilogue = 0;  // 1: y = other + sum; 2: y = silu(other) * sum
 
@@ -24,7 +24,7 @@ const uint kApart = kBits == 3 || kBits > 8 ? 1 : 16 / kBits;
 // The other row of the pair is kApart later.
 uint row_of(uint pair) { return pair / kApart * 2 * kApart + pair % kApart; }
 
-#ifdef HALF
+#ifdef F16
 #define Pair f16vec2
 #else
 #define Pair vec2
@@ -38,7 +38,7 @@ layout(push_constant) uniform Push {
   Floats other;  // (R, width)  of the epilogue
   Floats y;      // (R, width)
   Step step;
-  Words halves;       // (R, blocks, 32) of half_rows.comp
+  Words x_f16;        // (R, blocks, 32) f16, of x_to_f16.comp
   Floats row_scales;  // (R)
   uint depth;
   uint width;
@@ -47,7 +47,7 @@ layout(push_constant) uniform Push {
   uint blocks;
   uint over_wanted;
   uint has_bias;
-  uint first_row;  // of this dispatch: a product too large for a submission is cut into several
+  uint first_row;  // of this dispatch: a product too large for a submission is several
 };
 
 struct Sums {
@@ -59,7 +59,7 @@ void clear(out Sums sums) {
     [[unroll]] for (uint c = 0; c < kColumns; ++c) sums.of[r][c] = 0;
 }
 
-// Moves what begins at bit `from` to bit `to`.
+// Shifts the word so that bit `from` comes to bit `to`.
 uint moved(uint word, uint from, uint to) { return from <= to ? word << (to - from) : word >> (from - to); }
 
 const uint kMask = (1u << kBits % 32) - 1;
@@ -74,7 +74,7 @@ uint code_at(uint word[kBlockWords], uint i, uint to) {
 
 // Pair `p` of a block.
 Pair pair_of(uint word[kBlockWords], uint p) {
-#ifdef HALF
+#ifdef F16
   if (!kQuantised) return unpackFloat2x16(word[p % kBlockWords]);
   const uint to = 10 - kBits % 10, ones = 0x3c003c00u;
   const uint i = row_of(p), bit = i * kBits;
@@ -119,13 +119,14 @@ vec2 load_scale(uint block, uint column) {
   return vec2(pair.x * steps, 1 + pair.y / steps);
 }
 
-// Where a block's rows begin in x, and how many of the 32 there are.
+// The first of a block's rows in x, and how many of the 32 there are.
 uvec2 rows_of_block(uint block) {
   const uint in_group = block % blocks_per_group * kBlock;
   const uint first = block / blocks_per_group * group_size + in_group;
   return uvec2(first, min(kBlock, min(group_size - in_group, depth - first)));
 }
 
+// Adds the bias, applies the epilogue and stores.
 void store(uint row, uint column, float sum) {
   const uint at = row * width + column;
   if (has_bias != 0) sum += bias.at[column];

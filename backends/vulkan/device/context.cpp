@@ -1,0 +1,162 @@
+#include "backends/vulkan/device/context.h"
+
+#include <vector>
+
+#include "core/abi/guard.h"
+
+namespace ropewalk::vulkan {
+namespace {
+
+using abi::Failure;
+using abi::StatusCode;
+
+VkSemaphore make_timeline(const DeviceApi& api, VkDevice device) {
+  auto type = structure<VkSemaphoreTypeCreateInfo>(VK_STRUCTURE_TYPE_SEMAPHORE_TYPE_CREATE_INFO);
+  type.semaphoreType = VK_SEMAPHORE_TYPE_TIMELINE;
+  auto info = structure<VkSemaphoreCreateInfo>(VK_STRUCTURE_TYPE_SEMAPHORE_CREATE_INFO);
+  info.pNext = &type;
+  VkSemaphore semaphore = VK_NULL_HANDLE;
+  check(api.CreateSemaphore(device, &info, nullptr, &semaphore), "a timeline semaphore");
+  return semaphore;
+}
+
+// An instance must outlive its devices, and a lost device is never destroyed.
+void keep_forever(const std::shared_ptr<Instance>& instance) {
+  static auto* const kept = new std::vector<std::shared_ptr<Instance>>;
+  kept->push_back(instance);
+}
+
+}  // namespace
+
+Context::Context(std::shared_ptr<Instance> instance, VkPhysicalDevice physical,
+                 const Options& options)
+    : instance_(std::move(instance)),
+      physical_(physical),
+      options_(options),
+      features_(examine(*instance_, physical, options)) {
+  if (!features_.unusable.empty()) throw Failure(StatusCode::no_device, features_.unusable);
+  open();
+  api_ = load_device(instance_->api(), device_);
+  api_.GetDeviceQueue(device_, features_.queue_family, 0, &queue_);
+  auto pool = structure<VkCommandPoolCreateInfo>(VK_STRUCTURE_TYPE_COMMAND_POOL_CREATE_INFO);
+  pool.queueFamilyIndex = features_.queue_family;
+  pool.flags = VK_COMMAND_POOL_CREATE_RESET_COMMAND_BUFFER_BIT;
+  check(api_.CreateCommandPool(device_, &pool, nullptr, &commands_), "a command pool");
+  timeline_ = make_timeline(api_, device_);
+  never_signalled_ = make_timeline(api_, device_);
+}
+
+void Context::open() {
+  const float priority = 1;
+  auto queue = structure<VkDeviceQueueCreateInfo>(VK_STRUCTURE_TYPE_DEVICE_QUEUE_CREATE_INFO);
+  queue.queueFamilyIndex = features_.queue_family;
+  queue.queueCount = 1;
+  queue.pQueuePriorities = &priority;
+
+  auto size = structure<VkPhysicalDeviceSubgroupSizeControlFeatures>(
+      VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SUBGROUP_SIZE_CONTROL_FEATURES);
+  size.subgroupSizeControl = VK_TRUE;
+  size.computeFullSubgroups = VK_TRUE;
+  auto v12 = structure<VkPhysicalDeviceVulkan12Features>(
+      VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_2_FEATURES);
+  v12.bufferDeviceAddress = VK_TRUE;
+  v12.timelineSemaphore = VK_TRUE;
+  auto v11 = structure<VkPhysicalDeviceVulkan11Features>(
+      VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_1_FEATURES);
+  v11.storageBuffer16BitAccess = features_.storage_16bit;
+  v12.shaderFloat16 = features_.float16;
+  v12.pNext = &v11;
+  std::vector<const char*> extensions;
+  if (features_.size_control) {
+    extensions.push_back(VK_EXT_SUBGROUP_SIZE_CONTROL_EXTENSION_NAME);
+    v11.pNext = &size;
+  }
+  if (features_.memory_budget) extensions.push_back(VK_EXT_MEMORY_BUDGET_EXTENSION_NAME);
+
+  auto info = structure<VkDeviceCreateInfo>(VK_STRUCTURE_TYPE_DEVICE_CREATE_INFO);
+  info.pNext = &v12;
+  info.queueCreateInfoCount = 1;
+  info.pQueueCreateInfos = &queue;
+  info.enabledExtensionCount = static_cast<uint32_t>(extensions.size());
+  info.ppEnabledExtensionNames = extensions.data();
+  check(instance_->api().CreateDevice(physical_, &info, nullptr, &device_), features_.info.name);
+}
+
+void Context::require_alive() const {
+  if (!lost_.empty()) throw Failure(StatusCode::device_lost, lost_);
+}
+
+void Context::lose(const std::string& reason) {
+  lost_ = reason;
+  throw Failure(StatusCode::device_lost, lost_);
+}
+
+void Context::check_alive(VkResult result, const char* what) {
+  if (result == VK_ERROR_DEVICE_LOST) lose("the driver reports the device lost");
+  check(result, what);
+}
+
+void Context::begin_step() {
+  ++steps_;
+  if (steps_ == options_.faults.lost_at_step) check_alive(VK_ERROR_DEVICE_LOST, "submit");
+}
+
+uint64_t Context::submit(VkCommandBuffer commands) {
+  require_alive();
+  const bool hangs = steps_ && steps_ == options_.faults.hang_at_step;
+  const uint64_t number = submitted_ + 1, one = 1;
+  const VkPipelineStageFlags stage = VK_PIPELINE_STAGE_ALL_COMMANDS_BIT;
+  auto values =
+      structure<VkTimelineSemaphoreSubmitInfo>(VK_STRUCTURE_TYPE_TIMELINE_SEMAPHORE_SUBMIT_INFO);
+  values.signalSemaphoreValueCount = 1;
+  values.pSignalSemaphoreValues = &number;
+  auto info = structure<VkSubmitInfo>(VK_STRUCTURE_TYPE_SUBMIT_INFO);
+  info.pNext = &values;
+  info.commandBufferCount = 1;
+  info.pCommandBuffers = &commands;
+  info.signalSemaphoreCount = 1;
+  info.pSignalSemaphores = &timeline_;
+  if (hangs) {
+    values.waitSemaphoreValueCount = 1;
+    values.pWaitSemaphoreValues = &one;
+    info.waitSemaphoreCount = 1;
+    info.pWaitSemaphores = &never_signalled_;
+    info.pWaitDstStageMask = &stage;
+  }
+  check_alive(api_.QueueSubmit(queue_, 1, &info, VK_NULL_HANDLE), "submit");
+  submitted_ = number;
+  return number;
+}
+
+// Submission by submission, so that the time limit is one submission's and not that of all.
+void Context::wait_for(uint64_t number) {
+  require_alive();
+  for (; finished_ < number; ++finished_) {
+    const uint64_t next = finished_ + 1;
+    auto info = structure<VkSemaphoreWaitInfo>(VK_STRUCTURE_TYPE_SEMAPHORE_WAIT_INFO);
+    info.semaphoreCount = 1;
+    info.pSemaphores = &timeline_;
+    info.pValues = &next;
+    const VkResult result = api_.WaitSemaphores(device_, &info, options_.submit_limit_ms * 1000000);
+    if (result == VK_TIMEOUT)
+      lose("a submission did not finish within " +
+           (options_.submit_limit_ms % 1000
+                ? std::to_string(options_.submit_limit_ms) + " ms"
+                : std::to_string(options_.submit_limit_ms / 1000) + " s"));
+    check_alive(result, "wait");
+  }
+}
+
+Context::~Context() {
+  if (!alive()) {
+    keep_forever(instance_);
+    return;
+  }
+  if (device_ && api_.DeviceWaitIdle) api_.DeviceWaitIdle(device_);
+  if (never_signalled_) api_.DestroySemaphore(device_, never_signalled_, nullptr);
+  if (timeline_) api_.DestroySemaphore(device_, timeline_, nullptr);
+  if (commands_) api_.DestroyCommandPool(device_, commands_, nullptr);
+  if (device_) api_.DestroyDevice(device_, nullptr);
+}
+
+}  // namespace ropewalk::vulkan

@@ -1,0 +1,198 @@
+#include "backends/vulkan/device/features.h"
+
+#include <algorithm>
+#include <cstdio>
+#include <cstring>
+#include <vector>
+
+namespace ropewalk::vulkan {
+namespace {
+
+abi::DeviceType type_of(VkPhysicalDeviceType type) {
+  switch (type) {
+    case VK_PHYSICAL_DEVICE_TYPE_DISCRETE_GPU:
+      return abi::DeviceType::discrete;
+    case VK_PHYSICAL_DEVICE_TYPE_INTEGRATED_GPU:
+      return abi::DeviceType::integrated;
+    case VK_PHYSICAL_DEVICE_TYPE_VIRTUAL_GPU:
+      return abi::DeviceType::virtual_gpu;
+    default:
+      return abi::DeviceType::software;
+  }
+}
+
+bool has_extension(const Instance& instance, VkPhysicalDevice device, const char* name) {
+  uint32_t count = 0;
+  instance.api().EnumerateDeviceExtensionProperties(device, nullptr, &count, nullptr);
+  std::vector<VkExtensionProperties> extensions(count);
+  instance.api().EnumerateDeviceExtensionProperties(device, nullptr, &count, extensions.data());
+  return std::any_of(extensions.begin(), extensions.end(), [&](const auto& extension) {
+    return std::strcmp(extension.extensionName, name) == 0;
+  });
+}
+
+// The largest heap of the device's own memory.
+uint32_t main_heap(const VkPhysicalDeviceMemoryProperties& memory) {
+  uint32_t best = 0;
+  uint64_t size = 0;
+  for (uint32_t i = 0; i < memory.memoryHeapCount; ++i) {
+    const VkMemoryHeap& heap = memory.memoryHeaps[i];
+    if ((heap.flags & VK_MEMORY_HEAP_DEVICE_LOCAL_BIT) && heap.size > size) {
+      best = i;
+      size = heap.size;
+    }
+  }
+  return best;
+}
+
+struct Properties {
+  VkPhysicalDeviceProperties2 core =
+      structure<VkPhysicalDeviceProperties2>(VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PROPERTIES_2);
+  VkPhysicalDeviceVulkan11Properties v11 = structure<VkPhysicalDeviceVulkan11Properties>(
+      VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_1_PROPERTIES);
+  VkPhysicalDeviceVulkan12Properties v12 = structure<VkPhysicalDeviceVulkan12Properties>(
+      VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_2_PROPERTIES);
+};
+
+void read_properties(const Instance& instance, VkPhysicalDevice device, Properties& properties) {
+  instance.api().GetPhysicalDeviceProperties2(device, &properties.core);
+  if (properties.core.properties.apiVersion < VK_API_VERSION_1_2) return;
+  properties.core.pNext = &properties.v11;
+  properties.v11.pNext = &properties.v12;
+  instance.api().GetPhysicalDeviceProperties2(device, &properties.core);
+}
+
+void read_queue(const Instance& instance, VkPhysicalDevice device, const Options& options,
+                Features& found) {
+  uint32_t count = 0;
+  instance.api().GetPhysicalDeviceQueueFamilyProperties(device, &count, nullptr);
+  std::vector<VkQueueFamilyProperties> families(count);
+  instance.api().GetPhysicalDeviceQueueFamilyProperties(device, &count, families.data());
+  const auto family = std::find_if(families.begin(), families.end(), [](const auto& f) {
+    return (f.queueFlags & VK_QUEUE_COMPUTE_BIT) && f.queueCount > 0;
+  });
+  if (family == families.end() || !options.has("compute-queue"))
+    found.unusable = "it has no compute queue";
+  else
+    found.queue_family = static_cast<uint32_t>(family - families.begin());
+}
+
+void read_features(const Instance& instance, VkPhysicalDevice device, const Options& options,
+                   Features& found) {
+  auto v12 = structure<VkPhysicalDeviceVulkan12Features>(
+      VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_2_FEATURES);
+  auto v11 = structure<VkPhysicalDeviceVulkan11Features>(
+      VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_1_FEATURES);
+  auto size = structure<VkPhysicalDeviceSubgroupSizeControlFeatures>(
+      VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SUBGROUP_SIZE_CONTROL_FEATURES);
+  auto features =
+      structure<VkPhysicalDeviceFeatures2>(VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2);
+  features.pNext = &v12;
+  const bool extension =
+      has_extension(instance, device, VK_EXT_SUBGROUP_SIZE_CONTROL_EXTENSION_NAME);
+  v12.pNext = &v11;
+  if (extension) v11.pNext = &size;
+  instance.api().GetPhysicalDeviceFeatures2(device, &features);
+  if (!v12.bufferDeviceAddress || !options.has("buffer-device-address"))
+    found.unusable = "it has no buffer device addresses";
+  if (!v12.timelineSemaphore || !options.has("timeline-semaphore"))
+    found.unusable = "it has no timeline semaphores";
+  found.size_control = extension && size.subgroupSizeControl && size.computeFullSubgroups &&
+                       options.has("size-control");
+  found.float16 = v12.shaderFloat16 && options.has("float16");
+  found.storage_16bit = v11.storageBuffer16BitAccess && options.has("16bit-storage");
+  found.memory_budget = has_extension(instance, device, VK_EXT_MEMORY_BUDGET_EXTENSION_NAME) &&
+                        options.has("memory-budget");
+}
+
+void read_subgroups(const VkPhysicalDeviceVulkan11Properties& v11, const Options& options,
+                    Features& found) {
+  found.subgroup_size = std::clamp(v11.subgroupSize, 1u, 128u);
+  found.subgroup_shuffle = (v11.subgroupSupportedStages & VK_SHADER_STAGE_COMPUTE_BIT) &&
+                           (v11.subgroupSupportedOperations & VK_SUBGROUP_FEATURE_SHUFFLE_BIT) &&
+                           options.has("subgroup-shuffle");
+}
+
+void describe(const Properties& properties, Features& found) {
+  abi::DeviceInfo& info = found.info;
+  const VkPhysicalDeviceProperties& core = properties.core.properties;
+  std::snprintf(info.name, sizeof info.name, "%.127s", core.deviceName);
+  std::snprintf(info.driver, sizeof info.driver, "%.60s %.60s", properties.v12.driverName,
+                properties.v12.driverInfo);
+  info.type = type_of(core.deviceType);
+  std::string missing;
+  const auto lacks = [&](bool has, const char* what) {
+    if (!has) missing += (missing.empty() ? "" : ", ") + std::string(what);
+  };
+  lacks(found.subgroup_shuffle, "subgroup shuffles (every invocation reads its own x)");
+  lacks(found.size_control, "subgroup size control (the driver's size is taken)");
+  lacks(found.float16, "float16 arithmetic (f32 instead)");
+  lacks(found.storage_16bit, "16-bit storage (f32 instead)");
+  lacks(found.memory_budget, "a memory budget (all of the heap counts as free)");
+  std::snprintf(info.missing, sizeof info.missing, "%s", missing.c_str());
+  info.activation = abi::DType::f32;
+  info.kv_types = 1u << static_cast<uint32_t>(abi::DType::f16) |
+                  1u << static_cast<uint32_t>(abi::DType::f32) |
+                  1u << static_cast<uint32_t>(abi::DType::i8);
+  info.max_rows = 512;
+  info.lanes = found.subgroup_size;
+}
+
+}  // namespace
+
+Features examine(const Instance& instance, VkPhysicalDevice device, const Options& options) {
+  Features found{};
+  Properties properties;
+  read_properties(instance, device, properties);
+  const VkPhysicalDeviceProperties& core = properties.core.properties;
+  const uint32_t version = options.has("vulkan-1.2") ? core.apiVersion : VK_API_VERSION_1_1;
+  if (version < VK_API_VERSION_1_2) {
+    std::snprintf(found.info.name, sizeof found.info.name, "%.127s", core.deviceName);
+    found.info.type = type_of(core.deviceType);
+    found.unusable = "its driver has Vulkan 1." + std::to_string(VK_API_VERSION_MINOR(version)) +
+                     ", expected 1.2 or later";
+    return found;
+  }
+  read_queue(instance, device, options, found);
+  read_features(instance, device, options, found);
+  read_subgroups(properties.v11, options, found);
+  describe(properties, found);
+  found.processor =
+      options.tuning == Tuning::processor ||
+      (options.tuning == Tuning::automatic && found.info.type == abi::DeviceType::software);
+  // A processor computes f16 in f32, with a conversion before and one after each operation.
+  if (options.float16 == Switch::never || (options.float16 == Switch::automatic && found.processor))
+    found.float16 = false;
+  found.max_invocations = core.limits.maxComputeWorkGroupInvocations;
+  found.shared_bytes = core.limits.maxComputeSharedMemorySize;
+  found.largest_allocation = properties.v11.maxMemoryAllocationSize;
+  std::copy_n(properties.v11.deviceUUID, VK_UUID_SIZE, found.device_uuid);
+  std::copy_n(properties.v11.driverUUID, VK_UUID_SIZE, found.driver_uuid);
+
+  auto memory = structure<VkPhysicalDeviceMemoryProperties2>(
+      VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MEMORY_PROPERTIES_2);
+  instance.api().GetPhysicalDeviceMemoryProperties2(device, &memory);
+  found.info.memory_total =
+      memory.memoryProperties.memoryHeaps[main_heap(memory.memoryProperties)].size;
+  found.info.memory_free = memory_free(instance, device, found, options);
+  return found;
+}
+
+uint64_t memory_free(const Instance& instance, VkPhysicalDevice device, const Features& features,
+                     const Options& options) {
+  if (options.faults.memory) return options.faults.memory;
+  auto budget = structure<VkPhysicalDeviceMemoryBudgetPropertiesEXT>(
+      VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MEMORY_BUDGET_PROPERTIES_EXT);
+  auto memory = structure<VkPhysicalDeviceMemoryProperties2>(
+      VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MEMORY_PROPERTIES_2);
+  if (features.memory_budget) memory.pNext = &budget;
+  instance.api().GetPhysicalDeviceMemoryProperties2(device, &memory);
+  const uint32_t heap = main_heap(memory.memoryProperties);
+  const uint64_t size = memory.memoryProperties.memoryHeaps[heap].size;
+  if (!features.memory_budget) return size;
+  const uint64_t left =
+      budget.heapBudget[heap] - std::min(budget.heapUsage[heap], budget.heapBudget[heap]);
+  return std::min(left, size);
+}
+
+}  // namespace ropewalk::vulkan

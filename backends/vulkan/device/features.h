@@ -1,0 +1,46 @@
+// features.h — which features a physical device has: those this backend needs and those it can use.
+//
+// Plain data, read once for each device.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "backends/vulkan/device/instance.h"
+#include "core/abi/backend.h"
+
+namespace ropewalk::vulkan {
+
+// What mask-features may name. The first four are required.
+inline constexpr std::string_view kFeatureNames[] = {
+    "buffer-device-address", "timeline-semaphore", "compute-queue", "vulkan-1.2",
+    "subgroup-shuffle",      "size-control",       "memory-budget", "float16",
+    "16bit-storage",
+};
+
+struct Features {
+  abi::DeviceInfo info;    // of the ABI
+  std::string unusable;    // why the device cannot be used; empty: it can
+  bool processor = false;  // shaders are tuned for a processor's vectors, else for a GPU
+  uint32_t queue_family = 0;
+  uint32_t subgroup_size = 0;       // invocations that run together
+  bool subgroup_shuffle = false;    // GL_KHR_shader_subgroup_shuffle
+  bool size_control = false;        // a pipeline may demand subgroup_size
+  bool memory_budget = false;       // VK_EXT_memory_budget
+  bool float16 = false;             // shaderFloat16, and matrix products use it
+  bool storage_16bit = false;       // storageBuffer16BitAccess
+  uint32_t max_invocations = 0;     // of a workgroup
+  uint32_t shared_bytes = 0;        // of a workgroup
+  uint64_t largest_allocation = 0;  // bytes
+  uint8_t device_uuid[VK_UUID_SIZE] = {};
+  uint8_t driver_uuid[VK_UUID_SIZE] = {};
+};
+
+Features examine(const Instance& instance, VkPhysicalDevice device, const Options& options);
+
+// Bytes of the device's own memory that can still be allocated: the driver's budget where it has
+// one, else the size of the heap.
+uint64_t memory_free(const Instance& instance, VkPhysicalDevice device, const Features& features,
+                     const Options& options);
+
+}  // namespace ropewalk::vulkan

@@ -1,0 +1,45 @@
+// options.h — the options of this backend, read once.
+#pragma once
+
+#include <cstdint>
+#include <set>
+#include <string>
+
+#include "core/abi/options.h"
+
+namespace ropewalk::vulkan {
+
+// Failures that tests cause on a healthy device.
+struct Faults {
+  uint64_t lost_at_step = 0;  // the queue reports a lost device at this step, counted from 1
+  uint64_t hang_at_step = 0;  // this step never ends
+  uint64_t oom_after = 0;     // bytes that can be allocated; 0: what the device has
+  uint64_t memory = 0;        // bytes that the device reports as free; 0: what the driver says
+};
+
+// Which kind of device the shaders are tuned for; automatic: the kind this one is. With `gpu` a
+// processor runs what a GPU would, so that it is tested without one.
+enum class Tuning { automatic, gpu, processor };
+
+enum class Switch { automatic, always, never };
+
+struct Options {
+  // Throws Failure (invalid_argument) for a name or a fault that does not exist.
+  explicit Options(const abi::Options& given);
+
+  bool has(const std::string& feature) const { return !masked.contains(feature); }
+
+  std::string loader;
+  bool validate;                 // run under the Khronos layer; its messages become failures
+  bool pipeline_cache;           // keep compiled shaders on disk
+  std::set<std::string> masked;  // features that are treated as missing
+  Faults faults;
+  uint64_t submit_limit_ms;  // how long one submission may run
+  uint64_t submit_mflop;     // arithmetic of one submission at most; 0: by the kind of device
+  Tuning tuning;
+  Switch float16;  // matrix products on f16 with sums in f32; automatic: where it is faster
+};
+
+extern const abi::OptionInfo kOptions[9];
+
+}  // namespace ropewalk::vulkan

@@ -1,0 +1,25 @@
+// fusions.h — runs of nodes that this backend executes as one step; ops/record.cpp records them.
+//
+// Each is found by its pattern in the graph and offered only where the core could take it: nobody
+// but its own nodes reads what it would not write.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "core/abi/backend.h"
+
+namespace ropewalk::vulkan {
+
+// matmul + add             the residual is added before the sum is stored
+// matmul + silu_mul        silu(gate) * sum is stored instead of the sum; the matmul is up's
+// rope + rope + kv_append  kv_append rotates queries and keys
+struct Fusion {
+  std::vector<uint32_t> nodes;
+  uint32_t hidden;
+  float gain_us;
+};
+
+std::vector<Fusion> find_fusions(const abi::Graph& graph);
+
+}  // namespace ropewalk::vulkan

@@ -1,0 +1,32 @@
+#include "backends/vulkan/program/hazards.h"
+
+namespace ropewalk::vulkan {
+namespace {
+
+bool any_overlap(const std::vector<Range>& ranges, std::initializer_list<Range> others) {
+  for (const Range& other : others)
+    for (const Range& range : ranges)
+      if (range.overlaps(other)) return true;
+  return false;
+}
+
+}  // namespace
+
+bool Hazards::add(std::initializer_list<Range> reads, std::initializer_list<Range> writes) {
+  const bool waits =
+      any_overlap(written_, reads) || any_overlap(written_, writes) || any_overlap(read_, writes);
+  if (waits) clear();
+  for (const Range& write : writes)
+    if (derived_ && (write.overlaps(derived_->source) || write.overlaps(derived_->result)))
+      derived_.reset();
+  read_.insert(read_.end(), reads);
+  written_.insert(written_.end(), writes);
+  return waits;
+}
+
+void Hazards::clear() {
+  read_.clear();
+  written_.clear();
+}
+
+}  // namespace ropewalk::vulkan

@@ -1,0 +1,127 @@
+#include "backends/vulkan/program/pipeline_cache.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <fstream>
+#include <string>
+
+namespace ropewalk::vulkan {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr uint64_t kMaxFileBytes = uint64_t{256} << 20;  // a larger file is not ours
+
+struct Header {
+  char magic[8];
+  uint64_t bytes;  // of the data
+  uint64_t checksum;
+};
+constexpr char kMagic[8] = {'R', 'W', 'V', 'K', 'P', 'I', 'P', '1'};
+
+// FNV-1a: finds damage, not malice; the folder is the user's own.
+uint64_t checksum(std::span<const std::byte> data) {
+  uint64_t hash = 0xcbf29ce484222325;
+  for (const std::byte byte : data) hash = (hash ^ static_cast<uint64_t>(byte)) * 0x100000001b3;
+  return hash;
+}
+
+std::string hex(const uint8_t (&uuid)[VK_UUID_SIZE]) {
+  std::string text;
+  char digits[3];
+  for (const uint8_t byte : uuid) {
+    std::snprintf(digits, sizeof digits, "%02x", byte);
+    text += digits;
+  }
+  return text;
+}
+
+void note(const fs::path& file, const std::string& what) {
+  std::fprintf(stderr, "note: %s: %s\n", file.c_str(), what.c_str());
+}
+
+bool write_all(int file, const void* data, size_t bytes) {
+  const auto* at = static_cast<const char*>(data);
+  while (bytes > 0) {
+    const ssize_t wrote = write(file, at, bytes);
+    if (wrote <= 0) return false;
+    at += wrote;
+    bytes -= static_cast<size_t>(wrote);
+  }
+  return true;
+}
+
+bool write_new(const fs::path& file, std::span<const std::byte> data) {
+  Header header{};
+  std::memcpy(header.magic, kMagic, sizeof kMagic);
+  header.bytes = data.size();
+  header.checksum = checksum(data);
+  const int descriptor = open(file.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+  if (descriptor < 0) return false;
+  const bool written = write_all(descriptor, &header, sizeof header) &&
+                       write_all(descriptor, data.data(), data.size()) && fsync(descriptor) == 0;
+  return close(descriptor) == 0 && written;
+}
+
+}  // namespace
+
+fs::path pipeline_cache_file(const Features& features) {
+  fs::path folder;
+  const char* xdg = std::getenv("XDG_CACHE_HOME");
+  const char* home = std::getenv("HOME");
+  if (xdg && xdg[0] == '/')
+    folder = xdg;
+  else if (home && home[0] == '/')
+    folder = fs::path(home) / ".cache";
+  else
+    return {};
+  return folder / "ropewalk" /
+         ("vulkan-" + hex(features.device_uuid) + "-" + hex(features.driver_uuid) + ".cache");
+}
+
+std::vector<std::byte> load_pipeline_cache(const Features& features) {
+  const fs::path file = pipeline_cache_file(features);
+  std::error_code none;
+  if (file.empty() || !fs::is_regular_file(file, none)) return {};
+  std::ifstream in(file, std::ios::binary);
+  Header header{};
+  in.read(reinterpret_cast<char*>(&header), sizeof header);
+  const uint64_t size = fs::file_size(file, none);
+  if (!in || std::memcmp(header.magic, kMagic, sizeof kMagic) != 0 ||
+      header.bytes > kMaxFileBytes || size != sizeof header + header.bytes) {
+    note(file, "damaged, ignored; it will be written anew");
+    return {};
+  }
+  std::vector<std::byte> data(header.bytes);
+  in.read(reinterpret_cast<char*>(data.data()), static_cast<std::streamsize>(data.size()));
+  if (!in || checksum(data) != header.checksum) {
+    note(file, "damaged, ignored; it will be written anew");
+    return {};
+  }
+  return data;
+}
+
+void store_pipeline_cache(const Features& features, std::span<const std::byte> data) noexcept {
+  try {
+    const fs::path file = pipeline_cache_file(features);
+    if (file.empty()) return;
+    std::error_code failed;
+    fs::create_directories(file.parent_path(), failed);
+    const fs::path fresh = file.string() + "." + std::to_string(getpid());
+    if (!write_new(fresh, data)) {
+      note(fresh, "cannot be written; the next start will compile its shaders again");
+      fs::remove(fresh, failed);
+      return;
+    }
+    fs::rename(fresh, file, failed);
+    if (failed) fs::remove(fresh, failed);
+  } catch (const std::exception&) {
+    // No memory for a path: there will be no cache.
+  }
+}
+
+}  // namespace ropewalk::vulkan

@@ -1,0 +1,62 @@
+#include "backends/vulkan/program/program.h"
+
+#include <algorithm>
+#include <string>
+
+#include "core/abi/guard.h"
+
+namespace ropewalk::vulkan {
+
+using abi::Op;
+
+uint64_t workspace_bytes(const abi::CompileRequest& request, const Features& features) {
+  uint64_t bytes = 0;
+  for (const abi::Node& node : request.graph->nodes) {
+    if (node.op == Op::matmul)
+      bytes = std::max(bytes, matmul_workspace(*request.graph, node, request.shape, features));
+    if (node.op == Op::attention)
+      bytes = std::max(bytes, attention_workspace(*request.graph, node, request.shape, features));
+  }
+  return bytes;
+}
+
+Program::Program(const abi::CompileRequest& request, const DeviceParts& parts)
+    : parts_(parts), step_(parts.memory, request.shape, half_dim_of(*request.graph)) {
+  const abi::Graph& graph = *request.graph;
+  const uint64_t bytes = workspace_bytes(request, parts.context.features());
+  if (request.workspace.bytes < bytes)
+    throw abi::Failure(abi::StatusCode::invalid_argument, "the workspace is too small");
+  const VkDeviceAddress workspace = bytes ? parts.memory.address(request.workspace) : 0;
+  const CompileContext context{.graph = graph,
+                               .shape = request.shape,
+                               .memory = parts.memory,
+                               .weights = parts.weights,
+                               .step = step_.address(),
+                               .workspace = {workspace, workspace + bytes}};
+  Recorder recorder(parts.context, parts.pipelines);
+  for (const abi::Claim& step : request.steps) record_step(context, step.nodes, recorder);
+  commands_ = recorder.finish();
+}
+
+Program::~Program() {
+  if (!parts_.context.alive()) return;
+  if (abi::guard([&] { parts_.context.wait_for(last_submission_); }).ok()) {
+    if (!commands_.empty())
+      parts_.context.api().FreeCommandBuffers(parts_.context.device(), parts_.context.commands(),
+                                              static_cast<uint32_t>(commands_.size()),
+                                              commands_.data());
+  }
+}
+
+abi::Status Program::enqueue(const abi::Step& step) noexcept {
+  return abi::guard([&] {
+    parts_.context.require_alive();
+    parts_.context.wait_for(last_submission_);  // it may still read the inputs
+    step_.write(step);
+    parts_.context.begin_step();
+    for (const VkCommandBuffer buffer : commands_) last_submission_ = parts_.context.submit(buffer);
+    parts_.context.instance().require_valid();
+  });
+}
+
+}  // namespace ropewalk::vulkan

@@ -1,0 +1,44 @@
+// program.h — a graph recorded for one row bucket: command buffers that every step replays.
+//
+// What a step brings is written into the program's StepBlock; nothing is recorded again. Borrows
+// its device, so it must be released first.
+#pragma once
+
+#include <vector>
+
+#include "backends/vulkan/ops/ops.h"
+#include "backends/vulkan/program/step_block.h"
+
+namespace ropewalk::vulkan {
+
+// What a program borrows of its device.
+struct DeviceParts {
+  Context& context;
+  Memory& memory;
+  Pipelines& pipelines;
+  const PackedWeights& weights;
+};
+
+// What CompileRequest::workspace needs.
+uint64_t workspace_bytes(const abi::CompileRequest& request, const Features& features);
+
+class Program final : public abi::Program {
+ public:
+  // Throws Failure where a step is not one that was claimed, a slice is outside its buffer or a
+  // weight was not packed.
+  Program(const abi::CompileRequest& request, const DeviceParts& parts);
+  ~Program();
+  Program(const Program&) = delete;
+  Program& operator=(const Program&) = delete;
+
+  abi::Status enqueue(const abi::Step& step) noexcept override;
+  void release() noexcept override { delete this; }
+
+ private:
+  const DeviceParts parts_;
+  StepBlock step_;
+  std::vector<VkCommandBuffer> commands_;
+  uint64_t last_submission_ = 0;
+};
+
+}  // namespace ropewalk::vulkan

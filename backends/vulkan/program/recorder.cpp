@@ -1,0 +1,78 @@
+#include "backends/vulkan/program/recorder.h"
+
+#include <algorithm>
+#include <string>
+
+#include "core/abi/guard.h"
+
+namespace ropewalk::vulkan {
+namespace {
+
+// What a slow device of its kind computes in a second: 1 GFLOP in software, 100 on a GPU.
+double budget_of(const Context& context) {
+  if (context.options().submit_mflop)
+    return 1e6 * static_cast<double>(context.options().submit_mflop);
+  return context.features().info.type == abi::DeviceType::software ? 1e9 : 1e11;
+}
+
+}  // namespace
+
+Recorder::Recorder(Context& context, Pipelines& pipelines)
+    : context_(context), pipelines_(pipelines), budget_(budget_of(context)) {}
+
+void Recorder::begin() {
+  const DeviceApi& api = context_.api();
+  if (!buffers_.empty()) check(api.EndCommandBuffer(buffers_.back()), "commands");
+  auto info =
+      structure<VkCommandBufferAllocateInfo>(VK_STRUCTURE_TYPE_COMMAND_BUFFER_ALLOCATE_INFO);
+  info.commandPool = context_.commands();
+  info.level = VK_COMMAND_BUFFER_LEVEL_PRIMARY;
+  info.commandBufferCount = 1;
+  VkCommandBuffer buffer = VK_NULL_HANDLE;
+  check(api.AllocateCommandBuffers(context_.device(), &info, &buffer), "commands");
+  buffers_.push_back(buffer);
+  auto begin = structure<VkCommandBufferBeginInfo>(VK_STRUCTURE_TYPE_COMMAND_BUFFER_BEGIN_INFO);
+  check(api.BeginCommandBuffer(buffer, &begin), "commands");
+  spent_ = 0;
+  bound_ = VK_NULL_HANDLE;
+  hazards_.clear();
+  barrier();  // waits for what was submitted before
+}
+
+void Recorder::barrier() {
+  auto barrier = structure<VkMemoryBarrier>(VK_STRUCTURE_TYPE_MEMORY_BARRIER);
+  barrier.srcAccessMask = VK_ACCESS_SHADER_WRITE_BIT | VK_ACCESS_TRANSFER_WRITE_BIT;
+  barrier.dstAccessMask = VK_ACCESS_SHADER_READ_BIT | VK_ACCESS_SHADER_WRITE_BIT;
+  const VkPipelineStageFlags from =
+      VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT | VK_PIPELINE_STAGE_TRANSFER_BIT;
+  context_.api().CmdPipelineBarrier(buffers_.back(), from, VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT, 0,
+                                    1, &barrier, 0, nullptr, 0, nullptr);
+  ++barriers_;
+}
+
+void Recorder::record(const Dispatch& what, const void* push, uint32_t push_bytes,
+                      std::initializer_list<Range> reads, std::initializer_list<Range> writes) {
+  constexpr uint64_t kMaxGroups = 65535;  // the limit that every device has
+  if (std::max({what.groups.x, what.groups.y, what.groups.z}) > kMaxGroups)
+    throw abi::Failure(abi::StatusCode::unsupported,
+                       std::string(what.shader.name) + ": more than 65535 workgroups");
+  const VkPipeline pipeline = pipelines_.get(what.shader, what.constants);
+  if (buffers_.empty() || (spent_ > 0 && spent_ + what.flop > budget_)) begin();
+  if (hazards_.add(reads, writes)) barrier();
+  spent_ += what.flop;
+  const DeviceApi& api = context_.api();
+  if (bound_ != pipeline)
+    api.CmdBindPipeline(buffers_.back(), VK_PIPELINE_BIND_POINT_COMPUTE, pipeline);
+  bound_ = pipeline;
+  api.CmdPushConstants(buffers_.back(), pipelines_.layout(), VK_SHADER_STAGE_COMPUTE_BIT, 0,
+                       push_bytes, push);
+  api.CmdDispatch(buffers_.back(), static_cast<uint32_t>(what.groups.x),
+                  static_cast<uint32_t>(what.groups.y), static_cast<uint32_t>(what.groups.z));
+}
+
+std::vector<VkCommandBuffer> Recorder::finish() {
+  if (!buffers_.empty()) check(context_.api().EndCommandBuffer(buffers_.back()), "commands");
+  return std::move(buffers_);
+}
+
+}  // namespace ropewalk::vulkan

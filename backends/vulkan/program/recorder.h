@@ -1,0 +1,64 @@
+// recorder.h — records dispatches into command buffers, with the barriers between them.
+//
+// A dispatch says what it reads and writes; hazards.h decides where a barrier is needed, so nodes
+// that do not depend on one another run side by side. A new command buffer begins where the
+// arithmetic in one would take too long: driver watchdogs kill a submission that runs for seconds.
+#pragma once
+
+#include <initializer_list>
+#include <vector>
+
+#include "backends/vulkan/program/hazards.h"
+#include "backends/vulkan/program/pipelines.h"
+
+namespace ropewalk::vulkan {
+
+struct Groups {
+  uint64_t x, y, z;
+};
+
+struct Dispatch {
+  const Shader& shader;
+  const Constants& constants;
+  Groups groups;
+  double flop;  // an estimate
+};
+
+class Recorder {
+ public:
+  Recorder(Context& context, Pipelines& pipelines);
+
+  template <class Push>
+  void dispatch(const Dispatch& what, const Push& push, std::initializer_list<Range> reads,
+                std::initializer_list<Range> writes) {
+    static_assert(sizeof push <= kPushBytes);
+    record(what, &push, sizeof push, reads, writes);
+  }
+  // A result that later dispatches may use again (hazards.h).
+  bool remembers(const Derived& derived) const { return hazards_.remembers(derived); }
+  void remember(const Derived& derived) { hazards_.remember(derived); }
+  // Ends the recording. The caller owns the command buffers, to be submitted in this order.
+  std::vector<VkCommandBuffer> finish();
+
+  // FLOP of one submission; a dispatch should have no more.
+  double budget() const { return budget_; }
+  const Features& features() const { return context_.features(); }
+  uint32_t barriers() const { return barriers_; }
+
+ private:
+  void record(const Dispatch& what, const void* push, uint32_t push_bytes,
+              std::initializer_list<Range> reads, std::initializer_list<Range> writes);
+  void begin();
+  void barrier();
+
+  Context& context_;
+  Pipelines& pipelines_;
+  double budget_;     // FLOP of a command buffer
+  double spent_ = 0;  // of it
+  Hazards hazards_;
+  std::vector<VkCommandBuffer> buffers_;
+  VkPipeline bound_ = VK_NULL_HANDLE;
+  uint32_t barriers_ = 0;
+};
+
+}  // namespace ropewalk::vulkan

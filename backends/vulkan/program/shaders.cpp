@@ -1,0 +1,49 @@
+#include "backends/vulkan/program/shaders.h"
+
+#include "shaders/add.spv.h"
+#include "shaders/attention.spv.h"
+#include "shaders/attention_combine.spv.h"
+#include "shaders/attention_tile.spv.h"
+#include "shaders/embed.spv.h"
+#include "shaders/gptq_matmul.spv.h"
+#include "shaders/gptq_matmul_shuffles.spv.h"
+#include "shaders/gptq_matvec.spv.h"
+#include "shaders/gptq_matvec_f16.spv.h"
+#include "shaders/gptq_matvec_shuffles.spv.h"
+#include "shaders/gptq_tile.spv.h"
+#include "shaders/gptq_tile_f16.spv.h"
+#include "shaders/kv_append.spv.h"
+#include "shaders/permute.spv.h"
+#include "shaders/products.spv.h"
+#include "shaders/rms_norm.spv.h"
+#include "shaders/rope.spv.h"
+#include "shaders/select.spv.h"
+#include "shaders/silu_mul.spv.h"
+#include "shaders/stream.spv.h"
+#include "shaders/x_to_f16.spv.h"
+
+namespace ropewalk::vulkan {
+
+const Shader kEmbed{"embed", spirv::k_embed};
+const Shader kRmsNorm{"rms_norm", spirv::k_rms_norm};
+const Shader kGptqMatvec{"gptq_matvec", spirv::k_gptq_matvec};
+const Shader kGptqMatmul{"gptq_matmul", spirv::k_gptq_matmul};
+const Shader kGptqMatvecShuffles{"gptq_matvec_shuffles", spirv::k_gptq_matvec_shuffles, true};
+const Shader kGptqMatmulShuffles{"gptq_matmul_shuffles", spirv::k_gptq_matmul_shuffles, true};
+const Shader kGptqMatvecF16{"gptq_matvec_f16", spirv::k_gptq_matvec_f16};
+const Shader kGptqTile{"gptq_tile", spirv::k_gptq_tile};
+const Shader kGptqTileF16{"gptq_tile_f16", spirv::k_gptq_tile_f16};
+const Shader kXToF16{"x_to_f16", spirv::k_x_to_f16};
+const Shader kRope{"rope", spirv::k_rope};
+const Shader kKvAppend{"kv_append", spirv::k_kv_append};
+const Shader kAttention{"attention", spirv::k_attention};
+const Shader kAttentionTile{"attention_tile", spirv::k_attention_tile};
+const Shader kAttentionCombine{"attention_combine", spirv::k_attention_combine};
+const Shader kSiluMul{"silu_mul", spirv::k_silu_mul};
+const Shader kAdd{"add", spirv::k_add};
+const Shader kPermute{"permute", spirv::k_permute};
+const Shader kSelect{"select", spirv::k_select};
+const Shader kStream{"stream", spirv::k_stream};
+const Shader kProducts{"products", spirv::k_products};
+
+}  // namespace ropewalk::vulkan

@@ -1,0 +1,19 @@
+// shaders.h — the compiled shaders, embedded as constants.
+#pragma once
+
+#include <cstdint>
+#include <span>
+
+namespace ropewalk::vulkan {
+
+struct Shader {
+  const char* name;
+  std::span<const uint32_t> words;  // SPIR-V
+  bool shuffles = false;            // the first row of its workgroup must be a subgroup
+};
+
+extern const Shader kEmbed, kRmsNorm, kGptqMatvec, kGptqMatvecShuffles, kGptqMatvecF16, kGptqMatmul,
+    kGptqMatmulShuffles, kGptqTile, kGptqTileF16, kXToF16, kRope, kKvAppend, kAttention,
+    kAttentionTile, kAttentionCombine, kSiluMul, kAdd, kPermute, kSelect, kStream, kProducts;
+
+}  // namespace ropewalk::vulkan

@@ -1,0 +1,42 @@
+// step_block.h — the inputs of a program's steps: memory that the host writes and the shaders read.
+//
+// Laid out once for the program's shape, so that recorded commands hold its address. REQUIRES: the
+// last step that read the block has ended before the next is written.
+#pragma once
+
+#include "backends/vulkan/device/memory.h"
+#include "core/abi/workspace.h"
+
+namespace ropewalk::vulkan {
+
+class StepBlock {
+ public:
+  // `half_dim` is half the head dimension of the graph's rotations; 0 where it has none.
+  StepBlock(Memory& memory, const abi::ProgramShape& shape, uint32_t half_dim);
+  ~StepBlock() { memory_.destroy(block_); }
+  StepBlock(const StepBlock&) = delete;
+  StepBlock& operator=(const StepBlock&) = delete;
+
+  VkDeviceAddress address() const { return block_.address; }
+  void write(const abi::Step& step);
+
+  static uint64_t bytes(const abi::ProgramShape& shape, uint32_t half_dim);
+
+ private:
+  struct Layout {  // offsets in bytes
+    Layout(const abi::ProgramShape& shape, uint32_t half_dim);
+
+    abi::WorkspaceCursor cursor;
+    uint64_t header;
+    abi::StepArrays arrays;
+    uint64_t angles;  // (R, half_dim, 2) f32
+  };
+
+  void write_angles(const abi::Step& step);
+
+  Memory& memory_;
+  const Layout layout_;
+  Block block_;
+};
+
+}  // namespace ropewalk::vulkan

@@ -2,10 +2,10 @@
 
 #include <string>
 
-#include "backends/cuda/claim.h"
-#include "backends/cuda/fusions.h"
-#include "backends/cuda/measure.h"
-#include "backends/cuda/program.h"
+#include "backends/cuda/program/claim.h"
+#include "backends/cuda/program/fusions.h"
+#include "backends/cuda/program/measure.h"
+#include "backends/cuda/program/program.h"
 #include "core/abi/guard.h"
 
 namespace ropewalk::cuda {

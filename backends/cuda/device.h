@@ -4,7 +4,7 @@
 // device_lost.
 #pragma once
 
-#include "backends/cuda/program.h"
+#include "backends/cuda/program/program.h"
 #include "core/abi/random_fill.h"
 
 namespace ropewalk::cuda {

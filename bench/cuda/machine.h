@@ -9,8 +9,8 @@
 #include <utility>
 #include <vector>
 
-#include "backends/cuda/measure.h"
-#include "backends/cuda/program.h"
+#include "backends/cuda/program/measure.h"
+#include "backends/cuda/program/program.h"
 
 namespace ropewalk::cuda::bench {
 

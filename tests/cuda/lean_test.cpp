@@ -10,11 +10,11 @@
 #include <string>
 #include <vector>
 
+#include "backends/cuda/device/tuning.h"
+#include "backends/cuda/gptq/fragment.h"
 #include "backends/cuda/gptq/lean/room.h"
 #include "backends/cuda/gptq/lean/shares.h"
 #include "backends/cuda/gptq/lean/x.h"
-#include "backends/cuda/gptq/share.h"
-#include "backends/cuda/tuning.h"
 
 namespace ropewalk::cuda::gptq {
 namespace {

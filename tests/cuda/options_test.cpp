@@ -1,5 +1,5 @@
 // What the options of the CUDA backend choose, and what they refuse, on the host.
-#include "backends/cuda/options.h"
+#include "backends/cuda/device/options.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -8,11 +8,11 @@
 #include <string>
 #include <vector>
 
-#include "backends/cuda/attention_splits.h"
-#include "backends/cuda/crossovers.h"
+#include "backends/cuda/device/tuning_names.h"
+#include "backends/cuda/gptq/crossovers.h"
 #include "backends/cuda/gptq/division.h"
-#include "backends/cuda/slice_columns.h"
-#include "backends/cuda/tuning_names.h"
+#include "backends/cuda/gptq/large_batch/slice_columns.h"
+#include "backends/cuda/ops/attention_splits.h"
 
 namespace ropewalk::cuda {
 namespace {

@@ -5,10 +5,10 @@
 #include <string>
 #include <vector>
 
-#include "backends/cuda/attention_splits.h"
-#include "backends/cuda/crossovers.h"
+#include "backends/cuda/gptq/crossovers.h"
 #include "backends/cuda/gptq/division.h"
-#include "backends/cuda/slice_columns.h"
+#include "backends/cuda/gptq/large_batch/slice_columns.h"
+#include "backends/cuda/ops/attention_splits.h"
 
 namespace ropewalk::cuda {
 namespace {

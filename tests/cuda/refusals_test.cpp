@@ -1,6 +1,6 @@
 // K01 to K06 of the CUDA backend: each refusal is one line that says what was found, what was
 // expected and what to do. Needs neither nvcc nor a driver.
-#include "backends/cuda/refusals.h"
+#include "backends/cuda/device/refusals.h"
 
 #include <gtest/gtest.h>
 

@@ -6,8 +6,8 @@
 #include <algorithm>
 #include <cstdint>
 
+#include "backends/cuda/device/target.h"
 #include "backends/cuda/gptq/layout.h"
-#include "backends/cuda/target.h"
 
 namespace ropewalk::cuda::gptq {
 

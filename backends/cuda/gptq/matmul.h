@@ -9,7 +9,7 @@
 
 #include "backends/cuda/gptq/division.h"
 #include "backends/cuda/gptq/layout.h"
-#include "backends/cuda/product.h"
+#include "backends/cuda/gptq/product.h"
 
 namespace ropewalk::cuda::gptq {
 

@@ -34,7 +34,7 @@
 #include "backends/cuda/gptq/shared.cuh"
 #include "backends/cuda/gptq/stage.h"
 #include "backends/cuda/gptq/stream.cuh"
-#include "backends/cuda/launch.cuh"
+#include "backends/cuda/kernel/launch.cuh"
 
 namespace ropewalk::cuda::gptq {
 namespace {

@@ -2,7 +2,7 @@
 // block; one for scales and zeros, a thread a column of a group. Bottleneck: the scattered reads of
 // the row order, which caches soften, and the copy from the host, which takes longer.
 #include "backends/cuda/gptq/pack.h"
-#include "backends/cuda/launch.cuh"
+#include "backends/cuda/kernel/launch.cuh"
 
 namespace ropewalk::cuda::gptq {
 namespace {

@@ -5,8 +5,8 @@
 
 #include <cstdint>
 
+#include "backends/cuda/gptq/fragment.h"
 #include "backends/cuda/gptq/layout.h"
-#include "backends/cuda/gptq/share.h"
 
 namespace ropewalk::cuda::gptq {
 

@@ -6,9 +6,9 @@
 
 #include "backends/cuda/gptq/header.cuh"
 #include "backends/cuda/gptq/layout.h"
+#include "backends/cuda/gptq/product.h"
 #include "backends/cuda/gptq/unpack.cuh"
-#include "backends/cuda/mma.cuh"
-#include "backends/cuda/product.h"
+#include "backends/cuda/kernel/mma.cuh"
 
 namespace ropewalk::cuda::gptq {
 

@@ -2,7 +2,7 @@
 // head sizes. o = softmax(q . k[j] scale) v[j] over j in [0, position], online and in f32. Grid
 // (heads, rows, runs of keys), 4 warps that take keys in turn, a lane the pairs (i, i + d/2) of a
 // head. Then the runs are combined in order. Bottleneck: the shuffles of q . k.
-#include "backends/cuda/ops/attention_parts.cuh"
+#include "backends/cuda/ops/attention_partials.cuh"
 
 namespace ropewalk::cuda {
 namespace {

@@ -1,6 +1,6 @@
 // y[r][i] = o[order[i]], o the runs of keys combined in order. Grid (heads * d / 256, rows).
 // Bottleneck: the launch.
-#include "backends/cuda/ops/attention_parts.cuh"
+#include "backends/cuda/ops/attention_partials.cuh"
 
 namespace ropewalk::cuda {
 namespace {

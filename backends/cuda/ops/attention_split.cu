@@ -5,7 +5,7 @@
 // A lane loads 16 bytes of a key at once, so a key takes 2 to 16 lanes and a warp reads several; 4
 // of them each are on their way together. Codes of an int8 cache become floats in registers.
 // Softmax is online and in f32: each group of lanes keeps its own, and they are joined at the end.
-#include "backends/cuda/ops/attention_parts.cuh"
+#include "backends/cuda/ops/attention_partials.cuh"
 
 namespace ropewalk::cuda {
 namespace {

@@ -8,8 +8,8 @@
 // where it is weighted with 0. Rows that are alone in their sequence are not taken at all. Keys are
 // copied while the tile before is weighted, values while the scores are made. The technique is that
 // of FlashAttention-2.
-#include "backends/cuda/mma.cuh"
-#include "backends/cuda/ops/attention_parts.cuh"
+#include "backends/cuda/kernel/mma.cuh"
+#include "backends/cuda/ops/attention_partials.cuh"
 #include "backends/cuda/ops/tile_maps.h"
 
 namespace ropewalk::cuda {

@@ -4,7 +4,7 @@
 #include <cuda_bf16.h>
 #include <cuda_fp16.h>
 
-#include "backends/cuda/launch.cuh"
+#include "backends/cuda/kernel/launch.cuh"
 #include "backends/cuda/ops/ops.h"
 
 namespace ropewalk::cuda {

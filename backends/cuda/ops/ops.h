@@ -10,7 +10,7 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "backends/cuda/step.h"
+#include "backends/cuda/kernel/step.h"
 #include "core/abi/graph.h"
 
 namespace ropewalk::cuda {

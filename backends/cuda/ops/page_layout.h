@@ -6,7 +6,7 @@
 
 #include <cstdint>
 
-#include "backends/cuda/host_device.h"
+#include "backends/cuda/kernel/host_device.h"
 #include "core/abi/graph.h"
 
 namespace ropewalk::cuda {

@@ -7,7 +7,7 @@
 
 #include <cstdint>
 
-#include "backends/cuda/host_device.h"
+#include "backends/cuda/kernel/host_device.h"
 
 namespace ropewalk::cuda {
 

@@ -1,5 +1,5 @@
 // bulk.h — barriers in shared memory (mbarrier) and the bulk copies that they count
-// (cp.async.bulk), as backends/cuda/bulk.cuh uses them.
+// (cp.async.bulk), as backends/cuda/kernel/bulk.cuh uses them.
 //
 // A copy arrives at once, or late (EMULATOR_ORDER=backward, or EMULATOR_COPIES=late): when somebody
 // waits for its phase, the last one first. Until then its place is all ones. What the PTX manual

@@ -1,5 +1,5 @@
 // cublas.cpp — the product that is borrowed from cuBLAS, as loops.
-#include "backends/cuda/cublas.h"
+#include "backends/cuda/device/cublas.h"
 
 #include <cuda_bf16.h>
 #include <cuda_fp16.h>

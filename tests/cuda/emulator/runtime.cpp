@@ -16,7 +16,7 @@
 #include <string>
 #include <vector>
 
-#include "backends/cuda/driver.h"
+#include "backends/cuda/device/driver.h"
 #include "tests/cuda/emulator/block.h"
 #include "tests/cuda/emulator/streams.h"
 #include "tests/cuda/emulator/words.h"

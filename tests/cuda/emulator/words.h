@@ -19,9 +19,9 @@
 #include <cstdint>
 #include <vector>
 
-#include "backends/cuda/async.cuh"
-#include "backends/cuda/bulk.cuh"
-#include "backends/cuda/launch.cuh"
+#include "backends/cuda/kernel/async.cuh"
+#include "backends/cuda/kernel/bulk.cuh"
+#include "backends/cuda/kernel/launch.cuh"
 #include "tests/cuda/emulator/block.h"
 #include "tests/cuda/emulator/bulk.h"
 

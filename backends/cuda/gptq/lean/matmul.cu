@@ -28,7 +28,7 @@
 #include "backends/cuda/gptq/lean/stage.cuh"
 #include "backends/cuda/gptq/stage.h"
 #include "backends/cuda/gptq/unpack.cuh"
-#include "backends/cuda/mma.cuh"
+#include "backends/cuda/kernel/mma.cuh"
 
 namespace ropewalk::cuda::gptq {
 namespace {

@@ -5,13 +5,13 @@
 
 #include <cuda_runtime_api.h>
 
-#include "backends/cuda/async.cuh"
+#include "backends/cuda/device/target.h"
 #include "backends/cuda/gptq/lean/room.h"
 #include "backends/cuda/gptq/lean/shares.h"
 #include "backends/cuda/gptq/lean/x.h"
-#include "backends/cuda/launch.cuh"
-#include "backends/cuda/product.h"
-#include "backends/cuda/target.h"
+#include "backends/cuda/gptq/product.h"
+#include "backends/cuda/kernel/async.cuh"
+#include "backends/cuda/kernel/launch.cuh"
 
 namespace ropewalk::cuda::gptq {
 

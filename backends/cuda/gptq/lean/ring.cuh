@@ -9,8 +9,8 @@
 // read global memory itself.
 #pragma once
 
-#include "backends/cuda/async.cuh"
 #include "backends/cuda/gptq/lean/room.h"
+#include "backends/cuda/kernel/async.cuh"
 
 namespace ropewalk::cuda::gptq {
 

@@ -15,8 +15,8 @@
 
 #include <algorithm>
 
-#include "backends/cuda/async.cuh"
 #include "backends/cuda/gptq/lean/shares.h"
+#include "backends/cuda/kernel/async.cuh"
 
 namespace ropewalk::cuda::gptq {
 

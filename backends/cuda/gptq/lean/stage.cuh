@@ -4,9 +4,9 @@
 
 #include <cuda_fp16.h>
 
-#include "backends/cuda/async.cuh"
 #include "backends/cuda/gptq/lean/matmul.h"
 #include "backends/cuda/gptq/lean/room.h"
+#include "backends/cuda/kernel/async.cuh"
 
 namespace ropewalk::cuda::gptq {
 

@@ -3,9 +3,9 @@
 
 #include <cuda_fp16.h>
 
-#include "backends/cuda/async.cuh"
 #include "backends/cuda/gptq/lean/x.h"
 #include "backends/cuda/gptq/scale.cuh"
+#include "backends/cuda/kernel/async.cuh"
 #include "backends/cuda/ops/device.cuh"
 
 namespace ropewalk::cuda::gptq {

@@ -18,7 +18,7 @@
 #include <cstdint>
 
 #include "backends/cuda/gptq/layout.h"
-#include "backends/cuda/step.h"
+#include "backends/cuda/kernel/step.h"
 
 namespace ropewalk::cuda::gptq {
 

@@ -1,0 +1,67 @@
+#include "backends/cuda/device/options.h"
+
+#include <string>
+#include <string_view>
+
+#include "backends/cuda/device/tuning_names.h"
+#include "core/abi/guard.h"
+
+namespace ropewalk::cuda {
+namespace {
+
+template <class Value>
+struct Named {
+  std::string_view name;
+  Value value;
+};
+
+constexpr Named<PackedChoice> kPackedChoices[] = {{"auto", PackedChoice::automatic},
+                                                  {"tiles8", PackedChoice::tiles8},
+                                                  {"tiles16", PackedChoice::tiles16},
+                                                  {"tiles32", PackedChoice::tiles32},
+                                                  {"tiles64", PackedChoice::tiles64}};
+constexpr Named<AttentionChoice> kAttentionChoices[] = {{"auto", AttentionChoice::automatic},
+                                                        {"plain", AttentionChoice::plain},
+                                                        {"split", AttentionChoice::split}};
+
+template <class Value, size_t kCount>
+Value choice(const abi::Options& given, std::string_view option,
+             const Named<Value> (&named)[kCount]) {
+  const std::string_view text = given.text(option);
+  std::string all;
+  for (const auto& [name, value] : named) {
+    if (name == text) return value;
+    all += std::string(all.empty() ? "" : " ") + std::string(name);
+  }
+  throw abi::Failure(abi::StatusCode::invalid_argument,
+                     "option " + std::string(option) + ": found " +
+                         std::string(text.substr(0, 60)) + ", expected one of " + all);
+}
+
+}  // namespace
+
+Options::Options(const abi::Options& given)
+    : recording(given.boolean("capture") ? Recording::graph : Recording::eager),
+      step_limit_ms(static_cast<uint64_t>(given.integer("step-limit-ms"))),
+      choices{choice(given, "matvec", kPackedChoices),
+              choice(given, "attention", kAttentionChoices),
+              given.boolean("pdl") ? EarlyStart::where_possible : EarlyStart::never,
+              parse_tuning(given.text("tune"))} {}
+
+const abi::OptionInfo kOptions[6] = {
+    {"capture", abi::OptionType::boolean, "true",
+     "record each program as a CUDA graph; false launches its kernels one by one, for debugging"},
+    {"step-limit-ms", abi::OptionType::integer, "30000",
+     "milliseconds after which a step that has not ended counts as hung", 1, 3600000},
+    {"matvec", abi::OptionType::text, "auto",
+     "kernel of packed weights below the rows that cuBLAS takes: auto, or tiles8, tiles16, "
+     "tiles32, tiles64 for so many rows at a time"},
+    {"attention", abi::OptionType::text, "auto",
+     "kernel of attention: auto, split (no tiles for prompts) or plain"},
+    {"pdl", abi::OptionType::boolean, "true",
+     "let kernels begin before the one in front of them has ended, from sm_90 on"},
+    {"tune", abi::OptionType::text, "",
+     "NAME=N,... in place of numbers that were chosen without a GPU; an unknown name lists them"},
+};
+
+}  // namespace ropewalk::cuda

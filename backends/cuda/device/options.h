@@ -1,0 +1,24 @@
+// options.h — what the configuration may ask of this backend, read once.
+#pragma once
+
+#include <cstdint>
+
+#include "backends/cuda/device/target.h"
+#include "core/abi/options.h"
+
+namespace ropewalk::cuda {
+
+enum class Recording { graph, eager };
+
+struct Options {
+  // Throws Failure (invalid_argument) for a text that is none of those an option takes.
+  explicit Options(const abi::Options& given);
+
+  Recording recording;
+  uint64_t step_limit_ms;  // how long a step may run
+  Choices choices;
+};
+
+extern const abi::OptionInfo kOptions[6];
+
+}  // namespace ropewalk::cuda

@@ -1,0 +1,79 @@
+#include "backends/cuda/device/tuning_names.h"
+
+#include <algorithm>
+#include <charconv>
+#include <string>
+
+#include "core/abi/guard.h"
+
+namespace ropewalk::cuda {
+namespace {
+
+constexpr TuningName kNames[] = {
+    {"lean-rows", &Tuning::lean_rows, 0, 8, "rows up to which weights are streamed in one wave"},
+    {"tiles8-rows", &Tuning::tiles8_rows, 0, 512, "rows up to which 8 are multiplied at a time"},
+    {"tiles16-rows", &Tuning::tiles16_rows, 0, 512, "rows up to which 16 are"},
+    {"tiles32-rows", &Tuning::tiles32_rows, 0, 512, "rows up to which 32 are"},
+    {"tiles64-rows", &Tuning::tiles64_rows, 0, 512, "rows up to which 64 are; beyond, cuBLAS"},
+    {"dense-rows", &Tuning::dense_rows, 0, 512,
+     "rows of dense weights up to which cuBLAS is not asked"},
+    {"splits", &Tuning::splits, 0, 512,
+     "runs that K of a product is divided into; 0: by the model"},
+    {"least-blocks", &Tuning::least_blocks, 1, 512, "blocks of K that a run has at least"},
+    {"start-blocks", &Tuning::start_blocks, 0, 64, "blocks of K that a thread block's start costs"},
+    {"busy-blocks", &Tuning::busy_blocks, 1, 16, "thread blocks that keep a multiprocessor busy"},
+    {"sum-rate", &Tuning::sum_rate, 10, 10000, "bytes of sums that move while memory moves 100"},
+    {"end-blocks", &Tuning::segment_blocks, 0, 64,
+     "blocks of K that the end of a warp's tile costs"},
+    {"slice-waves", &Tuning::slice_waves, 1, 16, "waves of cuBLAS's tiles in a slice of a weight"},
+    {"slice-mib", &Tuning::slice_mib, 1, 4096, "MiB of a slice at most"},
+    {"least-keys", &Tuning::least_keys, 1, 65536, "keys that a run of attention has at least"},
+    {"start-keys", &Tuning::start_keys, 0, 4096, "keys that the start of a run costs"},
+    {"busy-runs", &Tuning::busy_runs, 1, 16,
+     "thread blocks of attention that keep a multiprocessor busy"},
+    {"prompt-rows", &Tuning::prompt_rows, 1, 512,
+     "rows from which a program attends to prompts in tiles"},
+};
+
+[[noreturn]] void refuse(const std::string& reason) {
+  throw abi::Failure(abi::StatusCode::invalid_argument, "option tune: " + reason);
+}
+
+const TuningName& name_of(std::string_view name) {
+  const auto found =
+      std::ranges::find(kNames, name, [](const TuningName& n) { return std::string_view(n.name); });
+  if (found != std::end(kNames)) return *found;
+  std::string all;
+  for (const TuningName& known : kNames) all += std::string(all.empty() ? "" : " ") + known.name;
+  refuse("no '" + std::string(name.substr(0, 16)) + "'; there are " + all);
+}
+
+uint32_t number_of(const TuningName& name, std::string_view text) {
+  uint32_t value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error == std::errc{} && end == text.data() + text.size() && value >= name.least &&
+      value <= name.most)
+    return value;
+  refuse(std::string(name.name) + " is '" + std::string(text.substr(0, 30)) +
+         "', expected a number from " + std::to_string(name.least) + " to " +
+         std::to_string(name.most));
+}
+
+}  // namespace
+
+std::span<const TuningName> tuning_names() { return kNames; }
+
+Tuning parse_tuning(std::string_view text) {
+  Tuning tuning;
+  while (!text.empty()) {
+    const std::string_view setting = text.substr(0, text.find(','));
+    text.remove_prefix(std::min(setting.size() + 1, text.size()));
+    const size_t cut = setting.find('=');
+    const TuningName& name = name_of(setting.substr(0, cut));
+    tuning.*name.value =
+        number_of(name, cut == std::string_view::npos ? "" : setting.substr(cut + 1));
+  }
+  return tuning;
+}
+
+}  // namespace ropewalk::cuda

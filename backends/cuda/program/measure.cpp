@@ -1,0 +1,151 @@
+#include "backends/cuda/program/measure.h"
+
+#include <algorithm>
+#include <functional>
+#include <limits>
+#include <vector>
+
+#include "backends/cuda/device/cublas.h"
+#include "backends/cuda/program/stream.h"
+#include "core/abi/guard.h"
+
+namespace ropewalk::cuda {
+namespace {
+
+constexpr int kWarmUps = 3, kRepeats = 11;
+constexpr uint64_t kMostBytes = uint64_t{2} << 30;  // many times any second-level cache
+constexpr uint32_t kProductSize = 8192;
+
+// Device memory for the time of a measurement.
+class Room {
+ public:
+  Room(Memory& memory, uint64_t bytes) : memory_(memory), data_(memory.device_block(bytes)) {}
+  ~Room() {
+    static_cast<void>(abi::guard([&] { memory_.free_device_block(data_); }));
+  }
+  Room(const Room&) = delete;
+  Room& operator=(const Room&) = delete;
+  std::byte* data() const { return data_; }
+
+ private:
+  Memory& memory_;
+  std::byte* data_;
+};
+
+class Event {
+ public:
+  explicit Event(Context& context) : context_(context) {
+    context.check(cudaEventCreate(&event_), "an event");
+  }
+  ~Event() {
+    if (context_.alive()) static_cast<void>(cudaEventDestroy(event_));
+  }
+  Event(const Event&) = delete;
+  Event& operator=(const Event&) = delete;
+  void record() { context_.check(cudaEventRecord(event_, context_.stream()), "an event"); }
+  double seconds_since(const Event& begin) const {
+    float milliseconds = 0;
+    context_.check(cudaEventElapsedTime(&milliseconds, begin.event_, event_), "a time");
+    return milliseconds * 1e-3;
+  }
+
+ private:
+  Context& context_;
+  cudaEvent_t event_ = nullptr;
+};
+
+double median_seconds(Context& context, const std::function<void()>& body) {
+  for (int i = 0; i < kWarmUps; ++i) body();
+  Event begin(context), end(context);
+  std::vector<double> times;
+  for (int i = 0; i < kRepeats; ++i) {
+    begin.record();
+    body();
+    end.record();
+    context.wait();
+    times.push_back(end.seconds_since(begin));
+  }
+  std::nth_element(times.begin(), times.begin() + kRepeats / 2, times.end());
+  return times[kRepeats / 2];
+}
+
+// Of a stream: what is free must hold it twice, beside a loaded model.
+uint64_t stream_bytes(Context& context) {
+  size_t free = 0, total = 0;
+  context.check(cudaMemGetInfo(&free, &total), "free memory");
+  return std::min<uint64_t>(kMostBytes, free / 4) / 4096 * 4096;
+}
+
+StreamDevice stream_device(const Context& context) {
+  return {context.multiprocessors(), context.copies_in_bulk()};
+}
+
+void fill(const Room& room, uint64_t bytes, Context& context) {
+  fill_random(room.data(), bytes, 1, stream_device(context), context.stream());
+  context.check_launches("a fill");
+}
+
+double read_bandwidth(Context& context, Memory& memory) {
+  const uint64_t bytes = stream_bytes(context);
+  const Room from(memory, bytes), sink(memory, 4);
+  fill(from, bytes, context);
+  double least = std::numeric_limits<double>::infinity();
+  for (const ReadStream& read : read_streams(stream_device(context)))
+    least = std::min(least, median_seconds(context, [&] {
+                       read(from.data(), bytes, reinterpret_cast<uint32_t*>(sink.data()),
+                            context.stream());
+                       context.check_launches("reading");
+                     }));
+  return static_cast<double>(bytes) / least;
+}
+
+double copy_bandwidth(Context& context, Memory& memory) {
+  const uint64_t bytes = stream_bytes(context);
+  const Room from(memory, bytes), to(memory, bytes);
+  fill(from, bytes, context);
+  double least = std::numeric_limits<double>::infinity();
+  for (const CopyStream& copy : copy_streams(stream_device(context)))
+    least = std::min(least, median_seconds(context, [&] {
+                       copy(from.data(), to.data(), bytes, context.stream());
+                       context.check_launches("copying");
+                     }));
+  return 2.0 * static_cast<double>(bytes) / least;
+}
+
+double matmul_rate(Context& context, Memory& memory) {
+  constexpr uint64_t kCount = uint64_t{kProductSize} * kProductSize;
+  const Room x(memory, kCount * 2), w(memory, kCount * 2), y(memory, kCount * 4),
+      workspace(memory, Cublas::kWorkspaceBytes);
+  fill(x, kCount * 2, context);
+  fill(w, kCount * 2, context);
+  Cublas cublas(context);
+  const double seconds = median_seconds(context, [&] {
+    cublas.multiply(
+        {x.data(), w.data(), reinterpret_cast<float*>(y.data()), abi::DType::f16, kProductSize,
+         kProductSize, kProductSize, kProductSize, kProductSize, kProductSize},
+        workspace.data(), context.stream());
+  });
+  return 2.0 * static_cast<double>(kCount) * kProductSize / seconds;
+}
+
+}  // namespace
+
+void fill_random(std::byte* to, uint64_t bytes, uint32_t seed, Context& context) {
+  fill_random(to, bytes, seed, stream_device(context), context.stream());
+  context.check_launches("a fill");
+  context.wait();
+}
+
+double measure(abi::Measurement what, Context& context, Memory& memory) {
+  switch (what) {
+    case abi::Measurement::read_bandwidth:
+      return read_bandwidth(context, memory);
+    case abi::Measurement::copy_bandwidth:
+      return copy_bandwidth(context, memory);
+    case abi::Measurement::f16_matmul_rate:
+      return matmul_rate(context, memory);
+  }
+  throw abi::Failure(abi::StatusCode::unsupported, "this measurement is not known");
+}
+
+}  // namespace ropewalk::cuda

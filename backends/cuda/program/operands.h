@@ -1,0 +1,40 @@
+// operands.h — one node with its tensors and where they lie in device memory.
+//
+// Borrows what it is made of; lives while a program is compiled.
+#pragma once
+
+#include <algorithm>
+
+#include "backends/cuda/device/memory.h"
+#include "backends/cuda/device/weights.h"
+#include "backends/cuda/ops/ops.h"
+#include "core/abi/workspace.h"
+
+namespace ropewalk::cuda {
+
+// Rows of a launch. At least 1: a launch of nothing is an error, one that finds no rows is not.
+inline uint32_t launch_rows(const abi::ProgramShape& shape, Extent extent) {
+  return std::max(max_rows(shape, extent), 1u);
+}
+
+// Where a graph's slices and weights are found.
+struct Places {
+  const abi::Graph& graph;
+  const Memory& memory;
+  const PackedWeights& weights;
+};
+
+class Operands : public abi::NodePointers<Memory> {
+ public:
+  Operands(const abi::Node& node, const Places& places)
+      : NodePointers(places.graph, node, places.memory), weights_(places.weights) {}
+
+  Cache cache(size_t i) const { return {bytes(i), in(i).dtype, in(i).dim[2], in(i).dim[3]}; }
+  // Throws Failure (invalid_argument) where no weight of this shape was packed.
+  const gptq::Layout& weight(size_t i, abi::WeightUse use) const { return weights_.of(in(i), use); }
+
+ private:
+  const PackedWeights& weights_;
+};
+
+}  // namespace ropewalk::cuda

@@ -1,0 +1,39 @@
+// step_block.h — the inputs of a program's steps: a block of its workspace at a fixed address,
+// filled by one small copy a step.
+#pragma once
+
+#include "backends/cuda/kernel/step.h"
+#include "backends/cuda/program/step_inputs.h"
+#include "core/abi/workspace.h"
+
+namespace ropewalk::cuda {
+
+class StepBlock {
+ public:
+  // `block` has bytes() of device memory, aligned to 16; `half_dim` is half the head dimension of
+  // the graph's rotations, 0 where it has none. REQUIRES: `inputs` outlives this.
+  StepBlock(StepInputs& inputs, std::byte* block, const abi::ProgramShape& shape,
+            uint32_t half_dim);
+
+  StepView view() const;
+  // Sends the step after what the stream already holds; its spans may be reused at once.
+  void send(const abi::Step& step);
+
+  // Of device memory.
+  static uint64_t bytes(const abi::ProgramShape& shape, uint32_t half_dim);
+
+ private:
+  struct Layout {  // offsets in bytes
+    Layout(const abi::ProgramShape& shape, uint32_t half_dim);
+
+    abi::WorkspaceCursor cursor;
+    uint64_t counts;
+    abi::StepArrays arrays;
+  };
+
+  StepInputs& inputs_;
+  std::byte* const block_;
+  const Layout layout_;
+};
+
+}  // namespace ropewalk::cuda

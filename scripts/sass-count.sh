@@ -92,13 +92,13 @@ named() {
       print "tiles_of_" 8 * tiles "|" tiles "|" $0 }'
 }
 
-# Bytes that a thread block of lean has on their way, from the header that says how its ring is made.
-on_the_way() {
-  printf '#include <cstdio>\n#include "backends/cuda/gptq/lean/room.h"\nusing namespace ropewalk::cuda;\nint main() {
+# Bytes that a thread block of lean has in flight, from the header that lays out its ring.
+in_flight() {
+  printf '#include <cstdio>\n#include "backends/cuda/gptq/lean/shared_layout.h"\nusing namespace ropewalk::cuda;\nint main() {
     const uint32_t c = %s;
-    std::printf("%%u\\n", gptq::bytes_on_the_way(c >= 90 ? Copies::bulk : c >= 80 ? Copies::sixteens : Copies::none,
-                                                 gptq::kMostBlockBytes)); }\n' "$1" >"$work/way.cpp"
-  g++ -std=c++20 -I. -o "$work/way" "$work/way.cpp" && "$work/way"
+    std::printf("%%u\\n", gptq::bytes_in_flight(c >= 90 ? Copies::bulk : c >= 80 ? Copies::async_16 : Copies::none,
+                                                 gptq::kMaxBlockBytes)); }\n' "$1" >"$work/flight.cpp"
+  g++ -std=c++20 -I. -o "$work/flight" "$work/flight.cpp" && "$work/flight"
 }
 
 printf '%-6s %-32s %9s %6s %13s %9s\n' GPU kernel registers spills instructions "a word"
@@ -114,6 +114,6 @@ for capability in "${@:-75 80 86 89 90}"; do
           printf "%-6s %-32s %9d %6d %13d %9.1f\n", gpu, part[1], field[4], field[5], field[2],
                  field[2] * part[2] / field[3] }'
     done
-    echo "sm_$capability lean: $(on_the_way "$capability") bytes of weights on their way to a thread block, on average"
+    echo "sm_$capability lean: $(in_flight "$capability") bytes of weights in flight for a thread block, on average"
   done
 done

@@ -7,7 +7,7 @@
 
 namespace ropewalk::cuda {
 
-// Loads nothing of CUDA's before it is asked for devices: cudart is part of this library and looks
+// Loads nothing of CUDA before it is asked for devices: cudart is part of this library and looks
 // for the driver itself.
 class Backend final : public abi::Backend {
  public:

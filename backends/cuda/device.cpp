@@ -51,14 +51,14 @@ abi::Status Device::claim(const abi::Graph& graph, abi::ClaimSink& sink) noexcep
 }
 
 abi::Status Device::workspace_bytes(const abi::CompileRequest& request, uint64_t* bytes) noexcept {
-  return on_device([&] { *bytes = cuda::workspace_bytes(request, host()); });
+  return on_device([&] { *bytes = cuda::workspace_bytes(request, parts()); });
 }
 
-// By the first program all weights are packed.
+// All weights are packed before the first program is compiled.
 abi::Status Device::compile(const abi::CompileRequest& request, abi::Program** program) noexcept {
   return on_device([&] {
-    memory_.drop_room();
-    *program = new Program(request, host());
+    memory_.drop_packing_scratch();
+    *program = new Program(request, parts());
   });
 }
 
@@ -82,7 +82,7 @@ abi::Status Device::fill(abi::Slice to, uint32_t seed) noexcept {
   return on_device([&] {
     if (to.offset % 16 || to.bytes % 16)
       throw abi::Failure(abi::StatusCode::invalid_argument,
-                         "fill: offset and bytes are no multiples of 16");
+                         "fill: offset and bytes must be multiples of 16");
     fill_random(memory_.address(to), to.bytes, seed, context_);
   });
 }

@@ -16,7 +16,7 @@ class Device final : public abi::Device, public abi::RandomFill {
       : options_(options),
         context_(index, options.step_limit_ms),
         memory_(context_),
-        common_(context_) {}
+        shared_(context_) {}
   Device(const Device&) = delete;
   Device& operator=(const Device&) = delete;
 
@@ -45,7 +45,7 @@ class Device final : public abi::Device, public abi::RandomFill {
   void release() noexcept override { delete this; }
 
  private:
-  // guard() for calls that touch the device.
+  // guard() for calls that touch the device: makes it current first.
   template <class Body>
   abi::Status on_device(Body&& body) noexcept {
     return abi::guard([&] {
@@ -54,13 +54,13 @@ class Device final : public abi::Device, public abi::RandomFill {
     });
   }
 
-  Host host() { return {context_, memory_, weights_, common_, options_}; }
+  DeviceParts parts() { return {context_, memory_, weights_, shared_, options_}; }
 
   const Options options_;
   Context context_;
   Memory memory_;
   PackedWeights weights_;
-  Common common_;
+  SharedResources shared_;
 };
 
 }  // namespace ropewalk::cuda

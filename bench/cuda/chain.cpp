@@ -70,8 +70,8 @@ uint32_t Chain::add(abi::TensorKind kind, abi::DType dtype, std::vector<uint32_t
   return static_cast<uint32_t>(tensors_.size()) - 1;
 }
 
-uint32_t Chain::activation(uint32_t most_rows, std::vector<uint32_t> width) {
-  uint64_t bytes = uint64_t{most_rows} * sizeof(float);
+uint32_t Chain::activation(uint32_t max_rows, std::vector<uint32_t> width) {
+  uint64_t bytes = uint64_t{max_rows} * sizeof(float);
   for (const uint32_t size : width) bytes *= size;
   width.insert(width.begin(), abi::kRows);
   return add(abi::TensorKind::scratch, abi::DType::f32, width, bytes);
@@ -150,8 +150,8 @@ double Chain::time(const StepSize& size, const Options& options, uint32_t output
   const abi::Graph all = graph();
   const uint32_t pages = (size.context + abi::kPageTokens - 1) / abi::kPageTokens;
   abi::CompileRequest request{&all, claims_, {size.rows, 1, size.sequences, pages}, {}};
-  const Host host = machine_.host(options);
-  const uint64_t bytes = workspace_bytes(request, host);
+  const DeviceParts parts = machine_.parts(options);
+  const uint64_t bytes = workspace_bytes(request, parts);
   Memory& memory = machine_.memory();
   request.workspace = {memory.allocate(std::max(bytes, kAlignment)), 0, bytes};
 
@@ -159,7 +159,7 @@ double Chain::time(const StepSize& size, const Options& options, uint32_t output
   set(output, std::vector<float>(size.rows * width, NAN));
   double seconds = 0;
   const abi::Status status = abi::guard([&] {
-    Program program(request, host);
+    Program program(request, parts);
     const StepData data(size, pages, abi::half_dim_of(all));
     const auto run = [&] { require(program.enqueue(data.view())); };
     seconds = machine_.time(run);

@@ -38,7 +38,7 @@ class Chain {
   Chain& operator=(const Chain&) = delete;
 
   // Building. Tensors by index; the first dimension of an activation is the step's rows.
-  uint32_t activation(uint32_t most_rows, std::vector<uint32_t> width);
+  uint32_t activation(uint32_t max_rows, std::vector<uint32_t> width);
   uint32_t vector(uint32_t size);
   uint32_t cache(abi::DType dtype, uint32_t pages, uint32_t heads, uint32_t head_dim);
   uint32_t weight(const abi::Weight& weight);

@@ -35,7 +35,7 @@ StoredWeight dense(uint32_t depth, uint32_t width, Random& random) {
   return weight;
 }
 
-// A layer's data on the host; every layer of a chain has the same, in places of its own.
+// A layer's data on the host; every layer of a chain has a copy of its own on the device.
 struct Layer {
   std::vector<StoredWeight> weights;
   std::vector<float> x, other;  // (rows, width)
@@ -86,10 +86,10 @@ Kernel products(Machine& machine, const Sizes& sizes, std::vector<StoredWeight> 
   for (size_t i = 0; i < layer->weights.size(); ++i)
     sums.push_back(chain.activation(sizes.rows, shape));
   const uint32_t y = end == End::none ? sums[0] : chain.activation(sizes.rows, shape);
-  uint32_t other = 0, turned = 0, keys = 0, values = 0;
+  uint32_t other = 0, rotated = 0, keys = 0, values = 0;
   if (end == End::add) other = chain.activation(sizes.rows, shape);
   if (end == End::append) {
-    turned = chain.activation(sizes.rows, shape);
+    rotated = chain.activation(sizes.rows, shape);
     for (uint32_t* cache : {&keys, &values})
       *cache = chain.cache(DType::f16, sizes.sequences, sizes.heads, sizes.head_dim);
   }
@@ -104,11 +104,11 @@ Kernel products(Machine& machine, const Sizes& sizes, std::vector<StoredWeight> 
     if (end == End::silu_mul) chain.node(Op::silu_mul, {sums[0], sums[1]}, {y}, {});
     if (end == End::append) {
       chain.node(Op::rope, {sums[0]}, {y}, abi::RopeParams{1});
-      chain.node(Op::rope, {sums[1]}, {turned}, abi::RopeParams{1});
-      chain.node(Op::kv_append, {turned, sums[2], keys, values}, {}, {});
+      chain.node(Op::rope, {sums[1]}, {rotated}, abi::RopeParams{1});
+      chain.node(Op::kv_append, {rotated, sums[2], keys, values}, {}, {});
     }
     std::vector<uint32_t> hidden = end == End::none ? std::vector<uint32_t>{} : sums;
-    if (end == End::append) hidden.push_back(turned);
+    if (end == End::append) hidden.push_back(rotated);
     chain.end_step(hidden);
   }
   chain.place();

@@ -123,7 +123,7 @@ std::vector<Settings> factors_of(const std::string& kernel, const StepSize& size
       all.push_back(tune(std::string(name) + "=" + std::to_string(value)));
   };
   if (is_attention(kernel)) {
-    add("least-keys", {16, 32, 128, 256});
+    add("min-keys", {16, 32, 128, 256});
     add("start-keys", {0, 16, 32, 128, 256});
     add("busy-runs", {1, 2, 3, 6, 8});
     return all;
@@ -143,7 +143,7 @@ std::vector<Settings> factors_of(const std::string& kernel, const StepSize& size
     return all;
   }
   add("splits", {1, 2, 3, 4, 5, 6, 8, 10, 12, 16});
-  add("least-blocks", {4, 16, 32});
+  add("min-blocks", {4, 16, 32});
   add("start-blocks", {0, 2, 8, 16});
   add("busy-blocks", {1, 2, 4, 5, 8});
   add("sum-rate", {75, 300, 600});

@@ -28,9 +28,11 @@ struct Ceilings {
 class Machine {
  public:
   // Throws Failure (no_device).
-  Machine() : context_(0, kStepLimitMs), memory_(context_), common_(context_) {}
+  Machine() : context_(0, kStepLimitMs), memory_(context_), shared_(context_) {}
 
-  Host host(const Options& options) { return {context_, memory_, weights_, common_, options}; }
+  DeviceParts parts(const Options& options) {
+    return {context_, memory_, weights_, shared_, options};
+  }
   const char* name() const { return context_.info().name; }
   const char* driver() const { return context_.info().driver; }
   Memory& memory() { return memory_; }
@@ -48,7 +50,7 @@ class Machine {
   Context context_;
   Memory memory_;
   PackedWeights weights_;
-  Common common_;
+  SharedResources shared_;
 };
 
 }  // namespace ropewalk::cuda::bench

@@ -84,10 +84,10 @@ class ShareTest : public testing::TestWithParam<uint32_t> {
 };
 
 // A lane's code for its column j, row i.
-uint32_t code_of(const uint32_t (&words)[kMostBits], uint32_t bits, uint32_t j, uint32_t i) {
+uint32_t code_of(const uint32_t (&words)[kMaxBits], uint32_t bits, uint32_t j, uint32_t i) {
   const uint32_t bit = code_bit(bits, j, i);
   uint64_t window = words[bit / 32];
-  if (bit / 32 + 1 < kMostBits) window |= uint64_t{words[bit / 32 + 1]} << 32;
+  if (bit / 32 + 1 < kMaxBits) window |= uint64_t{words[bit / 32 + 1]} << 32;
   return static_cast<uint32_t>(window >> bit % 32) & ((1u << bits) - 1);
 }
 
@@ -96,8 +96,8 @@ void lanes_have_the_stored_codes(const StoredWeight& w) {
   for (uint32_t tile = 0; tile < column_tiles(l); ++tile)
     for (uint32_t block = 0; block < blocks(l); ++block)
       for (uint32_t lane = 0; lane < kLanes; ++lane) {
-        uint32_t words[kMostBits];
-        lane_share(w.view(), l, tile, block, lane, words);
+        uint32_t words[kMaxBits];
+        lane_fragment(w.view(), l, tile, block, lane, words);
         for (uint32_t j = 0; j < kLaneColumns; ++j)
           for (uint32_t i = 0; i < kLaneRows; ++i) {
             const uint32_t n = tile * kTileColumns + column_of(lane, j), row = row_of(lane, i);
@@ -114,7 +114,7 @@ void headers_have_scale_and_zero(const StoredWeight& w) {
   for (uint32_t group = 0; group < groups(l); ++group)
     for (uint32_t n = 0; n < column_tiles(l) * kTileColumns; ++n) {
       uint32_t words[2];
-      header_share(w.view(), l, n, group, words);
+      column_header(w.view(), l, n, group, words);
       if (n >= l.cols) {
         ASSERT_EQ(words[0] | words[1], 0u);
         continue;
@@ -165,8 +165,8 @@ void fragments_make_the_product(const StoredWeight& w) {
         for (uint32_t step = 0; step < 2; ++step) {
           Instruction instruction;
           for (uint32_t lane = 0; lane < kLanes; ++lane) {
-            uint32_t words[kMostBits];
-            lane_share(w.view(), l, tile, block, lane, words);
+            uint32_t words[kMaxBits];
+            lane_fragment(w.view(), l, tile, block, lane, words);
             for (uint32_t i = 0; i < 4; ++i) {
               const uint32_t j = 2 * p + i % 2, pair = left_pair(step, i);
               instruction.left(lane, i, code_of(words, l.bits, j, 2 * pair),

@@ -12,7 +12,7 @@
 
 #include "backends/cuda/device/tuning.h"
 #include "backends/cuda/gptq/fragment.h"
-#include "backends/cuda/gptq/lean/room.h"
+#include "backends/cuda/gptq/lean/shared_layout.h"
 #include "backends/cuda/gptq/lean/shares.h"
 #include "backends/cuda/gptq/lean/x.h"
 
@@ -22,7 +22,7 @@ namespace {
 constexpr uint32_t kSegmentBlocks = Tuning{}.segment_blocks;
 
 struct Case {
-  uint32_t tiles, blocks, most_slice_blocks, multiprocessors;
+  uint32_t tiles, blocks, max_slice_blocks, multiprocessors;
 };
 constexpr Case kCases[] = {{480, 160, 512, 132}, {160, 160, 512, 132}, {864, 160, 512, 132},
                            {160, 432, 512, 132}, {480, 160, 64, 132},  {160, 160, 64, 132},
@@ -32,7 +32,7 @@ constexpr Case kCases[] = {{480, 160, 512, 132}, {160, 160, 512, 132}, {864, 160
 
 std::string name_of(const Case& c) {
   return std::to_string(c.tiles) + " tiles, " + std::to_string(c.blocks) + " blocks, slices of " +
-         std::to_string(c.most_slice_blocks) + ", " + std::to_string(c.multiprocessors);
+         std::to_string(c.max_slice_blocks) + ", " + std::to_string(c.multiprocessors);
 }
 
 // Every block of every tile once, in the warp that warp_of() says.
@@ -40,8 +40,8 @@ TEST(LeanShares, CoverEveryBlockOnce) {
   for (const Case& c : kCases) {
     SCOPED_TRACE(name_of(c));
     const Shares s =
-        share_out(c.tiles, c.blocks, c.most_slice_blocks, c.multiprocessors, kSegmentBlocks);
-    EXPECT_LE(slice_blocks(s), c.most_slice_blocks);
+        share_out(c.tiles, c.blocks, c.max_slice_blocks, c.multiprocessors, kSegmentBlocks);
+    EXPECT_LE(slice_blocks(s), c.max_slice_blocks);
     std::vector<uint32_t> seen(uint64_t{c.tiles} * c.blocks);
     for (uint32_t index = 0; index < s.slices; ++index) {
       const Slice slice = slice_at(s, index);
@@ -58,12 +58,12 @@ TEST(LeanShares, CoverEveryBlockOnce) {
   }
 }
 
-// Each segment's sums have a place of their own, within what segments_of_all() says.
+// Each segment's sums have a place of their own, within what segment_count() says.
 TEST(LeanShares, SegmentsHavePlaces) {
   for (const Case& c : kCases) {
     SCOPED_TRACE(name_of(c));
     const Shares s =
-        share_out(c.tiles, c.blocks, c.most_slice_blocks, c.multiprocessors, kSegmentBlocks);
+        share_out(c.tiles, c.blocks, c.max_slice_blocks, c.multiprocessors, kSegmentBlocks);
     std::set<uint64_t> places;
     for (uint32_t index = 0; index < s.slices; ++index) {
       const Slice slice = slice_at(s, index);
@@ -71,7 +71,7 @@ TEST(LeanShares, SegmentsHavePlaces) {
         for (uint32_t w = warp_of(s, slice, tile, 0);
              w <= warp_of(s, slice, tile, slice.blocks - 1); ++w) {
           const uint64_t place = segment_at(s, slice, index, w, tile);
-          ASSERT_LT(place, segments_of_all(s));
+          ASSERT_LT(place, segment_count(s));
           ASSERT_LT(place - (uint64_t{index} * s.warps + w) * s.segments, s.segments);
           ASSERT_TRUE(places.insert(place).second);
         }
@@ -82,11 +82,11 @@ TEST(LeanShares, SegmentsHavePlaces) {
 // The products of Llama-2-13B on an H200: one wave, and the busiest multiprocessor has at most 2 %
 // more than the mean.
 TEST(LeanShares, OneBalancedWave) {
-  for (const uint32_t most : {480u, 64u, 56u})
+  for (const uint32_t max_blocks : {480u, 64u, 56u})
     for (const auto& [tiles, blocks] : {std::pair{480u, 160u}, std::pair{160u, 160u},
                                         std::pair{864u, 160u}, std::pair{160u, 432u}}) {
-      SCOPED_TRACE(std::to_string(tiles) + " tiles, slices of " + std::to_string(most));
-      const Shares s = share_out(tiles, blocks, most, 132, kSegmentBlocks);
+      SCOPED_TRACE(std::to_string(tiles) + " tiles, slices of " + std::to_string(max_blocks));
+      const Shares s = share_out(tiles, blocks, max_blocks, 132, kSegmentBlocks);
       EXPECT_LE(thread_blocks_of(s), 132u);
       uint32_t busiest = 0;
       for (uint32_t index = 0; index < s.slices; ++index)
@@ -101,35 +101,35 @@ TEST(LeanShares, OneBalancedWave) {
 }
 
 // Nothing overlaps, everything is aligned for the loads that read it.
-TEST(LeanRoom, HoldsWhatItMust) {
-  for (const Copies copies : {Copies::none, Copies::sixteens, Copies::bulk})
+TEST(LeanSharedLayout, HoldsWhatItMust) {
+  for (const Copies copies : {Copies::none, Copies::async_16, Copies::bulk})
     for (const uint32_t block_bytes : {576u, 592u})
       for (const uint32_t heads : {0u, 32u, 128u, 256u})
         for (const uint32_t pairs : {1u, 8u, 160u, 512u}) {
-          const LeanRoom room = lean_room(copies, block_bytes, pairs, heads);
-          EXPECT_EQ(room.x, 8u * stages_of(copies) * 4 * block_bytes);
-          EXPECT_GE(room.starts, room.x + pairs * 64);
-          EXPECT_GE(room.factors, room.starts + pairs * 8);
-          EXPECT_GE(room.barriers, room.factors + std::max(pairs * 4, 8 * heads * 4));
-          EXPECT_GE(room.largest, room.barriers + 8 * stages_of(copies) * 8);
-          EXPECT_GE(room.end, room.largest + 8 * 8 * 4);
-          EXPECT_EQ((room.x | room.starts) % 16, 0u);
-          EXPECT_EQ(room.barriers % 8, 0u);
-          EXPECT_EQ(room.factors % 4, 0u);
+          const LeanSharedLayout layout = lean_shared_layout(copies, block_bytes, pairs, heads);
+          EXPECT_EQ(layout.x, 8u * stages_of(copies) * 4 * block_bytes);
+          EXPECT_GE(layout.starts, layout.x + pairs * 64);
+          EXPECT_GE(layout.factors, layout.starts + pairs * 8);
+          EXPECT_GE(layout.barriers, layout.factors + std::max(pairs * 4, 8 * heads * 4));
+          EXPECT_GE(layout.max_scale, layout.barriers + 8 * stages_of(copies) * 8);
+          EXPECT_GE(layout.end, layout.max_scale + 8 * 8 * 4);
+          EXPECT_EQ((layout.x | layout.starts) % 16, 0u);
+          EXPECT_EQ(layout.barriers % 8, 0u);
+          EXPECT_EQ(layout.factors % 4, 0u);
         }
 }
 
 // Two thread blocks on an H200, each with 1 KiB for CUDA; one on every other card.
-TEST(LeanRoom, FitsTheCard) {
+TEST(LeanSharedLayout, FitsTheCard) {
   for (const uint32_t heads : {0u, 128u, 256u}) {
     const auto end = [&](Copies copies, uint32_t shared_kib) {
-      const uint32_t pairs = most_pairs(copies, heads, shared_kib << 10);
+      const uint32_t pairs = max_pairs(copies, heads, shared_kib << 10);
       EXPECT_GE(pairs, 8u * 48);
-      return lean_room(copies, kMostBlockBytes, pairs, heads).end;
+      return lean_shared_layout(copies, kMaxBlockBytes, pairs, heads).end;
     };
     EXPECT_LE(2 * (end(Copies::bulk, 227) + 1024), 228u << 10);
-    EXPECT_LE(end(Copies::sixteens, 163), 163u << 10);
-    EXPECT_LE(end(Copies::sixteens, 99), 99u << 10);
+    EXPECT_LE(end(Copies::async_16, 163), 163u << 10);
+    EXPECT_LE(end(Copies::async_16, 99), 99u << 10);
     EXPECT_LE(end(Copies::none, 64), 64u << 10);
   }
 }
@@ -142,7 +142,7 @@ Layout small(uint32_t rows, uint32_t cols, Zeros zeros, uint32_t zero) {
 TEST(SmallHeaders, BytesOfAKnownWeight) {
   EXPECT_EQ(total_words(small(5120, 5120, Zeros::nibbles, 1)) * 4, 5120u * 5120 / 1024 * 592);
   EXPECT_EQ(total_words(small(5120, 5120, Zeros::constant, 8)) * 4, 5120u * 5120 / 1024 * 576);
-  EXPECT_EQ(small_block_bytes(Zeros::nibbles), kMostBlockBytes);
+  EXPECT_EQ(small_block_bytes(Zeros::nibbles), kMaxBlockBytes);
 }
 
 // As layout.h draws them: lane 4g's are of the columns g, g + 8, g + 16 and g + 24.
@@ -192,7 +192,7 @@ TEST(SmallHeaders, HaveTheStoredScalesAndZeros) {
     for (uint32_t group = 0; group < groups(w.layout); ++group)
       for (uint32_t g = 0; g < 8; ++g) {
         uint32_t words[3];
-        small_header_share(w.view(), w.layout, tile, group, 4 * g, words);
+        small_header_fragment(w.view(), w.layout, tile, group, 4 * g, words);
         EXPECT_EQ(words[2] >> 16, 0u);
         for (uint32_t j = 0; j < 4; ++j) {
           const uint32_t column = tile * 32 + g + 8 * j;
@@ -209,7 +209,7 @@ TEST(SmallHeaders, HaveTheStoredScalesAndZeros) {
 // with the start 960 H - (1024 + zero) S it is sum x (code - zero), exactly.
 TEST(LeanStart, LeavesCodeLessZero) {
   std::mt19937 random(3);
-  for (uint32_t turn = 0; turn < 100; ++turn) {
+  for (uint32_t round = 0; round < 100; ++round) {
     uint32_t word = 0;
     double x[8], expected = 0, sum = 0, all = 0, high = 0;
     const auto zero = static_cast<uint32_t>(random() % 17);
@@ -234,7 +234,7 @@ TEST(LeanStart, LeavesCodeLessZero) {
   }
 }
 
-// 64 bytes of halves and 16 of sums for each (block, row).
+// 64 bytes of elements and 16 of sums for each (block, row).
 TEST(LeanX, HasRoomForEveryRow) {
   EXPECT_EQ(lean_rows(1), 1u);
   for (const uint32_t bucket : {2u, 4u, 8u}) EXPECT_EQ(lean_rows(bucket), 8u);

@@ -32,7 +32,7 @@ Options options_with(const std::map<std::string, std::string>& given) {
 }
 
 Target target_with(const std::map<std::string, std::string>& given) {
-  return {132, 50 << 20, 90, 227 << 10, LongProducts::cublas, options_with(given).choices};
+  return {132, 50 << 20, 90, 227 << 10, LargeBatchLibrary::cublas, options_with(given).choices};
 }
 Target tuned(const std::string& tune) { return target_with({{"tune", tune}}); }
 
@@ -49,12 +49,12 @@ std::string refusal(const std::map<std::string, std::string>& given) {
 TEST(CudaOptions, MatvecForcesAPackedKernelBelowCublas) {
   const Target target = target_with({{"matvec", "tiles16"}});
   for (const uint32_t rows : {1u, 8u, 32u, 128u})
-    EXPECT_EQ(kernel_for(DType::gptq, rows, target), ProductKernel::tiles_of_16);
-  EXPECT_EQ(kernel_for(DType::gptq, 129, target), ProductKernel::cublas);
-  EXPECT_EQ(kernel_for(DType::f16, 1, target), ProductKernel::vector);
+    EXPECT_EQ(kernel_for(DType::gptq, rows, target), MatmulKernel::tiles_of_16);
+  EXPECT_EQ(kernel_for(DType::gptq, 129, target), MatmulKernel::cublas);
+  EXPECT_EQ(kernel_for(DType::f16, 1, target), MatmulKernel::vector);
   Target without = target;
-  without.long_products = LongProducts::packed;
-  EXPECT_EQ(kernel_for(DType::gptq, 512, without), ProductKernel::tiles_of_16);
+  without.large_batch = LargeBatchLibrary::none;
+  EXPECT_EQ(kernel_for(DType::gptq, 512, without), MatmulKernel::tiles_of_16);
 }
 
 TEST(CudaOptions, AttentionForcesAKernelWhereItCanRun) {
@@ -81,12 +81,12 @@ TEST(CudaOptions, PdlLetsKernelsStartEarly) {
 }
 
 TEST(CudaOptions, TuneMovesWhatItNames) {
-  EXPECT_EQ(kernel_for(DType::gptq, 8, tuned("")), ProductKernel::lean);
-  EXPECT_EQ(kernel_for(DType::gptq, 2, tuned("lean-rows=1")), ProductKernel::tiles_of_8);
+  EXPECT_EQ(kernel_for(DType::gptq, 8, tuned("")), MatmulKernel::lean);
+  EXPECT_EQ(kernel_for(DType::gptq, 2, tuned("lean-rows=1")), MatmulKernel::tiles_of_8);
   EXPECT_EQ(kernel_for(DType::gptq, 2, tuned("lean-rows=0,tiles8-rows=1")),
-            ProductKernel::tiles_of_16);
-  EXPECT_EQ(kernel_for(DType::gptq, 256, tuned("tiles64-rows=256")), ProductKernel::tiles_of_64);
-  EXPECT_EQ(kernel_for(DType::f16, 16, tuned("dense-rows=16")), ProductKernel::vector);
+            MatmulKernel::tiles_of_16);
+  EXPECT_EQ(kernel_for(DType::gptq, 256, tuned("tiles64-rows=256")), MatmulKernel::tiles_of_64);
+  EXPECT_EQ(kernel_for(DType::f16, 16, tuned("dense-rows=16")), MatmulKernel::vector);
 
   const gptq::Layout l{5120, 5120, 4, 32, 1};
   const auto splits = [&](const std::string& tune) {
@@ -94,12 +94,12 @@ TEST(CudaOptions, TuneMovesWhatItNames) {
   };
   EXPECT_EQ(splits("splits=7"), 7u);
   EXPECT_EQ(splits("splits=512"), 160u);  // as many as there are blocks of K
-  EXPECT_EQ(splits("least-blocks=160"), 1u);
+  EXPECT_EQ(splits("min-blocks=160"), 1u);
   EXPECT_NE(splits("start-blocks=64"), splits(""));
 
-  EXPECT_EQ(attention_splits(1, 256, tuned("least-keys=128")), 2u);
-  EXPECT_EQ(attention_splits(1, 8192, tuned("start-keys=4096,least-keys=1")),
-            attention_splits(1, 8192, tuned("least-keys=1,start-keys=4096")));
+  EXPECT_EQ(attention_splits(1, 256, tuned("min-keys=128")), 2u);
+  EXPECT_EQ(attention_splits(1, 8192, tuned("start-keys=4096,min-keys=1")),
+            attention_splits(1, 8192, tuned("min-keys=1,start-keys=4096")));
   EXPECT_TRUE(attention_kernels(8, {DType::f16, 128, abi::KeyRotation::before_cache},
                                 tuned("prompt-rows=8").choices)
                   .tiles);
@@ -111,14 +111,14 @@ TEST(CudaOptions, TuneMovesWhatItNames) {
 TEST(CudaOptions, EveryNameOfTuneIsTaken) {
   for (const TuningName& name : tuning_names()) {
     SCOPED_TRACE(name.name);
-    const Tuning least = parse_tuning(std::string(name.name) + "=" + std::to_string(name.least));
-    EXPECT_EQ(least.*name.value, name.least);
+    const Tuning min = parse_tuning(std::string(name.name) + "=" + std::to_string(name.min));
+    EXPECT_EQ(min.*name.value, name.min);
     for (const TuningName& other : tuning_names())
       if (other.value != name.value) {
-        EXPECT_EQ(least.*other.value, Tuning{}.*other.value) << other.name;
+        EXPECT_EQ(min.*other.value, Tuning{}.*other.value) << other.name;
       }
-    EXPECT_GE(Tuning{}.*name.value, name.least);
-    EXPECT_LE(Tuning{}.*name.value, name.most);
+    EXPECT_GE(Tuning{}.*name.value, name.min);
+    EXPECT_LE(Tuning{}.*name.value, name.max);
   }
 }
 

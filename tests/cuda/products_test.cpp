@@ -1,4 +1,4 @@
-// Which way a product goes and how it is divided, on the host.
+// Which kernel computes a product and how it is divided, on the host.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -15,45 +15,45 @@ namespace {
 
 using abi::DType;
 
-constexpr Target kH200{132, 50 << 20, 90, 227 << 10, LongProducts::cublas},
-    kT4{40, 4 << 20, 75, 64 << 10, LongProducts::cublas};
+constexpr Target kH200{132, 50 << 20, 90, 227 << 10, LargeBatchLibrary::cublas},
+    kT4{40, 4 << 20, 75, 64 << 10, LargeBatchLibrary::cublas};
 
-Target with(LongProducts long_products) {
+Target with(LargeBatchLibrary large_batch) {
   Target target = kH200;
-  target.long_products = long_products;
+  target.large_batch = large_batch;
   return target;
 }
 
 TEST(Crossovers, RowsOfPackedWeights) {
   for (const uint32_t rows : {1u, 8u})
-    EXPECT_EQ(kernel_for(DType::gptq, rows, kH200), ProductKernel::lean);
+    EXPECT_EQ(kernel_for(DType::gptq, rows, kH200), MatmulKernel::lean);
   for (const uint32_t rows : {9u, 16u})
-    EXPECT_EQ(kernel_for(DType::gptq, rows, kH200), ProductKernel::tiles_of_16);
+    EXPECT_EQ(kernel_for(DType::gptq, rows, kH200), MatmulKernel::tiles_of_16);
   for (const uint32_t rows : {17u, 32u})
-    EXPECT_EQ(kernel_for(DType::gptq, rows, kH200), ProductKernel::tiles_of_32);
+    EXPECT_EQ(kernel_for(DType::gptq, rows, kH200), MatmulKernel::tiles_of_32);
   for (const uint32_t rows : {33u, 128u})
-    EXPECT_EQ(kernel_for(DType::gptq, rows, kH200), ProductKernel::tiles_of_64);
+    EXPECT_EQ(kernel_for(DType::gptq, rows, kH200), MatmulKernel::tiles_of_64);
   for (const uint32_t rows : {129u, 512u})
-    EXPECT_EQ(kernel_for(DType::gptq, rows, kH200), ProductKernel::cublas);
+    EXPECT_EQ(kernel_for(DType::gptq, rows, kH200), MatmulKernel::cublas);
 }
 
 TEST(Crossovers, RowsOfDenseWeights) {
   for (const DType type : {DType::f16, DType::bf16}) {
-    EXPECT_EQ(kernel_for(type, 8, kH200), ProductKernel::vector);
-    EXPECT_EQ(kernel_for(type, 9, kH200), ProductKernel::cublas);
+    EXPECT_EQ(kernel_for(type, 8, kH200), MatmulKernel::vector);
+    EXPECT_EQ(kernel_for(type, 9, kH200), MatmulKernel::cublas);
   }
-  EXPECT_EQ(kernel_for(DType::f32, 512, kH200), ProductKernel::vector);
+  EXPECT_EQ(kernel_for(DType::f32, 512, kH200), MatmulKernel::vector);
 }
 
 TEST(Crossovers, WhatIsMissing) {
-  EXPECT_EQ(kernel_for(DType::gptq, 512, with(LongProducts::packed)), ProductKernel::tiles_of_64);
-  EXPECT_EQ(kernel_for(DType::f16, 512, with(LongProducts::packed)), ProductKernel::vector);
-  EXPECT_EQ(kernel_for(DType::bf16, 512, with(LongProducts::cublas_without_bf16)),
-            ProductKernel::vector);
-  EXPECT_EQ(kernel_for(DType::f16, 512, with(LongProducts::cublas_without_bf16)),
-            ProductKernel::cublas);
-  EXPECT_EQ(kernel_for(DType::gptq, 512, with(LongProducts::cublas_without_bf16)),
-            ProductKernel::cublas);
+  EXPECT_EQ(kernel_for(DType::gptq, 512, with(LargeBatchLibrary::none)), MatmulKernel::tiles_of_64);
+  EXPECT_EQ(kernel_for(DType::f16, 512, with(LargeBatchLibrary::none)), MatmulKernel::vector);
+  EXPECT_EQ(kernel_for(DType::bf16, 512, with(LargeBatchLibrary::cublas_without_bf16)),
+            MatmulKernel::vector);
+  EXPECT_EQ(kernel_for(DType::f16, 512, with(LargeBatchLibrary::cublas_without_bf16)),
+            MatmulKernel::cublas);
+  EXPECT_EQ(kernel_for(DType::gptq, 512, with(LargeBatchLibrary::cublas_without_bf16)),
+            MatmulKernel::cublas);
 }
 
 gptq::Division divide(const gptq::Layout& l, uint32_t rows, const Target& target) {
@@ -141,13 +141,13 @@ TEST(Slices, FillTheDevice) {
   EXPECT_EQ(columns_at_once({5120, 40, 4, 32, 1}, DType::gptq, 512, kT4), 64u);
 }
 
-// Of a cache that holds more than two waves, a third of it; of a very deep weight what a plan can
-// bear, and one tile of columns at least.
+// A third of a cache that holds more than two waves; for a very deep weight the limit of the
+// option, and at least one tile of columns.
 TEST(Slices, AreBounded) {
   const gptq::Layout gate{5120, 200000, 4, 32, 1};
-  EXPECT_EQ(
-      columns_at_once(gate, DType::gptq, 512, {40, 512 << 20, 75, 64 << 10, LongProducts::cublas}),
-      (512u << 20) / 3 / (5120 * 2) / 32 * 32);
+  EXPECT_EQ(columns_at_once(gate, DType::gptq, 512,
+                            {40, 512 << 20, 75, 64 << 10, LargeBatchLibrary::cublas}),
+            (512u << 20) / 3 / (5120 * 2) / 32 * 32);
   EXPECT_EQ(columns_at_once({1 << 20, 5120, 4, 32, 1}, DType::gptq, 512, kH200), 128u);
   EXPECT_EQ(columns_at_once({1 << 24, 5120, 4, 1 << 24, 1}, DType::gptq, 512, kH200), 32u);
 }
@@ -172,7 +172,7 @@ TEST(AttentionSplits, Balance) {
       SCOPED_TRACE(std::to_string(rows) + " rows, " + std::to_string(keys) + " keys");
       EXPECT_GT(balance(rows * 40, keys), 0.92);
       EXPECT_GE(rows * 40 * attention_splits(rows * 40, keys, kH200),
-                std::min(4u * 120, rows * 40 * keys / Tuning{}.least_keys));
+                std::min(4u * 120, rows * 40 * keys / Tuning{}.min_keys));
     }
   EXPECT_EQ(attention_splits(8 * 40, 8192, kH200), 2u);
 }

@@ -26,8 +26,8 @@ TEST(Stage, EveryChunkIsCopiedOnce) {
         ASSERT_LT(at.chunk, kRowChunks);
         chunks.insert({at.row, at.chunk});
         const uint32_t place = stage_at(at.row, at.chunk);
-        EXPECT_EQ(place % kChunkHalves, 0u);
-        EXPECT_LE(place + kChunkHalves, rows * kStageHalves);
+        EXPECT_EQ(place % kChunkElements, 0u);
+        EXPECT_LE(place + kChunkElements, rows * kStageElements);
         places.insert(place);
       }
     EXPECT_EQ(chunks.size(), rows * kRowChunks);
@@ -35,20 +35,20 @@ TEST(Stage, EveryChunkIsCopiedOnce) {
   }
 }
 
-// What is copied from halves 8 chunk .. 8 chunk + 7 of a row is what a lane finds for its rows
-// 8t .. 8t + 7 of a block.
+// What is copied from the elements 8 chunk .. 8 chunk + 7 of a row is what a lane finds for its
+// rows 8t .. 8t + 7 of a block.
 TEST(Stage, ALaneFindsItsShare) {
-  std::vector<uint32_t> staged(kRows * kStageHalves);
+  std::vector<uint32_t> staged(kRows * kStageElements);
   for (uint32_t row = 0; row < kRows; ++row)
-    for (uint32_t k = 0; k < kStageHalves; ++k)
-      staged[stage_at(row, k / kChunkHalves) + k % kChunkHalves] = row * kStageHalves + k;
+    for (uint32_t k = 0; k < kStageElements; ++k)
+      staged[stage_at(row, k / kChunkElements) + k % kChunkElements] = row * kStageElements + k;
   for (uint32_t tile = 0; tile < kRows / 8; ++tile)
     for (uint32_t block = 0; block < kStageBlocks; ++block)
       for (uint32_t lane = 0; lane < kLanes; ++lane)
         for (uint32_t i = 0; i < kLaneRows; ++i) {
-          const uint32_t row = tile * 8 + share_row(lane);
+          const uint32_t row = tile * 8 + fragment_row(lane);
           EXPECT_EQ(staged[stage_at(row, chunk_of(block, lane)) + i],
-                    row * kStageHalves + block * kBlockRows + row_of(lane, i));
+                    row * kStageElements + block * kBlockRows + row_of(lane, i));
         }
 }
 
@@ -65,7 +65,7 @@ TEST(Stage, NoBankTwice) {
   for (uint32_t tile = 0; tile < kRows / 8; ++tile)
     for (uint32_t block = 0; block < kStageBlocks; ++block)
       check([&](uint32_t lane) {
-        return stage_at(tile * 8 + share_row(lane), chunk_of(block, lane));
+        return stage_at(tile * 8 + fragment_row(lane), chunk_of(block, lane));
       });
   for (uint32_t n = 0; n < kRows * kRowChunks / kThreads; ++n)
     for (uint32_t warp = 0; warp < kThreads / kLanes; ++warp)
@@ -109,7 +109,7 @@ TEST(Stage, FragmentsMultiplyABlock) {
             const uint32_t right_k = row_of(right_lane, 2 * right_pair(step, right) + k % 2);
             ASSERT_EQ(left_k, right_k);
             sum += uint64_t{code(left_k, column_of(left_lane, 2 * p + left % 2))} *
-                   x(share_row(right_lane), right_k);
+                   x(fragment_row(right_lane), right_k);
           }
         // The lane and register that sum (m, row) of the instruction is with.
         const uint32_t lane = m % 8 * 4 + row / 2, i = m / 8 * 2 + row % 2;

@@ -117,7 +117,7 @@ TEST(TileMaps, OutputsAreWeightsTimesValues) {
   }
 }
 
-// Rows of a tile are kDim + 8 halves apart: the 8 rows of a matrix, 16 bytes each, meet no bank
+// Rows of a tile are kDim + 8 elements apart: the 8 rows of a matrix, 16 bytes each, meet no bank
 // twice.
 TEST(TileMaps, NoBankTwice) {
   for (const uint32_t dim : {64u, 128u})

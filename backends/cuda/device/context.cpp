@@ -26,7 +26,7 @@ std::string words(cudaError_t error) {
   return std::string(cudaGetErrorString(error)) + " (" + cudaGetErrorName(error) + ")";
 }
 
-// Errors after which the context still works; all others are taken as final.
+// Errors after which the context still works; all others count as sticky.
 bool is_harmless(cudaError_t error) {
   const bool recording =
       error >= cudaErrorStreamCaptureUnsupported && error <= cudaErrorStreamCaptureWrongThread;
@@ -35,7 +35,7 @@ bool is_harmless(cudaError_t error) {
          error == cudaErrorLaunchOutOfResources;
 }
 
-// Cut where it does not fit.
+// Truncates what does not fit.
 template <size_t kSize>
 void copy_text(const std::string& text, char (&to)[kSize]) {
   to[text.copy(to, kSize - 1)] = '\0';
@@ -55,12 +55,12 @@ void fill(const cudaDeviceProp& properties, abi::DeviceInfo* info) {
   info->activation = abi::DType::f32;
   info->kv_types =
       1u << static_cast<uint32_t>(abi::DType::f16) | 1u << static_cast<uint32_t>(abi::DType::i8);
-  info->max_rows = kMostRows;
+  info->max_rows = kMaxRows;
   info->lanes = static_cast<uint32_t>(properties.warpSize);
 }
 
-// What no plan knows of: kernels and cuBLAS's as they are loaded, room for packing, recordings,
-// what allocations are rounded up to.
+// Memory that no plan counts: kernels and cuBLAS once they are loaded, scratch for packing,
+// recordings, and the rounding of allocations.
 uint64_t reserve_of(uint64_t total) { return std::min(total / 64, uint64_t{512} << 20); }
 
 }  // namespace
@@ -118,7 +118,7 @@ void examine(uint32_t index, abi::DeviceInfo* info) {
 Context::Context(uint32_t index, uint64_t step_limit_ms)
     : step_limit_ms_(step_limit_ms), index_(static_cast<int>(index)) {
   examine(index, &info_);
-  static_cast<void>(cudaGetLastError());  // what earlier probing left would be taken for a launch's
+  static_cast<void>(cudaGetLastError());  // else an error of earlier probing would seem a launch's
   if (const cudaError_t error = probe_kernels(); error != cudaSuccess)
     refuse(kernels_refusal(info_.name, ROPEWALK_CUDA_BUILT_FOR, words(error)));
   multiprocessors_ = attribute(cudaDevAttrMultiProcessorCount, "multiprocessors");
@@ -136,7 +136,7 @@ uint32_t Context::attribute(cudaDeviceAttr which, const char* what) {
   return static_cast<uint32_t>(value);
 }
 
-// A device with work under way is not torn down; what never ends loses the device and leaks.
+// Waits for work under way. Work that never ends loses the device, which then leaks.
 Context::~Context() {
   if (!abi::guard([&] {
          enter();
@@ -162,7 +162,7 @@ void Context::check(cudaError_t error, const char* what) {
   throw Failure(StatusCode::device_lost, lost_);
 }
 
-// Turns rather than sleeps at first, since a decode step ends within milliseconds.
+// Polls without sleeping at first, since a decode step ends within milliseconds.
 void Context::wait() {
   using Clock = std::chrono::steady_clock;
   const auto begin = Clock::now();
@@ -171,7 +171,7 @@ void Context::wait() {
     const cudaError_t error = cudaStreamQuery(stream_);
     if (error == cudaSuccess) return;
     if (error != cudaErrorNotReady) check(error, "a step");
-    static_cast<void>(cudaGetLastError());  // "not ready" would be taken for a launch's error
+    static_cast<void>(cudaGetLastError());  // else "not ready" would seem a launch's error
     const auto now = Clock::now();
     if (now > limit) {
       lost_ = "the device " + std::string(info_.name) + " is lost: a step has not ended after " +

@@ -1,9 +1,9 @@
 // context.h — one opened CUDA device: its streams, its properties, and whether it still lives.
 //
-// A CUDA error of the sticky kind poisons the process's context for good, so the first one loses
-// the device: every later call throws device_lost with the first reason, and nothing is destroyed
-// any more. Calls come from one thread at a time, but not always the same one, so entries make the
-// device current first.
+// A sticky CUDA error poisons the context of the process for good, so the first one loses the
+// device: every later call throws device_lost with the first reason, and nothing is destroyed any
+// more. Calls come from one thread at a time, but not always from the same one, so every entry
+// makes the device current first.
 #pragma once
 
 #include <cuda_runtime_api.h>
@@ -15,13 +15,13 @@
 
 namespace ropewalk::cuda {
 
-// Devices that the driver shows. Throws Failure (no_device): no driver, one too old, none visible.
+// Number of devices. Throws Failure (no_device): no driver, too old a driver, no visible device.
 uint32_t count_devices();
-// What is known of a device. Throws Failure (no_device) where it cannot be used, `*info` being
-// filled as far as it is known.
+// Fills in `*info` as far as it is known. Throws Failure (no_device) where the device cannot be
+// used.
 void examine(uint32_t index, abi::DeviceInfo* info);
 
-// The CUDA that the driver has, 13000 for 13.0; 0 without a driver.
+// The CUDA version of the driver, 13000 for 13.0; 0 without a driver.
 int driver_version();
 
 class Context {
@@ -34,23 +34,23 @@ class Context {
 
   const abi::DeviceInfo& info() const { return info_; }
   uint32_t multiprocessors() const { return multiprocessors_; }
-  uint64_t cache_bytes() const { return cache_bytes_; }    // of the second level
+  uint64_t cache_bytes() const { return cache_bytes_; }    // the second-level cache
   uint32_t capability() const { return capability_; }      // 90 for sm_90
-  uint32_t shared_bytes() const { return shared_bytes_; }  // that a thread block can have
+  uint32_t shared_bytes() const { return shared_bytes_; }  // max of a thread block
   bool has_bf16() const { return capability_ >= 80; }
   bool copies_in_bulk() const { return capability_ >= 90; }  // bulk.cuh
   cudaStream_t stream() const { return stream_; }
-  // For work beside the stream's, which the stream must wait for before a step ends.
+  // A second stream. The first one must wait for its work before a step ends.
   cudaStream_t side_stream() const { return side_stream_; }
   bool alive() const { return lost_.empty(); }
 
-  // Makes the device the thread's current one. Throws Failure (device_lost).
+  // Makes the device current in this thread. Throws Failure (device_lost).
   void enter();
-  // Throws Failure for anything but success; loses the device where the error is a sticky one.
+  // Throws Failure for anything but success; a sticky error also loses the device.
   void check(cudaError_t error, const char* what);
-  // Errors of launches since the last call.
+  // Throws for an error of a launch since the last call.
   void check_launches(const char* what) { check(cudaGetLastError(), what); }
-  // Until the stream is empty. A step that runs longer than the option allows loses the device.
+  // Waits until the stream is empty. A step that exceeds the limit of the options loses the device.
   void wait();
 
  private:

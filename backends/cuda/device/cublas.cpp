@@ -14,14 +14,14 @@ namespace {
 using abi::Failure;
 using abi::StatusCode;
 
-// Those that the driver can run, the newest first: one of a newer CUDA than the driver's loads, and
-// then makes no handle.
+// The libraries that the driver can run, the newest first. A library of a newer CUDA than the
+// driver's would load, but fail to create a handle.
 std::vector<const char*> libraries() {
   if (driver_version() >= 13000) return {"libcublas.so.13", "libcublas.so.12"};
   return {"libcublas.so.12"};
 }
 
-// Written out, since cuBLAS's headers overload the name.
+// Spelled out, since cuBLAS's headers overload the name.
 using Gemm = cublasStatus_t(cublasHandle_t, cublasOperation_t, cublasOperation_t, int, int, int,
                             const void*, const void*, cudaDataType, int, const void*, cudaDataType,
                             int, const void*, void*, cudaDataType, int, cublasComputeType_t,
@@ -72,7 +72,7 @@ struct Cublas::Api {
 };
 
 const Cublas::Api& Cublas::api() {
-  static const Api api;  // a constructor that throws is tried again
+  static const Api api;  // after a throw the next call tries again
   return api;
 }
 
@@ -91,7 +91,7 @@ Cublas::Cublas(Context& context) : context_(context) {
   handle_ = handle;
 }
 
-// Ending it waits for the device without limit, so that is waited for with one first.
+// Destroying the handle waits for the device without a time limit, so wait() with one comes first.
 Cublas::~Cublas() {
   const abi::Status status = abi::guard([&] {
     context_.enter();
@@ -100,7 +100,7 @@ Cublas::~Cublas() {
   if (status.ok()) static_cast<void>(api().destroy(handle_of(handle_)));
 }
 
-// Setting the stream sets the workspace back, so that both are set each time.
+// set_stream resets the workspace, so both are set each time.
 void Cublas::multiply(const Multiplication& p, std::byte* workspace, cudaStream_t stream) {
   require(api().set_stream(handle_of(handle_), stream), "set stream");
   require(api().set_workspace(handle_of(handle_), workspace, kWorkspaceBytes), "set workspace");
@@ -109,7 +109,7 @@ void Cublas::multiply(const Multiplication& p, std::byte* workspace, cudaStream_
              depth = static_cast<int>(p.depth);
   const cudaDataType type = p.dtype == abi::DType::bf16 ? CUDA_R_16BF : CUDA_R_16F;
   const auto pitch = [](uint64_t elements) { return static_cast<int>(elements); };
-  // cuBLAS counts columns first: it sees w as (depth, cols), x as (depth, rows), y as (cols, rows).
+  // cuBLAS is column-major: it sees w as (depth, cols), x as (depth, rows), y as (cols, rows).
   require(api().gemm(handle_of(handle_), CUBLAS_OP_T, CUBLAS_OP_N, cols, rows, depth, &one, p.w,
                      type, pitch(p.w_pitch), p.x, type, pitch(p.x_pitch), &zero, p.y, CUDA_R_32F,
                      pitch(p.y_pitch), CUBLAS_COMPUTE_32F, CUBLAS_GEMM_DEFAULT),

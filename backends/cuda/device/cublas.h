@@ -1,8 +1,8 @@
-// cublas.h — the one product that is borrowed: cuBLAS, found when it is first needed.
+// cublas.h — matrix products by cuBLAS, the one library kernel of this backend.
 //
-// Loaded at run time, since a machine with only a driver has none; the library is never unloaded.
-// One object per device, since each takes memory that no plan knows, and ending one waits for the
-// whole device.
+// The library is found when it is first needed, at run time, since a machine with only a driver has
+// none; it is never unloaded. There is one object per device: each takes memory that no plan
+// counts, and destroying one waits for the whole device.
 #pragma once
 
 #include <cstddef>
@@ -25,19 +25,19 @@ struct Multiplication {
 
 class Cublas {
  public:
-  // A workspace that cuBLAS advises for Hopper; its own would be allocated while recording.
+  // The size that cuBLAS advises for Hopper. It would allocate its own while recording.
   static constexpr uint64_t kWorkspaceBytes = uint64_t{32} << 20;
 
-  // Why there is none, in words; empty: there is.
+  // Why cuBLAS is missing; empty where it is found.
   static std::string missing();
 
-  // Throws Failure (unsupported) that says what was looked for where there is no cuBLAS.
+  // Throws Failure (unsupported), which says what was looked for, where there is no cuBLAS.
   explicit Cublas(Context& context);
   ~Cublas();
   Cublas(const Cublas&) = delete;
   Cublas& operator=(const Cublas&) = delete;
 
-  // f32 sums. Throws Failure. REQUIRES: the workspace has kWorkspaceBytes and is this stream's
+  // Sums in f32. Throws Failure. REQUIRES: the workspace has kWorkspaceBytes, for this stream
   // alone.
   void multiply(const Multiplication& product, std::byte* workspace, cudaStream_t stream);
 

@@ -5,7 +5,7 @@
 
 namespace ropewalk::cuda {
 
-// Why it cannot be loaded; empty: it can. cudart says "insufficient driver" for a missing one too.
+// Why it cannot be loaded; empty where it can. cudart calls a missing driver "insufficient" too.
 std::string missing_driver();
 
 }  // namespace ropewalk::cuda

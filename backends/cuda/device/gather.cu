@@ -1,4 +1,5 @@
-// to[n][k] = from[column_order[n]][row_order[k]]. Grid (a block a column). At load alone.
+// to[n][k] = from[column_order[n]][row_order[k]]. Grid (cols), a block a column.
+// Runs only while a model is loaded.
 #include "backends/cuda/device/gather.h"
 #include "backends/cuda/kernel/launch.cuh"
 

@@ -1,4 +1,4 @@
-// gather.h — a dense weight with its rows and columns in the orders that are asked for. Stateless.
+// gather.h — reorders the rows and columns of a dense weight. Stateless.
 #pragma once
 
 #include <cuda_runtime_api.h>

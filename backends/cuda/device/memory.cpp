@@ -12,7 +12,7 @@ namespace ropewalk::cuda {
 using abi::Failure;
 using abi::StatusCode;
 
-// What a lost device may still use is never freed.
+// A lost device may still use its memory, so that is never freed.
 Memory::~Memory() {
   if (!abi::guard([&] {
          context_.enter();
@@ -20,7 +20,7 @@ Memory::~Memory() {
        }).ok())
     return;
   blocks_.for_each([](const Block& block) { static_cast<void>(cudaFree(block.data)); });
-  static_cast<void>(cudaFree(room_.data));
+  static_cast<void>(cudaFree(packing_scratch_.data));
   for (const Piece& piece : pieces_) {
     static_cast<void>(cudaFreeHost(piece.data));
     if (piece.free) static_cast<void>(cudaEventDestroy(piece.free));
@@ -137,19 +137,19 @@ void Memory::read(std::span<std::byte> to, const abi::Slice& from) {
 }
 
 std::byte* Memory::room(uint64_t bytes) {
-  if (bytes > room_.bytes) {
-    drop_room();
-    room_.data = device_block(bytes);
-    room_.bytes = bytes;
+  if (bytes > packing_scratch_.bytes) {
+    drop_packing_scratch();
+    packing_scratch_.data = device_block(bytes);
+    packing_scratch_.bytes = bytes;
   }
-  return room_.data;
+  return packing_scratch_.data;
 }
 
-void Memory::drop_room() {
-  if (!room_.data) return;
+void Memory::drop_packing_scratch() {
+  if (!packing_scratch_.data) return;
   context_.wait();
-  free_device_block(room_.data);
-  room_ = {};
+  free_device_block(packing_scratch_.data);
+  packing_scratch_ = {};
 }
 
 }  // namespace ropewalk::cuda

@@ -1,8 +1,8 @@
-// memory.h — the device's buffers, named by number, and the ways in and out of them.
+// memory.h — the device's buffers, named by number, and copies to and from them.
 //
-// The host reaches them through pinned memory: weights through the staging memory that they are
-// read into from disk, all else through a ring of small pieces, 160 MiB together. Everything is
-// ordered by the context's stream. Not thread-safe.
+// Copies go through pinned memory of the host, 160 MiB in all: weights through the staging memory
+// that they are read into from disk, everything else through a ring of small pieces. The context's
+// stream orders all of it. Not thread-safe.
 #pragma once
 
 #include <cstddef>
@@ -25,27 +25,27 @@ class Memory {
   Memory(const Memory&) = delete;
   Memory& operator=(const Memory&) = delete;
 
-  // Throws Failure (out_of_memory) with what was asked and what is free.
+  // Throws Failure (out_of_memory) that says how much was asked and how much is free.
   abi::Buffer allocate(uint64_t bytes);
   void free(abi::Buffer buffer);
   // Throws Failure (invalid_argument) where the slice is not inside its buffer.
   std::byte* address(const abi::Slice& slice) const;
 
-  // Pinned memory, at most kStagingBytes, until it is closed.
+  // Pinned memory of at most kStagingBytes, valid until it is closed.
   std::span<std::byte> open_staging(uint64_t wanted);
   void close_staging();
 
-  // Returns when `from` has been copied to pinned memory; errors beyond that are wait()'s.
+  // Returns when `from` has been copied to pinned memory; wait() reports later errors.
   void write(const abi::Slice& to, std::span<const std::byte> from);
-  // As write(), but what lies in the staging memory may be reused only after wait_for_staging().
+  // As write(), but a span of the staging memory may be reused only after wait_for_staging().
   void upload(std::byte* to, std::span<const std::byte> from);
   void wait_for_staging();
   void read(std::span<std::byte> to, const abi::Slice& from);
 
-  // Memory that packing reads from: valid until the next call, ordered by the stream. drop_room()
-  // gives it back once the weights are there.
+  // Device memory that packing reads from: valid until the next call, ordered by the stream.
+  // drop_packing_scratch() frees it once all weights are packed.
   std::byte* room(uint64_t bytes);
-  void drop_room();
+  void drop_packing_scratch();
 
   std::byte* device_block(uint64_t bytes);
   void free_device_block(std::byte* block);
@@ -69,7 +69,7 @@ class Memory {
   std::span<std::byte> staging_;
   cudaEvent_t staged_ = nullptr;  // recorded after the last copy from it
   uint32_t next_ = 0;
-  Block room_{};
+  Block packing_scratch_{};
 };
 
 }  // namespace ropewalk::cuda

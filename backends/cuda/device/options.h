@@ -1,4 +1,4 @@
-// options.h — what the configuration may ask of this backend, read once.
+// options.h — what the configuration may ask of this backend, parsed once.
 #pragma once
 
 #include <cstdint>
@@ -11,11 +11,11 @@ namespace ropewalk::cuda {
 enum class Recording { graph, eager };
 
 struct Options {
-  // Throws Failure (invalid_argument) for a text that is none of those an option takes.
+  // Throws Failure (invalid_argument) for a text that an option does not take.
   explicit Options(const abi::Options& given);
 
   Recording recording;
-  uint64_t step_limit_ms;  // how long a step may run
+  uint64_t step_limit_ms;  // max time of a step
   Choices choices;
 };
 

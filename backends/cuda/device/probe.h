@@ -5,7 +5,7 @@
 
 namespace ropewalk::cuda {
 
-// cudaErrorNoKernelImageForDevice where it was built for other architectures alone.
+// cudaErrorNoKernelImageForDevice where it was built only for other architectures.
 cudaError_t probe_kernels();
 
 }  // namespace ropewalk::cuda

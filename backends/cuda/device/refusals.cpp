@@ -42,10 +42,10 @@ std::string device_refusal(const DeviceFacts& facts) {
     case DeviceState::broken:
       return facts.name + " does not start: " + facts.error + "; see nvidia-smi";
   }
-  if (facts.major * 10 + facts.minor < kLeastMajor * 10 + kLeastMinor)
+  if (facts.major * 10 + facts.minor < kMinMajor * 10 + kMinMinor)
     return facts.name + " has compute capability " + std::to_string(facts.major) + "." +
-           std::to_string(facts.minor) + ", this backend needs " + std::to_string(kLeastMajor) +
-           "." + std::to_string(kLeastMinor) + "; use --backend vulkan or cpu";
+           std::to_string(facts.minor) + ", this backend needs " + std::to_string(kMinMajor) + "." +
+           std::to_string(kMinMinor) + "; use --backend vulkan or cpu";
   return "";
 }
 

@@ -1,6 +1,6 @@
-// target.h — what decides which kernels a program is made of and how their work is divided: the
-// device's size, the libraries that were found, and what the configuration asks for. Plain data, so
-// that the memory plan, the launches and the tests agree.
+// target.h — what decides which kernels a program uses and how their work is divided: the size of
+// the device, the libraries that were found, and the configuration. Plain data, so that the memory
+// plan, the launches and the tests agree.
 #pragma once
 
 #include <cstdint>
@@ -9,8 +9,9 @@
 
 namespace ropewalk::cuda {
 
-// Whether there is a library for long products on this machine; Turing has no products of bf16.
-enum class LongProducts { packed, cublas_without_bf16, cublas };
+// What multiplies large batches on this machine; Turing has no products of bf16. Without a library
+// the kernels for packed and dense weights do it.
+enum class LargeBatchLibrary { none, cublas_without_bf16, cublas };
 
 // The options `matvec`, `attention` and `pdl`. `automatic` is the table of crossovers.h, or the
 // rule of attention_splits.h.
@@ -27,10 +28,10 @@ struct Choices {
 
 struct Target {
   uint32_t multiprocessors;
-  uint64_t cache_bytes;   // of the second level
+  uint64_t cache_bytes;   // the second-level cache
   uint32_t capability;    // 90 for sm_90
-  uint32_t shared_bytes;  // that a thread block can have
-  LongProducts long_products;
+  uint32_t shared_bytes;  // max of a thread block
+  LargeBatchLibrary large_batch;
   Choices choices = {};
 
   const Tuning& tuning() const { return choices.tuning; }

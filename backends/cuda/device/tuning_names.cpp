@@ -10,29 +10,30 @@ namespace ropewalk::cuda {
 namespace {
 
 constexpr TuningName kNames[] = {
-    {"lean-rows", &Tuning::lean_rows, 0, 8, "rows up to which weights are streamed in one wave"},
-    {"tiles8-rows", &Tuning::tiles8_rows, 0, 512, "rows up to which 8 are multiplied at a time"},
-    {"tiles16-rows", &Tuning::tiles16_rows, 0, 512, "rows up to which 16 are"},
-    {"tiles32-rows", &Tuning::tiles32_rows, 0, 512, "rows up to which 32 are"},
-    {"tiles64-rows", &Tuning::tiles64_rows, 0, 512, "rows up to which 64 are; beyond, cuBLAS"},
+    {"lean-rows", &Tuning::lean_rows, 0, 8, "max rows for which weights are streamed in one wave"},
+    {"tiles8-rows", &Tuning::tiles8_rows, 0, 512, "max rows for which 8 are multiplied at a time"},
+    {"tiles16-rows", &Tuning::tiles16_rows, 0, 512, "max rows for which 16 are"},
+    {"tiles32-rows", &Tuning::tiles32_rows, 0, 512, "max rows for which 32 are"},
+    {"tiles64-rows", &Tuning::tiles64_rows, 0, 512, "max rows for which 64 are; beyond, cuBLAS"},
     {"dense-rows", &Tuning::dense_rows, 0, 512,
-     "rows of dense weights up to which cuBLAS is not asked"},
+     "max rows of dense weights that cuBLAS does not multiply"},
     {"splits", &Tuning::splits, 0, 512,
      "runs that K of a product is divided into; 0: by the model"},
-    {"least-blocks", &Tuning::least_blocks, 1, 512, "blocks of K that a run has at least"},
-    {"start-blocks", &Tuning::start_blocks, 0, 64, "blocks of K that a thread block's start costs"},
+    {"min-blocks", &Tuning::min_blocks, 1, 512, "min blocks of K in a run"},
+    {"start-blocks", &Tuning::start_blocks, 0, 64,
+     "cost of starting a thread block, in blocks of K"},
     {"busy-blocks", &Tuning::busy_blocks, 1, 16, "thread blocks that keep a multiprocessor busy"},
     {"sum-rate", &Tuning::sum_rate, 10, 10000, "bytes of sums that move while memory moves 100"},
     {"end-blocks", &Tuning::segment_blocks, 0, 64,
-     "blocks of K that the end of a warp's tile costs"},
+     "cost of finishing a warp's tile, in blocks of K"},
     {"slice-waves", &Tuning::slice_waves, 1, 16, "waves of cuBLAS's tiles in a slice of a weight"},
-    {"slice-mib", &Tuning::slice_mib, 1, 4096, "MiB of a slice at most"},
-    {"least-keys", &Tuning::least_keys, 1, 65536, "keys that a run of attention has at least"},
-    {"start-keys", &Tuning::start_keys, 0, 4096, "keys that the start of a run costs"},
+    {"slice-mib", &Tuning::slice_mib, 1, 4096, "max MiB of a slice"},
+    {"min-keys", &Tuning::min_keys, 1, 65536, "min keys in a run of attention"},
+    {"start-keys", &Tuning::start_keys, 0, 4096, "cost of starting a run, in keys"},
     {"busy-runs", &Tuning::busy_runs, 1, 16,
      "thread blocks of attention that keep a multiprocessor busy"},
     {"prompt-rows", &Tuning::prompt_rows, 1, 512,
-     "rows from which a program attends to prompts in tiles"},
+     "min rows of a program that attends to prompts in tiles"},
 };
 
 [[noreturn]] void refuse(const std::string& reason) {
@@ -51,12 +52,12 @@ const TuningName& name_of(std::string_view name) {
 uint32_t number_of(const TuningName& name, std::string_view text) {
   uint32_t value = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (error == std::errc{} && end == text.data() + text.size() && value >= name.least &&
-      value <= name.most)
+  if (error == std::errc{} && end == text.data() + text.size() && value >= name.min &&
+      value <= name.max)
     return value;
   refuse(std::string(name.name) + " is '" + std::string(text.substr(0, 30)) +
-         "', expected a number from " + std::to_string(name.least) + " to " +
-         std::to_string(name.most));
+         "', expected a number from " + std::to_string(name.min) + " to " +
+         std::to_string(name.max));
 }
 
 }  // namespace

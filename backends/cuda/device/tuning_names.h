@@ -1,5 +1,5 @@
 // tuning_names.h — the numbers of tuning.h by the names that the option `tune` knows. Host code
-// only: nvcc does not pass pointers to members through without a warning. Stateless.
+// only: nvcc warns of pointers to members. Stateless.
 #pragma once
 
 #include <cstdint>
@@ -13,15 +13,15 @@ namespace ropewalk::cuda {
 struct TuningName {
   const char* name;
   uint32_t Tuning::*value;
-  uint32_t least, most;
+  uint32_t min, max;
   const char* help;
 };
 
 // All of them, in the order above.
 std::span<const TuningName> tuning_names();
 
-// "splits=4,least-keys=32"; empty: nothing. Throws Failure (invalid_argument) that lists the names
-// for an unknown one, or the range of a value outside of it.
+// Reads "splits=4,min-keys=32"; an empty text changes nothing. Throws Failure (invalid_argument)
+// that lists the names after an unknown name, or the range after a value outside of it.
 Tuning parse_tuning(std::string_view text);
 
 }  // namespace ropewalk::cuda

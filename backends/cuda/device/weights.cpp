@@ -16,7 +16,7 @@ using abi::DType;
 
 constexpr uint64_t kAlignment = 256;
 
-// The one zero of a whole weight, as stored, where there is but one.
+// The zero point of the whole weight, as stored, where it is one constant.
 std::optional<uint32_t> constant_zero(const abi::Weight& w) {
   if (w.qzeros.empty() || w.whole_cols() != w.cols) return std::nullopt;
   const uint32_t first = abi::gptq_code(w.qzeros.data(), 1, w.bits, 0);
@@ -28,7 +28,7 @@ std::optional<uint32_t> constant_zero(const abi::Weight& w) {
   return first;
 }
 
-// Of the columns that came. A part's zeros say nothing of those to come.
+// The layout of the columns that came. Zeros of a part say nothing about those of the other parts.
 gptq::Layout layout_of(const abi::Weight& w) {
   if (w.dtype != DType::gptq) return {w.rows, w.cols, 0, w.rows, 0};
   gptq::Layout l{w.rows, w.cols, w.bits, w.group_size, w.scale_dtype == DType::f32 ? 2u : 1u};
@@ -39,7 +39,7 @@ gptq::Layout layout_of(const abi::Weight& w) {
   return l;
 }
 
-// Tensors on their way: places in the room that packing reads from, one after another.
+// Uploads tensors into the packing scratch, one after another.
 class Upload {
  public:
   template <class Element>
@@ -47,16 +47,16 @@ class Upload {
     parts_.push_back(std::as_bytes(part));
     bytes_ += abi::align_up(parts_.back().size(), kAlignment);
   }
-  // The parts' addresses, in order; null for an empty one.
+  // Returns the addresses of the tensors, in order; null for an empty one.
   std::vector<const std::byte*> send(Memory& memory) const {
     std::byte* at = memory.room(bytes_);
-    std::vector<const std::byte*> places;
+    std::vector<const std::byte*> addresses;
     for (const std::span<const std::byte> part : parts_) {
-      places.push_back(part.empty() ? nullptr : at);
+      addresses.push_back(part.empty() ? nullptr : at);
       memory.upload(at, part);
       at += abi::align_up(part.size(), kAlignment);
     }
-    return places;
+    return addresses;
   }
 
  private:
@@ -100,7 +100,7 @@ void pack_dense(const abi::Weight& w, std::byte* to, Memory& memory, Context& co
 
 }  // namespace
 
-// Zeros are not seen yet: as many bytes as a weight with any has.
+// The zeros are not known yet, so this assumes the layout with zeros in every header.
 uint64_t packed_bytes(const abi::Weight& w) {
   abi::Weight unseen = w;
   unseen.qzeros = {};

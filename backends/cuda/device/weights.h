@@ -1,4 +1,4 @@
-// weights.h — a weight's way into this device's layout, and what is known of those that are there.
+// weights.h — packs weights into this device's layout, and remembers the layout of each.
 //
 //   gptq    tiles as gptq/layout.h draws them
 //   dense   (cols, rows) in the orders asked for, element type as stored
@@ -13,7 +13,7 @@
 
 namespace ropewalk::cuda {
 
-// Of a dense weight rows and cols of its layout alone count.
+// The layout of a dense weight has only rows and cols.
 using PackedWeights = abi::PackedWeights<gptq::Layout>;
 
 // A multiple of 256. Throws Failure (unsupported, invalid_argument) for a weight that cannot be
@@ -21,7 +21,8 @@ using PackedWeights = abi::PackedWeights<gptq::Layout>;
 uint64_t packed_bytes(const abi::Weight& weight);
 
 // Throws Failure where `to` is too small. REQUIRES: a weight that check_weight() has passed.
-// The spans may be reused when it returns. Returns the layout of the whole, parts to come included.
+// The spans may be reused when it returns. Returns the layout of the whole weight, with the parts
+// that are still to come.
 gptq::Layout pack(const abi::Weight& weight, const abi::Slice& to, Memory& memory,
                   Context& context);
 

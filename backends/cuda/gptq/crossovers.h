@@ -1,7 +1,7 @@
-// crossovers.h — which kernel makes a product of how many rows: the one table. Stateless.
+// crossovers.h — which kernel computes a product of so many rows: the one table. Stateless.
 //
 // Rows are those of a program's bucket. Every limit is a doubt until it is measured on a device;
-// docs/performance/cuda.md says which are.
+// docs/performance/cuda.md says which have been.
 #pragma once
 
 #include <cstdint>
@@ -11,10 +11,10 @@
 
 namespace ropewalk::cuda {
 
-enum class ProductKernel {
+enum class MatmulKernel {
   lean,         // gptq/lean/matmul.cu: up to 8 rows and weights with small headers (gptq/layout.h)
   tiles_of_8,   // gptq/matmul.cu: packed weights on tensor cores, 8 rows of x at a time
-  tiles_of_16,  // gptq/matmul_wide.cu: the same with 16, and x as f16 beforehand
+  tiles_of_16,  // gptq/matmul_wide.cu: the same with 16 rows, and x made f16 beforehand
   tiles_of_32,
   tiles_of_64,
   vector,  // ops/dense_matmul.cu: a warp a column
@@ -23,78 +23,78 @@ enum class ProductKernel {
 
 struct Crossover {
   bool quantised;
-  uint32_t Tuning::*most_rows;  // null: any
-  ProductKernel kernel;
+  uint32_t Tuning::*max_rows;  // null: any
+  MatmulKernel kernel;
 };
 
-// The first row that fits counts; beyond the last, and for f32 weights, cuBLAS is not asked.
+// The first row that fits counts. f32 weights never go to cuBLAS.
 //
-// Packed weights: the fewer rows are padded the better, until 64, when the tensor cores and not the
-// codes are the limit (gptq/matmul_wide.cu counts both). From 129 rows a third pass over the codes
-// would cost more than making them f16, 4 bytes written and read for each, which stays in cache.
-// Dense weights: ops/dense_matmul.cu waits for memory up to 6 rows and reaches 3/4 of it at 8;
-// cuBLAS adds two launches, of some 2 us each, to the 76 us of 13B's lm_head on an H200, and rounds
-// x to the weights' type.
+// Packed weights: the fewer rows of padding the better, up to 64; then the tensor cores are the
+// limit and not the codes (gptq/matmul_wide.cu counts both). From 129 rows on, a third pass over
+// the codes would cost more than making them f16, which writes and reads 4 bytes a code, within the
+// cache. Dense weights: ops/dense_matmul.cu is limited by memory up to 6 rows and reaches 3/4 of it
+// at 8. cuBLAS adds two launches of some 2 us each to the 76 us of 13B's lm_head on an H200, and
+// rounds x to the type of the weights.
 inline constexpr Crossover kCrossovers[] = {
-    {true, &Tuning::lean_rows, ProductKernel::lean},
-    {true, &Tuning::tiles8_rows, ProductKernel::tiles_of_8},
-    {true, &Tuning::tiles16_rows, ProductKernel::tiles_of_16},
-    {true, &Tuning::tiles32_rows, ProductKernel::tiles_of_32},
-    {true, &Tuning::tiles64_rows, ProductKernel::tiles_of_64},
-    {true, nullptr, ProductKernel::cublas},
-    {false, &Tuning::dense_rows, ProductKernel::vector},
-    {false, nullptr, ProductKernel::cublas},
+    {true, &Tuning::lean_rows, MatmulKernel::lean},
+    {true, &Tuning::tiles8_rows, MatmulKernel::tiles_of_8},
+    {true, &Tuning::tiles16_rows, MatmulKernel::tiles_of_16},
+    {true, &Tuning::tiles32_rows, MatmulKernel::tiles_of_32},
+    {true, &Tuning::tiles64_rows, MatmulKernel::tiles_of_64},
+    {true, nullptr, MatmulKernel::cublas},
+    {false, &Tuning::dense_rows, MatmulKernel::vector},
+    {false, nullptr, MatmulKernel::cublas},
 };
 
-// Rows of a program, and blocks of rows of a packed product, at most.
-inline constexpr uint32_t kMostRows = 512, kMostRowBlocks = kMostRows / 8;
+// Max rows of a program, and max blocks of rows of a packed product.
+inline constexpr uint32_t kMaxRows = 512, kMaxRowBlocks = kMaxRows / 8;
 
 // Rows of x that a packed product takes at a time.
-inline uint32_t row_block_of(ProductKernel kernel) {
+inline uint32_t row_block_of(MatmulKernel kernel) {
   switch (kernel) {
-    case ProductKernel::lean:
-    case ProductKernel::tiles_of_8:
+    case MatmulKernel::lean:
+    case MatmulKernel::tiles_of_8:
       return 8;
-    case ProductKernel::tiles_of_16:
+    case MatmulKernel::tiles_of_16:
       return 16;
-    case ProductKernel::tiles_of_32:
+    case MatmulKernel::tiles_of_32:
       return 32;
     default:
       return 64;
   }
 }
 
-// What the option `matvec` asks for instead of the kernel of the table.
-inline ProductKernel packed_kernel(ProductKernel otherwise, PackedChoice choice) {
+// The kernel of the table, or the one that the option `matvec` forces.
+inline MatmulKernel packed_kernel(MatmulKernel otherwise, PackedChoice choice) {
   switch (choice) {
     case PackedChoice::automatic:
       break;
     case PackedChoice::tiles8:
-      return ProductKernel::tiles_of_8;
+      return MatmulKernel::tiles_of_8;
     case PackedChoice::tiles16:
-      return ProductKernel::tiles_of_16;
+      return MatmulKernel::tiles_of_16;
     case PackedChoice::tiles32:
-      return ProductKernel::tiles_of_32;
+      return MatmulKernel::tiles_of_32;
     case PackedChoice::tiles64:
-      return ProductKernel::tiles_of_64;
+      return MatmulKernel::tiles_of_64;
   }
   return otherwise;
 }
 
-inline ProductKernel kernel_for(abi::DType weight, uint32_t rows, const Target& target) {
+inline MatmulKernel kernel_for(abi::DType weight, uint32_t rows, const Target& target) {
   const bool quantised = weight == abi::DType::gptq;
   const PackedChoice choice = target.choices.packed;
-  const ProductKernel otherwise =
-      quantised ? packed_kernel(ProductKernel::tiles_of_64, choice) : ProductKernel::vector;
+  const MatmulKernel otherwise =
+      quantised ? packed_kernel(MatmulKernel::tiles_of_64, choice) : MatmulKernel::vector;
   for (const Crossover& row : kCrossovers) {
     if (row.quantised != quantised) continue;
-    if (row.most_rows && rows > target.tuning().*row.most_rows) continue;
-    if (row.kernel != ProductKernel::cublas)
+    if (row.max_rows && rows > target.tuning().*row.max_rows) continue;
+    if (row.kernel != MatmulKernel::cublas)
       return quantised ? packed_kernel(row.kernel, choice) : row.kernel;
-    const bool there =
-        target.long_products == LongProducts::cublas ||
-        (target.long_products == LongProducts::cublas_without_bf16 && weight != abi::DType::bf16);
-    return there && weight != abi::DType::f32 ? ProductKernel::cublas : otherwise;
+    const bool available = target.large_batch == LargeBatchLibrary::cublas ||
+                           (target.large_batch == LargeBatchLibrary::cublas_without_bf16 &&
+                            weight != abi::DType::bf16);
+    return available && weight != abi::DType::f32 ? MatmulKernel::cublas : otherwise;
   }
   return otherwise;
 }

@@ -1,7 +1,7 @@
-// finish.cuh — what becomes of a product's sums: partial sums of splits are added in order, then
-// the epilogue runs, by the thread block that arrives last at what is finished together.
+// finish.cuh — the end of a product: the last thread block of a group of tiles adds the partial
+// sums of the splits in order and runs the epilogue.
 //
-// No float is added atomically: a step has the same bits every time.
+// Floats are never added atomically, so a step gives the same bits every time.
 #pragma once
 
 #include "backends/cuda/gptq/matmul.h"
@@ -11,15 +11,15 @@
 
 namespace ropewalk::cuda::gptq {
 
-// What a thread block makes: tile `x` of all parts' for a row block, or kWideTiles of them, over a
-// run of K. Row blocks are the fastest: those that read the same codes do so at about the same
-// time, so that memory is asked for them once, though they are not kept in the second-level cache.
-struct Place {
+// The work of a thread block: tile `x` of all parts, or kWideTiles of them, for a row block and a
+// split of K. Row blocks are the fastest index: thread blocks that read the same codes run at about
+// the same time, so that memory delivers the codes once, though no cache keeps them for long.
+struct WorkItem {
   uint32_t x, split, row_block;
 };
-__device__ __forceinline__ Place place_of(const Division& division) {
+__device__ __forceinline__ WorkItem work_item_of(const Division& division) {
   const uint32_t row_blocks = division.row_blocks;
-  // A decode step does without the division.
+  // A decode step has one row block and needs no division.
   if (row_blocks == 1) return {blockIdx.x, blockIdx.y, 0};
   return {blockIdx.x / row_blocks, blockIdx.y, blockIdx.x % row_blocks};
 }
@@ -32,8 +32,8 @@ inline dim3 grid_of(const Division& d) {
   return dim3(divide_up(d.tiles, d.tiles_at_once) * d.row_blocks, d.splits);
 }
 
-// Which tile of which part tile x of all is. Gate and up of one tile stand side by side, so
-// that they are made at about the same time.
+// Maps the global tile index x to (part, tile within it). Gate and up of a tile are neighbours, so
+// that they are computed at about the same time.
 struct TileOfPart {
   uint32_t part, tile;
 };
@@ -50,7 +50,7 @@ struct RowSpan {
   uint32_t block, first, count;
 };
 
-// A split's sums of tile x in memory.
+// Address of a split's partial sums of tile x.
 __device__ __forceinline__ float* sums_at(const Matmul& op, uint32_t split, uint32_t row_block,
                                           uint32_t x) {
   const Division& d = op.division;
@@ -58,9 +58,10 @@ __device__ __forceinline__ float* sums_at(const Matmul& op, uint32_t split, uint
   return op.partials + (before + x) * d.row_block * kTileColumns;
 }
 
-// The splits' sums of tile x in order. They come from other multiprocessors: not from L1.
-__device__ __forceinline__ float over_splits(const Matmul& op, uint32_t row_block, uint32_t x,
-                                             uint32_t i) {
+// The sum over the splits in order of element i of tile x. Other multiprocessors wrote the terms,
+// so the loads bypass L1.
+__device__ __forceinline__ float sum_over_splits(const Matmul& op, uint32_t row_block, uint32_t x,
+                                                 uint32_t i) {
   const uint64_t stride = sums_at(op, 1, 0, 0) - op.partials;
   const float* at = sums_at(op, 0, row_block, x) + i;
   float sum = 0.0f;
@@ -72,7 +73,7 @@ __device__ __forceinline__ float with_bias(const Part& part, uint32_t column, fl
   return part.bias ? sum + part.bias[column] : sum;
 }
 
-// One element of a tile that is finished by itself.
+// The epilogue for one element of a tile that is finished alone.
 __device__ __forceinline__ void finish_one(const Product& op, const TileOfPart& at, uint32_t row,
                                            uint32_t in_tile, float sum) {
   const Part& part = op.part[at.part];
@@ -88,21 +89,21 @@ __device__ __forceinline__ void finish_one(const Product& op, const TileOfPart& 
     op.y[place] = silu(op.other[place]) * value;
 }
 
-// Gate and up of a tile, x the gate's.
+// The epilogue for gate and up of a tile; x is the gate's.
 __device__ inline void finish_pair(const Matmul& op, uint32_t x, const RowSpan& rows) {
   const uint32_t tile = x / 2, cols = op.part[0].layout.cols;
   for (uint32_t i = threadIdx.x; i < rows.count * kTileColumns; i += kThreads) {
     const uint32_t column = tile * kTileColumns + i % kTileColumns;
     if (column >= cols) continue;
-    const float gate = with_bias(op.part[0], column, over_splits(op, rows.block, x, i));
-    const float up = with_bias(op.part[1], column, over_splits(op, rows.block, x + 1, i));
+    const float gate = with_bias(op.part[0], column, sum_over_splits(op, rows.block, x, i));
+    const float up = with_bias(op.part[1], column, sum_over_splits(op, rows.block, x + 1, i));
     op.y[uint64_t{rows.first + i / kTileColumns} * cols + column] = silu(gate) * up;
   }
 }
 
-// A head of queries, keys or values, x its first tile; a warp a row.
+// The epilogue for a head of queries, keys or values, whose first tile is x; a warp a row.
 __device__ inline void finish_head(const Matmul& op, const StepView& step, uint32_t x,
-                                   const RowSpan& rows, float (&heads)[kWarps][kMostHeadDim]) {
+                                   const RowSpan& rows, float (&heads)[kWarps][kMaxHeadDim]) {
   const TileOfPart at = tile_of(op, x);
   const uint32_t d = op.append.keys.head_dim, lane = threadIdx.x % 32;
   const uint32_t head = at.tile * kTileColumns / d;
@@ -112,7 +113,7 @@ __device__ inline void finish_head(const Matmul& op, const StepView& step, uint3
     for (uint32_t i = lane; i < d; i += 32) {
       const uint32_t place = r * kTileColumns + i % kTileColumns;
       values[i] = with_bias(op.part[at.part], head * d + i,
-                            over_splits(op, rows.block, x + i / kTileColumns, place));
+                            sum_over_splits(op, rows.block, x + i / kTileColumns, place));
     }
     __syncwarp();
     append_head(op.append, step, {at.part, head, row}, values, values);
@@ -120,38 +121,40 @@ __device__ inline void finish_head(const Matmul& op, const StepView& step, uint3
   }
 }
 
-// What is finished together, x its first tile.
+// The epilogue for a group of tiles; x is its first.
 __device__ inline void finish_group(const Matmul& op, const StepView& step, const RowSpan& rows,
-                                    uint32_t x, float (&heads)[kWarps][kMostHeadDim]) {
+                                    uint32_t x, float (&heads)[kWarps][kMaxHeadDim]) {
   if (op.epilogue == Epilogue::rope_append) return finish_head(op, step, x, rows, heads);
   if (tiles_together(op) == 2) return finish_pair(op, x, rows);
   for (uint32_t i = threadIdx.x; i < rows.count * kTileColumns; i += kThreads)
     finish_one(op, tile_of(op, x), rows.first + i / kTileColumns, i % kTileColumns,
-               over_splits(op, rows.block, x, i));
+               sum_over_splits(op, rows.block, x, i));
 }
 
-// Once the thread block has written its sums of kTiles tiles from `first` on: it goes on with what
-// no other is still to arrive at.
+// Called once the thread block has written its partial sums of kTiles tiles from `first` on. It
+// finishes the groups of tiles to which no other thread block still has to add.
 template <uint32_t kTiles>
 __device__ void finish_together(const Matmul& op, const StepView& step, const RowSpan& rows,
                                 uint32_t first, bool (&last)[kTiles],
-                                float (&heads)[kWarps][kMostHeadDim]) {
+                                float (&heads)[kWarps][kMaxHeadDim]) {
   const uint32_t together = tiles_together(op), tiles = op.division.tiles;
-  uint32_t* arrivals = op.arrivals + uint64_t{rows.block} * (tiles / together);
+  // count the tiles that this thread block has written
+  uint32_t* tile_counters = op.tile_counters + uint64_t{rows.block} * (tiles / together);
   __threadfence();
   __syncthreads();
   if (threadIdx.x < kTiles) {
     const uint32_t x = first + threadIdx.x;
-    last[threadIdx.x] =
-        x < tiles && atomicAdd(arrivals + x / together, 1u) == op.division.splits * together - 1;
+    last[threadIdx.x] = x < tiles && atomicAdd(tile_counters + x / together, 1u) ==
+                                         op.division.splits * together - 1;
   }
   __syncthreads();
+  // finish the groups for which it was the last
   for (uint32_t i = 0; i < kTiles; ++i) {
     if (!last[i]) continue;
     __threadfence();
     const uint32_t group = (first + i) / together;
     finish_group(op, step, rows, group * together, heads);
-    if (threadIdx.x == 0) arrivals[group] = 0;
+    if (threadIdx.x == 0) tile_counters[group] = 0;
   }
 }
 

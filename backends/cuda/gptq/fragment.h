@@ -11,7 +11,7 @@ namespace ropewalk::cuda::gptq {
 
 enum class ScaleType : uint32_t { f16, f32 };
 
-// A weight as stored; core/abi/weight.h says how. Pointers of one place, host or device.
+// A weight as stored (core/abi/weight.h). All pointers are of the host, or all of the device.
 struct Stored {
   const uint32_t* qweight;
   const uint32_t* qzeros;
@@ -22,7 +22,7 @@ struct Stored {
   uint32_t zero_offset;
 };
 
-inline constexpr uint32_t kMostBits = 8;
+inline constexpr uint32_t kMaxBits = 8;
 
 // Code `index` of the bit stream words[0], words[stride], ...: gptq_code() of core/abi/weight.h.
 RW_HOST_DEVICE uint32_t stored_code(const uint32_t* words, uint64_t stride, uint32_t bits,
@@ -46,9 +46,9 @@ RW_HOST_DEVICE uint32_t half_of_integer(uint32_t value) {
   return (exponent + 15) << 10 | ((value << 10 >> exponent) & 0x3ffu);
 }
 
-// A lane's words of a block; what fills the tile or the block up is 0.
-RW_HOST_DEVICE void lane_share(const Stored& from, const Layout& l, uint32_t tile, uint32_t block,
-                               uint32_t lane, uint32_t (&words)[kMostBits]) {
+// A lane's words of a block; padding is 0.
+RW_HOST_DEVICE void lane_fragment(const Stored& from, const Layout& l, uint32_t tile,
+                                  uint32_t block, uint32_t lane, uint32_t (&words)[kMaxBits]) {
   for (uint32_t& word : words) word = 0;
   for (uint32_t j = 0; j < kLaneColumns; ++j) {
     const uint32_t n = tile * kTileColumns + column_of(lane, j);
@@ -73,9 +73,9 @@ RW_HOST_DEVICE uint32_t stored_zero(const Stored& from, const Layout& l, uint32_
   return stored_code(from.qzeros + group * words, 1, l.bits, stored_n);
 }
 
-// Scale and zero of a column of a group, header_words of them; 0 for a column that fills up.
-RW_HOST_DEVICE void header_share(const Stored& from, const Layout& l, uint32_t column,
-                                 uint32_t group, uint32_t (&words)[2]) {
+// The header of a column of a group: header_words words with scale and zero; 0 for padding.
+RW_HOST_DEVICE void column_header(const Stored& from, const Layout& l, uint32_t column,
+                                  uint32_t group, uint32_t (&words)[2]) {
   words[0] = words[1] = 0;
   if (column >= l.cols) return;
   const uint32_t n = stored_column(from, column);
@@ -90,10 +90,10 @@ RW_HOST_DEVICE void header_share(const Stored& from, const Layout& l, uint32_t c
   }
 }
 
-// Of a small header: the scales of a lane's columns, two words, and their zeros, 16 bits; 0 for
-// columns that fill up.
-RW_HOST_DEVICE void small_header_share(const Stored& from, const Layout& l, uint32_t tile,
-                                       uint32_t group, uint32_t lane, uint32_t (&words)[3]) {
+// A lane's fragment of a small header: the scales of its columns, two words, then their zeros, 16
+// bits; 0 for padding.
+RW_HOST_DEVICE void small_header_fragment(const Stored& from, const Layout& l, uint32_t tile,
+                                          uint32_t group, uint32_t lane, uint32_t (&words)[3]) {
   words[0] = words[1] = words[2] = 0;
   for (uint32_t j = 0; j < kLaneColumns; ++j) {
     const uint32_t in_tile = column_of(lane, j), column = tile * kTileColumns + in_tile;

@@ -1,5 +1,5 @@
-// product.h — products of x with one to three weights, and what follows in the same step: plain
-// structs that the ways of crossovers.h share. Pointers go into device memory. Stateless.
+// product.h — products of x with one to three weights and their epilogue: plain structs that the
+// kernels of crossovers.h share. Pointers point into device memory. Stateless.
 #pragma once
 
 #include <cstddef>
@@ -11,32 +11,32 @@
 
 namespace ropewalk::cuda {
 
-inline constexpr uint32_t kMostParts = 3;
+inline constexpr uint32_t kMaxParts = 3;
 
 // One weight: p = x . W + bias.
 struct Part {
   const std::byte* weight;  // packed as gptq/layout.h says, or dense (cols, rows)
   const float* bias;        // (cols) or null
-  float* y;                 // (R, cols); null where the epilogue takes what would be there
-  gptq::Layout layout;      // of a dense weight rows and cols alone count
+  float* y;                 // (R, cols); null where only the epilogue writes a result
+  gptq::Layout layout;      // of a dense weight only rows and cols
 };
 
-// What becomes of the parts p0, p1, p2.
+// What happens to the parts p0, p1, p2.
 enum class Epilogue : uint32_t {
   none,         // each is written to its own y
   add,          // y = other + p0
   silu_mul,     // y = silu(other) * p0, or silu(p0) * p1 where there are two
-  rope_append,  // queries, keys and values: turned, and appended to the cache
+  rope_append,  // queries and keys are rotated, keys and values appended to the cache
 };
 
 struct Product {
-  const float* x;         // (R, rows of the weights)
-  Part part[kMostParts];  // of the same rows, and packed ones of the same bits and group size
+  const float* x;        // (R, rows of the weights)
+  Part part[kMaxParts];  // with the same rows; if packed, the same bits and group size
   uint32_t parts;
   Epilogue epilogue;
   const float* other;  // (R, cols) or null
-  float* y;            // (R, cols) of add and silu_mul
-  RopeAppend append;   // of rope_append; without q, k and v
+  float* y;            // (R, cols) for add and silu_mul
+  RopeAppend append;   // for rope_append; without q, k and v
   Extent extent;
 };
 

@@ -1,4 +1,4 @@
-// shared.cuh — what a thread block of gptq/matmul.cu or gptq/matmul_wide.cu keeps in shared memory.
+// shared.cuh — the shared memory of a thread block of gptq/matmul.cu or gptq/matmul_wide.cu.
 #pragma once
 
 #include <cuda_fp16.h>
@@ -15,31 +15,31 @@ namespace ropewalk::cuda::gptq {
 inline constexpr uint32_t kWarps = 4;
 inline constexpr uint32_t kThreads = kWarps * 32;
 
-// Few rows. Each warp has a stretch of x of its own, `kBlocks` blocks of K, so that the four of
-// them meet at the end alone. Rows are 64 bytes more than a multiple of 128 apart, so that the 8
-// lanes of a quarter warp read from different banks.
-struct Stretches {
+// For up to 8 rows. Each warp stages its own part of x, `kBlocks` blocks of K, so that the warps
+// only synchronise at the end. The pitch of rows is 64 bytes more than a multiple of 128, so that
+// the 8 lanes of a quarter warp read from different banks.
+struct FewRowsShared {
   static constexpr uint32_t kRows = 8, kBlocks = 8;
   static constexpr uint32_t kPitch = (kBlocks + 1) * kBlockRows;
   static_assert(kPitch * 2 % 128 == 64);
   union {
     alignas(16) __half x[kWarps][kRows * kPitch];
-    float sums[kWarps * kRows * kTileColumns];  // once x has been read for the last time
-    float head[kWarps][kMostHeadDim];           // once the sums are in memory
+    float sums[kWarps * kRows * kTileColumns];  // after the last read of x
+    float head[kWarps][kMaxHeadDim];            // after the sums are in memory
   };
   float scale[kWarps][kRows];
   bool last[1];
 };
 
-// More rows: the warps, a column tile each, share two stages of x that are filled in turn.
+// For more rows. The warps have a column tile each and share two stages of x, filled alternately.
 template <uint32_t kRowTiles>
-struct Stages {
+struct ManyRowsShared {
   static constexpr uint32_t kRows = 8 * kRowTiles;
-  // Of a multiprocessor: what the registers of the sums leave.
+  // Per multiprocessor: as many as the registers of the sums allow.
   static constexpr uint32_t kThreadBlocks = kRowTiles == 8 ? 2 : 3;
   union {
-    alignas(16) __half x[2][kRows * kStageHalves];
-    float head[kWarps][kMostHeadDim];  // once x has been read for the last time
+    alignas(16) __half x[2][kRows * kStageElements];
+    float head[kWarps][kMaxHeadDim];  // after the last read of x
   };
   bool last[kWideTiles];
 };

@@ -1,5 +1,5 @@
-// stream.cuh — a column tile of packed codes as a warp reads it, block of K after block of K, and
-// its codes as fragments for the tensor cores.
+// stream.cuh — how a warp reads a column tile of packed codes, block of K after block of K, and
+// turns the codes into fragments for the tensor cores.
 #pragma once
 
 #include <cstdint>
@@ -17,13 +17,13 @@ struct BlockSpan {
   uint32_t begin, end;
 };
 
-// kHeaderWords is the layout's, or 0 for what the layout says at run time, small headers too. The
-// second word of a column waits until its block is multiplied: ahead it would hold registers that
-// are seldom needed.
+// kHeaderWords is that of the layout, or 0 where the layout decides at run time, which includes
+// small headers. A second word of a column is only loaded when its block is multiplied: loaded
+// ahead it would occupy registers that are rarely needed.
 template <uint32_t kBits, uint32_t kHeaderWords>
 class Stream {
  public:
-  // As it comes from memory, so that it can be on its way while another is multiplied.
+  // A block as loaded from memory; it can be in flight while another one is multiplied.
   struct Block {
     uint32_t words[kBits];
     uint4 header;
@@ -38,8 +38,7 @@ class Stream {
         zeros_(part.layout.zeros),
         zero_(part.layout.zero) {}
 
-  // Blocks and headers before it are all that is before a block: layout.h's header_at() and
-  // block_at() without their divisions.
+  // Addresses as layout.h's header_at() and block_at() give them, without their divisions.
   __device__ __forceinline__ void load(uint32_t block, Block& to) const {
     const uint32_t group = group_of(divisor_, block);
     load_codes<kBits>(begin_ + (group + 1) * group_words_ + block * kLanes * kBits,
@@ -64,7 +63,7 @@ class Stream {
   __device__ __forceinline__ uint32_t header_at(uint32_t group) const {
     return group * (group_words_ + blocks_per_group_ * kLanes * kBits);
   }
-  // Of the calling lane's columns.
+  // Header of the calling lane's columns.
   __device__ __forceinline__ const uint4* header_of(uint32_t group) const {
     return reinterpret_cast<const uint4*>(begin_ + header_at(group)) +
            threadIdx.x % 32 / 4 * header_words();
@@ -76,7 +75,7 @@ class Stream {
   uint32_t zero_;
 };
 
-// Left fragments of the lane's columns 2p and 2p + 1, one for each instruction of a block.
+// The left fragments of the lane's columns 2p and 2p + 1, one for each instruction of a block.
 template <uint32_t kBits>
 __device__ __forceinline__ void left_of(const uint32_t (&words)[kBits], const Header& header,
                                         uint32_t p, uint32_t (&left)[2][4]) {
@@ -88,8 +87,8 @@ __device__ __forceinline__ void left_of(const uint32_t (&words)[kBits], const He
     left[i / 4][i % 4] = bits_of(column[i % 2][left_pair(i / 4, i % 4)]);
 }
 
-// What a block of K adds to the sums of columns 2p and 2p + 1 and a row tile, without the scales;
-// `x` is the lane's share of the tile's rows.
+// The products of a block of K for columns 2p and 2p + 1 and a tile of rows, without the scales.
+// `x` is the lane's fragment of the tile's rows.
 __device__ __forceinline__ void multiply_tile(const uint32_t (&left)[2][4], const uint4& x,
                                               float (&part)[4]) {
   const uint32_t pairs[4] = {x.x, x.y, x.z, x.w};

@@ -1,8 +1,8 @@
-// unpack.cuh — a lane's codes as halves, code - zero, exactly.
+// unpack.cuh — turns a lane's codes into f16: code - zero, exactly.
 //
-// 0x6400 is 1024 as f16, whose last mantissa bit counts 1: a code of up to 8 bits put there makes
-// 1024 + code, and subtracting 1024 + zero leaves code - zero without rounding (zero is at most
-// 256). The trick is that of FasterTransformer's interleaved numeric conversion, which exllamav2
+// 0x6400 is 1024 as f16, whose last mantissa bit counts 1. A code of up to 8 bits in the last bits
+// makes 1024 + code; subtracting 1024 + zero leaves code - zero without rounding (zero is at most
+// 256). The trick is FasterTransformer's interleaved numeric conversion, which exllamav2
 // (qdq_4.cuh) and Marlin use.
 #pragma once
 
@@ -18,8 +18,8 @@ __device__ __forceinline__ __half2 pair_of(uint32_t bits) {
   return *reinterpret_cast<const __half2*>(&bits);
 }
 
-// 1024 + code in each half. One instruction: the compiler, which would fold 0x64006400 into it,
-// makes two, as only one of the numbers can be a constant of LOP3.
+// 1024 + code in each half of the word, by one instruction. The compiler would make two of it: it
+// folds both numbers into LOP3, which takes only one constant.
 template <uint32_t kMask>
 __device__ __forceinline__ uint32_t bits_with_1024(uint32_t word) {
 #if defined(__CUDACC__)
@@ -35,7 +35,7 @@ __device__ __forceinline__ __half2 add_1024(uint32_t word) {
   return pair_of(bits_with_1024<kMask>(word));
 }
 
-// What is subtracted from a column's codes.
+// What is subtracted from the codes of a column.
 struct Zero {
   __half2 from_1024;  // -(1024 + zero) twice
   __half2 from_64;    // -(64 + zero) twice; 4 bits alone
@@ -45,7 +45,8 @@ struct Zero {
         from_64(__half2half2(__hneg(__hadd(__float2half(64.0f), zero)))) {}
 };
 
-// A lane's words of one block, loaded in units of up to 16 bytes. Read once, so not kept in L1.
+// Loads a lane's words of one block in units of up to 16 bytes. They are read once, so L1 need not
+// keep them.
 template <uint32_t kBits>
 __device__ __forceinline__ void load_codes(const uint32_t* block, uint32_t lane,
                                            uint32_t (&words)[kBits]) {
@@ -69,7 +70,7 @@ __device__ __forceinline__ void load_codes(const uint32_t* block, uint32_t lane,
   }
 }
 
-// Column j's 8 codes in pairs of rows: code - zero.
+// The 8 codes of column j in pairs of rows: code - zero.
 template <uint32_t kBits>
 __device__ __forceinline__ void unpack(const uint32_t (&words)[kBits], uint32_t j, const Zero& zero,
                                        __half2 (&pair)[4]) {

@@ -1,9 +1,12 @@
-// async.cuh — what runs beside the threads that asked for it: copies to shared memory, and a kernel
-// that begins before the one in front of it has ended.
+// async.cuh — what runs asynchronously: copies to shared memory, and a kernel that starts before
+// the previous one has ended (programmatic dependent launch).
 //
-// From sm_90 on there are copies in bulk (bulk.cuh). sm_80 to sm_89 have copies of 16 bytes: a
-// thread commits groups of them and waits for the groups in that order. sm_75 has none. A kernel is
-// compiled for what its GPU has.
+//   sm_75            no asynchronous copies
+//   sm_80 to sm_89   copies of 16 bytes: a thread commits groups of them and waits for the groups
+//                    in that order
+//   sm_90            bulk copies (bulk.cuh)
+//
+// A kernel is compiled for what its GPU has.
 #pragma once
 
 #include <cstddef>
@@ -13,31 +16,33 @@
 
 namespace ropewalk::cuda {
 
-// In the order of what GPUs can do.
-enum class Copies : uint32_t { none, sixteens, bulk };
+// From the oldest GPUs to the newest.
+enum class Copies : uint32_t { none, async_16, bulk };
 
 // Where a kernel is a plain function (tests/cuda/emulator), the emulator brings this itself.
 #if defined(__CUDACC__)
 
-// Whether the GPU that is compiled for takes this kind of copies; another one's kernels are empty.
+// Whether the GPU that is compiled for uses this kind of copies. Kernels for another kind are
+// empty.
 __device__ constexpr bool has_copies(Copies kind) {
 #if __CUDA_ARCH__ >= 900
   return kind == Copies::bulk;
 #elif __CUDA_ARCH__ >= 800
-  return kind == Copies::sixteens;
+  return kind == Copies::async_16;
 #else
   return kind == Copies::none;
 #endif
 }
 
-// Dynamic shared memory, whose size the launch gives.
+// Dynamic shared memory; the launch gives its size.
 __device__ __forceinline__ std::byte* dynamic_shared() {
   extern __shared__ __align__(128) std::byte all[];
   return all;
 }
 
-// Copies of 16 bytes that the thread has begun since the last commit become a group, also an empty
-// one; it waits until all but its last kLater groups are there, for itself.
+// commit_copies() makes a group of the 16-byte copies that the thread has started since the last
+// commit; a group may be empty. wait_for_groups() waits until all but the thread's last kLater
+// groups have arrived, for this thread.
 __device__ __forceinline__ void start_copy_16(void* shared, const void* global) {
 #if __CUDA_ARCH__ >= 800
   asm volatile("cp.async.cg.shared.global [%0], [%1], 16;" ::"r"(shared_address(shared)),
@@ -57,9 +62,9 @@ __device__ __forceinline__ void wait_for_groups() {
 #endif
 }
 
-// The kernel after this one, launched with Start::early, may begin once every thread block has said
-// so or ended. It must call wait_for_kernel_before() before it touches what a kernel before it
-// writes. Neither does anything in a launch that is not early.
+// The next kernel, where it is launched with Start::early, may start once every thread block has
+// called let_next_kernel_start() or ended. It must call wait_for_kernel_before() before it touches
+// what an earlier kernel reads or writes. In other launches neither has an effect.
 __device__ __forceinline__ void let_next_kernel_start() {
 #if __CUDA_ARCH__ >= 900
   asm volatile("griddepcontrol.launch_dependents;" ::: "memory");
@@ -71,8 +76,8 @@ __device__ __forceinline__ void wait_for_kernel_before() {
 #endif
 }
 
-// Adds after everything that the thread has written or seen, and before all that it reads then.
-__device__ __forceinline__ uint32_t add_in_order(uint32_t* to, uint32_t value) {
+// Atomic addition with acquire and release order at the scope of the GPU.
+__device__ __forceinline__ uint32_t add_acq_rel(uint32_t* to, uint32_t value) {
   uint32_t before;
   asm volatile(
       "fence.acq_rel.gpu;\n"

@@ -1,9 +1,9 @@
-// bulk.cuh — copies of whole pieces into shared memory (cp.async.bulk) that one thread asks for,
-// and the barriers (mbarrier) that say when a piece is there. From Hopper on.
+// bulk.cuh — bulk copies into shared memory (cp.async.bulk), which one thread starts, and the
+// barriers (mbarrier) that signal their arrival. From Hopper on.
 //
-// A barrier counts phases. One that waits for one arrival ends a phase when that thread has called
-// copy_bulk() and all of its bytes have come; wait_for(parity) returns when the phase of that
-// parity has ended, so a ring of pieces waits for 0, 1, 0, 1, .. in turn.
+// A barrier counts phases. A barrier of one arrival ends a phase when a thread has called
+// copy_bulk() and all of its bytes have arrived. wait_for(parity) returns when the phase of that
+// parity has ended, so a ring waits for the parities 0, 1, 0, 1, ..
 #pragma once
 
 #include <cstdint>
@@ -21,8 +21,8 @@ __device__ __forceinline__ uint32_t shared_address(const void* at) {
 }
 
 #if __CUDA_ARCH__ >= 900
-// Of one thread; the others may use the barrier after fence_barriers() and __syncthreads(), or
-// __syncwarp() where no other warp does.
+// Called by one thread. The others may use the barrier after fence_barriers() and __syncthreads();
+// where only one warp uses it, __syncwarp() is enough.
 __device__ __forceinline__ void begin_barrier(Barrier& barrier, uint32_t arrivals) {
   asm volatile("mbarrier.init.shared::cta.b64 [%0], %1;" ::"r"(shared_address(&barrier)),
                "r"(arrivals)
@@ -45,14 +45,14 @@ __device__ __forceinline__ void copy_bulk(void* shared, const void* global, uint
 }
 __device__ __forceinline__ void wait_for(Barrier& barrier, uint32_t parity) {
   asm volatile(
-      "{\n.reg .pred there;\n"
-      "again: mbarrier.try_wait.parity.shared::cta.b64 there, [%0], %1;\n"
-      "@!there bra again;\n}" ::"r"(shared_address(&barrier)),
+      "{\n.reg .pred ended;\n"
+      "again: mbarrier.try_wait.parity.shared::cta.b64 ended, [%0], %1;\n"
+      "@!ended bra again;\n}" ::"r"(shared_address(&barrier)),
       "r"(parity)
       : "memory");
 }
 #else
-// Kernels that copy in bulk are not launched on other cards.
+// Kernels with bulk copies are not launched on other GPUs.
 __device__ __forceinline__ void begin_barrier(Barrier&, uint32_t) { __trap(); }
 __device__ __forceinline__ void fence_barriers() {}
 __device__ __forceinline__ void copy_bulk(void*, const void*, uint32_t, Barrier&) {}

@@ -1,4 +1,4 @@
-// host_device.h — lets index maths be plain functions that the host's tests and the kernels share.
+// host_device.h — lets kernels and the host's tests share index arithmetic as plain functions.
 #pragma once
 
 #if defined(__CUDACC__)

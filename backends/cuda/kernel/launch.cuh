@@ -11,11 +11,11 @@
 
 namespace ropewalk::cuda {
 
-// When a kernel begins: after all in front of it; or early, as async.cuh's let_next_kernel_start()
-// says, from sm_90 on.
+// When a kernel starts: after all kernels in front of it; or early, when the one in front of it
+// allows it (async.cuh: let_next_kernel_start), from sm_90 on.
 enum class Start : uint32_t { after, early };
 
-struct LaunchRoom {
+struct LaunchShape {
   uint32_t grid, threads;
   uint32_t shared_bytes;  // dynamic
   Start start;
@@ -24,9 +24,10 @@ struct LaunchRoom {
 
 // Where a kernel is a plain function (tests/cuda/emulator), the emulator brings this itself.
 #if defined(__CUDACC__)
-// L1 and shared memory are one memory, divided anew when the next kernel wants more: a
-// multiprocessor is idle for that while (exllamav3 notes some 4 us a launch). So all kernels want
-// the most. Once for each kernel and device, which a program's first launches, not recorded, do.
+// L1 and shared memory are one memory. A multiprocessor idles while the boundary between them moves
+// for the next kernel (exllamav3 notes some 4 us a launch). So all kernels ask for the max of
+// shared memory. This is set once per kernel and device, by the first launches of a program, which
+// are not recorded.
 inline void prefer_shared_memory(const void* kernel) {
   static std::mutex mutex;
   static std::set<std::pair<int, const void*>> done;
@@ -47,25 +48,25 @@ void run_kernel(void (*kernel)(Parameters...), dim3 grid, uint32_t threads, cuda
 
 // A kernel with dynamic shared memory.
 template <class... Parameters, class... Arguments>
-void run_kernel_in(void (*kernel)(Parameters...), const LaunchRoom& room,
+void run_kernel_in(void (*kernel)(Parameters...), const LaunchShape& shape,
                    const Arguments&... arguments) {
   prefer_shared_memory(reinterpret_cast<const void*>(kernel));
   static_cast<void>(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize,
-                                         static_cast<int>(room.shared_bytes)));
+                                         static_cast<int>(shape.shared_bytes)));
   cudaLaunchAttribute early{};
   early.id = cudaLaunchAttributeProgrammaticStreamSerialization;
   early.val.programmaticStreamSerializationAllowed = 1;
   cudaLaunchConfig_t config{};
-  config.gridDim = dim3(room.grid);
-  config.blockDim = dim3(room.threads);
-  config.dynamicSmemBytes = room.shared_bytes;
-  config.stream = room.stream;
+  config.gridDim = dim3(shape.grid);
+  config.blockDim = dim3(shape.threads);
+  config.dynamicSmemBytes = shape.shared_bytes;
+  config.stream = shape.stream;
   config.attrs = &early;
-  config.numAttrs = room.start == Start::early ? 1 : 0;
+  config.numAttrs = shape.start == Start::early ? 1 : 0;
   static_cast<void>(cudaLaunchKernelEx(&config, kernel, arguments...));
 }
 
-// Thread blocks that a multiprocessor runs at a time; at least 1.
+// Thread blocks that run on a multiprocessor at a time; at least 1.
 template <class... Parameters>
 uint32_t resident_blocks(void (*kernel)(Parameters...), uint32_t threads) {
   int blocks = 0;

@@ -1,5 +1,5 @@
 // mma.cuh — one product of tensor cores, sum (16, 8) += a (16, 16) . b (16, 8), f16 with f32 sums,
-// and the ways of its operands from shared memory.
+// and loads of its operands from shared memory.
 //
 // Fragments as in the PTX manual, mma.m16n8k16. With g = lane / 4 and t = lane % 4:
 //
@@ -20,7 +20,7 @@ __device__ __forceinline__ uint32_t bits_of(__half2 value) {
 
 // Where a kernel is a plain function (tests/cuda/emulator), the emulator brings this itself.
 #if defined(__CUDACC__)
-// Turing has the half as deep instruction alone; the two halves of the fragments are its fragments.
+// Turing only has the instruction of half the depth. It takes one half of the fragments at a time.
 __device__ __forceinline__ void multiply_add(float (&sum)[4], const uint32_t (&a)[4],
                                              const uint32_t (&b)[2]) {
 #if __CUDA_ARCH__ >= 800
@@ -37,7 +37,7 @@ __device__ __forceinline__ void multiply_add(float (&sum)[4], const uint32_t (&a
 #endif
 }
 
-// Four 8 x 8 matrices of halves: lanes 8m .. 8m+7 bring the addresses of matrix m's rows, 16 bytes
+// Four 8 x 8 matrices of f16: lanes 8m .. 8m+7 hold the addresses of matrix m's rows, 16 bytes
 // each in shared memory; to[m] is (row g, columns 2t, 2t+1), transposed (rows 2t, 2t+1, column g).
 __device__ __forceinline__ void load_matrices(uint32_t (&to)[4], const __half* row) {
   const auto at = static_cast<uint32_t>(__cvta_generic_to_shared(row));
@@ -54,8 +54,8 @@ __device__ __forceinline__ void load_transposed(uint32_t (&to)[4], const __half*
                : "memory");
 }
 
-// 16 bytes to shared memory; they are there for the caller after wait_for_copies(), for its block
-// after a barrier too. Turing has no way around the registers.
+// Copies 16 bytes to shared memory. The caller sees them after wait_for_copies(), its thread block
+// after a barrier too. Turing copies through registers.
 __device__ __forceinline__ void copy_16(__half* shared, const void* global) {
 #if __CUDA_ARCH__ >= 800
   const auto at = static_cast<uint32_t>(__cvta_generic_to_shared(shared));

@@ -1,5 +1,5 @@
-// step.h — a step as the kernels see it: fixed addresses in device memory, filled anew for each
-// step.
+// step.h — a step as the kernels see it: fixed addresses in device memory whose contents change
+// with each step.
 #pragma once
 
 #include <cstdint>
@@ -11,7 +11,7 @@ namespace ropewalk::cuda {
 using abi::Extent;
 
 struct StepView {
-  const uint32_t* counts;    // (3) rows, wanted rows: indexed by Extent; rows of prompts
+  const uint32_t* counts;    // (3) rows and wanted rows, indexed by Extent; rows of prompts
   const int32_t* token;      // (R)
   const uint32_t* position;  // (R)
   const uint32_t* sequence;  // (R)

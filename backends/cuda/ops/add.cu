@@ -14,7 +14,7 @@ __global__ void add_kernel(const Add op, const StepView step) {
 }  // namespace
 
 void add(const Add& op, const Launch& launch) {
-  const dim3 grid(threads_for(op.width), launch.most(op.extent));
+  const dim3 grid(blocks_for(op.width), launch.max_rows(op.extent));
   run_kernel(add_kernel, grid, kThreads, launch.stream, op, launch.step);
 }
 

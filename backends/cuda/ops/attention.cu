@@ -1,13 +1,13 @@
 // The plain kernel, for what the faster ones do not take: keys that are rotated on reading, odd
-// head sizes. o = softmax(q . k[j] scale) v[j] over j in [0, position], online and in f32. Grid
-// (heads, rows, runs of keys), 4 warps that take keys in turn, a lane the pairs (i, i + d/2) of a
-// head. Then the runs are combined in order. Bottleneck: the shuffles of q . k.
+// head sizes. o = softmax(q . k[j] scale) v[j] over j in [0, position], an online softmax in f32.
+// Grid (heads, rows, runs of keys), 4 warps that take keys alternately; a lane has the pairs (i, i
+// + d/2) of a head. Another kernel combines the runs in order. Bottleneck: the shuffles of q . k.
 #include "backends/cuda/ops/attention_partials.cuh"
 
 namespace ropewalk::cuda {
 namespace {
 
-constexpr uint32_t kPairs = kMostHeadDim / 2 / 32;  // of a lane
+constexpr uint32_t kPairs = kMaxHeadDim / 2 / 32;  // of a lane
 
 struct Pairs {
   float low[kPairs], high[kPairs];
@@ -34,7 +34,8 @@ __device__ __forceinline__ Pairs load_entry(const Entry& entry, uint32_t half) {
     return load(reinterpret_cast<const __half*>(entry.elements), half, 1.0f);
 }
 
-__device__ void rotate(Pairs& pairs, uint32_t half, uint32_t position, const float* inv_freq) {
+__device__ void rotate_pairs(Pairs& pairs, uint32_t half, uint32_t position,
+                             const float* inv_freq) {
 #pragma unroll
   for (uint32_t n = 0; n < kPairs; ++n) {
     const uint32_t i = n * 32 + threadIdx.x % 32;
@@ -54,15 +55,15 @@ __device__ __forceinline__ float dot(const Pairs& a, const Pairs& b) {
   return warp_sum(sum);
 }
 
-// Weighted values, the greatest score and the sum of weights: what two runs of keys combine by.
-struct Part {
-  float most = kNoScore, sum = 0.0f;
+// The state of an online softmax: weighted values, max score and sum of weights.
+struct OnlineSoftmax {
+  float max = kNoScore, sum = 0.0f;
   Pairs values = {};
 
   __device__ __forceinline__ void add(float score, const Pairs& v) {
-    const float before = most;
-    most = fmaxf(most, score);
-    const float keep = exp2f(before - most), weight = exp2f(score - most);
+    const float before = max;
+    max = fmaxf(max, score);
+    const float keep = exp2f(before - max), weight = exp2f(score - max);
     sum = sum * keep + weight;
 #pragma unroll
     for (uint32_t n = 0; n < kPairs; ++n) {
@@ -75,7 +76,7 @@ struct Part {
 template <abi::DType kType>
 __global__ void __launch_bounds__(kAttentionWarps * 32)
     attention_kernel(const Attention op, const StepView step) {
-  __shared__ WarpParts<1, kMostHeadDim> warps;
+  __shared__ WarpPartials<1, kMaxHeadDim> warps;
   const uint32_t head = blockIdx.x, r = first_row_of(op, step) + blockIdx.y;
   if (r >= rows_of(step, Extent::rows)) return;
   const uint32_t warp = threadIdx.x / 32, lane = threadIdx.x % 32;
@@ -87,26 +88,29 @@ __global__ void __launch_bounds__(kAttentionWarps * 32)
   const bool rotated = op.rotation == abi::KeyRotation::on_read;
   const float* inv_freq = step.inv_freq + uint64_t{sequence} * step.half_dim;
 
+  // load and rotate the query
   Pairs q = load(op.q + (uint64_t{r} * op.heads + head) * d, half, 1.0f);
-  if (rotated) rotate(q, half, step.position[r], inv_freq);
-  Part part;
+  if (rotated) rotate_pairs(q, half, step.position[r], inv_freq);
+  OnlineSoftmax softmax;
+  // one key after another
   for (uint32_t j = begin + warp; j < end; j += kAttentionWarps) {
     Pairs k = load_entry<kType>(entry_at(op.keys, step, sequence, kv_head, j), half);
     const Pairs v = load_entry<kType>(entry_at(op.values, step, sequence, kv_head, j), half);
-    if (rotated) rotate(k, half, j, inv_freq);
-    part.add(dot(q, k) * (op.scale * kLog2E), v);
+    if (rotated) rotate_pairs(k, half, j, inv_freq);
+    softmax.add(dot(q, k) * (op.scale * kLog2E), v);
   }
 
+  // combine the warps
   if (lane == 0) {
-    warps.most[warp][0] = part.most;
-    warps.sum[warp][0] = part.sum;
+    warps.max[warp][0] = softmax.max;
+    warps.sum[warp][0] = softmax.sum;
   }
 #pragma unroll
   for (uint32_t n = 0; n < kPairs; ++n) {
     const uint32_t i = n * 32 + lane;
     if (i >= half) continue;
-    warps.values[warp][0][i] = part.values.low[n];
-    warps.values[warp][0][i + half] = part.values.high[n];
+    warps.values[warp][0][i] = softmax.values.low[n];
+    warps.values[warp][0][i + half] = softmax.values.high[n];
   }
   __syncthreads();
   join_warps(op, warps, head);

@@ -1,25 +1,25 @@
 // Decoding: o = softmax(q . k[j] scale) v[j] over a run of j in [0, position], for 1, 2 or 4 heads
-// that read the same keys and values. Grid (heads / those, rows, runs), 4 warps. Then the runs are
-// combined in order. Bottleneck: memory, keys and values.
+// that read the same keys and values. Grid (heads / that number, rows, runs), 4 warps. Another
+// kernel combines the runs in order. Bottleneck: memory, keys and values.
 //
-// A lane loads 16 bytes of a key at once, so a key takes 2 to 16 lanes and a warp reads several; 4
-// of them each are on their way together. Codes of an int8 cache become floats in registers.
-// Softmax is online and in f32: each group of lanes keeps its own, and they are joined at the end.
+// A lane loads 16 bytes of a key at once, so a group of 2 to 16 lanes reads a key and a warp reads
+// several keys; each group has 4 keys in flight. Codes of an int8 cache become floats in registers.
+// Each group has an online softmax of its own in f32; they are joined at the end.
 #include "backends/cuda/ops/attention_partials.cuh"
 
 namespace ropewalk::cuda {
 namespace {
 
-constexpr uint32_t kMostDim = 128;
+constexpr uint32_t kMaxDim = 128;
 constexpr uint32_t kAtOnce = 4;  // keys of a group of lanes
 
-// What of the warp a lane is.
+// A lane's place in the warp.
 struct Group {
-  uint32_t lanes;   // of a key, a power of two
+  uint32_t lanes;   // lanes of a key, a power of two
   uint32_t count;   // keys that a warp reads at once
   uint32_t number;  // which of them the lane reads
-  uint32_t first;   // element of a head that the lane begins with
-  bool there;       // else the head ends before
+  uint32_t first;   // first element of the head that the lane reads
+  bool active;      // false where the head ends before `first`
 };
 
 template <uint32_t kElements>
@@ -30,7 +30,7 @@ __device__ __forceinline__ Group group_of(uint32_t head_dim) {
   return {lanes, 32 / lanes, lane / lanes, first, first < head_dim};
 }
 
-// A lane's share of an entry, as it lies there.
+// A lane's fragment of an entry of the cache, as stored.
 template <abi::DType kType>
 struct Loaded {
   uint4 words;
@@ -44,13 +44,13 @@ __device__ __forceinline__ Loaded<kType> load(const Cache& cache, const StepView
   const Entry entry = entry_at(cache, step, sequence, head, position);
   constexpr uint32_t kBytes = kType == abi::DType::i8 ? 1 : 2;
   Loaded<kType> loaded{{0, 0, 0, 0}, 1.0f};
-  if (group.there)
+  if (group.active)
     loaded.words = *reinterpret_cast<const uint4*>(entry.elements + group.first * kBytes);
   if constexpr (kType == abi::DType::i8) loaded.scale = __half2float(*entry.scale);
   return loaded;
 }
 
-// Element i; without the scale.
+// Element i, without the scale.
 template <abi::DType kType>
 __device__ __forceinline__ float element(const Loaded<kType>& loaded, uint32_t i) {
   const uint32_t words[4] = {loaded.words.x, loaded.words.y, loaded.words.z, loaded.words.w};
@@ -60,53 +60,55 @@ __device__ __forceinline__ float element(const Loaded<kType>& loaded, uint32_t i
     return __half2float(__ushort_as_half(static_cast<uint16_t>(words[i / 2] >> i % 2 * 16)));
 }
 
-// Of one head, in a group of lanes.
+// The online softmax of one head in a group of lanes.
 template <uint32_t kElements>
-struct Part {
-  float most = kNoScore, sum = 0.0f;
+struct OnlineSoftmax {
+  float max = kNoScore, sum = 0.0f;
   float values[kElements] = {};
 
-  __device__ __forceinline__ void scale_to(float greater) {
-    const float keep = exp2f(most - greater);
-    most = greater;
+  __device__ __forceinline__ void scale_to(float new_max) {
+    const float keep = exp2f(max - new_max);
+    max = new_max;
     sum *= keep;
 #pragma unroll
     for (float& value : values) value *= keep;
   }
 };
 
-// All groups' parts, in the same order whichever lane computes it.
+// Joins the groups, in the same order in every lane.
 template <uint32_t kElements>
-__device__ __forceinline__ void join_groups(const Group& group, Part<kElements>& part) {
+__device__ __forceinline__ void join_groups(const Group& group, OnlineSoftmax<kElements>& softmax) {
   for (uint32_t mask = group.lanes; mask < 32; mask *= 2) {
-    part.scale_to(fmaxf(part.most, __shfl_xor_sync(~0u, part.most, mask)));
-    part.sum += __shfl_xor_sync(~0u, part.sum, mask);
+    softmax.scale_to(fmaxf(softmax.max, __shfl_xor_sync(~0u, softmax.max, mask)));
+    softmax.sum += __shfl_xor_sync(~0u, softmax.sum, mask);
 #pragma unroll
-    for (float& value : part.values) value += __shfl_xor_sync(~0u, value, mask);
+    for (float& value : softmax.values) value += __shfl_xor_sync(~0u, value, mask);
   }
 }
 
-// The group's keys first, first + stride, .. below end, kAtOnce of them.
-struct Some {
+// The keys first, first + stride, .. below end that the group reads; kAtOnce of them at a time.
+struct KeyRange {
   uint32_t sequence, head, first, stride, end;
 };
 
 template <abi::DType kType, uint32_t kHeads, uint32_t kElements>
 __device__ __forceinline__ void attend(const Attention& op, const StepView& step,
-                                       const Group& group, const Some& some,
+                                       const Group& group, const KeyRange& range,
                                        const float (&q)[kHeads][kElements],
-                                       Part<kElements> (&parts)[kHeads]) {
+                                       OnlineSoftmax<kElements> (&softmax)[kHeads]) {
+  // load the keys and values
   Loaded<kType> k[kAtOnce], v[kAtOnce];
 #pragma unroll
   for (uint32_t n = 0; n < kAtOnce; ++n) {
-    // Beyond the end the last key again, which is there and not counted below.
-    const uint32_t j = min(some.first + n * some.stride, some.end - 1);
-    k[n] = load<kType>(op.keys, step, group, some.sequence, some.head, j);
-    v[n] = load<kType>(op.values, step, group, some.sequence, some.head, j);
+    // Beyond the end load the last key again; it is not counted below.
+    const uint32_t j = min(range.first + n * range.stride, range.end - 1);
+    k[n] = load<kType>(op.keys, step, group, range.sequence, range.head, j);
+    v[n] = load<kType>(op.values, step, group, range.sequence, range.head, j);
   }
 #pragma unroll
   for (uint32_t h = 0; h < kHeads; ++h) {
-    float score[kAtOnce], most = parts[h].most;
+    // scores, and their max
+    float score[kAtOnce], max = softmax[h].max;
 #pragma unroll
     for (uint32_t n = 0; n < kAtOnce; ++n) {
       score[n] = 0.0f;
@@ -114,20 +116,21 @@ __device__ __forceinline__ void attend(const Attention& op, const StepView& step
       for (uint32_t i = 0; i < kElements; ++i) score[n] += q[h][i] * element(k[n], i);
       for (uint32_t mask = group.lanes / 2; mask; mask /= 2)
         score[n] += __shfl_xor_sync(~0u, score[n], mask);
-      const bool counts = some.first + n * some.stride < some.end;
+      const bool counts = range.first + n * range.stride < range.end;
       score[n] = counts ? score[n] * k[n].scale : kNoScore;
-      most = fmaxf(most, score[n]);
+      max = fmaxf(max, score[n]);
     }
-    parts[h].scale_to(most);
+    // weights, and the weighted values
+    softmax[h].scale_to(max);
 #pragma unroll
     for (uint32_t n = 0; n < kAtOnce; ++n) {
-      const bool counts = some.first + n * some.stride < some.end;
-      const float weight = counts ? exp2f(score[n] - most) : 0.0f;
-      parts[h].sum += weight;
+      const bool counts = range.first + n * range.stride < range.end;
+      const float weight = counts ? exp2f(score[n] - max) : 0.0f;
+      softmax[h].sum += weight;
       const float scaled = weight * v[n].scale;
 #pragma unroll
       for (uint32_t i = 0; i < kElements; ++i)
-        parts[h].values[i] += counts ? scaled * element(v[n], i) : 0.0f;
+        softmax[h].values[i] += counts ? scaled * element(v[n], i) : 0.0f;
     }
   }
 }
@@ -136,7 +139,7 @@ template <abi::DType kType, uint32_t kHeads>
 __global__ void __launch_bounds__(kAttentionWarps * 32)
     attention_split_kernel(const Attention op, const StepView step) {
   constexpr uint32_t kElements = kType == abi::DType::i8 ? 16 : 8;
-  __shared__ WarpParts<kHeads, kMostDim> warps;
+  __shared__ WarpPartials<kHeads, kMaxDim> warps;
   const uint32_t r = first_row_of(op, step) + blockIdx.y, first_head = blockIdx.x * kHeads;
   if (r >= rows_of(step, Extent::rows)) return;
   const uint32_t keys = step.position[r] + 1, each = keys_of_run(op, keys);
@@ -145,34 +148,36 @@ __global__ void __launch_bounds__(kAttentionWarps * 32)
   const uint32_t d = op.keys.head_dim, warp = threadIdx.x / 32;
   const Group group = group_of<kElements>(d);
 
+  // load the queries
   float q[kHeads][kElements];
-  Part<kElements> parts[kHeads];
+  OnlineSoftmax<kElements> softmax[kHeads];
 #pragma unroll
   for (uint32_t h = 0; h < kHeads; ++h)
 #pragma unroll
     for (uint32_t i = 0; i < kElements; ++i)
-      q[h][i] = group.there
+      q[h][i] = group.active
                     ? op.q[(uint64_t{r} * op.heads + first_head + h) * d + group.first + i] *
                           (op.scale * kLog2E)
                     : 0.0f;
 
-  Some some{step.sequence[r], first_head / (op.heads / op.keys.kv_heads), 0,
-            kAttentionWarps * group.count, end};
-  // The same number of rounds for all lanes of a warp.
-  for (uint32_t j = begin + warp * group.count; j < end; j += some.stride * kAtOnce) {
-    some.first = j + group.number;
-    attend<kType, kHeads, kElements>(op, step, group, some, q, parts);
+  KeyRange range{step.sequence[r], first_head / (op.heads / op.keys.kv_heads), 0,
+                 kAttentionWarps * group.count, end};
+  // All lanes of a warp take the same number of rounds.
+  for (uint32_t j = begin + warp * group.count; j < end; j += range.stride * kAtOnce) {
+    range.first = j + group.number;
+    attend<kType, kHeads, kElements>(op, step, group, range, q, softmax);
   }
 
+  // combine the groups, then the warps
 #pragma unroll
   for (uint32_t h = 0; h < kHeads; ++h) {
-    join_groups(group, parts[h]);
+    join_groups(group, softmax[h]);
     if (group.number) continue;
-    warps.most[warp][h] = parts[h].most;
-    warps.sum[warp][h] = parts[h].sum;
+    warps.max[warp][h] = softmax[h].max;
+    warps.sum[warp][h] = softmax[h].sum;
 #pragma unroll
     for (uint32_t i = 0; i < kElements; ++i)
-      if (group.there) warps.values[warp][h][group.first + i] = parts[h].values[i];
+      if (group.active) warps.values[warp][h][group.first + i] = softmax[h].values[i];
   }
   __syncthreads();
   join_warps(op, warps, first_head);

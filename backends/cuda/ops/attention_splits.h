@@ -1,5 +1,5 @@
-// attention_splits.h — which kernels attend, and how many runs the keys of a row are divided into:
-// host code of its own, so that the memory plan, the launch and the tests agree. Stateless.
+// attention_splits.h — which attention kernels a program has, and how many runs the keys of a row
+// are divided into: host code that the memory plan, the launch and the tests share. Stateless.
 #pragma once
 
 #include <algorithm>
@@ -10,17 +10,18 @@
 
 namespace ropewalk::cuda {
 
-// Which kernels attend in a program of so many rows.
+// The attention kernels of a program.
 struct AttentionKernels {
   bool tiles;  // attention_tiles() takes the rows of prompts
-  bool split;  // all others go to attention_split(), else to attention()
+  bool split;  // attention_split() takes all others; if false, attention() does
 };
 struct AttentionShape {
   abi::DType cache;
   uint32_t head_dim;
   abi::KeyRotation rotation;
 };
-// From how many rows on a program has the kernel for prompts is a doubt, to be measured: tuning.h.
+// How many rows a program needs to have the kernel for prompts is a doubt, to be measured
+// (tuning.h).
 inline AttentionKernels attention_kernels(uint32_t rows, const AttentionShape& shape,
                                           const Choices& choices) {
   const uint32_t head_dim = shape.head_dim;
@@ -32,25 +33,26 @@ inline AttentionKernels attention_kernels(uint32_t rows, const AttentionShape& s
           fast && !(shape.cache == abi::DType::i8 && head_dim % 16)};
 }
 
-// Doubts, to be measured (tuning.h): a run has 64 keys at least, since fewer cost more to combine
-// than they save; 4 thread blocks keep a multiprocessor's memory busy, so that fewer take as long;
-// beginning a thread block and combining its run costs as much as 64 keys (a key and its value are
-// 512 bytes of 128 dimensions, of which an H200 streams one in 25 clocks).
+// Doubts, to be measured (tuning.h):
+// - A run has at least 64 keys, since combining shorter runs costs more than they save.
+// - 4 thread blocks keep the memory of a multiprocessor busy; fewer take as long.
+// - Starting a thread block and combining its run costs as much as 64 keys. A key and its value are
+//   512 bytes for 128 dimensions; an H200 streams that in 25 clocks.
 
-// Runs of up to `most_keys` keys, where one run takes `thread_blocks`. The time is that of the
-// multiprocessor with most keys: a batch of 8 with 40 heads each is 320 thread blocks, which leaves
-// 132 multiprocessors with 2 or 3 each, and two runs balance them.
-inline uint32_t attention_splits(uint64_t thread_blocks, uint32_t most_keys, const Target& target) {
+// The number of runs for up to `max_keys` keys, where each run takes `thread_blocks`. It minimises
+// the time of the busiest multiprocessor. Example: a batch of 8 with 40 heads each is 320 thread
+// blocks, so 132 multiprocessors have 2 or 3 each; two runs balance them.
+inline uint32_t attention_splits(uint64_t thread_blocks, uint32_t max_keys, const Target& target) {
   const Tuning& tuning = target.tuning();
   uint32_t best = 1;
-  uint64_t least = ~uint64_t{0};
-  for (uint32_t splits = 1; splits <= std::max(most_keys / tuning.least_keys, 1u); ++splits) {
+  uint64_t best_time = ~uint64_t{0};
+  for (uint32_t splits = 1; splits <= std::max(max_keys / tuning.min_keys, 1u); ++splits) {
     const uint64_t busiest = std::max<uint64_t>(
         (thread_blocks * splits + target.multiprocessors - 1) / target.multiprocessors,
         tuning.busy_runs);
-    const uint64_t time = busiest * ((most_keys + splits - 1) / splits + tuning.start_keys);
-    if (time >= least) continue;
-    least = time;
+    const uint64_t time = busiest * ((max_keys + splits - 1) / splits + tuning.start_keys);
+    if (time >= best_time) continue;
+    best_time = time;
     best = splits;
   }
   return best;

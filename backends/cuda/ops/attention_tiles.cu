@@ -1,13 +1,13 @@
 // Prompts: o = softmax(q . k[j] scale) v[j] over j in [0, position], 64 rows of a head at a time.
-// Grid (heads, rows / 64), 4 warps of 16 rows each; keys and values pass through shared memory in
-// tiles of 64. Both products on tensor cores in f16 with f32 sums, the softmax online in f32, in
-// powers of two. Bottleneck: tensor cores and exponentials.
+// Grid (heads, rows / 64), 4 warps of 16 rows each. Keys and values pass through shared memory in
+// tiles of 64. Tensor cores compute both products in f16 with f32 sums; the softmax is online, in
+// f32 and in powers of two. Bottleneck: tensor cores and exponentials.
 //
-// Rows of several sequences may share a tile. It is then gone through once for each of them, and
-// only the rows of that sequence are stored: a NaN key would reach the other rows of the warp's 16,
-// where it is weighted with 0. Rows that are alone in their sequence are not taken at all. Keys are
-// copied while the tile before is weighted, values while the scores are made. The technique is that
-// of FlashAttention-2.
+// Rows of several sequences may share a tile of rows. The kernel then goes through the keys of one
+// sequence after another, and stores only the rows of that sequence: a NaN key corrupts the other
+// rows of the warp's 16 too (0 * NaN = NaN). Rows that are alone in their sequence are left to
+// another kernel. The next keys are copied while the current tile is weighted, the values while the
+// scores are computed. The technique is that of FlashAttention-2.
 #include "backends/cuda/kernel/mma.cuh"
 #include "backends/cuda/ops/attention_partials.cuh"
 #include "backends/cuda/ops/tile_maps.h"
@@ -18,29 +18,28 @@ namespace {
 constexpr uint32_t kWarps = 4, kTileThreads = kWarps * 32;
 constexpr uint32_t kRows = kWarps * 16, kKeys = 64;
 
-// Rows 16 bytes more than a multiple of 128 apart, so that 8 of them lie in different banks.
+// The pitch is 16 bytes more than a multiple of 128, so that 8 rows lie in different banks.
 template <uint32_t kDim>
 struct Tile {
   static constexpr uint32_t kPitch = kDim + 8;
   alignas(16) __half rows[kKeys * kPitch];
 };
 
-// A power of two that the scales of an int8 cache's `count` entries are below twice of, so that its
-// values fit f16 in units of it, whatever they are: 127 times a scale may pass 65504. The same in
-// every warp.
+// The largest power of two that is not above the max scale of `count` entries of an int8 cache. In
+// units of it all values fit f16; without it 127 times a scale may exceed 65504. The same in every
+// warp.
 template <abi::DType kType>
 __device__ __forceinline__ float unit_of(const Entry& entry, uint32_t count) {
   if constexpr (kType == abi::DType::f16) return 1.0f;
-  float most = 0.0f;
+  float max = 0.0f;
   for (uint32_t row = threadIdx.x % 32; row < min(count, kKeys); row += 32)
-    most = fmaxf(most, __half2float(entry.scale[row]));
-  for (uint32_t mask = 16; mask; mask /= 2) most = fmaxf(most, __shfl_xor_sync(~0u, most, mask));
-  const uint32_t exponent = __float_as_uint(most) >> 23;
+    max = fmaxf(max, __half2float(entry.scale[row]));
+  const uint32_t exponent = __float_as_uint(warp_max(max)) >> 23;
   return exponent == 0 || exponent == 255 ? 1.0f : __uint_as_float(exponent << 23);
 }
 
-// A head's keys or values [first, first + 64) of a sequence in units of `unit`; beyond `count`, and
-// beyond the head's dimensions, 0: what lies there may be no number.
+// Stages 64 keys or values of a head, in units of `unit`. Beyond `count` and beyond the dimensions
+// of the head it writes 0: the memory there may hold NaN.
 template <abi::DType kType, uint32_t kDim>
 __device__ __forceinline__ void stage(const Cache& cache, const Entry& entry, uint32_t count,
                                       float unit, Tile<kDim>& to) {
@@ -68,21 +67,21 @@ __device__ __forceinline__ void stage(const Cache& cache, const Entry& entry, ui
   }
 }
 
-// What a lane has of its warp's 16 rows: the rows g and g + 8, as mma.cuh draws the fragments.
+// A lane's fragment of its warp's 16 rows: the rows g and g + 8, as mma.cuh draws them.
 template <uint32_t kDim>
 struct State {
   uint32_t q[kDim / 16][4];
   float o[kDim / 8][4];
-  float most[2], sum[2];
-  float unit;  // of o; 0 while that is 0
+  float max[2], sum[2];
+  float unit;  // of o; 0 before the first key
 
-  // No key has been seen.
+  // Before the first key.
   __device__ __forceinline__ void clear() {
 #pragma unroll
     for (float(&tile)[4] : o)
 #pragma unroll
       for (float& value : tile) value = 0.0f;
-    most[0] = most[1] = kNoScore;
+    max[0] = max[1] = kNoScore;
     sum[0] = sum[1] = unit = 0.0f;
   }
 };
@@ -104,7 +103,7 @@ __device__ __forceinline__ void load_queries(const Attention& op, uint32_t first
     }
 }
 
-// Scores of the warp's rows with a tile of keys, tile n holding the keys 8n .. 8n+7.
+// Scores of the warp's rows with a tile of keys; scores[n] has the keys 8n .. 8n+7.
 template <uint32_t kDim>
 __device__ __forceinline__ void make_scores(const State<kDim>& state, const Tile<kDim>& keys,
                                             float (&scores)[kKeys / 8][4]) {
@@ -115,7 +114,7 @@ __device__ __forceinline__ void make_scores(const State<kDim>& state, const Tile
     for (float& score : scores[n]) score = 0.0f;
 #pragma unroll
     for (uint32_t k = 0; k < kDim / 32; ++k) {
-      uint32_t b[4];  // of two instructions
+      uint32_t b[4];  // for two instructions
       load_matrices(b, keys.rows + key_row(lane, n) * Tile<kDim>::kPitch + key_dim(lane, k));
       multiply_add(scores[n], state.q[2 * k], {b[0], b[1]});
       multiply_add(scores[n], state.q[2 * k + 1], {b[2], b[3]});
@@ -123,42 +122,45 @@ __device__ __forceinline__ void make_scores(const State<kDim>& state, const Tile
   }
 }
 
-// Where a tile of keys begins, what its scores are scaled by, and the unit of its values.
+// The first key of a tile, the scale of its scores, and the unit of its values.
 struct TileOfKeys {
   uint32_t first;
   float scale, unit;
 };
 
-// Scores become weights, keys from limit on none; what was summed before is scaled to the new
-// maximum, and to the new unit of values. `scale` has log2(e) in it.
+// Turns scores into weights: 0 for keys from `limit` on. Scales the earlier sums to the new max and
+// to the new unit of values. `at.scale` includes log2(e).
 template <uint32_t kDim>
 __device__ __forceinline__ void weigh(float (&scores)[kKeys / 8][4], const uint32_t (&limit)[2],
                                       const TileOfKeys& at, State<kDim>& state) {
   const uint32_t lane = threadIdx.x % 32;
   const uint32_t left[2] = {limit[0] - min(limit[0], at.first), limit[1] - min(limit[1], at.first)};
   const auto seen = [&](uint32_t n, uint32_t i) { return score_key(lane, n, i) < left[i / 2]; };
-  float most[2] = {state.most[0], state.most[1]};
+  // max over the row
+  float max[2] = {state.max[0], state.max[1]};
 #pragma unroll
   for (uint32_t n = 0; n < kKeys / 8; ++n)
 #pragma unroll
     for (uint32_t i = 0; i < 4; ++i)
-      if (seen(n, i)) most[i / 2] = fmaxf(most[i / 2], scores[n][i] * at.scale);
+      if (seen(n, i)) max[i / 2] = fmaxf(max[i / 2], scores[n][i] * at.scale);
+  // factors of the earlier sums
   float keep[2];
   const float in_new_unit = state.unit / at.unit;
   state.unit = at.unit;
 #pragma unroll
   for (uint32_t r = 0; r < 2; ++r) {
     for (uint32_t mask = 1; mask <= 2; mask *= 2)
-      most[r] = fmaxf(most[r], __shfl_xor_sync(~0u, most[r], mask));
-    keep[r] = exp2f(state.most[r] - most[r]);
-    state.most[r] = most[r];
+      max[r] = fmaxf(max[r], __shfl_xor_sync(~0u, max[r], mask));
+    keep[r] = exp2f(state.max[r] - max[r]);
+    state.max[r] = max[r];
     state.sum[r] *= keep[r];
   }
+  // weights and their sum
 #pragma unroll
   for (uint32_t n = 0; n < kKeys / 8; ++n)
 #pragma unroll
     for (uint32_t i = 0; i < 4; ++i) {
-      scores[n][i] = seen(n, i) ? exp2f(scores[n][i] * at.scale - most[i / 2]) : 0.0f;
+      scores[n][i] = seen(n, i) ? exp2f(scores[n][i] * at.scale - max[i / 2]) : 0.0f;
       state.sum[i / 2] += scores[n][i];
     }
 #pragma unroll
@@ -167,7 +169,7 @@ __device__ __forceinline__ void weigh(float (&scores)[kKeys / 8][4], const uint3
     for (uint32_t i = 0; i < 4; ++i) state.o[n][i] *= keep[i / 2] * in_new_unit;
 }
 
-// o += weights . values. The sums of two tiles of 8 keys are the left operand as they lie.
+// o += weights . values. The fragments of two tiles of 8 keys are the left operand as they are.
 template <uint32_t kDim>
 __device__ __forceinline__ void add_values(const float (&weights)[kKeys / 8][4],
                                            const Tile<kDim>& values, State<kDim>& state) {
@@ -182,7 +184,7 @@ __device__ __forceinline__ void add_values(const float (&weights)[kKeys / 8][4],
     }
 #pragma unroll
     for (uint32_t n = 0; n < kDim / 16; ++n) {
-      uint32_t b[4];  // of two instructions, 8 dimensions each
+      uint32_t b[4];  // for two instructions of 8 dimensions each
       load_transposed(b,
                       values.rows + value_row(lane, k) * Tile<kDim>::kPitch + value_dim(lane, n));
       multiply_add(state.o[2 * n], a, {b[0], b[1]});
@@ -191,7 +193,7 @@ __device__ __forceinline__ void add_values(const float (&weights)[kKeys / 8][4],
   }
 }
 
-// The rows [begin, end) that are among the warp's 16 from `first`.
+// Stores those rows of [begin, end) that are among the warp's 16 rows from `first` on.
 template <uint32_t kDim>
 __device__ __forceinline__ void store(const Attention& op, uint32_t first, uint32_t begin,
                                       uint32_t end, State<kDim>& state, float* y) {
@@ -214,7 +216,7 @@ __device__ __forceinline__ void store(const Attention& op, uint32_t first, uint3
   }
 }
 
-// All keys of one sequence for its rows [begin, stop) of the tile.
+// Goes through all keys of one sequence, for its rows [begin, stop) of the tile.
 template <abi::DType kType, uint32_t kDim>
 __device__ __forceinline__ void attend(const Attention& op, const StepView& step, uint32_t begin,
                                        uint32_t stop, uint32_t first, Tile<kDim>& keys,
@@ -227,7 +229,8 @@ __device__ __forceinline__ void attend(const Attention& op, const StepView& step
     const uint32_t r = first + score_row(lane, 2 * half);
     limit[half] = r >= begin && r < stop ? step.position[r] + 1 : 0;
   }
-  // Of the warp's rows, those are in order: whether any sees a key of the tile.
+  // Positions increase from row to row: the warp's last row says whether any sees a key of the
+  // tile.
   const uint32_t last = min(first + 16, stop);
   const uint32_t warp_limit = last > max(begin, first) ? step.position[last - 1] + 1 : 0;
 

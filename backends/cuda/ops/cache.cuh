@@ -1,4 +1,4 @@
-// cache.cuh — where an element of the key-value cache lies, and its value.
+// cache.cuh — the address of an entry of the key-value cache, and how one is stored.
 #pragma once
 
 #include "backends/cuda/ops/device.cuh"
@@ -26,30 +26,32 @@ __device__ __forceinline__ Entry entry_at(const Cache& cache, const StepView& st
           reinterpret_cast<__half*>(begin + scale_at(layout, head, position))};
 }
 
-// round(x * 127 / most), ties to even, scale most / 127. Codes have no NaN; the scale does, so that
-// a broken activation is seen in the logits.
+// Code round(x * 127 / max), ties to even, and scale max / 127. Codes cannot be NaN, but the scale
+// can: so a NaN activation reaches the logits.
 __device__ inline void store_i8(const float* x, uint32_t head_dim, const Entry& entry) {
-  float most = 0.0f;
+  // max and finiteness over the warp
+  float max = 0.0f;
   bool finite = true;
   for (uint32_t i = threadIdx.x % 32; i < head_dim; i += 32) {
-    most = fmaxf(most, fabsf(x[i]));
+    max = fmaxf(max, fabsf(x[i]));
     finite = finite && isfinite(x[i]);
   }
-  for (uint32_t mask = 16; mask; mask /= 2) most = fmaxf(most, __shfl_xor_sync(~0u, most, mask));
+  max = warp_max(max);
   finite = __all_sync(~0u, finite);
+  // codes and scale
   auto* codes = reinterpret_cast<int8_t*>(entry.elements);
   for (uint32_t i = threadIdx.x % 32; i < head_dim; i += 32)
-    codes[i] = most > 0.0f && finite ? static_cast<int8_t>(rintf(x[i] * 127.0f / most)) : int8_t{0};
+    codes[i] = max > 0.0f && finite ? static_cast<int8_t>(rintf(x[i] * 127.0f / max)) : int8_t{0};
   if (threadIdx.x % 32 == 0)
-    *entry.scale = __float2half_rn(finite ? most / 127.0f : __int_as_float(0x7fc00000));
+    *entry.scale = __float2half_rn(finite ? max / 127.0f : __int_as_float(0x7fc00000));
 }
 
-// One head of a row as an entry, by a warp.
+// Stores one head of a row as an entry, by a warp.
 __device__ inline void store_head(const float* x, const Cache& cache, const Entry& entry) {
   if (cache.dtype == abi::DType::i8) return store_i8(x, cache.head_dim, entry);
-  auto* halves = reinterpret_cast<__half*>(entry.elements);
+  auto* elements = reinterpret_cast<__half*>(entry.elements);
   for (uint32_t i = threadIdx.x % 32; i < cache.head_dim; i += 32)
-    halves[i] = __float2half_rn(x[i]);
+    elements[i] = __float2half_rn(x[i]);
 }
 
 }  // namespace ropewalk::cuda

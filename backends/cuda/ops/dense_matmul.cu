@@ -1,8 +1,8 @@
 // y[r][n] = bias[n] + sum over k of x[r][k] W[n][k], for weights that are not quantised: lm_head in
-// most checkpoints. Grid (width / 8, rows / 8), a warp two columns of 8, 8 rows of x at a time.
-// Bottleneck: the memory that the weights stream from; from 7 rows on, on an H200, L1: 8 rows of x
-// are 8 KiB for 1 KiB of two f16 columns, 64 clocks at 128 B a clock where memory takes 50. More
-// rows read the weights again for each 8.
+// most checkpoints. Grid (width / 8, rows / 8), 4 warps with two columns each, 8 rows of x at a
+// time. Bottleneck: memory, from which the weights stream. From 7 rows on, on an H200, L1: 8 rows
+// of x are 8 KiB for 1 KiB of two f16 columns, 64 clocks at 128 B a clock where memory takes 50.
+// More than 8 rows read the weights again for each 8.
 #include "backends/cuda/ops/device.cuh"
 
 namespace ropewalk::cuda {
@@ -10,29 +10,30 @@ namespace {
 
 constexpr uint32_t kWarps = 4, kRowBlock = 8, kColumns = 2;  // columns of a warp
 
-// kVector elements are loaded at once; 1 where the depth is no multiple of more.
+// kVector elements are loaded at once: 16 bytes, or one element where the depth does not allow it.
 template <class Element, uint32_t kVector>
 struct alignas(sizeof(Element) * kVector) Vector {
   Element at[kVector];
 };
 
-// Of at least 5 thread blocks a multiprocessor, so that no register of two columns is spilled.
+// At least 5 thread blocks a multiprocessor, a limit at which two columns need no spills.
 template <class Element, uint32_t kVector>
 __global__ void __launch_bounds__(kWarps * 32, 5)
     dense_matmul_kernel(const DenseMatmul op, const StepView step) {
   constexpr uint32_t kFew = kVector < 4 ? 1 : 4;
-  using Few = Vector<float, kFew>;  // of x, 16 bytes too
+  using Few = Vector<float, kFew>;  // of x, 16 bytes as well
   const uint32_t rows = rows_of(step, op.extent), first = blockIdx.y * kRowBlock;
   const uint32_t n = (blockIdx.x * kWarps + threadIdx.x / 32) * kColumns, lane = threadIdx.x % 32;
   if (first >= rows || n >= op.width) return;
   const uint32_t count = min(rows - first, kRowBlock);
   const Vector<Element, kVector>* weight[kColumns];
 #pragma unroll
-  for (uint32_t c = 0; c < kColumns; ++c)  // a last column alone is read twice
+  for (uint32_t c = 0; c < kColumns; ++c)  // a single last column is read twice
     weight[c] = reinterpret_cast<const Vector<Element, kVector>*>(
         reinterpret_cast<const Element*>(op.weight) +
         uint64_t{min(n + c, op.width - 1)} * op.depth);
   const float* x = op.x + uint64_t{first} * op.depth;
+  // multiply: a lane takes every 32nd vector of K
   float sums[kRowBlock][kColumns] = {};
 #pragma unroll 2
   for (uint32_t v = lane; v < op.depth / kVector; v += 32) {
@@ -54,6 +55,7 @@ __global__ void __launch_bounds__(kWarps * 32, 5)
       }
     }
   }
+  // sum over the warp
 #pragma unroll
   for (uint32_t r = 0; r < kRowBlock; ++r)
 #pragma unroll
@@ -69,7 +71,7 @@ void launch_as(const DenseMatmul& op, const Launch& launch) {
   constexpr uint32_t kVector = 16 / sizeof(Element);
   constexpr uint32_t kOfBlock = kWarps * kColumns;
   const dim3 grid((op.width + kOfBlock - 1) / kOfBlock,
-                  (launch.most(op.extent) + kRowBlock - 1) / kRowBlock);
+                  (launch.max_rows(op.extent) + kRowBlock - 1) / kRowBlock);
   if (op.depth % kVector == 0)
     run_kernel(dense_matmul_kernel<Element, kVector>, grid, kWarps * 32, launch.stream, op,
                launch.step);

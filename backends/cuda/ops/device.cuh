@@ -1,4 +1,4 @@
-// device.cuh — what several ops' kernels share: rows of a step, stored types, sums over a block.
+// device.cuh — what the kernels of several ops share: rows of a step, stored types, reductions.
 #pragma once
 
 #include <cuda_bf16.h>
@@ -11,13 +11,13 @@ namespace ropewalk::cuda {
 
 inline constexpr uint32_t kThreads = 256;
 
-inline uint32_t threads_for(uint32_t width) { return (width + kThreads - 1) / kThreads; }
+inline uint32_t blocks_for(uint32_t width) { return (width + kThreads - 1) / kThreads; }
 
 __device__ __forceinline__ uint32_t rows_of(const StepView& step, Extent extent) {
   return step.counts[static_cast<uint32_t>(extent)];
 }
 
-// The rows before this one are of sequences with several rows in the step (abi::Step).
+// The rows before this one belong to sequences with several rows in the step (abi::Step).
 __device__ __forceinline__ uint32_t prompt_rows_of(const StepView& step) { return step.counts[2]; }
 
 __device__ __forceinline__ float to_float(float x) { return x; }
@@ -28,8 +28,12 @@ __device__ __forceinline__ float warp_sum(float x) {
   for (uint32_t mask = 16; mask; mask /= 2) x += __shfl_xor_sync(~0u, x, mask);
   return x;
 }
+__device__ __forceinline__ float warp_max(float x) {
+  for (uint32_t mask = 16; mask; mask /= 2) x = fmaxf(x, __shfl_xor_sync(~0u, x, mask));
+  return x;
+}
 
-// Over all threads of a block of whole warps, the same in each; warps are added in order.
+// The sum over a thread block of whole warps, the same in every thread; warps are added in order.
 __device__ __forceinline__ float block_sum(float x) {
   __shared__ float sums[32];
   x = warp_sum(x);
@@ -42,8 +46,8 @@ __device__ __forceinline__ float block_sum(float x) {
 
 __device__ __forceinline__ float silu(float x) { return x / (1.0f + expf(-x)); }
 
-// A pair of a head turned by the angle position * inv_freq, as ops.md says of rope.
-__device__ __forceinline__ float2 turn(float first, float second, float angle, float scale) {
+// A pair of a head, rotated by the angle position * inv_freq, as ops.md says of rope.
+__device__ __forceinline__ float2 rotate(float first, float second, float angle, float scale) {
   float sine, cosine;
   sincosf(angle, &sine, &cosine);
   sine *= scale;

@@ -15,7 +15,7 @@ __global__ void embed_kernel(const Embed op, const StepView step) {
 }  // namespace
 
 void embed(const Embed& op, const Launch& launch) {
-  const dim3 grid(threads_for(op.width), launch.rows);
+  const dim3 grid(blocks_for(op.width), launch.rows);
   if (op.dtype == abi::DType::f32)
     run_kernel(embed_kernel<float>, grid, kThreads, launch.stream, op, launch.step);
   else if (op.dtype == abi::DType::f16)

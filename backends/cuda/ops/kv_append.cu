@@ -1,4 +1,4 @@
-// Row r's keys and values become entry position % 256 of page[position / 256]. Grid (kv_heads,
+// Stores row r's keys and values in entry position % 256 of page[position / 256]. Grid (kv_heads,
 // rows, keys and values), a warp a head. Bottleneck: the launch.
 #include "backends/cuda/ops/cache.cuh"
 

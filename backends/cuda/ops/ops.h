@@ -1,8 +1,8 @@
 // ops.h — the ops as plain structs and launches; core/graph/ops.md says what they mean.
 //
-// A struct holds what is known when a program is compiled, a StepView what a step brings. Pointers
-// go into device memory. A launch covers the program's whole bucket; rows beyond the step's return
-// at once. Errors of a launch are left for cudaGetLastError().
+// A struct holds what is known when a program is compiled; a StepView holds the inputs of a step.
+// Pointers point into device memory. A launch covers the whole bucket of the program; thread blocks
+// of rows beyond the step's return at once. Errors of a launch are left for cudaGetLastError().
 #pragma once
 
 #include <cuda_runtime_api.h>
@@ -15,15 +15,15 @@
 
 namespace ropewalk::cuda {
 
-inline constexpr uint32_t kMostHeadDim = 256;
+inline constexpr uint32_t kMaxHeadDim = 256;
 
 struct Launch {
   const StepView& step;
   uint32_t rows;    // the bucket
-  uint32_t wanted;  // of wanted rows
+  uint32_t wanted;  // the bucket of wanted rows
   cudaStream_t stream;
 
-  uint32_t most(Extent extent) const { return extent == Extent::rows ? rows : wanted; }
+  uint32_t max_rows(Extent extent) const { return extent == Extent::rows ? rows : wanted; }
 };
 
 struct Embed {
@@ -74,12 +74,12 @@ struct KvAppend {
   Cache keys, values;
 };
 
-// rope of q and of k, then kv_append of what came of k.
+// rope of q and of k, then kv_append of the rotated k.
 struct RopeAppend {
-  const float* q;   // (R, heads, head_dim)
-  float* q_turned;  // (R, heads, head_dim)
-  const float* k;   // (R, kv_heads, head_dim)
-  const float* v;   // (R, kv_heads, head_dim)
+  const float* q;    // (R, heads, head_dim)
+  float* q_rotated;  // (R, heads, head_dim)
+  const float* k;    // (R, kv_heads, head_dim)
+  const float* v;    // (R, kv_heads, head_dim)
   Cache keys, values;
   uint32_t heads;
   float scale;
@@ -93,11 +93,11 @@ struct Attention {
   uint32_t heads;
   float scale;
   abi::KeyRotation rotation;
-  bool after_prompts;   // leave the rows of prompts to attention_tiles(); not for that one itself
-  uint32_t splits;      // runs of keys, attention_splits.h
-  uint32_t least_keys;  // of a run
-  float* partials;      // (rows, heads, splits, head_dim + 2): weighted values, maximum, sum; of
-                        // attention_tiles() with an order (rows, heads, head_dim)
+  bool after_prompts;  // attention_tiles() takes the rows of prompts, the other kernel the rest
+  uint32_t splits;     // max runs of keys, attention_splits.h
+  uint32_t min_keys;   // of a run
+  float* partials;     // (rows, heads, splits, head_dim + 2): weighted values, max, sum;
+                       // attention_tiles() with an order: (rows, heads, head_dim)
 };
 
 struct SiluMul {
@@ -145,7 +145,7 @@ void add(const Add& op, const Launch& launch);
 void permute(const Permute& op, const Launch& launch);
 void select(const Select& op, const Launch& launch);
 
-// Heads of a group that attention_split() lets share the keys and values it loads: what registers
+// Heads of a group for which attention_split() loads keys and values once: as many as registers
 // allow.
 inline uint32_t heads_together(uint32_t heads, const Cache& keys) {
   const uint32_t group = heads / keys.kv_heads;

@@ -1,7 +1,8 @@
-// page_layout.h — where an entry of the key-value cache lies in its page, as functions of indices
-// alone. An entry is what one head has of one token: head_dim elements, and of int8 their scale.
+// page_layout.h — where an entry of the key-value cache lies in its page, as functions of indices.
+// An entry is one head of one token: head_dim elements and, for int8, their scale.
 //
-//   | head 0: token 0, token 1, .. 255 | head 1: .. | .. | scales (kv_heads, 256) f16, of int8 |
+//   | head 0: token 0, token 1, .. 255 | head 1: .. | .. | scales (kv_heads, 256) f16 |
+//                                                          '--- only of int8 ----------'
 #pragma once
 
 #include <cstdint>
@@ -28,7 +29,7 @@ RW_HOST_DEVICE uint64_t page_bytes(const PageLayout& l) {
   return code_bytes(l) + (l.element_bytes == 1 ? entries_of(l) * kScaleBytes : 0);
 }
 
-// Bytes from the page's begin. `position` counts from the sequence's.
+// Offsets in bytes from the start of the page. `position` counts from the start of the sequence.
 RW_HOST_DEVICE uint64_t entry_in_page(uint32_t head, uint32_t position) {
   return uint64_t{head} * abi::kPageTokens + position % abi::kPageTokens;
 }

@@ -14,7 +14,7 @@ __global__ void permute_kernel(const Permute op, const StepView step) {
 }  // namespace
 
 void permute(const Permute& op, const Launch& launch) {
-  const dim3 grid(threads_for(op.width), launch.most(op.extent));
+  const dim3 grid(blocks_for(op.width), launch.max_rows(op.extent));
   run_kernel(permute_kernel, grid, kThreads, launch.stream, op, launch.step);
 }
 

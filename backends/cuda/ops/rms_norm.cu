@@ -1,18 +1,22 @@
-// n = x / sqrt(mean(x^2) + epsilon), y[i] = n[j] weight[j] with j = order[i]. Grid (rows), a block
-// a row. Bottleneck: the launch, and a row's two readings.
+// n = x / sqrt(mean(x^2) + epsilon), y[i] = n[j] weight[j] with j = order[i]. Grid (rows), a thread
+// block a row. Bottleneck: the launch, then reading a row twice.
 #include "backends/cuda/ops/device.cuh"
 
 namespace ropewalk::cuda {
 namespace {
 
+constexpr uint32_t kRowThreads = 1024;
+
 __global__ void rms_norm_kernel(const RmsNorm op, const StepView step) {
   if (blockIdx.x >= rows_of(step, op.extent)) return;
   const float* x = op.x + uint64_t{blockIdx.x} * op.width;
   float* y = op.y + uint64_t{blockIdx.x} * op.width;
+  // mean of squares over the thread block
   float squares = 0.0f;
   for (uint32_t i = threadIdx.x; i < op.width; i += blockDim.x) squares += x[i] * x[i];
   const float mean = block_sum(squares) / static_cast<float>(op.width);
   const float factor = 1.0f / sqrtf(mean + op.epsilon);
+  // scale, weigh and reorder
   for (uint32_t i = threadIdx.x; i < op.width; i += blockDim.x) {
     const uint32_t j = op.order ? static_cast<uint32_t>(op.order[i]) : i;
     y[i] = x[j] * factor * op.weight[j];
@@ -22,7 +26,8 @@ __global__ void rms_norm_kernel(const RmsNorm op, const StepView step) {
 }  // namespace
 
 void rms_norm(const RmsNorm& op, const Launch& launch) {
-  run_kernel(rms_norm_kernel, launch.most(op.extent), 1024, launch.stream, op, launch.step);
+  run_kernel(rms_norm_kernel, launch.max_rows(op.extent), kRowThreads, launch.stream, op,
+             launch.step);
 }
 
 }  // namespace ropewalk::cuda

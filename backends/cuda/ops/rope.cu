@@ -1,6 +1,6 @@
-// a = position * inv_freq[i]; y[i] = x[i] c - x[i+d/2] t, y[i+d/2] = x[i+d/2] c + x[i] t, c and t
-// the cosine and sine of a times the scale. Grid (rows), threads over pairs. Sine and cosine are
-// the accurate ones: positions of thousands are beyond the fast ones. Bottleneck: the launch.
+// y[i] = x[i] c - x[i+d/2] s, y[i+d/2] = x[i+d/2] c + x[i] s, where c and s are the cosine and the
+// sine of position * inv_freq[i], times the scale. Grid (rows), threads over pairs. Uses the
+// accurate sine and cosine: the fast ones fail at positions of thousands. Bottleneck: the launch.
 #include "backends/cuda/ops/device.cuh"
 
 namespace ropewalk::cuda {
@@ -16,9 +16,9 @@ __global__ void rope_kernel(const Rope op, const StepView step) {
   for (uint32_t pair = threadIdx.x; pair < op.heads * half; pair += blockDim.x) {
     const uint32_t i = pair % half;
     const uint64_t at = row + pair / half * op.head_dim + i;
-    const float2 turned = turn(op.x[at], op.x[at + half], position * inv_freq[i], op.scale);
-    op.y[at] = turned.x;
-    op.y[at + half] = turned.y;
+    const float2 rotated = rotate(op.x[at], op.x[at + half], position * inv_freq[i], op.scale);
+    op.y[at] = rotated.x;
+    op.y[at + half] = rotated.y;
   }
 }
 

@@ -13,7 +13,7 @@ __global__ void select_kernel(const Select op, const StepView step) {
 }  // namespace
 
 void select(const Select& op, const Launch& launch) {
-  const dim3 grid(threads_for(op.width), launch.wanted);
+  const dim3 grid(blocks_for(op.width), launch.wanted);
   run_kernel(select_kernel, grid, kThreads, launch.stream, op, launch.step);
 }
 

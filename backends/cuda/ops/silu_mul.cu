@@ -14,7 +14,7 @@ __global__ void silu_mul_kernel(const SiluMul op, const StepView step) {
 }  // namespace
 
 void silu_mul(const SiluMul& op, const Launch& launch) {
-  const dim3 grid(threads_for(op.width), launch.most(op.extent));
+  const dim3 grid(blocks_for(op.width), launch.max_rows(op.extent));
   run_kernel(silu_mul_kernel, grid, kThreads, launch.stream, op, launch.step);
 }
 

@@ -16,7 +16,7 @@ std::string_view refusal(const abi::Tensor& tensor) {
   if (tensor.kind != TensorKind::cache) return "";
   if (tensor.dtype != DType::f16 && tensor.dtype != DType::i8)
     return "a cache that is not f16 or int8";
-  return tensor.dim[3] > kMostHeadDim ? "a head dimension above 256" : "";
+  return tensor.dim[3] > kMaxHeadDim ? "a head dimension above 256" : "";
 }
 
 }  // namespace

@@ -1,5 +1,5 @@
-// claim.h — which nodes of a graph this device runs: each alone, and all whose types and head sizes
-// its kernels are written for.
+// claim.h — which nodes of a graph this device runs: those whose types and head sizes its kernels
+// support, each on its own.
 #pragma once
 
 #include "core/abi/backend.h"

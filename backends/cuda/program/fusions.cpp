@@ -17,8 +17,8 @@ using abi::Tensor;
 
 using Nodes = std::span<const Node>;
 
-// A kernel's boundary within a CUDA graph, as Hazy Research found it on an H100 ("No Bubbles"); not
-// measured here.
+// The gap between two kernels of a CUDA graph, as Hazy Research found it on an H100 ("No Bubbles");
+// not measured here.
 constexpr float kLaunchUs = 1.3f;
 
 const Tensor& weight_of(const Graph& graph, const Node& node) { return graph.tensors[node.in[1]]; }
@@ -27,12 +27,12 @@ bool is_packed(const Graph& graph, const Node& node) {
   return node.op == Op::matmul && weight_of(graph, node).dtype == abi::DType::gptq;
 }
 
-// As many matmuls at the front of `nodes` as one launch can make.
+// How many matmuls at the front of `nodes` one launch can compute.
 uint32_t siblings(const Graph& graph, Nodes nodes) {
   if (!is_packed(graph, nodes[0])) return 0;
   const Tensor& first = weight_of(graph, nodes[0]);
   uint32_t count = 1;
-  while (count < kMostParts && count < nodes.size() && is_packed(graph, nodes[count]) &&
+  while (count < kMaxParts && count < nodes.size() && is_packed(graph, nodes[count]) &&
          nodes[count].in[0] == nodes[0].in[0]) {
     const Tensor& weight = weight_of(graph, nodes[count]);
     if (weight.dim[0] != first.dim[0] || weight.bits != first.bits ||
@@ -55,11 +55,11 @@ bool matches_gate_up(const Graph& graph, Nodes nodes) {
 bool can_rope_append(const Graph& graph, Nodes nodes) {
   if (!abi::matches_rope_append(graph, nodes)) return false;
   const Tensor& keys = graph.tensors[nodes[2].in[2]];
-  return keys.dtype != abi::DType::f32 && keys.dim[3] <= kMostHeadDim;
+  return keys.dtype != abi::DType::f32 && keys.dim[3] <= kMaxHeadDim;
 }
 
-// Products of one x that become queries, keys and values. Whole tiles of columns make a head, so
-// that a thread block can finish one.
+// Three products of one x that become queries, keys and values. A head is a whole number of column
+// tiles, so that a thread block can finish one.
 bool matches_qkv_rope_append(const Graph& graph, Nodes nodes) {
   if (nodes.size() < 6 || siblings(graph, nodes) != 3 || !can_rope_append(graph, nodes.subspan(3)))
     return false;

@@ -1,12 +1,12 @@
 // fusions.h — runs of nodes that this backend executes as one step.
 //
-// Each is found by its pattern in the graph and offered only where the core could take it: nobody
-// but its own nodes reads what it would not write. M stands for a matmul with a GPTQ weight.
+// Each is found by its pattern in the graph. It is offered only where the core may take it: no
+// other node reads the values that it does not write. M stands for a matmul with a GPTQ weight.
 //
 //   M M .. of the same x                       one launch for all of them
-//   M add, M silu_mul, M M silu_mul            the sum goes on from registers
-//   rope rope kv_append                        queries and keys are turned on their way
-//   M M M rope rope kv_append                  all of the above: x to the cache in one launch
+//   M add, M silu_mul, M M silu_mul            the epilogue takes the sums from registers
+//   rope rope kv_append                        rotated keys go straight to the cache
+//   M M M rope rope kv_append                  all of the above: from x to the cache in one launch
 #pragma once
 
 #include "core/abi/backend.h"

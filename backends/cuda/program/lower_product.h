@@ -1,5 +1,5 @@
-// lower_product.h — steps that begin with a matmul: its weights, its epilogue, and which way it
-// goes. Stateless.
+// lower_product.h — steps that begin with a matmul: their weights, their epilogue and their kernel.
+// Stateless.
 #pragma once
 
 #include "backends/cuda/gptq/matmul.h"
@@ -7,14 +7,14 @@
 
 namespace ropewalk::cuda {
 
-// What a step that begins with a matmul is, without pointers: for the memory plan.
+// The product of a step that begins with a matmul, without pointers: enough to plan memory.
 Product product_of(const abi::Graph& graph, std::span<const uint32_t> nodes);
 
-// Adds what the step needs of the workspace.
+// Raises `needs` to what the step needs of the workspace.
 void add_needs(const abi::CompileRequest& request, std::span<const uint32_t> nodes,
-               const Target& target, Workspace& all);
+               const Target& target, WorkspaceNeeds& needs);
 
 std::function<void(cudaStream_t)> lower_product(std::span<const uint32_t> nodes,
-                                                const Surroundings& around);
+                                                const CompileContext& context);
 
 }  // namespace ropewalk::cuda

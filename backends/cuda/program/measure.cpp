@@ -13,18 +13,19 @@ namespace ropewalk::cuda {
 namespace {
 
 constexpr int kWarmUps = 3, kRepeats = 11;
-constexpr uint64_t kMostBytes = uint64_t{2} << 30;  // many times any second-level cache
+constexpr uint64_t kMaxBytes = uint64_t{2} << 30;  // many times any second-level cache
 constexpr uint32_t kProductSize = 8192;
 
-// Device memory for the time of a measurement.
-class Room {
+// Device memory that lives as long as a measurement.
+class DeviceScratch {
  public:
-  Room(Memory& memory, uint64_t bytes) : memory_(memory), data_(memory.device_block(bytes)) {}
-  ~Room() {
+  DeviceScratch(Memory& memory, uint64_t bytes)
+      : memory_(memory), data_(memory.device_block(bytes)) {}
+  ~DeviceScratch() {
     static_cast<void>(abi::guard([&] { memory_.free_device_block(data_); }));
   }
-  Room(const Room&) = delete;
-  Room& operator=(const Room&) = delete;
+  DeviceScratch(const DeviceScratch&) = delete;
+  DeviceScratch& operator=(const DeviceScratch&) = delete;
   std::byte* data() const { return data_; }
 
  private:
@@ -69,52 +70,52 @@ double median_seconds(Context& context, const std::function<void()>& body) {
   return times[kRepeats / 2];
 }
 
-// Of a stream: what is free must hold it twice, beside a loaded model.
+// Bytes that a kernel reads or copies. Free memory must hold them twice, beside a loaded model.
 uint64_t stream_bytes(Context& context) {
   size_t free = 0, total = 0;
   context.check(cudaMemGetInfo(&free, &total), "free memory");
-  return std::min<uint64_t>(kMostBytes, free / 4) / 4096 * 4096;
+  return std::min<uint64_t>(kMaxBytes, free / 4) / 4096 * 4096;
 }
 
 StreamDevice stream_device(const Context& context) {
   return {context.multiprocessors(), context.copies_in_bulk()};
 }
 
-void fill(const Room& room, uint64_t bytes, Context& context) {
+void fill(const DeviceScratch& room, uint64_t bytes, Context& context) {
   fill_random(room.data(), bytes, 1, stream_device(context), context.stream());
   context.check_launches("a fill");
 }
 
 double read_bandwidth(Context& context, Memory& memory) {
   const uint64_t bytes = stream_bytes(context);
-  const Room from(memory, bytes), sink(memory, 4);
+  const DeviceScratch from(memory, bytes), sink(memory, 4);
   fill(from, bytes, context);
-  double least = std::numeric_limits<double>::infinity();
+  double best = std::numeric_limits<double>::infinity();
   for (const ReadStream& read : read_streams(stream_device(context)))
-    least = std::min(least, median_seconds(context, [&] {
-                       read(from.data(), bytes, reinterpret_cast<uint32_t*>(sink.data()),
-                            context.stream());
-                       context.check_launches("reading");
-                     }));
-  return static_cast<double>(bytes) / least;
+    best = std::min(best, median_seconds(context, [&] {
+                      read(from.data(), bytes, reinterpret_cast<uint32_t*>(sink.data()),
+                           context.stream());
+                      context.check_launches("reading");
+                    }));
+  return static_cast<double>(bytes) / best;
 }
 
 double copy_bandwidth(Context& context, Memory& memory) {
   const uint64_t bytes = stream_bytes(context);
-  const Room from(memory, bytes), to(memory, bytes);
+  const DeviceScratch from(memory, bytes), to(memory, bytes);
   fill(from, bytes, context);
-  double least = std::numeric_limits<double>::infinity();
+  double best = std::numeric_limits<double>::infinity();
   for (const CopyStream& copy : copy_streams(stream_device(context)))
-    least = std::min(least, median_seconds(context, [&] {
-                       copy(from.data(), to.data(), bytes, context.stream());
-                       context.check_launches("copying");
-                     }));
-  return 2.0 * static_cast<double>(bytes) / least;
+    best = std::min(best, median_seconds(context, [&] {
+                      copy(from.data(), to.data(), bytes, context.stream());
+                      context.check_launches("copying");
+                    }));
+  return 2.0 * static_cast<double>(bytes) / best;
 }
 
 double matmul_rate(Context& context, Memory& memory) {
   constexpr uint64_t kCount = uint64_t{kProductSize} * kProductSize;
-  const Room x(memory, kCount * 2), w(memory, kCount * 2), y(memory, kCount * 4),
+  const DeviceScratch x(memory, kCount * 2), w(memory, kCount * 2), y(memory, kCount * 4),
       workspace(memory, Cublas::kWorkspaceBytes);
   fill(x, kCount * 2, context);
   fill(w, kCount * 2, context);

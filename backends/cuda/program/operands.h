@@ -1,6 +1,6 @@
-// operands.h — one node with its tensors and where they lie in device memory.
+// operands.h — one node with its tensors and their addresses in device memory.
 //
-// Borrows what it is made of; lives while a program is compiled.
+// Borrows its arguments; lives while a program is compiled.
 #pragma once
 
 #include <algorithm>
@@ -12,13 +12,13 @@
 
 namespace ropewalk::cuda {
 
-// Rows of a launch. At least 1: a launch of nothing is an error, one that finds no rows is not.
+// Rows of a launch, at least 1: an empty grid is an error, a kernel that finds no rows is not.
 inline uint32_t launch_rows(const abi::ProgramShape& shape, Extent extent) {
   return std::max(max_rows(shape, extent), 1u);
 }
 
-// Where a graph's slices and weights are found.
-struct Places {
+// A graph, the memory that its slices lie in, and its packed weights.
+struct TensorTable {
   const abi::Graph& graph;
   const Memory& memory;
   const PackedWeights& weights;
@@ -26,8 +26,8 @@ struct Places {
 
 class Operands : public abi::NodePointers<Memory> {
  public:
-  Operands(const abi::Node& node, const Places& places)
-      : NodePointers(places.graph, node, places.memory), weights_(places.weights) {}
+  Operands(const abi::Node& node, const TensorTable& tensors)
+      : NodePointers(tensors.graph, node, tensors.memory), weights_(tensors.weights) {}
 
   Cache cache(size_t i) const { return {bytes(i), in(i).dtype, in(i).dim[2], in(i).dim[3]}; }
   // Throws Failure (invalid_argument) where no weight of this shape was packed.

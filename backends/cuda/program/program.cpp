@@ -9,75 +9,77 @@
 namespace ropewalk::cuda {
 namespace {
 
-LongProducts long_products(const Context& context) {
-  if (!Cublas::missing().empty()) return LongProducts::packed;
-  return context.has_bf16() ? LongProducts::cublas : LongProducts::cublas_without_bf16;
+LargeBatchLibrary large_batch_library(const Context& context) {
+  if (!Cublas::missing().empty()) return LargeBatchLibrary::none;
+  return context.has_bf16() ? LargeBatchLibrary::cublas : LargeBatchLibrary::cublas_without_bf16;
 }
 
-Target target_of(const Host& host) {
-  const Context& context = host.context;
-  return {context.multiprocessors(), context.cache_bytes(),  context.capability(),
-          context.shared_bytes(),    long_products(context), host.options.choices};
+Target target_of(const DeviceParts& parts) {
+  const Context& context = parts.context;
+  return {context.multiprocessors(), context.cache_bytes(),        context.capability(),
+          context.shared_bytes(),    large_batch_library(context), parts.options.choices};
 }
 
-Workspace needs_of(const abi::CompileRequest& request, const Host& host) {
-  Workspace needs = workspace_of(request, target_of(host));
+WorkspaceNeeds needs_of(const abi::CompileRequest& request, const DeviceParts& parts) {
+  WorkspaceNeeds needs = workspace_needs(request, target_of(parts));
   needs.step_bytes = StepBlock::bytes(request.shape, half_dim_of(*request.graph));
   return needs;
 }
 
-std::byte* workspace_at(const abi::CompileRequest& request, const Workspace& needs,
+std::byte* workspace_at(const abi::CompileRequest& request, const WorkspaceNeeds& needs,
                         const Memory& memory) {
-  if (request.shape.rows > kMostRows || request.shape.wanted > kMostRows)
+  if (request.shape.rows > kMaxRows || request.shape.wanted > kMaxRows)
     throw abi::Failure(abi::StatusCode::invalid_argument, "more rows than the device has said");
   if (request.workspace.bytes < needs.total())
     throw abi::Failure(abi::StatusCode::invalid_argument, "the workspace is too small");
   return memory.address(request.workspace);
 }
 
-void cover(const Workspace& needs, const Host& host) {
-  host.common.inputs.cover(needs.step_bytes);
-  if (needs.long_needs.total() == 0) return;
-  if (!host.common.cublas) host.common.cublas = std::make_unique<Cublas>(host.context);
-  if (!host.common.slices) host.common.slices = std::make_unique<Slices>(host.context);
+// What programs share is allocated with the first that needs it.
+void reserve(const WorkspaceNeeds& needs, const DeviceParts& parts) {
+  parts.shared.inputs.reserve(needs.step_bytes);
+  if (needs.large_batch.total() == 0) return;
+  if (!parts.shared.cublas) parts.shared.cublas = std::make_unique<Cublas>(parts.context);
+  if (!parts.shared.slices) parts.shared.slices = std::make_unique<Slices>(parts.context);
 }
 
 }  // namespace
 
-uint64_t workspace_bytes(const abi::CompileRequest& request, const Host& host) {
-  const Workspace needs = needs_of(request, host);
-  cover(needs, host);
+uint64_t workspace_bytes(const abi::CompileRequest& request, const DeviceParts& parts) {
+  const WorkspaceNeeds needs = needs_of(request, parts);
+  reserve(needs, parts);
   return needs.total();
 }
 
-Program::Program(const abi::CompileRequest& request, const Host& host)
-    : host_(host),
-      needs_(needs_of(request, host)),
-      places_(needs_.places(workspace_at(request, needs_, host.memory))),
-      long_places_(needs_.long_needs.places(places_.long_products)),
-      step_(host.common.inputs, places_.step, request.shape, half_dim_of(*request.graph)) {
-  Context& context = host_.context;
-  cover(needs_, host);
+Program::Program(const abi::CompileRequest& request, const DeviceParts& parts)
+    : parts_(parts),
+      needs_(needs_of(request, parts)),
+      workspace_(needs_.pointers(workspace_at(request, needs_, parts.memory))),
+      large_batch_(needs_.large_batch.pointers(workspace_.large_batch)),
+      step_(parts.shared.inputs, workspace_.step, request.shape, half_dim_of(*request.graph)) {
+  Context& context = parts_.context;
+  reserve(needs_, parts);
   try {
-    // A step of no rows. Arrivals lie where other programs have theirs, and are zero there but for
-    // the first of all.
-    const auto begun = static_cast<size_t>(places_.partials - places_.arrivals);
-    context.check(cudaMemsetAsync(places_.arrivals, 0, begun, context.stream()), "workspace");
-    const Surroundings around{
-        {*request.graph, host_.memory, host_.weights},
+    // An empty step: no rows. All programs share the tile counters, which every launch leaves at
+    // zero; only the first program has to clear them.
+    const auto zeroed = static_cast<size_t>(workspace_.partials - workspace_.tile_counters);
+    context.check(cudaMemsetAsync(workspace_.tile_counters, 0, zeroed, context.stream()),
+                  "workspace");
+    const CompileContext lowering{
+        {*request.graph, parts_.memory, parts_.weights},
         request.shape,
         step_.view(),
-        reinterpret_cast<float*>(places_.partials),
-        reinterpret_cast<uint32_t*>(places_.arrivals),
-        places_.prepared,
-        places_.halves,
-        reinterpret_cast<float*>(places_.half_scales),
-        {long_places_, host.common.cublas.get(), host.common.slices.get(), target_of(host)},
-        target_of(host)};
-    for (const abi::Claim& step : request.steps) launches_.push_back(lower(step.nodes, around));
-    // A step of no rows loads every kernel, cuBLAS's too, which may not happen while recording.
-    launch_all();
-    if (host_.options.recording == Recording::graph) record();
+        reinterpret_cast<float*>(workspace_.partials),
+        reinterpret_cast<uint32_t*>(workspace_.tile_counters),
+        workspace_.prepared,
+        workspace_.x_f16,
+        reinterpret_cast<float*>(workspace_.x_scales),
+        {large_batch_, parts.shared.cublas.get(), parts.shared.slices.get(), target_of(parts)},
+        target_of(parts)};
+    for (const abi::Claim& step : request.steps) launches_.push_back(lower(step.nodes, lowering));
+    // Run the empty step: it loads every kernel, cuBLAS's too, which a recording does not allow.
+    launch_and_check();
+    if (parts_.options.recording == Recording::graph) record();
   } catch (...) {
     destroy();
     throw;
@@ -86,37 +88,36 @@ Program::Program(const abi::CompileRequest& request, const Host& host)
 
 Program::~Program() { destroy(); }
 
-// What a lost device may still use is never freed.
+// A lost device may still use its memory, so that is never freed.
 void Program::destroy() {
   if (!abi::guard([&] {
-         host_.context.enter();
-         host_.context.wait();
+         parts_.context.enter();
+         parts_.context.wait();
        }).ok())
     return;
   if (recorded_) static_cast<void>(cudaGraphExecDestroy(recorded_));
 }
 
-void Program::launch_all() {
-  give_all();
-  host_.context.check_launches("a launch");
+void Program::launch_and_check() {
+  launch_into_stream();
+  parts_.context.check_launches("a launch");
 }
 
-// To the stream, whether that is recording or not.
-void Program::give_all() {
-  if (needs_.long_needs.total())
-    host_.common.slices->begin(long_places_.slices, needs_.long_needs.slice);
+void Program::launch_into_stream() {
+  if (needs_.large_batch.total())
+    parts_.shared.slices->begin(large_batch_.slices, needs_.large_batch.slice);
   for (const LaunchStep& step : launches_) {
     const TraceRange range(step.name);
-    step.launch(host_.context.stream());
+    step.launch(parts_.context.stream());
   }
 }
 
-// The capture is ended whatever happens in it: a stream that is left capturing takes no more work.
+// The capture always ends, also after an error: a stream that still captures takes no more work.
 void Program::record() {
-  Context& context = host_.context;
+  Context& context = parts_.context;
   context.check(cudaStreamBeginCapture(context.stream(), cudaStreamCaptureModeThreadLocal),
                 "recording");
-  const abi::Status status = abi::guard([&] { give_all(); });
+  const abi::Status status = abi::guard([&] { launch_into_stream(); });
   cudaGraph_t graph = nullptr;
   const cudaError_t launched = cudaGetLastError();
   const cudaError_t ended = cudaStreamEndCapture(context.stream(), &graph);
@@ -131,12 +132,12 @@ void Program::record() {
 
 abi::Status Program::enqueue(const abi::Step& step) noexcept {
   return abi::guard([&] {
-    host_.context.enter();
+    parts_.context.enter();
     step_.send(step);
     if (recorded_)
-      host_.context.check(cudaGraphLaunch(recorded_, host_.context.stream()), "a step");
+      parts_.context.check(cudaGraphLaunch(recorded_, parts_.context.stream()), "a step");
     else
-      launch_all();
+      launch_and_check();
   });
 }
 

@@ -14,24 +14,24 @@
 
 namespace ropewalk::cuda {
 
-// What a program needs of its device.
-struct Host {
+// What a program borrows of its device.
+struct DeviceParts {
   Context& context;
   Memory& memory;
   const PackedWeights& weights;
-  Common& common;
+  SharedResources& shared;
   const Options& options;
 };
 
-// Of CompileRequest::workspace. What a program of this request shares with others is there from now
-// on. Throws Failure.
-uint64_t workspace_bytes(const abi::CompileRequest& request, const Host& host);
+// What CompileRequest::workspace needs. Also allocates what a program of this request shares with
+// others. Throws Failure.
+uint64_t workspace_bytes(const abi::CompileRequest& request, const DeviceParts& parts);
 
 class Program final : public abi::Program {
  public:
   // Throws Failure where a node is not one that claim_all() claims, a slice is outside its buffer
   // or a weight was not packed.
-  Program(const abi::CompileRequest& request, const Host& host);
+  Program(const abi::CompileRequest& request, const DeviceParts& parts);
   ~Program();
   Program(const Program&) = delete;
   Program& operator=(const Program&) = delete;
@@ -40,15 +40,17 @@ class Program final : public abi::Program {
   void release() noexcept override { delete this; }
 
  private:
-  void launch_all();
-  void give_all();
+  // Launches every step, then checks for errors.
+  void launch_and_check();
+  // Launches every step into the context's stream, which may be recording.
+  void launch_into_stream();
   void record();
   void destroy();
 
-  const Host host_;
-  const Workspace needs_;
-  const WorkspacePlaces places_;
-  const LongPlaces long_places_;
+  const DeviceParts parts_;
+  const WorkspaceNeeds needs_;
+  const WorkspacePointers workspace_;
+  const LargeBatchPointers large_batch_;
   StepBlock step_;
   std::vector<LaunchStep> launches_;
   cudaGraphExec_t recorded_ = nullptr;

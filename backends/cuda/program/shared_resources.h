@@ -1,5 +1,5 @@
-// shared_resources.h — what all programs of a device share, had while a model is loaded: a
-// program's first use allocates nothing but its recording.
+// shared_resources.h — what all programs of a device share. It is allocated while a model is
+// loaded, so that a step allocates nothing.
 #pragma once
 
 #include <memory>
@@ -10,12 +10,12 @@
 
 namespace ropewalk::cuda {
 
-struct Common {
-  explicit Common(Context& context) : inputs(context) {}
+struct SharedResources {
+  explicit SharedResources(Context& context) : inputs(context) {}
 
   StepInputs inputs;
-  std::unique_ptr<Cublas> cublas;  // of the first request that has long products
-  std::unique_ptr<Slices> slices;
+  std::unique_ptr<Cublas> cublas;  // null before the first program with large-batch products
+  std::unique_ptr<Slices> slices;  // likewise
 };
 
 }  // namespace ropewalk::cuda

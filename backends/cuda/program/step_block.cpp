@@ -14,7 +14,7 @@ uint64_t StepBlock::bytes(const abi::ProgramShape& shape, uint32_t half_dim) {
 StepBlock::StepBlock(StepInputs& inputs, std::byte* block, const abi::ProgramShape& shape,
                      uint32_t half_dim)
     : inputs_(inputs), block_(block), layout_(shape, half_dim) {
-  inputs_.cover(layout_.cursor.end());
+  inputs_.reserve(layout_.cursor.end());
 }
 
 StepView StepBlock::view() const {

@@ -16,10 +16,10 @@ class StepBlock {
             uint32_t half_dim);
 
   StepView view() const;
-  // Sends the step after what the stream already holds; its spans may be reused at once.
+  // Copies the step to the device, ordered by the stream. Its spans may be reused at once.
   void send(const abi::Step& step);
 
-  // Of device memory.
+  // How much device memory a block takes.
   static uint64_t bytes(const abi::ProgramShape& shape, uint32_t half_dim);
 
  private:

@@ -12,7 +12,7 @@ StepInputs::~StepInputs() {
   }
 }
 
-void StepInputs::cover(uint64_t bytes) {
+void StepInputs::reserve(uint64_t bytes) {
   if (bytes <= bytes_) return;
   context_.wait();
   bytes_ = 0;

@@ -1,7 +1,7 @@
-// step_inputs.h — pinned memory through which steps' inputs reach the device: two blocks that are
-// filled in turn, so that a step can be written while the copy of the one before is under way.
+// step_inputs.h — pinned memory through which the inputs of steps reach the device.
 //
-// A device has one for all of its programs. An event says when a block may be written again.
+// Two blocks are filled alternately, so that a step can be written while the previous one is still
+// copied. An event says when a block may be written again. All programs of a device share them.
 #pragma once
 
 #include <functional>
@@ -17,9 +17,9 @@ class StepInputs {
   StepInputs(const StepInputs&) = delete;
   StepInputs& operator=(const StepInputs&) = delete;
 
-  // Allocates what is missing for steps of `bytes`. Throws Failure (out_of_memory).
-  void cover(uint64_t bytes);
-  // Copies what `fill` writes, after what the stream already holds. REQUIRES: they are covered.
+  // Makes room for steps of `bytes`. Throws Failure (out_of_memory).
+  void reserve(uint64_t bytes);
+  // Copies what `fill` writes, ordered by the stream. REQUIRES: `bytes` are reserved.
   using Fill = std::function<void(std::byte* to)>;
   void send(std::byte* to, uint64_t bytes, const Fill& fill);
 

@@ -1,7 +1,8 @@
 // Grid-stride loops over 16-byte words, and a ring of bulk copies. Bottleneck: memory, which is
-// what they measure. All thread blocks run at once, so that none reads the last part by itself.
+// what they measure. All thread blocks run at once, so that the last part is not read by a few of
+// them.
 //
-// Bytes on their way, of a multiprocessor: at once x 16 B x threads; an H200 needs some 45 KB.
+// Bytes in flight per multiprocessor: kAtOnce x 16 B x threads; an H200 needs some 45 KB.
 #include "backends/cuda/kernel/bulk.cuh"
 #include "backends/cuda/kernel/launch.cuh"
 #include "backends/cuda/program/stream.h"
@@ -12,8 +13,8 @@ namespace {
 
 constexpr uint32_t kThreads = 512;
 
-// Gives `take` the words of a thread, kAtOnce of them on their way together. Unrolling alone would
-// not bring loads together: each would wait for the comparison before it.
+// Calls `take` for each word of the thread, with kAtOnce loads in flight. Unrolling alone would not
+// issue loads together: each would wait for the comparison in front of it.
 template <uint32_t kAtOnce, class Take>
 __device__ __forceinline__ void each_word(const uint4* from, uint64_t words, const Take& take) {
   const uint64_t stride = uint64_t{gridDim.x} * kThreads;
@@ -28,7 +29,7 @@ __device__ __forceinline__ void each_word(const uint4* from, uint64_t words, con
   for (; i < words; i += stride) take(i, __ldcs(from + i));
 }
 
-// Keeps the loop.
+// Keeps the compiler from removing the loop.
 __device__ __forceinline__ void end_sum(uint32_t sum, uint32_t* sink) {
   if (sum == 0x9e3779b9u) *sink = sum;
 }
@@ -48,7 +49,8 @@ __global__ void __launch_bounds__(kThreads, kBlocks)
   each_word<kAtOnce>(from, words, [&](uint64_t at, const uint4& word) { __stcs(to + at, word); });
 }
 
-// A warp's ring of pieces, 40 KB of a thread block in flight. It looks at one word a lane.
+// Each warp has a ring of pieces; a thread block has 40 KB in flight. A lane reads one word a
+// piece.
 constexpr uint32_t kRingWarps = 4, kStages = 5, kPieceBytes = 2048;
 
 struct Rings {
@@ -86,7 +88,7 @@ __global__ void __launch_bounds__(kRingWarps * 32)
   end_sum(sum, sink);
 }
 
-// A hash of the place: Murmur's finaliser.
+// A hash of the index: Murmur's finaliser.
 __global__ void fill_kernel(uint4* to, uint64_t words, uint32_t seed) {
   const uint64_t stride = uint64_t{gridDim.x} * kThreads;
   for (uint64_t i = uint64_t{blockIdx.x} * kThreads + threadIdx.x; i < words; i += stride) {
@@ -123,10 +125,11 @@ CopyStream copy_by(const StreamDevice& device) {
   };
 }
 
-// With `most` thread blocks a multiprocessor. What is no whole piece is left out.
-ReadStream read_by_ring(const StreamDevice& device, uint32_t most) {
+// With at most `max_blocks` thread blocks a multiprocessor. The rest that is no whole piece is
+// skipped.
+ReadStream read_by_ring(const StreamDevice& device, uint32_t max_blocks) {
   const uint32_t resident = resident_blocks(read_ring_kernel, kRingWarps * 32);
-  const uint32_t blocks = device.multiprocessors * std::min(resident, most);
+  const uint32_t blocks = device.multiprocessors * std::min(resident, max_blocks);
   return [blocks](const std::byte* from, uint64_t bytes, uint32_t* sink, cudaStream_t stream) {
     run_kernel(read_ring_kernel, blocks, kRingWarps * 32, stream, from, bytes / kPieceBytes, sink);
   };

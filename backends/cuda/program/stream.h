@@ -1,5 +1,5 @@
-// stream.h — kernels that move memory and nothing else, for measure(): no single shape reads or
-// copies fastest on every card, so there are several and the best counts. Stateless.
+// stream.h — kernels that only move memory, for measure(). No single shape reads or copies fastest
+// on every GPU, so there are several and the best one counts. Stateless.
 #pragma once
 
 #include <cuda_runtime_api.h>
@@ -16,8 +16,8 @@ struct StreamDevice {
   bool copies_in_bulk;  // bulk.cuh
 };
 
-// Reads `bytes`, a multiple of 16; `sink` (1) is written where a sum is one that random numbers
-// hardly have.
+// Reads `bytes`, a multiple of 16. Writes `sink` (1) if the sum is a certain number, which random
+// data hardly give: the compiler must not remove the loads.
 using ReadStream =
     std::function<void(const std::byte* from, uint64_t bytes, uint32_t* sink, cudaStream_t stream)>;
 std::vector<ReadStream> read_streams(const StreamDevice& device);
@@ -26,8 +26,8 @@ using CopyStream =
     std::function<void(const std::byte* from, std::byte* to, uint64_t bytes, cudaStream_t stream)>;
 std::vector<CopyStream> copy_streams(const StreamDevice& device);
 
-// Random f16 numbers, core/abi/random_fill.h: what moves and multiplies zeros can be faster than
-// with other numbers. `bytes` is a multiple of 16.
+// Fills with random f16 numbers (core/abi/random_fill.h): zeros can move and multiply faster than
+// other numbers. `bytes` is a multiple of 16.
 void fill_random(std::byte* to, uint64_t bytes, uint32_t seed, const StreamDevice& device,
                  cudaStream_t stream);
 

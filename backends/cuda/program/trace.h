@@ -1,5 +1,5 @@
-// trace.h — a named range in NVIDIA's profilers (NVTX): what is launched within it, or recorded,
-// shows under the name of the graph's node. Costs nothing to speak of where no profiler listens.
+// trace.h — a named range in NVIDIA's profilers (NVTX): launches within it, recorded or not, show
+// under the name of the graph's node. The cost is negligible where no profiler runs.
 #pragma once
 
 #include <string>

@@ -19,7 +19,7 @@ namespace {
 constexpr size_t kStackBytes = 128 << 10;
 constexpr uint32_t kLanes = 32;
 // That a block can have; what runtime.cpp says is no more.
-constexpr uint32_t kMostSharedBytes = 227 << 10;
+constexpr uint32_t kMaxSharedBytes = 227 << 10;
 
 enum class State { fresh, ready, polling, at_warp, at_block, done };
 
@@ -180,7 +180,7 @@ void run_grid(const Shape& shape, const std::function<void()>& body) {
   b.late = copies_are_late();
   b.early = shape.early;
   b.body = &body;
-  if (!b.shared) b.shared = static_cast<std::byte*>(std::aligned_alloc(1024, kMostSharedBytes));
+  if (!b.shared) b.shared = static_cast<std::byte*>(std::aligned_alloc(1024, kMaxSharedBytes));
   b.shared_bytes = shape.shared_bytes;
   block_size = dim3(threads);
   grid_size = grid;

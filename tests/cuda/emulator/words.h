@@ -127,10 +127,10 @@ void run_kernel(void (*kernel)(Parameters...), dim3 grid, uint32_t threads, cuda
   emulator::launch({grid, threads, 0, false}, stream, [=] { kernel(arguments...); });
 }
 template <class... Parameters, class... Arguments>
-void run_kernel_in(void (*kernel)(Parameters...), const LaunchRoom& room,
+void run_kernel_in(void (*kernel)(Parameters...), const LaunchShape& shape,
                    const Arguments&... arguments) {
-  emulator::launch({room.grid, room.threads, room.shared_bytes, room.start == Start::early},
-                   room.stream, [=] { kernel(arguments...); });
+  emulator::launch({shape.grid, shape.threads, shape.shared_bytes, shape.start == Start::early},
+                   shape.stream, [=] { kernel(arguments...); });
 }
 
 template <class... Parameters>
@@ -208,6 +208,6 @@ void wait_for_groups() {
 }
 inline void let_next_kernel_start() {}
 inline void wait_for_kernel_before() { emulator::note_wait(); }
-inline uint32_t add_in_order(uint32_t* to, uint32_t value) { return atomicAdd(to, value); }
+inline uint32_t add_acq_rel(uint32_t* to, uint32_t value) { return atomicAdd(to, value); }
 
 }  // namespace ropewalk::cuda

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "backends/cuda/gptq/large_batch/dequantise.h"
+#include "backends/cuda/gptq/x_to_f16.h"
 #include "core/abi/workspace.h"
 
 namespace ropewalk::cuda {
@@ -16,7 +17,7 @@ bool is_pair(const Product& p) { return p.epilogue == Epilogue::silu_mul && p.pa
 
 }  // namespace
 
-void LongNeeds::cover(const LongNeeds& other) {
+void LargeBatchNeeds::include(const LargeBatchNeeds& other) {
   x = std::max(x, other.x);
   scales = std::max(scales, other.scales);
   sums = std::max(sums, other.sums);
@@ -24,7 +25,7 @@ void LongNeeds::cover(const LongNeeds& other) {
   slice = std::max(slice, other.slice);
 }
 
-LongNeeds::Offsets LongNeeds::offsets() const {
+LargeBatchNeeds::Offsets LargeBatchNeeds::offsets() const {
   abi::WorkspaceCursor cursor(kAlignment);
   Offsets at{};
   at.cublas = cursor.place(Cublas::kWorkspaceBytes);
@@ -37,16 +38,17 @@ LongNeeds::Offsets LongNeeds::offsets() const {
   return at;
 }
 
-uint64_t LongNeeds::total() const { return x ? offsets().end : 0; }
+uint64_t LargeBatchNeeds::total() const { return x ? offsets().end : 0; }
 
-LongPlaces LongNeeds::places(std::byte* begin) const {
+LargeBatchPointers LargeBatchNeeds::pointers(std::byte* begin) const {
   const Offsets at = offsets();
   return {begin + at.cublas, begin + at.x,     begin + at.scales,
           begin + at.sums,   begin + at.heads, begin + at.slices};
 }
 
-LongNeeds LongProduct::needs(const Product& p, DType dtype, uint32_t rows, const Target& target) {
-  LongNeeds needs;
+LargeBatchNeeds LargeBatchMatmul::needs(const Product& p, DType dtype, uint32_t rows,
+                                        const Target& target) {
+  LargeBatchNeeds needs;
   needs.x = uint64_t{rows} * gptq::padded_rows(p.part[0].layout) * 2;
   needs.scales = uint64_t{rows} * 4;
   uint64_t width = 0;
@@ -63,34 +65,34 @@ LongNeeds LongProduct::needs(const Product& p, DType dtype, uint32_t rows, const
   return needs;
 }
 
-LongProduct::LongProduct(const Product& product, DType dtype, uint32_t rows, const Host& host,
-                         const StepView& step)
-    : product_(product), dtype_(dtype), rows_(rows), host_(host), step_(step) {}
+LargeBatchMatmul::LargeBatchMatmul(const Product& product, DType dtype, uint32_t rows,
+                                   const Resources& resources, const StepView& step)
+    : product_(product), dtype_(dtype), rows_(rows), resources_(resources), step_(step) {}
 
 // Queries, keys or values on their way to rope_append().
-float* LongProduct::heads(uint32_t part) const {
-  auto* at = reinterpret_cast<float*>(host_.places.heads);
+float* LargeBatchMatmul::heads(uint32_t part) const {
+  auto* at = reinterpret_cast<float*>(resources_.memory.heads);
   for (uint32_t i = 0; i < part; ++i) at += uint64_t{rows_} * product_.part[i].layout.cols;
   return at;
 }
 
-float* LongProduct::sums(uint32_t part, uint32_t columns) const {
-  return reinterpret_cast<float*>(host_.places.sums) + uint64_t{part} * rows_ * columns;
+float* LargeBatchMatmul::sums(uint32_t part, uint32_t columns) const {
+  return reinterpret_cast<float*>(resources_.memory.sums) + uint64_t{part} * rows_ * columns;
 }
 
-void LongProduct::multiply(const Part& part, const Columns& columns, float* sums,
-                           cudaStream_t stream) const {
+void LargeBatchMatmul::multiply(const Part& part, const Columns& columns, float* sums,
+                                cudaStream_t stream) const {
   const gptq::Layout& l = part.layout;
   const uint32_t padded = gptq::padded_rows(l);
-  Multiplication m{host_.places.x, nullptr,       sums,   dtype_, rows_,
-                   l.rows,         columns.count, padded, l.rows, columns.count};
+  Multiplication m{resources_.memory.x, nullptr, sums,   dtype_,       rows_, l.rows,
+                   columns.count,       padded,  l.rows, columns.count};
   if (dtype_ != DType::gptq) {
     m.w = part.weight + uint64_t{columns.first} * l.rows * 2;
-    return host_.cublas->multiply(m, host_.places.cublas, stream);
+    return resources_.cublas->multiply(m, resources_.memory.cublas, stream);
   }
   const uint32_t tile = columns.first / gptq::kTileColumns;
   const uint32_t tiles = gptq::divide_up(columns.count, gptq::kTileColumns);
-  m.w = host_.slices->next(
+  m.w = resources_.slices->next(
       [&](std::byte* to, cudaStream_t side) {
         gptq::dequantise({part.weight, to, l, tile, tiles}, side);
       },
@@ -98,11 +100,11 @@ void LongProduct::multiply(const Part& part, const Columns& columns, float* sums
   m.dtype = DType::f16;
   m.depth = padded;
   m.w_pitch = padded;
-  host_.cublas->multiply(m, host_.places.cublas, stream);
-  host_.slices->done(stream);
+  resources_.cublas->multiply(m, resources_.memory.cublas, stream);
+  resources_.slices->done(stream);
 }
 
-void LongProduct::finish(const Part& part, const Columns& columns, cudaStream_t stream) const {
+void LargeBatchMatmul::finish(const Part& part, const Columns& columns, cudaStream_t stream) const {
   const bool pair = is_pair(product_);
   const bool alone =
       product_.epilogue == Epilogue::none || product_.epilogue == Epilogue::rope_append;
@@ -110,7 +112,7 @@ void LongProduct::finish(const Part& part, const Columns& columns, cudaStream_t 
   float* const y = alone ? part.y : product_.y;
   gptq::finish({{sums(0, columns.count), pair ? sums(1, columns.count) : nullptr},
                 {part.bias, pair ? product_.part[1].bias : nullptr},
-                reinterpret_cast<const float*>(host_.places.scales),
+                reinterpret_cast<const float*>(resources_.memory.scales),
                 product_.other,
                 product_.epilogue == Epilogue::rope_append ? heads(index) : y,
                 alone ? Epilogue::none : product_.epilogue,
@@ -122,9 +124,9 @@ void LongProduct::finish(const Part& part, const Columns& columns, cudaStream_t 
                step_, stream);
 }
 
-void LongProduct::run(const Part& part, cudaStream_t stream) const {
+void LargeBatchMatmul::run(const Part& part, cudaStream_t stream) const {
   const uint32_t cols = part.layout.cols;
-  const uint32_t at_once = columns_at_once(part.layout, dtype_, rows_, host_.target);
+  const uint32_t at_once = columns_at_once(part.layout, dtype_, rows_, resources_.target);
   for (uint32_t first = 0; first < cols; first += at_once) {
     const Columns columns{first, std::min(at_once, cols - first)};
     multiply(part, columns, sums(0, columns.count), stream);
@@ -133,7 +135,7 @@ void LongProduct::run(const Part& part, cudaStream_t stream) const {
   }
 }
 
-void LongProduct::append(cudaStream_t stream) const {
+void LargeBatchMatmul::append(cudaStream_t stream) const {
   RopeAppend op = product_.append;
   op.q = heads(0);
   op.k = heads(1);
@@ -141,11 +143,12 @@ void LongProduct::append(cudaStream_t stream) const {
   rope_append(op, {step_, rows_, 0, stream});
 }
 
-void LongProduct::operator()(cudaStream_t stream) const {
-  gptq::half_rows({product_.x, host_.places.x, reinterpret_cast<float*>(host_.places.scales),
-                   dtype_ == DType::bf16 ? DType::bf16 : DType::f16, product_.part[0].layout, rows_,
-                   product_.extent},
-                  step_, stream);
+void LargeBatchMatmul::operator()(cudaStream_t stream) const {
+  gptq::x_to_f16(
+      {product_.x, resources_.memory.x, reinterpret_cast<float*>(resources_.memory.scales),
+       dtype_ == DType::bf16 ? DType::bf16 : DType::f16, product_.part[0].layout, rows_,
+       product_.extent},
+      step_, stream);
   for (uint32_t i = 0; i < (is_pair(product_) ? 1 : product_.parts); ++i)
     run(product_.part[i], stream);
   if (product_.epilogue == Epilogue::rope_append) append(stream);

@@ -1,8 +1,8 @@
-// matmul.h — a product of many rows: x and slices of the weights as f16, multiplied by
-// cuBLAS, the sums finished slice by slice.
+// matmul.h — a large-batch product: x and slices of the weights become f16, cuBLAS multiplies them,
+// and the epilogue finishes the sums slice by slice.
 //
-// A value that can be called with a stream, like every launch of a program; borrows the program's
-// memory, cuBLAS and slices.
+// A LargeBatchMatmul is called with a stream, like every launch of a program. It borrows the
+// program's memory, cuBLAS and slices.
 #pragma once
 
 #include "backends/cuda/device/cublas.h"
@@ -13,20 +13,21 @@
 
 namespace ropewalk::cuda {
 
-// Where a program's long products have what they need.
-struct LongPlaces {
+// Memory of the large-batch products of a program.
+struct LargeBatchPointers {
   std::byte *cublas, *x, *scales, *sums, *heads, *slices;  // `slices` has two
 };
 
-// Bytes that a product needs at once, or a program for whichever needs most of each.
-struct LongNeeds {
+// Bytes that one product needs, or the max over the products of a program.
+struct LargeBatchNeeds {
   uint64_t x = 0, scales = 0, sums = 0, heads = 0, slice = 0;
 
-  void cover(const LongNeeds& other);
-  // cuBLAS's own included; 0 where nothing is needed.
+  // Takes the max of each.
+  void include(const LargeBatchNeeds& other);
+  // With cuBLAS's workspace; 0 where nothing is needed.
   uint64_t total() const;
-  // One after another in `total()` bytes.
-  LongPlaces places(std::byte* begin) const;
+  // The parts, one after another in the total() bytes from `begin` on.
+  LargeBatchPointers pointers(std::byte* begin) const;
 
  private:
   struct Offsets {
@@ -35,21 +36,21 @@ struct LongNeeds {
   Offsets offsets() const;
 };
 
-class LongProduct {
+class LargeBatchMatmul {
  public:
-  struct Host {
-    LongPlaces places;
+  struct Resources {
+    LargeBatchPointers memory;
     Cublas* cublas;
     Slices* slices;
     Target target;
   };
 
-  static LongNeeds needs(const Product& product, abi::DType dtype, uint32_t rows,
-                         const Target& target);
+  static LargeBatchNeeds needs(const Product& product, abi::DType dtype, uint32_t rows,
+                               const Target& target);
 
-  // `rows` of the bucket; the weights are gptq, f16 or bf16.
-  LongProduct(const Product& product, abi::DType dtype, uint32_t rows, const Host& host,
-              const StepView& step);
+  // `rows` is the bucket; the weights are gptq, f16 or bf16.
+  LargeBatchMatmul(const Product& product, abi::DType dtype, uint32_t rows,
+                   const Resources& resources, const StepView& step);
 
   void operator()(cudaStream_t stream) const;
 
@@ -68,7 +69,7 @@ class LongProduct {
   Product product_;
   abi::DType dtype_;
   uint32_t rows_;
-  Host host_;
+  Resources resources_;
   StepView step_;
 };
 

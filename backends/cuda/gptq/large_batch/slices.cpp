@@ -4,8 +4,8 @@ namespace ropewalk::cuda {
 
 Slices::Slices(Context& context) : context_(context) {
   try {
-    for (Place& place : places_)
-      for (cudaEvent_t* event : {&place.filled, &place.free})
+    for (Buffer& buffer : buffers_)
+      for (cudaEvent_t* event : {&buffer.filled, &buffer.free})
         context_.check(cudaEventCreateWithFlags(event, cudaEventDisableTiming), "an event");
   } catch (...) {
     release();
@@ -17,16 +17,16 @@ Slices::~Slices() { release(); }
 
 void Slices::release() {
   if (!context_.alive()) return;
-  for (const Place& place : places_)
-    for (const cudaEvent_t event : {place.filled, place.free})
+  for (const Buffer& buffer : buffers_)
+    for (const cudaEvent_t event : {buffer.filled, buffer.free})
       if (event) static_cast<void>(cudaEventDestroy(event));
 }
 
-void Slices::begin(std::byte* places, uint64_t bytes) {
-  turn_ = 0;
+void Slices::begin(std::byte* buffers, uint64_t bytes) {
+  current_ = 0;
   for (uint32_t i = 0; i < 2; ++i) {
-    places_[i].at = places + i * bytes;
-    places_[i].used = false;
+    buffers_[i].at = buffers + i * bytes;
+    buffers_[i].used = false;
   }
 }
 
@@ -38,23 +38,23 @@ void Slices::wait(cudaEvent_t event, cudaStream_t stream) {
   context_.check(cudaStreamWaitEvent(stream, event, 0), "an event");
 }
 
-// The first slice of all leaves the program's stream where that stands: both places are free there,
-// so that the second needs no wait of its own.
+// The first slice makes the side stream wait for what the program's stream holds now. Both buffers
+// are free from there on, so the second slice needs no wait.
 const std::byte* Slices::next(const Fill& fill, cudaStream_t stream) {
-  Place& place = places_[turn_ % 2];
+  Buffer& buffer = buffers_[current_ % 2];
   const cudaStream_t side = context_.side_stream();
-  if (turn_ == 0) record(place.free, stream);
-  if (turn_ == 0 || place.used) wait(place.free, side);
-  fill(place.at, side);
-  record(place.filled, side);
-  wait(place.filled, stream);
-  place.used = true;
-  return place.at;
+  if (current_ == 0) record(buffer.free, stream);
+  if (current_ == 0 || buffer.used) wait(buffer.free, side);
+  fill(buffer.at, side);
+  record(buffer.filled, side);
+  wait(buffer.filled, stream);
+  buffer.used = true;
+  return buffer.at;
 }
 
 void Slices::done(cudaStream_t stream) {
-  record(places_[turn_ % 2].free, stream);
-  ++turn_;
+  record(buffers_[current_ % 2].free, stream);
+  ++current_;
 }
 
 }  // namespace ropewalk::cuda

@@ -1,9 +1,12 @@
-// slices.h — two places for slices of dequantised weights, filled in turn on the device's second
-// stream while the stream of the program multiplies the other.
+// slices.h — two buffers for slices of dequantised weights. The device's second stream fills one
+// while the program's stream multiplies the other.
 //
-// Events order the two, so that this works in a recording too. Filling runs ahead: the first slice
-// of a product is made while what is before it still runs, since it needs nothing of it. Owns its
-// events; a device has one for all of its programs, whose steps give it their memory.
+//   side stream      | fill slice 0 | fill slice 1 | fill slice 2 | ..
+//   program's stream                | multiply 0   | multiply 1   | multiply 2 | ..
+//
+// Events order the two streams, so this works in a recording too. The first slice of a product is
+// filled while the kernels in front of the product still run. Owns its events; the programs of a
+// device share it and lend it their memory.
 #pragma once
 
 #include <functional>
@@ -19,17 +22,17 @@ class Slices {
   Slices(const Slices&) = delete;
   Slices& operator=(const Slices&) = delete;
 
-  // Before the first slice of a program's launches, recorded or not. `places` has twice `bytes`.
-  void begin(std::byte* places, uint64_t bytes);
+  // Call before the launches of a program, recorded or not. `buffers` has twice `bytes`.
+  void begin(std::byte* buffers, uint64_t bytes);
   using Fill = std::function<void(std::byte* to, cudaStream_t stream)>;
-  // A place that `fill` has filled for what `stream` is given from now on. REQUIRES: of the slices
-  // filled, done() has been said of all but the last.
+  // Fills a buffer; later launches into `stream` see what `fill` wrote. REQUIRES: done() was called
+  // for the previous slice.
   const std::byte* next(const Fill& fill, cudaStream_t stream);
-  // What reads the last slice has been given to `stream`.
+  // The launches that read the last slice are in `stream`.
   void done(cudaStream_t stream);
 
  private:
-  struct Place {
+  struct Buffer {
     std::byte* at = nullptr;
     cudaEvent_t filled = nullptr, free = nullptr;
     bool used = false;  // since begin()
@@ -40,8 +43,8 @@ class Slices {
   void release();
 
   Context& context_;
-  Place places_[2];
-  uint32_t turn_ = 0;
+  Buffer buffers_[2];
+  uint32_t current_ = 0;
 };
 
 }  // namespace ropewalk::cuda

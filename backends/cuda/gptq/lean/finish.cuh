@@ -1,7 +1,7 @@
-// lean/finish.cuh — what becomes of segments' sums: the warp that brings a group of tiles its last
-// blocks of K adds the segments in order and runs the epilogue. As finish.cuh's, by a warp.
+// lean/finish.cuh — the end of a product: the warp that adds the last blocks of K to a group of
+// tiles sums the segments in order and runs the epilogue. Like gptq/finish.cuh, but by a warp.
 //
-// No float is added atomically: a step has the same bits every time.
+// Floats are never added atomically, so a step gives the same bits every time.
 #pragma once
 
 #include "backends/cuda/gptq/finish.cuh"
@@ -9,7 +9,8 @@
 
 namespace ropewalk::cuda::gptq {
 
-// (row, column) of a segment. Of one row each lane stores a column, else its fragment.
+// Stores the sums (row, column) of a segment. For one row each lane stores a column, else its
+// fragment.
 template <uint32_t kRows>
 __device__ __forceinline__ void store_segment(const LeanMatmul& op, uint64_t segment,
                                               const LeanShared& shared, const float (&sums)[2][4]) {
@@ -35,10 +36,11 @@ __device__ __forceinline__ void store_segment(const LeanMatmul& op, uint64_t seg
   }
 }
 
-// The calling lane's column of a tile, its segments added in order. They come from other
-// multiprocessors: not from L1.
+// The sum of the segments in order, for the calling lane's column of a tile. Other multiprocessors
+// wrote the terms, so the loads bypass L1.
 template <uint32_t kRows>
-__device__ __forceinline__ float over_segments(const LeanMatmul& op, uint32_t tile, uint32_t row) {
+__device__ __forceinline__ float sum_over_segments(const LeanMatmul& op, uint32_t tile,
+                                                   uint32_t row) {
   const uint32_t at = row * kTileColumns + threadIdx.x % 32;
   float sum = 0.0f;
   for (uint32_t s = 0; s < op.shares.slices; ++s) {
@@ -51,7 +53,7 @@ __device__ __forceinline__ float over_segments(const LeanMatmul& op, uint32_t ti
   return sum;
 }
 
-// A row of what is finished together, `tile` its first.
+// The epilogue for a row of a group of tiles; `tile` is its first.
 template <uint32_t kRows>
 __device__ inline void finish_row(const LeanMatmul& op, const StepView& step, uint32_t tile,
                                   uint32_t row, float* head) {
@@ -62,35 +64,35 @@ __device__ inline void finish_row(const LeanMatmul& op, const StepView& step, ui
     const uint32_t d = op.append.keys.head_dim;
     for (uint32_t t = 0; t < d / kTileColumns; ++t)
       head[t * kTileColumns + lane] = with_bias(op.part[at.part], column + t * kTileColumns,
-                                                over_segments<kRows>(op, tile + t, row));
+                                                sum_over_segments<kRows>(op, tile + t, row));
     __syncwarp();
     append_head(op.append, step, {at.part, at.tile * kTileColumns / d, row}, head, head);
     __syncwarp();
   } else if (tiles_together(op) == 2) {
-    const float gate = over_segments<kRows>(op, tile, row);
-    const float up = over_segments<kRows>(op, tile + 1, row);
+    const float gate = sum_over_segments<kRows>(op, tile, row);
+    const float up = sum_over_segments<kRows>(op, tile + 1, row);
     if (column < cols)
       op.y[uint64_t{row} * cols + column] =
           silu(with_bias(op.part[0], column, gate)) * with_bias(op.part[1], column, up);
   } else {
-    finish_one(op, at, row, lane, over_segments<kRows>(op, tile, row));
+    finish_one(op, at, row, lane, sum_over_segments<kRows>(op, tile, row));
   }
 }
 
-// Once the warp has stored its sums of `count` blocks of K of a tile.
+// Called once the warp has stored its sums of `count` blocks of K of a tile.
 template <uint32_t kRows>
 __device__ inline void finish_segment(const LeanMatmul& op, const StepView& step, uint32_t rows,
                                       uint32_t tile, uint32_t count, float* head) {
   const uint32_t together = tiles_together(op), group = tile / together;
-  uint32_t* arrived = op.arrivals + group;
+  uint32_t* counter = op.tile_counters + group;
   __syncwarp();
   uint32_t before = 0;
-  if (threadIdx.x % 32 == 0) before = add_in_order(arrived, count);
+  if (threadIdx.x % 32 == 0) before = add_acq_rel(counter, count);
   before = __shfl_sync(~0u, before, 0);
   if (before + count != together * op.shares.blocks) return;
   for (uint32_t row = 0; row < rows; ++row)
     finish_row<kRows>(op, step, group * together, row, head);
-  if (threadIdx.x % 32 == 0) *arrived = 0;
+  if (threadIdx.x % 32 == 0) *counter = 0;
 }
 
 }  // namespace ropewalk::cuda::gptq

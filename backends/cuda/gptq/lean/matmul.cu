@@ -1,25 +1,26 @@
-// p[r][n] = bias[n] + sum over k of x[r][k] * scale[k / 32][n] * (code[k][n] - zero[k / 32][n]) for
-// one to three weights, and what becomes of it in the same launch: with the neighbour's sums, a
-// residual, SiLU, RoPE and the cache. For up to 8 rows, 4 bits in groups of 32.
+// With g = k / 32, for one to three weights of 4 bits in groups of 32 and up to 8 rows, then the
+// epilogue in the same launch: bias, residual, SiLU, RoPE and the cache.
 //
-// Grid: one wave, a thread block of 8 warps a multiprocessor. Each warp streams its exact share of
-// blocks of 32 x 32 codes (lean/shares.h) through a ring of its own (lean/ring.cuh); x of the slice
-// lies in shared memory, made f16 before (lean/x.h). Expected bottleneck: the memory that the codes
-// stream from.
+//   p[r][n] = bias[n] + sum over k of x[r][k] * scale[g][n] * (code[k][n] - zero[g][n])
 //
-// A code c of 4 bits is put into the last mantissa bits of 1024 as f16 by one instruction a pair:
-// bits 0 to 3 make 1024 + c, bits 4 to 7 make 1024 + 16 c, and x / 16 meets those. So with the sums
-// S = sum x and H = sum of the x that were divided, over a block,
+// Grid: one wave, a thread block of 8 warps on each multiprocessor. Each warp streams an equal
+// share of the blocks of 32 x 32 codes (lean/shares.h) through a ring of its own (lean/ring.cuh). x
+// of the slice lies in shared memory; it was made f16 beforehand (lean/x.h). Expected bottleneck:
+// memory, from which the codes stream.
+//
+// One instruction puts a pair of 4-bit codes c into the last mantissa bits of 1024 as f16: bits 0
+// to 3 make 1024 + c, bits 4 to 7 make 1024 + 16 c, and x / 16 multiplies the latter. Over a block
+// let S = sum of x and H = sum of those x that were divided. Then
 //
 //   sum x' (1024 + c') = sum x c + 1024 (S - H) + 64 H = sum x c + 1024 S - 960 H
 //
-// and the tensor cores' sums begin at 960 H - (1024 + zero) S instead of 0: what is left is
-// sum x (c - zero). That is exact but for the f32 of the sums: rms 1e-5 of a block's result, where
-// rounding x to f16 makes 2e-4 (simulated, with sums truncated as tensor cores do).
+// so the tensor cores' sums start at 960 H - (1024 + zero) S instead of 0, and the result is
+// sum x (c - zero). This is exact except for the f32 of the sums: an rms error of 1e-5 of a block's
+// result, where rounding x to f16 makes 2e-4 (simulated, with sums truncated as tensor cores do).
 //
-// What a block costs a warp, in instructions (scripts/sass-count.sh counts them): 5 loads from
-// shared memory, 16 LOP3 and 4 shifts for codes, 4 mma, 4 conversions of scales, 10 for zeros, 4
-// multiply-adds before and 4 after the mma for one row, 8 and 8 for more.
+// Instructions of a warp for a block (scripts/sass-count.sh counts them): 5 loads from shared
+// memory, 16 LOP3 and 4 shifts for codes, 4 mma, 4 conversions of scales, 10 for zeros, and
+// multiply-adds: 4 before and 4 after the mma for one row, 8 and 8 for more.
 #include <cuda_fp16.h>
 
 #include "backends/cuda/gptq/lean/finish.cuh"
@@ -33,12 +34,12 @@
 namespace ropewalk::cuda::gptq {
 namespace {
 
-// Of the lane's columns 2p and 2p + 1, as stage.h's sum_row() and sum_column() say. For one row
-// every row of the instruction is that row, and i % 2 == 1 is nobody's.
+// sums[p][i]: the lane's columns 2p and 2p + 1; stage.h's sum_row() and sum_column() say which.
+// With one row all rows of the instruction are that row, and the sums with i % 2 == 1 are unused.
 using Sums = float[2][4];
 
-// A float that nobody reads, without an instruction.
-__device__ __forceinline__ float any_float() {
+// An undefined float that nobody reads; it takes no instruction.
+__device__ __forceinline__ float undefined_float() {
 #if defined(__CUDACC__)
   float any;
   asm("" : "=f"(any));
@@ -52,36 +53,37 @@ __device__ __forceinline__ float2 floats_of(uint32_t pair) {
   return __half22float2(*reinterpret_cast<const __half2*>(&pair));
 }
 
-// A lane's share of a block of the weight.
-struct Share4 {
+// A lane's fragment of a block of the weight.
+struct WeightFragment {
   uint4 codes;
   uint2 scales;    // f16
   uint32_t zeros;  // 16 bits
 };
 template <Copies kCopies, Zeros kZeros>
-__device__ __forceinline__ Share4 load_share(const std::byte* block) {
+__device__ __forceinline__ WeightFragment load_fragment(const std::byte* block) {
   const uint32_t lane = threadIdx.x % kLanes, g = lane / 4;
   const auto load = [](const auto* at) {
     if constexpr (kCopies == Copies::none) return __ldcs(at);
     return *at;
   };
-  Share4 share{};
-  share.scales = load(reinterpret_cast<const uint2*>(block) + g);
+  WeightFragment fragment{};
+  fragment.scales = load(reinterpret_cast<const uint2*>(block) + g);
   if constexpr (kZeros == Zeros::nibbles)
-    share.zeros = load(reinterpret_cast<const uint16_t*>(block + kSmallScaleBytes) + g);
-  share.codes = load(reinterpret_cast<const uint4*>(block + small_header_bytes(kZeros)) + lane);
-  return share;
+    fragment.zeros = load(reinterpret_cast<const uint16_t*>(block + kSmallScaleBytes) + g);
+  fragment.codes = load(reinterpret_cast<const uint4*>(block + small_header_bytes(kZeros)) + lane);
+  return fragment;
 }
 
-// Where the sums of the lane's columns and rows begin.
+// Sets the sums of the lane's columns and rows to their start.
 template <uint32_t kRows, Zeros kZeros>
-__device__ __forceinline__ void start_sums(const Share4& share, const void* starts, Sums& sums) {
+__device__ __forceinline__ void start_sums(const WeightFragment& w, const void* starts,
+                                           Sums& sums) {
   constexpr uint32_t kMine = kRows == 1 ? 1 : 2;
   const uint32_t first = kRows == 1 ? 0 : threadIdx.x % 4 * 2;
 #pragma unroll
   for (uint32_t p = 0; p < 2; ++p)
 #pragma unroll
-    for (uint32_t i = kMine; i < 2; ++i) sums[p][i] = sums[p][i + 2] = any_float();
+    for (uint32_t i = kMine; i < 2; ++i) sums[p][i] = sums[p][i + 2] = undefined_float();
   if constexpr (kZeros == Zeros::constant) {
     const auto* at = static_cast<const float*>(starts) + first;
     float start[2] = {at[0], 0.0f};
@@ -96,7 +98,7 @@ __device__ __forceinline__ void start_sums(const Share4& share, const void* star
       for (uint32_t i = 0; i < kMine; ++i) sums[j / 2][j % 2 * 2 + i] = start[i];
   } else {
     // 1024 + zero of the columns 0 and 1, then 2 and 3.
-    const uint32_t spread = __byte_perm(share.zeros, 0, 0x4140);
+    const uint32_t spread = __byte_perm(w.zeros, 0, 0x4140);
     const float2 low = floats_of(bits_with_1024<0x000f000f>(spread));
     const float2 high = floats_of(bits_with_1024<0x000f000f>(spread >> 4));
     const float zero[4] = {low.x, low.y, high.x, high.y};
@@ -117,14 +119,14 @@ __device__ __forceinline__ void start_sums(const Share4& share, const void* star
   }
 }
 
-// Adds a block of K to the sums; `x` is the lane's share of it.
+// Adds a block of K to the sums; `x` is the lane's fragment of it.
 template <uint32_t kRows, Zeros kZeros>
-__device__ __forceinline__ void multiply_block(const Share4& share, const uint4& x,
+__device__ __forceinline__ void multiply_block(const WeightFragment& w, const uint4& x,
                                                const void* starts, Sums& sums) {
-  const uint32_t words[4] = {share.codes.x, share.codes.y, share.codes.z, share.codes.w};
-  const float2 scales[2] = {floats_of(share.scales.x), floats_of(share.scales.y)};
+  const uint32_t words[4] = {w.codes.x, w.codes.y, w.codes.z, w.codes.w};
+  const float2 scales[2] = {floats_of(w.scales.x), floats_of(w.scales.y)};
   Sums part;
-  start_sums<kRows, kZeros>(share, starts, part);
+  start_sums<kRows, kZeros>(w, starts, part);
 #pragma unroll
   for (uint32_t p = 0; p < 2; ++p) {
 #pragma unroll
@@ -142,7 +144,7 @@ __device__ __forceinline__ void multiply_block(const Share4& share, const uint4&
   }
 }
 
-// The lane's place in x and in the starts of a block of K of the slice.
+// Where the lane reads x and the starts, for a block of K of the slice.
 template <uint32_t kRows, Zeros kZeros>
 struct Operand {
   const std::byte *x, *starts;
@@ -154,8 +156,8 @@ struct Operand {
       : x(shared.x + block * kXBytes + threadIdx.x % 32 / 4 % kRows * kBlockRows * 2 +
           threadIdx.x % 4 * 16),
         starts(shared.starts + block * kStartBytes) {}
-  __device__ __forceinline__ void multiply(const Share4& share, uint32_t b, Sums& sums) const {
-    multiply_block<kRows, kZeros>(share, *reinterpret_cast<const uint4*>(x + b * kXBytes),
+  __device__ __forceinline__ void multiply(const WeightFragment& w, uint32_t b, Sums& sums) const {
+    multiply_block<kRows, kZeros>(w, *reinterpret_cast<const uint4*>(x + b * kXBytes),
                                   starts + b * kStartBytes, sums);
   }
   __device__ __forceinline__ void advance(uint32_t blocks) {
@@ -164,7 +166,7 @@ struct Operand {
   }
 };
 
-// Blocks [first, first + count) of the slice, of one tile.
+// Multiplies the blocks [first, first + count) of the slice, all of one tile.
 template <Copies kCopies, uint32_t kRows, Zeros kZeros, class Ring>
 __device__ __forceinline__ void multiply_segment(Ring& ring, const LeanShared& shared,
                                                  uint32_t first, uint32_t count, Sums& sums) {
@@ -174,7 +176,7 @@ __device__ __forceinline__ void multiply_segment(Ring& ring, const LeanShared& s
     const std::byte* chunk = ring.wait();
 #pragma unroll
     for (uint32_t b = 0; b < kChunk; ++b)
-      operand.multiply(load_share<kCopies, kZeros>(chunk + b * kBlockBytes), b, sums);
+      operand.multiply(load_fragment<kCopies, kZeros>(chunk + b * kBlockBytes), b, sums);
     operand.advance(kChunk);
     ring.release();
   }
@@ -182,7 +184,7 @@ __device__ __forceinline__ void multiply_segment(Ring& ring, const LeanShared& s
   const std::byte* chunk = ring.wait();
 #pragma unroll 1
   for (uint32_t b = 0; b < count; ++b)
-    operand.multiply(load_share<kCopies, kZeros>(chunk + b * kBlockBytes), b, sums);
+    operand.multiply(load_fragment<kCopies, kZeros>(chunk + b * kBlockBytes), b, sums);
   ring.release();
 }
 
@@ -190,14 +192,14 @@ template <Copies kCopies, uint32_t kRows, Zeros kZeros>
 __device__ __forceinline__ void run(const LeanMatmul& op, const StepView& step) {
   constexpr uint32_t kBlockBytes = small_block_bytes(kZeros);
   let_next_kernel_start();
-  // Its slice, its share, and the first chunks of the weights, which no kernel writes.
+  // find the slice and the share of the warp, and request its first weights, which no kernel writes
   const uint32_t per_slice = op.shares.warps / kLeanWarps;
   const uint32_t index = blockIdx.x / per_slice, in_block = threadIdx.x / 32;
   const uint32_t warp = (blockIdx.x - index * per_slice) * kLeanWarps + in_block;
   const Slice slice = slice_at(op.shares, index);
   const Share share = share_of(op.shares, slice, warp);
   const LeanShared shared(
-      lean_room(kCopies, kBlockBytes, slice_blocks(op.shares) * kRows, head_floats(op)));
+      lean_shared_layout(kCopies, kBlockBytes, slice_blocks(op.shares) * kRows, head_floats(op)));
   const auto tile_at = [&](uint32_t x) {
     const TileOfPart at = tile_of(op, x);
     return op.part[at.part].weight +
@@ -208,12 +210,12 @@ __device__ __forceinline__ void run(const LeanMatmul& op, const StepView& step) 
       shared.ring + in_block * kRingBytes, shared.barriers + in_block * stages_of(kCopies),
       {share, slice.blocks, tile_at});
 
-  // What kernels before it made: x of the slice, and how many rows there are.
+  // wait for earlier kernels, then read the number of rows and stage x of the slice
   wait_for_kernel_before();
   const uint32_t rows = min(step.counts[static_cast<uint32_t>(op.extent)], kRows);
   stage_x<kRows, kZeros>(op, slice, shared);
 
-  // Segment after segment.
+  // multiply segment after segment
   uint32_t tile = share.begin / slice.blocks, first = share.begin - tile * slice.blocks;
   for (uint32_t left = share.count; left != 0; ++tile, first = 0) {
     const uint32_t count = min(left, slice.blocks - first);
@@ -234,7 +236,8 @@ __global__ void __launch_bounds__(kLeanThreads, 2)
 template <Copies kCopies, uint32_t kRows, Zeros kZeros>
 void launch(const LeanMatmul& op, const StepView& step, cudaStream_t stream) {
   const uint32_t pairs = slice_blocks(op.shares) * kRows;
-  const LeanRoom room = lean_room(kCopies, small_block_bytes(kZeros), pairs, head_floats(op));
+  const LeanSharedLayout room =
+      lean_shared_layout(kCopies, small_block_bytes(kZeros), pairs, head_floats(op));
   run_kernel_in(lean_kernel<kCopies, kRows, kZeros>,
                 {thread_blocks_of(op.shares), kLeanThreads, room.end, op.start, stream}, op, step);
 }
@@ -246,8 +249,8 @@ void launch(const LeanMatmul& op, const StepView& step, cudaStream_t stream) {
     constant ? launch<kCopies, 1, Zeros::constant>(op, step, stream)
              : launch<kCopies, 1, Zeros::nibbles>(op, step, stream);
   else
-    constant ? launch<kCopies, kLeanMostRows, Zeros::constant>(op, step, stream)
-             : launch<kCopies, kLeanMostRows, Zeros::nibbles>(op, step, stream);
+    constant ? launch<kCopies, kLeanMaxRows, Zeros::constant>(op, step, stream)
+             : launch<kCopies, kLeanMaxRows, Zeros::nibbles>(op, step, stream);
 }
 
 }  // namespace
@@ -256,8 +259,8 @@ void lean_matmul(const LeanMatmul& op, const StepView& step, cudaStream_t stream
   switch (op.copies) {
     case Copies::bulk:
       return launch<Copies::bulk>(op, step, stream);
-    case Copies::sixteens:
-      return launch<Copies::sixteens>(op, step, stream);
+    case Copies::async_16:
+      return launch<Copies::async_16>(op, step, stream);
     case Copies::none:
       return launch<Copies::none>(op, step, stream);
   }

@@ -1,12 +1,12 @@
-// lean/matmul.h — products of up to 8 rows with weights of 4 bits in groups of 32 whose headers are
-// small (layout.h's Zeros other than beside_scales), and what follows in the same launch.
-// Stateless.
+// lean/matmul.h — the streaming kernel: products of up to 8 rows with weights of 4 bits in groups
+// of 32 that have small headers (layout.h: Zeros other than beside_scales), and their epilogue in
+// the same launch. Stateless.
 #pragma once
 
 #include <cuda_runtime_api.h>
 
 #include "backends/cuda/device/target.h"
-#include "backends/cuda/gptq/lean/room.h"
+#include "backends/cuda/gptq/lean/shared_layout.h"
 #include "backends/cuda/gptq/lean/shares.h"
 #include "backends/cuda/gptq/lean/x.h"
 #include "backends/cuda/gptq/product.h"
@@ -19,25 +19,25 @@ struct LeanMatmul : Product {
   Shares shares{};
   PreparedX prepared{};
   float* partials = nullptr;
-  uint32_t* arrivals = nullptr;  // (tiles that are finished together); 0 before and after
-  uint32_t rows = 0;             // of the bucket
+  uint32_t* tile_counters = nullptr;  // (groups of tiles); 0 before and after
+  uint32_t rows = 0;                  // of the bucket
   Copies copies{};
   Start start{};
 };
 
-// Of a warp, where a head is put together.
+// Floats of a warp in which it assembles a head.
 RW_HOST_DEVICE uint32_t head_floats(const Product& op) {
   return op.epilogue == Epilogue::rope_append ? op.append.keys.head_dim : 0;
 }
 
-// Whether its weights are all of the form that the kernel reads.
+// Whether the kernel can read all of its weights.
 bool is_lean(const Product& product);
 
 // Without pointers. REQUIRES: up to 8 rows; 4 bits and groups of 32.
 LeanMatmul lean_matmul_of(const Product& product, uint32_t rows, const Target& target);
 
 inline uint64_t partial_floats(const LeanMatmul& op) {
-  return segments_of_all(op.shares) * lean_rows(op.rows) * kTileColumns;
+  return segment_count(op.shares) * lean_rows(op.rows) * kTileColumns;
 }
 
 // REQUIRES: as matmul() of gptq/matmul.h, and is_lean(). Launch errors are left for

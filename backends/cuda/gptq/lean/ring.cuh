@@ -1,21 +1,21 @@
-// lean/ring.cuh — a warp's share of a weight as it comes: chunks of up to kChunk blocks of K, of
-// one tile each, several of them on their way while one is multiplied.
+// lean/ring.cuh — a warp's share of a weight in chunks of up to kChunk blocks of K, each of one
+// tile. Several chunks are in flight while one is multiplied.
 //
-//   stage    0        1        2        3
-//          | in use | coming | coming | coming |     release() asks for the chunk after the last
+//   stage    0        1           2           3
+//          | in use | in flight | in flight | in flight |     release() requests the next chunk
 //
-// By bulk copies one lane asks for a chunk and a barrier a stage tells all lanes that it is there;
-// by copies of 16 bytes every lane asks for its own and waits for them; without either the lanes
-// read global memory itself.
+// With bulk copies one lane requests a chunk, and the barrier of the stage tells all lanes when it
+// has arrived. With copies of 16 bytes every lane requests its part and waits for it. Without
+// either the lanes read global memory directly.
 #pragma once
 
-#include "backends/cuda/gptq/lean/room.h"
+#include "backends/cuda/gptq/lean/shared_layout.h"
 #include "backends/cuda/kernel/async.cuh"
 
 namespace ropewalk::cuda::gptq {
 
-// Where a share's chunks lie: the blocks from `begin` on of a slice whose tiles follow one another.
-// tile_at(tile) is where the slice's blocks of a tile begin.
+// Iterates over the chunks of a share of a slice. tile_at(tile) is the address of the slice's first
+// block of a tile.
 template <uint32_t kBlockBytes, class TileAt>
 class Chunks {
  public:
@@ -29,7 +29,7 @@ class Chunks {
     of_tile_ = min(slice_blocks - first, to_come_);
   }
 
-  // Blocks of the next chunk, 0 after the last, and where it lies.
+  // Number of blocks of the next chunk, 0 after the last, and its address.
   __device__ __forceinline__ uint32_t blocks() const { return min(of_tile_, kChunk); }
   __device__ __forceinline__ const std::byte* at() const { return at_; }
 
@@ -52,10 +52,10 @@ class Chunks {
 template <Copies kCopies, uint32_t kBlockBytes, class TileAt>
 class Ring {
  public:
-  // Asks for the first chunks. REQUIRES: all lanes of the warp; `room` is the warp's.
-  __device__ __forceinline__ Ring(std::byte* room, Barrier* barriers,
+  // Requests the first chunks. REQUIRES: all lanes of the warp; `memory` belongs to the warp.
+  __device__ __forceinline__ Ring(std::byte* memory, Barrier* barriers,
                                   const Chunks<kBlockBytes, TileAt>& chunks)
-      : room_(room), barriers_(barriers), chunks_(chunks) {
+      : memory_(memory), barriers_(barriers), chunks_(chunks) {
     if constexpr (kCopies == Copies::bulk) {
       if (lane() == 0) {
         for (uint32_t s = 0; s < kStages; ++s) begin_barrier(barriers_[s], 1);
@@ -64,10 +64,10 @@ class Ring {
       __syncwarp();
     }
     if constexpr (kCopies != Copies::none)
-      for (uint32_t s = 0; s < kStages; ++s) ask(s);
+      for (uint32_t s = 0; s < kStages; ++s) request(s);
   }
 
-  // The chunk that came first, for all lanes.
+  // Waits for the oldest chunk, for all lanes.
   __device__ __forceinline__ const std::byte* wait() {
     if constexpr (kCopies == Copies::none) {
       return chunks_.at();
@@ -78,17 +78,17 @@ class Ring {
         wait_for_groups<kStages - 1>();
         __syncwarp();
       }
-      return room_ + stage_ * kStageBytes;
+      return memory_ + stage_ * kStageBytes;
     }
   }
 
-  // Once no lane reads the chunk any more: asks for another in its place.
+  // Call when no lane reads the chunk any more. Requests the next chunk into its stage.
   __device__ __forceinline__ void release() {
     if constexpr (kCopies == Copies::none) {
       chunks_.next();
     } else {
       __syncwarp();
-      ask(stage_);
+      request(stage_);
       if (++stage_ == kStages) {
         stage_ = 0;
         parity_ ^= 1;
@@ -101,9 +101,9 @@ class Ring {
 
   static __device__ __forceinline__ uint32_t lane() { return threadIdx.x % kLanes; }
 
-  __device__ __forceinline__ void ask(uint32_t stage) {
+  __device__ __forceinline__ void request(uint32_t stage) {
     const uint32_t bytes = chunks_.blocks() * kBlockBytes;
-    std::byte* to = room_ + stage * kStageBytes;
+    std::byte* to = memory_ + stage * kStageBytes;
     if constexpr (kCopies == Copies::bulk) {
       if (bytes != 0 && lane() == 0) copy_bulk(to, chunks_.at(), bytes, barriers_[stage]);
     } else {
@@ -116,7 +116,7 @@ class Ring {
     chunks_.next();
   }
 
-  std::byte* room_;
+  std::byte* memory_;
   Barrier* barriers_;
   Chunks<kBlockBytes, TileAt> chunks_;
   uint32_t stage_ = 0, parity_ = 0;

@@ -1,11 +1,11 @@
-// lean/stage.cuh — x of a slice on its way to shared memory: each row by one power of two, and
-// where the sums over each block of K begin.
+// lean/stage.cuh — copies x of a slice to shared memory, each row scaled by one power of two, and
+// computes the starts of the sums over each block of K.
 #pragma once
 
 #include <cuda_fp16.h>
 
 #include "backends/cuda/gptq/lean/matmul.h"
-#include "backends/cuda/gptq/lean/room.h"
+#include "backends/cuda/gptq/lean/shared_layout.h"
 #include "backends/cuda/kernel/async.cuh"
 
 namespace ropewalk::cuda::gptq {
@@ -13,74 +13,75 @@ namespace ropewalk::cuda::gptq {
 // A thread block's shared memory.
 struct LeanShared {
   std::byte *ring, *x, *starts;
-  float *factors, *heads, *largest;  // the first two in the same place, one after the other
+  float *factors, *heads, *max_scale;  // factors and heads use the same memory, one after the other
   Barrier* barriers;
 
-  __device__ __forceinline__ explicit LeanShared(const LeanRoom& room) {
+  __device__ __forceinline__ explicit LeanShared(const LeanSharedLayout& layout) {
     std::byte* all = dynamic_shared();
     ring = all;
-    x = all + room.x;
-    starts = all + room.starts;
-    factors = heads = reinterpret_cast<float*>(all + room.factors);
-    barriers = reinterpret_cast<Barrier*>(all + room.barriers);
-    largest = reinterpret_cast<float*>(all + room.largest);
+    x = all + layout.x;
+    starts = all + layout.starts;
+    factors = heads = reinterpret_cast<float*>(all + layout.factors);
+    barriers = reinterpret_cast<Barrier*>(all + layout.barriers);
+    max_scale = reinterpret_cast<float*>(all + layout.max_scale);
   }
 };
 
-// The scale of a row in the slice: the largest of its blocks'.
+// The scale of a row in the slice: the max of its blocks.
 template <uint32_t kRows>
 __device__ __forceinline__ float row_scale(const LeanShared& shared, uint32_t row) {
-  float most = 0.0f;
+  float max = 0.0f;
 #pragma unroll
-  for (uint32_t w = 0; w < kLeanWarps; ++w) most = fmaxf(most, shared.largest[w * kRows + row]);
-  return most;
+  for (uint32_t w = 0; w < kLeanWarps; ++w) max = fmaxf(max, shared.max_scale[w * kRows + row]);
+  return max;
 }
 
-// Halves of a block that are brought to the row's scale: 0 where all that is left of them is below
-// what f16 has.
+// Two elements of a block in units of the row's scale; what is too small for f16 becomes 0.
 __device__ __forceinline__ uint32_t scaled(uint32_t pair, __half2 factor) {
   const __half2 product = __hmul2(*reinterpret_cast<const __half2*>(&pair), factor);
   return *reinterpret_cast<const uint32_t*>(&product);
 }
 
-// Threads go over the pairs (block, row), of which `i % kRows` is the row, then over their halves
-// by 16 bytes; both are loaded before the first meeting, so that they wait for memory together.
+// Threads loop over the pairs (block, row), where i % kRows is the row, then over their elements by
+// 16 bytes. Both are loaded before the first barrier, so that their latencies overlap.
 template <uint32_t kRows, Zeros kZeros>
 __device__ __forceinline__ void stage_x(const LeanMatmul& op, const Slice& slice,
                                         const LeanShared& shared) {
-  constexpr uint32_t kSums = kMostPairs / kLeanThreads, kHalves = kSums * 4;
+  constexpr uint32_t kSums = kMaxPairs / kLeanThreads, kVectors = kSums * 4;
   const uint32_t pairs = slice.blocks * kRows, thread = threadIdx.x;
   const XSum* sums = op.prepared.sums + uint64_t{slice.begin} * kRows;
-  const auto* halves =
-      reinterpret_cast<const uint4*>(op.prepared.halves) + uint64_t{slice.begin} * kRows * 4;
+  const auto* x_f16 =
+      reinterpret_cast<const uint4*>(op.prepared.x_f16) + uint64_t{slice.begin} * kRows * 4;
+  // load
   float4 sum[kSums];
-  uint4 eight[kHalves];
-  const auto is_there = [&](uint32_t pair) { return pair < pairs && pair % kRows < op.rows; };
+  uint4 eight[kVectors];
+  const auto exists = [&](uint32_t pair) { return pair < pairs && pair % kRows < op.rows; };
 #pragma unroll
   for (uint32_t n = 0; n < kSums; ++n) {
     const uint32_t pair = n * kLeanThreads + thread;
-    sum[n] = is_there(pair) ? __ldcg(reinterpret_cast<const float4*>(sums + pair))
-                            : float4{0.0f, 0.0f, 0.0f, 0.0f};
+    sum[n] = exists(pair) ? __ldcg(reinterpret_cast<const float4*>(sums + pair))
+                          : float4{0.0f, 0.0f, 0.0f, 0.0f};
   }
 #pragma unroll
-  for (uint32_t n = 0; n < kHalves; ++n) {
+  for (uint32_t n = 0; n < kVectors; ++n) {
     const uint32_t i = n * kLeanThreads + thread;
-    if (is_there(i / 4)) eight[n] = __ldcg(halves + i);
+    if (exists(i / 4)) eight[n] = __ldcg(x_f16 + i);
   }
-  float most = 0.0f;
+  // max scale of each row
+  float max = 0.0f;
 #pragma unroll
-  for (uint32_t n = 0; n < kSums; ++n) most = fmaxf(most, sum[n].x);
+  for (uint32_t n = 0; n < kSums; ++n) max = fmaxf(max, sum[n].x);
 #pragma unroll
   for (uint32_t mask = 16; mask >= kRows; mask /= 2)
-    most = fmaxf(most, __shfl_xor_sync(~0u, most, mask));
-  if (thread % 32 < kRows) shared.largest[thread / 32 * kRows + thread % 32] = most;
+    max = fmaxf(max, __shfl_xor_sync(~0u, max, mask));
+  if (thread % 32 < kRows) shared.max_scale[thread / 32 * kRows + thread % 32] = max;
   __syncthreads();
 
-  // 2^-24 is the smallest factor of f16; what a smaller one would leave counts as nothing.
+  // factors and starts; 2^-24 is the smallest f16, so a smaller factor becomes 0
 #pragma unroll
   for (uint32_t n = 0; n < kSums; ++n) {
     const uint32_t pair = n * kLeanThreads + thread;
-    if (!is_there(pair)) continue;
+    if (!exists(pair)) continue;
     const float ratio = sum[n].x * (1.0f / row_scale<kRows>(shared, pair % kRows));
     const float factor = ratio < 0x1p-24f ? 0.0f : ratio;
     const float all = sum[n].y * factor, high = sum[n].z * factor;
@@ -92,10 +93,11 @@ __device__ __forceinline__ void stage_x(const LeanMatmul& op, const Slice& slice
       reinterpret_cast<float2*>(shared.starts)[pair] = {-all, 960.0f * high - zero * all};
   }
   __syncthreads();
+  // bring each block to the scale of its row
 #pragma unroll
-  for (uint32_t n = 0; n < kHalves; ++n) {
+  for (uint32_t n = 0; n < kVectors; ++n) {
     const uint32_t i = n * kLeanThreads + thread;
-    if (!is_there(i / 4)) continue;
+    if (!exists(i / 4)) continue;
     const __half2 factor = __float2half2_rn(shared.factors[i / 4]);
     reinterpret_cast<uint4*>(shared.x)[i] = {scaled(eight[n].x, factor), scaled(eight[n].y, factor),
                                              scaled(eight[n].z, factor),

@@ -1,5 +1,5 @@
-// What lean/x.h says of x. Grid (blocks of K / 8, rows), a warp a block of a row. Bottleneck: the
-// launch.
+// Prepares x as lean/x.h says. Grid (blocks of K / 8, rows), a warp a block of a row. Bottleneck:
+// the launch.
 #include "backends/cuda/gptq/lean/x.cuh"
 
 namespace ropewalk::cuda::gptq {

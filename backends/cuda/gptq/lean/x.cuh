@@ -1,4 +1,4 @@
-// lean/x.cuh — a block of 32 of a row of x on its way to lean/x.h's form, by the warp that has it.
+// lean/x.cuh — a warp prepares a block of 32 elements of a row of x, as lean/x.h says.
 #pragma once
 
 #include <cuda_fp16.h>
@@ -10,17 +10,17 @@
 
 namespace ropewalk::cuda::gptq {
 
-// `value` is the lane's of the block, 0 beyond the row's end.
+// `value` is the lane's element of the block, 0 beyond the end of the row.
 __device__ __forceinline__ void prepare_block(const PreparedX& to, uint32_t block, uint32_t row,
                                               float value) {
   const uint32_t lane = threadIdx.x % 32;
-  const float scale = power_for(warp_max(fabsf(value)));
+  const float scale = power_of_two_for(warp_max(fabsf(value)));
   const float divisor = is_high(lane) ? 16.0f : 1.0f;
   const __half half = __float2half(value * (1.0f / scale) * (1.0f / divisor));
   const float rounded = __half2float(half) * divisor;
   const float all = warp_sum(rounded), high = warp_sum(is_high(lane) ? rounded : 0.0f);
   const uint64_t place = uint64_t{block} * to.rows + row;
-  reinterpret_cast<__half*>(to.halves)[place * kBlockRows + lane] = half;
+  reinterpret_cast<__half*>(to.x_f16)[place * kBlockRows + lane] = half;
   if (lane == 0) to.sums[place] = {scale, all, high, 0.0f};
 }
 

@@ -1,15 +1,16 @@
-// lean/x.h — x as gptq/lean/matmul.cu takes it: made once by the kernel that makes x, or by
-// prepare_x(), and read by every thread block.
+// lean/x.h — x as gptq/lean/matmul.cu takes it: written once, by prepare_x(), and read by every
+// thread block.
 //
-// A block of K of a row is 32 halves x / 2^e, e such that the largest is in [2^14, 2^15): every
-// finite f32 has its place, and rounding is that of f16's 11 bits. The rows 2, 3, 6, 7, .. of a
-// lane's 8 meet codes that the kernel leaves multiplied by 16 (gptq/unpack.cuh's pairs 1 and 3):
-// there the halves are divided by 16, which rounds nothing but what is below 2^-25 of the largest.
+// A block of K of a row is 32 elements x / 2^e as f16, where e puts the max magnitude into [2^14,
+// 2^15). So every finite f32 can be represented, with the rounding of f16's 11 bits. The rows 2, 3,
+// 6, 7, .. of a lane's 8 meet codes that the kernel leaves multiplied by 16 (gptq/unpack.cuh's
+// pairs 1 and 3). There the elements are divided by 16, which rounds only what is below 2^-25 of
+// the max.
 //
-//   halves   | block 0: row 0 (32), row 1, .. | block 1: .. |        kRows rows a block of K
+//   x_f16    | block 0: row 0 (32), row 1, .. | block 1: .. |        kRows rows a block of K
 //   sums     | block 0: row 0, row 1, ..      | block 1: .. |        an XSum each
 //
-// A NaN or an infinity stays in its half and so in every sum over it.
+// A NaN or an infinity stays in its element, and so in every sum over it.
 #pragma once
 
 #include <cuda_runtime_api.h>
@@ -22,25 +23,25 @@
 
 namespace ropewalk::cuda::gptq {
 
-inline constexpr uint32_t kLeanMostRows = 8;
-// Rows that there is room for, for a bucket of so many.
-RW_HOST_DEVICE uint32_t lean_rows(uint32_t bucket) { return bucket == 1 ? 1 : kLeanMostRows; }
+inline constexpr uint32_t kLeanMaxRows = 8;
+// The rows that memory is reserved for, in a bucket of so many rows.
+RW_HOST_DEVICE uint32_t lean_rows(uint32_t bucket) { return bucket == 1 ? 1 : kLeanMaxRows; }
 
-// Of a block of K of a row, in units of `scale`, of the halves as they were rounded.
+// Sums over a block of K of a row: of the rounded elements, in units of `scale`.
 struct alignas(16) XSum {
   float scale;  // 2^e
   float all;
-  float high;  // of those that were divided by 16, times 16
+  float high;  // over those that were divided by 16, times 16
   float unused;
 };
 
-// Whether a row of a block is one of those.
+// Whether the element of row k of a block is divided by 16.
 RW_HOST_DEVICE bool is_high(uint32_t k) { return k / 2 % 2 == 1; }
 
 struct PreparedX {
-  std::byte* halves;  // (blocks, lean_rows, 32) f16
-  XSum* sums;         // (blocks, lean_rows)
-  uint32_t rows;      // lean_rows
+  std::byte* x_f16;  // (blocks, lean_rows, 32) f16
+  XSum* sums;        // (blocks, lean_rows)
+  uint32_t rows;     // lean_rows
 };
 inline uint64_t prepared_bytes(uint32_t rows, uint32_t depth) {
   return uint64_t{divide_up(depth, kBlockRows)} * lean_rows(rows) * (kBlockRows * 2 + sizeof(XSum));

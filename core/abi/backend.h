@@ -34,7 +34,7 @@ class ClaimSink {
   ~ClaimSink() = default;
 };
 
-// Why a device has no kernel for such a tensor or for such params; empty: it has one.
+// Why the device has no kernel for this tensor or these params; empty: it has one.
 struct Refusals {
   std::string_view (*of_tensor)(const Tensor& tensor);
   std::string_view (*of_node)(const Node& node);
@@ -47,8 +47,8 @@ inline std::string_view refuse_window_and_cap(const Node& node) {
   return node.attention().soft_cap != 0 ? "attention with a soft cap on its scores" : "";
 }
 
-// Offers every node alone. The core has checked the graph against core/graph/ops.md, so all that is
-// left to say is what this device has no kernel for.
+// Offers every node alone. The core has checked the graph against core/graph/ops.md; only what this
+// device has no kernel for is refused.
 inline void claim_alone(const Graph& graph, ClaimSink& sink, const Refusals& refusals) {
   const auto refusal = [&](const Node& node) -> std::string_view {
     if (!is_known(node.op)) return "an op that this module does not know";
@@ -70,8 +70,8 @@ inline void claim_alone(const Graph& graph, ClaimSink& sink, const Refusals& ref
 // Upper bounds that a program is compiled for.
 struct ProgramShape {
   uint32_t rows;                // the row bucket
-  uint32_t wanted;              // of Step::wanted
-  uint32_t sequences;           // of Step::sequences
+  uint32_t wanted;              // length of Step::wanted
+  uint32_t sequences;           // Step::sequences
   uint32_t pages_per_sequence;  // the stride of Step::page, the same for every program
 };
 
@@ -126,26 +126,26 @@ class Device {
   virtual Status write(Slice to, std::span<const std::byte> from) noexcept = 0;
   virtual Status read(std::span<std::byte> to, Slice from) noexcept = 0;
 
-  // Bytes that the whole weight will need; looks at its shape alone, its spans may be empty. The
+  // Bytes that the whole weight will need. Only its shape is read, its spans may be empty. The
   // answer is a multiple of 256, so that slices stay aligned.
   virtual Status packed_bytes(const Weight& weight, uint64_t* bytes) noexcept = 0;
-  // Host memory that weights are read into on their way to pack(): at most `wanted` bytes, of the
-  // kind that the device takes them from fastest, and no more than it lets the host spend on them.
-  // A weight that does not fit comes in parts. The device owns it until close_staging().
+  // Host memory that weights are read into before pack(): at most `wanted` bytes, of the kind that
+  // the device copies from fastest. The device may give less; a weight that does not fit then comes
+  // in parts. The device owns it until close_staging().
   virtual Status open_staging(uint64_t wanted, std::span<std::byte>* memory) noexcept = 0;
   virtual void close_staging() noexcept = 0;
-  // Lays the weight out as the device likes best, in the slice of the whole. The core has checked
-  // that spans and orders are as core/abi/weight.h draws them; they may be reused when the call
+  // Writes the weight in the device's own layout into the slice of the whole weight. The core has
+  // checked the spans and orders against core/abi/weight.h; they may be reused when the call
   // returns. The parts of a weight come one after another, in ascending order.
   virtual Status pack(const Weight& weight, Slice to) noexcept = 0;
 
-  // The graph is as core/graph/ops.md says; what no kernel here can run is refused in words.
+  // REQUIRES: a graph that check_graph() has passed. Refuses in words what no kernel here can run.
   virtual Status claim(const Graph& graph, ClaimSink& sink) noexcept = 0;
-  // Bytes that a step of such a program needs beside the graph's slices. The core allocates them
-  // once for all programs of a model, which run one at a time and find anything in them.
+  // Bytes that a step of this program needs beside the graph's slices. The core allocates them once
+  // for all programs of a model. Programs run one at a time; the contents at entry are undefined.
   virtual Status workspace_bytes(const CompileRequest& request, uint64_t* bytes) noexcept = 0;
   virtual Status compile(const CompileRequest& request, Program** program) noexcept = 0;
-  // Until everything enqueued has run.
+  // Returns when everything enqueued has run.
   virtual Status wait() noexcept = 0;
 
   virtual Status measure(Measurement what, double* value) noexcept = 0;

@@ -1,4 +1,4 @@
-// candidates.h — the candidates for the next token, and what most links of a chain do with them.
+// candidates.h — the candidates for the next token, and the functions that links share.
 //
 // Everything is inline and plain, so that a sampler library needs nothing but these headers. No
 // function here allocates, and none leaves a chain without a candidate.
@@ -18,19 +18,21 @@ struct Candidate {
   float logit;
 };
 
-// The live candidates, at least one. A link may reorder and shrink them, never to none and never
-// grow them. On entry to the chain they are in order of id and finite or -inf, at least one finite.
+// The live candidates, at least one. A link may reorder and remove candidates, but must leave one
+// and add none. On entry to the chain they are in order of id and finite or -inf, at least one
+// finite.
 struct Candidates {
   Candidate* data;
   uint32_t size;
-  // Greatest logit first, ties to the lower id. A link that breaks the order clears it.
+  // Whether the largest logit comes first, ties to the lower id. A link that breaks the order sets
+  // it to false.
   bool sorted;
 
   std::span<Candidate> all() const { return {data, size}; }
 };
 
-// Greatest logit first, ties to the lower id: the one order everything agrees on, so that the same
-// seed gives the same tokens on every platform.
+// Largest logit first, ties to the lower id. Everything uses this order, so that the same seed
+// gives the same tokens on every platform.
 inline bool precedes(const Candidate& a, const Candidate& b) {
   return a.logit != b.logit ? a.logit > b.logit : a.id < b.id;
 }
@@ -41,14 +43,15 @@ inline void sort(Candidates& candidates) {
   candidates.sorted = true;
 }
 
-// Passes over a whole vocabulary go in blocks of logits copied out of the candidates, summed or
-// compared in lanes beside each other: compilers make vector code of such loops, and the order of
-// the additions is the same everywhere.
+// A pass over a whole vocabulary copies the logits out in blocks and sums or compares them in
+// kLanes independent lanes. Compilers vectorise such loops, and the order of the additions is the
+// same everywhere.
 namespace passes {
 
 inline constexpr uint32_t kBlock = 256, kLanes = 8;
 
-// Calls look(logits) for a pointer to each kBlock logits, the last filled up with -infinity.
+// Calls look(logits) with a pointer to each block of kBlock logits; the last is padded with
+// -infinity.
 template <class Look>
 void for_each_block(const Candidates& candidates, const Look& look) {
   float logits[kBlock];
@@ -61,13 +64,13 @@ void for_each_block(const Candidates& candidates, const Look& look) {
   }
 }
 
-// The sum of term(x) over x = logit - greatest, which is at most 0 and here at least -87: e^-87 is
-// nothing beside the 1 that the greatest adds.
+// The sum of term(x) over x = logit - max, clamped to [-87, 0]: e^-87 is negligible beside the
+// e^0 = 1 of the largest logit.
 template <class Term>
-double sum_below(const Candidates& candidates, float greatest, const Term& term) {
+double sum_below(const Candidates& candidates, float max, const Term& term) {
   double lanes[kLanes] = {};
   for_each_block(candidates, [&](float* logits) {
-    for (uint32_t i = 0; i < kBlock; ++i) logits[i] = std::max(logits[i] - greatest, -87.0f);
+    for (uint32_t i = 0; i < kBlock; ++i) logits[i] = std::max(logits[i] - max, -87.0f);
     for (uint32_t i = 0; i < kBlock; ++i) logits[i] = term(logits[i]);
     for (uint32_t i = 0; i < kBlock; i += kLanes)
       for (uint32_t lane = 0; lane < kLanes; ++lane)
@@ -82,17 +85,17 @@ double sum_below(const Candidates& candidates, float greatest, const Term& term)
 
 inline float greatest_logit(const Candidates& candidates) {
   using passes::kLanes;
-  float greatest[kLanes];
-  std::fill_n(greatest, kLanes, -INFINITY);
+  float max[kLanes];
+  std::fill_n(max, kLanes, -INFINITY);
   passes::for_each_block(candidates, [&](const float* logits) {
     for (uint32_t i = 0; i < passes::kBlock; i += kLanes)
       for (uint32_t lane = 0; lane < kLanes; ++lane)
-        greatest[lane] = std::max(greatest[lane], logits[i + lane]);
+        max[lane] = std::max(max[lane], logits[i + lane]);
   });
-  return *std::max_element(greatest, greatest + kLanes);
+  return *std::max_element(max, max + kLanes);
 }
 
-// The likeliest; of equals the one with the lowest id.
+// The candidate with the largest logit, ties to the lowest id.
 inline Candidate greatest(const Candidates& candidates) {
   Candidate found{0, greatest_logit(candidates)};
   bool is_found = false;
@@ -104,8 +107,8 @@ inline Candidate greatest(const Candidates& candidates) {
   return found;
 }
 
-// Puts the next of [sorted_end, end) in order, in all four times as many as before, and returns
-// where those end.
+// Extends the sorted range [begin, sorted_end) to four times its length, at least 64, and returns
+// its new end.
 template <class Before>
 Candidate* sort_more(Candidate* begin, Candidate* sorted_end, Candidate* end,
                      const Before& before) {
@@ -116,18 +119,18 @@ Candidate* sort_more(Candidate* begin, Candidate* sorted_end, Candidate* end,
   return next;
 }
 
-// The candidates by rank, 0 being the greatest. Few links look far down a vocabulary, so only as
-// much of the order is made as was asked for, four times as much at each turn, and only among the
-// candidates near the greatest while those last.
+// The candidates by rank; rank 0 has the largest logit. Few links look far down a vocabulary, so
+// the order is made lazily: four times as much each time, and only among the candidates near the
+// maximum while there are any left.
 class Ranking {
  public:
-  // `greatest` is the largest logit. softmax_scale() has already computed it as `max`.
-  Ranking(const Candidates& candidates, float greatest)
+  // `max` is the largest logit: SoftmaxScale::max or greatest_logit().
+  Ranking(const Candidates& candidates, float max)
       : begin_(candidates.data),
         end_(begin_ + candidates.size),
         sorted_end_(candidates.sorted ? end_ : begin_),
         near_end_(sorted_end_),
-        greatest_(greatest) {}
+        max_(max) {}
 
   // REQUIRES: rank < size.
   const Candidate& operator[](uint32_t rank) {
@@ -139,20 +142,20 @@ class Ranking {
   }
 
  private:
-  static constexpr float kFirstReach = 4;   // e^-4 = 0.02 of the greatest's probability
+  static constexpr float kFirstReach = 4;   // e^-4 = 0.02 of the largest probability
   static constexpr float kLastReach = 100;  // further down no probability is worth a search
 
-  // Brings those within `reach_` of the greatest to the front of what is not sorted yet.
+  // Moves the candidates within `reach_` of the maximum to the front of the unsorted rest.
   void widen() {
     reach_ = reach_ == 0 ? kFirstReach : 2 * reach_;
-    const float floor = reach_ > kLastReach ? -INFINITY : greatest_ - reach_;
+    const float floor = reach_ > kLastReach ? -INFINITY : max_ - reach_;
     near_end_ =
         std::partition(sorted_end_, end_, [floor](const Candidate& c) { return c.logit >= floor; });
   }
 
-  // [begin, sorted end) is in order, [sorted end, near end) follows it, the rest comes last.
+  // [begin, sorted_end) is sorted; all of [sorted_end, near_end) rank before [near_end, end).
   Candidate *begin_, *end_, *sorted_end_, *near_end_;
-  float greatest_, reach_ = 0;
+  float max_, reach_ = 0;
 };
 
 // Keeps the first `count` of the ranking. REQUIRES: ranking[count - 1] was asked for.
@@ -166,8 +169,8 @@ inline void keep_greatest(Candidates& candidates) {
   keep_first(candidates, 1);
 }
 
-// Keeps those for which `keep` says so, in the order they have; the greatest alone where it says so
-// for none that is more than -inf.
+// Keeps the candidates for which `keep` is true, in their order. Where no finite one is left, keeps
+// only the one with the largest logit.
 template <class Keep>
 void keep_if(Candidates& candidates, const Keep& keep) {
   const auto all = candidates.all();
@@ -186,11 +189,10 @@ void keep_if(Candidates& candidates, const Keep& keep) {
   candidates.size = kept;
 }
 
-// The greatest logit and the sum of exp(logit - greatest) in double: p(c) = exp(c.logit - max) /
-// sum.
+// The softmax in two numbers: p(c) = exp(c.logit - max) / sum.
 struct SoftmaxScale {
-  float max;
-  double sum;
+  float max;   // the largest logit
+  double sum;  // of exp(logit - max)
   double probability(float logit) const {
     return std::exp(static_cast<double>(logit) - static_cast<double>(max)) / sum;
   }
@@ -204,12 +206,12 @@ struct SoftmaxScale {
   }
 };
 
-// e^x for -87 <= x <= 0, to 2 units in the last place. Without a branch or a call, so that
-// compilers make vector code of a loop over it. Source: Cephes, expf.c.
+// e^x for -87 <= x <= 0, to 2 units in the last place. It has no branch and no call, so that
+// compilers vectorise a loop over it. Source: Cephes, expf.c.
 inline float exp_of_negative(float x) {
-  constexpr float kRounding = 12582912.0f;  // 1.5 * 2^23: a sum's last bit is worth 1
-  const float turns = x * 1.44269504088896341f + kRounding;
-  const float n = turns - kRounding;
+  constexpr float kRounding = 12582912.0f;  // 1.5 * 2^23: adding it rounds to an integer
+  const float shifted = x * 1.44269504088896341f + kRounding;
+  const float n = shifted - kRounding;  // x = n ln 2 + r
   const float r = (x - n * 0.693359375f) + n * 2.12194440e-4f;
   float p = 1.9875691500e-4f;
   p = p * r + 1.3981999507e-3f;
@@ -218,8 +220,9 @@ inline float exp_of_negative(float x) {
   p = p * r + 1.6666665459e-1f;
   p = p * r + 5.0000001201e-1f;
   p = p * (r * r) + r + 1.0f;
-  // The low bits of `turns` are n; moved up they are an exponent.
-  return std::bit_cast<float>(std::bit_cast<uint32_t>(p) + (std::bit_cast<uint32_t>(turns) << 23));
+  // p * 2^n: the low bits of `shifted` are n, which is added to the exponent of p.
+  return std::bit_cast<float>(std::bit_cast<uint32_t>(p) +
+                              (std::bit_cast<uint32_t>(shifted) << 23));
 }
 
 inline SoftmaxScale softmax_scale(const Candidates& candidates) {
@@ -227,9 +230,9 @@ inline SoftmaxScale softmax_scale(const Candidates& candidates) {
   return {max, passes::sum_below(candidates, max, [](float x) { return exp_of_negative(x); })};
 }
 
-// Keeps those of at least this probability, and what is as likely as the likeliest.
-inline void keep_probable(Candidates& candidates, const SoftmaxScale& scale, double least) {
-  const double floor = scale.logit(least);
+// Keeps the candidates with probability >= `min`, and those that tie with the largest.
+inline void keep_probable(Candidates& candidates, const SoftmaxScale& scale, double min) {
+  const double floor = scale.logit(min);
   keep_if(candidates, [&](const Candidate& c) { return c.logit >= floor || c.logit == scale.max; });
 }
 
@@ -248,8 +251,8 @@ class Random {
   ~Random() = default;
 };
 
-// Draws one from the softmax, by the inverse of the cumulative sum over the ranking, and keeps it
-// alone. Uses exactly one random number.
+// Draws one candidate from the softmax by inverting the cumulative distribution over the ranking,
+// and keeps only that one. Uses exactly one random number.
 inline void draw(Candidates& candidates, Random& random) {
   const SoftmaxScale scale = softmax_scale(candidates);
   const double target = random.uniform();

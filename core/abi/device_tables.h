@@ -1,4 +1,4 @@
-// device_tables.h — what a device remembers: its buffers by number, and what was packed where.
+// device_tables.h — a device's tables: its buffers by id, and its packed weights by slice.
 //
 // Header-only. Not thread-safe: calls on one device come from one thread at a time.
 #pragma once
@@ -14,8 +14,8 @@
 
 namespace ropewalk::abi {
 
-// Memory blocks by the number that the core knows them by. A Block is the backend's own and has a
-// member `bytes`. Owns the entries, not the memory.
+// Memory blocks by Buffer::id. A Block is the backend's own and has a member `bytes`. Owns the
+// entries, not the memory.
 template <class Block>
 class BufferTable {
  public:
@@ -31,7 +31,7 @@ class BufferTable {
     blocks_.erase(found);
     return block;
   }
-  // The block that the slice lies in. Throws Failure (invalid_argument) where there is none or the
+  // The block that holds the slice. Throws Failure (invalid_argument) where there is none or the
   // slice is not inside it.
   const Block& of(const Slice& slice) const {
     const auto found = blocks_.find(slice.buffer.id);
@@ -54,7 +54,7 @@ class BufferTable {
   uint64_t last_ = 0;
 };
 
-// What a packed weight was made of; a graph's tensor says the same of what it expects.
+// Use, type and shape of a packed weight. require_packed() compares it with a tensor of the graph.
 struct PackedAs {
   WeightUse use;
   DType dtype;
@@ -62,13 +62,13 @@ struct PackedAs {
   uint32_t bits, group_size;  // of gptq
 };
 
-// The whole of which `weight` may be a part.
+// Of the whole weight, also where `weight` is a part.
 inline PackedAs packed_as(const Weight& weight) {
   return {weight.use,          weight.dtype, weight.rows,
           weight.whole_cols(), weight.bits,  weight.group_size};
 }
 
-// Throws Failure (invalid_argument) unless `found` is what `tensor` says; null: nothing was found.
+// Throws Failure (invalid_argument) unless `found` matches `tensor`; null: nothing was found.
 inline void require_packed(const Tensor& tensor, WeightUse use, const PackedAs* found) {
   const bool embeds = use == WeightUse::embed;
   const bool fits = found && found->use == use && found->dtype == tensor.dtype &&
@@ -81,8 +81,8 @@ inline void require_packed(const Tensor& tensor, WeightUse use, const PackedAs* 
                   std::string(tensor.name) + ": no weight of this shape was packed here");
 }
 
-// The weights that pack() has laid out, by their slices: a tensor of the graph does not tell
-// everything about its weight (the type of the scales), a Layout does.
+// The weights that pack() has written, by slice. A Layout also holds what the graph's tensor does
+// not say, such as the type of the scales.
 template <class Layout>
 class PackedWeights {
  public:

@@ -33,7 +33,7 @@ struct OpInfo {
   std::string_view name;  // as in core/graph/ops.md, and the stem of the op's files
 };
 
-// Every op, in the order of the enumerators. What has to treat every op has a `switch` over Op
+// Every op, in the order of the enumerators. Code that must handle every op has a `switch` over Op
 // without a default: all our targets are compiled with -Werror=switch.
 inline constexpr OpInfo kOps[] = {
     {Op::embed, "embed"},         {Op::rms_norm, "rms_norm"},
@@ -43,7 +43,7 @@ inline constexpr OpInfo kOps[] = {
     {Op::permute, "permute"},     {Op::select, "select"},
 };
 
-// "unknown" for a value that is no enumerator.
+// "unknown" for a value outside the enumeration.
 constexpr std::string_view op_name(Op op) {
   for (const OpInfo& known : kOps)
     if (known.op == op) return known.name;
@@ -68,7 +68,7 @@ struct Slice {
 };
 
 // Symbolic sizes of a tensor's first dimension: the rows of the step, and the rows whose logits are
-// wanted. A program knows their upper bounds, a Step their values.
+// wanted. A program fixes their upper bounds, a Step their values.
 inline constexpr uint32_t kRows = 0xffffffffu;
 inline constexpr uint32_t kWanted = 0xfffffffeu;
 
@@ -103,7 +103,7 @@ enum class KeyRotation : uint32_t {
   on_read = 1,       // keys are cached unrotated; attention rotates query and keys by the table
 };
 
-// What an op needs beside its tensors; core/graph/ops.md gives the formulas.
+// An op's parameters; core/graph/ops.md gives the formulas.
 struct NormParams {
   float epsilon = 0;
 };
@@ -115,8 +115,8 @@ struct RopeParams {
 struct AttentionParams {
   float scale = 1;  // of the scores q . k
   KeyRotation rotation = KeyRotation::before_cache;
-  uint32_t window = 0;  // keys that a query sees, its own included; 0: all before it
-  float soft_cap = 0;   // scores become soft_cap * tanh(score / soft_cap); 0: they stay
+  uint32_t window = 0;  // keys that a query sees, its own included; 0: no limit
+  float soft_cap = 0;   // scores become soft_cap * tanh(score / soft_cap); 0: no cap
 };
 
 using NodeParams = std::variant<std::monostate, NormParams, RopeParams, AttentionParams>;
@@ -125,7 +125,7 @@ struct Node {
   std::string_view name;
   Op op;
   std::span<const uint32_t> in, out;  // indices into Graph::tensors
-  NodeParams params = {};             // those of `op`; std::monostate where it has none
+  NodeParams params = {};             // of `op`; std::monostate where it has none
 
   // REQUIRES: the op has these params; bad_variant_access otherwise.
   const NormParams& norm() const { return std::get<NormParams>(params); }
@@ -158,13 +158,13 @@ inline uint64_t kv_page_bytes(DType dtype, uint32_t kv_heads, uint32_t head_dim)
 
 // One step runs R rows (tokens) of S sequences. Prompt chunks and single-token decodes mix freely:
 // sequences that have several rows in the step come first, with prompt_rows in all, then those that
-// have one. So a device knows from a row's index whether its keys serve other rows too.
+// have one. So a row's index tells a device whether other rows read the same keys.
 // The rows of a sequence are consecutive and in order of position; a row's position is its rotary
 // position and its place in the cache: page[position / kPageTokens], entry position % kPageTokens.
 // Row r sees the keys 0 .. position[r] of its sequence.
 struct Step {
   uint32_t rows = 0;                   // R
-  uint32_t prompt_rows = 0;            // rows before this one are of sequences with several rows
+  uint32_t prompt_rows = 0;            // the rows [0, prompt_rows) belong to prompt chunks
   uint32_t sequences = 0;              // S
   std::span<const int32_t> token;      // (R)
   std::span<const uint32_t> position;  // (R)

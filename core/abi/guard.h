@@ -23,7 +23,7 @@ class Failure : public std::exception {
 };
 
 // Runs `body` and turns whatever it throws into a Status. An exception's type and its text live in
-// the module that threw it, so both must end here: only the copied words go on.
+// the module that threw it, so both must end here: only the copied text goes on.
 template <class Body>
 Status guard(Body&& body) noexcept {
   try {

@@ -1,4 +1,4 @@
-// operands.h — what every backend reads off a node: its tensors, their widths and heads, and the
+// operands.h — what every backend reads from a node: its tensors, their widths and heads, and the
 // rows it runs over.
 //
 // Header-only, stateless; kernels may include it. REQUIRES: a graph that check_graph() has passed
@@ -44,8 +44,8 @@ inline uint32_t heads_of(const Tensor& rows, const Tensor& cache) {
   return width_of(rows) / cache.dim[3];
 }
 
-// Half the head dimension of what the graph rotates, which is the stride of Step::inv_freq; 0 where
-// it rotates nothing.
+// Half the head dimension of the rotated tensors, which is the stride of Step::inv_freq; 0 where
+// the graph rotates nothing.
 inline uint32_t half_dim_of(const Graph& graph) {
   uint32_t half = 0;
   for (const Node& node : graph.nodes) {
@@ -56,7 +56,7 @@ inline uint32_t half_dim_of(const Graph& graph) {
   return half;
 }
 
-// One node with its tensors. Borrows both. A backend derives from it and adds where they lie.
+// One node with its tensors. Borrows both. A backend derives from it and adds their addresses.
 class NodeTensors {
  public:
   NodeTensors(const Graph& graph, const Node& node) : graph_(graph), node_(node) {}
@@ -74,8 +74,8 @@ class NodeTensors {
   const Node& node_;
 };
 
-// The same, for a device whose tensors are reached by pointers: Memory::address(Slice) gives a
-// std::byte* and throws Failure (invalid_argument) where the slice is outside its buffer.
+// The same for a device that reaches tensors by pointers. Memory::address(Slice) gives a std::byte*
+// and throws Failure (invalid_argument) where the slice is outside its buffer.
 template <class Memory>
 class NodePointers : public NodeTensors {
  public:

@@ -2,7 +2,7 @@
 //
 // Options arrive as text taken from YAML (yaml-cpp never crosses). The host has checked names,
 // types and ranges against the declaration and has filled in the defaults before create() is
-// called, so a plugin reads its options without checks of its own beyond what a range cannot say.
+// called, so a plugin checks only what a range cannot express.
 #pragma once
 
 #include <charconv>
@@ -41,8 +41,8 @@ class Host {
  public:
   virtual uint32_t vocab_size() const noexcept = 0;
   virtual std::span<const int32_t> end_ids() const noexcept = 0;  // any of them ends a reply
-  // Ids of `text` as plain text, without a leading BOS: at most ids.size() are written; the return
-  // value is how many there are.
+  // Ids of `text` as plain text, without a leading BOS. Writes at most ids.size() and returns how
+  // many there are.
   virtual uint32_t tokenize(std::string_view text, std::span<int32_t> ids) const noexcept = 0;
 
  protected:

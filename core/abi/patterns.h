@@ -1,7 +1,7 @@
-// patterns.h — runs of nodes that a backend may execute as one step: the conditions that follow
-// from the graph, to which a backend adds those of its kernels.
+// patterns.h — runs of nodes that a backend may execute as one step. Here are the conditions that
+// follow from the graph; a backend adds those of its kernels.
 //
-// Header-only and stateless. `nodes` begins at the first node of the run and may go on behind it.
+// Header-only and stateless. `nodes` starts at the first node of the run and may extend past it.
 #pragma once
 
 #include <algorithm>
@@ -19,7 +19,7 @@ inline bool ops_are(std::span<const Node> nodes, std::initializer_list<Op> ops) 
                     [](Op op, const Node& node) { return node.op == op; });
 }
 
-// Nobody but `node` reads the tensor, and that once.
+// `node` is the only reader of the tensor, and reads it once.
 inline bool only_reader(const Graph& graph, uint32_t tensor, const Node& node) {
   if (std::count(graph.outputs.begin(), graph.outputs.end(), tensor)) return false;
   for (const Node& other : graph.nodes)
@@ -27,7 +27,7 @@ inline bool only_reader(const Graph& graph, uint32_t tensor, const Node& node) {
   return std::count(node.in.begin(), node.in.end(), tensor) == 1;
 }
 
-// matmul, and an add or silu_mul that alone reads its sum: for silu_mul as the factor `up`.
+// matmul, and an add or silu_mul that is the only reader of its output; silu_mul reads it as `up`.
 inline bool matches_epilogue(const Graph& graph, std::span<const Node> nodes) {
   if (!ops_are(nodes, {Op::matmul, Op::add}) && !ops_are(nodes, {Op::matmul, Op::silu_mul}))
     return false;
@@ -37,7 +37,7 @@ inline bool matches_epilogue(const Graph& graph, std::span<const Node> nodes) {
 }
 
 // Rope of queries, rope of keys, kv_append of those keys: both ropes with the cache's head size and
-// one scale, and nobody else reads the rotated keys.
+// one scale, and no other node reads the rotated keys.
 inline bool matches_rope_append(const Graph& graph, std::span<const Node> nodes) {
   if (!ops_are(nodes, {Op::rope, Op::rope, Op::kv_append})) return false;
   const uint32_t q = nodes[0].out[0], k = nodes[1].out[0];

@@ -8,7 +8,7 @@
 // Only plain structs, std::span and std::string_view cross. Nothing thrown crosses: guard() in
 // guard.h. Libraries are never unloaded, so pointers into their constants stay valid.
 //
-// The whole of a sampler library, but for its arithmetic:
+// A complete sampler library, apart from its arithmetic:
 //
 //   class Doubler final : public abi::Sampler { ... explicit Doubler(const abi::Options&); ... };
 //   const abi::Module ropewalk_module = abi::make_module<abi::Sampler, Doubler>(
@@ -37,7 +37,7 @@ inline constexpr uint16_t kAbiMajor = 1;
 inline constexpr uint16_t kAbiMinor = 0;
 
 // Virtual classes cross the door, so both sides must agree on the C++ ABI. The string names what
-// decides it; the host demands equality and prints both on refusal.
+// decides it; the host requires equality and prints both strings where they differ.
 #define ROPEWALK_STRINGIFY_(x) #x
 #define ROPEWALK_STRINGIFY(x) ROPEWALK_STRINGIFY_(x)
 #if defined(__clang__)
@@ -59,9 +59,9 @@ inline constexpr char kToolchain[] = ROPEWALK_COMPILER
 
 enum class ModuleKind : uint32_t { backend = 1, sampler = 2, prompt_format = 3, rope_scaling = 4 };
 
-// What a library says about itself. The fixed-size head (up to and including `toolchain`) never
-// changes, whatever the major version: it is what lets any host refuse any library in words, and it
-// holds no pointers, so that it can be read from the file before the library is loaded.
+// What a library says about itself. The fixed-size head (up to and including `toolchain`) is the
+// same in every major version, so any host can refuse any library in words. It holds no pointers,
+// so that it can be read from the file before the library is loaded.
 struct Module {
   char magic[8];
   uint16_t abi_major;

@@ -1,8 +1,8 @@
 // prompt_format.h — how a conversation becomes the text that a model was trained on.
 //
 // A format emits pieces. Text is tokenised as plain text, neighbouring pieces as one run, so what a
-// user types can never become a control token: `</s>` in a message is five characters. Control
-// tokens come from the format alone, by name.
+// user types can never become a control token: `</s>` in a message is five characters. Only the
+// format emits control tokens, by name.
 #pragma once
 
 #include <cstdint>
@@ -49,9 +49,9 @@ class PromptFormat {
 
   // The system message used where the conversation has none; may be empty.
   virtual void default_system(TextSink& sink) const noexcept = 0;
-  // Renders `messages` (an optional system message, then user and assistant in turn) and, where the
-  // last one is the user's, the opening of the assistant's reply. An invalid_argument status names
-  // the message that the format cannot take.
+  // Renders `messages` (an optional system message, then user and assistant alternating). Where the
+  // last one is the user's, the start of the assistant's reply follows. An invalid_argument status
+  // names the message that the format cannot take.
   virtual Status render(std::span<const Message> messages, PieceSink& sink) const noexcept = 0;
   // Texts that end a reply, beside the end-of-sequence token.
   virtual void stops(TextSink& sink) const noexcept = 0;

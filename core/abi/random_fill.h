@@ -1,5 +1,5 @@
 // random_fill.h — the extension "random-fill": a device fills its own memory with random numbers,
-// so that measurements need not wait for the host to send gigabytes of them.
+// so that measurements need not wait for gigabytes from the host.
 //
 // The numbers serve a cache of any type. Each 16 bits are an f16 with 1/8 <= |x| < 1/2: sign, one
 // bit of the exponent and the mantissa are random. As int8 codes with scales of f16, and as f32,
@@ -16,7 +16,7 @@ namespace ropewalk::abi {
 
 inline constexpr std::string_view kRandomFill = "random-fill";
 
-// Two numbers of 16 bits from 32 random bits.
+// Two 16-bit numbers from 32 random bits.
 inline constexpr uint32_t kRandomBits = 0x87ff87ffu, kFixedBits = 0x30003000u;
 constexpr uint32_t random_halves(uint32_t bits) { return (bits & kRandomBits) | kFixedBits; }
 

@@ -1,8 +1,8 @@
 // rope_scaling.h — a policy of rotary position embedding, as a table.
 //
-// Position m turns the pair (x[i], x[i + head_dim/2]) by the angle m * inv_freq[i], and cosine and
-// sine are multiplied by attention_scale. Everything a policy can say is that table, so no kernel
-// knows a policy's name.
+// Position m rotates the pair (x[i], x[i + head_dim/2]) by the angle m * inv_freq[i]; cosine and
+// sine are multiplied by attention_scale. A policy only fills that table, so no kernel knows a
+// policy's name.
 #pragma once
 
 #include <cstdint>

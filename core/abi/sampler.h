@@ -1,8 +1,8 @@
 // sampler.h — one link of the sampling chain.
 //
 // A chain runs from top to bottom over the candidates for the next token. A link rescales their
-// logits, or removes some of them; a link that leaves exactly one has chosen. When the chain ends
-// with more than one, the host draws from their softmax. What most links need to do so is in
+// logits or removes some of them; a link that leaves exactly one has chosen. When the chain ends
+// with more than one, the host draws from their softmax. The functions that links share are in
 // candidates.h.
 #pragma once
 
@@ -15,8 +15,8 @@
 namespace ropewalk::abi {
 
 struct SampleContext {
-  std::span<const int32_t> history;  // the prompt's ids and the generated ones, oldest first
-  uint32_t prompt_length;            // how many of them are the prompt's
+  std::span<const int32_t> history;  // the ids of the prompt, then the generated ones
+  uint32_t prompt_length;            // ids of the prompt in `history`
   Random* random;
 };
 
@@ -26,7 +26,7 @@ class Sampler {
   static constexpr ModuleKind kKind = ModuleKind::sampler;
 
   virtual Status apply(Candidates& candidates, const SampleContext& context) noexcept = 0;
-  // The token that was taken in the end, for links that adapt (mirostat).
+  // The token that the chain chose, for links that adapt (mirostat).
   virtual Status accept(int32_t id) noexcept = 0;
   virtual void release() noexcept = 0;
 

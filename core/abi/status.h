@@ -17,7 +17,7 @@ enum class StatusCode : uint32_t {
   internal = 6,          // anything else, an escaped exception included
 };
 
-// 256 bytes. The message is one clause in plain words, NUL-terminated, cut where it does not fit.
+// 256 bytes. The message is one clause in plain words, NUL-terminated, cut to fit.
 struct Status {
   StatusCode code = StatusCode::ok;
   char message[252] = {};

@@ -10,7 +10,7 @@ namespace ropewalk::abi {
 
 enum class DType : uint8_t { f32 = 1, f16 = 2, bf16 = 3, i32 = 4, i8 = 5, gptq = 6 };
 
-// What a weight is for; it decides what layouts a device may choose.
+// What a weight is for; it decides which layouts a device may choose.
 enum class WeightUse : uint8_t {
   matmul = 1,  // y (R, cols) = x (R, rows) . W (rows, cols)
   embed = 2,   // a table whose row t is token t's embedding; always dense, (cols, rows) = (vocab,
@@ -53,9 +53,8 @@ struct Weight {
   std::span<const uint32_t> row_order = {};     // (rows) or empty: as stored
   std::span<const uint32_t> column_order = {};  // (cols) or empty: as stored; dense weights too
 
-  // A large weight comes in parts, so that no more than a part of it is ever in host memory. All of
-  // the above then describes the part: `cols` laid-out columns, of which first_column is the first
-  // one's place in the whole.
+  // A large weight comes in parts, so that host memory holds one part at a time. All members above
+  // then describe the part: the laid-out columns [first_column, first_column + cols) of the whole.
   uint32_t first_column = 0;  // a multiple of kPartColumns
   uint32_t of_cols = 0;       // columns of the whole; 0: as many as here, there are no parts
 
@@ -63,7 +62,7 @@ struct Weight {
   uint32_t groups() const { return group_size ? (rows + group_size - 1) / group_size : 0; }
 };
 
-// A part begins at a multiple of it, and no layout needs to begin a part in the midst of a tile.
+// Parts start at multiples of it, which are tile boundaries in every layout.
 inline constexpr uint32_t kPartColumns = 256;
 
 // Code `index` of the bit stream whose words are words[0], words[stride], words[2*stride], ...

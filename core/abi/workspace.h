@@ -1,8 +1,7 @@
 // workspace.h — pieces one after another in a block of memory, and the arrays of a step in such a
 // block.
 //
-// Header-only; a layout is offsets alone, so that the bytes it needs are known before there is
-// memory for them.
+// Header-only. A layout holds only offsets, so its size is known before memory is allocated.
 #pragma once
 
 #include <cstddef>
@@ -37,18 +36,18 @@ class WorkspaceCursor {
   uint64_t end_ = 0;
 };
 
-// The most rows of that extent that a program of this shape runs.
+// The maximal number of rows of that extent in a program of this shape.
 inline uint32_t max_rows(const ProgramShape& shape, Extent extent) {
   return extent == Extent::wanted ? shape.wanted : shape.rows;
 }
 
-// The arrays of a Step in device memory: at offsets that follow from the program's shape alone, so
-// that recorded commands hold their addresses.
+// The arrays of a Step in device memory. Their offsets follow from the program's shape alone, so
+// recorded commands can hold their addresses.
 struct StepArrays {
   uint32_t pages_per_sequence, half_dim;
   uint64_t token, position, sequence, wanted, page, inv_freq;  // offsets in bytes
 
-  // Places them after what `cursor` has placed; `table_length` is half_dim_of() the graph.
+  // Places them after what `cursor` has placed; `table_length` is half_dim_of(graph).
   StepArrays(WorkspaceCursor& cursor, const ProgramShape& shape, uint32_t table_length)
       : pages_per_sequence(shape.pages_per_sequence),
         half_dim(table_length),

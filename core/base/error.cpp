@@ -8,7 +8,7 @@ namespace ropewalk {
 namespace {
 
 constexpr size_t kNameLimit = 120;
-// A sentence quotes names that are already cut; this only bounds what a careless caller passes.
+// Callers cut the names that they quote; this limit only guards against one that forgot.
 constexpr size_t kSentenceLimit = 2000;
 
 std::string sentence(std::string_view where, std::string_view what, std::string_view advice) {

@@ -1,4 +1,4 @@
-// error.h — how the core says no: one exception type, one sentence, one exit code.
+// error.h — how the core reports a failure: one exception type, one sentence, one exit code.
 //
 // Inside the core a failure is thrown as an Error. It is caught in one place, the program's main(),
 // which prints it as a single line and ends with its code:

@@ -1,8 +1,8 @@
 // config.h — the configuration file as plain structs, every default filled in (docs/cli.md).
 //
-// load_config() is the only way in; it checks everything that can be known without the model and
-// the plugins. What a plugin's options may be is known only by the plugin: they stay ConfigValues
-// until core/modules/options.h checks them. Values own what they hold; no threads.
+// load_config() is the only way in; it checks everything that needs neither the model nor the
+// plugins. Only a plugin knows its options: they stay ConfigValues until core/modules/options.h
+// checks them. Values own what they hold; no threads.
 #pragma once
 
 #include <cstdint>
@@ -91,8 +91,8 @@ Config parse_config(std::string_view text, const ConfigSource& source);
 // comment that names its origin: FILE:LINE, --set, default.
 std::string dump_config(const Config& config);
 
-// Every key with its help, what it may be and its default, as a YAML skeleton. Keys without a
-// default of their own are commented out. configs/reference.yaml is written from it.
+// Every key with its help, allowed values and default, as a YAML skeleton. Keys without a default
+// of their own are commented out. configs/reference.yaml is written from it.
 std::string describe_keys();
 
 }  // namespace ropewalk

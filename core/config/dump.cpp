@@ -130,7 +130,7 @@ std::string dump_key(const Config& config, const KeyInfo& key) {
               "default");
 }
 
-// A map of which nothing is set would read as nothing at all.
+// A map without any key set would read back as null.
 bool has_content(const Config& config, const KeyInfo& map) {
   return std::ranges::any_of(config_keys(), [&](const KeyInfo& key) {
     return key.path.starts_with(map.path) && key.path.size() > map.path.size() &&

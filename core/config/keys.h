@@ -29,17 +29,17 @@ enum class KeyType {
 struct KeyInfo {
   std::string_view path;  // "context.length"
   KeyType type;
-  std::string_view default_text;  // as it would be written, or in <> what stands in for it
+  std::string_view default_text;  // as written in YAML, or a description in <>
   std::string_view help;
   std::string_view selector = "";  // block: the key that holds the name
-  std::string_view choices = "";   // choice: words parted by spaces
+  std::string_view choices = "";   // choice: words separated by spaces
   uint64_t minimum = 0;            // integer, inclusive
   uint64_t maximum = 0;
 
   bool has_default() const { return !default_text.empty() && default_text[0] != '<'; }
 };
 
-// In the order in which they are best read; a map stands before its keys.
+// In reading order; a map stands before its keys.
 std::span<const KeyInfo> config_keys();
 
 // REQUIRES: there is such a key.
@@ -54,8 +54,8 @@ std::vector<std::string> keys_under(std::string_view path);
 // What a value must be: "an integer from 1 to 16777216", "one of f16, int8, f32".
 std::string expectation(const KeyInfo& key);
 
-// Throws Error(usage) for the first key of `tree` that is not in the table, with the nearest that
-// is. The options of plugins are left to the plugins.
+// Throws Error(usage) for the first key of `tree` that is not in the table, with the nearest known
+// one. The options of plugins are left to the plugins.
 void check_keys(const ConfigValue& tree);
 
 }  // namespace ropewalk

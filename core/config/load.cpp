@@ -19,8 +19,7 @@ namespace {
 constexpr size_t kMaxStops = 64;
 constexpr size_t kMaxStopBytes = 1024;
 
-// The value of every key in turn, or nothing where the key is absent: what is absent keeps the
-// struct's default.
+// Reads one key after another. An absent key reads as nothing and keeps the struct's default.
 class Reader {
  public:
   Reader(const ConfigValue& tree, const std::filesystem::path& file)
@@ -102,7 +101,7 @@ class Reader {
     return texts;
   }
 
-  // Absolute. A shell's ~ and ${HOME} mean nothing here; taken as names they would puzzle.
+  // Absolute. ~ and ${HOME} are refused: only a shell replaces them, here they would be file names.
   std::filesystem::path path(const ConfigValue& value, const KeyInfo& key) const {
     const std::optional<std::string> text = as_text(value);
     if (!text || text->empty()) refuse_type(value, key);

@@ -28,7 +28,7 @@ void widen_block(ConfigValue& value, const std::string& path) {
   value = std::move(map);
 }
 
-// Options of one plugin mean nothing to another.
+// Options of one plugin are not passed on to another.
 bool names_plugin(const ConfigValue& value, const std::string& path) {
   const KeyInfo* key = find_key(path);
   if (!key) return false;
@@ -41,8 +41,7 @@ bool is_link(const ConfigValue& item, const std::string& name) {
 
 void merge_into(ConfigValue& base, ConfigValue over, const std::string& path);
 
-// A map over a list of samplers changes those that it names where they stand, and puts new ones at
-// the end.
+// A map over a list of samplers changes the samplers that it names in place and appends new ones.
 void tune_chain(ConfigValue& chain, const ConfigValue& over, const std::string& path) {
   for (const ConfigEntry& entry : over.entries) {
     ConfigValue link = make_value(ValueKind::map, entry.where);
@@ -149,7 +148,7 @@ void apply_overrides(ConfigValue& tree, std::span<const std::string> overrides) 
     if (std::ranges::count(path, '.') >= static_cast<std::ptrdiff_t>(kMaxConfigDepth))
       throw Error(ExitCode::usage, where.file, "is nested too deeply", "");
     const std::string text = override.substr(equals + 1);
-    // An empty document would be an error without a key; as a value it is nothing.
+    // An empty document is an error, but an empty value is null.
     ConfigValue value = text.find_first_not_of(" \t") == std::string::npos
                             ? ConfigValue{}
                             : parse_yaml(text, where.file);

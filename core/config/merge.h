@@ -12,13 +12,13 @@ namespace ropewalk {
 
 inline constexpr size_t kMaxBases = 8;  // files that extend one another
 
-// `over` before `base`: maps are merged key by key, anything else is replaced. A block that names
-// its plugin (backend, rope) replaces the base's block; one that does not adds options to it. A map
-// over a list of samplers changes the samplers that it names and leaves the order alone.
+// `over` takes precedence: maps are merged key by key, anything else is replaced. A block that
+// names its plugin (backend, rope) replaces the base's block; one without a name adds options to
+// it. A map over a list of samplers changes the samplers that it names and keeps the order.
 ConfigValue merge(ConfigValue base, ConfigValue over);
 
-// The tree of `text`, standing for `file`, merged over the files it extends; the key `extends` is
-// gone. Throws Error(usage): a cycle, more than kMaxBases files, and what reading any of them
+// The tree of `text` (the content of `file`) merged over the files it extends, without the key
+// `extends`. Throws Error(usage): a cycle, more than kMaxBases files, and what reading any of them
 // throws.
 ConfigValue read_with_bases(std::string_view text, const ConfigSource& source);
 

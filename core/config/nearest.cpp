@@ -9,7 +9,7 @@
 namespace ropewalk {
 namespace {
 
-// Names longer than this are no typing errors, and the distance is quadratic.
+// A longer name is no typing error, and the distance takes quadratic time.
 constexpr size_t kMaxNameLength = 64;
 constexpr size_t kMinPrefix = 3;
 

@@ -18,7 +18,7 @@ constexpr size_t kMaxName = 64;
   throw Error(ExitCode::usage, where.text(), fmt::format("{}: {}", key, what), advice);
 }
 
-// Plugin names are looked up as file names, so they have none of a path's characters.
+// Plugin names are looked up as file names, so they must not contain a path's characters.
 std::string read_name(const ConfigValue& value, const std::string& key) {
   const std::optional<std::string> name = as_text(value);
   const auto allowed = [](char c) {

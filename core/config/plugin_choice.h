@@ -8,7 +8,7 @@
 
 namespace ropewalk {
 
-// Each throws Error(usage) for another shape than its kind of key has (keys.h).
+// Each throws Error(usage) for a value of another shape than the key's type allows (keys.h).
 
 // `cuda`, or {name: cuda, option: value, ...}; `selector` is the key that holds the name. A map
 // without a name yields an empty one.
@@ -18,7 +18,7 @@ PluginChoice read_block(const ConfigValue& value, const std::string& key,
 // `top-p`, {top-p: 0.9}, or {top-p: {p: 0.9}}.
 PluginChoice read_link(const ConfigValue& value, const std::string& key);
 
-// A list of links, or a map of them, which is where `sampling` changes a base that is not there.
+// A list of links, or a map of them: `sampling` written as changes, but without a base to change.
 std::vector<PluginChoice> read_chain(const ConfigValue& value, const std::string& key);
 
 }  // namespace ropewalk

@@ -16,7 +16,7 @@ bool is_digit(char c) { return c >= '0' && c <= '9'; }
 
 bool is_plain(const ConfigValue& value) { return value.kind == ValueKind::scalar && !value.quoted; }
 
-// 010 is eight to some readers of YAML and ten to others, so it is nothing here.
+// 010 is eight to some readers of YAML and ten to others, so it is refused.
 bool has_leading_zero(std::string_view digits) {
   return digits.size() > 1 && digits[0] == '0' && is_digit(digits[1]);
 }
@@ -41,7 +41,7 @@ std::string lower(std::string_view text) {
   return out;
 }
 
-// What some reader of YAML 1.1 or 1.2 takes for a boolean, for nothing or for a number.
+// What some reader of YAML 1.1 or 1.2 takes for a boolean, null or a number.
 // Source: yaml.org/type/bool.html and the core schema of YAML 1.2.2, section 10.3.2.
 bool is_mistakable(std::string_view text) {
   constexpr std::array kWords = {"true", "false", "yes",  "no",    "on",    "off", "null",

@@ -1,5 +1,5 @@
-// trust.h — what to do about a file or folder that every user of the machine may write: whoever can
-// change it can make this program read their files, or run their code.
+// trust.h — checks for files and folders that every user of the machine may write: whoever can
+// change one can make this program read their files or run their code.
 #pragma once
 
 #include <filesystem>
@@ -9,7 +9,7 @@ namespace ropewalk {
 enum class Trust { warn, refuse };
 
 // Warns, or throws Error(usage), where `path` is world-writable. A folder with the sticky bit
-// (/tmp) counts too: strangers may add files to it. Says nothing where `path` cannot be looked at.
+// (/tmp) counts too: strangers may add files to it. Does nothing where stat(path) fails.
 void check_writable_by_others(const std::filesystem::path& path, Trust trust);
 
 }  // namespace ropewalk

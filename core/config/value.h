@@ -30,7 +30,7 @@ struct ConfigValue {
   std::string text = {};                // scalar: as written, without its quotes
   bool quoted = false;                  // scalar: "42" is text where 42 is a number
   std::vector<ConfigValue> items = {};  // list
-  // Map, in the order written, keys unique. Without an initializer, which would need ConfigEntry.
+  // Map, in the order written, keys unique. No initializer: ConfigEntry is incomplete here.
   std::vector<ConfigEntry> entries;
 
   // The value under `key` of a map; nullptr where there is none or this is no map.
@@ -46,8 +46,8 @@ struct ConfigEntry {
 
 ConfigValue make_value(ValueKind kind, Where where);
 
-// For values that other rooms make up, such as RoPE options read from config.json. The text is what
-// one would write in YAML without quotes: "2.0", "true".
+// For values that other rooms make, such as RoPE options read from config.json. The text is as
+// written in YAML without quotes: "2.0", "true".
 ConfigValue make_scalar(std::string text, Where where);
 ConfigValue make_list(std::vector<std::string> items, const Where& where);
 

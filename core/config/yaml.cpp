@@ -24,8 +24,8 @@ Where place(const std::string& file, const YAML::Mark& mark) {
   throw Error(ExitCode::usage, where.text(), what, advice);
 }
 
-// Builds the tree from the parser's events, refusing at the first event that is too much, so that
-// no more than kMaxConfigDepth levels are ever open.
+// Builds the tree from the parser's events. It refuses at the first event over a limit, so that at
+// most kMaxConfigDepth levels are ever open.
 class TreeBuilder final : public YAML::EventHandler {
  public:
   explicit TreeBuilder(const std::string& file) : file_(file) {}
@@ -49,7 +49,7 @@ class TreeBuilder final : public YAML::EventHandler {
   void OnScalar(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t,
                 const std::string& text) override {
     begin(mark, tag);
-    // Escapes such as "\0" and "\ud800" can write what the file's bytes may not hold.
+    // Escapes such as "\0" and "\ud800" can produce what the file's bytes must not contain.
     if (text.find('\0') != std::string::npos || utf8_first_error(text) != std::string::npos)
       refuse(place(file_, mark), "found an escape that is not a character, expected text", "");
     // yaml-cpp's tag is "?" for plain scalars and "!" for those in quotes and for blocks.
@@ -114,7 +114,7 @@ class TreeBuilder final : public YAML::EventHandler {
       check_key(level.value, value);
       level.key = std::move(value);
     } else {
-      // The parser finds that a value is missing only at what comes after it.
+      // The parser notices a missing value only at the next event; the key gives the true place.
       if (value.kind == ValueKind::null && value.where.line != level.key->where.line)
         value.where = level.key->where;
       level.value.entries.push_back(

@@ -44,7 +44,7 @@ Json comparison_json(const Comparison& result) {
   json["same_top"] = result.same_top;
   json["perplexity_a"] = result.a.value();
   json["perplexity_b"] = result.b.value();
-  json["max_logit_difference"] = result.greatest_difference;
+  json["max_logit_difference"] = result.max_difference;
   return json;
 }
 
@@ -60,7 +60,7 @@ std::string comparison_text(const Comparison& result) {
       "perplexity of B         {:.4f}\n"
       "largest logit change    {:.3e}\n",
       result.tokens, result.kl_mean, result.kl_p99, result.kl_max, 100 * result.same_top,
-      result.a.value(), result.b.value(), result.greatest_difference);
+      result.a.value(), result.b.value(), result.max_difference);
 }
 
 }  // namespace

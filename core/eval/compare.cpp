@@ -12,14 +12,14 @@
 namespace ropewalk {
 namespace {
 
-// ln of the sum of the exponentials, and where the greatest logit is.
+// The log-sum-exp of a row of logits, and the id of the largest.
 struct Normaliser {
   explicit Normaliser(std::span<const float> logits) {
-    const auto greatest = std::max_element(logits.begin(), logits.end());
-    top = greatest - logits.begin();
+    const auto max = std::max_element(logits.begin(), logits.end());
+    top = max - logits.begin();
     double sum = 0;
-    for (const float logit : logits) sum += std::exp(static_cast<double>(logit) - *greatest);
-    log_sum = *greatest + std::log(sum);
+    for (const float logit : logits) sum += std::exp(static_cast<double>(logit) - *max);
+    log_sum = *max + std::log(sum);
   }
 
   std::ptrdiff_t top;
@@ -49,10 +49,9 @@ void ComparisonSum::add(std::span<const float> a, std::span<const float> b, int3
   for (size_t i = 0; i < a.size(); ++i) {
     const double log_a = a[i] - in_a.log_sum, log_b = b[i] - in_b.log_sum;
     kl += std::exp(log_a) * (log_a - log_b);
-    greatest_difference_ =
-        std::max(greatest_difference_, std::abs(static_cast<double>(a[i]) - b[i]));
+    max_difference_ = std::max(max_difference_, std::abs(static_cast<double>(a[i]) - b[i]));
   }
-  kl_.push_back(std::max(kl, 0.0));  // rounding can take a zero below it
+  kl_.push_back(std::max(kl, 0.0));  // rounding can make a zero negative
   same_top_ += in_a.top == in_b.top;
   const auto id = static_cast<size_t>(next);
   a_.add(a[id] - in_a.log_sum);
@@ -67,13 +66,13 @@ Comparison ComparisonSum::result() const {
   std::vector<double> sorted = kl_;
   std::sort(sorted.begin(), sorted.end());
   for (const double kl : sorted) result.kl_mean += kl / count;
-  // Nearest rank: the least value that 99 % of the positions do not exceed.
+  // Nearest rank: the smallest value that 99 % of the positions do not exceed.
   result.kl_p99 = sorted[static_cast<size_t>(std::ceil(0.99 * count)) - 1];
   result.kl_max = sorted.back();
   result.same_top = static_cast<double>(same_top_) / count;
   result.a = a_.result();
   result.b = b_.result();
-  result.greatest_difference = greatest_difference_;
+  result.max_difference = max_difference_;
   return result;
 }
 

@@ -14,7 +14,7 @@ bool ContinuationScorer::has_run(std::span<const int32_t> prompt, uint32_t final
          (final_length == final_length_ || runtime_.rope_tables().keys_stay_valid());
 }
 
-// The logits after the text, where the chunk reaches its end.
+// The logits of the text's last token, or none where the chunk stops before it.
 std::span<const float> ContinuationScorer::run(uint32_t max_rows) {
   Chunk chunk = text_.next(max_rows);
   chunk.final_length = final_length_;
@@ -32,7 +32,7 @@ double ContinuationScorer::score(std::span<const int32_t> ids, uint32_t prompt) 
   }
   Executor& executor = runtime_.executor();
   check_ids(ids, executor.vocab_size());
-  // The last token itself is not run, so a policy that varies sees one less.
+  // The last token is not run, so a RoPE policy that varies sees a length of one less.
   const auto final_length = static_cast<uint32_t>(ids.size()) - 1;
   const bool known = has_run(ids.first(prompt), final_length);
   final_length_ = final_length;

@@ -1,7 +1,7 @@
-// continuation.h — how likely texts are to follow prompts, where prompts share their beginnings.
+// continuation.h — how likely texts are to follow prompts that share a prefix.
 //
-// What a prompt shares with the one before it is not computed again: its keys and values stay
-// cached. Not thread-safe.
+// The prefix that a prompt shares with the one before it is not computed again: its keys and values
+// stay cached. Not thread-safe.
 #pragma once
 
 #include <cstdint>
@@ -19,7 +19,7 @@ class ContinuationScorer {
   explicit ContinuationScorer(Runtime& runtime)
       : runtime_(runtime), text_(runtime.cache(), runtime.rope_tables()) {}
 
-  // ln of the probability of ids[prompt], ids[prompt + 1], ... given what stands before each.
+  // ln p of ids[prompt], ids[prompt + 1], ..., each given all ids before it.
   // Throws Error: limit where `ids` is longer than the context or holds an id outside the
   // vocabulary. REQUIRES: 1 <= prompt < ids.size().
   double score(std::span<const int32_t> ids, uint32_t prompt);
@@ -33,7 +33,7 @@ class ContinuationScorer {
   Runtime& runtime_;
   CachedText text_;                  // between two calls: the last prompt
   std::vector<float> after_prompt_;  // logits
-  uint32_t final_length_ = 0;        // of the text that is scored
+  uint32_t final_length_ = 0;        // of the scored text
   uint64_t tokens_run_ = 0;
 };
 

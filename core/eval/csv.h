@@ -9,13 +9,13 @@
 namespace ropewalk {
 
 struct CsvRow {
-  uint32_t line;  // on which it begins, from 1
+  uint32_t line;  // where it starts, from 1
   std::vector<std::string> cells;
 };
 
 // Cells in quotes may hold commas, line ends and doubled quotes; rows end with \n or \r\n; empty
-// lines are skipped. Throws Error(usage) with FILE:LINE for a quote that is not closed or that
-// something follows. Source: RFC 4180.
+// lines are skipped. Throws Error(usage) with FILE:LINE for a quote that is not closed and for text
+// after a closing quote. Source: RFC 4180.
 std::vector<CsvRow> parse_csv(std::string_view text, const std::string& file);
 
 }  // namespace ropewalk

@@ -12,7 +12,7 @@
 namespace ropewalk {
 namespace {
 
-constexpr size_t kShortestText = 50;  // characters; exllama's minimum is one more
+constexpr size_t kLongestSkipped = 50;  // characters; as exllama skips them
 
 size_t characters(std::string_view utf8) {
   return static_cast<size_t>(std::count_if(utf8.begin(), utf8.end(), [](char c) {
@@ -25,7 +25,7 @@ size_t characters(std::string_view utf8) {
 std::string sha256(std::string_view bytes) {
   std::array<unsigned char, EVP_MAX_MD_SIZE> digest;
   unsigned int size = 0;
-  // With memory at hand this cannot fail: there is no key and no provider to be configured.
+  // Fails only without memory: SHA-256 needs no key and no configured provider.
   if (EVP_Digest(bytes.data(), bytes.size(), digest.data(), &size, EVP_sha256(), nullptr) != 1)
     throw std::bad_alloc();
   std::string hex;
@@ -39,7 +39,7 @@ std::vector<std::string> jsonl_texts(std::string_view jsonl, const std::string& 
   if (limit == 0) return texts;
   const auto take = [&](const Json& object, const JsonSource& line) {
     std::string text = JsonFields(object, line, "").text("text");
-    if (characters(text) > kShortestText) texts.push_back(std::move(text));
+    if (characters(text) > kLongestSkipped) texts.push_back(std::move(text));
     return texts.size() < limit;
   };
   for_each_json_line(jsonl, {file, ExitCode::usage}, take);

@@ -1,4 +1,4 @@
-// dataset.h — the texts that a model is measured on: their fingerprint, and the JSON Lines form.
+// dataset.h — the texts that a model is measured on: their hash, and the JSON Lines form.
 //
 // The only user of OpenSSL's libcrypto. Pure functions.
 #pragma once
@@ -13,9 +13,9 @@ namespace ropewalk {
 // SHA-256 of the bytes, 64 lower-case hexadecimal digits (FIPS 180-4).
 std::string sha256(std::string_view bytes);
 
-// Of each line's object the string `text`, in the file's order, those of more than 50 characters
-// and at most `limit` of them: what exllama's perplexity.py takes. Empty lines are skipped. Throws
-// Error(usage) with FILE:LINE for a line that is no such object.
+// The string `text` of each line's object, in the file's order: the first `limit` that are longer
+// than 50 characters, as in exllama's perplexity.py. Empty lines are skipped. Throws Error(usage)
+// with FILE:LINE for a line that is not such an object.
 std::vector<std::string> jsonl_texts(std::string_view jsonl, const std::string& file, size_t limit);
 
 }  // namespace ropewalk

@@ -1,4 +1,4 @@
-// mmlu.h — multiple choice questions as prompts, letter for letter as those who publish scores do.
+// mmlu.h — multiple choice questions as prompts, character by character as in published scores.
 //
 // Sources: hendrycks/test evaluate.py (format_subject, format_example, gen_prompt);
 // EleutherAI/lm-evaluation-harness tasks/mmlu/default/_default_template_yaml.
@@ -21,11 +21,11 @@ struct MmluQuestion {
 };
 
 // Rows of question, four choices and a letter, without a header, as dev/ and test/ have them.
-// Throws Error(usage) with FILE:LINE for another number of cells or another letter.
+// Throws Error(usage) with FILE:LINE for a wrong number of cells or a wrong letter.
 std::vector<MmluQuestion> parse_mmlu(std::string_view csv, const std::string& file);
 
-// How the prompt is worded. hendrycks has two spaces before the subject and takes the question as
-// it is; lm_eval has one, and strips white space around the question.
+// How the prompt is worded. hendrycks has two spaces before the subject and leaves the question as
+// it is; lm_eval has one space and strips white space around the question.
 enum class MmluForm { hendrycks, lm_eval };
 
 std::optional<MmluForm> mmlu_form_named(std::string_view name);
@@ -38,7 +38,7 @@ std::string mmlu_prompt(MmluForm form, std::string_view subject,
 struct MmluScore {
   std::string subject;
   uint32_t questions = 0, correct = 0;
-  uint32_t shortened = 0;  // asked with fewer shots, because the context holds no more
+  uint32_t shortened = 0;  // asked with fewer shots, to fit the context
 
   double accuracy() const { return questions ? static_cast<double>(correct) / questions : 0; }
 };

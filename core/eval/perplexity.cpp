@@ -26,8 +26,8 @@ void check_windows(std::span<const ScoredWindow> windows, const Runtime& runtime
   }
 }
 
-// Windows that run side by side, each in its own sequence. The earliest are given rows first and a
-// new one is begun as soon as a sequence and its pages are free, so that steps stay full.
+// Windows that run at the same time, each in its own sequence. The earliest get rows first. A new
+// window starts as soon as a sequence and enough pages are free, so that steps stay full.
 class Pool {
  public:
   Pool(Runtime& runtime, std::span<const ScoredWindow> windows, const WindowEvents& events)
@@ -64,8 +64,8 @@ class Pool {
     }
   }
 
-  // The next tokens of a window, at most `rows`. Logits are asked for from the row before the first
-  // scored token on; a step's boundary is put there, so that none are computed in vain.
+  // The next tokens of a window, at most `rows`. Logits are wanted from the row before the first
+  // scored token on. A chunk ends there, so that no unneeded logits are computed.
   Chunk next(const Active& active, uint32_t rows) const {
     CachedText& text = *active.text;
     const uint32_t first_wanted = windows_[active.window].scored - 1;  // predicts ids[scored]
@@ -112,10 +112,10 @@ class Pool {
     }
   }
 
-  // The last token's own logits say nothing about the text.
+  // The last token's logits are not needed: they predict what follows the text.
   static bool finished(const Active& active) { return active.text->pending() == 1; }
 
-  // A later window that is done waits for those before it, so that they are told in order.
+  // Reports windows in order: one that is done waits for those before it.
   void report() {
     while (!active_.empty() && finished(active_.front())) {
       events_.scores(active_.front().window, active_.front().logprobs);
@@ -129,8 +129,8 @@ class Pool {
   std::span<const ScoredWindow> windows_;
   const WindowEvents& events_;
   std::deque<Active> active_;
-  size_t next_ = 0;     // the first window not yet begun
-  uint32_t pages_ = 0;  // that the active ones will have when they end
+  size_t next_ = 0;     // the first window that has not started
+  uint32_t pages_ = 0;  // that the active windows will own at their end
   uint64_t done_ = 0, total_ = 0;
 };
 

@@ -24,7 +24,7 @@ struct Perplexity {
   double standard_error() const;  // of value(): value() * deviation, to first order
 };
 
-// Adds up log-probabilities (Welford), so that a run may be asked at any time.
+// Accumulates log-probabilities by Welford's algorithm; result() may be called at any time.
 class PerplexitySum {
  public:
   void add(double logprob);
@@ -45,9 +45,9 @@ std::vector<ScoredWindow> fill_windows(std::span<const Window> windows,
                                        std::span<const int32_t> text, int32_t bos);
 
 struct WindowEvents {
-  // A window's log-probabilities, of ids[scored], ids[scored + 1], ...; in order of the windows.
+  // Called for each window in order with the log-probabilities of ids[scored], ids[scored + 1], ...
   std::function<void(size_t window, std::span<const double> logprobs)> scores;
-  // After every step: tokens run and to be run. May throw to stop. May be empty.
+  // Called after every step with tokens done and the total. May throw to stop. May be empty.
   std::function<void(uint64_t done, uint64_t total)> progress;
 };
 

@@ -10,7 +10,7 @@
 namespace ropewalk {
 namespace {
 
-// Neighbouring cases begin at other fillers, so that no filler's place is special.
+// Consecutive cases start this many fillers apart, so that no filler always comes first.
 constexpr size_t kFillersApart = 7;
 
 ContextInput input_of(const JsonFields& fields) {
@@ -19,7 +19,7 @@ ContextInput input_of(const JsonFields& fields) {
   input.where = "recall data";
   if (fields.has("context")) {
     const Json& context = fields.json()["context"];
-    if (!context.is_array()) fields.fail("context", "is no list", kForm);
+    if (!context.is_array()) fields.fail("context", "is not a list", kForm);
     for (const Json& entry : context) {
       if (!entry.is_array() || entry.size() != 2 || !entry[0].is_string() || !entry[1].is_string())
         fields.fail("context", "holds something other than pairs of texts", kForm);

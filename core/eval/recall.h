@@ -30,13 +30,13 @@ struct RecallData {
 // FILE:LINE, and where there is no case.
 RecallData parse_recall(std::string_view jsonl, const std::string& file);
 
-// The user's message with the case's needle among `fillers` others, of which the share `depth` (0
-// to 1, rounded to whole inputs) stands before it. Each case begins at another filler and goes
-// around. REQUIRES: fillers <= data.fillers.size().
+// The user's message with the case's needle among `fillers` other inputs. The fraction `depth` (0
+// to 1) of them, rounded, stands before the needle. Each case starts at a different filler and
+// wraps around. REQUIRES: fillers <= data.fillers.size().
 std::string recall_prompt(const RecallData& data, size_t which, size_t fillers, double depth);
 
-// The most fillers, up to all, with which `length_of(fillers)` does not pass `length`; it must grow
-// with them. Throws Error(limit) where not even the needle alone fits.
+// The largest number of fillers with length_of(fillers) <= length. Throws Error(limit) where the
+// needle alone does not fit. REQUIRES: length_of() grows with its argument.
 size_t fillers_within(const RecallData& data, uint32_t length,
                       const std::function<uint32_t(size_t fillers)>& length_of);
 

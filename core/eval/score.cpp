@@ -22,10 +22,10 @@ void check_ids(std::span<const int32_t> ids, uint32_t vocab) {
 }
 
 double log_probability(std::span<const float> logits, int32_t id) {
-  const double greatest = *std::max_element(logits.begin(), logits.end());
+  const double max = *std::max_element(logits.begin(), logits.end());
   double sum = 0;
-  for (const float logit : logits) sum += std::exp(static_cast<double>(logit) - greatest);
-  return static_cast<double>(logits[static_cast<size_t>(id)]) - greatest - std::log(sum);
+  for (const float logit : logits) sum += std::exp(static_cast<double>(logit) - max);
+  return static_cast<double>(logits[static_cast<size_t>(id)]) - max - std::log(sum);
 }
 
 Score score(Runtime& runtime, std::span<const int32_t> ids,
@@ -44,7 +44,7 @@ Score score(Runtime& runtime, std::span<const int32_t> ids,
   CachedText text(runtime.cache(), runtime.rope_tables());
   text.append(ids);
   Score result;
-  // The last token's own logits say nothing about the text.
+  // The last token's logits are not needed: they predict what follows the text.
   const uint32_t rows = std::min(executor.max_rows(), executor.max_wanted());
   while (text.pending() > 1) {
     Chunk chunk = text.next(std::min(rows, text.pending() - 1));

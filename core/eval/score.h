@@ -11,7 +11,7 @@
 namespace ropewalk {
 
 struct Score {
-  std::vector<double> logprobs;  // natural log; entry i of ids[i + 1] given ids[0 .. i]
+  std::vector<double> logprobs;  // natural log; entry i is of ids[i + 1] given ids[0 .. i]
   double nll() const;            // minus their sum
 };
 

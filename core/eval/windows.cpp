@@ -27,7 +27,7 @@ std::vector<Window> strided(uint64_t tokens, uint32_t length, uint32_t stride) {
   uint64_t previous_end = 0;
   for (uint64_t begin = 0; begin < tokens; begin += stride) {
     const uint64_t end = std::min(begin + length, tokens);
-    // The text's first token has nothing before it.
+    // The text's first token has no context to be predicted from.
     const uint64_t first = std::max<uint64_t>(previous_end, begin + 1);
     windows.push_back(
         {begin, static_cast<uint32_t>(end - begin), static_cast<uint32_t>(first - begin), false});
@@ -60,7 +60,7 @@ std::vector<Window> cut_windows(const WindowSettings& settings, uint64_t tokens)
       windows = strided(tokens, settings.length, settings.stride);
       break;
     case Protocol::llamacpp:
-      // llama.cpp reads the logits at L/2 .. L - 2, which speak of the tokens that follow.
+      // llama.cpp reads the logits at L/2 .. L - 2, which predict the tokens that follow.
       if (tokens >= 2 * uint64_t{settings.length}) {
         windows = disjoint(tokens, settings.length, settings.length / 2 + 1, true);
       }
@@ -75,7 +75,7 @@ std::vector<Window> cut_windows(const WindowSettings& settings, uint64_t tokens)
       window.scored = std::max(window.scored, from);
     }
   }
-  // A window in which nothing is scored (a stride's remainder of one token) need not run.
+  // A window without a scored token (one token is left after the last stride) need not run.
   std::erase_if(windows, [](const Window& w) { return w.scored >= w.length; });
   return windows;
 }

@@ -1,7 +1,8 @@
 // windows.h — how a text is cut into windows, and which of their tokens are scored: the protocols.
 //
-// Perplexities of different protocols are different numbers: a window's first tokens are predicted
-// from little, so what is scored matters more than the model at short lengths. Pure functions.
+// Perplexities of different protocols cannot be compared: a window's first tokens have little
+// context, so at short lengths the choice of scored tokens matters more than the model. Pure
+// functions.
 #pragma once
 
 #include <cstdint>
@@ -13,8 +14,8 @@
 namespace ropewalk {
 
 enum class Protocol {
-  // Disjoint windows of L tokens, no BOS, every token but the first is scored; a last shorter one
-  // is left out. GPTQ-for-LLaMa, AutoGPTQ, AWQ and the usual wikitext tables.
+  // Disjoint windows of L tokens, no BOS, every token but the first is scored; a shorter last
+  // window is left out. GPTQ-for-LLaMa, AutoGPTQ, AWQ and the usual wikitext tables.
   chunk,
   // A window of L tokens moves on by the stride; tokens that an earlier window scored are context
   // only. Hugging Face's "Perplexity of fixed-length models", weighted by tokens.
@@ -30,8 +31,7 @@ enum class Protocol {
 std::optional<Protocol> protocol_named(std::string_view name);
 std::string_view protocol_name(Protocol protocol);
 
-// Tokens [begin, begin + length) of the text, of which those from `scored` on are scored: token
-// begin + scored is the first whose log-probability counts.
+// Tokens [begin, begin + length) of the text. Those from begin + scored on are scored.
 struct Window {
   uint64_t begin;
   uint32_t length;
@@ -46,9 +46,8 @@ struct WindowSettings {
   std::optional<uint32_t> last = {};  // score only the last N positions of each window
 };
 
-// Windows over a text of `tokens` tokens. Empty where the text is too short for one (llamacpp asks
-// for two). REQUIRES: length >= 2, 1 <= stride <= length; not jsonl, whose texts are windows
-// already.
+// Windows over a text of `tokens` tokens. Empty where the text is too short for one (llamacpp needs
+// two). REQUIRES: length >= 2, 1 <= stride <= length; not jsonl, whose texts are windows already.
 std::vector<Window> cut_windows(const WindowSettings& settings, uint64_t tokens);
 
 }  // namespace ropewalk

@@ -18,7 +18,7 @@ TEST(ComparisonSum, IsTheDivergenceInNats) {
   EXPECT_NEAR(once.kl_mean, std::log(2.0) / 4, 1e-7);
   EXPECT_NEAR(once.a.value(), 2, 1e-6);
   EXPECT_NEAR(once.b.value(), 4, 1e-6);
-  EXPECT_NEAR(once.greatest_difference, 5 + std::log(2.0), 1e-6);
+  EXPECT_NEAR(once.max_difference, 5 + std::log(2.0), 1e-6);
   EXPECT_EQ(once.same_top, 0);
 
   for (int i = 0; i < 199; ++i) sum.add(p, p, 1);
@@ -55,7 +55,7 @@ TEST(CompareWindows, AModelIsItselfAndNotAnother) {
   EXPECT_EQ(equal.result().tokens, ids.size() - 1 + ids.size() - 23);
   EXPECT_EQ(equal.result().kl_max, 0);
   EXPECT_EQ(equal.result().same_top, 1);
-  EXPECT_EQ(equal.result().greatest_difference, 0);
+  EXPECT_EQ(equal.result().max_difference, 0);
   double nll = 0;
   for (size_t i = 1; i < ids.size(); ++i) nll -= expected["logprobs"][i].get<double>();
   ComparisonSum first;

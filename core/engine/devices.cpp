@@ -33,8 +33,8 @@ int preference(abi::DeviceType type) {
   }
 }
 
-// The options in the configuration belong to the backend it names; under `auto` to whichever has
-// them.
+// Options in the configuration belong to the backend that it names; under `auto`, to each backend
+// that declares them.
 PluginChoice choice_for(const BackendConfig& config, std::string_view backend) {
   PluginChoice choice = config.plugin;
   choice.name = backend;
@@ -61,7 +61,7 @@ std::vector<DeviceListing> list_backend(abi::Backend& backend, std::string_view 
   return devices;
 }
 
-// The device to open, or why none: a wrong index, or the reasons of all.
+// The device to open, or why there is none: a wrong index, or every device's reason.
 struct Pick {
   std::optional<DeviceListing> device;
   std::string reason;

@@ -21,9 +21,9 @@ struct OpenDevice {
 };
 
 // The configured backend, or for `auto` the first usable of ROPEWALK_AUTO_BACKENDS
-// (CMakeLists.txt). One line of stderr says what auto took and why not what comes before it. Within
-// a backend: the configured device, else discrete before integrated before virtual before the rest.
-// Throws Error: no_device with the backend's reason, plugin where its library is missing.
+// (CMakeLists.txt). One line on stderr says what auto took and why it passed the others over.
+// Within a backend: the configured device, else discrete before integrated before virtual before
+// the rest. Throws Error: no_device with the backend's reason, plugin where its library is missing.
 OpenDevice open_device(Registry& registry, const BackendConfig& config);
 
 struct DeviceListing {
@@ -34,8 +34,8 @@ struct DeviceListing {
   abi::DeviceInfo info{};  // what is known
 };
 
-// Every device of our backends and of the one that the configuration names, for `ropewalk devices`;
-// a backend without devices has one entry. Throws Error for a name that no backend has.
+// Every device of our backends and of the configured one, for `ropewalk devices`; a backend without
+// devices has one entry. Throws Error for a name that no backend has.
 std::vector<DeviceListing> list_devices(Registry& registry, const BackendConfig& config);
 
 std::string_view device_type_name(abi::DeviceType type);

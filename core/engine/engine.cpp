@@ -18,8 +18,8 @@ class StringSink final : public abi::TextSink {
   std::vector<std::string> strings;
 };
 
-// A tokenizer with more ids than the model has rows could produce one that reads past the table;
-// rows without an id are padding and are never sampled.
+// An id beyond the model's embedding rows would read past the table. Rows without an id are padding
+// and are never sampled.
 void check_vocabulary(const TextSide& text, const ModelConfig& model) {
   const uint32_t ids = text.tokenizer().vocab_size();
   if (ids > model.vocab_size) {
@@ -66,7 +66,7 @@ std::vector<std::string> TextSide::stops(std::span<const std::string> configured
   return stops;
 }
 
-// What samplers may ask about the model.
+// The model's facts that samplers may ask for.
 class Engine::Host final : public abi::Host {
  public:
   explicit Host(const Engine& engine) : engine_(engine) {}
@@ -94,7 +94,7 @@ Engine::Engine(const RuntimeSettings& settings)
       text_(std::make_unique<TextSide>(registry_, config_)) {
   const ModelConfig& model = checkpoint_->config();
   check_vocabulary(*text_, model);
-  // A name that is wrong should be said before a model is loaded, not after.
+  // Reports a wrong name before the model is loaded, not after.
   for (const PluginChoice& choice : config_.sampling) {
     registry_.find_choice(abi::ModuleKind::sampler, choice);
   }

@@ -17,7 +17,7 @@
 
 namespace ropewalk {
 
-// The registry that a configuration asks for: the install's folder and its plugins.paths.
+// The registry for a configuration: the install's folder and its plugins.paths.
 Registry make_registry(const Config& config);
 
 // Prompt format and tokenizer of a configuration: what `tokenize` and `render` need, without

@@ -64,7 +64,7 @@ std::string describe(const PluginChoice& choice) {
   return fmt::format("{}", fmt::join(parts, ", "));
 }
 
-// A policy named by both with an option that both give and disagree on, or two policies.
+// Whether the two name different policies, or the same with different values of an option.
 bool contradicts(const PluginChoice& ours, const PluginChoice& models) {
   if (ours.name != models.name) return true;
   return std::any_of(ours.options.begin(), ours.options.end(), [&](const ConfigEntry& option) {
@@ -74,7 +74,8 @@ bool contradicts(const PluginChoice& ours, const PluginChoice& models) {
   });
 }
 
-// rope.mode is the engine's, not the policy's: how keys cached under an older table are handled.
+// rope.mode is the engine's option, not the policy's: how keys cached under an older table are
+// used.
 RopeMode take_mode(PluginChoice& choice) {
   const auto mode = std::find_if(choice.options.begin(), choice.options.end(),
                                  [](const ConfigEntry& option) { return option.key == "mode"; });
@@ -110,7 +111,7 @@ RopeChoice choose_rope(const Config& config, const ModelConfig& model, uint32_t 
   if (context_length > model.max_position) {
     warn(
         fmt::format("context.length is {}, but the model was trained for {} positions "
-                    "(max_position_embeddings); it runs, expect worse answers beyond that",
+                    "(max_position_embeddings); expect worse answers beyond that",
                     context_length, model.max_position));
   }
   return choice;

@@ -15,8 +15,8 @@ struct RopeChoice {
   bool from_model = true;
 };
 
-// Warns, with both, where the configuration contradicts config.json, and where the context is
-// longer than what the model was trained for. Throws Error(usage) for a bad rope.mode.
+// Warns, naming both, where the configuration contradicts config.json, and where the context is
+// longer than the model was trained for. Throws Error(usage) for a bad rope.mode.
 RopeChoice choose_rope(const Config& config, const ModelConfig& model, uint32_t context_length);
 
 }  // namespace ropewalk

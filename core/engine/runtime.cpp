@@ -34,9 +34,9 @@ void check_kv_type(const Config& config, const OpenDevice& device) {
               "Use f16 or int8, or --backend cpu for f32");
 }
 
-// A cancel is honoured between steps, so on a processor a step is kept to about this much
-// arithmetic (a second at 20 to 40 GFLOP/s). Fixed by the model's size and not by the clock, so
-// that the same prompt is always cut in the same places.
+// A cancel is honoured between steps, so a step on a CPU is limited to about this much arithmetic
+// (a second at 20 to 40 GFLOP/s). The limit follows from the model's size and not from the clock,
+// so that the same prompt is always cut in the same places.
 constexpr double kStepFlopOnCpu = 2e10;
 
 uint32_t rows_per_step(const abi::DeviceInfo& info, const Graph& graph, uint32_t context_length) {

@@ -1,7 +1,7 @@
 // runtime.h — a model loaded on a device, ready to run steps: everything below the level of text.
 //
-// Built from any WeightSource, so a benchmark on random weights uses the same as a checkpoint. Not
-// thread-safe.
+// Built from any WeightSource, so a benchmark on random weights takes the same path as a
+// checkpoint. Not thread-safe.
 #pragma once
 
 #include <cstdint>
@@ -21,9 +21,9 @@ namespace ropewalk {
 
 struct RuntimeSettings {
   Config config;
-  uint32_t max_sequences = 1;  // that run at a time
+  uint32_t max_sequences = 1;  // in one step
   uint32_t max_wanted = 1;     // logits rows of one step: 1 to generate, more to score
-  uint32_t cache_pages = 0;    // that they share; 0: a full context for each
+  uint32_t cache_pages = 0;    // shared by all sequences; 0: a full context for each
   Folding folding = Folding::fold;
   std::function<void(uint64_t done, uint64_t total)> load_progress;  // bytes packed; may throw
 };
@@ -44,7 +44,7 @@ class Runtime {
   uint32_t context_length() const { return context_length_; }
   double load_seconds() const { return load_seconds_; }
 
-  // Bytes that one decode step reads from the weights, and from the cache for each cached token.
+  // Bytes that one decode step reads: of the weights, and of the cache for each cached token.
   uint64_t weight_bytes_per_step() const { return weight_bytes_per_step_; }
   uint64_t cache_bytes_per_token() const { return cache_bytes_per_token_; }
 

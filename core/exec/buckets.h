@@ -1,11 +1,10 @@
-// buckets.h — the shapes that programs are compiled for: a step runs in the narrowest that holds
-// it.
+// buckets.h — the shapes that programs are compiled for: a step runs in the narrowest that fits.
 //
 // A program takes time to compile and memory to record, so there are few: at most 25, whatever the
-// widest shape is. Rows decide the kernels, so they have a bucket for each power of two. All
-// programs take the largest number of sequences, which only sizes their inputs. Wanted rows are
-// one (a prompt, a single reply), some (replies beside a prompt) or all that there can be (a batch
-// of replies, a text to be scored).
+// widest shape is. Rows decide the kernels, so there is a bucket for each power of two. All
+// programs take the max number of sequences, which only sizes their inputs. Wanted rows are one (a
+// prompt, a single reply), some (replies beside a prompt) or the maximum (a batch of replies, a
+// text to be scored).
 #pragma once
 
 #include <cstdint>

@@ -1,8 +1,7 @@
 // cached_text.h — a sequence together with its tokens: which are cached, and which must still run.
 //
 // The cache holds a prefix of the tokens; the rest are pending. A step that runs the next chunk
-// caches it, and a step that fails caches nothing, so there is nothing to keep in step by hand.
-// Not thread-safe.
+// caches it, a step that fails caches nothing: tokens and cache always agree. Not thread-safe.
 #pragma once
 
 #include <cstdint>
@@ -27,15 +26,14 @@ class CachedText {
 
   // Adds pending tokens.
   void append(std::span<const int32_t> ids);
-  // Becomes `ids`. What the old tokens share with them from the start stays cached, where keys stay
-  // valid at all; but the last id is always pending, because its logits are wanted. Returns how
-  // many tokens are cached.
+  // Replaces the tokens by `ids`. The common prefix stays cached where its keys stay valid. The
+  // last id is always pending, because its logits are wanted. Returns how many tokens are cached.
   uint32_t rewind_to(std::span<const int32_t> ids);
   // Forgets all but the first `size` tokens. REQUIRES: size <= size().
   void truncate(uint32_t size);
 
-  // The first `max_rows` pending tokens, or all of them. Logits are wanted for the last token of
-  // the text alone; a caller that wants others changes Chunk::wanted. Valid until the text changes.
+  // The first `max_rows` pending tokens, or all of them. Logits are wanted only for the last token
+  // of the text; a caller that wants others changes Chunk::wanted. Valid until the text changes.
   // REQUIRES: max_rows >= 1, pending() >= 1.
   Chunk next(uint32_t max_rows);
 

@@ -14,14 +14,13 @@ bool narrower(const abi::ProgramShape& a, const abi::ProgramShape& b) {
   return std::tie(a.rows, a.wanted, a.sequences) < std::tie(b.rows, b.wanted, b.sequences);
 }
 
-// NaN and the infinities have an exponent of ones.
+// NaN and the infinities: all exponent bits are set.
 bool is_finite(float x) {
   constexpr uint32_t kExponent = 0x7f800000u;
   return (std::bit_cast<uint32_t>(x) & kExponent) != kExponent;
 }
 
-// Looks at all of them instead of stopping at the first bad one: compilers turn only such loops
-// into vector code.
+// Looks at all logits instead of stopping at the first bad one: only such loops are vectorised.
 bool all_finite(std::span<const float> values) {
   uint32_t bad = 0;
   for (const float value : values) bad |= !is_finite(value);
@@ -129,7 +128,7 @@ std::span<const ChunkResult> Executor::run(std::span<const Chunk> chunks) {
     ++steps_run_;
     read_logits();
   } catch (...) {
-    // Gives back the pages that were reserved.
+    // Frees the reserved pages.
     for (const Chunk& chunk : chunks) chunk.sequence->truncate(chunk.sequence->length());
     throw;
   }

@@ -1,5 +1,5 @@
-// executor.h — runs steps of a loaded model in the programs of buckets.h: warm_up() compiles them
-// all, otherwise each is compiled when a step first needs it.
+// executor.h — runs steps of a loaded model in the programs of buckets.h. warm_up() compiles them
+// all; otherwise each is compiled when a step first needs it.
 //
 // Any mix of prompt chunks and single-token decodes of several sequences is one step. Not
 // thread-safe.
@@ -29,16 +29,16 @@ struct Chunk {
   Sequence* sequence;
   std::span<const int32_t> tokens;
   Wanted wanted;
-  // Tokens that the sequence will have when the whole prompt is in: the length that a RoPE policy
-  // which varies with it sees, so that a prompt's chunks agree with the prompt in one piece.
+  // Tokens of the sequence once the whole prompt has run. RoPE policies that vary with the length
+  // get this length, so that a prompt in chunks gives the same result as in one piece.
   uint32_t final_length;
 };
 
 // What a step gave for one chunk.
 //
 // The law for logits: every one that is read must be finite. Weights are finite, so NaN, infinity
-// and -infinity all mean that a number overflowed on its way; sampling from such a row gives fluent
-// nonsense. Only a sampler may set a logit to -infinity, to forbid its token.
+// and -infinity all mean that a number overflowed; sampling from such a row gives fluent nonsense.
+// Only a sampler may set a logit to -infinity, to forbid its token.
 struct ChunkResult {
   std::span<const float> logits = {};  // (wanted rows, vocab); empty where the chunk failed
   std::optional<Error> error = {};     // non_finite: the first bad logit; the sequence is as before
@@ -59,16 +59,16 @@ class Executor {
            const abi::ProgramShape& widest);
 
   // Runs one step. The results are in the order of the chunks and valid until the next call. A
-  // chunk that fails does not change what the others get. Throws Error where the whole step fails:
-  // limit, out_of_memory (cache), device_lost; then all sequences are as before. REQUIRES: tokens
-  // of all chunks together fit the widest shape; each chunk has at least one; no two chunks have
-  // the same sequence.
+  // chunk that fails does not change the results of the others. Throws Error where the whole step
+  // fails: limit, out_of_memory (cache), device_lost; all sequences are then as before. REQUIRES:
+  // the chunks' tokens together fit the widest shape; each chunk has at least one token; no two
+  // chunks have the same sequence.
   std::span<const ChunkResult> run(std::span<const Chunk> chunks);
 
   // A step of one chunk. Returns its logits. Throws Error also for non_finite.
   std::span<const float> run_one(const Chunk& chunk);
 
-  // Compiles every program that a step may need and that is not there yet.
+  // Compiles every program that a step may need and that does not exist yet.
   WarmUp warm_up();
 
   uint32_t vocab_size() const { return vocab_size_; }

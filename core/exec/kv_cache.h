@@ -14,8 +14,7 @@ namespace ropewalk {
 
 class KvCache;
 
-// One sequence's place in the cache. Gives its pages back when it dies. REQUIRES: the cache
-// outlives it.
+// One sequence's pages. The destructor gives them back. REQUIRES: the cache outlives this.
 class Sequence {
  public:
   explicit Sequence(KvCache& cache) : cache_(cache) {}
@@ -29,7 +28,7 @@ class Sequence {
   // Makes room for `tokens` more. Throws Error: limit where the context length would be passed,
   // out_of_memory where no page is free. On failure nothing changes.
   void reserve(uint32_t tokens);
-  // `tokens` more are cached. REQUIRES: reserved.
+  // Counts `tokens` more as cached. REQUIRES: reserved.
   void advance(uint32_t tokens) { length_ += tokens; }
   // Forgets all but the first `length` tokens. REQUIRES: length <= length().
   void truncate(uint32_t length);
@@ -42,7 +41,7 @@ class Sequence {
 
 class KvCache {
  public:
-  // `context_length` is the most tokens that one sequence may have.
+  // `context_length` is the max number of tokens in one sequence.
   KvCache(uint32_t pages, uint32_t context_length);
 
   uint32_t pages() const { return pages_; }

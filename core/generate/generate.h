@@ -1,4 +1,4 @@
-// generate.h — one request alone on an engine: prompt in, text out as it is made.
+// generate.h — runs one request alone on an engine and streams its text.
 //
 // One call at a time on an Engine; the cancel flag may be set from a signal handler or another
 // thread.
@@ -19,8 +19,8 @@ struct GenerateEvents {
   std::function<void(uint32_t done, uint32_t total)> on_prefill = {};  // prompt tokens
 };
 
-// Throws Error: as Running does, and non_finite, device_lost, out_of_memory. A reply that reaches
-// the context length ends with Finish::length.
+// Throws Error: as Running does, and non_finite, device_lost, out_of_memory. A reply that fills the
+// context ends with Finish::length.
 Reply generate(Engine& engine, CachedText& text, const Request& request,
                const GenerateEvents& events);
 

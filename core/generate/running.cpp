@@ -9,7 +9,7 @@
 namespace ropewalk {
 namespace {
 
-// How many tokens the reply may have.
+// The max number of tokens in the reply.
 uint32_t checked_limit(Engine& engine, const Request& request) {
   const uint32_t context = engine.runtime().context_length();
   const uint32_t vocab = engine.runtime().executor().vocab_size();

@@ -1,8 +1,8 @@
 // running.h — a request between two steps: prompt -> replying -> finished.
 //
 // Owns the request's samplers and its stream of text, so that many requests can share a step: each
-// gives its next chunk, whoever runs the step hands it its logits. Not thread-safe, but several
-// objects may take() their logits on different threads at a time.
+// gives its next chunk, and the caller that runs the step hands each its logits. Not thread-safe,
+// but several objects may take() their logits on different threads at a time.
 #pragma once
 
 #include <cstdint>
@@ -19,7 +19,7 @@ namespace ropewalk {
 
 // What a step added to the reply.
 struct Taken {
-  std::optional<int32_t> id = {};  // absent while the prompt goes in
+  std::optional<int32_t> id = {};  // absent during the prompt
   std::string text = {};           // may be empty; the last one has what was held back
 };
 
@@ -27,9 +27,9 @@ class Running {
  public:
   enum class State { prompt, replying, finished };
 
-  // Borrows `text`, which becomes the prompt and grows by the reply: a conversation keeps it for
-  // its next message. What it has cached of the prompt is not computed again. Throws Error: limit
-  // where the prompt leaves no room for a token, plugin and usage for a sampler. REQUIRES: engine
+  // Borrows `text`, sets it to the prompt and appends the reply: a conversation keeps it for its
+  // next message. A cached prefix of the prompt is not computed again. Throws Error: limit where
+  // the prompt leaves no room for a token, plugin and usage for a sampler. REQUIRES: engine
   // and text outlive this.
   Running(Engine& engine, CachedText& text, const Request& request);
 
@@ -38,14 +38,14 @@ class Running {
   // What to run next, at most `max_rows` tokens. REQUIRES: not finished.
   Chunk next(uint32_t max_rows) { return text_.next(max_rows); }
 
-  // The chunk of next() has run and its sequence holds it. Samples from the logits where it ended
-  // the text; otherwise they are not read. Throws Error: plugin.
+  // Call it when the chunk of next() has run. Samples from the logits where the chunk ended the
+  // text; otherwise they are not read. Throws Error: plugin.
   Taken take(std::span<const float> logits);
 
   // Ends the reply. Returns the text that was held back. REQUIRES: not finished.
   std::string cancel();
 
-  // So far. The seconds, bytes and steps are for whoever runs the steps to fill in.
+  // The reply so far. The caller that runs the steps fills in seconds, bytes and steps.
   Reply& reply() { return reply_; }
 
  private:

@@ -1,7 +1,7 @@
-// check.h — whether a graph and its weights are what core/graph/ops.md and core/abi/weight.h say.
+// check.h — whether a graph and its weights obey core/graph/ops.md and core/abi/weight.h.
 //
 // The core checks once, for every device: claim() then only asks what the device can run, and
-// pack() reads a weight as it stands.
+// pack() need not check a weight.
 #pragma once
 
 #include "core/abi/weight.h"
@@ -9,8 +9,8 @@
 
 namespace ropewalk {
 
-// Throws std::logic_error naming the node and the rule: a graph is built by this program, and what
-// a file may say wrong was refused when it was read.
+// Throws std::logic_error naming the node and the rule. A broken rule is a bug of this program: bad
+// files were refused when they were read.
 void check_graph(const Graph& graph);
 
 // Throws std::logic_error naming `name` and the rule: sizes, lengths of the spans, orders that are

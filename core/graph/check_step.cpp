@@ -59,7 +59,7 @@ void check_row(const abi::Step& step, uint32_t r, const abi::ProgramShape& shape
   }
   require_of(step.length[sequence] == step.position[r] + 1, "row", r,
              "a last position that is not its sequence's length - 1");
-  // No kernel looks at the pages behind the last position.
+  // No kernel reads the pages after the last position.
   const uint32_t* pages = step.page.data() + uint64_t{sequence} * shape.pages_per_sequence;
   for (uint32_t p = 0; p <= last_page; ++p)
     require_of(pages[p] < limits.pages, "row", r, "a page that the cache does not have");

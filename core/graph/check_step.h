@@ -1,14 +1,14 @@
-// check_step.h — whether a step is what core/abi/graph.h says, before a device sees it.
+// check_step.h — whether a step obeys core/abi/graph.h, before a device sees it.
 //
-// The core checks once, for every device: enqueue() copies a step as it comes, and no kernel looks
-// whether an index leaves its buffer.
+// The core checks once, for every device: enqueue() copies a step unchecked, and no kernel checks
+// its indices.
 #pragma once
 
 #include "core/abi/backend.h"
 
 namespace ropewalk {
 
-// What the numbers of a step are indices into.
+// Upper bounds for the indices in a step.
 struct StepLimits {
   uint32_t tokens;    // rows of the embedding table
   uint32_t pages;     // of the cache

@@ -1,8 +1,8 @@
 // claims.h — the device offers, the core judges: which claims become the steps of the program.
 //
-// A claim is legal when its nodes are consecutive and nobody outside them reads a value that it
-// hides. Legal claims are taken highest gain first, ties to the earlier node; every node that is
-// left runs alone.
+// A claim is legal when its nodes are consecutive and no other node reads a value that it hides.
+// Legal claims are taken highest gain first, ties to the earlier node; every remaining node runs
+// alone.
 #pragma once
 
 #include <string>
@@ -19,7 +19,7 @@ struct OwnedClaim {
   float gain_us = 0;
 };
 
-// Collects what a device offers.
+// Collects a device's claims.
 class ClaimList final : public abi::ClaimSink {
  public:
   void claim(const abi::Claim& claim) noexcept override;

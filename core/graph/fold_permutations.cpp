@@ -52,8 +52,8 @@ bool read_once(const Graph& graph, TensorId tensor) {
   return !graph.is_output(tensor) && graph.readers(tensor).size() == 1;
 }
 
-// Whether the matmul that writes `tensor` can store its columns in another order: nobody else reads
-// the tensor or the weight.
+// Whether the matmul that writes `tensor` can store its columns in another order: the tensor and
+// the weight have no other reader.
 bool can_order_columns(const Graph& graph, TensorId tensor) {
   const size_t writer = graph.writer(tensor);
   if (writer == graph.nodes.size() || graph.nodes[writer].op != Op::matmul) return false;

@@ -1,8 +1,8 @@
 // fold_permutations.h — act-order at no cost: permutations of activations move to where they are
 // free.
 //
-// A GPTQ matmul with act-order wants its activations in the order of its sorted rows, which the
-// model shows as an explicit permute before it. This pass removes those it can:
+// A GPTQ matmul with act-order needs its activations in the order of its sorted rows: the graph has
+// an explicit permute before it. This pass removes the permutes that it can:
 //
 //   merge      permutes of one tensor by the same order become one (q/k/v, gate/up: verified by the
 //              values of their orders, not assumed)
@@ -11,8 +11,8 @@
 //   columns    silu_mul whose only reader is a permute: the order becomes the column order of the
 //              gate and up weights, so that they compute in down_proj's order
 //
-// What is left is gathered by an explicit permute, or in the prologue of a fused matmul where a
-// device claims that. The graph before the pass computes the same and stays the oracle in tests.
+// The other permutes stay, or a device claims one together with its matmul. The graph before the
+// pass computes the same and is the oracle in tests.
 #pragma once
 
 #include "core/graph/graph.h"

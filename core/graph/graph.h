@@ -1,7 +1,7 @@
 // graph.h — a graph under construction: owns what abi::Graph only points to.
 //
-// Built by core/model, rewritten by the passes of this room, then seen by a device through view().
-// Not thread-safe; immutable once a device has it.
+// core/model builds it, the passes of this room rewrite it, a device sees it through view(). Not
+// thread-safe; immutable once a device has it.
 #pragma once
 
 #include <array>
@@ -26,7 +26,7 @@ struct GraphTensor {
   std::vector<uint32_t> values;
   // Weights and biases: the order in which the columns are laid out; empty: as stored.
   std::vector<uint32_t> column_order;
-  abi::Slice at;  // where it lies, once placed
+  abi::Slice at;  // its memory, once placed
 };
 
 struct GraphNode {
@@ -51,8 +51,8 @@ class Graph {
   size_t writer(TensorId tensor) const;
   bool is_output(TensorId tensor) const;
 
-  // Bytes of a tensor with kRows = rows and kWanted = wanted. Dense types only: the size of a
-  // weight is the device's to say.
+  // Bytes of a tensor with kRows = rows and kWanted = wanted. Dense types only: the device decides
+  // the size of a packed weight.
   uint64_t bytes(TensorId tensor, uint32_t rows, uint32_t wanted) const;
 };
 

@@ -6,7 +6,7 @@
 namespace ropewalk {
 namespace {
 
-// Enough for any vector load and for offsets of storage buffers (at most 256 by the standards).
+// Enough for any vector load and for the offsets of storage buffers (Vulkan asks for at most 256).
 constexpr uint64_t kAlignment = 256;
 
 struct Life {
@@ -44,8 +44,8 @@ std::vector<Life> lives(const Graph& graph, const std::vector<OwnedClaim>& steps
 
 }  // namespace
 
-// Greedy by size: the largest value first, each at the lowest offset where no value that lives at
-// the same time lies. Within a few percent of optimal for chains such as a transformer's.
+// Greedy by size: the largest value first, each at the lowest offset that is free for its whole
+// lifetime. Within a few percent of optimal for chains such as a transformer's.
 ScratchPlan plan_scratch(const Graph& graph, const std::vector<OwnedClaim>& steps, uint32_t rows,
                          uint32_t wanted) {
   std::vector<Life> todo = lives(graph, steps, rows, wanted);

@@ -12,7 +12,7 @@ namespace ropewalk {
 
 struct ScratchPlan {
   uint64_t bytes = 0;              // of the arena
-  std::vector<abi::Slice> slices;  // by tensor, buffer 0; bytes 0 for what needs no place
+  std::vector<abi::Slice> slices;  // by tensor, buffer 0; bytes 0: the tensor needs no scratch
 };
 
 // Places every scratch tensor that the steps write and do not hide. A value lives from the step

@@ -1,4 +1,4 @@
-// work.h — what the steps of a graph have to do, counted from its nodes: arithmetic and bytes.
+// work.h — FLOP and bytes of a graph's steps, counted from its nodes.
 //
 // Pure.
 #pragma once
@@ -12,10 +12,10 @@ namespace ropewalk {
 struct StepSize {
   double rows = 0;    // tokens
   double wanted = 0;  // rows whose logits are wanted
-  double pairs = 0;   // of a row and a key that it sees; n (n + 1) / 2 for a prompt of n tokens
+  double pairs = 0;   // (row, visible key) pairs; n (n + 1) / 2 for a prompt of n tokens
 };
 
-// Two for each row and weight of the matmuls, and in attention 4 * heads * head_dim for each pair.
+// Matmuls: 2 for each row and weight. Attention: 4 * heads * head_dim for each pair.
 double flop_of(const Graph& graph, const StepSize& size);
 
 // Bytes of the weights that a step multiplies, as the device has packed them. REQUIRES: placed.

@@ -14,7 +14,7 @@ namespace {
 namespace asio = boost::asio;
 using boost::system::error_code;
 
-constexpr int kWritesInARow = 16;  // before other connections have their turn
+constexpr int kWritesInARow = 16;  // before other connections are served
 
 }  // namespace
 
@@ -42,7 +42,7 @@ void Connection::prepare() {
   });
 }
 
-// Every event of this connection: what it does, and then what follows from it.
+// Runs an event handler, then settle().
 template <class Event>
 void Connection::on(Event&& event) {
   if (!socket_.is_open()) return;
@@ -67,7 +67,7 @@ void Connection::turn_away(Refusal refusal) {
 
 void Connection::drain() {
   on([this] {
-    read();  // what has come is answered, if only by a 503
+    read();  // bytes that have arrived get an answer, if only a 503
     conversation_->drain();
   });
 }
@@ -128,7 +128,7 @@ void Connection::flush() {
   }
 }
 
-// After anything that has happened: sends what there is to send and waits for what comes next.
+// Runs after every event: sends what is pending, then waits for the next event.
 void Connection::settle() {
   flush();
   using Phase = Conversation::Phase;
@@ -139,7 +139,7 @@ void Connection::settle() {
     phase_began_ = Clock::now();
   }
   if (phase_ == Phase::closing && !std::exchange(lingering_, true)) {
-    // Closing with bytes unread would reset the connection, and with it the answer on its way.
+    // Closing with unread bytes would reset the connection, and the client would lose the answer.
     error_code ignored;
     socket_.shutdown(asio::socket_base::shutdown_send, ignored);
   }
@@ -150,7 +150,7 @@ void Connection::settle() {
 void Connection::close() {
   if (!socket_.is_open()) return;
   error_code ignored;
-  // Reset: what the peer has not taken is dropped, and it cannot take the end for a clean one.
+  // Reset: unsent bytes are dropped, and the peer cannot mistake this for a clean end.
   if (!lingering_) socket_.set_option(asio::socket_base::linger(true, 0), ignored);
   socket_.close(ignored);
   timer_.cancel();
@@ -176,8 +176,8 @@ Connection::Clock::time_point Connection::deadline() const {
   }
 }
 
-// Most deadlines move to a later time before they are reached. The timer is therefore set again
-// only when it has run out, or when a deadline lies before it.
+// Most deadlines move to a later time before they are reached. So the timer is set again only when
+// it has expired, or when a deadline is earlier.
 void Connection::watch_deadline() {
   const Clock::time_point at = deadline();
   if (at >= timer_at_) return;

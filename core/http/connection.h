@@ -1,7 +1,7 @@
 // connection.h — a conversation over a socket: reads, writes, time limits. Lives on the I/O thread.
 //
 // A read is always pending, so that a client that leaves is noticed while its answer is being made.
-// Owned by the server's set and by what it waits for.
+// Owned by the server's set and by its pending operations.
 #pragma once
 
 #include <boost/asio/generic/stream_protocol.hpp>
@@ -56,7 +56,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   const std::string peer_, address_;
   std::unique_ptr<Conversation> conversation_;
 
-  Conversation::Phase phase_ = Conversation::Phase::idle;  // as last seen, with what was served
+  Conversation::Phase phase_ = Conversation::Phase::idle;  // as last seen, like served_
   uint64_t served_ = 0;
   Clock::time_point phase_began_, wrote_;
   Clock::time_point timer_at_ = Clock::time_point::max();

@@ -30,7 +30,7 @@ Refusal draining() {
   return {.status = 503, .code = "draining", .message = "the server is shutting down"};
 }
 
-// A handler that throws lets go of its Reply, which becomes a 500.
+// A handler that throws drops its Reply, which answers with a 500.
 void run(const Route& route, Request request, std::shared_ptr<Reply> reply) {
   if (reply->cancelled()) return;
   try {
@@ -51,7 +51,7 @@ Conversation::~Conversation() {
 
 void Conversation::receive(std::string_view bytes) {
   if (phase_ == Phase::closing || phase_ == Phase::reset) return;
-  if (phase_ == Phase::answering && close_) return;  // the rest of what was refused
+  if (phase_ == Phase::answering && close_) return;  // the rest of a refused request
   reader_.append(bytes);
   if (reading()) return advance();
   if (reader_.buffered() > service_.limits.pipelined) lose(Cancel::client);
@@ -75,13 +75,13 @@ void Conversation::advance() {
       }
     }
   } catch (const Refused& refused) {
-    // What is malformed says nothing of where the next request begins.
+    // After a malformed request nobody knows where the next one starts.
     if (refused.refusal().status == 400 || refused.refusal().status == 505) close_ = true;
     answer_refusal(refused.refusal(), {});
   }
 }
 
-// Opens the record and the exchange of a request whose head has come, readable or not.
+// Opens the record and the exchange of a request whose head has arrived, readable or not.
 void Conversation::begin() {
   Request& request = reader_.request();
   const std::string* const id = request.header("x-request-id");
@@ -158,7 +158,7 @@ void Conversation::answer_refusal(const Refusal& refusal, std::vector<Header> he
   answer(std::move(response));
 }
 
-// An answer of our own. What has not come of the request is not waited for.
+// An answer of our own. Does not wait for the rest of the request.
 void Conversation::answer(Response response) {
   phase_ = Phase::answering;
   if (!reader_.body_is_complete()) close_ = true;
@@ -167,7 +167,7 @@ void Conversation::answer(Response response) {
 }
 
 void Conversation::pump() {
-  // What comes while bytes are on their way leaves together with what comes after it.
+  // While bytes are being sent, new pieces collect and leave together.
   if (phase_ != Phase::answering || !output().empty() || last_written_) return;
   Exchange::Output next = exchange_->take();
   if (next.abandoned && !next.ended) {
@@ -217,7 +217,7 @@ void Conversation::consume(size_t bytes) {
   pump();
 }
 
-// The request is answered, or it never will be.
+// The request is over, answered or not.
 void Conversation::release() {
   service_.bodies -= body_bytes_;
   record_.bytes_in = std::exchange(body_bytes_, 0);

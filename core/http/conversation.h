@@ -1,9 +1,10 @@
 // conversation.h — one client's requests and their answers, one after the other; it knows neither
 // sockets nor clocks, so that tests and the fuzzer drive it from memory.
 //
-// Bytes go in by receive(), come out by output() and consume(). A request is read, held against the
-// routes before its body is, handed to its handler and answered; what the client sends meanwhile
-// waits. Used on the I/O thread; handlers reach it through their Exchange alone.
+// Bytes go in by receive() and come out by output() and consume(). A request is matched to a route
+// when its head has been read, then its body is read, its handler called and the answer sent; what
+// the client sends meanwhile waits. Used on the I/O thread; handlers only reach it through their
+// Exchange.
 #pragma once
 
 #include <chrono>
@@ -32,10 +33,10 @@ class Conversation {
   //     '-------'--------'-----------'---> closing         request does not need
   //     '----------------------------'---> reset
   enum class Phase {
-    idle,       // not a byte of a request has come
-    head,       // some of its head
-    body,       // its head and some of its body
-    answering,  // all of it; not all of its answer has been consumed
+    idle,       // no byte of a request has arrived
+    head,       // a part of its head has
+    body,       // its head and a part of its body have
+    answering,  // all has; its answer has not been consumed completely
     closing,    // the last answer has been consumed
     reset,      // nothing more is to be sent: the connection must be reset
   };
@@ -46,13 +47,13 @@ class Conversation {
   void receive(std::string_view bytes);
   std::string_view output() const { return std::string_view(output_).substr(sent_); }
   void consume(size_t bytes);  // of output(): they have been sent
-  void pump();                 // moves what the handler has answered to the output
+  void pump();                 // moves the handler's answer to the output
 
   void lose(Cancel why);            // nobody reads any more
   void time_out();                  // the phase `head` or `body` has taken too long
-  void turn_away(Refusal refusal);  // answers before anything was asked
+  void turn_away(Refusal refusal);  // answers without a request
   void drain();                     // no further request; Service::draining is set
-  void shut_down();                 // tells the handler, whose last words are still sent
+  void shut_down();                 // cancels the handler; what it still writes is sent
 
  private:
   void advance();

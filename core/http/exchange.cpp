@@ -77,7 +77,7 @@ size_t Exchange::pending() const {
 }
 
 void Exchange::abandon() {
-  // What the events hold may hold a Reply or take locks: it goes after the lock.
+  // The events' captures may own a Reply or take locks: they are destroyed after the unlock.
   ReplyEvents events;
   const std::lock_guard lock(mutex_);
   std::swap(events, events_);
@@ -123,7 +123,7 @@ void Exchange::cancel(Cancel why) {
 }
 
 void Exchange::detach() {
-  ReplyEvents events;  // goes after the lock, as in abandon()
+  ReplyEvents events;  // destroyed after the unlock, as in abandon()
   const std::lock_guard lock(mutex_);
   std::swap(events, events_);
   closed_ = true;

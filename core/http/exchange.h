@@ -1,7 +1,7 @@
-// exchange.h — one answer on its way from the handler's threads to the I/O thread.
+// exchange.h — hands one answer from the handler's threads to the I/O thread.
 //
 // The handler's side is the Reply interface; the connection's side is what the I/O thread calls.
-// Bytes that wait are kept in one string, so that pieces coalesce while the reader is slow.
+// Waiting bytes are kept in one string, so that pieces coalesce while the reader is slow.
 #pragma once
 
 #include <functional>
@@ -16,7 +16,7 @@ namespace ropewalk::http {
 
 class Exchange final : public Reply {
  public:
-  // `wake` is called when there is something to take, with a lock held: it must not call back.
+  // `wake` is called when take() has something to give. A lock is held: it must not call back.
   Exchange(uint64_t stream_limit, std::function<void()> wake);
 
   void watch(ReplyEvents events) override;
@@ -27,7 +27,7 @@ class Exchange final : public Reply {
   void end() override;
   size_t pending() const override;
 
-  // The handler has let go of its Reply.
+  // The handler has dropped its Reply.
   void abandon();
 
   enum class Kind { whole, stream };
@@ -36,15 +36,15 @@ class Exchange final : public Reply {
     Kind kind = Kind::whole;
     std::string bytes;  // of a stream, those of its head included
     bool ended = false;
-    bool abandoned = false;  // the handler has gone: no answer, or half a stream
+    bool abandoned = false;  // the handler dropped its Reply: no answer, or half a stream
   };
   Output take();
-  // What take() gave has been sent.
+  // Tells that what take() gave has been sent.
   void sent();
-  // Told to the handler once, unless it has ended. Nothing is taken from it afterwards, except
-  // after Cancel::shutdown.
+  // Tells the handler once, unless it has ended. Later answers are dropped, except after
+  // Cancel::shutdown.
   void cancel(Cancel why);
-  // The connection has gone or is done with the answer: `wake` is not called any more.
+  // The connection no longer needs the answer: `wake` is not called any more.
   void detach();
 
  private:
@@ -62,11 +62,11 @@ class Exchange final : public Reply {
   size_t sending_ = 0;   // bytes of a stream that were taken and not sent
   bool answered_ = false, ended_ = false, abandoned_ = false;
   bool closed_ = false;  // nothing is taken from the handler any more
-  bool full_ = false;    // write() has said so and `writable` has not been called since
+  bool full_ = false;    // write() returned `full` and `writable` has not been called since
   bool woken_ = false;
 };
 
-// The Reply that a handler gets: the exchange is abandoned when the last copy goes.
+// The Reply that a handler gets. The exchange is abandoned when the last copy is destroyed.
 std::shared_ptr<Reply> reply_of(std::shared_ptr<Exchange> exchange);
 
 }  // namespace ropewalk::http

@@ -42,7 +42,7 @@ void HeadScan::check(unsigned char c) {
 bool HeadScan::end_line() {
   if (column_ == 0 && line_ > 0) return true;
   if (column_ == 0) {
-    // One empty line in front of a request is what some clients send behind the body before.
+    // Some clients send one empty line after the body of the request before.
     if (begin_ > 0) refuse_malformed("request head: begins with two empty lines");
     begin_ = at_;
     return false;

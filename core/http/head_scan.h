@@ -1,10 +1,10 @@
 // head_scan.h — finds the end of a request's head and refuses what servers read differently.
 //
 // A proxy and a server that disagree about where a request ends let a client smuggle a second one
-// past the proxy. So whatever is not plain is refused before the parser sees it: a line feed or a
+// past the proxy. So ambiguous heads are refused before the parser sees them: a line feed or a
 // carriage return alone, NUL and other control bytes, and header lines that are continued by a
-// space (obs-fold). Also keeps the limits of the request line and of the headers, which hold
-// before the head is complete. Source: RFC 9112, sections 2.2, 5.2 and 11.2.
+// space (obs-fold). Also checks the limits of the request line and of the headers, even before the
+// head is complete. Source: RFC 9112, sections 2.2, 5.2 and 11.2.
 #pragma once
 
 #include <cstddef>
@@ -19,16 +19,16 @@ class HeadScan {
  public:
   explicit HeadScan(const Limits& limits);
 
-  // `bytes` is all that has come of the request, what was scanned before included. True once the
-  // head is complete. Throws Refused: 400, 414, 431.
+  // `bytes` are all bytes of the request so far, those scanned before included. True once the head
+  // is complete. Throws Refused: 400, 414, 431.
   bool scan(std::string_view bytes);
 
-  // The head, from its request line to behind its empty line.
+  // The head: from the request line to the empty line, both included.
   size_t begin() const { return begin_; }
   size_t end() const { return at_; }
 
  private:
-  bool end_line();  // whether it was the empty line behind the headers
+  bool end_line();  // whether it was the empty line after the headers
   void check(unsigned char c);
 
   const Limits* limits_;

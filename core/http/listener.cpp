@@ -19,8 +19,8 @@ namespace ropewalk::http {
 namespace {
 
 constexpr int kBacklog = 1024;
-// The kernel takes no more bytes of an answer than this beyond what the peer's window has room
-// for, so that a slow reader shows soon.
+// Unsent bytes that the kernel buffers beyond the peer's window. It is small, so that a slow reader
+// is noticed soon.
 constexpr int kUnsentBytes = 128 << 10;
 
 [[noreturn]] void fail(const std::string& address, const std::string& what,
@@ -50,7 +50,7 @@ struct Endpoint {
   sockaddr* get() { return reinterpret_cast<sockaddr*>(&storage); }
 };
 
-// "192.0.2.1" or "[2001:db8::1]"; an IPv4 address that came to an IPv6 socket in its own form.
+// "192.0.2.1" or "[2001:db8::1]". An IPv4 peer of an IPv6 socket is written as IPv4.
 std::pair<std::string, std::string> host_and_port(Endpoint& endpoint) {
   char host[NI_MAXHOST] = {}, port[NI_MAXSERV] = {};
   if (getnameinfo(endpoint.get(), endpoint.size, host, sizeof host, port, sizeof port,
@@ -99,7 +99,7 @@ Endpoint unix_endpoint(const std::string& address, const std::string& file) {
   return endpoint;
 }
 
-// A socket file that nobody listens to is what a killed server has left.
+// Removes a socket file without a listener, which a killed server has left.
 void remove_stale(Endpoint& endpoint, const std::string& file) {
   struct stat facts {};
   if (lstat(file.c_str(), &facts) != 0 || !S_ISSOCK(facts.st_mode)) return;
@@ -167,8 +167,8 @@ Accepted accept_one(int listener, const Limits& limits) {
   const auto [host, port] = host_and_port(endpoint);
   accepted.address = host;
   accepted.peer = host + ":" + port;
-  // A peer that vanished without a word is noticed by probes while nothing is being sent, and by
-  // TCP_USER_TIMEOUT while something is.
+  // A peer that vanished silently is noticed by keep-alive probes on an idle connection, and by
+  // TCP_USER_TIMEOUT during a send.
   constexpr int kProbeSeconds = 10, kProbes = 3;
   set(accepted.descriptor, SOL_SOCKET, SO_KEEPALIVE, 1);
   set(accepted.descriptor, IPPROTO_TCP, TCP_KEEPIDLE, kProbeSeconds);

@@ -1,6 +1,6 @@
 // listener.h — the sockets of the operating system: listening, accepting, naming the peer.
 //
-// Descriptors are non-blocking and closed on exec; who gets one closes it.
+// Descriptors are non-blocking and closed on exec; the receiver closes them.
 #pragma once
 
 #include <string>
@@ -11,7 +11,7 @@ namespace ropewalk::http {
 
 class Listener {
  public:
-  // `address` as Settings::listen has it. Throws Error (usage): malformed, or not to be had.
+  // `address` as in Settings::listen. Throws Error (usage): malformed or not available.
   explicit Listener(const std::string& address);
   ~Listener();  // close()
   Listener(Listener&& other) noexcept;
@@ -38,7 +38,7 @@ struct Accepted {
   std::string address;  // the same without its port
 };
 
-// Takes one connection that waits; never blocks.
+// Accepts one waiting connection; never blocks.
 Accepted accept_one(int listener, const Limits& limits);
 
 }  // namespace ropewalk::http

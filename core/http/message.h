@@ -1,4 +1,4 @@
-// message.h — a request as it was read and the response to it. Plain data, owned by who holds it.
+// message.h — a request as it was read and the response to it. Plain data.
 #pragma once
 
 #include <string>
@@ -21,7 +21,7 @@ struct Request {
   std::vector<Header> headers;  // in the order of arrival
   std::string body;
   std::string peer;  // "192.0.2.1:4711", "[2001:db8::1]:4711" or "unix"
-  std::string id;    // X-Request-Id, or one that was made: [A-Za-z0-9._-]{1,128}
+  std::string id;    // X-Request-Id, or a generated one: [A-Za-z0-9._-]{1,128}
 
   // The value of the first header of this name; null where there is none.
   const std::string* header(std::string_view lower_case_name) const {
@@ -31,8 +31,8 @@ struct Request {
   }
 };
 
-// The server adds X-Request-Id, Date, Connection and what frames the body. Control bytes in values
-// are sent as '?', so that nothing quoted from a request can end a header.
+// The server adds X-Request-Id, Date, Connection and the headers that frame the body. Control bytes
+// in values are sent as '?', so that nothing quoted from a request can end a header.
 struct Response {
   int status = 200;
   std::string content_type = {};  // empty: no such header
@@ -40,7 +40,7 @@ struct Response {
   std::string body = {};
 };
 
-// What the server refuses by itself. Codes: bad_request, unknown_url, method_not_allowed,
+// A refusal by the server itself. Codes: bad_request, unknown_url, method_not_allowed,
 // headers_timeout, body_timeout, body_too_large, url_too_long, not_json, compressed_body,
 // expectation_failed, rate_limited, headers_too_large, internal, bodies_full, draining,
 // http_version.

@@ -29,7 +29,7 @@ class Refused : public std::exception {
   refuse(400, "bad_request", std::move(message));
 }
 
-// `value` of a client's as a message repeats it: in quotes, printable, at most 64 bytes.
+// A client's value for use in a message: in quotes, printable, at most 64 bytes.
 inline std::string quoted(std::string_view value) { return "\"" + printable(value, 64) + "\""; }
 
 }  // namespace ropewalk::http

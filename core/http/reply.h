@@ -1,8 +1,8 @@
 // reply.h — where a handler answers, at once or later, whole or as a stream, from any thread.
 //
-// A handler keeps the shared_ptr for as long as it may still answer. When the last one goes, a
-// request without an answer gets a 500, and a stream that was not ended has its connection reset,
-// because a clean end would look like success. A Reply may outlive its connection and its server.
+// A handler keeps the shared_ptr for as long as it may still answer. When the last one is dropped,
+// a request without an answer gets a 500. A stream without end() has its connection reset, because
+// a clean end would look like success. A Reply may outlive its connection and its server.
 #pragma once
 
 #include <cstddef>
@@ -14,11 +14,11 @@
 
 namespace ropewalk::http {
 
-// Why nobody waits for the answer any longer.
+// Why an answer was cancelled.
 enum class Cancel {
   client,    // the client has closed, half or in full, or the connection broke
   stalled,   // the client has taken no byte for Limits::write_time
-  shutdown,  // the server ends; last words are still sent for Limits::farewell_time
+  shutdown,  // the server ends; what is written within Limits::farewell_time is still sent
 };
 
 enum class Write {
@@ -28,8 +28,8 @@ enum class Write {
 };
 
 // Both are called on the I/O thread, without a lock held: they must return at once and not throw.
-// They must not own the Reply, which would then never be let go. One may still be running just
-// after the last Reply has gone, so that they must own what they use.
+// They must not own the Reply, which would then never be dropped. They must own what they use: one
+// may still be running just after the last Reply was dropped.
 struct ReplyEvents {
   std::function<void(Cancel)> cancelled;  // once at most
   std::function<void()> writable;         // after `full`, when half of the buffer is free again
@@ -40,17 +40,17 @@ class Reply {
  public:
   virtual ~Reply() = default;
 
-  // Where it was cancelled before, `cancelled` is called before this returns, on this thread.
+  // If the answer is already cancelled, `cancelled` is called on this thread before this returns.
   virtual void watch(ReplyEvents events) = 0;
   virtual std::optional<Cancel> cancelled() const = 0;
 
-  // The whole answer. Of send() and begin() the first call counts, later ones do nothing.
+  // Sends the whole answer. Only the first call of send() or begin() counts.
   virtual void send(Response response) = 0;
 
-  // A stream: the head, whose body are the first bytes of the stream. Then write()s, then end().
+  // Starts a stream: `head.body` are its first bytes. Then come write()s and end().
   virtual void begin(Response head) = 0;
-  // Takes all of `bytes` or nothing. Any amount is taken while nothing is pending, so that a piece
-  // larger than Limits::stream gets through. Pieces that wait for the reader leave as one.
+  // Takes all of `bytes` or nothing. It takes any amount while nothing is pending, so that a piece
+  // larger than Limits::stream gets through. Waiting pieces are sent together.
   virtual Write write(std::string_view bytes) = 0;
   virtual void end() = 0;
 

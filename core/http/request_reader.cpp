@@ -33,7 +33,7 @@ bool is_length(std::string_view value) {
          std::all_of(value.begin(), value.end(), [](char c) { return c >= '0' && c <= '9'; });
 }
 
-// A version that is well formed but neither 1.0 nor 1.1, such as that of HTTP/2's preface.
+// Whether the version is well formed but neither 1.0 nor 1.1, as in HTTP/2's preface.
 bool asks_for_other_version(std::string_view head) {
   const std::string_view line = head.substr(0, head.find('\r'));
   const size_t at = line.rfind(" HTTP/");
@@ -54,8 +54,7 @@ void check_line(size_t bytes) {
 
 }  // namespace
 
-// Puts what Beast finds into a Request. Refusals leave as exceptions, after which the parser is
-// not used again.
+// Fills a Request from Beast's callbacks. Refusals are thrown; the parser is not used after one.
 class RequestReader::Parser : public beast::basic_parser<true> {
  public:
   Parser(Request& request, const Limits& limits) : request_(request) {
@@ -153,7 +152,7 @@ RequestReader::Event RequestReader::advance() {
   return stage_ == Stage::complete ? Event::complete : Event::more;
 }
 
-// Gives the parser `bytes` and returns how many it has taken: none where it needs more.
+// Gives the parser `bytes` and returns how many it has consumed: none where it needs more.
 size_t RequestReader::put(std::string_view bytes) {
   error_code error;
   const size_t taken = parser_->put(boost::asio::const_buffer(bytes.data(), bytes.size()), error);
@@ -211,7 +210,7 @@ void RequestReader::read_body() {
     taken += now;
   }
   buffer_.erase(0, taken);
-  // All bytes of a chunk itself have been taken, so that what is left is a line that has not ended.
+  // All bytes of the chunk itself have been consumed: the rest is an incomplete line.
   if (stage_ == Stage::body) check_line(buffer_.size());
 }
 

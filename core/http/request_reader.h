@@ -1,7 +1,7 @@
 // request_reader.h — bytes become requests, one after the other; no socket and no clock.
 //
-// Boost.Beast's parser reads what head_scan.h has let through; framing is stricter than Beast's:
-// one Content-Length of digits alone, or Transfer-Encoding: chunked alone. Trailers are dropped.
+// head_scan.h checks first, then Boost.Beast parses. Framing is stricter than Beast's: one
+// Content-Length of digits alone, or Transfer-Encoding: chunked alone. Trailers are dropped.
 #pragma once
 
 #include <cstdint>
@@ -21,15 +21,15 @@ class RequestReader {
   ~RequestReader();
 
   enum class Event {
-    more,      // nothing further without more bytes
+    more,      // needs more bytes
     head,      // all but the body has been read: once for each request
     complete,  // the request is complete; it stays until next()
   };
 
   void append(std::string_view bytes);
-  // The next event. Throws Refused, after which nothing can be read any more.
+  // The next event. Throws Refused; the reader cannot be used afterwards.
   Event advance();
-  // Leaves the present request, which is complete; what came behind it is the next one's.
+  // Goes on to the next request, with the bytes that came after this one. REQUIRES: complete.
   void next();
 
   const Request& request() const { return request_; }
@@ -41,7 +41,7 @@ class RequestReader {
   bool expects_continue() const { return expects_continue_; }
 
   bool idle() const { return stage_ == Stage::head && buffer_.empty(); }
-  size_t buffered() const { return buffer_.size(); }  // bytes that no event has covered
+  size_t buffered() const { return buffer_.size(); }  // bytes not yet parsed
 
  private:
   class Parser;

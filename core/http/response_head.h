@@ -1,4 +1,4 @@
-// response_head.h — the bytes of a response in front of its body.
+// response_head.h — the bytes of a response before its body.
 #pragma once
 
 #include <cstdint>
@@ -30,7 +30,7 @@ std::string response_head(const Response& response, const HeadFacts& facts);
 std::string chunk(std::string_view data);
 inline constexpr std::string_view kLastChunk = "0\r\n\r\n";
 
-// Now as RFC 9110, section 5.6.7 has it: "Sun, 06 Nov 1994 08:49:37 GMT".
+// The current time in the form of RFC 9110, section 5.6.7: "Sun, 06 Nov 1994 08:49:37 GMT".
 std::string http_date();
 
 }  // namespace ropewalk::http

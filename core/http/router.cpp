@@ -6,7 +6,7 @@
 namespace ropewalk::http {
 namespace {
 
-// What of `path` stands for the '*' of `pattern`; nothing where the two do not match.
+// The part of `path` that matches the '*' of `pattern`; nullopt where the two do not match.
 std::optional<std::string_view> rest_of(std::string_view path, std::string_view pattern) {
   if (!pattern.ends_with('*')) {
     if (path != pattern) return std::nullopt;

@@ -16,7 +16,7 @@ class Router {
 
   struct Match {
     const Route* route = nullptr;  // null: none for this method
-    std::string rest;              // behind the '*' of its path
+    std::string rest;              // matches the '*' of its path
     std::string allow;             // the path's methods for an Allow header; empty: unknown path
   };
   Match find(std::string_view method, std::string_view path) const;

@@ -27,7 +27,7 @@ namespace asio = boost::asio;
 using boost::system::error_code;
 
 constexpr std::chrono::milliseconds kAcceptPause{100};  // after running out of descriptors
-constexpr int kAcceptsInARow = 64;                      // before other sockets have their turn
+constexpr int kAcceptsInARow = 64;                      // before other sockets are served
 
 std::string random_id() {
   unsigned char bytes[16] = {};
@@ -183,7 +183,7 @@ class Server::Impl {
 
   void begin_drain(std::chrono::milliseconds grace) {
     if (service_.draining) return;
-    // Those who wait to be accepted would be reset by closing; they get their 503.
+    // Closing would reset the clients in the backlog; accepting them first gives each a 503.
     for (const auto& listening : listening_) {
       while (accept(*listening)) {
       }
@@ -242,7 +242,7 @@ class Server::Impl {
   std::mutex mutex_;
   std::condition_variable over_;
   bool ended_ = false;
-  bool cut_ = false;  // written on the I/O thread, read after it
+  bool cut_ = false;  // written on the I/O thread, read after its end
 };
 
 Server::Server(Settings settings, std::vector<Route> routes, Hooks hooks)

@@ -2,7 +2,7 @@
 //
 // Threads: one for all sockets, which never waits for a handler, and a few workers on which
 // handlers run. A handler that takes long keeps the Reply and answers later from a thread of its
-// own. The server owns its threads and sockets; it knows nothing of what it serves.
+// own. The server owns its threads and sockets; it knows nothing about the content it serves.
 #pragma once
 
 #include <chrono>
@@ -35,7 +35,7 @@ struct Route {
   std::string path;    // "/v1/models", or "/v1/models/*" for any rest that is not empty
   RunOn run_on;
   Accepts accepts;
-  // What it throws is a 500 unless it has answered before.
+  // If it throws before it has answered, the answer is a 500.
   std::function<void(Request, std::shared_ptr<Reply>)> handler;
 };
 
@@ -45,12 +45,12 @@ enum class Outcome {
   client,  // the three as in Cancel
   stalled,
   shutdown,
-  failed,  // the handler let go of a stream in the middle
+  failed,  // the handler dropped a stream before its end
 };
 
-// One line of an access log: nothing of a query, a header or a body.
+// One line of an access log; it holds no query, header or body.
 struct AccessRecord {
-  std::string id, method, path, peer;  // method and path are empty where they were not readable
+  std::string id, method, path, peer;  // method and path are empty where they were unreadable
   int status;                          // 0 where the client left before the head was sent
   Outcome outcome;
   uint64_t bytes_in, bytes_out;        // of the bodies
@@ -61,7 +61,7 @@ struct AccessRecord {
 struct Hooks {
   // Content type, headers and body for a refusal; the status is the refusal's. Empty: plain text.
   std::function<Response(const Refusal&)> refusal;
-  // Looks at a request before its body is read, such as at its key; an answer ends the request.
+  // Checks a request before its body is read, for example its key; an answer ends the request.
   std::function<std::optional<Response>(const Request&)> gate;
   std::function<void(const AccessRecord&)> access;
 };
@@ -87,24 +87,24 @@ struct Counts {
 
 class Server {
  public:
-  // Listens when it returns. Throws Error (usage) for an address that is malformed or in use.
+  // The server listens when this returns. Throws Error (usage): an address malformed or in use.
   Server(Settings settings, std::vector<Route> routes, Hooks hooks);
   ~Server();  // stop()
   Server(const Server&) = delete;
   Server& operator=(const Server&) = delete;
 
-  // Where it listens, in the order and form of Settings::listen, with the ports that were chosen.
+  // The addresses it listens on, in the order and form of Settings::listen, with the chosen ports.
   const std::vector<std::string>& addresses() const;
   Counts counts() const;
 
-  // Accepts nobody from now on, closes connections between requests, refuses further requests
-  // (503, code draining) and lets running ones finish. Those that run after `grace` are cancelled.
-  // Returns at once; a second call changes nothing.
+  // Stops accepting, closes idle connections, refuses further requests (503, code draining) and
+  // lets running ones finish. Those still running after `grace` are cancelled. Returns at once; a
+  // second call changes nothing.
   void drain(std::chrono::milliseconds grace);
   // Returns when a drain is over.
   Ended wait();
   // Cancels everything, resets all connections and joins the threads.
-  // REQUIRES: called from none of the server's own threads, as is true of wait().
+  // REQUIRES: not called from the server's own threads; the same holds for wait().
   void stop();
 
  private:

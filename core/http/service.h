@@ -1,4 +1,4 @@
-// service.h — what all conversations of a server share. Touched on the I/O thread alone, but for
+// service.h — what all conversations of a server share. Only the I/O thread touches it, except for
 // the counters.
 #pragma once
 
@@ -22,7 +22,7 @@ struct Service {
   const std::function<std::string()> make_id;
   const std::function<std::string()> date;
 
-  std::array<char, 64u << 10> read_buffer = {};  // one read's worth, for whoever reads
+  std::array<char, 64u << 10> read_buffer = {};  // for one read of any connection
   bool draining = false;
   uint64_t bodies = 0;  // bytes of the bodies of all requests that are not answered yet
   std::atomic<uint32_t> connections = 0, answering = 0;

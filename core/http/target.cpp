@@ -35,7 +35,7 @@ std::string decode(std::string_view path) {
   return decoded;
 }
 
-// Takes "http://authority" off the front of `rest`.
+// Removes "http://authority" from the front of `rest` and returns the authority.
 std::string take_authority(std::string_view& rest) {
   constexpr std::string_view kScheme = "http://";
   const auto same = [](char a, char b) { return std::tolower(static_cast<unsigned char>(a)) == b; };

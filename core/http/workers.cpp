@@ -20,7 +20,7 @@ void Workers::post(std::function<void()> task) {
 }
 
 void Workers::stop() {
-  std::deque<std::function<void()>> dropped;  // goes after the lock: tasks own Replies
+  std::deque<std::function<void()>> dropped;  // destroyed after the unlock: tasks own Replies
   {
     const std::lock_guard lock(mutex_);
     stopped_ = true;

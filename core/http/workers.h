@@ -18,10 +18,10 @@ class Workers {
   Workers(const Workers&) = delete;
   Workers& operator=(const Workers&) = delete;
 
-  // Runs `task`, which must not throw, in the order of arrival. Any thread may call it. The queue
-  // is as long as there are connections, each of which waits for one answer.
+  // Runs tasks in the order of arrival; a task must not throw. Any thread may call it. The queue
+  // holds at most one task for each connection.
   void post(std::function<void()> task);
-  // Drops what has not begun and waits for what has. REQUIRES: not called from a task.
+  // Drops tasks that have not started and waits for the others. REQUIRES: not called from a task.
   void stop();
 
  private:

@@ -10,7 +10,7 @@
 namespace ropewalk {
 namespace {
 
-// A value costs up to 100 bytes of tree for 2 bytes of text; the count bounds the memory.
+// Two bytes of text can become 100 bytes of tree, so the count of values bounds the memory.
 constexpr size_t kMaxValues = 2'000'000;
 
 class TreeBuilder final : public JsonEvents {

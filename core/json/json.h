@@ -1,8 +1,8 @@
 // json.h — JSON as the core reads and writes it; the only room that includes nlohmann-json.
 //
-// Files are other people's: parse_json() refuses what the library would take silently (duplicate
-// keys, trailing bytes, deep nesting, invalid UTF-8), and the typed getters name the file and the
-// field in what they throw.
+// Files come from strangers: parse_json() refuses what the library accepts silently (duplicate
+// keys, trailing bytes, deep nesting, invalid UTF-8), and the errors of the typed getters name the
+// file and the field.
 #pragma once
 
 #include <cstdint>
@@ -27,16 +27,15 @@ struct JsonSource {
 };
 
 // Throws Error with the byte offset: not UTF-8, not JSON, duplicate key, nested deeper than 64,
-// bytes after the value. Throws too where it holds more than two million values; a cap on the
-// file's size is the caller's.
+// bytes after the value; also for more than two million values. The caller limits the file's size.
 Json parse_json(std::string_view text, const JsonSource& source);
 
-// JSON Lines: calls `take(document, source)` for each line that is not blank, `source` naming
-// FILE:LINE, until it says false. Throws as parse_json() does.
+// JSON Lines: calls take(document, source) for each line that is not blank, until it returns false.
+// `source` names FILE:LINE. Throws as parse_json() does.
 void for_each_json_line(std::string_view lines, const JsonSource& source,
                         const std::function<bool(const Json&, const JsonSource&)>& take);
 
-// One object of a document with the path that leads to it, for errors such as
+// One object of a document with its path, for errors such as
 // `config.json: rope_scaling.factor: found "2", expected a number`.
 class JsonFields {
  public:

@@ -29,7 +29,7 @@ std::string_view reason(std::string_view text) {
   return colon == text.npos ? text : text.substr(colon + 2);
 }
 
-// Walks the text and lets the handler see how far the lexer has read, which the library tells only
+// Walks the text and tells the handler how far the lexer has read; the library reports that only
 // for syntax errors.
 class CountingIterator {
  public:
@@ -58,7 +58,7 @@ class CountingIterator {
   size_t* read_;
 };
 
-// The library's SAX interface on one side, ours on the other, the checks between.
+// Adapts the library's SAX interface to ours and makes the checks.
 class StrictWalker final : public nlohmann::json_sax<Json> {
  public:
   StrictWalker(const JsonSource& source, const size_t& read, JsonEvents& events)
@@ -125,7 +125,7 @@ void walk_json(std::string_view text, const JsonSource& source, JsonEvents& even
     fail(source, "starts with a byte order mark, which JSON forbids");
   if (const size_t bad = utf8_first_error(text); bad != text.npos)
     fail(source, fmt::format("not UTF-8 at byte {}", bad));
-  // The library takes a NUL for the end of the text and would not see what follows.
+  // The library takes a NUL for the end of the text and ignores what follows.
   if (const size_t nul = text.find('\0'); nul != text.npos)
     fail(source, fmt::format("not valid JSON at byte {}: a NUL", nul));
 

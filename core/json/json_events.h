@@ -1,6 +1,6 @@
 // json_events.h — JSON as a stream of events, for documents too large to hold as a tree.
 //
-// The strictness of the whole room lives here: parse_json() is built on it. Nothing is owned.
+// All strictness of this room is here: parse_json() is built on it. Owns nothing.
 #pragma once
 
 #include <cstdint>
@@ -11,7 +11,7 @@
 
 namespace ropewalk {
 
-// What a reader of a stream sees, in the order of the text. Any event may throw to stop the walk.
+// The events of a document, in the order of the text. A handler may throw to stop the walk.
 class JsonEvents {
  public:
   virtual ~JsonEvents() = default;
@@ -28,9 +28,9 @@ class JsonEvents {
   virtual void end_array() = 0;
 };
 
-// Throws Error (the source's code) with the byte offset where `text` is not JSON as RFC 8259 has
-// it: not UTF-8, a byte order mark, a NUL, a duplicate key in one object, more than 64 levels,
-// bytes after the value. Time is n log n in the number of keys whatever they are.
+// Throws Error (the source's code) with the byte offset where `text` is not JSON as in RFC 8259:
+// not UTF-8, a byte order mark, a NUL, a duplicate key in one object, more than 64 levels, bytes
+// after the value. Takes n log n time in the number of keys, whatever the keys are.
 void walk_json(std::string_view text, const JsonSource& source, JsonEvents& events);
 
 }  // namespace ropewalk

@@ -8,7 +8,7 @@
 namespace ropewalk {
 namespace {
 
-// Doubles hold every integer up to here, so a number written as 4096.0 is one exactly.
+// Doubles hold every integer up to here exactly, so 4096.0 is taken for an integer.
 constexpr double kExactLimit = 9007199254740992.0;  // 2^53
 
 std::optional<uint64_t> exact_unsigned(const Json& value) {

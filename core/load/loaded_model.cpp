@@ -13,7 +13,7 @@ namespace {
 
 using abi::TensorKind;
 
-// The device's memory for weights on their way, while they are.
+// The device's staging memory, open during the load.
 class Staging {
  public:
   Staging(abi::Device& device, uint64_t wanted) : device_(device) {
@@ -62,7 +62,7 @@ void LoadedModel::claim(std::string_view device_name) {
   for (const OwnedClaim& step : steps_) claims_.push_back({step.nodes, step.hidden, step.gain_us});
 }
 
-// A narrow program may need more than a wide one: its attention is split into more parts.
+// The max over all programs: a narrow one may need more, because its attention has more splits.
 uint64_t LoadedModel::workspace_bytes(const LoadSettings& settings) {
   uint64_t largest = 0;
   for (const abi::ProgramShape& shape : settings.programs) {
@@ -73,7 +73,7 @@ uint64_t LoadedModel::workspace_bytes(const LoadSettings& settings) {
   return WeightArena::aligned(largest);
 }
 
-// Fills in the bytes of every tensor that needs a place; buffers come later.
+// Sets the bytes of every tensor that needs memory; buffers come later.
 void LoadedModel::plan(const LoadSettings& settings) {
   Graph& graph = model_.graph;
   for (const WeightLoad& load : model_.weights) {

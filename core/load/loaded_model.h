@@ -1,8 +1,8 @@
 // loaded_model.h — a model's graph on a device: claimed, placed in memory, weights packed.
 //
-// Owns the device's buffers. The order is fixed so that nothing large happens before it is known to
-// fit: fold, claim, plan, compare the plan with the device's free memory, allocate, then read and
-// pack one tensor at a time.
+// Owns the device's buffers. Nothing is allocated before everything is known to fit: fold, claim,
+// plan, compare the plan with the device's free memory, allocate, then read and pack one tensor at
+// a time.
 #pragma once
 
 #include <cstdint>

@@ -17,7 +17,7 @@ ReadAhead::ReadAhead(std::vector<Job> jobs, uint32_t threads, std::span<std::byt
     for (uint32_t i = 0; i < threads && i < jobs_.size(); ++i)
       threads_.emplace_back([this] { work(); });
   } catch (const std::system_error&) {
-    if (threads_.empty()) throw;  // fewer threads read everything too
+    if (threads_.empty()) throw;  // one thread is enough
   }
 }
 
@@ -30,7 +30,7 @@ ReadAhead::~ReadAhead() {
   for (std::thread& thread : threads_) thread.join();
 }
 
-// Takes room for the next job, up to head_; false: there is none yet.
+// Reserves room for the next job at head_; false where there is none yet.
 bool ReadAhead::take_room() {
   const uint64_t bytes = std::min<uint64_t>(align(jobs_[started_].bytes), ring_.size());
   if (started_ == freed_) tail_ = head_ = 0;
@@ -71,7 +71,7 @@ void ReadAhead::work() {
 
 const abi::Weight& ReadAhead::next() {
   std::unique_lock lock(mutex_);
-  // The weight that was taken before is packed by now.
+  // The weight that the last call returned has been packed by now.
   if (freed_ < taken_) {
     tail_ = results_[freed_++].end;
     changed_.notify_all();

@@ -1,4 +1,4 @@
-// weight_arena.h — groups many slices into few buffers.
+// weight_arena.h — places many slices in few buffers.
 #pragma once
 
 #include <cstdint>
@@ -23,7 +23,7 @@ class WeightArena {
   // REQUIRES: slice->bytes is set and a multiple of kAlignment; the slice outlives place().
   void add(abi::Slice* slice) { slices_.push_back(slice); }
 
-  // Gives every slice its buffer and offset. The buffers are exactly as large as what lies in them.
+  // Gives every slice its buffer and offset. A buffer is exactly as large as its slices.
   void place(const std::function<abi::Buffer(uint64_t bytes)>& allocate) const {
     size_t first = 0;
     while (first < slices_.size()) {

@@ -7,7 +7,7 @@
 namespace ropewalk {
 namespace {
 
-// Columns of the widest part within `bytes`; 0: none.
+// Columns of the widest part that fits `bytes`; 0: none fits.
 uint32_t widest_within(const abi::Weight& shape, uint64_t bytes) {
   if (room_bytes(shape, shape.cols) <= bytes) return shape.cols;
   const uint64_t smallest = room_bytes(shape, abi::kPartColumns);

@@ -10,9 +10,9 @@
 namespace ropewalk {
 namespace {
 
-constexpr uint32_t kThreads = 4;  // some requests at a time keep a disk busy
+constexpr uint32_t kThreads = 4;  // a few concurrent requests keep a disk busy
 
-// At least one. Throws where not even the smallest part fits the ring.
+// Returns at least one part. Throws where not even the smallest part fits the ring.
 std::vector<Columns> cut(const GraphTensor& tensor, const abi::Weight& shape, uint64_t ring_bytes) {
   std::vector<Columns> parts = parts_of(shape, tensor.column_order, ring_bytes);
   if (!parts.empty()) return parts;

@@ -1,5 +1,5 @@
-// weight_stream.h — the weights of a model in the order of its list, read for packing. A weight
-// that is larger than the memory for loading comes in parts.
+// weight_stream.h — reads the weights of a model, in the order of its list, for packing. A weight
+// that is larger than the staging memory comes in parts.
 //
 // Reads ahead on threads of its own; used from one thread.
 #pragma once

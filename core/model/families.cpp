@@ -10,10 +10,10 @@
 namespace ropewalk {
 namespace {
 
-// The second is what the first conversions of Llama 1 wrote.
+// The first conversions of Llama 1 wrote the second.
 constexpr std::string_view kLlama[] = {"LlamaForCausalLM", "LLaMAForCausalLM"};
 
-// as people call it, model_type, architectures, keys of its own | graph
+// common name, model_type, architectures, keys of its own | graph
 constexpr Family kFamilies[] = {
     {{"Llama", "llama", kLlama, nullptr}, build_decoder},
 };

@@ -1,4 +1,4 @@
-// families.h — the families of models that can be run, and the graph of a model of one of them.
+// families.h — the supported families of models, and the graph of a model.
 //
 // A new family is a row of the table in families.cpp: how config.json names it, which keys only it
 // has, and which function builds its graph.
@@ -18,11 +18,11 @@ struct Family {
 
 std::span<const Family> families();
 
-// Their config parts, for Checkpoint::open() and parse_model_config().
+// How config.json describes each, for Checkpoint::open() and parse_model_config().
 std::span<const ConfigFamily> config_families();
 
-// The graph of the family that weights.config().model_type names. Throws Error (exit code model)
-// where a weight is missing or has another shape than config.json says.
+// The graph of a model of the family that weights.config().model_type names. Throws Error (exit
+// code model) where a weight is missing or contradicts config.json's shapes.
 ModelGraph build_model(const WeightSource& weights, const ModelOptions& options);
 
 }  // namespace ropewalk

@@ -1,12 +1,12 @@
-// rope_tables.h — the RoPE tables that sequences use, asked from a policy plugin and kept.
+// rope_tables.h — the RoPE tables of sequences, filled by a policy plugin and cached.
 //
-// Policies whose table varies with the length of the sequence (dynamic NTK, longrope) raise the
-// question what becomes of keys cached under an older table:
+// Some policies' tables vary with the length of the sequence (dynamic NTK, longrope). The mode says
+// how keys are used that were cached under an older table:
 //
 //   hf_compat  new rows use the table of the sequence's length, older keys keep theirs: what
 //              transformers' generate() does (LlamaDynamicNTKScalingRotaryEmbedding)
 //   exact      keys are cached unrotated and rotated on read, all by the same table
-//   fixed      one table, that of the context length, from the first token on
+//   fixed      one table from the first token on: that of the context length
 #pragma once
 
 #include <cstdint>
@@ -28,8 +28,8 @@ class RopeTables {
 
   double attention_scale() const { return attention_scale_; }
   bool varies() const { return varies_; }
-  // Whether keys that are cached for one length are the keys that another length needs. Where they
-  // are not, a text that is reused under another length is computed again from its first token.
+  // Whether keys cached at one length are also valid at another. Where they are not, a text that is
+  // reused at another length is computed again from its first token.
   bool keys_stay_valid() const { return keys_stay_valid_; }
 
   // (head_dim / 2) radians per position for a sequence of `length` tokens. Valid until the next

@@ -30,7 +30,7 @@ class SplitMix {
  public:
   explicit SplitMix(uint64_t seed) : state_(seed) {}
   uint64_t next() { return mix(state_ += kStep); }
-  // What the call number `index` of next() gives, the first being 0.
+  // The result of call number `index` (from 0) of next().
   uint64_t at(uint64_t index) const { return mix(state_ + (index + 1) * kStep); }
 
  private:
@@ -50,7 +50,7 @@ uint64_t hash_name(std::string_view text, uint64_t seed) {
   return hash;
 }
 
-// Positive normal numbers only, which is all that is needed here.
+// REQUIRES: a positive number that is normal as f16.
 uint16_t f16_bits(float value) {
   uint32_t bits;
   std::memcpy(&bits, &value, sizeof bits);

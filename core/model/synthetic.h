@@ -1,4 +1,4 @@
-// synthetic.h — random weights of a known model's exact shapes, for benchmarks without a
+// synthetic.h — random weights with the shapes of a known model, for benchmarks without a
 // checkpoint.
 #pragma once
 

@@ -33,23 +33,24 @@ bool is_finite(float x) { return !std::isinf(x); }  // of logits
   refuse_link(link, "left nothing but candidates of logit -inf");
 }
 
-// On either side of the candidates: a link that writes past them is found before anything is read
-// that it may have overwritten.
+// Sentinels on both sides of the candidates. A link that writes past them is found before anything
+// is read that it may have overwritten.
 constexpr abi::Candidate kSentinel = {0x5e47135e, -1.2345e-33f};
 
 bool is_sentinel(const abi::Candidate& candidate) {
   return candidate.id == kSentinel.id && candidate.logit == kSentinel.logit;
 }
 
-// What abi/sampler.h asks of a link, after it has run. Later links and the engine index by id.
+// Checks the contract of abi/sampler.h after a link has run. Later links and the engine index by
+// id.
 void check_link(const ChainLink& link, const abi::Candidates& before, const abi::Candidates& after,
                 size_t vocab) {
   if (after.data != before.data) refuse_link(link, "moved the candidates to another place");
   if (after.size == 0) refuse_link(link, "left no candidate, expected at least one");
   if (after.size > before.size)
     refuse_link(link, fmt::format("left {} candidates of {}", after.size, before.size));
-  // Looks at all of them instead of stopping at the first bad one: compilers turn only such loops
-  // into vector code.
+  // Looks at all candidates instead of stopping at the first bad one: only such loops are
+  // vectorised.
   uint32_t bad = 0;
   for (const abi::Candidate& candidate : after.all()) {
     bad |= !is_logit(candidate.logit);

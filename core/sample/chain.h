@@ -34,7 +34,7 @@ class Chain {
  private:
   std::vector<ChainLink> links_;
   SequenceRandom random_;
-  // Between two sentinels. Kept: no allocation per token after the first.
+  // Between two sentinels. Reused: no allocation per token after the first.
   std::vector<abi::Candidate> candidates_;
 };
 

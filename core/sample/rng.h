@@ -1,7 +1,7 @@
 // rng.h — the random numbers of one sequence: same seed, same draws, on every machine.
 //
-// Counter-based, so that the n-th draw depends on the seed and n alone. Not thread-safe; one object
-// belongs to one sequence.
+// Counter-based: the n-th draw depends only on the seed and n. Not thread-safe; one object belongs
+// to one sequence.
 #pragma once
 
 #include <array>

@@ -1,7 +1,7 @@
-// checkpoint.h — a model directory as a set of named tensors, whatever files they lie in.
+// checkpoint.h — a model directory as a set of named tensors, whatever files hold them.
 //
-// Owns the open files and nothing of their contents: a tensor's bytes are read when asked for, so
-// that a checkpoint is never held whole. Immutable after open(); read() may be called from several
+// Owns the open files but not their contents: a tensor's bytes are read on request, so that memory
+// never holds a whole checkpoint. Immutable after open(); read() may be called from several
 // threads.
 #pragma once
 

@@ -135,7 +135,7 @@ ShardPlan Planner::from_index(const std::string& index) const {
 }
 
 // A file that is called like the listed shards but is not among them: the index is of another
-// download. Other files (consolidated.safetensors) are nobody's business.
+// download. Other files (consolidated.safetensors) do not matter.
 void Planner::check_unlisted(const ShardPlan& plan) const {
   std::set<std::string> stems;
   for (const std::string& file : plan.files)

@@ -18,7 +18,7 @@ struct ShardPlan {
   std::string index;               // the index file; empty: none
   // Tensor -> file; empty without an index.
   std::map<std::string, std::string, std::less<>> weight_map;
-  uint64_t total_size = 0;  // what the index says; 0: nothing
+  uint64_t total_size = 0;  // from the index; 0: not given
 };
 
 // Looks, in this order, for: an index of safetensors (`*.safetensors.index.json`),

@@ -13,7 +13,7 @@
 
 namespace ropewalk {
 
-// What a name in the pickle stands for. No other name is known, and none is ever looked up.
+// The meaning of a name in the pickle. Other names are refused, and none is ever looked up.
 enum class PickleName : uint8_t { ordered_dict, rebuild_tensor, rebuild_parameter, storage };
 
 struct PickleGlobal {

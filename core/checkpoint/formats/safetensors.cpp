@@ -13,7 +13,7 @@
 namespace ropewalk {
 namespace {
 
-constexpr uint64_t kMaxHeaderBytes = 100'000'000;  // as the reference implementation has it
+constexpr uint64_t kMaxHeaderBytes = 100'000'000;  // as in the reference implementation
 
 void check_frame(std::string_view json, const JsonSource& source) {
   if (!json.starts_with('{'))

@@ -15,8 +15,8 @@
 
 namespace ropewalk {
 
-// Gathers entries and checks each by itself: name, dtype, shape, and that the offsets agree with
-// them. How entries lie beside each other is for the caller to check.
+// Collects entries and checks each by itself: name, dtype, shape, and that the offsets agree with
+// them. The caller checks for overlaps and holes.
 class SafetensorsEvents final : public JsonEvents {
  public:
   explicit SafetensorsEvents(const JsonSource& source) : source_(source) {}

@@ -41,7 +41,7 @@ bool contiguous(const PickledTensor& tensor) {
   return true;
 }
 
-// Row-major copy of a view's elements from number `first` on. `from` begins at the view's first.
+// Row-major copy of a view's elements from index `first` on. `from` starts at the view's element 0.
 void gather(const PickledTensor& tensor, const std::byte* from, uint64_t first,
             std::span<std::byte> out) {
   const uint64_t size = stored_size(tensor.type);
@@ -53,7 +53,7 @@ void gather(const PickledTensor& tensor, const std::byte* from, uint64_t first,
   }
   for (uint64_t at = 0; at < out.size(); at += size) {
     std::memcpy(out.data() + at, from + source * size, size);
-    // The next index: the last axis runs fastest.
+    // Next index: the last axis varies fastest.
     for (size_t i = index.size(); i-- > 0;) {
       source += tensor.stride[i];
       if (++index[i] < tensor.shape[i]) break;

@@ -15,9 +15,9 @@ struct ZipEntry {
   uint64_t size;
 };
 
-// In order of their bytes. Throws Error (exit code model) for anything but stored entries that lie
-// within the file, apart from each other and under different names, with nothing behind the
-// directory. Source: PKWARE APPNOTE.TXT 6.3, sections 4.3 and 4.5.3 (zip64).
+// In order of their bytes. Throws Error (exit code model) for compressed entries, entries beyond
+// the file, overlapping ones, equal names, and bytes after the directory. Source: PKWARE
+// APPNOTE.TXT 6.3, sections 4.3 and 4.5.3 (zip64).
 std::vector<ZipEntry> read_zip_directory(const File& file);
 
 }  // namespace ropewalk

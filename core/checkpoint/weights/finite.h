@@ -1,4 +1,4 @@
-// finite.h — looks for NaN and infinity in stored values, and turns stored values into floats.
+// finite.h — finds NaN and infinity in stored values, and converts stored values to floats.
 #pragma once
 
 #include <cstddef>

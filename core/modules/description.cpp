@@ -21,7 +21,7 @@ constexpr uint32_t kMaxOptions = 256;
               "Correct its ModuleInfo");
 }
 
-// A C string of a library, printable and of bearable length.
+// A C string of a library. Refuses unprintable and too long ones.
 std::string copy_text(const char* text, std::string_view field, std::string_view where) {
   if (!text) refuse(where, fmt::format("{} is null", field));
   const std::string_view view(text, strnlen(text, kMaxText + 1));
@@ -29,7 +29,7 @@ std::string copy_text(const char* text, std::string_view field, std::string_view
   if (view.size() > kMaxText)
     refuse(where, fmt::format("{} is longer than {} bytes", field, kMaxText));
   if (printable(view, kMaxText) != view)
-    refuse(where, fmt::format("{} has bytes that are no text: {}", field, printable(view)));
+    refuse(where, fmt::format("{} is not printable text: {}", field, printable(view)));
   return std::string(view);
 }
 

@@ -25,10 +25,10 @@ struct ModuleDescription {
   std::vector<OptionDescription> options;
 };
 
-// Copies a declaration after looking at every pointer in it: null or empty name, version or help,
-// no create(), control bytes, an option without a name, with an unknown type or twice, a default
-// that its own type or range refuses. Throws Error(plugin, where). A pointer that points nowhere
-// crashes, so strangers are described in a probe child first.
+// Copies a declaration. Throws Error(plugin, where) for: a null or empty name, version or help, no
+// create(), control bytes, an option without a name, of unknown type or declared twice, a default
+// that its own type or range refuses. A dangling pointer crashes, so strangers are described in a
+// probe child first.
 ModuleDescription describe_module(const abi::Module& module, std::string_view where);
 
 std::string_view kind_name(abi::ModuleKind kind);    // "sampler"

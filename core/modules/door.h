@@ -1,8 +1,8 @@
 // door.h — the check of a file before any of its code is loaded.
 //
 // The fixed head of the module's declaration is read from the file itself, so that a stranger is
-// refused in words, and a truncated file is refused before the loader maps what is not there (which
-// is a SIGBUS that no handler helps).
+// refused in words, and a truncated file is refused before the loader maps missing pages (touching
+// one is a SIGBUS).
 #pragma once
 
 #include <cstdint>

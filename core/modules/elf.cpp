@@ -109,7 +109,7 @@ std::vector<Elf64_Phdr> read_segments(const LibraryFile& file) {
   std::vector<Elf64_Phdr> segments(header.e_phnum);
   file.read(header.e_phoff, std::span(segments));
   for (const Elf64_Phdr& segment : segments) {
-    // The loader maps a page that the file does not have, and touching it is SIGBUS.
+    // Otherwise the loader maps a page that the file does not have, and touching it is a SIGBUS.
     if (segment.p_type == PT_LOAD && segment.p_filesz > segment.p_memsz)
       file.damaged("a segment has more bytes in the file than in memory");
     if (segment.p_filesz > 0 && !file.holds(segment.p_offset, segment.p_filesz))
@@ -119,7 +119,7 @@ std::vector<Elf64_Phdr> read_segments(const LibraryFile& file) {
   return segments;
 }
 
-// The tables by which the loader finds a symbol; addresses as in memory, 0: absent.
+// The loader's tables for symbol lookup; addresses as in memory, 0: absent.
 struct Dynamic {
   uint64_t symbols = 0, strings = 0, string_bytes = 0, hash = 0, gnu_hash = 0;
 };
@@ -150,7 +150,7 @@ class SymbolTable {
     file_.damaged("it has no hash table of its symbols");
   }
 
-  // Where in the file `bytes` from `address` on stand; nothing where they do not.
+  // File offset of `bytes` bytes at `address`; nullopt where the file does not hold them.
   std::optional<uint64_t> find_offset(uint64_t address, uint64_t bytes) const {
     for (const Elf64_Phdr& segment : segments_) {
       if (segment.p_type != PT_LOAD || address < segment.p_vaddr) continue;

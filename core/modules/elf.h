@@ -1,7 +1,7 @@
 // elf.h — reads one data object out of a shared library's file without loading it.
 //
-// Everything in the file is a stranger's: each offset is checked against the file before it is
-// followed, and no loop is longer than the file.
+// Nothing in the file is trusted: each offset is checked against the file before it is followed,
+// and no loop is longer than the file.
 #pragma once
 
 #include <cstddef>

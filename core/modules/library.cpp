@@ -17,8 +17,8 @@ namespace {
 
 constexpr const char* kSymbol = "ropewalk_module";
 
-// Keeps a handle for the life of the process. The list is never destroyed, but it can be reached,
-// so that nothing in it counts as leaked.
+// Keeps a handle for the life of the process. The list is never destroyed but stays reachable, so
+// that leak checkers do not report it.
 void keep(std::unique_ptr<boost::dll::shared_library> library) {
   static std::mutex mutex;
   static auto* const kept = new std::vector<std::unique_ptr<boost::dll::shared_library>>;
@@ -66,15 +66,15 @@ ExitCode exit_code_of(abi::StatusCode code) {
   return ExitCode::plugin;
 }
 
-// The type says that create() throws nothing. A library that lies about it would end the process;
-// called through this type its exception can be caught.
+// create() is declared noexcept. A library that throws anyway would end the process; called through
+// this type, its exception can be caught.
 using Create = abi::Status (*)(const abi::CreateInfo& info, void** object);
 
 abi::Status call_create(Create create, const abi::CreateInfo& info, void** object) {
   try {
     return create(info, object);
   } catch (...) {
-    // What was thrown may be of a type that only the library knows.
+    // The exception's type may be known only to the library.
     return abi::fail(abi::StatusCode::internal, "threw an exception out of create()");
   }
 }

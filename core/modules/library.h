@@ -1,7 +1,6 @@
-// library.h — a loaded backend or plugin, and the one place where a module's Status becomes an
-// Error.
+// library.h — a loaded backend or plugin. Here alone a module's Status becomes an Error.
 //
-// Libraries are never unloaded: objects, constants and exceptions of theirs may outlive any handle.
+// Libraries are never unloaded: their objects, constants and exceptions may outlive any handle.
 // A Library is immutable and may be used from any thread.
 #pragma once
 

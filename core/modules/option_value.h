@@ -14,7 +14,7 @@ namespace ropewalk {
 std::optional<std::string> encode_value(const OptionDescription& option, const ConfigValue& value);
 
 // Whether the declared default is itself of the declared type and range. The items of a default
-// list are parted by abi::kItemSeparator.
+// list are separated by abi::kItemSeparator.
 bool default_fits(const OptionDescription& option);
 
 // "a number from 0 to 1", for messages.

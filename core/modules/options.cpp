@@ -56,7 +56,7 @@ std::string highest(const OptionDescription& option) { return fmt::format("{}", 
               fmt::format("{}: {}: {}", choice.key, choice.name, what), advice);
 }
 
-// What the configuration gives for `option`; the lone value after a name is the first option's.
+// The configured value of `option`. A lone value after the plugin's name sets the first option.
 const ConfigValue* given_value(const OptionDescription& option, const ModuleDescription& plugin,
                                const PluginChoice& choice) {
   const auto entry = std::ranges::find(choice.options, option.name, &ConfigEntry::key);

@@ -1,4 +1,4 @@
-// options.h — a plugin's options: what the configuration says against what the plugin declares.
+// options.h — checks the configured options of a plugin against its declaration.
 #pragma once
 
 #include <string>

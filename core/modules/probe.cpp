@@ -59,7 +59,7 @@ struct Pipe {
   }
 };
 
-// This environment and the mark.
+// This process's environment with kProbeMark added.
 std::vector<std::string> marked_environment() {
   std::vector<std::string> variables;
   for (char** variable = environ; *variable; ++variable) variables.emplace_back(*variable);
@@ -67,8 +67,8 @@ std::vector<std::string> marked_environment() {
   return variables;
 }
 
-// In a process group of its own, so that what it starts can be ended with it; its input and output
-// go nowhere but for the pipe.
+// The child has its own process group, so that its descendants can be killed with it. Its standard
+// streams are /dev/null; only the pipe is open.
 pid_t start_child(const std::filesystem::path& file, const ProbeSettings& settings,
                   const Pipe& pipe) {
   posix_spawn_file_actions_t actions;
@@ -106,9 +106,8 @@ pid_t start_child(const std::filesystem::path& file, const ProbeSettings& settin
   return child;
 }
 
-// A whole record, or everything until the pipe's other end is closed; nothing where the limit
-// passes first. What the library has started may keep that end open for longer than the child
-// lives.
+// A whole record, or everything until the pipe's other end is closed; nothing at the time limit.
+// Processes that the library has started may keep that end open after the child has ended.
 std::optional<std::string> read_answer(const Pipe& pipe, Clock::time_point deadline) {
   std::string record;
   std::array<char, 4096> chunk;
@@ -127,9 +126,9 @@ std::optional<std::string> read_answer(const Pipe& pipe, Clock::time_point deadl
   return record;
 }
 
-// Waits for the child until the deadline and ends its group, whatever state that is in. Its wait
-// status, or nothing where it had to be killed. The group is killed before the child is reaped,
-// while its number is still its own.
+// Waits for the child until the deadline and always kills its group. Returns its wait status, or
+// nothing where it had to be killed. The group is killed before the child is reaped, while its id
+// cannot be reused.
 std::optional<int> end_child(pid_t child, Clock::time_point deadline) {
   const auto has_ended = [&] {
     siginfo_t info{};

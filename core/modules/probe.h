@@ -1,10 +1,10 @@
-// probe.h — loads a strange library in a child process first, so that one that crashes, hangs or
-// exits while it is loaded takes the child with it and not the host.
+// probe.h — loads a strange library in a child process first. One that crashes, hangs or exits
+// while it is loaded only ends the child.
 //
 // The child is this program itself, started with kProbeArguments and the file's path; it must hand
-// over to probe_child(). One that forgets to would start a child of its own, and so on without end:
-// kProbeMark in the environment stops that. What the library prints goes nowhere: the answer comes
-// through a pipe of its own.
+// over to probe_child(). A program that forgets to would start children without end: kProbeMark in
+// the environment stops that. The library's output is discarded: the answer comes through a
+// separate pipe.
 #pragma once
 
 #include <array>
@@ -23,7 +23,7 @@ inline constexpr std::array<const char*, 2> kProbeArguments = {"plugins", "--pro
 // Set in the child; where it is set, probe_module() starts nothing.
 inline constexpr const char* kProbeMark = "ROPEWALK_PROBE";
 
-// Where the child finds the pipe for its answer.
+// The child's descriptor of the pipe for its answer.
 inline constexpr int kProbeDescriptor = 3;
 
 struct ProbeSettings {
@@ -37,7 +37,7 @@ struct ProbeSettings {
 int probe_child(const std::filesystem::path& file);
 
 // The host's side. Throws Error(plugin): crashed (with the signal's name), did not answer within
-// the limit, exited, or what the library was refused for.
+// the limit, exited, or the child's reason to refuse the library.
 ModuleDescription probe_module(const std::filesystem::path& file, const ProbeSettings& settings);
 
 // Answers by (path, size, modification time, inode), for the life of the process.

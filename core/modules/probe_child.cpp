@@ -20,8 +20,8 @@
 namespace ropewalk {
 namespace {
 
-// The answer's pipe under a number that the library does not know, so that what it prints to the
-// usual ones is not taken for the answer.
+// Moves the answer's pipe to a descriptor that the library does not know, so that its output to
+// the usual ones is not taken for the answer.
 int take_answer_pipe() {
   constexpr int kFirstFreeNumber = 100;
   const int pipe = fcntl(kProbeDescriptor, F_DUPFD_CLOEXEC, kFirstFreeNumber);
@@ -56,8 +56,8 @@ void create_one(const Library& library) {
   }
 }
 
-// A factory that throws, crashes or hangs should do so here. That it dislikes its options is no
-// fault: one may be needed that has no default.
+// A factory that throws, crashes or hangs should do so here. Refusing its options is no fault: an
+// option without a default may be required.
 void try_create(const Library& library) {
   try {
     create_one(library);

@@ -1,4 +1,4 @@
-// probe_record.h — what the probe child tells the host: a description or a refusal, as fields that
+// probe_record.h — the probe child's answer to the host: a description or a refusal, as fields that
 // each end with a NUL. Private to core/modules.
 //
 //   ropewalk-probe \0 refused \0 REASON \0 end \0
@@ -21,7 +21,7 @@ using ProbeAnswer = std::variant<ModuleDescription, Refusal>;
 
 std::string encode_answer(const ProbeAnswer& answer);
 
-// Nothing where the record is cut or garbled: what runs in the child may write anything.
+// Nothing where the record is truncated or garbled: code in the child may write anything.
 std::optional<ProbeAnswer> decode_answer(std::string_view record);
 
 }  // namespace ropewalk

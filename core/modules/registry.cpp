@@ -78,7 +78,7 @@ const Library& Registry::load(const fs::path& file) {
   return *library;
 }
 
-// What is installed is ours and passes the door only; a stranger is probed as well.
+// An installed file is ours and only passes the door; a stranger is also probed.
 ModuleDescription Registry::describe(const Candidate& candidate) {
   if (!candidate.installed) return probes_.probe(candidate.file, settings_.probe);
   check_door(candidate.file);
@@ -96,7 +96,7 @@ const Library* Registry::find_if_present(abi::ModuleKind kind, std::string_view 
     const ModuleDescription module = describe(candidate);
     if (module.kind == kind && module.name == name) found.push_back(candidate.file);
   }
-  // Another file may declare the name; what is wrong with files that nobody asked for is not said.
+  // Another file may declare the name. Faults of files that nobody asked for are not reported.
   for (const Candidate& candidate : others) {
     if (!found.empty()) break;
     try {

@@ -1,8 +1,8 @@
 // registry.h — finds backends and plugins by kind and name.
 //
-// Searched are the install's folder and what the configuration names under plugins.paths, never the
-// current directory and never the loader's own path. Files outside the install's folder are probed
-// in a child process before they are loaded. Not thread-safe; what it returns is.
+// Searches the install's folder and plugins.paths of the configuration, never the current directory
+// and never the loader's own path. Files outside the install's folder are probed in a child process
+// before they are loaded. Not thread-safe; what it returns is.
 #pragma once
 
 #include <chrono>
@@ -30,7 +30,7 @@ struct RegistrySettings {
 // ../lib/ropewalk from the running program's folder: the same in the build and the install tree.
 std::filesystem::path install_folder();
 
-// A file and what became of it.
+// A file and whether it was accepted.
 struct ModuleListing {
   std::filesystem::path file;
   std::optional<ModuleDescription> description;  // absent: refused
@@ -53,8 +53,8 @@ class Registry {
   // The same, but nullptr where there is none: a backend that was not built.
   const Library* find_if_present(abi::ModuleKind kind, std::string_view name);
 
-  // Every module file of the search path, each probed, the installed ones first. A bad one has its
-  // reason as the verdict; so has the second of two with one name.
+  // Every module file of the search path, each probed, the installed ones first. The verdict of a
+  // bad one is the reason; the second of two with the same name is bad.
   std::vector<ModuleListing> list();
 
  private:

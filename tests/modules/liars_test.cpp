@@ -79,7 +79,7 @@ INSTANTIATE_TEST_SUITE_P(
         Lie{"empty-name", "declares itself badly: name is empty"},
         Lie{"path-name", "name is ../honest, expected at most 64 letters"},
         Lie{"null-version", "version is null"}, Lie{"null-help", "help is null"},
-        Lie{"control-help", "help has bytes that are no text: \\x1b[2J"},
+        Lie{"control-help", "help is not printable text: \\x1b[2J"},
         Lie{"null-options", "options is null"},
         Lie{"many-options", "it has 4294967295 options, expected at most 256"},
         Lie{"null-create", "create is null"},

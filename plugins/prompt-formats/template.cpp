@@ -1,4 +1,4 @@
-// A format told in YAML, so that most new ones need no code:
+// A format written in YAML, so that most new ones need no code:
 //
 //   prompt:
 //     format:
@@ -44,7 +44,7 @@ constexpr std::array kOptions = {
     OptionInfo{.name = "no_system",
                .type = OptionType::text,
                .default_value = nullptr,
-               .help = "what stands there where it is empty, else `system` with nothing in it"},
+               .help = "used where the system message is empty; absent: `system` without content"},
     OptionInfo{.name = "default_system",
                .type = OptionType::text,
                .default_value = "",
@@ -65,7 +65,7 @@ constexpr std::array kOptions = {
 
 constexpr std::string_view kContent = "{content}";
 
-// A text of the options, cut where something else than text stands.
+// A text of the options, split at {content} and the control tokens.
 class Pattern {
  public:
   Pattern(std::string_view text, const std::vector<std::string>& tokens) {
@@ -91,7 +91,7 @@ class Pattern {
     for (const std::string& part : parts_) emit_part(part, content, sink);
   }
 
-  // Up to where the content would stand.
+  // Up to the place of the content.
   void emit_empty(PieceSink& sink) const {
     for (size_t i = 0; i < parts_.size() && parts_[i] != kContent; ++i) {
       const bool last = i + 1 < parts_.size() && parts_[i + 1] == kContent;
@@ -171,7 +171,7 @@ class Template final : public PromptFormat {
 const Module ropewalk_module = make_module<PromptFormat, Template>({
     .name = "template",
     .version = "1.0.0",
-    .help = "Roles, separators and stops as YAML tells them",
+    .help = "Roles, separators and stops written in YAML",
     .source = "Ropewalk; the rules for empty messages are lm-sys/FastChat's",
     .options = kOptions,
 });

@@ -1,5 +1,5 @@
-// turns.h — what the formats share: whose turn it is, and the kind that FastChat calls
-// ADD_COLON_TWO, of which Vicuna, Airoboros and Alpaca are.
+// turns.h — what the formats share: the check of the roles' order, and the format that FastChat
+// calls ADD_COLON_TWO (Vicuna, Airoboros, Alpaca).
 #pragma once
 
 #include <array>
@@ -9,8 +9,8 @@
 
 namespace ropewalk::formats {
 
-// How many system messages are in front, 0 or 1. Throws Failure naming the first message that is
-// not of the one whose turn it is: the user begins, and the assistant answers.
+// How many system messages come first, 0 or 1. Throws Failure naming the first message whose role
+// is out of order: user and assistant alternate, and the user begins.
 inline size_t check_turns(std::span<const abi::Message> messages) {
   const size_t first = !messages.empty() && messages[0].role == abi::Role::system ? 1 : 0;
   for (size_t i = first; i < messages.size(); ++i) {

@@ -1,5 +1,5 @@
-// Dynamic NTK: as trained up to the trained length M, and beyond it a base that grows with the
-// length L of the sequence.
+// Dynamic NTK: unscaled up to the trained length M; beyond it the base grows with the length L of
+// the sequence.
 //
 //   inv_freq[i] = (theta * (factor * L / M - (factor - 1)) ^ (d / (d - 2))) ^ (-2i / d),  L >= M
 #include <algorithm>

@@ -1,5 +1,5 @@
-// Position interpolation: positions are divided by a factor, so that a longer text falls into the
-// trained range. Dividing the frequencies instead is the same.
+// Position interpolation: positions are divided by a factor, so that a longer text stays in the
+// trained range. Dividing the frequencies instead gives the same angles.
 //
 //   inv_freq[i] = theta ^ (-2i / head_dim) / factor
 #include <array>

@@ -1,8 +1,9 @@
 // Llama 3.1's scaling: pairs whose wavelength is short against the trained length M keep their
-// frequency, long ones are interpolated, those between are blended by turns within M.
+// frequency, long ones are interpolated, those between are blended by rotations within M.
 //
-//   turns = M * plain[i] / 2 pi
-//   turns > high_freq_factor: plain; turns < low_freq_factor: plain / factor; else the blend
+//   rotations = M * plain[i] / 2 pi
+//   rotations > high_freq_factor: plain;  rotations < low_freq_factor: plain / factor;
+//   else the blend of both
 #include <algorithm>
 #include <array>
 #include <cmath>
@@ -19,8 +20,8 @@ constexpr auto kNumber = OptionType::number;
 constexpr const char* kTrained = "original_max_position_embeddings";
 constexpr std::array kOptions = {
     OptionInfo{"factor", kNumber, nullptr, "what slow pairs are divided by", 1e-3, 1e6},
-    OptionInfo{"low_freq_factor", kNumber, "1", "turns, interpolated below", 1e-3, 1e6},
-    OptionInfo{"high_freq_factor", kNumber, "4", "turns, kept above", 1e-3, 1e6},
+    OptionInfo{"low_freq_factor", kNumber, "1", "rotations, interpolated below", 1e-3, 1e6},
+    OptionInfo{"high_freq_factor", kNumber, "4", "rotations, kept above", 1e-3, 1e6},
     OptionInfo{kTrained, OptionType::integer, nullptr,
                "the trained length in tokens; absent: the model's own", 1, 1 << 24},
 };
@@ -48,8 +49,8 @@ class Llama3 final : public RopeScaling {
     for (size_t i = 0; i < table.inv_freq.size(); ++i) {
       const double plain =
           std::pow(request.theta, -2.0 * static_cast<double>(i) / request.head_dim);
-      const double turns = trained * plain / (2 * std::numbers::pi);
-      const double keep = std::clamp((turns - low_) / (high_ - low_), 0.0, 1.0);
+      const double rotations = trained * plain / (2 * std::numbers::pi);
+      const double keep = std::clamp((rotations - low_) / (high_ - low_), 0.0, 1.0);
       table.inv_freq[i] = std::lerp(plain / factor_, plain, keep);
     }
     return {};

@@ -1,8 +1,8 @@
-// LongRoPE: a searched factor for every pair, one list for sequences within the trained length M
-// and one for longer ones. Cosine and sine are scaled by how far the model was stretched.
+// LongRoPE: a factor for every pair, found by search; one list for sequences within the trained
+// length M and one for longer ones. Cosine and sine are scaled by a function of the scaling factor.
 //
 //   inv_freq[i] = 1 / (list[i] * theta ^ (2i / head_dim))
-//   attention_scale = sqrt(1 + ln(stretch) / ln(M)),  1 where stretch <= 1
+//   attention_scale = sqrt(1 + ln(scaling) / ln(M)),  1 where scaling <= 1
 #include <array>
 #include <cmath>
 #include <string>
@@ -24,7 +24,7 @@ constexpr std::array kOptions = {
     OptionInfo{"factor", kNumber, nullptr,
                "how much longer than trained, where the trained length is not known", 1e-3, 1e6},
     OptionInfo{"attention_factor", kNumber, nullptr,
-               "factor of cosine and sine; absent: by the stretch", 1e-3, 1e3},
+               "factor of cosine and sine; absent: from the scaling factor", 1e-3, 1e3},
     OptionInfo{kTrained, OptionType::integer, nullptr,
                "the trained length in tokens; absent: the model's own", 1, 1 << 24},
 };
@@ -46,10 +46,10 @@ class LongRope final : public RopeScaling {
   Status fill(const RopeRequest& request, RopeTable& table) const noexcept override {
     return guard([&] {
       const double original = trained_ > 0 ? trained_ : request.original_max_position;
-      // Where both lengths are known their quotient counts, whatever `factor` says.
-      const double stretch = original > 0 ? request.max_position / original : factor_;
+      // Where both lengths are known, their quotient overrides `factor`.
+      const double scaling = original > 0 ? request.max_position / original : factor_;
       const double trained = original > 0 ? original : request.max_position;
-      // Both at once: a sequence that grows must not be refused halfway.
+      // Checks both lists at once: a growing sequence must not be refused halfway.
       check_size("short_factor", short_, table.inv_freq.size());
       check_size("long_factor", long_, table.inv_freq.size());
       const std::vector<double>& divisors = request.length > trained ? long_ : short_;
@@ -57,7 +57,7 @@ class LongRope final : public RopeScaling {
         table.inv_freq[i] =
             std::pow(request.theta, -2.0 * static_cast<double>(i) / request.head_dim) / divisors[i];
       table.attention_scale = attention_factor_ > 0 ? attention_factor_
-                              : stretch > 1 ? std::sqrt(1 + std::log(stretch) / std::log(trained))
+                              : scaling > 1 ? std::sqrt(1 + std::log(scaling) / std::log(trained))
                                             : 1;
     });
   }

@@ -1,9 +1,9 @@
-// NTK by parts: pairs that turn often within the trained length M keep their frequency, pairs that
-// turn less than once are interpolated, and those between are blended by way of NTK scaling. The
-// ends of each blend are numbers of turns within M.
+// NTK by parts: pairs that rotate often within the trained length M keep their frequency, pairs
+// that rotate less than once are interpolated, and those between are blended by way of NTK scaling.
+// The ends of each blend are numbers of rotations within M.
 //
-//   v[i]        = lerp(interpolated[i], ntk[i], keep(1.25 .. 0.75 turns))
-//   inv_freq[i] = lerp(v[i], plain[i], keep(16 .. 2 turns))
+//   v[i]        = lerp(interpolated[i], ntk[i], keep(1.25 .. 0.75 rotations))
+//   inv_freq[i] = lerp(v[i], plain[i], keep(16 .. 2 rotations))
 #include <algorithm>
 #include <array>
 #include <cmath>
@@ -32,12 +32,12 @@ constexpr std::array kOptions = {
         .maximum = 1 << 24},
 };
 
-// 1 for pairs that turn `fast` times or more in `trained` tokens, 0 for those that turn `slow`
-// times or less, falling in a straight line between.
+// 1 for pairs that rotate `fast` times or more in `trained` tokens, 0 for those that rotate `slow`
+// times or less, linear between.
 struct Keep {
   Keep(double fast, double slow, double trained, const RopeRequest& request) {
-    const auto index = [&](double turns) {
-      return request.head_dim * std::log(trained / (turns * 2 * std::numbers::pi)) /
+    const auto index = [&](double rotations) {
+      return request.head_dim * std::log(trained / (rotations * 2 * std::numbers::pi)) /
              (2 * std::log(request.theta));
     };
     low = std::max(std::floor(index(fast)), 0.0);

@@ -15,7 +15,7 @@ constexpr std::array kOptions = {
     OptionInfo{.name = "alpha",
                .type = OptionType::number,
                .default_value = nullptr,
-               .help = "how much slower the slowest pair turns; exllama's alpha_value",
+               .help = "how much slower the slowest pair rotates; exllama's alpha_value",
                .minimum = 1e-3,
                .maximum = 1e6},
 };

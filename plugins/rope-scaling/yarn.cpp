@@ -1,7 +1,8 @@
-// YaRN: pairs that turn often within the trained length M keep their frequency, slow ones are
+// YaRN: pairs that rotate often within the trained length M keep their frequency, slow ones are
 // interpolated, a straight line lies between; and cosine and sine are scaled.
 //
-//   inv_freq[i] = lerp(plain[i] / factor, plain[i], keep(beta_fast .. beta_slow turns within M))
+//   inv_freq[i] = lerp(plain[i] / factor, plain[i], keep(beta_fast .. beta_slow))
+//       with beta in rotations within M
 //   attention_scale = 0.1 ln(factor) + 1, or the quotient of two such with mscale and
 //   mscale_all_dim
 #include <algorithm>
@@ -23,9 +24,9 @@ constexpr std::array kOptions = {
     OptionInfo{kTrained, OptionType::integer, nullptr,
                "the trained length in tokens; absent: the model's own, else its whole length", 1,
                1 << 24},
-    OptionInfo{"beta_fast", kNumber, "32", "turns within the trained length, kept above", 1e-3,
+    OptionInfo{"beta_fast", kNumber, "32", "rotations within the trained length, kept above", 1e-3,
                1e6},
-    OptionInfo{"beta_slow", kNumber, "1", "turns, interpolated below", 1e-3, 1e6},
+    OptionInfo{"beta_slow", kNumber, "1", "rotations, interpolated below", 1e-3, 1e6},
     OptionInfo{"truncate", OptionType::boolean, "true", "whether the ramp ends at whole pairs"},
     OptionInfo{"attention_factor", kNumber, nullptr,
                "factor of cosine and sine; absent: by factor and mscale", 1e-3, 1e3},
@@ -56,8 +57,8 @@ class Yarn final : public RopeScaling {
   Status fill(const RopeRequest& request, RopeTable& table) const noexcept override {
     const double original = trained_ > 0 ? trained_ : request.original_max_position;
     const double trained = original > 0 ? original : request.max_position;
-    const auto index = [&](double turns) {
-      return request.head_dim * std::log(trained / (turns * 2 * std::numbers::pi)) /
+    const auto index = [&](double rotations) {
+      return request.head_dim * std::log(trained / (rotations * 2 * std::numbers::pi)) /
              (2 * std::log(request.theta));
     };
     const double fast = index(beta_fast_), slow = index(beta_slow_);

@@ -1,6 +1,6 @@
-// Ban tokens: ids that are never taken, and texts that are never said: of a text of several tokens
-// the last is banned where the others have just been said. Where every candidate is banned the
-// greatest stays.
+// Ban tokens: bans ids and texts. For a text of several tokens, the last is banned where the others
+// are the latest in the history. Where every candidate is banned, the one with the largest logit
+// stays.
 #include <algorithm>
 #include <array>
 #include <vector>
@@ -17,11 +17,11 @@ constexpr std::array kOptions = {
     OptionInfo{.name = "texts",
                .type = OptionType::texts,
                .default_value = "",
-               .help = "never said, neither at the beginning of a text nor inside one"},
+               .help = "banned texts, at the beginning of a text and inside one"},
     OptionInfo{.name = "ids",
                .type = OptionType::numbers,
                .default_value = "",
-               .help = "token ids that are never taken",
+               .help = "banned token ids",
                .minimum = 0},
     OptionInfo{.name = "end",
                .type = OptionType::boolean,
@@ -72,7 +72,7 @@ class BanTokens final : public Sampler {
 const Module ropewalk_module = make_module<Sampler, BanTokens>({
     .name = "ban-tokens",
     .version = "1.0.0",
-    .help = "Tokens and texts that are never said",
+    .help = "Bans tokens and texts",
     .source = "huggingface/transformers generation/logits_process.py NoBadWordsLogitsProcessor",
     .options = kOptions,
 });

@@ -1,5 +1,5 @@
-// Draw: one of the candidates by their probabilities. A chain that ends with more than one does the
-// same by itself; this is for saying so, and for links that are to see the choice.
+// Draw: one candidate by the probabilities. A chain that ends with more than one does the same by
+// itself; this makes it explicit, and later links see the choice.
 #include "core/abi/sampler.h"
 
 namespace {

@@ -1,11 +1,11 @@
-// DRY, don't repeat yourself: a token that would go on with a repetition loses by how long the
-// repetition already is. Where the latest n tokens stand earlier in the history too, the token that
-// followed them there loses
+// DRY, don't repeat yourself: a token that would continue a repetition gets a penalty that grows
+// with the length of the repetition. Where the latest n tokens also occur earlier in the history,
+// the logit of the token that followed them there is reduced by
 //
 //   multiplier * base ^ (n - allowed_length), where n >= allowed_length
 //
-// for the greatest n. A repetition does not reach across a breaker, so that what any text has over
-// and over (line ends, "USER:") costs nothing, and a breaker of one token never loses.
+// for the largest n. A repetition does not reach across a breaker, so that frequent texts (line
+// ends, "USER:") cost nothing, and a breaker of one token is never penalised.
 #include <algorithm>
 #include <array>
 #include <cmath>
@@ -24,25 +24,25 @@ constexpr std::array kOptions = {
     OptionInfo{.name = "multiplier",
                .type = OptionType::number,
                .default_value = "0.8",
-               .help = "what the shortest repetition costs; 0: off",
+               .help = "penalty of the shortest repetition; 0: off",
                .minimum = 0,
                .maximum = 100},
     OptionInfo{.name = "base",
                .type = OptionType::number,
                .default_value = "1.75",
-               .help = "how many times more each further token costs",
+               .help = "factor of the penalty for each further token",
                .minimum = 1,
                .maximum = 100},
     OptionInfo{.name = "allowed_length",
                .type = OptionType::integer,
                .default_value = "2",
-               .help = "tokens in a row that may be repeated for nothing",
+               .help = "tokens in a row that may be repeated without a penalty",
                .minimum = 1,
                .maximum = 1 << 20},
     OptionInfo{.name = "breakers",
                .type = OptionType::texts,
                .default_value = "\n\x1f:\x1f\"\x1f*",
-               .help = "texts, of any number of tokens, across which nothing counts as repeated"},
+               .help = "texts, of any number of tokens, that end a repetition"},
     OptionInfo{.name = "range",
                .type = OptionType::integer,
                .default_value = "0",
@@ -87,7 +87,7 @@ class Dry final : public Sampler {
   void release() noexcept override { delete this; }
 
  private:
-  // How many of the latest ids stand after the last breaker.
+  // How many ids follow the last breaker.
   size_t unbroken(std::span<const int32_t> ids) const {
     for (size_t after = 0; after < ids.size(); ++after)
       for (const std::vector<int32_t>& breaker : breakers_)
@@ -98,9 +98,9 @@ class Dry final : public Sampler {
     return ids.size();
   }
 
-  // lengths_[k]: how many ids, going back from the end, equal those going back from k before it.
-  // The Z function of the reversed ids, in linear time: [left, right) is the match that reaches
-  // furthest.
+  // lengths_[k]: the length of the longest common suffix of the ids and the ids without their last
+  // k. This is the Z function of the reversed ids, in linear time: [left, right) is the match that
+  // reaches furthest.
   void measure(std::span<const int32_t> ids) {
     const size_t n = ids.size();
     const auto back = [&](size_t i) { return ids[n - 1 - i]; };
@@ -143,7 +143,7 @@ class Dry final : public Sampler {
 const Module ropewalk_module = make_module<Sampler, Dry>({
     .name = "dry",
     .version = "1.0.0",
-    .help = "Makes tokens less likely that would go on with a repetition",
+    .help = "Makes tokens less likely that would continue a repetition",
     .source = "oobabooga/text-generation-webui pull 5677; ggml-org/llama.cpp "
               "src/llama-sampling.cpp dry",
     .options = kOptions,

@@ -1,6 +1,6 @@
-// Epsilon sampling: a fixed least probability.
+// Epsilon sampling: a fixed min probability.
 //
-//   keep where p >= epsilon, and what is as likely as the likeliest
+//   keep where p >= epsilon or p = max p
 #include <array>
 
 #include "core/abi/sampler.h"
@@ -13,7 +13,7 @@ constexpr std::array kOptions = {
     OptionInfo{.name = "epsilon",
                .type = OptionType::number,
                .default_value = "0.0003",
-               .help = "least probability; text-generation-webui writes 3 for 0.0003",
+               .help = "min probability; text-generation-webui writes 3 for 0.0003",
                .minimum = 0,
                .maximum = 1},
 };

@@ -1,6 +1,6 @@
-// Eta sampling: a least probability that falls with the entropy H.
+// Eta sampling: a min probability that falls with the entropy H.
 //
-//   keep where p >= min(epsilon, sqrt(epsilon) * e^-H), and what is as likely as the likeliest
+//   keep where p >= min(epsilon, sqrt(epsilon) * e^-H) or p = max p
 #include <algorithm>
 #include <array>
 #include <cmath>
@@ -15,7 +15,7 @@ constexpr std::array kOptions = {
     OptionInfo{.name = "epsilon",
                .type = OptionType::number,
                .default_value = "0.0003",
-               .help = "least probability where the model is sure; webui writes 3 for 0.0003",
+               .help = "min probability where the model is sure; webui writes 3 for 0.0003",
                .minimum = 0,
                .maximum = 1},
 };

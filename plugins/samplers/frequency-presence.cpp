@@ -1,4 +1,4 @@
-// Frequency and presence penalty: what was there `count` times loses
+// Frequency and presence penalty, for a token that occurred `count` times:
 //
 //   logit - count * frequency - (presence, where count > 0)
 //
@@ -19,13 +19,13 @@ constexpr std::array kOptions = {
     OptionInfo{.name = "frequency",
                .type = OptionType::number,
                .default_value = "0",
-               .help = "taken from a logit for each time its token was there",
+               .help = "subtracted from a logit for each occurrence of its token",
                .minimum = -100,
                .maximum = 100},
     OptionInfo{.name = "presence",
                .type = OptionType::number,
                .default_value = "0",
-               .help = "taken from a logit once where its token was there",
+               .help = "subtracted once from the logit of a token that occurred",
                .minimum = -100,
                .maximum = 100},
     OptionInfo{.name = "scope",
@@ -86,7 +86,7 @@ class FrequencyPresence final : public Sampler {
 const Module ropewalk_module = make_module<Sampler, FrequencyPresence>({
     .name = "frequency-presence",
     .version = "1.0.0",
-    .help = "Makes tokens less likely the more often they were there",
+    .help = "Makes tokens less likely the more often they occurred",
     .source = "OpenAI API reference; ggml-org/llama.cpp src/llama-sampling.cpp penalties",
     .options = kOptions,
 });

@@ -1,5 +1,4 @@
-// Greedy: the greatest logit, ties to the lower id. Ends a chain; without it a chain ends in a
-// draw.
+// Greedy: the largest logit, ties to the lower id. Ends a chain; without it a chain ends in a draw.
 #include "core/abi/sampler.h"
 
 namespace {
@@ -23,6 +22,6 @@ class Greedy final : public Sampler {
 const Module ropewalk_module = make_module<Sampler, Greedy>({
     .name = "greedy",
     .version = "1.0.0",
-    .help = "Keeps the greatest candidate, ties to the lower id",
+    .help = "Keeps the candidate with the largest logit, ties to the lower id",
     .source = "Ropewalk",
 });

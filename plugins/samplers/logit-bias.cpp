@@ -1,5 +1,5 @@
-// Logit bias: a number added to the logits of some tokens. -100 as good as bans one, 100 as good as
-// demands it.
+// Logit bias: a number added to the logits of some tokens. -100 practically bans a token, 100
+// practically forces it.
 #include <algorithm>
 #include <array>
 #include <limits>

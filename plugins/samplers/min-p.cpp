@@ -1,5 +1,5 @@
-// Min-p: candidates at least p times as likely as the likeliest. In logits, since the softmax's sum
-// falls out:
+// Min-p: candidates at least p times as likely as the likeliest. In logits, because the softmax's
+// sum cancels:
 //
 //   keep where logit >= max + ln p
 #include <algorithm>
@@ -16,7 +16,7 @@ constexpr std::array kOptions = {
     OptionInfo{.name = "p",
                .type = OptionType::number,
                .default_value = "0.05",
-               .help = "least probability, as a share of the likeliest's (as transformers); 0: all",
+               .help = "min probability, as a share of the max (as transformers); 0: all",
                .minimum = 0,
                .maximum = 1},
 };
@@ -27,9 +27,9 @@ class MinP final : public Sampler {
 
   Status apply(Candidates& candidates, const SampleContext&) noexcept override {
     const auto all = candidates.all();
-    const double least = greatest_logit(candidates) + log_p_;
+    const double min = greatest_logit(candidates) + log_p_;
     const auto end =
-        std::remove_if(all.begin(), all.end(), [&](const Candidate& c) { return c.logit < least; });
+        std::remove_if(all.begin(), all.end(), [&](const Candidate& c) { return c.logit < min; });
     candidates.size = static_cast<uint32_t>(end - all.begin());
     return {};
   }

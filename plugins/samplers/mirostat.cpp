@@ -1,11 +1,11 @@
-// Mirostat: keeps the surprise of what is taken near tau bits by moving a limit mu after each
+// Mirostat: keeps the surprise of the chosen tokens near tau bits by moving a limit mu after each
 // token.
 //
 //   version 2: drop where -log2 p > mu
 //   version 1: keep the k likeliest, k = (eps 2^mu / (1 - V^-eps))^(1/s), where the Zipf exponent
-//              s = sum t b / sum t^2 and eps = s - 1 are estimated from the greatest
+//              s = sum t b / sum t^2 and eps = s - 1 are estimated from the largest
 //              probabilities: b_i = ln(p_i / p_{i+1}), t_i = ln((i + 2) / (i + 1))
-//   then draw, and mu -= eta (-log2 p - tau), p being the drawn one's among those that stayed
+//   then draw, and mu -= eta (-log2 p - tau), p of the drawn token among the kept ones
 //
 // Ends a chain; upstream runs it after a temperature and nothing else.
 #include <algorithm>
@@ -34,13 +34,13 @@ constexpr std::array kOptions = {
     OptionInfo{.name = "eta",
                .type = OptionType::number,
                .default_value = "0.1",
-               .help = "how fast the limit follows",
+               .help = "learning rate of the limit",
                .minimum = 0,
                .maximum = 1},
     OptionInfo{.name = "m",
                .type = OptionType::integer,
                .default_value = "100",
-               .help = "version 1: how many of the greatest the estimate looks at",
+               .help = "version 1: number of largest probabilities in the estimate",
                .minimum = 2,
                .maximum = 1 << 20},
 };
@@ -96,12 +96,12 @@ class Mirostat final : public Sampler {
     }
     const double count = zipf_count(tt > 0 ? tb / tt : 0, candidates.size);
     const auto kept = static_cast<uint32_t>(std::clamp(count, 1.0, 1.0 * candidates.size));
-    static_cast<void>(ranking[kept - 1]);  // makes the order as far
+    static_cast<void>(ranking[kept - 1]);  // sorts that far
     return kept;
   }
 
-  // How many ranks of Zipf's law with the exponent s have a mean surprise of mu; all where nothing
-  // falls.
+  // How many ranks of Zipf's law with the exponent s have a mean surprise of mu; all where the law
+  // does not fall.
   double zipf_count(double s, uint32_t candidates) const {
     if (!(s > 1e-9)) return candidates;
     const double v = vocabulary_ > 0 ? vocabulary_ : candidates;
@@ -117,7 +117,7 @@ class Mirostat final : public Sampler {
   double tau_, eta_;
   uint32_t m_, vocabulary_;
   double mu_;            // bits
-  double surprise_ = 0;  // of what was drawn last, in bits
+  double surprise_ = 0;  // of the last drawn token, in bits
 };
 
 }  // namespace

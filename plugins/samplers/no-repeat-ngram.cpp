@@ -1,5 +1,5 @@
-// No repeated n-gram: a token is banned that would complete n tokens in a row which are already
-// there, the prompt included. Where every candidate is banned the greatest stays.
+// No repeated n-gram: bans a token that would complete n tokens in a row which already occurred,
+// the prompt included. Where every candidate is banned, the one with the largest logit stays.
 #include <algorithm>
 #include <array>
 
@@ -14,7 +14,7 @@ constexpr std::array kOptions = {
     OptionInfo{.name = "size",
                .type = OptionType::integer,
                .default_value = "3",
-               .help = "n: so many tokens in a row are there once only; 0: off",
+               .help = "n: no n tokens in a row occur twice; 0: off",
                .minimum = 0,
                .maximum = 1 << 20},
 };

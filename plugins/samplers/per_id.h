@@ -1,6 +1,6 @@
-// per_id.h — a value for some ids of the vocabulary: what a link gathers from the history before it
-// touches the candidates. Emptied in no time and kept from token to token, so that nothing is
-// allocated after the first ones.
+// per_id.h — a value for some ids of the vocabulary: what a link collects from the history before
+// it changes the candidates. clear() takes constant time and keeps the memory, so that nothing is
+// allocated after the first tokens.
 #pragma once
 
 #include <cstdint>
@@ -21,7 +21,7 @@ class PerId {
   }
 
   void clear() {
-    ++turn_;
+    ++epoch_;
     ids_.clear();
   }
 
@@ -31,8 +31,8 @@ class PerId {
     const auto index = static_cast<size_t>(id);
     if (index >= slots_.size()) slots_.resize(index + 1);
     Slot& slot = slots_[index];
-    if (slot.turn != turn_) {
-      slot = {turn_, Value{}};
+    if (slot.epoch != epoch_) {
+      slot = {epoch_, Value{}};
       ids_.push_back(id);
     }
     return slot.value;
@@ -40,14 +40,13 @@ class PerId {
 
   const Value* find(int32_t id) const {
     const auto index = static_cast<size_t>(id);
-    return index < slots_.size() && slots_[index].turn == turn_ ? &slots_[index].value : nullptr;
+    return index < slots_.size() && slots_[index].epoch == epoch_ ? &slots_[index].value : nullptr;
   }
 
   bool empty() const { return ids_.empty(); }
 
-  // Calls change(logit, value), which returns the new logit, for each candidate that has a value.
-  // At the top of a chain the candidate of an id stands at the id's place, and only those are
-  // touched; otherwise all are looked at once.
+  // Sets logit = change(logit, value) for each candidate that has a value. At the top of a chain
+  // candidate i has id i, and only candidates with a value are read; otherwise all are read once.
   template <class Change>
   void change(abi::Candidates& candidates, const Change& change) const {
     if (ids_.empty()) return;
@@ -69,13 +68,13 @@ class PerId {
 
  private:
   struct Slot {
-    uint32_t turn = 0;  // of clear(), in which the value was made
+    uint32_t epoch = 0;  // the value is valid where this equals epoch_
     Value value{};
   };
 
   std::vector<Slot> slots_;   // by id
   std::vector<int32_t> ids_;  // that have a value
-  uint32_t turn_ = 1;
+  uint32_t epoch_ = 1;
 };
 
 // The latest `range` ids of the history, all of them where it is 0.

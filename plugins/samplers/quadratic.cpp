@@ -1,5 +1,5 @@
-// Quadratic sampling, or smoothing: the further a logit lies below the greatest, the faster it
-// falls. With d = logit - max, k = (3 - curve) / 2 and s = (curve - 1) / 2,
+// Quadratic sampling, or smoothing: the further a logit is below the max, the faster it falls. With
+// d = logit - max, k = (3 - curve) / 2 and s = (curve - 1) / 2,
 //
 //   max - k * factor * d^2 + s * factor * d^3
 #include <algorithm>
@@ -17,13 +17,13 @@ constexpr std::array kOptions = {
     OptionInfo{.name = "factor",
                .type = OptionType::number,
                .default_value = "0.2",
-               .help = "smoothing factor: greater is more certain; 0: off",
+               .help = "smoothing factor: larger is more certain; 0: off",
                .minimum = 0,
                .maximum = 100},
     OptionInfo{.name = "curve",
                .type = OptionType::number,
                .default_value = "1",
-               .help = "smoothing curve: above 1 the far ones fall with the cube too",
+               .help = "smoothing curve: above 1 there is a cubic term for far logits",
                .minimum = 1,
                .maximum = 3},
 };
@@ -60,7 +60,7 @@ class Quadratic final : public Sampler {
 const Module ropewalk_module = make_module<Sampler, Quadratic>({
     .name = "quadratic",
     .version = "1.0.0",
-    .help = "Logits bent down by their distance from the greatest (smoothing)",
+    .help = "Lowers logits by their squared distance from the max (smoothing)",
     .source = "oobabooga/text-generation-webui modules/sampler_hijack.py "
               "QuadraticSamplingLogitsWarper",
     .options = kOptions,

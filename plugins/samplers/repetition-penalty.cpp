@@ -1,9 +1,9 @@
-// Repetition penalty: tokens that were already there lose, each once however often it was there.
+// Repetition penalty: applied once to each token that occurred, however often.
 //
 //   logit < 0: logit * penalty, else logit / penalty
 //
-// With `decay` it fades as exllama's does: within the latest `range` tokens it is whole, and over
-// the next `decay` of them it goes back to 1 in equal steps. A token's latest place is what counts.
+// With `decay` it fades as in exllama: it is whole within the latest `range` tokens and goes back
+// to 1 in equal steps over the `decay` tokens before them. A token's latest occurrence counts.
 #include <algorithm>
 #include <array>
 #include <limits>
@@ -86,7 +86,7 @@ class RepetitionPenalty final : public Sampler {
 const Module ropewalk_module = make_module<Sampler, RepetitionPenalty>({
     .name = "repetition-penalty",
     .version = "1.1.0",
-    .help = "Makes tokens less likely that were there already",
+    .help = "Makes tokens less likely that already occurred",
     .source = "arXiv 1909.05858; huggingface/transformers generation/logits_process.py "
               "RepetitionPenaltyLogitsProcessor; turboderp/exllama rep_penalty.cpp",
     .options = kOptions,

@@ -1,6 +1,6 @@
-// Tail-free sampling: cuts where the sorted probabilities stop bending. Of the second differences'
-// absolute values, scaled to add up to 1, those up to z are passed over; the last candidate is
-// always of the tail.
+// Tail-free sampling: cuts where the sorted probabilities stop bending. The absolute second
+// differences are scaled to add up to 1; the tail starts where their cumulative sum passes z. The
+// last candidate always belongs to the tail.
 #include <array>
 #include <cmath>
 
@@ -14,7 +14,7 @@ constexpr std::array kOptions = {
     OptionInfo{.name = "z",
                .type = OptionType::number,
                .default_value = "0.95",
-               .help = "share of the bending to keep; 1: all",
+               .help = "share of the curvature to keep; 1: all",
                .minimum = 0,
                .maximum = 1},
 };

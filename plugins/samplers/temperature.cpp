@@ -42,8 +42,8 @@ class Temperature final : public Sampler {
   void release() noexcept override { delete this; }
 
  private:
-  // Stays within f32: a low temperature must not make an infinity of a great logit. The divisor is
-  // a copy and the bounds are min and max, or compilers make no vector code of this.
+  // Clamped to f32: a low temperature must not turn a large logit into infinity. The divisor is a
+  // copy and the bounds are min and max, so that compilers vectorise the loop.
   static void divide(Candidates& candidates, const float divisor) {
     constexpr float kMax = std::numeric_limits<float>::max();
     for (Candidate& candidate : candidates.all()) {

@@ -1,7 +1,7 @@
-// token_texts.h — the ids that a text of an option stands for.
+// token_texts.h — the ids of a text in an option.
 //
-// SentencePiece puts a space in front of what it is given, so a word has other ids at the beginning
-// of a text than inside one. Links that watch for a word need both.
+// SentencePiece puts a space before its input, so a word has other ids at the beginning of a text
+// than inside one. Links that look for a word need both.
 #pragma once
 
 #include <algorithm>
@@ -23,7 +23,7 @@ inline std::vector<int32_t> ids_of(const abi::Host& host, const std::string& tex
   return ids;
 }
 
-// The ids of `text` where it follows other text; none where no text in front leaves it whole.
+// The ids of `text` where it follows other text; none where every preceding text merges with it.
 inline std::vector<int32_t> ids_inside(const abi::Host& host, std::string_view text) {
   for (const std::string before : {"\n", "a"}) {
     const std::vector<int32_t> whole = ids_of(host, before + std::string(text));
@@ -34,7 +34,7 @@ inline std::vector<int32_t> ids_inside(const abi::Host& host, std::string_view t
   return {};
 }
 
-// Both spellings, without doubles and empty ones.
+// Both spellings, without duplicates and empty ones.
 inline std::vector<std::vector<int32_t>> spellings(const abi::Host& host, std::string_view text) {
   std::vector<std::vector<int32_t>> found = {ids_of(host, std::string(text)),
                                              ids_inside(host, text)};
@@ -48,7 +48,7 @@ inline std::string number_text(double number) {
   return {text.data(), std::to_chars(text.data(), text.data() + text.size(), number).ptr};
 }
 
-// A list of ids; refuses what is none of the model's.
+// A list of ids; refuses ids that the model does not have.
 inline std::vector<int32_t> id_list(const abi::Options& options, std::string_view name) {
   std::vector<int32_t> ids;
   for (const double number : options.numbers(name)) {

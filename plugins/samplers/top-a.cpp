@@ -1,6 +1,6 @@
-// Top-a: the surer the model, the more it takes to stay.
+// Top-a: the surer the model, the higher the min probability.
 //
-//   keep where p >= a * (greatest p)^2
+//   keep where p >= a * (max p)^2
 #include <array>
 
 #include "core/abi/sampler.h"
@@ -13,7 +13,7 @@ constexpr std::array kOptions = {
     OptionInfo{.name = "a",
                .type = OptionType::number,
                .default_value = "0.2",
-               .help = "least probability, as a share of the greatest one's square; 0: all",
+               .help = "min probability, as a share of the squared max; 0: all",
                .minimum = 0,
                .maximum = 1},
 };
@@ -25,8 +25,8 @@ class TopA final : public Sampler {
   Status apply(Candidates& candidates, const SampleContext&) noexcept override {
     if (a_ == 0) return {};
     const SoftmaxScale scale = softmax_scale(candidates);
-    const double greatest = scale.probability(scale.max);
-    keep_probable(candidates, scale, a_ * greatest * greatest);
+    const double max_p = scale.probability(scale.max);
+    keep_probable(candidates, scale, a_ * max_p * max_p);
     return {};
   }
   Status accept(int32_t) noexcept override { return {}; }
@@ -41,7 +41,7 @@ class TopA final : public Sampler {
 const Module ropewalk_module = make_module<Sampler, TopA>({
     .name = "top-a",
     .version = "1.0.0",
-    .help = "Drops candidates below a share of the greatest probability squared",
+    .help = "Drops candidates below a share of the squared max probability",
     .source = "oobabooga/text-generation-webui modules/sampler_hijack.py TopALogitsWarper; "
               "BlinkDL/RWKV-LM",
     .options = kOptions,

@@ -25,9 +25,9 @@ class TopK final : public Sampler {
     if (k_ == 0 || k_ >= candidates.size) return {};
     const auto begin = candidates.data, end = begin + candidates.size, kth = begin + k_ - 1;
     if (!candidates.sorted) std::nth_element(begin, kth, end, precedes);
-    const float least = kth->logit;
+    const float min = kth->logit;
     const auto kept =
-        std::partition(kth + 1, end, [&](const Candidate& c) { return c.logit == least; });
+        std::partition(kth + 1, end, [&](const Candidate& c) { return c.logit == min; });
     candidates.size = static_cast<uint32_t>(kept - begin);
     return {};
   }

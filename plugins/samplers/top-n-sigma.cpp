@@ -1,6 +1,6 @@
-// Top-n-sigma: candidates within n standard deviations of the greatest logit. The deviation is the
-// population's, over what is above -inf. A temperature before or after it makes no difference to
-// who stays.
+// Top-n-sigma: candidates within n standard deviations of the max logit. The deviation is the
+// population's, over all logits above -inf. A temperature before or after it does not change which
+// candidates stay.
 //
 //   keep where logit >= max - n * sigma
 #include <algorithm>
@@ -17,7 +17,7 @@ constexpr std::array kOptions = {
     OptionInfo{.name = "n",
                .type = OptionType::number,
                .default_value = "1",
-               .help = "how many standard deviations below the greatest logit; 0: all",
+               .help = "how many standard deviations below the max logit; 0: all",
                .minimum = 0,
                .maximum = 1000},
 };
@@ -38,8 +38,8 @@ class TopNSigma final : public Sampler {
     const double mean = sum / count;
     for (const Candidate& c : candidates.all())
       if (c.logit > -INFINITY) squares += (c.logit - mean) * (c.logit - mean);
-    const double least = max - n_ * std::sqrt(squares / count);
-    keep_if(candidates, [&](const Candidate& c) { return c.logit >= least; });
+    const double min = max - n_ * std::sqrt(squares / count);
+    keep_if(candidates, [&](const Candidate& c) { return c.logit >= min; });
     return {};
   }
   Status accept(int32_t) noexcept override { return {}; }
@@ -54,7 +54,7 @@ class TopNSigma final : public Sampler {
 const Module ropewalk_module = make_module<Sampler, TopNSigma>({
     .name = "top-n-sigma",
     .version = "1.0.0",
-    .help = "Keeps candidates within n standard deviations of the greatest",
+    .help = "Keeps candidates within n standard deviations of the max",
     .source = "arXiv 2411.07641; ggml-org/llama.cpp src/llama-sampling.cpp top_n_sigma",
     .options = kOptions,
 });

@@ -1,8 +1,8 @@
-// XTC, exclude top choices: sometimes, where several candidates are likely enough, all of them go
-// but the least likely. The tail is left alone, so a reply gets more inventive without losing its
-// thread.
+// XTC, exclude top choices: sometimes, where several candidates are likely enough, removes all of
+// them but the least likely. The tail is left alone, so a reply gets more inventive but stays
+// coherent.
 //
-// A reply must be able to end: where a line end or the end token would go, nothing does.
+// A reply must be able to end: where a line end or the end token would be removed, nothing is.
 #include <algorithm>
 #include <array>
 #include <vector>
@@ -23,7 +23,7 @@ constexpr std::array kOptions = {
     OptionInfo{.name = "threshold",
                .type = OptionType::number,
                .default_value = "0.1",
-               .help = "least probability of a top choice; above 0.5 nothing is excluded",
+               .help = "min probability of a top choice; above 0.5 nothing is excluded",
                .minimum = 0,
                .maximum = 1},
     OptionInfo{.name = "spare",
@@ -54,11 +54,11 @@ class Xtc final : public Sampler {
     const auto all = candidates.all();
     const double floor = scale.logit(threshold_);
     const auto is_top = [&](const Candidate& c) { return c.logit >= floor; };
-    const Candidate* least = nullptr;
+    const Candidate* least_likely = nullptr;
     for (const Candidate& c : all)
-      if (is_top(c) && (!least || precedes(*least, c))) least = &c;
-    if (!least) return {};
-    const int32_t kept_id = least->id;
+      if (is_top(c) && (!least_likely || precedes(*least_likely, c))) least_likely = &c;
+    if (!least_likely) return {};
+    const int32_t kept_id = least_likely->id;
     const auto goes = [&](const Candidate& c) { return is_top(c) && c.id != kept_id; };
     const auto is_spared = [&](const Candidate& c) {
       return goes(c) && std::find(spared_.begin(), spared_.end(), c.id) != spared_.end();

@@ -1,5 +1,5 @@
-// command_line.cpp — every command and option but those of evaluation_options.cpp.
-// No other files use CLI11.
+// command_line.cpp — every command and option but those of evaluation_options.cpp. Only these two
+// files use CLI11.
 #include "apps/command_line.h"
 
 #include <fmt/format.h>
@@ -116,7 +116,7 @@ void add_options(CLI::App& app, RunArguments& run) {
       if (prompt != other) prompt->excludes(other);
   for (CLI::Option* option : add_inputs(app, run))
     for (CLI::Option* prompt : prompts) option->excludes(prompt);
-  app.add_flag("--plain", run.plain, "Ask for code alone: PLAINFORMAT behind what is asked")
+  app.add_flag("--plain", run.plain, "Ask for code alone: PLAINFORMAT after the instructions")
       ->excludes(ids);
   add_length(app, run.common);
   add_json(app, run.common);
@@ -227,7 +227,7 @@ void add_commands(CLI::App& program, Action& action) {
   add_command(program, action, "inspect", "What a model is, and whether its files are sound",
               inspect);
   add_command(program, action, "plugins", "List backends and plugins with their options", plugins);
-  add_command(program, action, "new", "Begin a plugin of your own", new_plugin);
+  add_command(program, action, "new", "Start a plugin of your own", new_plugin);
   add_command(program, action, "devices", "List devices, and why one is not usable", devices);
   add_command(program, action, "config", "Print the effective configuration", config);
   add_command(program, action, "bench", "Measure speed against what the device could do", bench);
@@ -253,7 +253,7 @@ std::vector<std::string> option_names(const CLI::App& app) {
   throw Error(ExitCode::usage, "command line", what, advice);
 }
 
-// The first thing that the parser left over, with what may have been meant.
+// Refuses the first argument that the parser left over and suggests the nearest known one.
 void refuse_extras(const CLI::App& app) {
   const std::vector<std::string> extras = app.remaining();
   for (const std::string& extra : extras) {
@@ -285,7 +285,7 @@ Action printing(std::string text) {
   };
 }
 
-// Whose message it is, for "See `ropewalk run --help`".
+// The command that was parsed, for "See `ropewalk run --help`".
 std::string parsed_command(const CLI::App& program) {
   const std::vector<CLI::App*> chosen = program.get_subcommands();
   return chosen.empty() ? "ropewalk" : "ropewalk " + chosen.front()->get_name();
@@ -298,7 +298,7 @@ std::function<int()> parse_command_line(int argc, const char* const* argv) {
   program.set_version_flag("--version", version_text());
   program.set_help_flag("-h,--help", "Print this help and exit");
   program.allow_extras();
-  program.footer("`ropewalk COMMAND --help` tells a command's options.");
+  program.footer("`ropewalk COMMAND --help` lists a command's options.");
   Action action;
   add_commands(program, action);
   try {

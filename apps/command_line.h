@@ -1,4 +1,4 @@
-// command_line.h — from argv to the command that it asks for.
+// command_line.h — from argv to the command to run.
 #pragma once
 
 #include <functional>

@@ -1,8 +1,8 @@
-// commands.h — what each subcommand was asked to do, and the functions that do it.
+// commands.h — the arguments of each subcommand, and the functions that run them.
 //
-// The structs are filled by command_line.cpp, the one file that knows how options are spelled.
-// Every function is the command: it prints its answer on stdout, throws what goes wrong, and
-// returns the exit code, which differs from 0 only where a signal ended it.
+// command_line.cpp fills the structs; no other file knows how these options are spelled. Every
+// function prints its answer on stdout, throws what goes wrong, and returns the exit code, which
+// differs from 0 only where a signal ended it.
 #pragma once
 
 #include <cstdint>
@@ -38,7 +38,7 @@ struct RunArguments {
   std::optional<std::string> job = {};  // file
   std::vector<InputArgument> inputs = {};
   std::vector<std::string> instructions = {};
-  bool plain = false;  // PLAINFORMAT behind what is asked
+  bool plain = false;  // PLAINFORMAT after the instructions
 };
 
 struct ChatArguments {

@@ -1,4 +1,4 @@
-// input.h — what the user hands in: texts, token ids and messages, from files or standard input.
+// input.h — reads the user's input: texts, token ids and messages, from files or standard input.
 #pragma once
 
 #include <cstdint>
@@ -14,16 +14,15 @@ inline constexpr size_t kMaxInputBytes = size_t{64} << 20;
 // unreadable; limit where it is larger than kMaxInputBytes.
 std::string read_input(const std::string& file);
 
-// The bytes of a regular file that a program wrote: never standard input, and no pipe is waited
-// for. Throws as read_input() does.
+// The bytes of a regular file that a program wrote: never standard input or a pipe. Throws as
+// read_input() does.
 std::string read_saved(const std::string& file);
 
 // Whitespace-separated decimal ids. Throws Error(usage) with file, line and column.
 std::vector<int32_t> read_ids(const std::string& file);
 std::vector<int32_t> parse_ids(std::string_view text, std::string_view file);
 
-// One line at a time from standard input, without its end. Nothing is read ahead of what has
-// arrived.
+// One line at a time from standard input, without its line end. Never waits for more than a line.
 class LineReader {
  public:
   // False at the end of the input. Throws Error(limit) for a line longer than `kMaxLine` bytes.

@@ -1,5 +1,4 @@
-// main.cpp — the program's one entrance, and the one place where an Error becomes a line and a
-// code.
+// main.cpp — runs a command, and turns an Error into a line on stderr and an exit code.
 #include <fmt/format.h>
 #include <unistd.h>
 
@@ -17,7 +16,7 @@ namespace {
 
 using namespace ropewalk;
 
-// A failure that is nobody's input: sysexits.h calls it EX_SOFTWARE.
+// An internal failure: EX_SOFTWARE of sysexits.h.
 constexpr int kBug = 70;
 
 int say(std::string_view error, int code) {
@@ -53,7 +52,7 @@ int guarded_main(int argc, char** argv) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  // The child that probes a strange library must not have run anything before.
+  // First of all: the child that probes a strange library must not run anything else.
   if (is_probe(argc, argv)) _exit(probe_child(argv[3]));
   install_signal_handlers();
   return guarded_main(argc, argv);

@@ -40,7 +40,7 @@ std::vector<ChatMessage> parse_list(const Json& json, const JsonSource& source,
   return messages;
 }
 
-// What undo and retry count on, whatever the prompt format at hand would take.
+// Undo and retry need this order, whatever the prompt format accepts.
 void check_turns(const std::vector<ChatMessage>& messages, const JsonSource& source) {
   const size_t first = !messages.empty() && messages[0].role == abi::Role::system ? 1 : 0;
   for (size_t i = first; i < messages.size(); ++i) {

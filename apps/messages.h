@@ -18,13 +18,13 @@ namespace ropewalk {
 // Both throw Error(usage) with file and field for anything else, and for more than 100,000
 // messages.
 std::vector<ChatMessage> parse_messages(std::string_view text, const std::string& file);
-// At most one system message, in front; then user and assistant in turn, the assistant last. Throws
-// for anything else.
+// At most one system message, which comes first; then user and assistant alternate, the assistant
+// last. Throws for anything else.
 std::vector<ChatMessage> parse_conversation(std::string_view text, const std::string& file);
 
 std::string conversation_text(const std::vector<ChatMessage>& messages);
 
-// The messages with the configured system message in front, where they have none.
+// The messages, preceded by the configured system message where they have none.
 std::vector<ChatMessage> with_system(const TextSide& text, const Config& config,
                                      std::vector<ChatMessage> messages);
 

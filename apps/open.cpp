@@ -15,7 +15,7 @@ namespace ropewalk {
 
 namespace {
 
-// Whoever may write there can have us run their code. The registry warns; --strict refuses here.
+// Whoever may write there can make us run their code. The registry warns; --strict refuses here.
 void check_plugin_folders(const Config& config, Trust trust) {
   if (trust != Trust::refuse) return;
   for (const std::filesystem::path& path : config.plugin_paths) {

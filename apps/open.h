@@ -1,4 +1,4 @@
-// open.h — from a command's arguments to a configuration, and from that to what the command needs.
+// open.h — from a command's arguments to its configuration and its model.
 #pragma once
 
 #include <string>
@@ -16,10 +16,10 @@ Config open_config(const CommonArguments& arguments);
 // relative to the current one.
 Config config_without_file(const CommonArguments& arguments, const std::string& model);
 
-// Loads the model with its text side; a progress bar where that takes long.
+// Loads the model, its tokenizer and prompt format; shows a progress bar where that takes long.
 Engine open_engine(const CommonArguments& arguments, const Config& config);
 
-// The model alone, for commands that work on ids: needs no tokenizer.
+// Only the model, for commands that work on ids: needs no tokenizer.
 struct OpenModel {
   OpenModel(const RuntimeSettings& settings, const WeightSource& weights)
       : registry(make_registry(settings.config)), runtime(registry, weights, settings) {}

@@ -1,4 +1,5 @@
-// output.h — stdout: the answer, written at once and completely, or an error that says why not.
+// output.h — stdout: writes the answer at once and completely, or throws an error that says why
+// not.
 #pragma once
 
 #include <string_view>

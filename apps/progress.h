@@ -1,4 +1,4 @@
-// progress.h — a bar on stderr for what takes longer than a moment; the only user of Boost.Timer.
+// progress.h — a bar on stderr for work that takes long; the only user of Boost.Timer.
 #pragma once
 
 #include <boost/timer/progress_display.hpp>
@@ -25,7 +25,7 @@ class Progress {
   Progress(std::string title, ProgressUnit unit, Settings settings)
       : title_(std::move(title)), unit_(unit), settings_(settings) {}
 
-  // Of bytes the rate is written below the bar at the end. REQUIRES: `total` stays the same and
+  // For bytes, the rate is written below the bar at the end. REQUIRES: `total` stays the same and
   // `done` does not shrink.
   void show(uint64_t done, uint64_t total);
 

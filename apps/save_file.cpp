@@ -55,7 +55,7 @@ class TemporaryFile {
   bool renamed_ = false;
 };
 
-// The rename itself must survive a power cut. A file system that cannot do this has done its best.
+// The rename itself must survive a power cut. Ignores file systems that cannot sync a folder.
 void flush_folder(const std::filesystem::path& folder) {
   const int fd = open(folder.empty() ? "." : folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (fd < 0) return;

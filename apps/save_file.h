@@ -1,5 +1,5 @@
-// save_file.h — replaces a file so that a crash, a full disk or a signal leaves the old or the new
-// one, never half of either.
+// save_file.h — replaces a file atomically: a crash, a full disk or a signal leaves the old file or
+// the new one.
 #pragma once
 
 #include <filesystem>

@@ -6,7 +6,7 @@
 namespace ropewalk {
 namespace {
 
-// What the handler reads and writes; lock-free, so safe in a handler.
+// The handler's state; lock-free, hence safe in a handler.
 std::atomic<bool> g_polled{false};
 std::atomic<bool> g_raised{false};
 std::atomic<int> g_signal{0};

@@ -1,5 +1,5 @@
-// signals.h — what Ctrl-C does: by default it ends the program at once, while a StopRequest lives
-// it asks the work in hand to stop.
+// signals.h — what Ctrl-C does: by default it ends the program at once; while a StopRequest lives,
+// it asks the running work to stop.
 //
 // Everything printed goes through write(2) and every file is replaced by a rename, so ending at
 // once loses nothing. One thread only: the handlers are the process's.
@@ -30,8 +30,8 @@ class StopRequest {
   int signal() const;  // 0: none yet
 };
 
-// Throws Stopped where a StopRequest has been raised: for loops far from it, and for system calls
-// that a signal interrupted.
+// Throws Stopped where a StopRequest has been raised. For loops far from the StopRequest, and after
+// system calls that a signal interrupted.
 void throw_if_stopped();
 
 }  // namespace ropewalk

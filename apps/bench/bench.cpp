@@ -1,8 +1,8 @@
-// bench.cpp — `ropewalk bench`: speed, beside what the device could do at best.
+// bench.cpp — `ropewalk bench`: speed, beside the device's limits.
 //
-// The ideal of decoding is one reading per step of the weights as a checkpoint has them and of the
-// cached keys and values, at the bandwidth measured in the same run; that of prefill is its
-// arithmetic at the measured rate.
+// An ideal decode step reads the weights, as a checkpoint stores them, and the cached keys and
+// values once, at the bandwidth measured in the same run. An ideal prefill does its arithmetic at
+// the measured rate.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -61,7 +61,7 @@ ModelConfig find_shape(const std::string& name) {
               suggestion(name, names));
 }
 
-// The most memory that this process has held at a time; 0 where the kernel does not tell.
+// The peak resident memory of this process; 0 where the kernel does not tell.
 uint64_t peak_host_bytes() {
   std::ifstream status("/proc/self/status");
   std::string word;
@@ -71,7 +71,7 @@ uint64_t peak_host_bytes() {
   return kib * 1024;
 }
 
-// The peak is what is held now; a kernel that cannot do that goes on with the one before.
+// Resets the peak to the present use. Has no effect where the kernel cannot do that.
 void forget_peak_host_bytes() { std::ofstream("/proc/self/clear_refs") << "5"; }
 
 using TakeRow = std::function<void(const BenchRow&)>;
@@ -82,7 +82,7 @@ void run_all(Runtime& runtime, const BenchPlan& plan, const TakeRow& take) {
   for (const DecodeRun& run : plan.decodes) take(bench_decode(runtime, run));
 }
 
-// Weights and where they run.
+// The model and the device to measure.
 struct Subject {
   std::string name;
   const Config& config;
@@ -98,7 +98,7 @@ RuntimeSettings settings_for(const Subject& subject, const BenchPlan& plan) {
   return settings;
 }
 
-// The plan loses what does not fit: that is known before anything is allocated.
+// Drops rows from the plan until it fits; that is known before anything is allocated.
 OpenModel open_what_fits(const BenchArguments& arguments, const Subject& subject, BenchPlan& plan) {
   for (;;) {
     try {
@@ -111,8 +111,8 @@ OpenModel open_what_fits(const BenchArguments& arguments, const Subject& subject
   }
 }
 
-// The ceilings come first, so that each row has its fraction when it is printed. The memory that
-// measuring takes is given back before, and is none of the model's.
+// Measures the ceilings first, so that each row is printed with its fraction. The measurement's
+// memory is freed before the model is loaded and does not count for it.
 void bench_weights(const BenchArguments& arguments, const Subject& subject, BenchPlan plan,
                    BenchReport& report) {
   OpenModel model = open_what_fits(arguments, subject, plan);
@@ -129,7 +129,7 @@ uint32_t context_limit(const Config& config, const WeightSource& weights) {
   return config.context.length.value_or(weights.config().max_position);
 }
 
-// A processor would take hours for the table.
+// The table would take hours on a CPU.
 BenchDefault default_for(const Config& config) {
   Registry registry = make_registry(config);
   const abi::DeviceType type = open_device(registry, config.backend).device->info().type;
@@ -137,7 +137,7 @@ BenchDefault default_for(const Config& config) {
   return slow ? BenchDefault::one_row : BenchDefault::table;
 }
 
-// The same shape with its groups in order, at the first row of decoding.
+// The same shape without act-order, for the first decode row.
 void bench_in_order(const BenchArguments& arguments, const Config& config, const DecodeRun& run,
                     BenchReport& report) {
   SyntheticQuant quant = *parse_quant(quant_of(arguments));
@@ -155,12 +155,12 @@ void bench_shape(const BenchArguments& arguments, BenchReport& report) {
   const std::optional<SyntheticQuant> quant = parse_quant(quant_of(arguments));
   const auto weights = make_synthetic(find_shape(arguments.shape), quant, 1);
   const bool asked = !arguments.prompts.empty() || !arguments.batches.empty();
-  const BenchDefault otherwise = asked ? BenchDefault::one_row : default_for(config);
+  const BenchDefault fallback = asked ? BenchDefault::one_row : default_for(config);
   const Subject subject{fmt::format("{}, random {} weights", arguments.shape, quant_of(arguments)),
                         config, *weights};
-  const BenchPlan plan = make_bench_plan(arguments, otherwise, context_limit(config, *weights));
+  const BenchPlan plan = make_bench_plan(arguments, fallback, context_limit(config, *weights));
   bench_weights(arguments, subject, plan, report);
-  if (otherwise == BenchDefault::table && quant && quant->act_order)
+  if (fallback == BenchDefault::table && quant && quant->act_order)
     bench_in_order(arguments, config, plan.decodes.front(), report);
 }
 

@@ -10,24 +10,24 @@
 
 namespace ropewalk {
 
-// Where no --prompt or no --batch is given one row each; the table of the reference workload where
-// neither is.
+// What to time without --prompt and --batch: one row, or the table of the reference workload.
 enum class BenchDefault { one_row, table };
 
 struct BenchPlan {
   std::vector<uint32_t> prefills;  // tokens
   std::vector<DecodeRun> decodes;
-  std::vector<DecodeRun> left_out;  // what the device's memory does not hold
+  std::vector<DecodeRun> left_out;  // too large for the device's memory
 
   uint32_t context_length() const;
   uint32_t batch() const;  // the largest
-  uint32_t pages() const;  // of the cache, so that each row fits by itself
+  uint32_t pages() const;  // of the cache: max over the rows, which run one at a time
 
-  // Leaves out what needs most pages; false where nothing can be left out.
+  // Leaves out the run with the most pages; false where nothing can be left out.
   bool leave_out_largest();
 };
 
-// Cut down to what a context of `most` tokens holds, with a note.
-BenchPlan make_bench_plan(const BenchArguments& arguments, BenchDefault otherwise, uint32_t most);
+// Cuts prompts and steps to fit the context, with a note.
+BenchPlan make_bench_plan(const BenchArguments& arguments, BenchDefault fallback,
+                          uint32_t context_length);
 
 }  // namespace ropewalk

@@ -1,5 +1,5 @@
-// bench_report.h — what `ropewalk bench` prints: text line by line while it measures, so that a run
-// that is cut off has printed what it knew; or one JSON object at the end.
+// bench_report.h — prints what `ropewalk bench` measures: text line by line, so that an interrupted
+// run has printed its results so far; or one JSON object at the end.
 #pragma once
 
 #include <string>
@@ -15,12 +15,12 @@ class BenchReport {
  public:
   explicit BenchReport(BenchOutput output) : output_(output) {}
 
-  // The model and the device that it was loaded to, before the first row.
+  // The model and its device, before the first row.
   void begin(const std::string& model, const Runtime& runtime, const Ceiling& ceiling);
   void add_row(const BenchRow& row);
   void add_left_out(const DecodeRun& run);
   void set_peak_host_bytes(uint64_t bytes);
-  // Tokens/s of the first decode row with the groups in order. REQUIRES: there is a decode row.
+  // Tokens/s of the first decode row without act-order. REQUIRES: there is a decode row.
   void set_in_order(double tokens_per_s);
   // Prints the JSON object.
   void end();

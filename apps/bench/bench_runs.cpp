@@ -20,8 +20,8 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-// A short prompt is repeated for this long.
-constexpr double kLeastSeconds = 0.5;
+// A short prompt is repeated for at least this long.
+constexpr double kMinSeconds = 0.5;
 
 double seconds_since(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
@@ -51,13 +51,13 @@ void prefill(Runtime& runtime, std::span<const int32_t> ids) {
   }
 }
 
-// Of one prompt; the logits are of its last token alone.
+// FLOP of one prompt with logits of its last token only.
 double prefill_flop(const Runtime& runtime, double tokens) {
   return flop_of(runtime.model().graph(),
                  {.rows = tokens, .wanted = 1, .pairs = tokens * (tokens + 1) / 2});
 }
 
-// No program may be compiled while the clock runs: a prompt ends in a step of any size.
+// Compiles all programs before the clock starts: the last step of a prompt has any size.
 void warm_up(Runtime& runtime) {
   const WarmUp done = runtime.executor().warm_up();
   if (done.programs > 0)
@@ -74,7 +74,7 @@ Ceiling measure_ceiling(abi::Device& device) {
 
 namespace {
 
-// Random numbers that the host makes once and sends as often as needed.
+// Random numbers that the host generates once and sends as often as needed.
 class HostFill {
  public:
   explicit HostFill(abi::Device& device) : device_(device), piece_((size_t{16} << 20) / 4) {
@@ -134,7 +134,7 @@ BenchRow bench_prefill(Runtime& runtime, uint32_t context) {
   uint32_t rounds = 0;
   const Clock::time_point start = Clock::now();
   double seconds = 0;
-  while (seconds < kLeastSeconds) {
+  while (seconds < kMinSeconds) {
     prefill(runtime, ids);
     ++rounds;
     seconds = seconds_since(start);

@@ -1,4 +1,4 @@
-// bench_runs.h — the timed runs of `ropewalk bench`, each with its model of what is possible.
+// bench_runs.h — the timed runs of `ropewalk bench`, each with its bandwidth or FLOP model.
 #pragma once
 
 #include <cstdint>
@@ -9,7 +9,7 @@
 
 namespace ropewalk {
 
-// What the device reaches without a model; absent where it cannot be measured.
+// Measured limits of the device; absent where one cannot be measured.
 struct Ceiling {
   std::optional<double> read_gbs, copy_gbs;  // 1e9 bytes per second
   std::optional<double> tflops;              // f16 matrix products, 1e12 FLOP/s
@@ -27,14 +27,13 @@ struct BenchRow {
   double needed_gbs;    // of a decode step: weights as a checkpoint has them, and cache
 };
 
-// Share of what the device's bandwidth of reading (decode) or arithmetic (prefill) would allow.
+// The rate as a fraction of the limit: the read bandwidth for decode, the FLOP rate for prefill.
 std::optional<double> fraction_of_ideal(const BenchRow& row, const Ceiling& ceiling);
-// The same with the bandwidth of copying for decode, which other engines' figures are put beside.
+// The same with the copy bandwidth for decode, which other engines' figures refer to.
 std::optional<double> fraction_by_copy(const BenchRow& row, const Ceiling& ceiling);
 
-// Fills the whole cache with random numbers. Then a sequence may claim any length without a
-// prefill, and attention reads what is finite and not zero: zeros can be faster to read and to
-// multiply.
+// Fills the whole cache with random numbers. A sequence may then claim any length without a
+// prefill. The numbers are finite and not zero: zeros can be faster to read and to multiply.
 void fill_cache(Runtime& runtime);
 
 // A prompt of `context` tokens. REQUIRES: it fits the context.

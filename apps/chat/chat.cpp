@@ -1,4 +1,4 @@
-// chat.cpp — `ropewalk chat CONFIG`: a conversation, a line at a time.
+// chat.cpp — `ropewalk chat CONFIG`: a conversation, line by line.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -86,7 +86,7 @@ int run_command(Conversation& conversation, const std::string& line) {
     return command->run(conversation, argument);
   } catch (const Error& error) {
     if (name == "/retry") throw;
-    warn(error.what());  // a wrong file is no reason to lose the conversation
+    warn(error.what());  // a wrong file must not end the conversation
     return 0;
   }
 }

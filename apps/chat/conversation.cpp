@@ -19,15 +19,15 @@
 namespace ropewalk {
 namespace {
 
-// A reply of this many tokens must have room; a longer one may, where the prompt is short.
+// The min room for a reply, in tokens; it has more where the prompt is short.
 uint32_t reply_room(const Config& config, uint32_t context_length) {
   return std::min(config.generation.max_new_tokens, std::max(context_length / 2, 1u));
 }
 
-// Far apart, so that a retry never draws what a later message would.
+// Seeds are this far apart, so that a retry never gets the seed of a later message.
 constexpr uint64_t kRetryStride = 0x9E3779B97F4A7C15;
 
-// What may change while a model is loaded.
+// Only these keys may change while a model is loaded.
 void check_settable(const std::string& override) {
   const std::string key = override.substr(0, override.find_first_of(".="));
   if (key != "sampling" && key != "generation")
@@ -74,7 +74,7 @@ Reply Conversation::reply(const StopRequest& stop) {
   Request request;
   request.prompt_ids = prompt.ids;
   request.sampling = config_.sampling;
-  // Each message draws other numbers, and the same conversation always the same.
+  // Each message has other random numbers; the same conversation always has the same.
   request.seed = generation.seed + messages_.size() / 2 + retries_ * kRetryStride;
   request.max_new_tokens = generation.max_new_tokens;
   request.stops = engine_.text().stops(generation.stop);
@@ -84,7 +84,7 @@ Reply Conversation::reply(const StopRequest& stop) {
   return generate(engine_, text_, request, events);
 }
 
-// The reply to the last message, which is the user's and is forgotten where there is none.
+// Replies to the last message, which is the user's. Drops it where the reply is empty.
 int Conversation::answer() {
   try {
     const StopRequest stop;
@@ -166,7 +166,7 @@ void Conversation::save(const std::string& file) const {
 
 void Conversation::load(const std::string& file) {
   std::vector<ChatMessage> loaded = parse_conversation(read_saved(file), file);
-  // A conversation that the format cannot take is refused here and not at the next question.
+  // Refuses a conversation that the format cannot take now, not at the next question.
   render_messages(engine_.text().format(), with_system(engine_.text(), engine_.config(), loaded));
   const size_t count = loaded.size();
   const bool has_system = !loaded.empty() && loaded.front().role == abi::Role::system;

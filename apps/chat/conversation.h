@@ -1,7 +1,7 @@
-// conversation.h — what was said in a chat, and the reply to it.
+// conversation.h — the messages of a chat, and the replies to them.
 //
-// Each turn renders the whole conversation again; the session's cache makes it cost only what is
-// new. Every method that fails leaves the conversation as it was.
+// Each turn renders the whole conversation again, but only new tokens are computed: the others are
+// cached. A method that fails leaves the conversation as it was.
 #pragma once
 
 #include <optional>
@@ -23,14 +23,14 @@ class Conversation {
   // Both must outlive it.
   Conversation(Engine& engine, const CommonArguments& common);
 
-  // Prints the reply to `text` as it is made. Returns the signal that ends the conversation; 0: it
-  // goes on, also after a reply that Ctrl-C cut short: what was said of it stays. A message that is
-  // too long is warned about and forgotten. Throws Error for everything else.
+  // Prints the reply to `text` as it is generated. Returns the signal that ends the conversation;
+  // 0: it goes on. Ctrl-C ends a reply, whose text so far stays. A message that is too long is
+  // dropped with a warning. Throws Error for everything else.
   int say(const std::string& text);
   // Another reply to the last message, with other random numbers. Warns where there is none.
   int retry();
 
-  void undo();   // forgets the last message and its reply; warns where there is none
+  void undo();   // drops the last message and its reply; warns where there is none
   void reset();  // forgets everything but the system message
 
   // The system message in force; empty: none.
@@ -56,7 +56,7 @@ class Conversation {
   Config config_;                       // the engine's, with the sampling and generation of set()
   std::vector<std::string> overrides_;  // the command line's and those of set()
   std::optional<std::string> system_;   // of set_system() or a loaded file
-  std::vector<ChatMessage> messages_;   // user and assistant in turn
+  std::vector<ChatMessage> messages_;   // user and assistant alternate
   uint64_t retries_ = 0;                // of the last message
   bool told_of_dropping_ = false;
 };

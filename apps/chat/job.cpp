@@ -22,7 +22,7 @@ namespace {
               fmt::format("{}: {}", key, mismatch(value, expected)), advice);
 }
 
-// The value as a map that has these keys at most.
+// The value as a map with no other keys than these.
 const ConfigValue& map_of(const ConfigValue& value, std::string_view key,
                           const std::vector<std::string>& names) {
   if (value.kind != ValueKind::map)
@@ -35,7 +35,7 @@ const ConfigValue& map_of(const ConfigValue& value, std::string_view key,
   return value;
 }
 
-// As it stands, quoted or not: here a date is a text and so is a number.
+// The text as written, quoted or not: here a date and a number are texts too.
 std::string text_of(const ConfigValue& value, std::string_view key) {
   if (value.kind != ValueKind::scalar) refuse(value, key, "a text", "");
   return value.text;

@@ -5,7 +5,7 @@
 //       meta: {url: https://web.site/123, date: 2021-01-01}
 //     - text: Ropes are made of hemp.
 //   instructions: ["What are ropes made of? Source?"]
-//   plain: false                          # true: PLAINFORMAT behind the last instruction
+//   plain: false                          # true: PLAINFORMAT after the last instruction
 #pragma once
 
 #include <string>
@@ -22,7 +22,7 @@ struct Job {
   bool plain = false;
 };
 
-// Throws Error(usage) with FILE:LINE:COL: no YAML, an unknown key, another shape than the above.
+// Throws Error(usage) with FILE:LINE:COL: not YAML, an unknown key, another shape than above.
 Job read_job(const std::string& file, Trust trust);
 
 }  // namespace ropewalk

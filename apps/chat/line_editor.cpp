@@ -18,8 +18,8 @@ char* prompt(EditLine*) {
   return text;
 }
 
-// libedit takes characters apart by the locale's rules. Without one of UTF-8 it would drop half of
-// them, and what we are given is UTF-8 whatever the locale says.
+// libedit splits characters by the locale's rules. Input is UTF-8 whatever the locale says; without
+// a UTF-8 locale libedit would drop bytes of it.
 void take_utf8() {
   setlocale(LC_CTYPE, "");
   if (nl_langinfo(CODESET) != std::string_view("UTF-8")) setlocale(LC_CTYPE, "C.UTF-8");
@@ -43,7 +43,7 @@ LineEditor::LineEditor() : terminal_(std::make_unique<Terminal>()) {
   history(t.history, &t.event, H_SETUNIQUE, 1);
   el_set(t.editor, EL_PROMPT, &prompt);
   el_set(t.editor, EL_EDITOR, "emacs");
-  el_set(t.editor, EL_SIGNAL, 1);  // the terminal is itself again before a signal ends us
+  el_set(t.editor, EL_SIGNAL, 1);  // restores the terminal before a signal ends the program
   el_set(t.editor, EL_HIST, &history, t.history);
   el_source(t.editor, nullptr);  // the user's ~/.editrc
 }

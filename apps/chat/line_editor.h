@@ -1,7 +1,7 @@
 // line_editor.h — lines from a terminal, with editing and a history; the only user of libedit.
 //
-// Prompt and echo go to stderr, so that stdout carries the answers alone. One at a time; it owns
-// the terminal's settings while next() waits, and gives them back when a signal ends the program.
+// Prompt and echo go to stderr: stdout is for answers only. One object at a time. It owns the
+// terminal's settings while next() waits, and restores them when a signal ends the program.
 #pragma once
 
 #include <memory>
@@ -14,7 +14,7 @@ class LineEditor {
   LineEditor();
   ~LineEditor();
 
-  // Without its end. False at the end of the input. Blank lines are not remembered.
+  // A line without its line end. False at the end of the input. The history skips blank lines.
   bool next(std::string& line);
 
  private:

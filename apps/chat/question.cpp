@@ -46,11 +46,11 @@ Job job_of(const RunArguments& arguments) {
   return job;
 }
 
-// The user's message, and whether PLAINFORMAT is still to be put behind it.
+// The user's message, and whether PLAINFORMAT must still be appended.
 std::string message_of(const RunArguments& arguments) {
   if (arguments.job || !arguments.inputs.empty() || !arguments.instructions.empty()) {
     Job job = job_of(arguments);
-    // Inside the block, which is where the model was taught to look for what to do.
+    // Inside the block, where the model was trained to find it.
     if (job.plain && !job.instructions.empty())
       job.instructions.back() = plain_instruction(job.instructions.back());
     return closed_context_prompt(job.inputs, job.instructions);

@@ -1,4 +1,4 @@
-// question.h — what `run` is asked: a text, ids, or texts to answer from with instructions.
+// question.h — the prompt of `run`: a text, ids, or input texts with instructions.
 #pragma once
 
 #include <cstdint>
@@ -15,8 +15,8 @@ struct Question {
   bool is_ids = false;
 };
 
-// Reads what the arguments name, standard input where they name nothing and it is no terminal.
-// Throws Error(usage) with the file and what is wrong there.
+// Reads what the arguments name; without any, standard input, unless it is a terminal. Throws
+// Error(usage) with the file and what is wrong there.
 Question read_question(const RunArguments& arguments);
 
 }  // namespace ropewalk

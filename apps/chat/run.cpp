@@ -1,4 +1,4 @@
-// run.cpp — `ropewalk run CONFIG`: one prompt in, one reply out as it is made.
+// run.cpp — `ropewalk run CONFIG`: one prompt in, one streamed reply out.
 #include <fmt/format.h>
 
 #include "apps/chat/question.h"
@@ -34,7 +34,7 @@ Request make_request(const Engine& engine, const Question& question) {
   const std::vector<PromptPiece> pieces = render_messages(engine.text().format(), messages);
   request.prompt_ids = prompt_ids(engine.tokenizer(), pieces);
   request.stops = engine.text().stops(generation.stop);
-  // A format that puts nothing behind the user's text has the model continue it.
+  // A format that adds nothing after the user's text makes the model continue it.
   const bool continues = !pieces.empty() && pieces.back().kind == PieceKind::text &&
                          !question.text.empty() && pieces.back().text.ends_with(question.text);
   request.leading_space = continues ? LeadingSpace::keep : LeadingSpace::strip;
@@ -49,7 +49,7 @@ Json reply_json(Engine& engine, const Request& request, const Reply& reply) {
           {"stats", statistics_json(engine, reply.stats)}};
 }
 
-// A reply that the context cut short is not told by its text.
+// Notes that the context ended the reply, which its text does not show.
 void note_full_context(const Engine& engine, uint32_t context_length, const Reply& reply) {
   if (reply.finish == Finish::length &&
       reply.stats.new_tokens < engine.config().generation.max_new_tokens)
@@ -62,7 +62,7 @@ void note_full_context(const Engine& engine, uint32_t context_length, const Repl
 int run(const RunArguments& arguments) {
   const CommonArguments& common = arguments.common;
   const Config config = open_config(common);
-  // Before the model is loaded, so that a wrong file is said at once.
+  // Before the model is loaded, so that a wrong file is reported at once.
   const Question question = read_question(arguments);
   Engine engine = open_engine(common, config);
   const Request request = make_request(engine, question);

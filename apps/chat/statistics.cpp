@@ -8,8 +8,8 @@ namespace {
 
 double rate(double amount, double seconds) { return seconds > 0 ? amount / seconds : 0; }
 
-// Of the prompt only what was not cached is run; of the reply the first token costs no step of its
-// own, it comes with the prompt.
+// Only the uncached part of the prompt is run. The reply's first token comes from the prompt's last
+// step, so it needs no step of its own.
 struct Rates {
   explicit Rates(const ReplyStats& stats)
       : prefill(rate(stats.prompt_tokens - stats.reused_tokens, stats.prefill_seconds)),

@@ -1,4 +1,4 @@
-// statistics.h — what a reply cost, as `run` and `chat` tell it.
+// statistics.h — what a reply cost, as `run` and `chat` print it.
 #pragma once
 
 #include <string>

@@ -1,5 +1,5 @@
-// compare.cpp — `ropewalk compare CONFIG_A CONFIG_B --text F`: what changing a backend, the weights
-// or the cache does to the predictions.
+// compare.cpp — `ropewalk compare CONFIG_A CONFIG_B --text F`: how much another backend, other
+// weights or another cache type change the predictions.
 #include "core/eval/compare.h"
 
 #include <fmt/format.h>
@@ -15,7 +15,7 @@
 namespace ropewalk {
 namespace {
 
-// Logits of so many tokens are in memory twice: 2 x 16 MB for a vocabulary of 32,000.
+// The logits of this many tokens are in memory twice: 2 x 16 MB for a vocabulary of 32,000.
 constexpr uint32_t kRowsAtATime = 128;
 
 RuntimeSettings settings_for(const Config& config, uint32_t context) {
@@ -27,7 +27,7 @@ RuntimeSettings settings_for(const Config& config, uint32_t context) {
   return settings;
 }
 
-// Different tokens for the same text would make the positions incomparable.
+// Positions are comparable only where both tokenise the text in the same way.
 void check_same_text(const Dataset& a, const Dataset& b) {
   if (a.texts == b.texts) return;
   throw Error(ExitCode::usage, "CONFIG_B",
@@ -87,7 +87,7 @@ int compare(const CompareArguments& arguments) {
       line.show(static_cast<double>(done) / static_cast<double>(total), "comparing");
     });
   } catch (const Stopped&) {
-    // What was compared until now is an answer too.
+    // Prints what was compared so far.
   }
   const Comparison result = sum.result();
   if (arguments.common.json) {

@@ -11,7 +11,7 @@
 namespace ropewalk {
 namespace {
 
-constexpr size_t kJsonlTexts = 100;  // exllama's test() looks at this many
+constexpr size_t kJsonlTexts = 100;  // as in exllama's test()
 
 std::string shown(const std::string& file) { return file == "-" ? "standard input" : file; }
 

@@ -1,4 +1,4 @@
-// dataset_input.h — the text that perplexity and compare are measured on, and its fingerprint.
+// dataset_input.h — the text that perplexity and compare are measured on, and its hash.
 #pragma once
 
 #include <string>
@@ -21,15 +21,16 @@ struct Dataset {
   int32_t bos_id = 1;
 };
 
-// Reads the file and tokenises it as text. `llamacpp` puts BOS in front where the tokenizer adds
-// one, as llama.cpp does; of `jsonl` every text is tokenised alone. Throws Error(usage).
+// Reads the file and tokenises it as text. `llamacpp` adds BOS where the tokenizer does, as
+// llama.cpp; `jsonl` tokenises every text alone. Throws Error(usage).
 Dataset read_dataset(const DatasetArguments& arguments, const Config& config, Protocol protocol);
 
 // Its windows; `jsonl` cuts each text to the window's length. Throws Error(limit) where the text is
 // too short for one.
 std::vector<ScoredWindow> windows_of(const Dataset& dataset, const WindowSettings& settings);
 
-// What a figure depends on beside the text: {"device", "model", "rope", "activation", "kv_cache"}.
+// What the figures depend on beside the text: {"device", "model", "rope", "activation",
+// "kv_cache"}.
 Json run_json(const Config& config, const Runtime& runtime);
 
 }  // namespace ropewalk

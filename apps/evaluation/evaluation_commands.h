@@ -1,4 +1,4 @@
-// evaluation_commands.h — commands.h for what measures a model rather than uses it.
+// evaluation_commands.h — as commands.h, for the commands that measure a model.
 #pragma once
 
 #include <cstdint>

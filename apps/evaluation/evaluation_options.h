@@ -9,7 +9,7 @@ class App;
 
 namespace ropewalk {
 
-// Adds to a subcommand what is its own; command_line.cpp adds what all have.
+// Adds a subcommand's own options; command_line.cpp adds those that all have.
 void add_options(CLI::App& app, PerplexityArguments& perplexity);
 void add_options(CLI::App& app, CompareArguments& compare);
 void add_options(CLI::App& app, RecallArguments& recall);

@@ -81,7 +81,7 @@ std::vector<Subject> read_subjects(const MmluArguments& arguments) {
   return subjects;
 }
 
-// One run over all subjects; asked in between what it has.
+// One run over all subjects; scores() may be called at any time.
 class Exam {
  public:
   Exam(MmluForm form, bool bos, const Tokenizer& tokenizer, Runtime& runtime)
@@ -102,7 +102,7 @@ class Exam {
       const bool fits = std::all_of(candidates.begin(), candidates.end(), [&](const auto& ids) {
         return ids.size() <= runtime_.context_length();
       });
-      if (fits || shots == 0) break;  // the scorer says how long it is
+      if (fits || shots == 0) break;  // without shots, the scorer refuses a prompt that is too long
     }
     std::array<double, 4> logprobs{};
     for (size_t i = 0; i < candidates.size(); ++i)
@@ -224,7 +224,7 @@ int mmlu(const MmluArguments& arguments) {
     RunningLine line(progress_for(arguments.common));
     run_exam(exam, subjects, line);
   } catch (const Stopped&) {
-    // What was answered until now is printed.
+    // Prints the scores so far.
   }
   if (arguments.common.json) {
     Json answer = exam_json(exam, arguments, bos, run_json(config, model.runtime));

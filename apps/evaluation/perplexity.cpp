@@ -1,5 +1,5 @@
-// perplexity.cpp — `ropewalk perplexity CONFIG --text F --context 512,1024`: how surprised the
-// model is by a text, by the length of its context.
+// perplexity.cpp — `ropewalk perplexity CONFIG --text F --context 512,1024`: a text's perplexity by
+// context length.
 #include "core/eval/perplexity.h"
 
 #include <fmt/format.h>
@@ -18,9 +18,9 @@
 namespace ropewalk {
 namespace {
 
-// Logits of so many tokens are in memory at a time: 64 MB for a vocabulary of 32,000.
+// The logits of this many tokens are in memory at a time: 64 MB for a vocabulary of 32,000.
 constexpr uint32_t kRowsAtATime = 512;
-constexpr uint32_t kMostWindows = 64;  // side by side
+constexpr uint32_t kMaxWindows = 64;  // at a time
 
 struct Row {
   WindowSettings settings;
@@ -60,7 +60,7 @@ std::vector<Row> rows_of(const PerplexityArguments& arguments, Protocol protocol
   return rows;
 }
 
-// As many windows side by side as fill a step, in a cache that holds the longest.
+// As many windows at a time as fill a step, in a cache that holds the longest.
 RuntimeSettings settings_for(const Config& config, const std::vector<Row>& rows) {
   uint32_t longest = 0, shortest = kRowsAtATime;
   for (const Row& row : rows) {
@@ -72,7 +72,7 @@ RuntimeSettings settings_for(const Config& config, const std::vector<Row>& rows)
   settings.config.context.length = std::max(config.context.length.value_or(0), longest);
   settings.max_wanted = kRowsAtATime;
   // Two steps' worth, so that there is always a next window to fill a step with.
-  settings.max_sequences = std::clamp(2 * kRowsAtATime / shortest, 2u, kMostWindows);
+  settings.max_sequences = std::clamp(2 * kRowsAtATime / shortest, 2u, kMaxWindows);
   const uint32_t side_by_side =
       settings.max_sequences * KvCache::pages_for(std::min(shortest, kRowsAtATime));
   settings.cache_pages =
@@ -151,7 +151,7 @@ std::string answer_text(const Json& answer, const std::vector<Row>& rows) {
   return text;
 }
 
-// Scores all rows. `line` is told after every step; a signal ends it by an exception.
+// Scores all rows and updates `line` after every step. A signal ends it by an exception.
 void measure(Runtime& runtime, std::vector<Row>& rows, RunningLine& line) {
   double all = 0, before = 0;
   const auto tokens_of = [](const Row& row) {
@@ -195,7 +195,7 @@ int perplexity(const PerplexityArguments& arguments) {
     RunningLine line(settings);
     measure(model.runtime, rows, line);
   } catch (const Stopped&) {
-    // What was measured until now is an answer too.
+    // Prints what was measured so far.
   }
   const Json answer =
       answer_json(protocol, dataset, run_json(config, model.runtime), rows, stop.signal() != 0);

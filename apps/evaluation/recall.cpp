@@ -1,4 +1,4 @@
-// recall.cpp — `ropewalk recall CONFIG --data F --length 256,512`: whether a text is found again,
+// recall.cpp — `ropewalk recall CONFIG --data F --length 256,512`: whether the model finds a text,
 // by its depth in a prompt of a given length.
 #include "core/eval/recall.h"
 
@@ -21,7 +21,7 @@
 namespace ropewalk {
 namespace {
 
-// More than a right answer needs, so that a wrong one is seen to go on.
+// More tokens than a right answer needs, so that a reply that goes on counts as wrong.
 constexpr uint32_t kSpareTokens = 16;
 
 struct Cell {
@@ -100,7 +100,7 @@ std::string cells_csv(const std::vector<Cell>& cells) {
   return csv;
 }
 
-// A row for each depth, a column for each length, exact answers in per cent.
+// A row for each depth, a column for each length: exact answers in percent.
 std::string cells_text(const RecallArguments& arguments, const std::vector<Cell>& cells) {
   std::string text = "depth";
   for (const uint32_t length : arguments.lengths) text += fmt::format("{:>8}", length);
@@ -123,7 +123,7 @@ int recall(const RecallArguments& arguments) {
   if (arguments.cases && data.cases.size() > *arguments.cases) data.cases.resize(*arguments.cases);
   const uint32_t longest = *std::max_element(arguments.lengths.begin(), arguments.lengths.end());
   config.context.length = std::max(config.context.length.value_or(0), longest);
-  config.sampling.clear();  // greedy: a right answer is the model's, not luck's
+  config.sampling.clear();  // greedy: chance must not decide
   Engine engine = open_engine(arguments.common, config);
 
   std::vector<Cell> cells;
@@ -134,7 +134,7 @@ int recall(const RecallArguments& arguments) {
     RunningLine line(progress_for(arguments.common));
     run_cells(engine, data, cells, stop, line);
   } catch (const Stopped&) {
-    // What was asked until now is printed.
+    // Prints the results so far.
   }
   if (arguments.common.json) {
     Json answer = {{"data_sha256", sha256(bytes)}, {"data_cases", data.cases.size()}};

@@ -1,5 +1,5 @@
-// running_line.h — one line on stderr that is drawn anew as a long measurement goes on: how far it
-// is, what it says so far, and how long it will take.
+// running_line.h — one line on stderr that is redrawn during a long measurement: progress, the
+// result so far, and the time left.
 #pragma once
 
 #include <chrono>
@@ -19,7 +19,7 @@ class RunningLine {
   RunningLine(const RunningLine&) = delete;
   RunningLine& operator=(const RunningLine&) = delete;
 
-  // `share` of the whole that is done, 0 to 1, and what to say of it.
+  // `share` is the fraction done, 0 to 1; `text` the result so far.
   void show(double share, std::string_view text);
 
  private:
@@ -30,7 +30,7 @@ class RunningLine {
   bool on_screen_ = false;
 };
 
-// "1:05", "2:03:04"; what a line says of the time left.
+// "1:05", "2:03:04": the form of the time left.
 std::string clock_text(double seconds);
 
 }  // namespace ropewalk

@@ -14,7 +14,7 @@
 namespace ropewalk {
 namespace {
 
-// Logits of this many tokens are in memory at a time: 16 MB for a vocabulary of 32,000.
+// The logits of this many tokens are in memory at a time: 16 MB for a vocabulary of 32,000.
 constexpr uint32_t kRowsAtATime = 128;
 
 Json score_json(const std::vector<int32_t>& ids, const Score& score) {

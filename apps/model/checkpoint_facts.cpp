@@ -23,8 +23,8 @@ std::vector<std::byte> read_tensor(const Checkpoint& checkpoint, const TensorInf
   return bytes;
 }
 
-// Whether all codes of a qzeros tensor (groups, words) are `code`. 32 codes fill `bits` words, so a
-// row is that many words over and over.
+// Whether all codes of a qzeros tensor (groups, words) are `code`. 32 codes fill `bits` words, so
+// each row repeats a pattern of that many words.
 bool all_zero_points_are(const Checkpoint& checkpoint, const TensorInfo& qzeros, uint8_t bits,
                          uint32_t code) {
   std::vector<uint32_t> pattern(bits, 0);
@@ -90,7 +90,7 @@ CheckpointFacts gather_facts(const Checkpoint& checkpoint) {
   std::set<std::string_view> seen;
   for (const WeightLoad& load : model.weights) {
     const WeightInfo& info = load.info;
-    if (!seen.insert(info.name).second) continue;  // a tied table is one, though it is read twice
+    if (!seen.insert(info.name).second) continue;  // a tied table appears twice, but counts once
     facts.parameters += uint64_t{info.shape.rows} * info.shape.cols;
     if (info.shape.dtype != abi::DType::gptq) continue;
     add_layer(quant, info);

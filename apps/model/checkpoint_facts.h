@@ -1,4 +1,4 @@
-// checkpoint_facts.h — what a checkpoint's tensors say of themselves, for `inspect`.
+// checkpoint_facts.h — facts about a checkpoint's tensors, for `inspect`.
 #pragma once
 
 #include <cstdint>
@@ -12,7 +12,7 @@
 
 namespace ropewalk {
 
-// Of the quantised layers. Where they differ: the largest value, and `mixed`.
+// The quantised layers. Where they differ: the largest value, and `mixed`.
 struct QuantFacts {
   uint8_t bits = 0;
   uint32_t group_size = 0;  // rows of a group; a single group has the rows of its layer

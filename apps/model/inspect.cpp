@@ -29,7 +29,7 @@ Json quantization_json(const std::optional<QuantFacts>& facts) {
           {"layers", facts->layers}};
 }
 
-// A number where it reads as one: the plugin's declaration, not this, decides what it is.
+// A number where the text is one; only the plugin's declaration knows the option's type.
 Json option_json(const ConfigValue& value) {
   if (value.kind == ValueKind::list) {
     Json list = Json::array();
@@ -84,7 +84,7 @@ Json memory_json(const ModelConfig& model, const Config& config, uint64_t weight
           {"cache_at_context", page * pages}};
 }
 
-// A model without a sound tokenizer can still be looked at.
+// A model without a sound tokenizer can still be inspected.
 Json tokenizer_json(const Config& config) {
   try {
     const Tokenizer tokenizer = Tokenizer::open(config.model, config.tokenizer.legacy);

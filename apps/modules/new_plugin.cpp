@@ -1,5 +1,5 @@
-// new_plugin.cpp — `ropewalk new KIND NAME`: a folder with a plugin that builds, tests itself and
-// is used by a configuration. What goes into it are the installed templates.
+// new_plugin.cpp — `ropewalk new KIND NAME`: a folder with a plugin, its build, its test and a
+// configuration that uses it, made from the installed templates.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -23,7 +23,7 @@ namespace fs = std::filesystem;
 constexpr size_t kMaxName = 40;
 
 struct Kind {
-  std::string_view name;  // the command line's, and the folder's among the templates
+  std::string_view name;  // on the command line, and of the folder of templates
   abi::ModuleKind kind;
 };
 constexpr std::array kKinds = {Kind{"sampler", abi::ModuleKind::sampler},
@@ -75,7 +75,7 @@ std::string class_name(const std::string& name) {
   return out;
 }
 
-// What use.yaml names: as given, else the bundled model where it is installed.
+// The model for use.yaml: the given one, else the bundled model where it is installed.
 std::string model_path(const NewArguments& arguments) {
   std::error_code error;
   if (!arguments.model.empty()) return fs::absolute(arguments.model).lexically_normal().string();

@@ -37,9 +37,9 @@ std::string range_text(const OptionDescription& option) {
   return "";
 }
 
-constexpr size_t kColumn = 100;  // of a table's cell at most
+constexpr size_t kColumn = 100;  // max width of a table's cell
 
-// What would end a cell or begin markup.
+// Escapes what would end a cell or start markup.
 std::string cell(std::string_view text) {
   std::string out;
   for (const char c : text)

@@ -1,4 +1,5 @@
-// plugin_manual.h — a module as people read it: on the terminal, and as docs/plugins.md.
+// plugin_manual.h — the description of a module for people: on the terminal, and as
+// docs/plugins.md.
 #pragma once
 
 #include <string>
@@ -11,13 +12,13 @@ namespace ropewalk {
 
 // "boolean", "integer", ...
 std::string_view option_type_name(abi::OptionType type);
-// As one would write it in YAML; empty where there is none.
+// The default as written in YAML; empty where there is none.
 std::string option_default(const OptionDescription& option);
 
 std::string manual(const ModuleListing& listing);
 
-// docs/plugins.md: every plugin that was accepted, a section for each kind. Backends have no place
-// in it, because which of them are built depends on the machine.
+// docs/plugins.md: every accepted plugin, a section for each kind. It leaves out backends, because
+// the machine decides which are built.
 std::string markdown_manual(const std::vector<ModuleListing>& listings);
 
 }  // namespace ropewalk

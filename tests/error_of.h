@@ -1,4 +1,4 @@
-// error_of.h — what a test says of an Error that it expects.
+// error_of.h — checks of an expected Error.
 #pragma once
 
 #include <gmock/gmock.h>

@@ -1,4 +1,4 @@
-// files.h — files of a test, and a folder of its own for them.
+// files.h — a temporary folder for a test, and files in it.
 #pragma once
 
 #include <stdlib.h>

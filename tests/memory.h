@@ -1,4 +1,4 @@
-// memory.h — what the process takes of the machine's memory, for tests that bound it.
+// memory.h — the memory of this process, for tests that bound it.
 #pragma once
 
 #include <cstdint>

@@ -1,4 +1,4 @@
-// chat: commands that change what was said and how the next thing is said.
+// chat: commands that change the conversation and the sampling.
 #include <gmock/gmock.h>
 #include <sys/stat.h>
 

@@ -1,4 +1,4 @@
-// What the program says to commands and options, right ones and wrong ones.
+// The program's answers to right and wrong commands and options.
 #include <gmock/gmock.h>
 
 #include "tests/apps/program.h"

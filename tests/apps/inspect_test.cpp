@@ -1,4 +1,4 @@
-// inspect: what the fixtures' own quantisers and exporters say they are.
+// inspect: against what the fixtures' quantisers and exporters say.
 #include <gmock/gmock.h>
 
 #include <filesystem>

@@ -1,4 +1,4 @@
-// plugins and devices: what is there, and what is wrong with what is not usable.
+// plugins and devices: what is installed, and why something is not usable.
 #include <gmock/gmock.h>
 
 #include <filesystem>

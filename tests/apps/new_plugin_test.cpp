@@ -1,4 +1,4 @@
-// new: the folder of a plugin to be. That it builds and runs is tests/sdk's to say.
+// new: the folder of a new plugin. tests/sdk builds and runs it.
 #include <gmock/gmock.h>
 
 #include <algorithm>

@@ -1,4 +1,4 @@
-// program.h — the built `ropewalk` as a child process: what went in, what came out.
+// program.h — runs the built `ropewalk` as a child process.
 #pragma once
 
 #include <sys/types.h>

@@ -1,5 +1,4 @@
-// Signals and streams that break: what was printed stays, the code says why, and nothing takes
-// long.
+// Signals and broken streams: printed text stays, the exit code says why, and the end comes soon.
 #include <gmock/gmock.h>
 #include <signal.h>
 #include <sys/stat.h>
@@ -20,7 +19,7 @@ using ::testing::StartsWith;
 
 using Clock = std::chrono::steady_clock;
 
-// From a signal to the end, on a machine that does other things as well.
+// Max time from a signal to the end, on a busy machine.
 constexpr std::chrono::milliseconds kSoon(1000);
 
 class Signals : public ::testing::Test {

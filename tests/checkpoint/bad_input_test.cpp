@@ -38,7 +38,7 @@ TEST_P(BadInput, IsRefusedInWords) {
 INSTANTIATE_TEST_SUITE_P(Table, BadInput, testing::ValuesIn(all_bad_models()),
                          [](const auto& row) { return test_name(row.param); });
 
-// A row that fails for another reason than its own would prove nothing: what they spoil is sound.
+// The models that the rows spoil are sound, so that a row fails for its own reason.
 TEST(BadInputTable, SpoilsModelsThatAreSound) {
   for (const auto& model :
        {tiny_model(), tiny_dense(), with_torch_file(tiny_dense()), with_torch_file(tiny_model())}) {

@@ -1,5 +1,5 @@
-// What a sequence computes must not depend on how its prompt was cut nor on what it held before: on
-// the CPU the logits are the same bits. Sequences in one step: models_test.cpp.
+// A sequence's logits must not depend on how its prompt was cut or what it held before: on the CPU
+// they have the same bits. Sequences in one step: models_test.cpp.
 #include <gtest/gtest.h>
 
 #include "tests/end_to_end/fixture_model.h"

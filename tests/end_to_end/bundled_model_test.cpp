@@ -1,4 +1,4 @@
-// The bundled model by Ropewalk itself: what it answers to questions that its training never saw
+// The bundled model run by Ropewalk: its answers to questions that its training never saw
 // (tests/fixtures/airophin-mini, written by tools/mini from other names, values and seeds), and
 // its log-probabilities against transformers'.
 #include <gmock/gmock.h>

@@ -96,7 +96,7 @@ TEST(Buckets, FewShapesHoldEveryStep) {
       }
 }
 
-// A reply alone and a batch of replies compute no row of logits that nobody asked for.
+// A reply alone and a batch of replies compute only the wanted rows of logits.
 TEST(Buckets, WantedRowsAreThoseOfADecode) {
   const abi::ProgramShape widest{512, 64, 64, 4};
   EXPECT_EQ(shape_for(512, 0, widest).wanted, 1u);
@@ -260,7 +260,7 @@ TEST(Executor, ABadRowFailsItsOwnChunkAlone) {
   EXPECT_EQ(pages_after, pages + 1);
 }
 
-// A row that nobody reads is not looked at: the next step that reads one finds what came of it.
+// Rows that are not read are not checked: the next step that reads one finds the NaN.
 TEST(Executor, RowsThatAreNotWantedAreNotChecked) {
   Rig rig(false);
   rig.device.logit_of = [](int32_t, uint32_t) { return std::nanf(""); };

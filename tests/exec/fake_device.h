@@ -1,4 +1,4 @@
-// fake_device.h — a device that computes nothing, remembers everything and fails when told to.
+// fake_device.h — a device that computes nothing, records every call and fails on demand.
 #pragma once
 
 #include <algorithm>

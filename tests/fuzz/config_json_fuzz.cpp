@@ -1,5 +1,4 @@
-// The bytes are a config.json. Whatever they are, the reader says Error or gives a shape that can
-// be computed with.
+// The bytes are a config.json. The reader throws Error or gives a shape that can be computed with.
 #include <cstdint>
 #include <cstdlib>
 #include <string_view>

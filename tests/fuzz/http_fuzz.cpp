@@ -1,4 +1,4 @@
-// http_fuzz.cpp — any bytes as what a client sends, through the whole protocol and its routes, from
+// http_fuzz.cpp — any bytes as a client's input, through the whole protocol and its routes, from
 // memory: answers are well formed, and requests are the same however the bytes are cut.
 //
 // The first byte is the size of the pieces in which the rest arrives the second time.

@@ -1,5 +1,5 @@
-// The bytes are a whole safetensors file. Whatever they are, the reader says Error or gives entries
-// that cover the data exactly, one behind the other.
+// The bytes are a whole safetensors file. The reader throws Error or gives consecutive entries that
+// cover the data exactly.
 #include <algorithm>
 #include <cstdint>
 #include <cstdlib>

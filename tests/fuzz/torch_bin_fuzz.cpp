@@ -1,5 +1,4 @@
-// The bytes are a pytorch_model.bin. Whatever they are, the reader says Error or gives tensors that
-// can be read.
+// The bytes are a pytorch_model.bin. The reader throws Error or gives tensors that can be read.
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -17,7 +16,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     const auto file = open_torch_bin(File(std::move(memory), "fuzz.bin"));
     for (size_t i = 0; i < file->tensors().size(); ++i) {
       const uint64_t bytes = file->tensors()[i].bytes;
-      if (bytes > 1 << 20) continue;  // stride 0 makes much of little
+      if (bytes > 1 << 20) continue;  // with stride 0, a small file has large tensors
       std::vector<std::byte> values(bytes);
       file->read_from(i, 0, values);
     }

@@ -1,4 +1,4 @@
-// What core/abi/graph.h demands of a step.
+// The rules of core/abi/graph.h for a step.
 #include "core/graph/check_step.h"
 
 #include <gtest/gtest.h>

@@ -1,4 +1,4 @@
-// What core/graph/ops.md and core/abi/weight.h demand of a graph and of a weight.
+// The rules of core/graph/ops.md and core/abi/weight.h for a graph and a weight.
 #include "core/graph/check.h"
 
 #include <gtest/gtest.h>

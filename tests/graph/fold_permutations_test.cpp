@@ -1,5 +1,5 @@
-// That a folded graph computes what the unfolded one computes is tested on the CPU backend
-// (tests/end_to_end); here: which permutations go, which must stay, and what they turn into.
+// Which permutations fold, which must stay, and what they become. tests/end_to_end compares the
+// folded and the unfolded graph on the CPU backend.
 #include "core/graph/fold_permutations.h"
 
 #include <gmock/gmock.h>

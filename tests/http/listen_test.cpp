@@ -1,4 +1,4 @@
-// Addresses: what is listened to, reported and refused.
+// Addresses: which are accepted, reported and refused.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/resource.h>

@@ -57,7 +57,8 @@ TEST(HttpLoad, SixtyFourStreamsAtOnce) {
   EXPECT_TRUE(eventually([&] { return server.server->counts().answering == 0; }));
 }
 
-// A probe is answered while every worker is busy, and who has left the queue is not served.
+// A probe is answered while every worker is busy, and a client that has left the queue is not
+// served.
 TEST(HttpLoad, AProbeNeverWaitsForAHandler) {
   std::mutex blocked;
   std::unique_lock hold(blocked);

@@ -26,7 +26,7 @@ inline std::vector<Malformed> malformed_requests() {
   const string post = "POST /echo HTTP/1.1\r\nHost: h\r\n";
   const string chunked = post + "Transfer-Encoding: chunked\r\n\r\n";
   return {
-      // What a proxy and a server may take for different requests.
+      // Requests that a proxy and a server may read differently.
       {"length and chunked",
        post + "Content-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 400},
       {"chunked and length",

@@ -1,4 +1,4 @@
-// What is malformed is refused, its connection ends, and what follows on it is never a request.
+// A malformed request is refused, its connection ends, and the bytes after it are never a request.
 #include "tests/http/malformed.h"
 
 #include <gtest/gtest.h>
@@ -43,7 +43,7 @@ TEST(HttpMalformed, IsNamed) {
   EXPECT_LT(quoted.size(), 160u) << "a message must not repeat all of a client's value";
 }
 
-// What is unusual but right is taken.
+// Unusual but valid requests are accepted.
 TEST(HttpMalformed, LooksAlikeAndIsNot) {
   TestServer server;
   const std::vector<std::pair<const char*, std::string>> requests = {

@@ -1,4 +1,4 @@
-// Streams: pieces from other threads, slow readers, ends that are none.
+// Streams: pieces from other threads, slow readers, streams without an end.
 #include <gtest/gtest.h>
 
 #include "tests/http/test_server.h"

@@ -131,8 +131,8 @@ TEST(LoadedModel, TooLittleMemoryForAPartIsRefused) {
   EXPECT_FALSE(loading.device.staging_open());
 }
 
-// The widest shapes of a 13B model: what loading holds at a time is what the device lets it, some
-// orders and lists beside it.
+// The widest shapes of a 13B model: loading holds the staging memory, some orders and lists, and no
+// more.
 TEST(LoadedModel, HoldsNoWeightWhole) {
   Loading loading;
   ModelConfig config = *known_shape("llama2-13b");

@@ -1,4 +1,4 @@
-// Files that are no libraries of this machine, and tables that point nowhere.
+// Files that are no libraries for this machine, and tables with invalid offsets.
 #include "core/modules/elf.h"
 
 #include <elf.h>
@@ -80,7 +80,7 @@ TEST(Door, RefusesTablesBeyondTheFile) {
       HasSubstr("is damaged or incomplete: a segment ends at byte 0 + 4294967296, the file"));
 }
 
-// Every byte of the header and of the program headers in turn: words or a pass, never a crash.
+// Changes every byte of the header and of the program headers: a refusal or a pass, never a crash.
 TEST(Door, SurvivesEveryByteOfTheHeaders) {
   const TemporaryFolder scratch;
   const std::string bytes = read_file(liar("honest"));

@@ -49,7 +49,7 @@ class Doubler final : public abi::Sampler {
   }
 
   abi::Status apply(abi::Candidates& candidates, const abi::SampleContext&) noexcept override {
-    if (++calls_ == 5) {  // so far it was honest
+    if (++calls_ == 5) {  // honest until here
       if constexpr (kLie == "fails-later")
         return abi::fail(abi::StatusCode::internal, "five tokens are enough");
       if constexpr (kLie == "writes-past") candidates.data[candidates.size] = {0, 0};
@@ -82,7 +82,7 @@ class Doubler final : public abi::Sampler {
   return nullptr;
 }
 
-// What the lie does while the library is loaded.
+// Lies that act while the library is loaded.
 struct AtLoad {
   AtLoad() {
     if constexpr (kLie == "aborts") std::abort();

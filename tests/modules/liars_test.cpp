@@ -1,4 +1,4 @@
-// Every lie of liar.cpp is answered in words, and the host lives to hear the next one.
+// Every lie of liar.cpp is refused in words, and the host survives.
 #include <chrono>
 #include <random>
 #include <string>
@@ -156,7 +156,7 @@ TEST(Modules, OneThatHangsIsEnded) {
   EXPECT_THAT(use(liar("sleeps"), settings), HasSubstr("sleeps.so: did not answer within 300 ms"));
 }
 
-// It may need an option that has no default, which is no fault of its.
+// An option without a default may be required; that is no fault.
 TEST(Modules, OneThatDislikesItsDefaultsPassesTheProbe) {
   EXPECT_EQ(probe_module(liar("dislikes-options"), probe_settings()).name, "dislikes-options");
 }

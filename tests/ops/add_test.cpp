@@ -10,7 +10,7 @@ TEST_P(Add, odd_width) {
     OpCase c(rows);
     const Input a = c.random_input({77}), b = c.random_input({77});
     const uint32_t y = c.op(abi::Op::add, {a, b}, {77}, {});
-    c.expect(Law::add, y, [&](uint32_t r, uint32_t i) { return a(r, i) + b(r, i); });
+    c.expect(ToleranceClass::add, y, [&](uint32_t r, uint32_t i) { return a(r, i) + b(r, i); });
     return c;
   });
 }

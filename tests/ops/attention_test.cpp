@@ -10,14 +10,14 @@ namespace {
 using abi::DType;
 using abi::KeyRotation;
 
-constexpr uint32_t kMostRows = 256, kFewRows = 48, kPages = 3;
+constexpr uint32_t kMaxRows = 256, kFewRows = 48, kPages = 3;
 
 class Attention : public OpTest {
  protected:
-  // In a program for prompts, then in a narrow one, which may take another way.
+  // In a program for prompts, then in a narrow one, which may have another kernel.
   void check(const AttentionShape& shape, uint32_t sequences,
              const std::vector<std::vector<Part>>& turns) {
-    check_turns(shape, sequences, turns, kMostRows);
+    check_turns(shape, sequences, turns, kMaxRows);
     if (!IsSkipped()) check_turns(shape, sequences, narrow(turns), kFewRows);
   }
 
@@ -33,12 +33,12 @@ class Attention : public OpTest {
         session.set(c.k, turn.k);
         session.set(c.v, turn.v);
         session.run(turn.step);
-        expect_close(Law::attention, session.get(c.y), turn.truth);
+        expect_close(ToleranceClass::attention, session.get(c.y), turn.truth);
       }
     });
   }
 
-  // The same rows in more turns, none of more than kFewRows.
+  // The same rows in more turns of at most kFewRows.
   static std::vector<std::vector<Part>> narrow(const std::vector<std::vector<Part>>& turns) {
     std::vector<std::vector<Part>> all;
     for (const std::vector<Part>& turn : turns) {
@@ -88,11 +88,11 @@ TEST_P(Attention, groups_of_heads) {
     }
 }
 
-// What an int8 cache holds may pass what f16 does: the scale is f16, and a code times it 127 times
-// that. All in powers of two, so that the truth is scaled the same.
+// An int8 cache holds values beyond the range of f16: up to 127 times its f16 scale. The factors
+// are powers of two, so the truth is scaled exactly.
 TEST_P(Attention, values_of_an_i8_cache_beyond_f16) {
   const AttentionShape shape{2, 2, 64, DType::i8, kRotatedKeys, false};
-  for (const uint32_t rows : {kMostRows, kFewRows}) {
+  for (const uint32_t rows : {kMaxRows, kFewRows}) {
     Conversation conversation(shape, 1, kPages);
     const AttentionCase c(shape, conversation);
     with_session(c.description, {rows, 1, 1, kPages}, [&](Session& session) {
@@ -106,7 +106,7 @@ TEST_P(Attention, values_of_an_i8_cache_beyond_f16) {
         session.set(c.k, turn.k);
         session.set(c.v, turn.v);
         session.run(turn.step);
-        expect_close(Law::attention, session.get(c.y), turn.truth);
+        expect_close(ToleranceClass::attention, session.get(c.y), turn.truth);
       }
     });
   }
@@ -130,11 +130,11 @@ TEST_P(Attention, mixed_sequences) {
            {{3, 30}, {4, 1}}});
 }
 
-// NaN stays in its sequence: a request that fails must not take those along that share its step.
+// NaN stays in its sequence: a request that fails must not affect others in its step.
 TEST_P(Attention, nan_stays_in_its_sequence) {
   for (const DType cache : {DType::f16, DType::f32}) {
     const AttentionShape shape{4, 2, 64, cache, kRotatedKeys, true};
-    for (const uint32_t rows : {kMostRows, kFewRows}) {
+    for (const uint32_t rows : {kMaxRows, kFewRows}) {
       SCOPED_TRACE("a program of " + std::to_string(rows) + " rows");
       Conversation conversation(shape, 4, kPages);
       const AttentionCase c(shape, conversation);
@@ -162,7 +162,7 @@ TEST_P(Attention, nan_stays_in_its_sequence) {
               sound.push_back(y[i]);
               truth.push_back(turn.truth[i]);
             }
-          expect_close(Law::attention, sound, truth);
+          expect_close(ToleranceClass::attention, sound, truth);
         }
       });
     }
@@ -192,14 +192,14 @@ TEST_P(Attention, literal) {
     session.set(c.v, std::vector<float>{1, 0, 0, 2, 0, 1, 0, -2, 0, 0, 1, 4});
     session.run(step);
     const std::vector<float> y = session.get(c.y);
-    expect_close(Law::attention, std::span(y).last(8),
+    expect_close(ToleranceClass::attention, std::span(y).last(8),
                  std::vector<double>{0.5687015374987321, 0.30440399736251744, 0.12689446513875036,
                                      1.0361729408274307, 0.5851253967012008, 0.3131950557010256,
                                      0.10167954759777374, 0.9505788723914453});
   });
 }
 
-// Caching keys unrotated and rotating on reading gives what rope before kv_append gives.
+// Rotating keys on read gives the same as rope before kv_append.
 TEST_P(Attention, on_read_equals_rope_before_cache) {
   const AttentionShape read{4, 2, 64, DType::f32, KeyRotation::on_read, false};
   Conversation conversation(read, 2, kPages);
@@ -210,18 +210,18 @@ TEST_P(Attention, on_read_equals_rope_before_cache) {
   const uint32_t q = c.activation("q", {abi::kRows, 4, 64}),
                  k = c.activation("k", {abi::kRows, 2, 64});
   const uint32_t v = c.activation("v", {abi::kRows, 2, 64});
-  const uint32_t q_turned = c.activation("q turned", {abi::kRows, 4, 64});
-  const uint32_t k_turned = c.activation("k turned", {abi::kRows, 2, 64});
+  const uint32_t q_rotated = c.activation("q rotated", {abi::kRows, 4, 64});
+  const uint32_t k_rotated = c.activation("k rotated", {abi::kRows, 2, 64});
   const uint32_t keys = c.cache("keys", DType::f32, dims),
                  values = c.cache("values", DType::f32, dims);
   const uint32_t y = c.activation("y", {abi::kRows, 256});
-  c.node(abi::Op::rope, {q}, {q_turned}, abi::RopeParams{});
-  c.node(abi::Op::rope, {k}, {k_turned}, abi::RopeParams{});
-  c.node(abi::Op::kv_append, {k_turned, v, keys, values}, {}, {});
-  c.node(abi::Op::attention, {q_turned, keys, values}, {y},
+  c.node(abi::Op::rope, {q}, {q_rotated}, abi::RopeParams{});
+  c.node(abi::Op::rope, {k}, {k_rotated}, abi::RopeParams{});
+  c.node(abi::Op::kv_append, {k_rotated, v, keys, values}, {}, {});
+  c.node(abi::Op::attention, {q_rotated, keys, values}, {y},
          abi::AttentionParams{conversation.scale()});
 
-  const abi::ProgramShape shape{kMostRows, 1, 2, kPages};
+  const abi::ProgramShape shape{kMaxRows, 1, 2, kPages};
   with_session(c, shape, [&](Session& left) {
     with_session(on_read.description, shape, [&](Session& right) {
       for (const std::vector<Part>& parts :
@@ -236,15 +236,16 @@ TEST_P(Attention, on_read_equals_rope_before_cache) {
         left.run(turn.step);
         right.run(turn.step);
         const std::vector<float> truth = left.get(y);
-        expect_close(Law::attention, right.get(on_read.y),
+        expect_close(ToleranceClass::attention, right.get(on_read.y),
                      std::vector<double>(truth.begin(), truth.end()));
-        expect_close(Law::rope, left.get(q_turned), conversation.rotated(turn.step, turn.q));
+        expect_close(ToleranceClass::rope, left.get(q_rotated),
+                     conversation.rotated(turn.step, turn.q));
       }
     });
   });
 }
 
-// No kernel has them yet: such a node is refused, never run as if it had neither.
+// No kernel has a window or a soft cap yet: such a node is refused, not run without them.
 TEST_P(Attention, a_window_or_a_soft_cap_is_refused) {
   const auto refusal = [&](const abi::AttentionParams& params) -> std::string {
     Case c;

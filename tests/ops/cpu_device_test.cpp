@@ -1,4 +1,4 @@
-// What the CPU device says when it is used wrongly, and what it says about itself.
+// The CPU device's errors on wrong use, and its description of itself.
 #include <gtest/gtest.h>
 
 #include <map>

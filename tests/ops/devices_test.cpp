@@ -7,7 +7,7 @@
 namespace ropewalk::test {
 namespace {
 
-// A device that should be here and is not must not pass as "nothing to test".
+// A missing device that is expected here must fail, not count as "nothing to test".
 TEST(Devices, expected_ones_are_here) {
   const std::vector<std::string> found = device_names();
   for (const std::string& name : expected_devices())

@@ -25,7 +25,7 @@ class Embed : public OpTest {
     c.step.token = tokens;
     const uint32_t y =
         c.op(abi::Op::embed, {c.graph.weight("table", table)}, {table.shape.rows}, {});
-    c.expect(Law::copy, y,
+    c.expect(ToleranceClass::copy, y,
              [&](uint32_t r, uint32_t i) { return table.at(i, static_cast<uint32_t>(tokens[r])); });
     return c;
   }
@@ -46,7 +46,7 @@ TEST_P(Embed, bf16) { check(abi::DType::bf16); }
 TEST_P(Embed, every_finite_half) {
   if (device().info().activation == abi::DType::f16)
     GTEST_SKIP() << "activations are f16: the numbers would be copied";
-  constexpr uint32_t kColumns = 62, kRows = 1024, kAtOnce = 512;  // no device is asked for more
+  constexpr uint32_t kColumns = 62, kRows = 1024, kAtOnce = 512;  // max rows of a step
   for (const abi::DType dtype : {abi::DType::f16, abi::DType::bf16}) {
     Random random(1);
     StoredWeight table = random_dense(dtype, abi::WeightUse::embed, kColumns, kRows, random);

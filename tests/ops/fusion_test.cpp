@@ -21,7 +21,7 @@ struct Expansion : OpCase {
 
 class Fusion : public OpTest {
  protected:
-  static constexpr size_t kAnySteps = 0;  // as nodes_of_fusion: however many are fused
+  static constexpr size_t kAnySteps = 0;  // as nodes_of_fusion: any number of fused nodes
 
   // Skips where the device has no such fusion, or lacks a type.
   void check(const Expansion& e, size_t nodes_of_fusion) {
@@ -46,7 +46,8 @@ class Fusion : public OpTest {
     fused.run(e.step);
     for (const uint32_t result : e.results) {
       const std::vector<float> truth = alone.get(result);
-      expect_close(Law::add, fused.get(result), std::vector<double>(truth.begin(), truth.end()));
+      expect_close(ToleranceClass::add, fused.get(result),
+                   std::vector<double>(truth.begin(), truth.end()));
     }
   }
 
@@ -209,7 +210,7 @@ TEST_P(Fusion, rope_then_append_i8) {
   check(append({8, 1, 128, DType::i8, kRotatedKeys, false}, 33), 3);
 }
 
-// A layer with everything around: what is fused in it must not disturb what is not.
+// A layer between embedding and head: fused steps must not disturb the others.
 TEST_P(Fusion, whole_block) {
   const Block block(1);
   const abi::ProgramShape shape{32, 32, 1, kBlockPages};
@@ -221,12 +222,12 @@ TEST_P(Fusion, whole_block) {
     alone.run(step);
     fused.run(step);
     const std::vector<float> truth = alone.get(block.logits);
-    expect_close(Law::matmul, fused.get(block.logits),
+    expect_close(ToleranceClass::matmul, fused.get(block.logits),
                  std::vector<double>(truth.begin(), truth.end()));
   }
 }
 
-// The sum is read by someone else too, so nothing may hide it.
+// Another node reads the sum too, so no claim may hide it.
 TEST_P(Fusion, what_others_read_is_not_hidden) {
   Random random(4);
   OpCase c(4);

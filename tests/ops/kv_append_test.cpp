@@ -1,5 +1,5 @@
-// What kv_append stores is seen through attention: a sharp query picks one key, so attention
-// returns that key's value as the cache holds it. Bounds are checked by the session.
+// Attention shows what kv_append stores: a sharp query selects one key, so attention returns that
+// key's value as the cache holds it. The session checks the bounds.
 #include <cmath>
 
 #include "tests/ops/harness/half.h"
@@ -24,7 +24,7 @@ class KvAppend : public OpTest {
     const uint32_t values = c.graph.cache("values", cache, {2, abi::kPageTokens, 1, kDim});
     c.graph.node(abi::Op::kv_append, {k, v, keys, values}, {}, {});
     const uint32_t y = c.op(abi::Op::attention, {q, keys, values}, {kDim}, abi::AttentionParams{});
-    c.expect_values(Law::attention, y, stored);
+    c.expect_values(ToleranceClass::attention, y, stored);
     run(c);
   }
 };

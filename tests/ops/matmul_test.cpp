@@ -30,7 +30,7 @@ class Product {
     std::vector<uint32_t> in = {x, c.graph.weight("w", weight_)};
     if (!bias_.empty()) in.push_back(c.graph.vector("bias", bias_));
     const uint32_t y = c.op(Op::matmul, in, {width()}, {});
-    c.expect(depth() > 300 ? Law::long_matmul : Law::matmul, y,
+    c.expect(depth() > 300 ? ToleranceClass::long_matmul : ToleranceClass::matmul, y,
              [&](uint32_t r, uint32_t n) { return truth(x, r, n); });
     return c;
   }
@@ -105,7 +105,7 @@ TEST_P(Matmul, f32) { check_dense(DType::f32); }
 TEST_P(Matmul, f16) { check_dense(DType::f16); }
 TEST_P(Matmul, bf16) { check_dense(DType::bf16); }
 
-// As a loader brings what is larger than its memory for it; the last part is narrower.
+// In parts, as a weight larger than the staging memory is loaded; the last part is narrower.
 TEST_P(Matmul, packed_in_parts) {
   constexpr uint32_t kDepth = 96, kWidth = 600, kFew[] = {1, 33};
   Random random(9);
@@ -156,7 +156,7 @@ TEST_P(Matmul, gptq4_one_zero) {
     if (IsSkipped() || HasFatalFailure()) return;
   }
 }
-// Deeper than what CUDA keeps of x in shared memory at once, for one row and for eight.
+// Deeper than the slice of x that CUDA holds in shared memory, for one row and for eight.
 TEST_P(Matmul, gptq4_deep) {
   constexpr uint32_t kOne[] = {1}, kEight[] = {2, 8};
   Random random(14);
@@ -246,7 +246,7 @@ TEST_P(Matmul, inputs_beyond_f16) {
           if (r == 2)
             EXPECT_EQ(std::count(found.begin() + at, found.begin() + at + kWidth, 0.0f), kWidth);
           else
-            expect_close(Law::matmul, std::span(found).subspan(r * kWidth, kWidth),
+            expect_close(ToleranceClass::matmul, std::span(found).subspan(r * kWidth, kWidth),
                          {truth.begin() + at, truth.begin() + at + kWidth});
         }
       });
@@ -287,7 +287,8 @@ TEST_P(Matmul, wanted_rows_in_f32) {
   const uint32_t y = c.graph.logits("logits", {abi::kWanted, kWidth});
   c.graph.node(Op::matmul, {x, c.graph.weight("w", weight)}, {y}, {});
   const Product product(weight, {});
-  c.expect(Law::matmul, y, [&](uint32_t r, uint32_t n) { return product.truth(x, r, n); });
+  c.expect(ToleranceClass::matmul, y,
+           [&](uint32_t r, uint32_t n) { return product.truth(x, r, n); });
   run(c);
 }
 

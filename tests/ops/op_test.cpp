@@ -7,7 +7,7 @@ namespace ropewalk::test {
 void OpTest::run(const OpCase& c) {
   run_then(c, [&](Session& session) {
     for (const OpCase::Expected& result : c.expected)
-      expect_close(result.law, session.get(result.tensor), result.truth);
+      expect_close(result.kind, session.get(result.tensor), result.truth);
   });
 }
 
@@ -49,12 +49,13 @@ double nmse(std::span<const float> found, std::span<const double> truth) {
   return error == 0 ? 0 : error / norm;  // 0/0: nothing but zeros, and rightly so
 }
 
-void OpTest::expect_close(Law law, std::span<const float> found, std::span<const double> truth) {
+void OpTest::expect_close(ToleranceClass kind, std::span<const float> found,
+                          std::span<const double> truth) {
   ASSERT_EQ(found.size(), truth.size());
   const double error = nmse(found, truth);
   EXPECT_FALSE(std::isnan(error)) << "a result is not a number";
-  EXPECT_LE(error, tolerance(GetParam(), law)) << "NMSE over " << truth.size() << " values";
-  const bool matrix = law == Law::matmul || law == Law::attention;
+  EXPECT_LE(error, tolerance(GetParam(), kind)) << "NMSE over " << truth.size() << " values";
+  const bool matrix = kind == ToleranceClass::matmul || kind == ToleranceClass::attention;
   if (matrix && error > kExpectedMatrixNmse) RecordProperty("nmse", std::to_string(error));
 }
 

@@ -36,7 +36,7 @@ class OpTest : public testing::TestWithParam<std::string> {
   // run() of a case for each number of rows in `counts`, or in kRowCounts.
   void run_rows(std::span<const uint32_t> counts, const std::function<OpCase(uint32_t)>& make);
   void run_row_counts(const std::function<OpCase(uint32_t)>& make) { run_rows(kRowCounts, make); }
-  // Runs the step of a case and hands over the session: for outputs that are looked at otherwise.
+  // Runs the step of a case and returns its session, for other checks of the outputs.
   void run_then(const OpCase& c, const std::function<void(Session&)>& look);
 
   // Runs `body` with a session of the case on the device under test.
@@ -44,7 +44,8 @@ class OpTest : public testing::TestWithParam<std::string> {
                     const std::function<void(Session&)>& body);
 
   // NaN in `found` and a size other than the truth's fail.
-  void expect_close(Law law, std::span<const float> found, std::span<const double> truth);
+  void expect_close(ToleranceClass kind, std::span<const float> found,
+                    std::span<const double> truth);
 };
 
 double nmse(std::span<const float> found, std::span<const double> truth);

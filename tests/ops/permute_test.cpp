@@ -11,7 +11,7 @@ TEST_P(Permute, odd_width) {
     const Input x = c.random_input({77});
     const std::vector<uint32_t> order = c.random.permutation(77);
     const uint32_t y = c.op(abi::Op::permute, {x, c.graph.order("order", order)}, {77}, {});
-    c.expect(Law::copy, y, [&](uint32_t r, uint32_t i) { return x(r, order[i]); });
+    c.expect(ToleranceClass::copy, y, [&](uint32_t r, uint32_t i) { return x(r, order[i]); });
     return c;
   });
 }

@@ -10,9 +10,9 @@ namespace {
 
 class Program : public OpTest {};
 
-// A program for more rows than it runs computes what one for just these does; that it leaves the
-// other rows of its outputs and the rest of the cache alone is checked by the session. Wide ones
-// may take another way.
+// A program computes the same for a step narrower than itself as one of exactly that width, also
+// where the wide one has another kernel. The session checks that other rows of its outputs and the
+// rest of the cache do not change.
 TEST_P(Program, bucket_larger_than_the_step) {
   const Block block(2);
   for (const uint32_t bucket : {32u, 256u})
@@ -23,7 +23,7 @@ TEST_P(Program, bucket_larger_than_the_step) {
           exact.run(step);
           wide.run(step);
           const std::vector<float> truth = exact.get(block.logits);
-          expect_close(Law::matmul, wide.get(block.logits),
+          expect_close(ToleranceClass::matmul, wide.get(block.logits),
                        std::vector<double>(truth.begin(), truth.end()));
         }
       });
@@ -48,16 +48,16 @@ RW_ON_EVERY_DEVICE(Program);
 // on other sequences in the step, not on the number of threads.
 class Batch : public testing::TestWithParam<std::string> {
  protected:
-  static constexpr uint32_t kTokens = 530;  // three pages: of two the order would not show
+  static constexpr uint32_t kTokens = 530;  // three pages: with two, a wrong order would not show
 
   using Logits = std::vector<float>;
 
   Logits run(int threads, const std::vector<StepData>& steps, uint32_t sequence) {
-    uint32_t most = 0;
+    uint32_t widest = 0;
     for (const StepData& step : steps)
-      most = std::max(most, static_cast<uint32_t>(step.position.size()));
+      widest = std::max(widest, static_cast<uint32_t>(step.position.size()));
     Session session(block_.description, cpu_device(GetParam(), threads),
-                    {most, most, 2, kBlockPages}, Steps::alone);
+                    {widest, widest, 2, kBlockPages}, Steps::alone);
     Logits collected;
     for (const StepData& step : steps) {
       session.run(step);

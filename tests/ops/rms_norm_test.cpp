@@ -22,7 +22,7 @@ OpCase rms_norm(uint32_t rows, uint32_t width, bool ordered) {
     for (uint32_t i = 0; i < width; ++i) root[r] += x(r, i) * x(r, i) / width;
     root[r] = std::sqrt(root[r]);
   }
-  c.expect(Law::norm, y, [&](uint32_t r, uint32_t i) {
+  c.expect(ToleranceClass::norm, y, [&](uint32_t r, uint32_t i) {
     const uint32_t j = ordered ? order[i] : i;
     return x(r, j) / root[r] * static_cast<double>(weight[j]);
   });
@@ -45,7 +45,7 @@ TEST_P(RmsNorm, literal) {
   const Input x = c.input({4}, {1, -2, 3, 4});
   const uint32_t weight = c.graph.vector("weight", {1, 2, 3, -0.5f});
   c.expect_values(
-      Law::norm, c.op(abi::Op::rms_norm, {x, weight}, {4}, abi::NormParams{1e-6f}),
+      ToleranceClass::norm, c.op(abi::Op::rms_norm, {x, weight}, {4}, abi::NormParams{1e-6f}),
       {0.3651483654975891, -1.4605934619903564, 3.2863354682922363, -0.7302967309951782});
   run(c);
 }

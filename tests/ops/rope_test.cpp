@@ -27,7 +27,7 @@ OpCase rope(uint32_t rows, uint32_t heads, uint32_t dim) {
 
   const Input x = c.random_input({heads, dim});
   const uint32_t y = c.op(abi::Op::rope, {x}, {heads, dim}, abi::RopeParams{kScale});
-  c.expect(Law::rope, y, [&](uint32_t r, uint32_t i) {
+  c.expect(ToleranceClass::rope, y, [&](uint32_t r, uint32_t i) {
     const uint32_t pair = i % half;
     const float angle = static_cast<float>(step.position[r]) *
                         step.inv_freq[step.sequence[r] * half + pair];  // in f32 by the law
@@ -66,7 +66,7 @@ TEST_P(Rope, literal) {
   c.shape = {2, 2, 1, 3};
   const Input x = c.input({1, 4}, {1, 2, 3, 4, -1, 0.5f, 0.25f, 2});
   c.expect_values(
-      Law::rope, c.op(abi::Op::rope, {x}, {1, 4}, abi::RopeParams{}),
+      ToleranceClass::rope, c.op(abi::Op::rope, {x}, {1, 4}, abi::RopeParams{}),
       {3.1604350094526414, 1.7975838437072191, -0.10793771827345966, 4.094959380121222,
        0.7031116950398986, -0.9370220702659258, -0.7537466048335613, 1.8362978080460037});
   run(c);

@@ -14,7 +14,8 @@ TEST_P(Select, some_rows_of_many) {
     const Input x = c.random_input({77});
     const uint32_t y = c.graph.activation("y", {abi::kWanted, 77});
     c.graph.node(abi::Op::select, {x}, {y}, {});
-    c.expect(Law::copy, y, [&](uint32_t w, uint32_t i) { return x(c.step.wanted[w], i); });
+    c.expect(ToleranceClass::copy, y,
+             [&](uint32_t w, uint32_t i) { return x(c.step.wanted[w], i); });
     return c;
   });
 }
@@ -26,7 +27,7 @@ TEST_P(Select, none) {
   const Input x = c.random_input({8});
   const uint32_t y = c.graph.activation("y", {abi::kWanted, 8});
   c.graph.node(abi::Op::select, {x}, {y}, {});
-  c.expect_values(Law::copy, y, {});
+  c.expect_values(ToleranceClass::copy, y, {});
   run(c);
 }
 

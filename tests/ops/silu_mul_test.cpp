@@ -11,7 +11,7 @@ OpCase silu_mul(uint32_t rows, uint32_t width, std::vector<float> gates, std::ve
   OpCase c(rows);
   const Input gate = c.input({width}, std::move(gates)), up = c.input({width}, std::move(ups));
   const uint32_t y = c.op(abi::Op::silu_mul, {gate, up}, {width}, {});
-  c.expect(Law::silu, y, [&](uint32_t r, uint32_t i) {
+  c.expect(ToleranceClass::silu, y, [&](uint32_t r, uint32_t i) {
     return gate(r, i) / (1 + std::exp(-gate(r, i))) * up(r, i);
   });
   return c;
@@ -38,7 +38,7 @@ TEST_P(SiluMul, literal) {
   OpCase c(1);
   const Input gate = c.input({4}, {-3, -0.5f, 0.5f, 3}), up = c.input({4}, {2, 1, -1, 0.5f});
   c.expect_values(
-      Law::silu, c.op(abi::Op::silu_mul, {gate, up}, {4}, {}),
+      ToleranceClass::silu, c.op(abi::Op::silu_mul, {gate, up}, {4}, {}),
       {-0.2845552390654007, -0.1887703343990727, -0.3112296656009273, 1.4288611902336499});
   run(c);
 }

@@ -1,4 +1,4 @@
-// Every plugin passes the door and says what it is.
+// Every plugin passes the door and describes itself.
 #include <gmock/gmock.h>
 
 #include <stdlib.h>
@@ -90,7 +90,7 @@ TEST(Plugins, SamplersAndFormatsNeedNoOptions) {
   for (const std::string& name : kKinds[2].names) EXPECT_TRUE(make_plugin<abi::Sampler>(name, {}));
 }
 
-// What configs/ names is there and takes the options that it is given.
+// Every plugin that configs/ names exists and accepts its options there.
 TEST(Plugins, ConfigurationsNameWhatThereIs) {
   const fs::path folder = fs::path(RW_SOURCE_DIR) / "configs";
   size_t links = 0;

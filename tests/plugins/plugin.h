@@ -33,7 +33,7 @@ inline Library load_plugin(abi::ModuleKind kind, const std::string& name) {
   return Library(std::filesystem::path(RW_MODULE_DIR) / kind_folder(kind) / (name + ".so"));
 }
 
-// `host` may be nullptr, as where a plugin is only looked at.
+// `host` may be nullptr, as in a probe.
 template <class Interface>
 Owned<Interface> make_plugin_for(const abi::Host* host, const std::string& name,
                                  const TestOptions& options) {

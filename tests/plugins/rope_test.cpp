@@ -31,7 +31,7 @@ constexpr abi::RopeRequest kLlama2 = {128, 10000, 4096, 0, 4096};
 
 uint32_t number_or_zero(const Json& value) { return value.is_null() ? 0 : value.get<uint32_t>(); }
 
-// transformers computes in f32: with exponents and powers rounded, 1e-6 is what its figures bear.
+// transformers computes in f32: with rounded exponents and powers, its figures are good to 1e-6.
 TEST(RopeScaling, AgreesWithTransformersAndTheClosedForms) {
   const Json rows = read_fixture("rope/tables.json");
   std::map<std::string, int> seen;

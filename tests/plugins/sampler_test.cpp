@@ -154,11 +154,11 @@ TEST(Samplers, WideRowsGetTheSameAsAFullSort) {
     for (size_t i = 0; i < count; ++i) ASSERT_EQ(row.storage[i].id, sorted.storage[i].id) << p;
   }
   for (const int k : {1, 40, 5000}) {
-    const float least = sorted.storage[static_cast<size_t>(k - 1)].logit;
+    const float min = sorted.storage[static_cast<size_t>(k - 1)].logit;
     Row row(logits);
     row.run_after({}, *make("top-k", {{"k", k}}));
     EXPECT_EQ(row.live.size, std::count_if(logits.begin(), logits.end(),
-                                           [&](float logit) { return logit >= least; }))
+                                           [&](float logit) { return logit >= min; }))
         << k;
   }
 }

@@ -1,5 +1,5 @@
-// sampler_test.h — what the tests of samplers share: a row of candidates, a model to ask, and
-// random numbers that are not.
+// sampler_test.h — what the tests of samplers share: a row of candidates, a fake model, and fixed
+// "random" numbers.
 #pragma once
 
 #include <gmock/gmock.h>

@@ -205,7 +205,7 @@ TEST(Shape, MirostatOneIsZipfs) {
       std::pow(epsilon * std::exp2(mu) / (1 - std::pow(400.0, -epsilon)), 1 / s);  // 4.11
   const auto sampler = make("mirostat", {{"version", 1}, {"tau", 2}, {"eta", 0}});
   EXPECT_THAT(drawn(*sampler, logits, 0.99999), ElementsAre(static_cast<int32_t>(k) - 1));
-  // One candidate far above the rest: s is great, and one stays.
+  // One candidate far above the rest: s is large, and one stays.
   std::vector<float> sure(400, -50);
   sure[7] = 50;
   EXPECT_THAT(drawn(*sampler, sure, 0.99999), ElementsAre(7));

@@ -23,7 +23,7 @@ constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
 
 using Apply = std::function<abi::Status(abi::Candidates&, const abi::SampleContext&)>;
 
-// A link whose behaviour is the test's, and what it was told.
+// A link that the test controls, and a record of its calls.
 class FakeSampler final : public abi::Sampler {
  public:
   FakeSampler(Apply apply, std::vector<int32_t>* accepted)

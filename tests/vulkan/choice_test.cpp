@@ -1,5 +1,5 @@
-// Which of several devices is taken, and what is said of each: on a loader whose devices no machine
-// has together (fake_loader.cpp).
+// Which of several devices is taken, and the reasons for the others: on a loader whose devices no
+// machine has together (fake_loader.cpp).
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 

@@ -1,5 +1,5 @@
-// What goes wrong with Vulkan, and the one clear line it ends in: no loader, no driver, a missing
-// feature, no memory, a lost device, a submission that never ends.
+// Failures of Vulkan, each ending in one clear line: no loader, no driver, a missing feature, no
+// memory, a lost device, a submission that never ends.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -168,7 +168,7 @@ TEST(VulkanFailures, TheSecondStepNeverEnds) {
   expect_lost("hang-at-step=2", "a submission did not finish within 10 s");
 }
 
-// K11, K17: `auto` may not land on a processor that plays a GPU without saying so.
+// K11, K17: `auto` must not take a software Vulkan device without saying so.
 TEST(VulkanFailures, AutoSaysWhyItLeavesASoftwareDevice) {
   Config config;
   config.backend.plugin.name = "auto";

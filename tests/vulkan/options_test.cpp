@@ -1,4 +1,4 @@
-// What options of the Vulkan backend may change in a model's answers, and what they may not.
+// What the options of the Vulkan backend may change in a model's answers, and what not.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 

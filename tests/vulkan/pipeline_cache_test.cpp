@@ -1,4 +1,4 @@
-// The driver's cache on disk: what is stored comes back, and what is damaged does not.
+// The driver's cache on disk: it comes back as stored, and a damaged one is refused.
 #include "backends/vulkan/program/pipeline_cache.h"
 
 #include <gmock/gmock.h>

@@ -72,7 +72,7 @@ TEST_P(VulkanProgram, EndsInOneClearLine) {
 INSTANTIATE_TEST_SUITE_P(K, VulkanProgram, testing::ValuesIn(kFailures),
                          [](const auto& failure) { return failure.param.id; });
 
-// K11: named by the user, a processor that plays a GPU is used; K17: by itself `auto` does not.
+// K11: a software Vulkan device that the user names is used; K17: `auto` does not take it.
 TEST(VulkanProgramRuns, WhereItIsAskedFor) {
   const Outcome outcome = run_on("vulkan", {});
   EXPECT_EQ(outcome.code, 0) << outcome.err;

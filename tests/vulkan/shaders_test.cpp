@@ -1,6 +1,5 @@
-// What the embedded shaders demand of a device (K10): Vulkan 1.2 with buffer addresses, and in the
-// variants that are taken where a device has them, shuffles, float16 and 16-bit storage. Nothing
-// else, so that a device without any of these runs the same sources.
+// What the embedded shaders require of a device (K10): Vulkan 1.2 with buffer addresses. Variants
+// for devices that have them require shuffles, float16 and 16-bit storage, and nothing else.
 #include "backends/vulkan/program/shaders.h"
 
 #include <gmock/gmock.h>
@@ -51,7 +50,7 @@ TEST(VulkanShaders, HalvesNeedFloat16AndTilesOfThem16BitStorage) {
                                             kStorageBuffer16BitAccess));
 }
 
-// Above its first line of code, each says what it computes, over which grid and what bounds it.
+// Each shader's header says what it computes, its grid and its bottleneck.
 TEST(VulkanShaders, HeadersTellGridAndBottleneck) {
   int shaders = 0;
   for (const auto& file :

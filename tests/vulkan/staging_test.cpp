@@ -15,7 +15,7 @@ namespace ropewalk::test {
 namespace {
 
 TEST(VulkanStaging, PackingTakesLittleOfTheHost) {
-  constexpr uint64_t kMost = uint64_t{64} << 20;
+  constexpr uint64_t kMaxHostBytes = uint64_t{64} << 20;
   StoredWeight weight;
   weight.shape.dtype = abi::DType::f16;
   weight.shape.rows = 8192;
@@ -32,7 +32,7 @@ TEST(VulkanStaging, PackingTakesLittleOfTheHost) {
   const uint64_t before = memory_now();
   check(device.pack(weight.view(), {buffer, 0, bytes}), "pack");
   EXPECT_GT(before, weight.dense.size());
-  EXPECT_LT(memory_peak(), before + kMost);
+  EXPECT_LT(memory_peak(), before + kMaxHostBytes);
   device.free(buffer);
 }
 

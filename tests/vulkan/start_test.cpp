@@ -1,5 +1,5 @@
-// The first start writes a pipeline cache, the second reads it, and a damaged one is a note and no
-// more.
+// The first start writes a pipeline cache, the second reads it, and a damaged one only causes a
+// note.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <unistd.h>

@@ -1,6 +1,6 @@
-// How a matrix product is cut on devices that no machine has together: within their limits, with
-// float16 and 16-bit storage where they have both what the shader needs, and with room for what the
-// workspace is asked for.
+// How a matrix product is tiled on devices that no machine has together: within their limits, with
+// float16 and 16-bit storage where they have both and the shader's needs, and within the workspace
+// that it asks for.
 #include "backends/vulkan/ops/tiling.h"
 
 #include <gtest/gtest.h>

@@ -68,9 +68,9 @@ void Conversation::remember(const std::vector<float>& from, uint64_t first,
                             std::vector<double>& to) const {
   for (uint32_t head = 0; head < shape_.kv_heads; ++head) {
     const float* x = from.data() + first + uint64_t{head} * shape_.dim;
-    double most = 0;
+    double max = 0;
     for (uint32_t i = 0; i < shape_.dim; ++i)
-      most = std::max(most, std::fabs(static_cast<double>(x[i])));
+      max = std::max(max, std::fabs(static_cast<double>(x[i])));
     for (uint32_t i = 0; i < shape_.dim; ++i) {
       const double value = static_cast<double>(x[i]);
       if (shape_.cache == DType::f32)
@@ -78,8 +78,7 @@ void Conversation::remember(const std::vector<float>& from, uint64_t first,
       else if (shape_.cache == DType::f16)
         to.push_back(rounded_to_f16(value));
       else
-        to.push_back(most > 0 ? rounded_to_f16(most / 127) * std::nearbyint(value * 127 / most)
-                              : 0);
+        to.push_back(max > 0 ? rounded_to_f16(max / 127) * std::nearbyint(value * 127 / max) : 0);
     }
   }
 }
@@ -116,16 +115,16 @@ std::vector<double> Conversation::attend(const Turn& turn, uint32_t row) const {
     const float* first = turn.q.data() + (uint64_t{row} * shape_.heads + head) * dim;
     std::vector<double> q(first, first + dim), scores(keys), result(dim);
     if (rotates) rotate(q.data(), keys - 1, sequence);
-    double most = -INFINITY, sum = 0;
+    double max = -INFINITY, sum = 0;
     for (uint32_t j = 0; j < keys; ++j) {
       const double* at = memory.k.data() + (uint64_t{j} * shape_.kv_heads + kv_head) * dim;
       std::vector<double> k(at, at + dim);
       if (rotates) rotate(k.data(), j, sequence);
       for (uint32_t i = 0; i < dim; ++i) scores[j] += q[i] * k[i];
       scores[j] *= static_cast<double>(scale());
-      most = std::max(most, scores[j]);
+      max = std::max(max, scores[j]);
     }
-    for (double& score : scores) sum += score = std::exp(score - most);
+    for (double& score : scores) sum += score = std::exp(score - max);
     for (uint32_t j = 0; j < keys; ++j)
       for (uint32_t i = 0; i < dim; ++i)
         result[i] +=

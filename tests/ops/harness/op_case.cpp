@@ -31,17 +31,17 @@ uint32_t OpCase::op(abi::Op op, std::vector<uint32_t> in, const std::vector<uint
   return y;
 }
 
-void OpCase::expect(Law law, uint32_t tensor,
+void OpCase::expect(ToleranceClass kind, uint32_t tensor,
                     const std::function<double(uint32_t, uint32_t)>& truth) {
   const auto width = static_cast<uint32_t>(graph.width(tensor));
   std::vector<double> values;
   for (uint32_t r = 0; r < graph.rows(tensor, step); ++r)
     for (uint32_t i = 0; i < width; ++i) values.push_back(truth(r, i));
-  expect_values(law, tensor, std::move(values));
+  expect_values(kind, tensor, std::move(values));
 }
 
-void OpCase::expect_values(Law law, uint32_t tensor, std::vector<double> truth) {
-  expected.push_back({law, tensor, std::move(truth)});
+void OpCase::expect_values(ToleranceClass kind, uint32_t tensor, std::vector<double> truth) {
+  expected.push_back({kind, tensor, std::move(truth)});
 }
 
 }  // namespace ropewalk::test

@@ -3,7 +3,7 @@
 //   OpCase c(rows);
 //   const Input a = c.random_input({77}), b = c.random_input({77});
 //   const uint32_t y = c.op(abi::Op::add, {a, b}, {77}, {});
-//   c.expect(Law::add, y, [&](uint32_t r, uint32_t i) { return a(r, i) + b(r, i); });
+//   c.expect(ToleranceClass::add, y, [&](uint32_t r, uint32_t i) { return a(r, i) + b(r, i); });
 //
 // The truth is computed in double from the stored numbers and shares no code with a backend.
 #pragma once
@@ -40,11 +40,12 @@ struct OpCase {
               const abi::NodeParams& params);
 
   // What `tensor` must hold after the step: a function of row and column, or the values.
-  void expect(Law law, uint32_t tensor, const std::function<double(uint32_t, uint32_t)>& truth);
-  void expect_values(Law law, uint32_t tensor, std::vector<double> truth);
+  void expect(ToleranceClass kind, uint32_t tensor,
+              const std::function<double(uint32_t, uint32_t)>& truth);
+  void expect_values(ToleranceClass kind, uint32_t tensor, std::vector<double> truth);
 
   struct Expected {
-    Law law;
+    ToleranceClass kind;
     uint32_t tensor;
     std::vector<double> truth;
   };

@@ -17,8 +17,8 @@ using abi::TensorKind;
 constexpr uint64_t kGuard = 256;  // also the alignment of slices
 constexpr std::byte kUnwritten{0xff};
 
-// Guards and outputs begin with bytes that differ from place to place, so that not even copied
-// rubbish looks untouched.
+// Guards and outputs start with a pattern that differs at every offset, so that even copied bytes
+// show as a change.
 std::byte sentinel(uint64_t offset) {
   return static_cast<std::byte>(offset * 0x9e3779b97f4a7c15u >> 56);
 }
@@ -137,7 +137,7 @@ std::vector<size_t> Session::step_sizes() const {
   return sizes;
 }
 
-// A device must offer every node alone too, and no claim that the core would leave out.
+// A device must also offer every node alone, and no claim that the core would reject.
 void Session::choose_steps() {
   ClaimList offered;
   check(device_.claim(GraphView(graph_).get(), offered), "claim");
@@ -228,8 +228,8 @@ void Session::check_area(Area& area) {
   area.before = now;
 }
 
-// The layout inside a page is the device's, so what can be said is: only pages of the step's rows
-// change, and no more bytes of them than its entries have.
+// The device chooses the layout inside a page. So the check is: only pages of the step's rows
+// change, and at most as many bytes as its entries have.
 void Session::check_cache(const GraphTensor& t, const Area& area, std::span<const std::byte> now,
                           std::vector<bool>& may_change) const {
   const uint64_t page_bytes = abi::kv_page_bytes(t.dtype, t.dims[2], t.dims[3]);

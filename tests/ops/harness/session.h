@@ -1,8 +1,8 @@
 // session.h — a case on a device, run step by step between sentinels.
 //
-// Each tensor lies in a slice of its own with 256 guard bytes around. Whatever nobody has written
-// is 0xff (NaN in every float type), so that a read of it shows in the result. run() then proves
-// that a step changed nothing but the rows of its outputs and the cache entries that it may change.
+// Each tensor has its own slice between guards of 256 bytes. Unwritten bytes are 0xff (NaN in every
+// float type), so that a read of one shows in the result. run() checks that a step changed only the
+// rows of its outputs and the cache entries that it may change.
 #pragma once
 
 #include <cstdint>
@@ -17,7 +17,7 @@
 
 namespace ropewalk::test {
 
-// The device does not claim a node, or lacks a type; says why.
+// The device does not claim a node, or lacks a type; what() says why.
 struct Unsupported : std::runtime_error {
   using std::runtime_error::runtime_error;
 };
@@ -41,7 +41,7 @@ class Session {
   void set(uint32_t tensor, std::span<const float> values);
   // Throws runtime_error where the step fails or changes what it must not.
   void run(const StepData& step);
-  // Runs it without looking at what changed.
+  // Runs it without checking what changed.
   void repeat(const StepData& step);
   // The rows of an activation that the last step wrote.
   std::vector<float> get(uint32_t tensor);

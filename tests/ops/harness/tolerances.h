@@ -10,48 +10,48 @@
 
 namespace ropewalk::test {
 
-enum class Law { copy, norm, rope, matmul, long_matmul, attention, silu, add };
+enum class ToleranceClass { copy, norm, rope, matmul, long_matmul, attention, silu, add };
 
 struct Tolerance {
   std::string_view device;  // a prefix of the device's name; empty: any
-  Law law;
+  ToleranceClass kind;
   double nmse;
 };
 
 // The first row that fits counts.
 inline constexpr Tolerance kTolerances[] = {
     // The CPU computes in f32 with one rounding per term: relative errors of some 1e-7, squared.
-    {"cpu", Law::norm, 1e-13},
-    {"cpu", Law::rope, 1e-14},
-    {"cpu", Law::silu, 1e-14},
-    {"cpu", Law::add, 1e-14},
+    {"cpu", ToleranceClass::norm, 1e-13},
+    {"cpu", ToleranceClass::rope, 1e-14},
+    {"cpu", ToleranceClass::silu, 1e-14},
+    {"cpu", ToleranceClass::add, 1e-14},
     // Errors of a sum grow with the square root of its length, here at most 300 terms.
-    {"cpu", Law::matmul, 1e-12},
+    {"cpu", ToleranceClass::matmul, 1e-12},
     // The same for up to 17000 terms: 57 times as many, so 57 times the square.
-    {"cpu", Law::long_matmul, 6e-11},
+    {"cpu", ToleranceClass::long_matmul, 6e-11},
     // Two sums and a softmax in a row.
-    {"cpu", Law::attention, 1e-12},
+    {"cpu", ToleranceClass::attention, 1e-12},
 
     // Devices that compute or store in f16: 11 bits, so 1e-7 for each value stored. The matrix ops
     // are allowed what llama.cpp allows its backends (tests/test-backend-ops.cpp).
-    {"", Law::norm, 1e-6},
-    {"", Law::rope, 1e-6},
-    {"", Law::silu, 1e-6},
-    {"", Law::add, 1e-6},
-    {"", Law::matmul, 5e-4},
-    {"", Law::long_matmul, 5e-4},
-    {"", Law::attention, 5e-4},
+    {"", ToleranceClass::norm, 1e-6},
+    {"", ToleranceClass::rope, 1e-6},
+    {"", ToleranceClass::silu, 1e-6},
+    {"", ToleranceClass::add, 1e-6},
+    {"", ToleranceClass::matmul, 5e-4},
+    {"", ToleranceClass::long_matmul, 5e-4},
+    {"", ToleranceClass::attention, 5e-4},
     // Bits are moved, not computed; f32 storage may be rounded to f16 activations.
-    {"cpu", Law::copy, 0},
-    {"", Law::copy, 1e-6},
+    {"cpu", ToleranceClass::copy, 0},
+    {"", ToleranceClass::copy, 1e-6},
 };
 
 // What a device is expected to reach; worse is recorded in the test's report.
 inline constexpr double kExpectedMatrixNmse = 1e-5;
 
-inline double tolerance(std::string_view device, Law law) {
+inline double tolerance(std::string_view device, ToleranceClass kind) {
   for (const Tolerance& row : kTolerances)
-    if (row.law == law && device.starts_with(row.device)) return row.nmse;
+    if (row.kind == kind && device.starts_with(row.device)) return row.nmse;
   return 0;
 }
 

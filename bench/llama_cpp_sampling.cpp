@@ -1,15 +1,15 @@
-// llama_cpp_sampling — what llama.cpp takes for one token through the chains of sampling_bench's
-// `typical` and `nucleus`: the same samplers in the same order, then a draw, over 32000 logits from
-// a normal distribution of deviation 3, with a history of 2048 ids.
+// llama_cpp_sampling — llama.cpp's time for one token through sampling_bench's chains `typical` and
+// `nucleus`: the same samplers in the same order, then a draw, over 32000 logits from a normal
+// distribution with standard deviation 3, with a history of 2048 ids.
 //
-// No part of the build, which has no llama.cpp. With its sources in $L and
+// Not a part of the build, which has no llama.cpp. With its sources in $L and
 // I="-I $L/include -I $L/ggml/include -I $L/ggml/src -I $L/src":
 //
 //   g++ -std=c++17 -O3 -DNDEBUG -fPIC -shared $I $L/src/llama-sampler.cpp -o libsampler.so
 //   g++ -std=c++17 -O3 -DNDEBUG $I bench/llama_cpp_sampling.cpp ./libsampler.so \
 //       -Wl,-z,lazy,--allow-shlib-undefined -o llama_cpp_sampling
 //
-// The library has symbols that nobody defines (vocabularies, grammars); this chain calls none.
+// The library has undefined symbols (vocabularies, grammars); this chain calls none of them.
 #include <time.h>
 
 #include <algorithm>
@@ -33,7 +33,7 @@ llama_sampler* penalty() {
   return llama_sampler_init_penalties(kVocabulary, kHistory, 1.15f, 0, 0);
 }
 
-// As llama_sampler_sample() does it, which needs a model.
+// The same as llama_sampler_sample(), which needs a model.
 llama_token sample(llama_sampler* chain, const std::vector<float>& logits) {
   std::vector<llama_token_data> candidates;
   candidates.reserve(logits.size());
@@ -45,7 +45,7 @@ llama_token sample(llama_sampler* chain, const std::vector<float>& logits) {
   return id;
 }
 
-// In seconds; other programs' turns are not in it.
+// CPU time of this thread, in seconds.
 double processor_time() {
   timespec now{};
   clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
@@ -61,7 +61,7 @@ void measure(const char* name, llama_sampler* chain) {
     llama_sampler_accept(chain, static_cast<llama_token>(generator() % kVocabulary));
 
   std::vector<double> times;
-  long sum = 0;  // of ids, so that nothing is left out
+  long sum = 0;  // of ids, so that nothing is optimised away
   for (int i = 0; i < kTokens; ++i) {
     const double begin = processor_time();
     sum += sample(chain, logits);

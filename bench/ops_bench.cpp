@@ -5,9 +5,9 @@
 //   attention  bytes = keys and values, f16;       one token over `keys` of them
 //   others     bytes = what they read and write;   FLOP not counted
 //
-// "of_read" is the share of the device's measured read bandwidth, "of_copy" of what a copy reads
-// and writes, "of_flops" of its measured product rate: the nearer one is to 1, the less is left to
-// gain.
+// "of_read" is the fraction of the device's measured read bandwidth, "of_copy" of its copy
+// bandwidth (reads and writes), "of_flops" of its matrix product rate. A kernel at its limit has 1
+// in one.
 #include <benchmark/benchmark.h>
 
 #include <cmath>
@@ -99,7 +99,7 @@ void attention(State& state, const std::string& name, uint32_t keys, uint32_t ro
   report(state, name, {2.0 * 2 * keys * kHeads * kDim, 4.0 * rows * keys * kHeads * kDim});
 }
 
-// An op without products, on rows of the hidden size.
+// An op without matrix products, on rows of the hidden size.
 void plain(State& state, const std::string& name, abi::Op op, uint32_t rows) {
   Random random(1);
   Case c;

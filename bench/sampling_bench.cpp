@@ -1,9 +1,8 @@
 // sampling_bench — time for one token through the sampling chain, over a vocabulary of 32000.
 //
-// Nothing here waits for memory: 32000 candidates are 256 kB. What counts is passes over them:
-// filling them in and checking the logits, one for each link that looks at all, and one after each
-// link for the check of what it left. A decode step of a 13B model takes some 10 ms, so 0.1 ms is 1
-// % of it.
+// Nothing here waits for memory: 32000 candidates are 256 kB. The cost is passes over them: one
+// that fills them in and checks the logits, one for each link that reads all, and one after each
+// link to check its result. A decode step of a 13B model takes some 10 ms, so 0.1 ms is 1 % of it.
 #include <benchmark/benchmark.h>
 
 #include <filesystem>

@@ -47,21 +47,21 @@ uint32_t reply_tokens(const Engine& engine, const RecallCase& asked) {
 
 void ask(Engine& engine, CachedText& text, const RecallData& data, size_t which, Cell& cell,
          const StopRequest& stop) {
-  const uint32_t reply = reply_tokens(engine, data.cases[which]);
+  const uint32_t max_new_tokens = reply_tokens(engine, data.cases[which]);
   const size_t fillers = fillers_within(data, cell.length, [&](size_t count) {
     const std::vector<int32_t> ids = ids_of(engine, recall_prompt(data, which, count, cell.depth));
-    return static_cast<uint32_t>(ids.size()) + reply;
+    return static_cast<uint32_t>(ids.size()) + max_new_tokens;
   });
   Request request;
   request.prompt_ids = ids_of(engine, recall_prompt(data, which, fillers, cell.depth));
-  request.max_new_tokens = reply;
+  request.max_new_tokens = max_new_tokens;
   request.stops = engine.text().stops(engine.config().generation.stop);
   GenerateEvents events;
   events.cancel = &stop.flag();
-  const Reply given = generate(engine, text, request, events);
+  const Reply reply = generate(engine, text, request, events);
   throw_if_stopped();
   ++cell.asked;
-  cell.exact += given.text == data.cases[which].answer;
+  cell.exact += reply.text == data.cases[which].answer;
   cell.prompt_tokens += request.prompt_ids.size();
 }
 

@@ -12,14 +12,14 @@ class AnswerReader {
  public:
   enum class State { head, body, done, broken };
 
-  // Reads further; what follows the answer's end is an error, since nothing is pipelined.
+  // Reads more bytes. Bytes after the answer's end are an error, since nothing is pipelined.
   State read(std::string_view bytes);
-  // The connection has ended: `done` where the answer says that its end is the connection's.
+  // The connection has ended: `done` where the answer ends with its connection.
   State end();
   void reset();
 
   int status() const { return status_; }
-  bool closes() const { return closes_; }  // the server keeps the connection no longer
+  bool closes() const { return closes_; }  // the server closes the connection after this answer
   uint64_t body_bytes() const { return body_bytes_; }
   uint64_t events() const { return events_; }    // "data:" events, but for "data: [DONE]"
   bool said_done() const { return said_done_; }  // "data: [DONE]"

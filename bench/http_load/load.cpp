@@ -63,7 +63,7 @@ class Load {
   }
 
  private:
-  // Requests that are due by now.
+  // The requests that are due by now.
   void arrive() {
     const Clock::time_point now = Clock::now();
     if (plan_.rate <= 0) {
@@ -129,7 +129,7 @@ class Load {
     const bool more_to_come = plan_.rate > 0 && arrived_ < plan_.count;
     const bool asked =
         std::any_of(slots_.begin(), slots_.end(), [](const Slot& slot) { return slot.busy; });
-    if (!asked && !more_to_come) return;  // no connection could be had
+    if (!asked && !more_to_come) return;  // no connection was available
     if (more_to_come)
       timeout = std::max(0, static_cast<int>(milliseconds(next_due_ - Clock::now())) + 1);
     std::array<epoll_event, 64> events{};

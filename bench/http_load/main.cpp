@@ -1,13 +1,14 @@
-// http_load — load on a server, and what it makes of it, as one line of JSON.
+// http_load — puts load on a server and prints its times as one line of JSON.
 //
 //   http_load ADDRESS:PORT PATH [--body FILE] [--connections N] [--count N] [--rate R] [--seed N]
 //             [--skip N] [--header "Name: value"]...
 //   http_load self EVENTS MICROSECONDS [the same options]
 //
-// --body: JSON Lines, each line the body of a POST, in turn; without it GET. --rate: requests per
-// second at random times, else each connection asks as soon as it is answered. --skip: events
-// before the one that counts as first. `self` measures core/http alone: a server in this process
-// writes EVENTS events to each stream, one each MICROSECONDS; PATH is then /events.
+// --body: JSON Lines; the lines are the bodies of POST requests, one after another. Without it GET.
+// --rate: requests per second at random times; without it each connection asks as soon as it is
+// answered. --skip: events before the one that counts as first. `self` measures core/http alone: a
+// server in this process writes EVENTS events to each stream, one each MICROSECONDS; PATH is then
+// /events.
 #include <fmt/format.h>
 
 #include <algorithm>

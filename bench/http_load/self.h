@@ -1,4 +1,4 @@
-// self.h — a server of core/http that streams events at a steady pace, to measure the room alone.
+// self.h — a server of core/http that streams events at a steady pace, to measure core/http alone.
 #pragma once
 
 #include <chrono>

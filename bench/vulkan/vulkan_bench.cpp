@@ -1,13 +1,13 @@
 // vulkan_bench — 4-bit matrix products at the shapes that ggml's `test-backend-ops perf` uses for
-// its q4_0 (m 4096, k 14336), on every Vulkan device found, beside what the device itself can do.
+// its q4_0 (m 4096, k 14336), on every Vulkan device found, beside the device's measured limits.
 //
-//   FLOP = 2 rows depth width;  bytes = packed weight + x + y, of which "of_copy" is the share of
-//   the measured copy bandwidth; "of_rate" the share of the measured multiply-add rate, f32.
+//   FLOP = 2 rows depth width;  bytes = packed weight + x + y. "of_copy" is the fraction of the
+//   measured copy bandwidth, "of_rate" of the measured f32 multiply-add rate.
 //
 //   vulkan_bench [rows...]   default 1 8 512
 //
-// "act-order" gathers x before the product, as a permutation that no neighbour could take over.
-// scripts/vulkan-peer.sh runs this and ggml's program in turns.
+// "act-order" gathers x before the product: a permutation that did not fold. scripts/vulkan-peer.sh
+// runs this and ggml's program alternately.
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
@@ -46,7 +46,7 @@ struct Taken {
 };
 
 Taken time_of(Session& session, const StepData& step) {
-  session.repeat(step);  // the first run compiles what the driver has put off
+  session.repeat(step);  // warm-up: some drivers compile at the first run
   const auto start = std::chrono::steady_clock::now();
   const std::clock_t processor_start = std::clock();
   double passed = 0;
@@ -67,16 +67,16 @@ void measure_matmul(const std::string& name, const Ceilings& ceilings, const Pro
   const StoredWeight weight =
       random_gptq({kDepth, kWidth, 4, product.group_size, 1, abi::DType::f16}, random);
   Case c;
-  const uint32_t given = c.activation("x", {abi::kRows, kDepth});
-  uint32_t x = given;
+  const uint32_t input = c.activation("x", {abi::kRows, kDepth});
+  uint32_t x = input;
   if (product.act_order) {
     x = c.activation("x gathered", {abi::kRows, kDepth});
-    c.node(abi::Op::permute, {given, c.order("order", random.permutation(kDepth))}, {x}, {});
+    c.node(abi::Op::permute, {input, c.order("order", random.permutation(kDepth))}, {x}, {});
   }
   const uint32_t y = c.activation("y", {abi::kRows, kWidth});
   c.node(abi::Op::matmul, {x, c.weight("w", weight)}, {y}, {});
   Session session(c, device(name), {rows, rows, 1, 1}, Steps::alone);
-  session.set(given, random.values(uint64_t{rows} * kDepth));
+  session.set(input, random.values(uint64_t{rows} * kDepth));
   const auto [seconds, processor_seconds] = time_of(session, plain_step(rows));
 
   uint64_t packed = 0;

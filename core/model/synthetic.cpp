@@ -129,11 +129,11 @@ class Synthetic final : public WeightSource {
     const uint64_t levels = uint64_t{1} << weight.bits;
     const double deviation = std::sqrt(static_cast<double>(levels * levels - 1) / 12);
     const float scale = static_cast<float>(1 / (deviation * std::sqrt(weight.rows)));
-    auto* halves = reinterpret_cast<uint16_t*>(to.scales.data());
+    auto* out = reinterpret_cast<uint16_t*>(to.scales.data());
     for (uint64_t g = 0; g < weight.groups(); ++g)
       for (uint32_t n = 0; n < weight.cols; ++n) {
         const uint64_t bits = random.at((word_rows + g) * weight.of_cols + columns.stored(n));
-        *halves++ = f16_bits(scale * (0.75f + static_cast<float>(bits >> 40) * 0x1p-25f));
+        *out++ = f16_bits(scale * (0.75f + static_cast<float>(bits >> 40) * 0x1p-25f));
       }
   }
 
@@ -153,13 +153,13 @@ class Synthetic final : public WeightSource {
     const SplitMix random(hash_name(name, seed_));
     const bool table = weight.use == abi::WeightUse::embed;
     const float deviation = table ? 1.0f : 1.0f / std::sqrt(static_cast<float>(weight.rows));
-    auto* halves = reinterpret_cast<uint16_t*>(to.data());
+    auto* out = reinterpret_cast<uint16_t*>(to.data());
     for (uint32_t n = 0; n < weight.cols; ++n)
       for (uint32_t k = 0; k < weight.rows; ++k) {
         const uint64_t bits = random.at(uint64_t{columns.stored(n)} * weight.rows + k);
         // Uniform in +-[0.25, 1.75] deviations keeps every value a normal f16.
         const float magnitude = deviation * (0.25f + static_cast<float>(bits >> 40) * 0x1.8p-24f);
-        *halves++ = static_cast<uint16_t>(f16_bits(magnitude) | ((bits & 1) << 15));
+        *out++ = static_cast<uint16_t>(f16_bits(magnitude) | ((bits & 1) << 15));
       }
   }
 

@@ -1,7 +1,7 @@
 // prompt_format.h — how a conversation becomes the text that a model was trained on.
 //
 // A format emits pieces. Text is tokenised as plain text, neighbouring pieces as one run, so what a
-// user types can never become a control token: `</s>` in a message is five characters. Only the
+// user types can never become a control token: `</s>` in a message is four characters. Only the
 // format emits control tokens, by name.
 #pragma once
 

@@ -218,11 +218,10 @@ void add_commands(CLI::App& program, Action& action) {
   add_command(program, action, "run", "Answer one prompt", run);
   add_command(program, action, "chat", "Hold a conversation", chat);
   add_command(program, action, "score", "Log-probability of every token given those before", score);
-  add_command(program, action, "perplexity", "How surprising a text is, by length of context",
-              perplexity);
+  add_command(program, action, "perplexity", "A text's perplexity, by context length", perplexity);
   add_command(program, action, "compare", "How far two configurations' predictions are apart",
               compare);
-  add_command(program, action, "recall", "Find a text again at any depth of a long prompt", recall);
+  add_command(program, action, "recall", "Find a text at any depth of a long prompt", recall);
   add_command(program, action, "mmlu", "Multiple choice questions by subject", mmlu);
   add_command(program, action, "inspect", "What a model is, and whether its files are sound",
               inspect);
@@ -230,7 +229,7 @@ void add_commands(CLI::App& program, Action& action) {
   add_command(program, action, "new", "Start a plugin of your own", new_plugin);
   add_command(program, action, "devices", "List devices, and why one is not usable", devices);
   add_command(program, action, "config", "Print the effective configuration", config);
-  add_command(program, action, "bench", "Measure speed against what the device could do", bench);
+  add_command(program, action, "bench", "Measure speed against the device's limits", bench);
   add_command(program, action, "tokenize", "Turn text into token ids", tokenize);
   add_command(program, action, "render", "Turn messages into the prompt that the model reads",
               render);

@@ -18,7 +18,7 @@ constexpr uint64_t kMaxTokens = 1 << 24;
 
 constexpr std::array kKeys = {
     KeyInfo{"extends", KeyType::path, "<nothing>",
-            "another file as the base, relative to this one; what stands here goes before it"},
+            "another file as the base, relative to this one; this file overrides it"},
     KeyInfo{"model", KeyType::path, "<must be given>",
             "folder of a Hugging Face model, relative to this file"},
     KeyInfo{
@@ -44,7 +44,7 @@ constexpr std::array kKeys = {
     KeyInfo{.path = "context.kv_cache",
             .type = KeyType::choice,
             .default_text = "f16",
-            .help = "how keys and values are stored",
+            .help = "type of the cached keys and values",
             .choices = "f16 int8 f32"},
     KeyInfo{.path = "rope",
             .type = KeyType::block,
@@ -144,7 +144,7 @@ std::string expectation(const KeyInfo& key) {
     case KeyType::paths:
       return "a list of paths";
     case KeyType::text:
-      return "text, in quotes where it could be something else";
+      return "text, quoted where YAML reads it as another type";
     case KeyType::texts:
       return "a list of texts";
     case KeyType::integer:

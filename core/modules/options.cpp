@@ -119,7 +119,7 @@ std::string expected_value(const OptionDescription& option) {
   const bool low = std::isfinite(option.minimum);
   const bool high = std::isfinite(option.maximum);
   if (option.type == abi::OptionType::text)
-    return "text, in quotes where it could be something else";
+    return "text, quoted where YAML reads it as another type";
   if (low && high) return fmt::format("{} from {} to {}", type, lowest(option), highest(option));
   if (low) return fmt::format("{} of at least {}", type, lowest(option));
   if (high) return fmt::format("{} of at most {}", type, highest(option));

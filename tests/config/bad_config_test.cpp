@@ -108,8 +108,8 @@ INSTANTIATE_TEST_SUITE_P(
         Bad{"model: m\ncontext: {kv_cache: f8}\n",
             ":2:21: context.kv_cache: found f8, expected one of f16, int8, f32."},
         Bad{"model: m\nprompt: {system: no}\n",
-            ":2:18: prompt.system: found no, expected text, in quotes where it could be something "
-            "else."},
+            ":2:18: prompt.system: found no, expected text, quoted where YAML reads it as another "
+            "type."},
         Bad{"model: m\nprompt: {truncate: [refuse]}\n",
             ":2:20: prompt.truncate: found a list, expected one of drop-oldest, refuse."},
         Bad{"model: m\ntokenizer: {legacy: no}\n",

@@ -1,9 +1,8 @@
 # Finds nvcc and says for which GPUs it builds. Sets ROPEWALK_CUDA_USABLE and gives rw_cuda_target().
 #
-# ROPEWALK_CUDA_ARCHITECTURES is a list of compute capabilities without the dot, 90a for one with the
-# instructions that no other has; "native" means those of the GPUs in this machine, and where there are none
-# the backend is left out. scripts/test.sh builds for the oldest and the newest, scripts/quickstart.sh for
-# what it sees.
+# ROPEWALK_CUDA_ARCHITECTURES is a list of compute capabilities without the dot, such as 90; 90a is 90 with the
+# instructions that only this GPU has. "native" means those of the GPUs in this machine; without a GPU the backend is
+# left out. scripts/test.sh builds for the oldest and the newest, scripts/quickstart.sh for the GPUs that it finds.
 include(${CMAKE_CURRENT_LIST_DIR}/CudaArchitectures.cmake)
 set(ROPEWALK_CUDA_ARCHITECTURES "75;80;86;89;90" CACHE STRING
     "GPUs to build the CUDA backend for, as compute capabilities (75;80;..), or native")
@@ -40,7 +39,7 @@ if(NOT ROPEWALK_CUDA_BUILT_FOR)
   return()
 endif()
 
-# Asked first, since a compiler that does not work would end the configuration.
+# Tried first, since a compiler that does not work would end the configuration.
 set(CMAKE_CUDA_COMPILER ${ROPEWALK_NVCC})
 if(NOT CMAKE_CUDA_HOST_COMPILER AND CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
   set(CMAKE_CUDA_HOST_COMPILER ${CMAKE_CXX_COMPILER})
@@ -69,7 +68,7 @@ message(STATUS "backend cuda: ${CMAKE_CUDA_COMPILER_ID} ${CMAKE_CUDA_COMPILER_VE
                "${ROPEWALK_CUDA_BUILT_FOR}")
 set(ROPEWALK_CUDA_USABLE TRUE)
 
-# cudart within, cuBLAS and the driver at run time.
+# Links cudart statically; cuBLAS and the driver are loaded at run time.
 function(rw_cuda_target target)
   set_target_properties(${target} PROPERTIES
     CUDA_STANDARD 20 CUDA_STANDARD_REQUIRED ON CUDA_RUNTIME_LIBRARY Static

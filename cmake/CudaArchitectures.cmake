@@ -1,9 +1,9 @@
 # rw_cuda_architectures(KNOWN WANTED BUILT_FOR CMAKE)
 #
-# KNOWN is what `nvcc --list-gpu-arch` prints, WANTED a list such as "75;90;90a". Sets BUILT_FOR to those of them that
-# this nvcc builds for (it drops the oldest and lacks the newest), and CMAKE to the same for CUDA_ARCHITECTURES: code
-# for each, and PTX of the newest, so that a GPU of tomorrow runs what was built today. A letter at the end names
-# instructions of that GPU alone, of which there is no portable PTX: then it is that of the number without it.
+# KNOWN is the output of `nvcc --list-gpu-arch`, WANTED a list such as "75;90;90a". Sets BUILT_FOR to those of WANTED
+# that this nvcc knows (old ones are dropped, new ones missing), and CMAKE to the same for CUDA_ARCHITECTURES: code for
+# each, and PTX of the newest for future GPUs. 90a has instructions of that GPU alone and no portable PTX, so its PTX is
+# that of 90.
 function(rw_cuda_architectures known wanted built_for cmake)
   set(taken "")
   set(newest 0)

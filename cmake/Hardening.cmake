@@ -1,5 +1,5 @@
-# Hardening for everything that reads other people's files. tests/build/hardening.sh checks
-# the result on the built program: PIE, full RELRO, no executable stack, stack protector, fortify.
+# Hardening, because the program reads untrusted files. tests/build/hardening.sh checks the built
+# program: PIE, full RELRO, no executable stack, stack protector, fortify.
 include(CheckPIESupported)
 check_pie_supported()
 
@@ -21,7 +21,7 @@ if(ROPEWALK_SANITIZE)
   add_link_options(-fsanitize=${ROPEWALK_SANITIZE})
 endif()
 
-# The fuzz targets are blind unless the rooms they link count their branches.
+# The fuzzer sees coverage only where the rooms that a target links are instrumented too.
 if(ROPEWALK_FUZZ)
   if(NOT CMAKE_CXX_COMPILER_ID STREQUAL "Clang")
     message(FATAL_ERROR "ROPEWALK_FUZZ needs clang++: use the preset \"clang\"")

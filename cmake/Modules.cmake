@@ -5,7 +5,7 @@
 # KIND is the folder it is found in: backends, samplers, prompt-formats, rope-scaling.
 set(RW_MODULE_EXPORTS ${CMAKE_CURRENT_LIST_DIR}/module.exports)
 
-# Everything that is loaded at run time, so that what runs the program can depend on it.
+# Everything that is loaded at run time, so that targets that run the program can depend on it.
 add_custom_target(modules ALL)
 
 function(rw_add_module name)

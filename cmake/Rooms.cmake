@@ -1,8 +1,8 @@
 # rw_add_room(NAME SOURCES file... [LINKS target...] [USES library...])
 #
-# A room of core/ is one folder, one static library and one purpose. LINKS names the rooms it stands
-# on. USES names the third-party libraries it alone may include: they are linked privately, so
-# that another room that includes their headers does not build by accident.
+# A room of core/ is one folder, one static library and one purpose. LINKS names the rooms it
+# includes, USES the third-party libraries that it alone may include. Those are linked privately, so
+# that a room which includes their headers by accident does not build.
 function(rw_add_room name)
   cmake_parse_arguments(ROOM "" "" "SOURCES;LINKS;USES" ${ARGN})
   if(ROOM_SOURCES)

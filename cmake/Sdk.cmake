@@ -1,5 +1,5 @@
-# What `cmake --install` lays down beside the program and its modules: the headers that plugins
-# include, the CMake package that builds them, and what `ropewalk new` and the guides start from.
+# What `cmake --install` installs beside the program and its modules: the headers that plugins
+# include, the CMake package that builds them, and the templates of `ropewalk new`.
 include(CMakePackageConfigHelpers)
 
 set(ROPEWALK_INCLUDE_DIR ${CMAKE_INSTALL_INCLUDEDIR}/ropewalk)
@@ -21,7 +21,7 @@ install(DIRECTORY ${CMAKE_SOURCE_DIR}/plugins/templates ${CMAKE_SOURCE_DIR}/conf
         DESTINATION ${ROPEWALK_DATA_DIR})
 install(DIRECTORY ${CMAKE_SOURCE_DIR}/models/airophin-mini DESTINATION ${ROPEWALK_DATA_DIR}/models)
 
-# The build tree has the shape of the install tree here too.
+# The build tree has the layout of the install tree here too.
 file(MAKE_DIRECTORY ${CMAKE_BINARY_DIR}/${ROPEWALK_DATA_DIR})
 foreach(folder plugins/templates configs models)
   get_filename_component(name ${folder} NAME)

@@ -2,8 +2,8 @@
 #
 # Compiles GLSL to SPIR-V with glslc and gives the target a generated header for each shader: the
 # words of <stem>.comp as `inline constexpr uint32_t k_<stem>[]` in "shaders/<stem>.spv.h".
-# "<stem>.comp@name" is <stem>.comp once more with NAME defined, as <stem>_name: for what needs a
-# capability that not every device has, and so cannot be a specialisation constant.
+# "<stem>.comp@name" is <stem>.comp compiled again with NAME defined, as <stem>_name: for code that
+# needs an optional capability, which a specialisation constant cannot switch off.
 find_program(GLSLC glslc DOC "GLSL to SPIR-V compiler (Debian package glslc)")
 
 function(rw_embed_shaders target)

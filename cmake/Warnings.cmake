@@ -1,10 +1,10 @@
-# One interface target that every target of ours links: warnings, as errors unless switched off.
+# An interface target that all our targets link: warnings, as errors unless switched off.
 add_library(rw_warnings INTERFACE)
 target_compile_options(rw_warnings INTERFACE
   $<$<COMPILE_LANGUAGE:CXX>:-Wall -Wextra -Wpedantic -Wshadow -Wnon-virtual-dtor -Wold-style-cast
   -Wcast-align -Woverloaded-virtual -Wconversion -Wno-sign-conversion -Wimplicit-fallthrough>)
-# A switch over an enumeration without a default must have a case for each enumerator, warnings as
-# errors or not: so a new Op (core/abi/graph.h) does not compile before each backend has a case for it.
+# A switch over an enumeration without a default must have a case for each enumerator, even where
+# warnings are no errors: a new Op (core/abi/graph.h) compiles only when each backend has a case.
 target_compile_options(rw_warnings INTERFACE $<$<COMPILE_LANGUAGE:CXX>:-Werror=switch>)
 # GCC 12 reports a false overlap inside std::string's operator+ (GCC bug 105329).
 target_compile_options(rw_warnings INTERFACE $<$<CXX_COMPILER_ID:GNU>:-Wno-restrict>)

@@ -6,8 +6,8 @@
 #
 # TEXT is the text to measure on; the published figures fit the wikitext-2-raw-v1 test set, its lines
 # joined by "\n\n". NAME is a configuration in configs/card without its ending, FOLDER the folder of
-# its weights. Options behind -- go to `ropewalk perplexity`: --backend, --set, --windows. The table
-# goes to stdout, first as Markdown, then as CSV. ROPEWALK names the program, CONTEXTS other lengths.
+# its weights. Options after -- go to `ropewalk perplexity`: --backend, --set, --windows. The table
+# goes to stdout, first as Markdown, then as CSV. $ROPEWALK is the program, $CONTEXTS other lengths.
 set -euo pipefail
 root=$(cd "$(dirname "$0")/.." && pwd)
 ropewalk=${ROPEWALK:-$root/build/release/bin/ropewalk}

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# gpu-bundle.sh FOLDER [BUILD] — the programs that scripts/gpu-run.sh runs on a machine with an NVIDIA GPU, and the
-# modules and libraries that they need. Fixtures and models are not copied: there they are those of the working tree,
-# which goes along. FOLDER and the tree must fit into 64 MiB together.
+# gpu-bundle.sh FOLDER [BUILD] — copies into FOLDER the programs that scripts/gpu-run.sh runs on a machine with an NVIDIA
+# GPU, with their modules and libraries. Fixtures and models come with the working tree, which is copied separately.
+# FOLDER and the tree must fit into 64 MiB together.
 #
 # BUILD (default: build/release) comes from
 #   cmake --preset release -DROPEWALK_CUDA_ARCHITECTURES=90 && cmake --build --preset release
@@ -37,8 +37,8 @@ if [[ -e $folder && ! -e $folder/gpu-bundle && -n $(ls -A "$folder") ]]; then
 fi
 rm -rf "$folder"
 
-# Modules lie where the programs look for them, by the same relative path as in the build. Vulkan's stays behind:
-# nothing here asks for it, and its loader may be missing there.
+# Modules keep their relative path, where the programs look for them. The Vulkan backend is not copied: no stage needs it,
+# and the GPU machine may lack its loader.
 modules="$(dirname "$(dirname "$cuda")")"
 relative="$(realpath --relative-to="$build" "$modules")"
 mkdir -p "$folder"/{bin,libraries} "$folder/$(dirname "$relative")"
@@ -47,8 +47,8 @@ cp -r "$modules" "$folder/$relative"
 rm -f "$folder/$relative/backends/vulkan.so"
 find "$folder" -type f -exec strip --strip-unneeded {} +
 
-# Libraries that only a developer's machine has. What is newer there stays that machine's: glibc, the C++ runtime
-# that NVIDIA's own libraries use too, and the driver.
+# Copies libraries that only a developer's machine has. The GPU machine uses its own glibc, its C++ runtime (which
+# NVIDIA's libraries use too) and its driver.
 find "$folder" -type f -exec ldd {} \; | awk '$3 ~ /^\// { print $3 }' | sort -u |
   { grep -Ev '/(libc|libm|libdl|librt|libpthread|ld-linux[^/]*|libstdc\+\+|libgcc_s|libcuda)\.so' || true; } |
   xargs -r cp -L -t "$folder/libraries"

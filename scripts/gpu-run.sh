@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
-# gpu-run.sh FOLDER SECONDS STAGE[:LIMIT]... — everything that is to be known of the CUDA backend, in one command on a
-# machine with an NVIDIA GPU, from the repository's root. FOLDER is what scripts/gpu-bundle.sh made.
+# gpu-run.sh FOLDER SECONDS STAGE[:LIMIT]... — tests and measures the CUDA backend in one command on a machine with an
+# NVIDIA GPU, from the repository's root. scripts/gpu-bundle.sh made FOLDER.
 #
 #   scripts/gpu-run.sh build/gpu 285 env canary ops models bench13 kernels
 #   scripts/gpu-run.sh build/gpu 315 env ops13 sweep bench13 ncu sanitizer
 #
-# Stages run in the order below, whatever the order they are named in: what is worth most comes first. Each has a
-# limit in seconds, all of them together SECONDS, and one that fails or hangs does not stop the next. Figures are
-# printed as they are known; whole outputs are in $OUT/results.tgz (default: results), rewritten after each stage.
+# Stages run in the order below, the most valuable first, whatever the order of the arguments. Each has a limit in
+# seconds, all together SECONDS; one that fails or hangs does not stop the next. Figures are printed as they come;
+# complete outputs are in $OUT/results.tgz (default: results), rewritten after each stage.
 # $BENCH has more options for bench13, such as "--set backend.matvec=tiles16". Ends with 1 where a stage failed.
 #
 # shellcheck disable=SC2317  # stages are functions that are called by name
@@ -33,7 +33,8 @@ trap 'rm -rf "$results"' EXIT
 mkdir -p "$out"
 failed=0
 
-# cuBLAS is not on every loader's path: Python packages bring it, or a toolkit. The newest, of these the first.
+# cuBLAS is not on every loader's path: Python packages or a toolkit bring it. Takes the newest, and of equal ones the
+# first.
 newest() { sed -nE 's/^.*\.so\.([0-9]+)$/\1 &/p' | sort -s -k 1,1nr | sed -n '1s/^[0-9]* //p'; }
 cublas="$({
   ldconfig -p | awk '/libcublas\.so\.1[23]/ { print $NF }'
@@ -47,8 +48,8 @@ export LD_LIBRARY_PATH="$here/libraries${cublas:+:$(dirname "$cublas")}${LD_LIBR
 export ROPEWALK_FIXTURES="$PWD/tests/fixtures" CUDA_TEST_BACKEND=cuda ROPEWALK_EXPECT_DEVICES=cuda ROPEWALK_MODULES
 ROPEWALK_MODULES="$(dirname "$(dirname "$(find "$here" -name cuda.so -print -quit)")")"
 
-# What of a stage's output is printed here, line by line as it comes: its first lines, or of Google Test's the begin of
-# the first mismatches and what passed and failed.
+# Filters a stage's output line by line: its first lines, or for Google Test the start of the first mismatches and the
+# lists of passed and failed tests.
 figures() { sed -u -e 's/^\(.\{160\}\).*/\1/' -e "${1}q"; }
 mismatches() {
   local line left=0 blocks=0 ends=0

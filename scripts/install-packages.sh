@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs the Debian 12 packages that Ropewalk is built with, those that are missing only.
+# Installs the missing ones of the Debian 12 packages that Ropewalk needs.
 #   scripts/install-packages.sh build   to build and run
 #   scripts/install-packages.sh test    and to test
 set -euo pipefail

@@ -4,7 +4,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 scripts/install-packages.sh build
-# CUDA where there is nvcc, for the GPUs that are here; none: it is left out.
+# With nvcc, builds the CUDA backend for the GPUs of this machine; without a GPU it is left out.
 cmake --preset release -DROPEWALK_TESTS=OFF -DROPEWALK_BENCH=OFF \
   -DROPEWALK_CUDA_ARCHITECTURES=native > build-quickstart.log || {
   cat build-quickstart.log >&2; exit 1; }

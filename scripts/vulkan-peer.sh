@@ -1,15 +1,14 @@
 #!/usr/bin/env bash
-# Our 4-bit matrix product on the first Vulkan device beside ggml's at the same shape, in turns, so that
-# both see the same machine.
+# Runs our 4-bit matrix product on the first Vulkan device and ggml's at the same shape alternately, so that both run
+# under the same conditions.
 #
 #   scripts/vulkan-peer.sh TEST_BACKEND_OPS [BUILD_FOLDER]      default build/release
 #
-# TEST_BACKEND_OPS is ggml's program of that name with its Vulkan backend; ours is bin/vulkan_bench. Rows
-# of x: ROWS, default "1 8 512", of those that ggml's program measures. Ours runs the reference workload,
-# groups of 32 in act-order with the gather before it; ggml's q4_0 has groups of 32 and no order.
-# Prints both outputs to stderr and a table to stdout. GFLOP/s go by the clock; those "a core second" by
-# the processor time of the program, which on a software device tells the same on a busy machine, ggml's
-# with the few seconds in which it makes its numbers up.
+# TEST_BACKEND_OPS is ggml's program of that name with its Vulkan backend; ours is bin/vulkan_bench. $ROWS are the rows
+# of x, default "1 8 512", among those that ggml's program measures. Ours runs the reference workload, groups of 32 in
+# act-order with the gather before it; ggml's q4_0 has groups of 32 and no order. Prints both outputs to stderr and a
+# table to stdout. GFLOP/s are by the clock, those "a core second" by the program's processor time: on a software device
+# that is the same on a busy machine. ggml's includes the few seconds in which it generates its numbers.
 set -euo pipefail
 root=$(cd "$(dirname "$0")/.." && pwd)
 [ $# -ge 1 ] || { echo "usage: $0 TEST_BACKEND_OPS [BUILD_FOLDER]" >&2; exit 2; }

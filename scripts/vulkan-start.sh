@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# How long it takes from the start of the program to the first token on Vulkan, first with nothing compiled,
-# then with what the first start has left on disk.
+# Time from the start of the program to the first token on Vulkan: first with nothing compiled, then with the files that
+# the first start has left on disk.
 #
 #   scripts/vulkan-start.sh [CONFIG]      default configs/airophin-mini.yaml; ROPEWALK names the program
 #
-# Drivers keep compiled shaders of their own beside the pipeline cache that the backend keeps. The second
-# line has the backend's alone, the third both. lavapipe's pipeline cache is empty: all it saves is its own.
+# Drivers have their own cache of compiled shaders beside the backend's pipeline cache. The second line is with the
+# backend's alone, the third with both. lavapipe's pipeline cache is empty: only its own cache saves time.
 set -euo pipefail
 root=$(cd "$(dirname "$0")/.." && pwd)
 ropewalk=${ROPEWALK:-$root/build/release/bin/ropewalk} config=${1:-$root/configs/airophin-mini.yaml}

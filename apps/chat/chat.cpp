@@ -39,7 +39,7 @@ constexpr Command kCommands[] = {
      [](Conversation& c, const std::string&) { return c.retry(); }},
     {"/undo", "", "forget the last message and its reply",
      [](Conversation& c, const std::string&) { return c.undo(), 0; }},
-    {"/reset", "", "begin anew", [](Conversation& c, const std::string&) { return c.reset(), 0; }},
+    {"/reset", "", "start again", [](Conversation& c, const std::string&) { return c.reset(), 0; }},
     {"/set", "KEY=VALUE", "as sampling.temperature=0.7 or generation.seed=1",
      [](Conversation& c, const std::string& text) { return c.set(text), 0; }},
     {"/save", "FILE", "keep the conversation",

@@ -44,7 +44,7 @@ constexpr std::array<Method, 22> kMethods{{
     {"auto-round", "AutoRound"},
 }};
 
-// What a tensor's name ends with in formats that are not ours.
+// Endings of tensor names in other formats.
 constexpr std::array<Method, 13> kTensors{{
     {".q_weight", "EXL2"},
     {".q_scale_max", "EXL2"},

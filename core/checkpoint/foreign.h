@@ -11,7 +11,7 @@
 
 namespace ropewalk {
 
-// By what a quantisation config says of its method. Throws Error unless it says GPTQ or nothing.
+// By the quantisation config's method. Throws Error unless it is GPTQ or absent.
 void refuse_foreign_method(const JsonFields& fields);
 
 // By the files of a directory: GGUF and Meta's own files where there are none of ours.

@@ -17,7 +17,7 @@ namespace ropewalk {
 struct RecallCase {
   ContextInput needle;
   std::string question;
-  std::string answer;  // to the letter
+  std::string answer;  // compared exactly
 };
 
 struct RecallData {

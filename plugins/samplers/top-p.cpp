@@ -1,5 +1,5 @@
-// Top-p (nucleus): the fewest likeliest candidates whose probabilities add up to p, the one that
-// crosses p included.
+// Top-p (nucleus): the smallest set of the likeliest candidates whose probabilities add up to at
+// least p.
 #include <array>
 
 #include "core/abi/sampler.h"

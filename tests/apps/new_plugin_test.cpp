@@ -55,7 +55,7 @@ TEST(New, OverwritesNothing) {
   EXPECT_THAT(outcome.err, HasSubstr("mine: is there already"));
 }
 
-// docs/plugins.md says what the plugins say. Write it anew:
+// docs/plugins.md repeats what the plugins declare. To update it:
 //   ropewalk plugins --markdown > docs/plugins.md
 TEST(Plugins, TheManualIsFresh) {
   const Outcome outcome = run_program({"plugins", "--markdown"}, "");

@@ -49,7 +49,7 @@ TEST_F(Question, MetadataBelongsToTheInputBeforeIt) {
                                  "ENDINSTRUCTION\n"}));
 }
 
-// The whole prompt of the example on jondurbin's and bhenrym14's model cards, letter for letter,
+// The whole prompt of the example on jondurbin's and bhenrym14's model cards, byte by byte,
 // its "ENDINSTRUCTION\n ASSISTANT:" included.
 TEST_F(Question, IsTheModelCardsPrompt) {
   const std::string text = folder_.write(

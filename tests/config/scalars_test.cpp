@@ -1,5 +1,5 @@
-// YAML's coercions, none of which happens. The traps are those of YAML 1.1 (yaml.org/type) and of
-// the 1.2 core schema.
+// None of YAML's coercions happens. The traps are those of YAML 1.1 (yaml.org/type) and of the 1.2
+// core schema.
 #include "core/config/scalars.h"
 
 #include <gtest/gtest.h>

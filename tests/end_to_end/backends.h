@@ -20,7 +20,7 @@ struct TestBackend {
   // How far a log-probability may be from transformers', and from the CPU backend's with the same
   // cache, where a code of the int8 cache at a tie may round the other way.
   double transformers, cpu, cpu_int8;
-  double batch;  // how far a logit may move by what else is in the step
+  double batch;  // how much the other rows of a step may change a logit
 };
 
 // Those of this program, in the order of the table.

@@ -118,7 +118,8 @@ TEST_P(Backend, SequencesInOneStepDoNotMix) {
 }
 
 TEST_P(Backend, AgreesWithTheCpuOverSeveralPagesWithEveryCache) {
-  if (GetParam().backend == "cpu") GTEST_SKIP() << "the CPU backend is what others are held to";
+  if (GetParam().backend == "cpu")
+    GTEST_SKIP() << "the CPU backend is the reference for the others";
   for (const KvCacheType cache : GetParam().caches) {
     Config config = config_of(GetParam(), kModel);
     config.context.length = 600;

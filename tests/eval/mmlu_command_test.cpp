@@ -1,4 +1,4 @@
-// mmlu: prompts to the letter, choices and scores against transformers (tools/fixtures/
+// mmlu: exact prompts, choices and scores against transformers (tools/fixtures/
 // evaluation.py), and what the command does where the context is short.
 #include <gmock/gmock.h>
 

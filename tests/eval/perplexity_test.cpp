@@ -49,7 +49,7 @@ TEST(ScoreWindows, SideBySideIsTheSameAsAlone) {
     done = now, total = all;
   };
   score_windows(model.runtime, windows, events);
-  EXPECT_EQ(done, 7u * 20 + 21 - 7);  // 20 to 26 tokens, of which the last is not run
+  EXPECT_EQ(done, 7u * 20 + 21 - 7);  // 20 to 26 tokens; the last one is not run
   EXPECT_EQ(total, done);
   ASSERT_EQ(together.size(), windows.size());
   for (size_t w = 0; w < windows.size(); ++w) {

@@ -28,7 +28,7 @@ TEST(Windows, ChunksAreDisjointAndTheShortRestIsLeftOut) {
 }
 
 // Hugging Face's loop with max_length 6, stride 2 over 11 tokens: begins 0 2 4 6, ends 6 8 10 11,
-// targets 6 2 2 1, of which the text's first token has no prediction.
+// targets 6 2 2 1; the text's first token has no prediction.
 TEST(Windows, StridesScoreEachTokenOnce) {
   WindowSettings strided = settings(Protocol::hf_stride, 6);
   strided.stride = 2;

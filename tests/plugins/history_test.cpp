@@ -213,7 +213,7 @@ TEST(Samplers, DryLooksNoFurtherThanItsRange) {
   EXPECT_EQ(dry(text, {{"multiplier", 1}, {"base", 2}, {"range", 5}}), Lost{});
 }
 
-// The Z function against what it stands for, on texts with many repetitions; and a penalty that
+// The Z function against its definition, on texts with many repetitions; and a penalty that
 // would overflow stays a number.
 TEST(Samplers, DryIsTheQuadraticDefinition) {
   uint32_t state = 1;

@@ -23,7 +23,7 @@ constexpr uint64_t kMaxHeads = 4096;
 constexpr uint64_t kMaxHeadDim = 1024;
 constexpr uint64_t kMaxPosition = 1 << 24;
 
-// What the error about a config.json of no family says.
+// The error for a config.json of an unknown family.
 struct Expected {
   std::string what, advice;
 };

@@ -11,7 +11,7 @@ namespace ropewalk {
 struct QuantConfig {
   uint8_t bits = 4;          // 2, 3, 4, 8
   int32_t group_size = 128;  // -1: one group
-  bool act_order = false;  // desc_act; what the tensors hold decides, this is only what is claimed
+  bool act_order = false;    // desc_act; only a claim: the tensors decide
   bool symmetric = true;
   bool zero_points_v2 = false;  // checkpoint_format "gptq_v2"
   std::string model_file_base_name;

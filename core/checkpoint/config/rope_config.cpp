@@ -61,7 +61,7 @@ constexpr std::array<Policy, 10> kPolicies{{{"default", "none", {}, false},
                                             {"longrope", "longrope", kLongrope, true},
                                             {"su", "longrope", kLongrope, true}}};
 
-// Keys that say nothing to a policy: read elsewhere, or notes of training scripts.
+// Keys that policies ignore: read elsewhere, or notes of training scripts.
 constexpr std::array<std::string_view, 6> kSilent{
     "type", "rope_type", "rope_theta", "partial_rotary_factor", kOriginal, "finetuned"};
 

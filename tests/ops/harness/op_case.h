@@ -17,7 +17,7 @@
 
 namespace ropewalk::test {
 
-// An activation and what it holds: (rows, width).
+// An activation and its values: (rows, width).
 struct Input {
   uint32_t tensor, width;
   std::vector<float> values;

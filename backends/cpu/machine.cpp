@@ -70,7 +70,7 @@ uint64_t memory_total() { return number("/proc/meminfo", "MemTotal") * 1024; }
 
 uint64_t memory_free() {
   const uint64_t machine = number("/proc/meminfo", "MemAvailable") * 1024;
-  // A control group's limit less what it uses, of which the cache of files can be reclaimed.
+  // A control group's limit minus its use; its inactive file cache can be reclaimed.
   const uint64_t limit = number("/sys/fs/cgroup/memory.max", "");
   const uint64_t used = number("/sys/fs/cgroup/memory.current", "");
   const uint64_t files = number("/sys/fs/cgroup/memory.stat", "inactive_file");

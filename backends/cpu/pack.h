@@ -49,7 +49,7 @@ struct PackedShape {
   uint64_t total_bytes;  // header included, a multiple of 256
 };
 
-// The header of the whole weight, of which `weight` may be a part.
+// The header of the whole weight, also where `weight` is a part.
 PackedHeader packed_header(const abi::Weight& weight);
 
 // Throws Failure where `to` is too small. REQUIRES: a weight that check_weight() has passed.

@@ -7,9 +7,8 @@
 //
 // A query sees keys 0 .. position. Tasks: blocks x key-value heads; if single tokens over long
 // contexts are too few tasks for the threads, each of their pages is a task. Pages are folded in
-// order whoever computed them, so neither other rows nor the number of threads changes a row's
-// bits. Bottleneck: one token, the memory that keys and values stream from; a prompt,
-// multiply-adds.
+// order on one thread, so neither other rows nor the number of threads changes a row's bits.
+// Bottleneck: for one token, the bandwidth of keys and values; for a prompt, multiply-adds.
 #include <algorithm>
 #include <cmath>
 #include <cstring>

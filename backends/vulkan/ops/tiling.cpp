@@ -81,7 +81,7 @@ Tiling tile_tiling(const Features& features, const PackedShape& weight, uint32_t
   tiling.x_f16 = uses_x_f16(features, weight.dtype, rows);
   while (shared_bytes(tiling, w_f16) > features.shared_bytes) {
     uint32_t& halved = tiling.slices > 1 ? tiling.slices : tiling.tiles;
-    if (halved == 1) break;  // 4 KiB, of which every device has 16
+    if (halved == 1) break;  // 4 KiB; every device has 16
     halved /= 2;
   }
   return tiling;

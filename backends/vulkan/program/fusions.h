@@ -1,7 +1,7 @@
 // fusions.h — runs of nodes that this backend executes as one step; ops/record.cpp records them.
 //
-// Each is found by its pattern in the graph and offered only where the core could take it: nobody
-// but its own nodes reads what it would not write.
+// Each is found by its pattern in the graph and offered only where it is legal: no other node reads
+// a value that it does not write.
 #pragma once
 
 #include <cstdint>

@@ -13,14 +13,14 @@
 
 namespace ropewalk::cpu {
 
-// What a program borrows of its device.
+// The parts of its device that a program borrows.
 struct DeviceParts {
   const Memory& memory;
   Pool& pool;
   const Kernels& kernels;
 };
 
-// What CompileRequest::workspace needs.
+// Bytes that CompileRequest::workspace needs.
 uint64_t workspace_bytes(const abi::CompileRequest& request, uint32_t lanes);
 
 class Program final : public abi::Program {

@@ -62,7 +62,7 @@ struct PackedAs {
   uint32_t bits, group_size;  // of gptq
 };
 
-// Of the whole weight, also where `weight` is a part.
+// For the whole weight, also where `weight` is a part.
 inline PackedAs packed_as(const Weight& weight) {
   return {weight.use,          weight.dtype, weight.rows,
           weight.whole_cols(), weight.bits,  weight.group_size};

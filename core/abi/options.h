@@ -35,7 +35,7 @@ struct OptionValue {
 };
 inline constexpr char kItemSeparator = '\x1f';
 
-// What the host tells a new object about the model it will serve. Absent (nullptr) for backends and
+// Facts about the model that a new object will serve. Absent (nullptr) for backends and
 // when a module is only probed.
 class Host {
  public:

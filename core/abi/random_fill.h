@@ -20,7 +20,7 @@ inline constexpr std::string_view kRandomFill = "random-fill";
 inline constexpr uint32_t kRandomBits = 0x87ff87ffu, kFixedBits = 0x30003000u;
 constexpr uint32_t random_halves(uint32_t bits) { return (bits & kRandomBits) | kFixedBits; }
 
-// What extension(kRandomFill) answers; the device owns it.
+// The result of extension(kRandomFill); the device owns it.
 class RandomFill {
  public:
   // Returns when the slice is filled. REQUIRES: slice.offset and slice.bytes are multiples of 16.

@@ -12,7 +12,8 @@
 namespace ropewalk {
 namespace {
 
-// What `auto` tries, in order; the last is taken on any device, the others on a GPU only.
+// The backends that `auto` tries, in order. The last may run on any device, the others only on a
+// GPU.
 constexpr std::string_view kAutoOrder[] = {RW_AUTO_BACKENDS};
 
 bool is_gpu(abi::DeviceType type) {

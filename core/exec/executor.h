@@ -34,7 +34,7 @@ struct Chunk {
   uint32_t final_length;
 };
 
-// What a step gave for one chunk.
+// The result of a step for one chunk.
 //
 // The law for logits: every one that is read must be finite. Weights are finite, so NaN, infinity
 // and -infinity all mean that a number overflowed; sampling from such a row gives fluent nonsense.

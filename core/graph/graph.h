@@ -56,7 +56,7 @@ class Graph {
   uint64_t bytes(TensorId tensor, uint32_t rows, uint32_t wanted) const;
 };
 
-// What a device sees. Valid as long as `graph` lives unchanged.
+// The graph as a device sees it. Valid as long as `graph` lives unchanged.
 class GraphView {
  public:
   explicit GraphView(const Graph& graph);

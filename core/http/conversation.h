@@ -77,7 +77,7 @@ class Conversation {
   Phase phase_ = Phase::idle;
   uint64_t served_ = 0;
 
-  // Of the present request:
+  // The current request:
   std::shared_ptr<Exchange> exchange_;  // from its head on
   Router::Match match_;
   AccessRecord record_;

@@ -34,7 +34,7 @@ class RequestReader {
 
   const Request& request() const { return request_; }
   Request& request() { return request_; }
-  // Of a request whose head has been read:
+  // REQUIRES: the request's head has been read.
   bool keep_alive() const { return keep_alive_; }
   bool is_http_1_1() const { return http_1_1_; }
   bool body_is_complete() const { return stage_ == Stage::complete; }

@@ -21,7 +21,7 @@ struct ModelOptions {
   abi::KeyRotation keys;
 };
 
-// How the graph's weights and constants are filled.
+// The sources of the graph's weights and constants.
 struct WeightLoad {
   TensorId tensor;
   std::optional<TensorId> bias;

@@ -48,7 +48,7 @@ struct TinyFile {
 };
 TinyFile safetensors_parts(const std::map<std::string, TinyTensor>& tensors);
 
-// Of `count` values, little-endian.
+// `count` values, little-endian.
 std::string repeated(uint64_t value, size_t value_bytes, size_t count);
 
 // Writes config.json, quantize_config.json, model.safetensors and the further files, which may

@@ -58,7 +58,7 @@ TEST(Dump, NamesTheOriginOfEveryValue) {
           "  paths: []  # default\n");
 }
 
-// What is dumped is read back, from any folder, to the same.
+// A dump reads back to the same configuration, from any folder.
 TEST(Dump, IsReadBackToTheSame) {
   const std::string yaml = R"(
 model: ../models/a "b" \c

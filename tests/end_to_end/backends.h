@@ -23,7 +23,7 @@ struct TestBackend {
   double batch;  // how much the other rows of a step may change a logit
 };
 
-// Those of this program, in the order of the table.
+// The backends of this program, in the order of the table.
 std::vector<TestBackend> test_backends();
 
 // The variant's configuration on this backend.

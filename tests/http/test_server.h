@@ -81,7 +81,7 @@ class TestServer {
   const std::string& address() const { return server->addresses()[0]; }
   Client connect() const { return Client(address()); }
 
-  // Of handlers that outlive the server's end; declared first, so that they go last.
+  // For handlers that outlive the server; declared first, so that they are destroyed last.
   Mailbox<Call> calls;
   Mailbox<http::AccessRecord> records;
   std::unique_ptr<http::Server> server;

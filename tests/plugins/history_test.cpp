@@ -62,7 +62,7 @@ TEST(Samplers, RepetitionPenaltyFadesAsExllamas) {
   EXPECT_FLOAT_EQ(logits.at(9), 12);          // never there
 }
 
-// Where a token was several times, its latest place counts.
+// The latest occurrence of a token counts.
 TEST(Samplers, FadingPenaltyIsThatOfTheLatestPlace) {
   Row row({12, 12});
   row.run_after({0, 1, 0},
@@ -79,7 +79,7 @@ TEST(Samplers, FrequencyCountsAndPresenceDoesNot) {
     return row.logits();
   };
   using Logits = std::map<int32_t, float>;
-  // Of the reply alone: 1 once, 2 twice, 3 once.
+  // In the reply alone: 1 once, 2 twice, 3 once.
   EXPECT_EQ(logits({{"frequency", 0.5}, {"presence", 2}}),
             (Logits{{0, 10}, {1, 7.5}, {2, 7}, {3, 7.5}, {4, 10}}));
   EXPECT_EQ(logits({{"frequency", 0.5}, {"presence", 2}, {"scope", "all"}}),
@@ -166,7 +166,7 @@ TEST(Samplers, LogitBiasAdds) {
   EXPECT_EQ(row.logits(), (std::map<int32_t, float>{{0, 6}, {1, 2}, {2, -kInfinity}, {3, 3}}));
 }
 
-// What a text's tokens lose after it, by the next token's character.
+// The penalties after a text, by the next token's character.
 std::map<char, float> dry(const std::string& text, const TestOptions& options) {
   Row row(std::vector<float>(128, 100));
   row.run_after(ids_of(text), *make("dry", options));

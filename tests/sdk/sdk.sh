@@ -36,7 +36,7 @@ for kind in sampler prompt-format rope-scaling; do
   (cd / && "$ropewalk" run "$work/$name/use.yaml" --prompt hi --max-new-tokens 2 > /dev/null)
 done
 
-# What a new plugin's author meets first when something is wrong.
+# The errors that authors of new plugins meet first.
 sed -i 's/distance: 3/distanc: 3/' "$work/my-sampler/use.yaml"
 found=$("$ropewalk" run "$work/my-sampler/use.yaml" --prompt hi 2>&1 || true)
 grep -q 'use.yaml:5:.*unknown option distanc. Did you mean distance' <<< "$found" || fail "option: $found"

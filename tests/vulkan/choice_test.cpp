@@ -13,7 +13,7 @@ namespace {
 using testing::HasSubstr;
 using testing::StrEq;
 
-// Of kDevices in fake_loader.cpp.
+// Indices into kDevices of fake_loader.cpp.
 enum : char { kProcessor = '0', kVirtual, kIntegrated, kOld, kCard, kWithoutAddresses };
 
 constexpr char kValidate[] = "ROPEWALK_VULKAN_VALIDATE";
@@ -34,7 +34,7 @@ class VulkanChoice : public testing::Test {
     set_option(config, "loader", RW_FAKE_LOADER);
     return config.backend;
   }
-  // What opening a device ends in: none of them opens, and the message names it.
+  // The error of opening a device: none of them opens, and the message names it.
   static std::string opened(const BackendConfig& config) {
     Registry registry = probing_registry();
     try {

@@ -119,7 +119,7 @@ TEST(VulkanFailures, OnlyTheCacheDoesNotFit) {
 }
 
 // K13: the cache is planned whole, so what is allocated after loading is the inputs of a program.
-// That step fails, and neither the device nor the model is lost by it.
+// That step fails, but the device and the model still work.
 TEST(VulkanFailures, OutOfMemoryAfterLoading) {
   const auto ids = ids_of(kModel);
   Config config = vulkan_config(kModel);

@@ -25,7 +25,7 @@ struct Switched {
   bool computes_on_f16;  // some product does
 };
 
-// Of a text long enough for the products of many rows, where x is converted to f16 too.
+// For a text long enough for products of many rows, which also convert x to f16.
 std::vector<double> switched_logprobs(const Switched& choice) {
   Config config = vulkan_config(kModel);
   config.context.length = 600;

@@ -30,7 +30,7 @@ class PipelineCache : public testing::Test {
     file.seekp(static_cast<std::streamoff>(at));
     file.put(byte);
   }
-  // What load says on stderr, expecting that it gives nothing.
+  // The message of a load that gives nothing.
   std::string refused() const {
     testing::internal::CaptureStderr();
     EXPECT_TRUE(load_pipeline_cache(features_).empty());

@@ -66,7 +66,7 @@ TEST(VulkanStaging, AWeightBeyondTheBindingLimitIsReadToItsEnd) {
   EXPECT_EQ(std::accumulate(sums.begin(), sums.end(), 0.0f), 5);
 }
 
-// What the device says of a node that reads a cache of 13B's heads; empty: it takes it.
+// The device's refusal of a node that reads a cache of 13B's heads; empty: it claims it.
 std::string refusal_of_cache(uint32_t pages) {
   class Sink final : public abi::ClaimSink {
    public:

@@ -11,7 +11,7 @@
 
 namespace ropewalk::vulkan {
 
-// What mask-features may name. The first four are required.
+// The names that mask-features takes. The first four features are required.
 inline constexpr std::string_view kFeatureNames[] = {
     "buffer-device-address", "timeline-semaphore", "compute-queue", "vulkan-1.2",
     "subgroup-shuffle",      "size-control",       "memory-budget", "float16",

@@ -24,7 +24,7 @@ namespace ropewalk::vulkan {
 
 inline constexpr uint32_t kBlock = 32;  // rows of a block
 
-// What is known of a weight; enough to run it.
+// Everything about a packed weight that a dispatch needs.
 struct PackedShape {
   abi::WeightUse use;
   abi::DType dtype;

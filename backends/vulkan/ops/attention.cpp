@@ -58,7 +58,7 @@ struct Division {
   uint64_t tile_partials, single_partials;
 };
 
-// What one of the two shaders does.
+// The work of one of the two shaders.
 struct Part {
   const Shader& shader;
   uint32_t rows, queries, splits;
@@ -110,7 +110,7 @@ void attend(const Operands& op, const Division& division, const Part& part, Reco
         constants,
         {division.heads, (count + part.queries - 1) / part.queries, part.splits},
         flop_per_row * count};
-    // Where the rows of prompts end is known when the step runs.
+    // Where the rows of prompts end is known only when the step runs.
     const Range to =
         writes_y && part.after_prompts
             ? all

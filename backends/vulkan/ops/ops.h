@@ -14,7 +14,7 @@ namespace ropewalk::vulkan {
 
 using PackedWeights = abi::PackedWeights<PackedShape>;
 
-// What an op may need of its program.
+// The parts of its program that an op uses.
 struct CompileContext {
   const abi::Graph& graph;
   abi::ProgramShape shape;
@@ -66,8 +66,7 @@ inline Groups element_groups(uint32_t width, uint32_t rows) {
   return {(uint64_t{width} + kElementGroup - 1) / kElementGroup, rows, 1};
 }
 
-// How many rows one dispatch takes: whole tiles of rows within what a submission may compute, one
-// tile at least.
+// Rows of one dispatch: as many whole tiles as a submission may compute, at least one.
 uint32_t rows_per_dispatch(double affordable, uint32_t tile_rows);
 
 // What a matmul does with its sums before it stores them; constants of weights.glsl.

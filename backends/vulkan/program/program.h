@@ -1,6 +1,6 @@
 // program.h — a graph recorded for one row bucket: command buffers that every step replays.
 //
-// What a step brings is written into the program's StepBlock; nothing is recorded again. Borrows
+// A step's inputs are written into the program's StepBlock; nothing is recorded again. Borrows
 // its device, so it must be released first.
 #pragma once
 
@@ -11,7 +11,7 @@
 
 namespace ropewalk::vulkan {
 
-// What a program borrows of its device.
+// The parts of its device that a program borrows.
 struct DeviceParts {
   Context& context;
   Memory& memory;
@@ -19,7 +19,7 @@ struct DeviceParts {
   const PackedWeights& weights;
 };
 
-// What CompileRequest::workspace needs.
+// Bytes that CompileRequest::workspace needs.
 uint64_t workspace_bytes(const abi::CompileRequest& request, const Features& features);
 
 class Program final : public abi::Program {

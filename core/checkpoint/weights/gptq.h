@@ -21,7 +21,7 @@ struct GptqShape {
   uint32_t group_size;  // rows per group; == rows for a single group; the last may be short
 };
 
-// Where an error of `tensor` lies: "DIR/model.safetensors: model.layers.0...".
+// The place for an error about `tensor`: "DIR/model.safetensors: model.layers.0...".
 std::string place_of(const Checkpoint& checkpoint, const TensorInfo& tensor);
 
 // Throws Error unless the tensor has this type and shape.

@@ -21,9 +21,10 @@ class WeightSource {
 
   virtual const ModelConfig& config() const = 0;
 
-  // What the weight of this layer is: reads headers and the small g_idx only, so that the graph and
-  // the memory plan exist before any weight is read. `rows` (input features) and `cols` (output
-  // features; the tokens of a table) are what config.json demands; `embed` is never quantised.
+  // Type and shape of this layer's weight. Reads only headers and the small g_idx, so that the
+  // graph and the memory plan exist before any weight is read. `rows` (input features) and `cols`
+  // (output features; the tokens of a table) are what config.json demands; `embed` is never
+  // quantised.
   virtual WeightInfo describe(std::string_view name, abi::WeightUse use, uint32_t rows,
                               uint32_t cols) const = 0;
 

@@ -68,7 +68,7 @@ void add_devices(const abi::Module* module, const std::string& name, const Setti
   backend->release();
 }
 
-// Those that were built, or on another machine those in ROPEWALK_MODULES.
+// The modules that were built, or on another machine those in ROPEWALK_MODULES.
 std::filesystem::path module_folder() {
   const char* moved = std::getenv("ROPEWALK_MODULES");
   return moved ? moved : RW_MODULE_DIR;

@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cmath>
 #include <numeric>
 
 #include "core/base/error.h"
@@ -19,13 +18,6 @@ void check_ids(std::span<const int32_t> ids, uint32_t vocab) {
     throw Error(ExitCode::limit, "ids", fmt::format("found id {}, expected 0 to {}", id, vocab - 1),
                 "Use ids of this model's tokenizer");
   }
-}
-
-double log_probability(std::span<const float> logits, int32_t id) {
-  const double max = *std::max_element(logits.begin(), logits.end());
-  double sum = 0;
-  for (const float logit : logits) sum += std::exp(static_cast<double>(logit) - max);
-  return static_cast<double>(logits[static_cast<size_t>(id)]) - max - std::log(sum);
 }
 
 Score score(Runtime& runtime, std::span<const int32_t> ids,

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "core/engine/runtime.h"
+#include "core/sample/logprobs.h"
 
 namespace ropewalk {
 
@@ -17,9 +18,6 @@ struct Score {
 
 // Throws Error (limit) for an id outside [0, vocab).
 void check_ids(std::span<const int32_t> ids, uint32_t vocab);
-
-// ln softmax(logits)[id], summed in double.
-double log_probability(std::span<const float> logits, int32_t id);
 
 // One sequence from an empty cache. Throws Error: limit for an id outside the model's vocabulary or
 // a text longer than the context. `progress` is called with tokens done and may throw to cancel.

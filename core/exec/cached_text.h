@@ -23,6 +23,7 @@ class CachedText {
   uint32_t size() const { return static_cast<uint32_t>(ids_.size()); }
   uint32_t cached() const { return sequence_.length(); }
   uint32_t pending() const { return size() - cached(); }
+  uint32_t context_length() const { return sequence_.context_length(); }
 
   // Adds pending tokens.
   void append(std::span<const int32_t> ids);

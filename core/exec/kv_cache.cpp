@@ -13,6 +13,8 @@ KvCache::KvCache(uint32_t pages, uint32_t context_length)
 
 Sequence::~Sequence() { truncate(0); }
 
+uint32_t Sequence::context_length() const { return cache_.context_length(); }
+
 void Sequence::reserve(uint32_t tokens) {
   const uint64_t length = uint64_t{length_} + tokens;
   if (length > cache_.context_length_) {

@@ -24,6 +24,7 @@ class Sequence {
 
   uint32_t length() const { return length_; }  // tokens whose keys and values are cached
   std::span<const uint32_t> pages() const { return pages_; }
+  uint32_t context_length() const;  // the most that length() may be
 
   // Makes room for `tokens` more. Throws Error: limit where the context length would be passed,
   // out_of_memory where no page is free. On failure nothing changes.

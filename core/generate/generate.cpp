@@ -17,7 +17,8 @@ Reply generate(Engine& engine, CachedText& text, const Request& request,
                const GenerateEvents& events) {
   Runtime& runtime = engine.runtime();
   Executor& executor = runtime.executor();
-  Running running(engine, text, request);
+  Running running(vocabulary_of(engine), text, request,
+                  engine.make_chain(request.sampling, request.seed));
   ReplyStats& stats = running.reply().stats;
   const auto emit = [&](const std::string& piece) {
     if (!piece.empty() && events.on_text) events.on_text(piece);
@@ -26,7 +27,7 @@ Reply generate(Engine& engine, CachedText& text, const Request& request,
   const Clock::time_point start = Clock::now();
   while (running.state() != Running::State::finished) {
     if (events.cancel && events.cancel->load(std::memory_order_relaxed)) {
-      emit(running.cancel());
+      emit(running.end(Finish::cancelled));
       break;
     }
     const bool in_prompt = running.state() == Running::State::prompt;

@@ -9,6 +9,7 @@
 #include <functional>
 #include <string_view>
 
+#include "core/engine/engine.h"
 #include "core/generate/running.h"
 
 namespace ropewalk {
@@ -19,8 +20,8 @@ struct GenerateEvents {
   std::function<void(uint32_t done, uint32_t total)> on_prefill = {};  // prompt tokens
 };
 
-// Throws Error: as Running does, and non_finite, device_lost, out_of_memory. A reply that fills the
-// context ends with Finish::length.
+// Throws Error: as Running does, plugin and usage for a sampler, and non_finite, device_lost,
+// out_of_memory. A reply that fills the context ends with Finish::length.
 Reply generate(Engine& engine, CachedText& text, const Request& request,
                const GenerateEvents& events);
 

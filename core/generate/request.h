@@ -2,14 +2,22 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "core/config/config.h"
+#include "core/sample/logprobs.h"
 #include "core/text/stream.h"
 
 namespace ropewalk {
+
+// Log-probabilities are those of the model's logits, before the samplers change them.
+struct LogprobsWanted {
+  uint32_t top = 0;     // how many of the likeliest ids beside a token's own
+  bool prompt = false;  // of the prompt's tokens too: then all of it runs, nothing is reused
+};
 
 struct Request {
   std::vector<int32_t> prompt_ids;
@@ -17,15 +25,24 @@ struct Request {
   uint64_t seed = 0;
   uint32_t max_new_tokens = 512;
   std::vector<std::string> stops = {};
+  std::vector<int32_t> stop_ids = {};  // end the reply beside the model's own end ids
+  std::optional<LogprobsWanted> logprobs = {};
   LeadingSpace leading_space = LeadingSpace::strip;  // strip for replies, keep for completions
 };
 
-enum class Finish { stop, length, cancelled };
+enum class Finish { stop, length, cancelled, deadline, failed };
 
 constexpr std::string_view finish_name(Finish finish) {
-  constexpr std::string_view kNames[] = {"stop", "length", "cancelled"};
+  constexpr std::string_view kNames[] = {"stop", "length", "cancelled", "deadline", "failed"};
   return kNames[static_cast<size_t>(finish)];
 }
+
+// A token of the prompt or of the reply, and how likely it was given those before it.
+struct ScoredToken {
+  int32_t id;
+  std::optional<double> logprob = {};  // absent for the prompt's first, and where not asked for
+  std::vector<IdLogprob> top = {};     // LogprobsWanted::top of them, the likeliest first
+};
 
 struct ReplyStats {
   uint32_t prompt_tokens = 0;
@@ -41,6 +58,8 @@ struct Reply {
   std::vector<int32_t> ids = {};  // new ones only; an id that ends the reply included
   std::string text = {};          // whole characters, nothing of a stop string
   Finish finish = Finish::length;
+  std::optional<std::string> stop = {};  // the stop string that ended it
+  std::optional<int32_t> stop_id = {};   // the id that ended it: an end id or one of stop_ids
   ReplyStats stats = {};
 };
 

@@ -9,44 +9,56 @@
 namespace ropewalk {
 namespace {
 
-// The max number of tokens in the reply.
-uint32_t checked_limit(Engine& engine, const Request& request) {
-  const uint32_t context = engine.runtime().context_length();
-  const uint32_t vocab = engine.runtime().executor().vocab_size();
+ScoredToken score_token(int32_t id, std::span<const float> logits, uint32_t sampled_vocab,
+                        uint32_t top) {
+  ScoredToken token{id, log_probability(logits, id)};
+  if (top > 0) token.top = likeliest(logits, sampled_vocab, top);
+  return token;
+}
+
+}  // namespace
+
+uint32_t checked_limit(const Vocabulary& vocabulary, uint32_t context_length,
+                       const Request& request) {
   const size_t tokens = request.prompt_ids.size();
   if (tokens == 0) {
     throw Error(ExitCode::limit, "prompt", "it is empty, expected at least one token",
                 "Give the prompt some text");
   }
-  if (tokens >= context) {
+  if (tokens > context_length || (tokens == context_length && request.max_new_tokens > 0)) {
     throw Error(
         ExitCode::limit, "prompt",
         fmt::format("it has {} tokens, the context holds {} and the reply needs at least one",
-                    tokens, context),
+                    tokens, context_length),
         "Shorten the prompt or raise context.length");
   }
   for (const int32_t id : request.prompt_ids) {
-    if (id >= 0 && static_cast<uint32_t>(id) < vocab) continue;
+    if (id >= 0 && static_cast<uint32_t>(id) < vocabulary.rows) continue;
     throw Error(ExitCode::limit, "prompt",
-                fmt::format("found token id {}, expected 0 to {}", id, vocab - 1),
+                fmt::format("found token id {}, expected 0 to {}", id, vocabulary.rows - 1),
                 "Use ids of this model's tokenizer");
   }
-  return std::min(request.max_new_tokens, context - static_cast<uint32_t>(tokens));
+  return std::min(request.max_new_tokens, context_length - static_cast<uint32_t>(tokens));
 }
 
-}  // namespace
-
-Running::Running(Engine& engine, CachedText& text, const Request& request)
-    : limit_(checked_limit(engine, request)),
-      tokenizer_(engine.tokenizer()),
-      end_ids_(engine.end_ids()),
-      sampled_vocab_(engine.sampled_vocab()),
+Running::Running(const Vocabulary& vocabulary, CachedText& text, const Request& request,
+                 Chain chain)
+    : vocabulary_(vocabulary),
+      limit_(checked_limit(vocabulary, text.context_length(), request)),
+      logprobs_(request.logprobs),
+      stop_ids_(request.stop_ids),
       text_(text),
-      chain_(engine.make_chain(request.sampling, request.seed)),
+      chain_(std::move(chain)),
       stream_(request.stops, request.leading_space) {
   reply_.stats.prompt_tokens = static_cast<uint32_t>(request.prompt_ids.size());
-  reply_.stats.reused_tokens = text_.rewind_to(request.prompt_ids);
-  finished_ = limit_ == 0;
+  if (logprobs_ && logprobs_->prompt) {
+    text_.truncate(0);
+    text_.append(request.prompt_ids);
+  } else {
+    reply_.stats.reused_tokens = text_.rewind_to(request.prompt_ids);
+    scored_ = reply_.stats.prompt_tokens;
+    finished_ = limit_ == 0;
+  }
 }
 
 Running::State Running::state() const {
@@ -54,27 +66,67 @@ Running::State Running::state() const {
   return reply_.ids.empty() ? State::prompt : State::replying;
 }
 
+// The logits after token i score token i + 1. What was scored before a preemption runs again
+// without being scored again.
+bool Running::scores_prompt() const {
+  return scored_ < reply_.stats.prompt_tokens && text_.cached() + 1 >= scored_;
+}
+
+Chunk Running::next(uint32_t max_rows) {
+  if (scored_ == reply_.stats.prompt_tokens) return text_.next(max_rows);
+  if (!scores_prompt()) return text_.next(std::min(max_rows, scored_ - 1 - text_.cached()));
+  Chunk chunk = text_.next(max_rows);
+  chunk.wanted = Wanted::all;
+  return chunk;
+}
+
 Taken Running::take(std::span<const float> logits) {
-  if (text_.pending() > 0) return {};
+  Taken taken;
+  if (scored_ < reply_.stats.prompt_tokens) score_prompt(logits, taken);
+  if (text_.pending() > 0) return taken;
+  if (limit_ == 0)
+    taken.text = end(Finish::length);
+  else
+    sample(logits.last(vocabulary_.rows), taken);
+  return taken;
+}
+
+void Running::score_prompt(std::span<const float> logits, Taken& taken) {
+  const std::span<const int32_t> ids = text_.ids();
+  if (scored_ == 0) taken.prompt.push_back({ids[scored_++]});
+  for (; !logits.empty() && scored_ < reply_.stats.prompt_tokens; ++scored_) {
+    taken.prompt.push_back(score_token(ids[scored_], logits.first(vocabulary_.rows),
+                                       vocabulary_.sampled, logprobs_->top));
+    logits = logits.subspan(vocabulary_.rows);
+  }
+}
+
+void Running::sample(std::span<const float> logits, Taken& taken) {
   const int32_t id =
-      chain_.sample(logits.first(sampled_vocab_), text_.ids(), reply_.stats.prompt_tokens);
+      chain_.sample(logits.first(vocabulary_.sampled), text_.ids(), reply_.stats.prompt_tokens);
   text_.append({&id, 1});
   reply_.ids.push_back(id);
   reply_.stats.new_tokens = static_cast<uint32_t>(reply_.ids.size());
 
-  const bool ends = std::ranges::find(end_ids_, id) != end_ids_.end();
-  Taken taken{id, ends ? "" : stream_.push(tokenizer_.text_of(id))};
+  taken.token =
+      logprobs_ ? score_token(id, logits, vocabulary_.sampled, logprobs_->top) : ScoredToken{id};
+  const bool ends = ends_reply(id);
+  if (!ends) taken.text = stream_.push(vocabulary_.tokenizer.text_of(id));
   reply_.text += taken.text;
-  if (ends || stream_.stopped_by())
-    taken.text += finish(Finish::stop);
+  if (ends) reply_.stop_id = id;
+  if (const auto stop = stream_.stopped_by()) reply_.stop = *stop;
+  if (ends || reply_.stop)
+    taken.text += end(Finish::stop);
   else if (reply_.ids.size() == limit_)
-    taken.text += finish(Finish::length);
-  return taken;
+    taken.text += end(Finish::length);
 }
 
-std::string Running::cancel() { return finish(Finish::cancelled); }
+bool Running::ends_reply(int32_t id) const {
+  return std::ranges::find(vocabulary_.end_ids, id) != vocabulary_.end_ids.end() ||
+         std::ranges::find(stop_ids_, id) != stop_ids_.end();
+}
 
-std::string Running::finish(Finish how) {
+std::string Running::end(Finish how) {
   finished_ = true;
   reply_.finish = how;
   const std::string held_back = stream_.finish();

@@ -11,54 +11,67 @@
 #include <string>
 #include <vector>
 
-#include "core/engine/engine.h"
 #include "core/exec/cached_text.h"
 #include "core/generate/request.h"
+#include "core/generate/vocabulary.h"
+#include "core/sample/chain.h"
 
 namespace ropewalk {
 
 // What a step added to the reply.
 struct Taken {
-  std::optional<int32_t> id = {};  // absent during the prompt
-  std::string text = {};           // may be empty; the last one has what was held back
+  std::vector<ScoredToken> prompt = {};   // with LogprobsWanted::prompt
+  std::optional<ScoredToken> token = {};  // absent during the prompt
+  std::string text = {};                  // may be empty; the last one has what was held back
 };
+
+// How many new tokens the request may have in a context of `context_length`. Throws Error: limit
+// for a prompt that is empty, leaves no room for a token or has an id that is not the model's.
+uint32_t checked_limit(const Vocabulary& vocabulary, uint32_t context_length,
+                       const Request& request);
 
 class Running {
  public:
   enum class State { prompt, replying, finished };
 
   // Borrows `text`, sets it to the prompt and appends the reply: a conversation keeps it for its
-  // next message. A cached prefix of the prompt is not computed again. Throws Error: limit where
-  // the prompt leaves no room for a token, plugin and usage for a sampler. REQUIRES: engine
-  // and text outlive this.
-  Running(Engine& engine, CachedText& text, const Request& request);
+  // next message. A cached prefix of the prompt is not computed again, unless the prompt's
+  // log-probabilities are wanted. Throws Error: as checked_limit() does. REQUIRES: `chain` was made
+  // from request.sampling and request.seed; text and what the vocabulary names outlive this.
+  Running(const Vocabulary& vocabulary, CachedText& text, const Request& request, Chain chain);
 
   State state() const;
 
-  // What to run next, at most `max_rows` tokens. REQUIRES: not finished.
-  Chunk next(uint32_t max_rows) { return text_.next(max_rows); }
+  // What to run next, at most `max_rows` tokens. Logits are wanted for the text's last token, and
+  // for every token of a prompt that is scored. REQUIRES: not finished, max_rows >= 1.
+  Chunk next(uint32_t max_rows);
+  // Whether the next chunk wants logits for all of its rows.
+  bool scores_prompt() const;
 
   // Call it when the chunk of next() has run. Samples from the logits where the chunk ended the
-  // text; otherwise they are not read. Throws Error: plugin.
+  // text. Throws Error: plugin.
   Taken take(std::span<const float> logits);
 
   // Ends the reply. Returns the text that was held back. REQUIRES: not finished.
-  std::string cancel();
+  std::string end(Finish how);
 
   // The reply so far. The caller that runs the steps fills in seconds, bytes and steps.
   Reply& reply() { return reply_; }
 
  private:
-  std::string finish(Finish how);
+  void score_prompt(std::span<const float> logits, Taken& taken);
+  void sample(std::span<const float> logits, Taken& taken);
+  bool ends_reply(int32_t id) const;
 
+  const Vocabulary vocabulary_;
   const uint32_t limit_;  // new tokens
-  const Tokenizer& tokenizer_;
-  const std::vector<int32_t>& end_ids_;
-  const uint32_t sampled_vocab_;
+  const std::optional<LogprobsWanted> logprobs_;
+  const std::vector<int32_t> stop_ids_;
   CachedText& text_;
   Chain chain_;
   TextStream stream_;
   Reply reply_;
+  uint32_t scored_ = 0;  // tokens of the prompt whose log-probability is known
   bool finished_ = false;
 };
 

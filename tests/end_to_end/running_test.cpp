@@ -48,7 +48,10 @@ struct Rig {
 
 // One request with its own text, as a scheduler holds it.
 struct Slot {
-  Slot(Rig& rig, const Request& request) : text(rig.text()), running(rig.engine, text, request) {}
+  Slot(Rig& rig, const Request& request)
+      : text(rig.text()),
+        running(vocabulary_of(rig.engine), text, request,
+                rig.engine.make_chain(request.sampling, request.seed)) {}
 
   bool finished() { return running.state() == Running::State::finished; }
 
@@ -109,7 +112,7 @@ TEST(Running, ACancelledReplyKeepsWhatWasSaid) {
   }
   EXPECT_EQ(slot.running.state(), Running::State::replying);
   EXPECT_EQ(slot.told, "");
-  slot.told += slot.running.cancel();
+  slot.told += slot.running.end(Finish::cancelled);
   EXPECT_TRUE(slot.finished());
   const Reply& reply = slot.running.reply();
   EXPECT_EQ(reply.finish, Finish::cancelled);

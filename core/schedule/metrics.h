@@ -43,8 +43,8 @@ struct Metrics {
   uint64_t prefix_queries = 0, prefix_hits = 0;       // tokens: prefix_cache_{queries,hits}_total
   std::array<uint64_t, 4> refused = {};               // by Refusal: admission_rejections_total
   uint64_t steps = 0;                                 // ropewalk_steps_total
-  double step_seconds = 0,
-         gap_seconds = 0;  // on the device, and between its steps while work waits
+  double step_seconds = 0;                            // on the device
+  double gap_seconds = 0;                             // between its steps while there is work
 
   Histogram e2e_seconds{kRequestSeconds};             // e2e_request_latency_seconds
   Histogram queue_seconds{kRequestSeconds};           // request_queue_time_seconds

@@ -5,59 +5,26 @@
 // a prefix was found in the cache (on a backend whose rows do not depend on their company).
 #pragma once
 
-#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <memory>
 #include <optional>
 #include <span>
-#include <string>
 #include <vector>
 
 #include "core/engine/engine.h"
 #include "core/generate/running.h"
 #include "core/schedule/metrics.h"
+#include "core/schedule/settings.h"
 #include "core/schedule/ticket.h"
 
 namespace ropewalk {
-
-// Time as the scheduler sees it, so that tests bring their own.
-using Time = std::chrono::steady_clock::time_point;
-using Seconds = std::chrono::duration<double>;
-
-// How a request is served; what it asks of the model is in Request.
-struct Terms {
-  int32_t priority = 0;  // higher ones first; among equals fairly by account, then by arrival
-  uint32_t account = 0;  // who shares a turn: an API key's number
-  std::string cache_salt = {};           // prefixes are shared among requests of equal salt alone
-  std::optional<Seconds> deadline = {};  // from submit() on
-};
-
-enum class PrefixCaching { off, on };
-enum class Reserve {
-  prompt,  // pages as the reply grows; the youngest request is preempted where they run out
-  full,    // pages for the longest reply: no preemption, fewer requests at a time
-};
-
-struct ScheduleSettings {
-  uint32_t max_running = 0;    // requests at a time; 0: as many as the executor takes
-  uint32_t max_rows = 0;       // of a step; 0: as many as the executor takes
-  double prefill_share = 0.5;  // of a step's rows while a reply runs
-  uint32_t max_waiting = 64;
-  uint64_t max_waiting_tokens = 65536;  // of the prompts of those that wait
-  Seconds queue_time{60};
-  uint64_t reader_bytes = uint64_t{1} << 20;  // not taken: the request rests
-  Seconds reader_time{30};                    // of rest: it is cancelled
-  Reserve reserve = Reserve::prompt;
-  PrefixCaching prefixes = PrefixCaching::on;
-  uint32_t sampling_threads = 1;
-};
 
 // Why a request is not taken now, though nothing is wrong with it. Clients may come again.
 enum class Refusal { queue_full, draining, stopped, device_lost };
 
 struct Submitted {
-  std::unique_ptr<Ticket> ticket = {};  // empty where refused
+  std::vector<std::unique_ptr<Ticket>> tickets = {};  // in the requests' order; empty if refused
   std::optional<Refusal> refusal = {};
   Seconds retry_after{0};  // with queue_full: when the queue will have moved, by its measured rate
 };
@@ -84,10 +51,12 @@ class Scheduler {
   // The thread begins. What was submitted before waits until then.
   void start();
 
-  // From any thread. Checks the request and makes its samplers at once. Throws Error: limit for a
-  // prompt that is empty, leaves no room for a token in the context, has an id that is not the
-  // model's or never fits the cache; plugin and usage for a sampler.
-  Submitted submit(const Request& request, const Terms& terms);
+  // All of the requests or none, from any thread: a client that wants several replies to a prompt
+  // submits it several times, each with its seed. A queue that is empty takes any number. Checks
+  // the requests and makes their samplers at once. Throws Error: limit for a prompt that is empty,
+  // leaves no room for a token or has an id that is not the model's; plugin and usage for a
+  // sampler.
+  Submitted submit(std::span<const Request> requests, const Terms& terms);
 
   // Takes no new request; what runs and waits goes on. Returns at once.
   void drain();

@@ -13,9 +13,8 @@ uint32_t CachedText::rewind_to(std::span<const int32_t> ids) {
   uint32_t kept = std::min(static_cast<uint32_t>(ours - ids_.begin()), cached());
   if (!rope_.keys_stay_valid()) kept = 0;
   if (kept > 0 && kept == ids.size()) --kept;
-  sequence_.truncate(kept);
   ids_.assign(ids.begin(), ids.end());
-  return kept;
+  return sequence_.truncate(kept);
 }
 
 void CachedText::truncate(uint32_t size) {

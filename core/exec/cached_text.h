@@ -23,7 +23,7 @@ class CachedText {
   uint32_t size() const { return static_cast<uint32_t>(ids_.size()); }
   uint32_t cached() const { return sequence_.length(); }
   uint32_t pending() const { return size() - cached(); }
-  uint32_t context_length() const { return sequence_.context_length(); }
+  const Sequence& sequence() const { return sequence_; }
 
   // Adds pending tokens.
   void append(std::span<const int32_t> ids);
@@ -32,6 +32,12 @@ class CachedText {
   uint32_t rewind_to(std::span<const int32_t> ids);
   // Forgets all but the first `size` tokens. REQUIRES: size <= size().
   void truncate(uint32_t size);
+  // As Sequence::replace().
+  void replace_page(uint32_t index, uint32_t page) { sequence_.replace(index, page); }
+  // Caches nothing any longer: all tokens are pending.
+  void uncache() { sequence_.truncate(0); }
+  // The pages hold the first tokens. REQUIRES: none is cached, and the pages hold fewer than size().
+  void adopt(std::span<const uint32_t> pages) { sequence_.adopt(pages); }
 
   // The first `max_rows` pending tokens, or all of them. Logits are wanted only for the last token
   // of the text; a caller that wants others changes Chunk::wanted. Valid until the text changes.

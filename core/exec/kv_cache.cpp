@@ -2,18 +2,47 @@
 
 #include <fmt/format.h>
 
+#include <utility>
+
 #include "core/base/error.h"
 
 namespace ropewalk {
 
 KvCache::KvCache(uint32_t pages, uint32_t context_length)
-    : pages_(pages), context_length_(context_length) {
+    : pages_(pages), context_length_(context_length), users_(pages) {
   for (uint32_t page = pages; page > 0; --page) free_.push_back(page - 1);
+}
+
+void KvCache::leave(uint32_t page) {
+  if (--users_[page] == 0) free_.push_back(page);
+}
+
+uint32_t KvCache::take_free() {
+  const uint32_t page = free_.back();
+  free_.pop_back();
+  use(page);
+  return page;
 }
 
 Sequence::~Sequence() { truncate(0); }
 
-uint32_t Sequence::context_length() const { return cache_.context_length(); }
+uint32_t Sequence::capacity() const { return cache_.capacity(); }
+
+void Sequence::adopt(std::span<const uint32_t> pages) {
+  for (const uint32_t page : pages) cache_.use(page);
+  pages_.assign(pages.begin(), pages.end());
+  length_ = static_cast<uint32_t>(pages.size()) * abi::kPageTokens;
+}
+
+void Sequence::replace(uint32_t index, uint32_t page) {
+  cache_.use(page);
+  cache_.leave(std::exchange(pages_[index], page));
+}
+
+uint32_t Sequence::missing_pages(uint32_t tokens) const {
+  const uint32_t wanted = KvCache::pages_for(length_ + tokens);
+  return wanted - std::min(wanted, static_cast<uint32_t>(pages_.size()));
+}
 
 void Sequence::reserve(uint32_t tokens) {
   const uint64_t length = uint64_t{length_} + tokens;
@@ -23,26 +52,25 @@ void Sequence::reserve(uint32_t tokens) {
                             cache_.context_length_),
                 "Shorten the prompt or raise context.length");
   }
-  const uint32_t wanted = KvCache::pages_for(static_cast<uint32_t>(length));
-  const size_t missing = wanted > pages_.size() ? wanted - pages_.size() : 0;
+  const uint32_t missing = missing_pages(tokens);
   if (missing > cache_.free_.size()) {
     throw Error(ExitCode::out_of_memory, "key-value cache",
                 fmt::format("{} pages of {} tokens are needed and {} are free", missing,
                             abi::kPageTokens, cache_.free_.size()),
                 "Run fewer sequences at a time or lower context.length");
   }
-  for (size_t i = 0; i < missing; ++i) {
-    pages_.push_back(cache_.free_.back());
-    cache_.free_.pop_back();
-  }
+  for (uint32_t i = 0; i < missing; ++i) pages_.push_back(cache_.take_free());
 }
 
-void Sequence::truncate(uint32_t length) {
+uint32_t Sequence::truncate(uint32_t length) {
+  const uint32_t in_last = length % abi::kPageTokens;
+  if (in_last > 0 && cache_.users(pages_[length / abi::kPageTokens]) > 1) length -= in_last;
   length_ = length;
   while (pages_.size() > KvCache::pages_for(length)) {
-    cache_.free_.push_back(pages_.back());
+    cache_.leave(pages_.back());
     pages_.pop_back();
   }
+  return length;
 }
 
 }  // namespace ropewalk

@@ -18,18 +18,17 @@ ScoredToken score_token(int32_t id, std::span<const float> logits, uint32_t samp
 
 }  // namespace
 
-uint32_t checked_limit(const Vocabulary& vocabulary, uint32_t context_length,
-                       const Request& request) {
+uint32_t checked_limit(const Vocabulary& vocabulary, uint32_t capacity, const Request& request) {
   const size_t tokens = request.prompt_ids.size();
   if (tokens == 0) {
     throw Error(ExitCode::limit, "prompt", "it is empty, expected at least one token",
                 "Give the prompt some text");
   }
-  if (tokens > context_length || (tokens == context_length && request.max_new_tokens > 0)) {
+  if (tokens > capacity || (tokens == capacity && request.max_new_tokens > 0)) {
     throw Error(
         ExitCode::limit, "prompt",
         fmt::format("it has {} tokens, the context holds {} and the reply needs at least one",
-                    tokens, context_length),
+                    tokens, capacity),
         "Shorten the prompt or raise context.length");
   }
   for (const int32_t id : request.prompt_ids) {
@@ -38,13 +37,13 @@ uint32_t checked_limit(const Vocabulary& vocabulary, uint32_t context_length,
                 fmt::format("found token id {}, expected 0 to {}", id, vocabulary.rows - 1),
                 "Use ids of this model's tokenizer");
   }
-  return std::min(request.max_new_tokens, context_length - static_cast<uint32_t>(tokens));
+  return std::min(request.max_new_tokens, capacity - static_cast<uint32_t>(tokens));
 }
 
 Running::Running(const Vocabulary& vocabulary, CachedText& text, const Request& request,
                  Chain chain)
     : vocabulary_(vocabulary),
-      limit_(checked_limit(vocabulary, text.context_length(), request)),
+      limit_(checked_limit(vocabulary, text.sequence().capacity(), request)),
       logprobs_(request.logprobs),
       stop_ids_(request.stop_ids),
       text_(text),

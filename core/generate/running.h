@@ -25,10 +25,10 @@ struct Taken {
   std::string text = {};                  // may be empty; the last one has what was held back
 };
 
-// How many new tokens the request may have in a context of `context_length`. Throws Error: limit
-// for a prompt that is empty, leaves no room for a token or has an id that is not the model's.
-uint32_t checked_limit(const Vocabulary& vocabulary, uint32_t context_length,
-                       const Request& request);
+// How many new tokens the request may have where a sequence has at most `capacity` tokens. Throws
+// Error: limit for a prompt that is empty, leaves no room for a token or has an id that is not the
+// model's.
+uint32_t checked_limit(const Vocabulary& vocabulary, uint32_t capacity, const Request& request);
 
 class Running {
  public:
@@ -41,6 +41,7 @@ class Running {
   Running(const Vocabulary& vocabulary, CachedText& text, const Request& request, Chain chain);
 
   State state() const;
+  uint32_t limit() const { return limit_; }  // how many new tokens it may have
 
   // What to run next, at most `max_rows` tokens. Logits are wanted for the text's last token, and
   // for every token of a prompt that is scored. REQUIRES: not finished, max_rows >= 1.
@@ -57,6 +58,7 @@ class Running {
 
   // The reply so far. The caller that runs the steps fills in seconds, bytes and steps.
   Reply& reply() { return reply_; }
+  const Reply& reply() const { return reply_; }
 
  private:
   void score_prompt(std::span<const float> logits, Taken& taken);

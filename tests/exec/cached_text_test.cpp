@@ -102,6 +102,32 @@ TEST(CachedText, RewindingKeepsNothingWhereKeysDoNotStayValid) {
   EXPECT_EQ(kept(false, RopeMode::hf_compat), 2u);
 }
 
+// A page that others read is not written to again: its tokens are run once more.
+TEST(CachedText, RewindingIntoASharedPageGivesThePageUp) {
+  Rig rig(false, RopeMode::hf_compat);
+  const Ids ids(300, 7);
+  rig.text.append(ids);
+  while (rig.text.pending() > 0) Rig::cache_chunk(rig.text.next(64));
+  CachedText other(rig.cache, rig.rope);
+  other.append(ids);
+  other.adopt(rig.text.sequence().pages().first(1));
+  EXPECT_EQ(other.cached(), 256u);
+  EXPECT_EQ(other.next(64).tokens.size(), 44u);
+
+  EXPECT_EQ(other.rewind_to(std::span(ids).first(200)), 0u);
+  EXPECT_EQ(other.pending(), 200u);
+  EXPECT_EQ(rig.text.cached(), 300u);
+}
+
+TEST(CachedText, UncachingKeepsTheTokens) {
+  Rig rig(false, RopeMode::hf_compat);
+  rig.text.append(Ids{1, 2, 3});
+  rig.run_all();
+  rig.text.uncache();
+  EXPECT_EQ(rig.text.pending(), 3u);
+  EXPECT_EQ(rig.cache.free_pages(), 8u);
+}
+
 TEST(CachedText, TruncatingForgetsPendingTokensFirst) {
   Rig rig(false, RopeMode::hf_compat);
   rig.text.append(Ids{1, 2, 3, 4});

@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <memory>
 #include <set>
 
 #include "core/base/error.h"
@@ -20,7 +21,7 @@ TEST(KvCache, PagesHold256Tokens) {
   EXPECT_EQ(KvCache::pages_for(257), 2u);
 }
 
-TEST(KvCache, SequencesNeverShareAPage) {
+TEST(KvCache, PagesThatSequencesFillAreTheirOwn) {
   KvCache cache(8, 1024);
   Sequence a(cache), b(cache);
   a.reserve(300);
@@ -43,6 +44,57 @@ TEST(KvCache, APageIsFreeAgainWhenItsSequenceDiesOrShrinks) {
     EXPECT_EQ(cache.free_pages(), 3u);
   }
   EXPECT_EQ(cache.free_pages(), 4u);
+}
+
+TEST(KvCache, AFullPageHasManyUsersAndIsFreeAfterTheLast) {
+  KvCache cache(4, 1024);
+  auto a = std::make_unique<Sequence>(cache);
+  Sequence b(cache);
+  a->reserve(600);
+  a->advance(600);
+  b.adopt(a->pages().first(2));
+  EXPECT_EQ(b.length(), 512u);
+  EXPECT_EQ(cache.users(b.pages()[0]), 2u);
+  EXPECT_EQ(cache.free_pages(), 1u);
+
+  // What b appends goes into a page of its own.
+  b.reserve(1);
+  EXPECT_NE(b.pages()[2], a->pages()[2]);
+  a.reset();
+  EXPECT_EQ(cache.free_pages(), 1u);  // the third page of a
+  EXPECT_EQ(cache.users(b.pages()[0]), 1u);
+  b.truncate(0);
+  EXPECT_EQ(cache.free_pages(), 4u);
+}
+
+// The next token would be written into keys that another sequence reads.
+TEST(KvCache, TruncatingNeverEndsInsideASharedPage) {
+  KvCache cache(4, 1024);
+  Sequence a(cache), b(cache);
+  a.reserve(512);
+  a.advance(512);
+  b.adopt(a.pages());
+  EXPECT_EQ(b.truncate(512), 512u);
+  EXPECT_EQ(b.truncate(300), 256u);
+  EXPECT_EQ(b.pages().size(), 1u);
+  EXPECT_EQ(a.truncate(300), 300u);  // alone on its second page
+  EXPECT_EQ(a.truncate(200), 0u);
+}
+
+TEST(KvCache, MissingPagesAreThoseThatReserveTakes) {
+  KvCache cache(4, 1024);
+  Sequence a(cache);
+  EXPECT_EQ(a.missing_pages(0), 0u);
+  EXPECT_EQ(a.missing_pages(257), 2u);
+  EXPECT_EQ(a.missing_pages(5000), 20u);  // more than there are; asking does not throw
+  a.reserve(257);
+  EXPECT_EQ(a.missing_pages(512), 0u);
+  EXPECT_EQ(a.missing_pages(513), 1u);
+}
+
+TEST(KvCache, ASequenceHoldsTheContextOrAllPages) {
+  EXPECT_EQ(KvCache(4, 600).capacity(), 600u);
+  EXPECT_EQ(KvCache(2, 600).capacity(), 512u);
 }
 
 TEST(KvCache, PastTheContextLengthIsALimit) {

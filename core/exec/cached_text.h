@@ -36,7 +36,7 @@ class CachedText {
   void replace_page(uint32_t index, uint32_t page) { sequence_.replace(index, page); }
   // Caches nothing any longer: all tokens are pending.
   void uncache() { sequence_.truncate(0); }
-  // The pages hold the first tokens. REQUIRES: none is cached, and the pages hold fewer than size().
+  // The pages hold the first tokens. REQUIRES: none is cached; the pages hold fewer than size().
   void adopt(std::span<const uint32_t> pages) { sequence_.adopt(pages); }
 
   // The first `max_rows` pending tokens, or all of them. Logits are wanted only for the last token

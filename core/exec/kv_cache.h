@@ -39,8 +39,8 @@ class Sequence {
   void reserve(uint32_t tokens);
   // Counts `tokens` more as cached. REQUIRES: reserved.
   void advance(uint32_t tokens) { length_ += tokens; }
-  // Forgets all but the first `length` tokens. A page that is shared and that the sequence would
-  // write to is given up as a whole. Returns how many tokens are kept. REQUIRES: length <= length().
+  // Forgets all but the first `length` tokens. A shared page that the sequence would write to is
+  // given up as a whole. Returns how many tokens are kept. REQUIRES: length <= length().
   uint32_t truncate(uint32_t length);
 
  private:

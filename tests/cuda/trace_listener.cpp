@@ -1,6 +1,6 @@
-// What a profiler is to NVTX: a library that it loads (NVTX_INJECTION64_PATH) and that hears of
-// every range. This one writes them to the file that TRACE_TO names: "push NAME" and "pop", one a
-// line.
+// A library that NVTX loads as it loads a profiler (NVTX_INJECTION64_PATH), and that it tells of
+// every range and mark. This one writes them to the file that TRACE_TO names: "push NAME", "pop"
+// and "mark NAME", one a line.
 #include <nvtx3/nvToolsExt.h>
 
 #include <cstdio>
@@ -17,6 +17,8 @@ int push(const char* name) {
   std::fprintf(trace(), "push %s\n", name);
   return 0;
 }
+
+void mark(const char* name) { std::fprintf(trace(), "mark %s\n", name); }
 
 int pop() {
   std::fprintf(trace(), "pop\n");
@@ -43,5 +45,6 @@ extern "C" __attribute__((visibility("default"))) int InitializeInjectionNvtx2(
     return 0;
   *table[NVTX_CBID_CORE_RangePushA] = pointer_to(push);
   *table[NVTX_CBID_CORE_RangePop] = pointer_to(pop);
+  *table[NVTX_CBID_CORE_MarkA] = pointer_to(mark);
   return 1;
 }

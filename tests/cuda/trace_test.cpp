@@ -4,8 +4,10 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <array>
 #include <filesystem>
 #include <fstream>
+#include <span>
 
 #include "core/eval/score.h"
 #include "tests/cuda/cuda_model.h"
@@ -25,7 +27,21 @@ std::vector<std::string> lines_since(const std::filesystem::path& file, size_t f
   return {lines.begin() + static_cast<ptrdiff_t>(std::min(from, lines.size())), lines.end()};
 }
 
-// Both in one process, which listens once for all.
+size_t count(const std::vector<std::string>& lines, const std::string& start) {
+  return static_cast<size_t>(std::ranges::count_if(
+      lines, [&](const std::string& line) { return line.starts_with(start); }));
+}
+
+// Lines of layer 0 in the step that came last.
+std::vector<std::string> first_layer(const std::vector<std::string>& lines) {
+  const auto begin =
+      std::ranges::find_end(lines, std::array{"push model.layers.0.input_layernorm"});
+  const auto end =
+      std::ranges::find(begin.begin(), lines.end(), "push model.layers.1.input_layernorm");
+  return {begin.begin(), end};
+}
+
+// One test, since a process has one listener.
 TEST(CudaTrace, StepsAreNamed) {
   if (test_backend() != "emulated") GTEST_SKIP() << "listens to the emulator alone";
   const std::filesystem::path file = std::filesystem::path(testing::TempDir()) / "cuda_trace.txt";
@@ -46,9 +62,13 @@ TEST(CudaTrace, StepsAreNamed) {
     EXPECT_THAT(all, Contains("push model.layers.1.mlp.gate_proj and 2 more"));
     EXPECT_THAT(all, Contains("push model.layers.1.mlp.down_proj and 1 more"));
     EXPECT_THAT(all, Contains("push lm_head"));
-    EXPECT_EQ(std::count(all.begin(), all.end(), "pop"), all.size() / 2);
-    // A recording is replayed without the host's words.
+    EXPECT_EQ(count(all, "pop"), count(all, "push "));
+    // A recording is replayed without the host.
     EXPECT_EQ(again.empty(), std::string(capture) == "true");
+
+    // Up to 8 rows: norm, q k v, attention, combine, o, norm, gate up, down. Nothing prepares x.
+    score(model.runtime, std::span(ids).first(4), nullptr);
+    EXPECT_EQ(count(first_layer(lines_since(file, 0)), "mark launch"), 8u);
   }
   std::filesystem::remove(file);
 }

@@ -10,6 +10,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "backends/cuda/gptq/lean/x.h"
 #include "backends/cuda/kernel/step.h"
 #include "core/abi/graph.h"
 
@@ -41,6 +42,7 @@ struct RmsNorm {
   uint32_t width;
   float epsilon;
   Extent extent;
+  gptq::PreparedX prepared = {};  // y for the next product
 };
 
 struct DenseMatmul {
@@ -98,6 +100,7 @@ struct Attention {
   uint32_t min_keys;   // of a run
   float* partials;     // (rows, heads, splits, head_dim + 2): weighted values, max, sum;
                        // attention_tiles() with an order: (rows, heads, head_dim)
+  gptq::PreparedX prepared = {};  // y for the next product; not with attention_tiles()
 };
 
 struct SiluMul {

@@ -1,6 +1,6 @@
 // n = x / sqrt(mean(x^2) + epsilon), y[i] = n[j] weight[j] with j = order[i]. Grid (rows), a thread
 // block a row. Bottleneck: the launch, then reading a row twice.
-#include "backends/cuda/ops/device.cuh"
+#include "backends/cuda/gptq/lean/x.cuh"
 
 namespace ropewalk::cuda {
 namespace {
@@ -8,6 +8,7 @@ namespace {
 constexpr uint32_t kRowThreads = 1024;
 
 __global__ void rms_norm_kernel(const RmsNorm op, const StepView step) {
+  let_next_kernel_start();
   if (blockIdx.x >= rows_of(step, op.extent)) return;
   const float* x = op.x + uint64_t{blockIdx.x} * op.width;
   float* y = op.y + uint64_t{blockIdx.x} * op.width;
@@ -16,10 +17,14 @@ __global__ void rms_norm_kernel(const RmsNorm op, const StepView step) {
   for (uint32_t i = threadIdx.x; i < op.width; i += blockDim.x) squares += x[i] * x[i];
   const float mean = block_sum(squares) / static_cast<float>(op.width);
   const float factor = 1.0f / sqrtf(mean + op.epsilon);
-  // scale, weigh and reorder
-  for (uint32_t i = threadIdx.x; i < op.width; i += blockDim.x) {
-    const uint32_t j = op.order ? static_cast<uint32_t>(op.order[i]) : i;
-    y[i] = x[j] * factor * op.weight[j];
+  // scale, weigh and reorder; whole warps, each with a block of K of the next product
+  for (uint32_t i = threadIdx.x; i / 32 * 32 < op.width; i += blockDim.x) {
+    float value = 0.0f;
+    if (i < op.width) {
+      const uint32_t j = op.order ? static_cast<uint32_t>(op.order[i]) : i;
+      y[i] = value = x[j] * factor * op.weight[j];
+    }
+    if (op.prepared.x_f16) gptq::prepare_block(op.prepared, i / 32, blockIdx.x, value);
   }
 }
 

@@ -57,18 +57,19 @@ LaunchNode lower_attention(const abi::Node& node, const Operands& op,
                            const CompileContext& context) {
   const AttentionPlan plan(context.tensors.graph, node, context.shape, context.target);
   const abi::AttentionParams& params = node.attention();
-  const Attention launched{op.floats(0),
-                           op.order(3),
-                           op.result(),
-                           op.cache(1),
-                           op.cache(2),
-                           plan.heads,
-                           params.scale,
-                           params.rotation,
-                           plan.kernels.tiles,
-                           plan.splits,
-                           context.target.tuning().min_keys,
-                           context.partials};
+  Attention launched{op.floats(0),
+                     op.order(3),
+                     op.result(),
+                     op.cache(1),
+                     op.cache(2),
+                     plan.heads,
+                     params.scale,
+                     params.rotation,
+                     plan.kernels.tiles,
+                     plan.splits,
+                     context.target.tuning().min_keys,
+                     context.partials};
+  if (!plan.kernels.tiles) launched.prepared = context.prepared->write(node.out[0]);
   CompileContext few = context;
   few.shape.rows = plan.single_rows;
   const LaunchNode singles = bind(plan.kernels.split ? attention_split : attention, launched, few);
@@ -98,7 +99,7 @@ LaunchNode lower_node(const abi::Node& node, const CompileContext& context) {
     case Op::rms_norm:
       return bind(rms_norm,
                   RmsNorm{op.floats(0), op.floats(1), op.order(2), op.result(), op.width(),
-                          node.norm().epsilon, op.extent()},
+                          node.norm().epsilon, op.extent(), context.prepared->write(node.out[0])},
                   context);
     case Op::matmul:
       break;  // lower_product()

@@ -10,6 +10,7 @@
 #include "backends/cuda/gptq/crossovers.h"
 #include "backends/cuda/kernel/step.h"
 #include "backends/cuda/program/operands.h"
+#include "backends/cuda/program/prepared.h"
 #include "backends/cuda/program/workspace.h"
 
 namespace ropewalk::cuda {
@@ -21,7 +22,7 @@ struct CompileContext {
   StepView step;
   float* partials;
   uint32_t* tile_counters;
-  std::byte* prepared;
+  PreparedBuffers* prepared;
   std::byte* x_f16;
   float* x_scales;
   LargeBatchMatmul::Resources large_batch;  // null cublas: LargeBatchLibrary::none

@@ -72,14 +72,24 @@ void set_pointers(Nodes nodes, const TensorTable& tensors, Product& product) {
   }
 }
 
-std::function<void(cudaStream_t)> lean(const Product& product, uint32_t rows,
+std::function<void(cudaStream_t)> lean(Nodes nodes, const Product& product, uint32_t rows,
                                        const CompileContext& context) {
+  const std::span<const Node> all = context.tensors.graph.nodes;
+  const uint32_t x = all[nodes[0]].in[0];
   gptq::LeanMatmul matmul = gptq::lean_matmul_of(product, rows, context.target);
-  const uint32_t depth = product.part[0].layout.rows;
-  matmul.prepared = gptq::prepared_at(context.prepared, rows, depth);
   matmul.partials = context.partials;
   matmul.tile_counters = context.tile_counters;
-  const gptq::PrepareX prepare{matmul.x, depth, matmul.prepared, rows, matmul.extent};
+  matmul.prepared = context.prepared->find(x);
+  const bool is_prepared = matmul.prepared.x_f16 != nullptr;
+  if (!is_prepared) matmul.prepared = context.prepared->write(x);
+  if (product.epilogue == Epilogue::silu_mul && product.parts == 2)
+    matmul.next = context.prepared->write(all[nodes.back()].out[0]);
+  if (is_prepared)
+    return [matmul, step = context.step](cudaStream_t stream) {
+      gptq::lean_matmul(matmul, step, stream);
+    };
+  const gptq::PrepareX prepare{matmul.x, product.part[0].layout.rows, matmul.prepared, rows,
+                               matmul.extent};
   return [matmul, prepare, step = context.step](cudaStream_t stream) {
     gptq::prepare_x(prepare, step, stream);
     gptq::lean_matmul(matmul, step, stream);
@@ -141,6 +151,20 @@ void add_needs(const abi::CompileRequest& request, Nodes nodes, const Target& ta
   needs.x_f16_width = std::max(needs.x_f16_width, gptq::padded_rows(matmul.part[0].layout));
 }
 
+void expect_prepared(std::span<const abi::Claim> steps, const CompileContext& context) {
+  const Graph& graph = context.tensors.graph;
+  for (const abi::Claim& step : steps) {
+    const Node& first = graph.nodes[step.nodes[0]];
+    if (first.op != Op::matmul || dtype_of(graph, step.nodes) != DType::gptq) continue;
+    Product product = product_of(graph, step.nodes);
+    set_pointers(step.nodes, context.tensors, product);
+    const uint32_t rows = launch_rows(context.shape, product.extent);
+    if (kernel_for(DType::gptq, rows, context.target) == MatmulKernel::lean &&
+        gptq::is_lean(product))
+      context.prepared->expect(first.in[0]);
+  }
+}
+
 std::function<void(cudaStream_t)> lower_product(Nodes nodes, const CompileContext& context) {
   Product product = product_of(context.tensors.graph, nodes);
   set_pointers(nodes, context.tensors, product);
@@ -153,7 +177,8 @@ std::function<void(cudaStream_t)> lower_product(Nodes nodes, const CompileContex
     return [op = dense(product, dtype), rows, step = context.step](cudaStream_t stream) {
       dense_matmul(op, {step, rows, rows, stream});
     };
-  if (kernel == MatmulKernel::lean && gptq::is_lean(product)) return lean(product, rows, context);
+  if (kernel == MatmulKernel::lean && gptq::is_lean(product))
+    return lean(nodes, product, rows, context);
   gptq::Matmul matmul = packed(product, rows, kernel, context.target);
   matmul.partials = context.partials;
   matmul.tile_counters = context.tile_counters;

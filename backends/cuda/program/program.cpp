@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "backends/cuda/program/lower_product.h"
 #include "backends/cuda/program/trace.h"
 #include "core/abi/guard.h"
 #include "core/abi/operands.h"
@@ -65,17 +66,20 @@ Program::Program(const abi::CompileRequest& request, const DeviceParts& parts)
     const auto zeroed = static_cast<size_t>(workspace_.partials - workspace_.tile_counters);
     context.check(cudaMemsetAsync(workspace_.tile_counters, 0, zeroed, context.stream()),
                   "workspace");
+    PreparedBuffers prepared(*request.graph, request.shape, workspace_.prepared,
+                             needs_.prepared_bytes);
     const CompileContext lowering{
         {*request.graph, parts_.memory, parts_.weights},
         request.shape,
         step_.view(),
         reinterpret_cast<float*>(workspace_.partials),
         reinterpret_cast<uint32_t*>(workspace_.tile_counters),
-        workspace_.prepared,
+        &prepared,
         workspace_.x_f16,
         reinterpret_cast<float*>(workspace_.x_scales),
         {large_batch_, parts.shared.cublas.get(), parts.shared.slices.get(), target_of(parts)},
         target_of(parts)};
+    expect_prepared(request.steps, lowering);
     for (const abi::Claim& step : request.steps) launches_.push_back(lower(step.nodes, lowering));
     // Run the empty step: it loads every kernel, cuBLAS's too, which a recording does not allow.
     launch_and_check();

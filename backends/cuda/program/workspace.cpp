@@ -10,7 +10,7 @@ WorkspaceNeeds::Offsets WorkspaceNeeds::offsets() const {
   at.tile_counters = cursor.place(tile_counters * 4);
   at.step = cursor.place(step_bytes);
   at.partials = cursor.place(partial_floats * 4);
-  at.prepared = cursor.place(prepared_bytes);
+  at.prepared = cursor.place(2 * prepared_bytes);
   at.x_f16 = cursor.place(uint64_t{x_f16_rows} * x_f16_width * 2);
   at.x_scales = cursor.place(uint64_t{x_f16_rows} * 4);
   at.large_batch = cursor.place(large_batch.total());

@@ -6,6 +6,7 @@
 
 #include "backends/cuda/gptq/finish.cuh"
 #include "backends/cuda/gptq/lean/stage.cuh"
+#include "backends/cuda/gptq/lean/x.cuh"
 
 namespace ropewalk::cuda::gptq {
 
@@ -71,9 +72,13 @@ __device__ inline void finish_row(const LeanMatmul& op, const StepView& step, ui
   } else if (tiles_together(op) == 2) {
     const float gate = sum_over_segments<kRows>(op, tile, row);
     const float up = sum_over_segments<kRows>(op, tile + 1, row);
-    if (column < cols)
-      op.y[uint64_t{row} * cols + column] =
-          silu(with_bias(op.part[0], column, gate)) * with_bias(op.part[1], column, up);
+    float value = 0.0f;
+    if (column < cols) {
+      value = silu(with_bias(op.part[0], column, gate)) * with_bias(op.part[1], column, up);
+      op.y[uint64_t{row} * cols + column] = value;
+    }
+    // a tile of columns is a block of K of the next product
+    if (op.next.x_f16) prepare_block(op.next, at.tile, row, value);
   } else {
     finish_one(op, at, row, lane, sum_over_segments<kRows>(op, tile, row));
   }

@@ -17,7 +17,8 @@ namespace ropewalk::cuda::gptq {
 
 struct LeanMatmul : Product {
   Shares shares{};
-  PreparedX prepared{};
+  PreparedX prepared{};  // x
+  PreparedX next{};      // y of gate and up, where the next product reads it
   float* partials = nullptr;
   uint32_t* tile_counters = nullptr;  // (groups of tiles); 0 before and after
   uint32_t rows = 0;                  // of the bucket

@@ -11,6 +11,7 @@
 namespace ropewalk::cuda::gptq {
 
 // `value` is the lane's element of the block, 0 beyond the end of the row.
+// REQUIRES: all lanes of the warp.
 __device__ __forceinline__ void prepare_block(const PreparedX& to, uint32_t block, uint32_t row,
                                               float value) {
   const uint32_t lane = threadIdx.x % 32;

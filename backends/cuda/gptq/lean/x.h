@@ -1,11 +1,11 @@
-// lean/x.h — x as gptq/lean/matmul.cu takes it: written once, by prepare_x(), and read by every
-// thread block.
+// lean/x.h — x as gptq/lean/matmul.cu takes it: written once, by the kernel that computes x or by
+// prepare_x(), and read by every thread block.
 //
-// A block of K of a row is 32 elements x / 2^e as f16, where e puts the max magnitude into [2^14,
-// 2^15). So every finite f32 can be represented, with the rounding of f16's 11 bits. The rows 2, 3,
-// 6, 7, .. of a lane's 8 meet codes that the kernel leaves multiplied by 16 (gptq/unpack.cuh's
-// pairs 1 and 3). There the elements are divided by 16, which rounds only what is below 2^-25 of
-// the max.
+// A block of K of a row is 32 elements x / 2^e as f16, where e brings the max magnitude between
+// 2^14 and 2^15. So every finite f32 can be represented, with the rounding of f16's 11 bits. The
+// rows 2, 3, 6, 7, .. of a lane's 8 meet codes that the kernel leaves multiplied by 16 (pairs 1 and
+// 3 in gptq/unpack.cuh). There the elements are divided by 16, which rounds only what is below
+// 2^-25 of the max.
 //
 //   x_f16    | block 0: row 0 (32), row 1, .. | block 1: .. |        kRows rows a block of K
 //   sums     | block 0: row 0, row 1, ..      | block 1: .. |        an XSum each
@@ -39,9 +39,9 @@ struct alignas(16) XSum {
 RW_HOST_DEVICE bool is_high(uint32_t k) { return k / 2 % 2 == 1; }
 
 struct PreparedX {
-  std::byte* x_f16;  // (blocks, lean_rows, 32) f16
-  XSum* sums;        // (blocks, lean_rows)
-  uint32_t rows;     // lean_rows
+  std::byte* x_f16 = nullptr;  // (blocks, lean_rows, 32) f16; null: not needed
+  XSum* sums = nullptr;        // (blocks, lean_rows)
+  uint32_t rows = 0;           // lean_rows
 };
 inline uint64_t prepared_bytes(uint32_t rows, uint32_t depth) {
   return uint64_t{divide_up(depth, kBlockRows)} * lean_rows(rows) * (kBlockRows * 2 + sizeof(XSum));

@@ -1,0 +1,48 @@
+// prepared.h — which tensors a program also keeps in the form that the streaming kernel reads
+// (gptq/lean/x.h), and where.
+//
+// The kernel that computes such a tensor writes both forms, so that preparing x needs no launch of
+// its own. A program has two buffers, filled alternately: a product can read one and write the
+// other.
+//
+//   norm       writes 0    q, k, v    reads 0
+//   attention  writes 1    o          reads 1
+//   norm       writes 0    gate, up   reads 0, writes 1
+//                          down       reads 1
+//
+// Steps are lowered in the order in which they run, so lowering knows what each buffer holds.
+#pragma once
+
+#include <vector>
+
+#include "backends/cuda/gptq/lean/x.h"
+#include "core/abi/backend.h"
+
+namespace ropewalk::cuda {
+
+class PreparedBuffers {
+ public:
+  // Two buffers of `bytes` each from `memory` on. Borrows the graph.
+  PreparedBuffers(const abi::Graph& graph, const abi::ProgramShape& shape, std::byte* memory,
+                  uint64_t bytes);
+
+  // A product reads this tensor.
+  void expect(uint32_t tensor) { expected_[tensor] = true; }
+  // Where the kernel that computes the tensor writes it; null where no product reads it.
+  gptq::PreparedX write(uint32_t tensor);
+  // Where the tensor is; null where no buffer holds it.
+  gptq::PreparedX find(uint32_t tensor);
+
+ private:
+  gptq::PreparedX current(uint32_t tensor) const;
+
+  const abi::Graph& graph_;
+  const abi::ProgramShape shape_;
+  std::byte* const memory_;
+  const uint64_t bytes_;
+  std::vector<bool> expected_;      // (tensors)
+  uint32_t holds_[2] = {~0u, ~0u};  // tensors
+  uint32_t current_ = 1;            // the buffer that was read or written last
+};
+
+}  // namespace ropewalk::cuda

@@ -35,7 +35,24 @@ std::string name_of(const Case& c) {
          std::to_string(c.max_slice_blocks) + ", " + std::to_string(c.multiprocessors);
 }
 
-// Every block of every tile once, in the warp that warp_of() says.
+// Parts follow one another, differ by one at most, and part_of() finds the part of each item.
+TEST(LeanShares, PartsCoverEveryItemOnce) {
+  for (const uint32_t total : {1u, 7u, 8u, 9u, 100u, 25600u, 69121u})
+    for (const uint32_t parts : {1u, 3u, 8u, 132u}) {
+      SCOPED_TRACE(std::to_string(total) + " among " + std::to_string(parts));
+      uint32_t next = 0;
+      for (uint32_t i = 0; i < parts; ++i) {
+        const Range range = part_at(total, parts, i);
+        ASSERT_EQ(range.begin, next);
+        ASSERT_LE(range.count - total / parts, 1u);
+        next += range.count;
+        for (uint32_t n = range.begin; n < next; ++n) ASSERT_EQ(part_of(total, parts, n), i);
+      }
+      EXPECT_EQ(next, total);
+    }
+}
+
+// Every block of every tile once, in the warp that warp_of() says. Empty shares come last.
 TEST(LeanShares, CoverEveryBlockOnce) {
   for (const Case& c : kCases) {
     SCOPED_TRACE(name_of(c));
@@ -45,8 +62,10 @@ TEST(LeanShares, CoverEveryBlockOnce) {
     std::vector<uint32_t> seen(uint64_t{c.tiles} * c.blocks);
     for (uint32_t index = 0; index < s.slices; ++index) {
       const Slice slice = slice_at(s, index);
-      for (uint32_t warp = 0; warp < s.warps; ++warp) {
+      for (uint32_t warp = 0, before = 1; warp < s.warps; ++warp) {
         const Share share = share_of(s, slice, warp);
+        ASSERT_TRUE(before > 0 || share.count == 0);
+        before = share.count;
         for (uint32_t i = share.begin; i < share.begin + share.count; ++i) {
           const uint32_t tile = i / slice.blocks, block = i % slice.blocks;
           ASSERT_EQ(warp_of(s, slice, tile, block), warp);
@@ -72,7 +91,10 @@ TEST(LeanShares, SegmentsHavePlaces) {
              w <= warp_of(s, slice, tile, slice.blocks - 1); ++w) {
           const uint64_t place = segment_at(s, slice, index, w, tile);
           ASSERT_LT(place, segment_count(s));
-          ASSERT_LT(place - (uint64_t{index} * s.warps + w) * s.segments, s.segments);
+          ASSERT_LT(place - first_segment_at(s, index, w), s.segments);
+          if (w > warp_of(s, slice, tile, 0)) {
+            ASSERT_EQ(place, first_segment_at(s, index, w));
+          }
           ASSERT_TRUE(places.insert(place).second);
         }
     }

@@ -42,14 +42,15 @@ __device__ __forceinline__ void store_segment(const LeanMatmul& op, uint64_t seg
 template <uint32_t kRows>
 __device__ __forceinline__ float sum_over_segments(const LeanMatmul& op, uint32_t tile,
                                                    uint32_t row) {
-  const uint32_t at = row * kTileColumns + threadIdx.x % 32;
+  const float* sums = op.partials + row * kTileColumns + threadIdx.x % 32;
+  const auto load = [&](uint64_t segment) { return __ldcg(sums + segment * kRows * kTileColumns); };
   float sum = 0.0f;
   for (uint32_t s = 0; s < op.shares.slices; ++s) {
     const Slice slice = slice_at(op.shares, s);
+    const uint32_t first = warp_of(op.shares, slice, tile, 0);
     const uint32_t last = warp_of(op.shares, slice, tile, slice.blocks - 1);
-    for (uint32_t w = warp_of(op.shares, slice, tile, 0); w <= last; ++w)
-      sum += __ldcg(op.partials + segment_at(op.shares, slice, s, w, tile) * kRows * kTileColumns +
-                    at);
+    sum += load(segment_at(op.shares, slice, s, first, tile));
+    for (uint32_t w = first + 1; w <= last; ++w) sum += load(first_segment_at(op.shares, s, w));
   }
   return sum;
 }

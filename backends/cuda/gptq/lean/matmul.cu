@@ -217,12 +217,13 @@ __device__ __forceinline__ void run(const LeanMatmul& op, const StepView& step) 
 
   // multiply segment after segment
   uint32_t tile = share.begin / slice.blocks, first = share.begin - tile * slice.blocks;
-  for (uint32_t left = share.count; left != 0; ++tile, first = 0) {
+  uint64_t segment = first_segment_at(op.shares, index, warp);
+  for (uint32_t left = share.count; left != 0; ++tile, ++segment, first = 0) {
     const uint32_t count = min(left, slice.blocks - first);
     left -= count;
     Sums sums = {};
     multiply_segment<kCopies, kRows, kZeros>(ring, shared, first, count, sums);
-    store_segment<kRows>(op, segment_at(op.shares, slice, index, warp, tile), shared, sums);
+    store_segment<kRows>(op, segment, shared, sums);
     finish_segment<kRows>(op, step, rows, tile, count, shared.heads + in_block * head_floats(op));
   }
 }

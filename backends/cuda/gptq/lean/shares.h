@@ -9,7 +9,8 @@
 //   slice 1   ..
 //
 // Sums of segments are added in the order slice, warp. These are functions of indices, which the
-// memory plan, the kernel and the host's tests share.
+// memory plan, the kernel and the host's tests share. Divisions are of 32 bits: 64 bits take a GPU
+// several times as many instructions.
 #pragma once
 
 #include <algorithm>
@@ -21,16 +22,20 @@ namespace ropewalk::cuda::gptq {
 
 inline constexpr uint32_t kLeanWarps = 8, kLeanThreads = kLeanWarps * kLanes;
 
-// Divides `total` items among `parts`: where part i begins, and which part has item `index`. Longer
-// parts are spread evenly among the others, so that multiprocessors are balanced too. Empty parts
-// come last, since sums are added over a run of parts that have all written one.
-RW_HOST_DEVICE uint32_t split_begin(uint32_t total, uint32_t parts, uint32_t i) {
-  const uint32_t filled = parts < total ? parts : total;
-  return i < filled ? static_cast<uint32_t>(uint64_t{total} * i / filled) : total;
+// `total` items divided among `parts`: the first total % parts have one item more than the others.
+struct Range {
+  uint32_t begin, count;
+};
+RW_HOST_DEVICE Range part_at(uint32_t total, uint32_t parts, uint32_t i) {
+  const uint32_t each = total / parts, longer = total % parts;
+  return {i * each + (i < longer ? i : longer), each + (i < longer)};
 }
-RW_HOST_DEVICE uint32_t split_of(uint32_t total, uint32_t parts, uint32_t index) {
-  const uint32_t filled = parts < total ? parts : total;
-  return static_cast<uint32_t>((uint64_t{index + 1} * filled - 1) / total);
+// The part that has item `index`. REQUIRES: index < total.
+RW_HOST_DEVICE uint32_t part_of(uint32_t total, uint32_t parts, uint32_t index) {
+  const uint32_t each = total / parts, longer = total % parts, in_longer = longer * (each + 1);
+  const bool is_longer = index < in_longer;
+  return (is_longer ? 0 : longer) +
+         (is_longer ? index : index - in_longer) / (is_longer ? each + 1 : each);
 }
 
 struct Shares {
@@ -45,30 +50,42 @@ struct Slice {
   uint32_t begin, blocks;  // of K
 };
 RW_HOST_DEVICE Slice slice_at(const Shares& s, uint32_t slice) {
-  const uint32_t begin = split_begin(s.blocks, s.slices, slice);
-  return {begin, split_begin(s.blocks, s.slices, slice + 1) - begin};
+  const Range range = part_at(s.blocks, s.slices, slice);
+  return {range.begin, range.count};
 }
 // Blocks of the longest slice.
 RW_HOST_DEVICE uint32_t slice_blocks(const Shares& s) { return divide_up(s.blocks, s.slices); }
 
-// A warp's first block, numbered tile after tile, and how many it has.
-struct Share {
-  uint32_t begin, count;
-};
+// A warp's share: its first block, numbered tile after tile, and how many it has. Blocks are divided
+// among thread blocks first, so that multiprocessors are balanced, and then among their warps. With
+// fewer blocks than warps the first warps have one each: empty shares come last, since sums are
+// added over a run of warps that have all written one.
+using Share = Range;
 RW_HOST_DEVICE Share share_of(const Shares& s, const Slice& slice, uint32_t warp) {
-  const uint32_t total = s.tiles * slice.blocks, begin = split_begin(total, s.warps, warp);
-  return {begin, split_begin(total, s.warps, warp + 1) - begin};
+  const uint32_t total = s.tiles * slice.blocks;
+  if (total < s.warps) return warp < total ? Share{warp, 1} : Share{total, 0};
+  const Range all = part_at(total, s.warps / kLeanWarps, warp / kLeanWarps);
+  const Range share = part_at(all.count, kLeanWarps, warp % kLeanWarps);
+  return {all.begin + share.begin, share.count};
 }
 // The warp that has a block of a tile of the slice.
 RW_HOST_DEVICE uint32_t warp_of(const Shares& s, const Slice& slice, uint32_t tile,
                                 uint32_t block) {
-  return split_of(s.tiles * slice.blocks, s.warps, tile * slice.blocks + block);
+  const uint32_t total = s.tiles * slice.blocks, index = tile * slice.blocks + block;
+  if (total < s.warps) return index;
+  const uint32_t thread_blocks = s.warps / kLeanWarps, i = part_of(total, thread_blocks, index);
+  const Range range = part_at(total, thread_blocks, i);
+  return i * kLeanWarps + part_of(range.count, kLeanWarps, index - range.begin);
 }
 // Index of a warp's segment of a tile among all segments.
 RW_HOST_DEVICE uint64_t segment_at(const Shares& s, const Slice& slice, uint32_t index,
                                    uint32_t warp, uint32_t tile) {
   const uint32_t first_tile = share_of(s, slice, warp).begin / slice.blocks;
   return (uint64_t{index} * s.warps + warp) * s.segments + tile - first_tile;
+}
+// The same for a warp whose share begins in the tile, as do those of all but the first warp of it.
+RW_HOST_DEVICE uint64_t first_segment_at(const Shares& s, uint32_t index, uint32_t warp) {
+  return (uint64_t{index} * s.warps + warp) * s.segments;
 }
 RW_HOST_DEVICE uint64_t segment_count(const Shares& s) {
   return uint64_t{s.slices} * s.warps * s.segments;
@@ -77,8 +94,8 @@ RW_HOST_DEVICE uint32_t thread_blocks_of(const Shares& s) {
   return s.slices * s.warps / kLeanWarps;
 }
 
-// `segment_blocks` is the cost of finishing a segment, in blocks of K. REQUIRES: max_slice_blocks >
-// 0.
+// `segment_blocks` is the cost of finishing a segment, in blocks of K.
+// REQUIRES: max_slice_blocks > 0.
 inline Shares share_out(uint32_t tiles, uint32_t blocks, uint32_t max_slice_blocks,
                         uint32_t multiprocessors, uint32_t segment_blocks) {
   const auto with = [&](uint32_t slices) {

@@ -1,15 +1,15 @@
-// canary — what a Hopper card says about the constants that the design of decoding rests on, in
-// some 15 seconds and without the engine:
+// canary — measures on a Hopper GPU the constants that the design of decoding rests on, in some 15
+// seconds and without the engine:
 //
-//   read         bandwidth by plain loads and by bulk copies, for so many bytes on their way
-//   boundaries   from a kernel to the next in a recording, plain and programmatic, and with the
-//                shared memory of the two alike and not
+//   read         bandwidth by plain loads and by bulk copies, for so many bytes in flight
+//   boundaries   the gap between kernels of a recording, plain and programmatic, with equal and
+//                with different amounts of shared memory
 //   barriers     of a whole grid within a kernel
 //   latency      of a load that the next depends on
 //   copies       of a step's inputs and of its logits
 //
-// Each measurement is a process of its own with a time limit: an error or a hang costs none of the
-// others. NEVER RUN on a GPU yet. Ends with 4 where there is no device.
+// Each measurement is a process of its own with a time limit, so that an error or a hang does not
+// stop the others. NEVER RUN on a GPU yet. Exits with 4 where there is no device.
 #include <cooperative_groups.h>
 #include <cuda_runtime.h>
 #include <sys/wait.h>
@@ -37,7 +37,7 @@ cudaStream_t stream;
     }                                                                                       \
   } while (0)
 
-// Milliseconds: the median of several runs after two that do not count.
+// Milliseconds: the median of several runs after two warm-ups.
 double median_ms(int repeats, const std::function<void()>& body) {
   cudaEvent_t begin, end;
   CHECK(cudaEventCreate(&begin));
@@ -128,7 +128,7 @@ __device__ __forceinline__ void wait_for(uint64_t* barrier, uint32_t parity) {
       : "memory");
 }
 
-// A thread block a multiprocessor. Each warp keeps `stages` copies on their way and looks at a word
+// A thread block on each multiprocessor. Each warp keeps `stages` copies in flight and reads a word
 // a lane of each.
 __global__ void read_bulk(const uint8_t* from, uint64_t total, uint32_t bytes, uint32_t stages,
                           uint32_t* sink) {
@@ -201,7 +201,7 @@ void measure_read() {
 
 // ---- boundaries ----
 
-// A link of a chain: reads what the one before wrote.
+// A link of a chain: reads what the previous one wrote.
 template <bool kProgrammatic>
 __global__ void link_kernel(uint32_t* values) {
   if (kProgrammatic) {

@@ -1,6 +1,6 @@
-// chain.h — a graph of equal steps of a model, each with weights or a cache of its own, so that no
-// step reads what another left in the second-level cache. It is compiled anew for each number of
-// rows and each choice of kernels; what it reads stays on the device.
+// chain.h — a graph of equal steps of a model. Each step has weights or a cache of its own, so that
+// none finds its data in the second-level cache. The graph is compiled for each number of rows and
+// each choice of kernels; its data stay on the device.
 #pragma once
 
 #include <deque>
@@ -14,12 +14,12 @@
 
 namespace ropewalk::cuda::bench {
 
-// The rows of a step: as many of each sequence, the last of which sees `context` keys.
+// The rows of a step, the same number for each sequence; the last row of each sees `context` keys.
 struct StepSize {
   uint32_t rows, sequences, context;
 };
 
-// What a step moves at least, and its arithmetic.
+// The min bytes that a step moves, and its arithmetic.
 struct Work {
   double bytes, flop;
 };
@@ -46,7 +46,7 @@ class Chain {
             const abi::NodeParams& params);
   // The nodes since the last step are one, which never writes the `hidden` tensors.
   void end_step(std::vector<uint32_t> hidden);
-  // Gives all of them places on the device. Then what they hold can be set.
+  // Allocates all tensors on the device. Then their contents can be set.
   void place();
   void set(uint32_t tensor, std::span<const float> values);
   double pack(uint32_t tensor, const abi::Weight& weight);  // bytes that a step reads
@@ -56,9 +56,9 @@ class Chain {
   std::vector<std::byte> get_bytes(uint32_t tensor, uint64_t offset, uint64_t bytes) const;
   uint32_t steps() const { return static_cast<uint32_t>(claims_.size()); }
 
-  // Seconds of a step: the median of `repeats` runs of the whole chain after two that do not count,
-  // or of the first run alone where `repeats` is 0. Throws runtime_error where `output` is not near
-  // the samples after the first run.
+  // Seconds of a step: the median of `repeats` runs of the whole chain after two warm-ups, or the
+  // first run where `repeats` is 0. Throws runtime_error where `output` is not near the samples
+  // after the first run.
   double time(const StepSize& size, const Options& options, uint32_t output,
               std::span<const Sample> samples, int repeats);
 

@@ -63,7 +63,7 @@ std::vector<Sample> some_of(uint32_t rows, uint32_t width,
   return samples;
 }
 
-// What ends a step of products.
+// The epilogue of a step of products.
 enum class End { none, add, silu_mul, append };
 
 // As many weights of (depth, width) each as `end` takes; for `append` those of queries, keys and
@@ -146,7 +146,7 @@ Kernel make_products(Machine& machine, const Sizes& sizes, uint32_t depth, uint3
   return products(machine, sizes, std::move(weights), end);
 }
 
-// One step: its weight alone is more than any cache holds.
+// Few steps: the weight alone is larger than any cache.
 Kernel make_lm_head(Machine& machine, const Sizes& sizes) {
   Random random(1);
   Sizes one = sizes;

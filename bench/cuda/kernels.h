@@ -11,12 +11,12 @@
 
 namespace ropewalk::cuda::bench {
 
-// Of the model, and how much of it a chain holds.
+// Sizes of the model, and how much of it a chain holds.
 struct Sizes {
   uint32_t hidden, heads, head_dim, intermediate, vocab;
-  uint32_t layers;           // of products and norms
-  uint32_t rows, sequences;  // of a step at most
-  // Of attention, whose caches are large.
+  uint32_t layers;           // for products and norms
+  uint32_t rows, sequences;  // max of a step
+  // For attention, since caches are large.
   uint32_t cache_layers, cache_sequences, context;
 };
 
@@ -25,7 +25,7 @@ struct Kernel {
   std::unique_ptr<Chain> chain;
   uint32_t output;
   std::function<Work(const StepSize&)> work;
-  // Truths of a step's output, computed on the host in double.
+  // Samples of the exact output of a step, computed on the host in double.
   std::function<std::vector<Sample>(const StepSize&)> samples;
 };
 

@@ -10,9 +10,9 @@
 //   --layers N     steps of a graph (40)               --eager       launched once, not recorded or
 //   --tiny         a model of 64, for the emulator                   repeated: for profilers
 //
-// GB/s count the weights as they are packed, the cache, x and y, each once; "of read" is their
-// share of the bandwidth that was measured in the same run, "of f16" that of the rate of products.
-// Ends with 1 where an output was wrong, with 4 where there is no device.
+// GB/s counts the packed weights, the cache, x and y, each once. "of read" is its fraction of the
+// bandwidth that was measured in the same run, "of f16" the fraction of the rate of products. Exits
+// with 1 where an output was wrong, with 4 where there is no device.
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
@@ -137,7 +137,7 @@ std::vector<Settings> factors_of(const std::string& kernel, const StepSize& size
   }
   for (const char* kernels : {"tiles8", "tiles16", "tiles32", "tiles64"})
     all.push_back({{"matvec", kernels}});
-  if (size.rows <= 8) {  // all else is none of the streaming kernel's
+  if (size.rows <= 8) {  // the rest does not concern the streaming kernel
     all.push_back({{"pdl", "false"}});
     add("end-blocks", {0, 1, 2, 8, 16, 32});
     return all;

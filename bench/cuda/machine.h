@@ -1,5 +1,5 @@
-// machine.h — the CUDA device without the ABI's door, so that programs of other options use the
-// same weights; and options as a configuration would give them.
+// machine.h — the CUDA device without the ABI, so that programs with different options use the same
+// weights; and options as a configuration would give them.
 #pragma once
 
 #include <cuda_runtime_api.h>
@@ -37,11 +37,11 @@ class Machine {
   const char* driver() const { return context_.info().driver; }
   Memory& memory() { return memory_; }
 
-  double pack(const abi::Weight& weight, const abi::Slice& at);  // bytes that it takes there
+  double pack(const abi::Weight& weight, const abi::Slice& at);  // returns the packed bytes
   void fill(const abi::Slice& at, uint32_t seed);
   void wait() { context_.wait(); }
   Ceilings ceilings();
-  // Of the device between the two ends of `body`'s launches, in seconds.
+  // Seconds that the device takes for the launches of `body`.
   double time(const std::function<void()>& body);
 
  private:

@@ -67,7 +67,7 @@ TEST_F(CudaDevice, FillsMemoryWithRandomNumbers) {
     ASSERT_TRUE(exponent == 12 || exponent == 13) << i << ": " << halves[i];
     seen.insert(halves[i]);
   }
-  // Of 4096 possible numbers 32736 random draws leave out hardly any.
+  // 32736 random draws leave out hardly any of the 4096 possible numbers.
   EXPECT_GT(seen.size(), 4000u);
 
   EXPECT_EQ(fill->fill({buffer, 8, 16}, 7).code, abi::StatusCode::invalid_argument);

@@ -36,8 +36,8 @@ TEST_F(CudaFailures, NoSuchDevice) {
   });
 }
 
-// K12: known before anything is allocated; says what is needed, what is free and what would fit. A
-// 64th of the memory is for what no plan knows.
+// K12: refused before anything is allocated, with what is needed, what is free and what would fit.
+// A 64th of the memory is reserved for what no plan counts.
 TEST_F(CudaFailures, DoesNotFit) {
   setenv("EMULATOR_MEMORY", "50000000", 1);
   Config config = cuda_config(kModel);
@@ -51,9 +51,9 @@ TEST_F(CudaFailures, DoesNotFit) {
   unsetenv("EMULATOR_MEMORY");
 }
 
-// K13: cache, workspace and the ways in are there once a model is loaded. Of what comes later only
-// a bucket's recording takes memory, the driver's own; where that fails the request ends, and the
-// next one works.
+// K13: cache, workspace and staging are allocated once a model is loaded. Later only the recording
+// of a bucket takes memory, the driver's own. Where that fails the request fails and the next one
+// works.
 TEST_F(CudaFailures, OutOfMemoryLater) {
   FixtureModel model(kModel, fixture_settings(cuda_config(kModel)));
   const auto ids = ids_of(kModel);
@@ -75,7 +75,7 @@ TEST_F(CudaFailures, OutOfMemoryWhileLoading) {
       [&] { FixtureModel model(kModel, fixture_settings(cuda_config(kModel))); });
 }
 
-// K15: that request fails, so does every later one, and taking everything down ends.
+// K15: that request fails, every later one fails, and shutting down does not hang.
 void expect_lost(const std::string& fault, const std::string& words) {
   Config config = cuda_config(kModel);
   set_option(config, "step-limit-ms", "300");

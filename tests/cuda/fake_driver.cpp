@@ -1,6 +1,6 @@
-// A driver that CUDA's runtime loads in place of libcuda.so.1 and that fails as the environment
-// says: FAKE_CUDA_VERSION is what it supports (13000), FAKE_CUDA_INIT what starting it answers, a
-// CUresult. It has no devices.
+// A driver that CUDA's runtime loads in place of libcuda.so.1. It has no devices and fails as the
+// environment says: FAKE_CUDA_VERSION is the version that it supports (13000), FAKE_CUDA_INIT the
+// CUresult of cuInit().
 #include <cstdlib>
 #include <cstring>
 

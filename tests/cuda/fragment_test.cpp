@@ -1,6 +1,6 @@
-// What the packing kernels of the CUDA backend write, on the host: from a weight as stored, with
-// orders, through the tiles and back, against core/abi/weight.h's own formula. Then the product
-// that the tensor cores make of it, with their fragments as the PTX manual draws them.
+// What the packing kernels of the CUDA backend write, on the host: a stored weight with orders goes
+// into tiles and back, and is compared with the formula of core/abi/weight.h. Then the product that
+// the tensor cores compute from it, with their fragments as the PTX manual draws them.
 #include "backends/cuda/gptq/fragment.h"
 
 #include <gtest/gtest.h>
@@ -62,7 +62,7 @@ struct StoredWeight {
   }
 };
 
-// Every shape of one width of codes in one test: thousands of tests of their own are slow to start.
+// One test for all shapes of a code width: thousands of small tests are slow to start.
 class ShareTest : public testing::TestWithParam<uint32_t> {
  protected:
   template <class Check>

@@ -1,5 +1,5 @@
-// The tile map of the CUDA backend, on the host: every code of every shape has a place of its own,
-// every word of a tile belongs to someone, and codes put there come back.
+// The layout of packed weights of the CUDA backend, on the host: every code of every shape has its
+// own bits, every word of a tile is used, and codes that are written there can be read back.
 #include "backends/cuda/gptq/layout.h"
 
 #include <gtest/gtest.h>
@@ -11,7 +11,7 @@
 namespace ropewalk::cuda::gptq {
 namespace {
 
-// Every shape of one width of codes in one test: thousands of tests of their own are slow to start.
+// One test for all shapes of a code width: thousands of small tests are slow to start.
 class LayoutTest : public testing::TestWithParam<uint32_t> {
  protected:
   template <class Check>
@@ -32,7 +32,7 @@ class LayoutTest : public testing::TestWithParam<uint32_t> {
   }
 };
 
-// One code's bits: word of the whole weight and shift, and the next word where they run over.
+// The bits of a code: word of the weight and shift; the rest is in the next word.
 struct Place {
   uint64_t word, next;
   uint32_t shift;
@@ -78,7 +78,7 @@ void rows_of_a_block_share_its_group(const Layout& l) {
   }
 }
 
-// Bits of headers and of every lane's stream, filled-up ones included, cover the weight once.
+// Bits of headers and of every lane's stream, padding included, cover the weight once.
 void every_bit_has_one_owner(const Layout& l) {
   std::vector<uint32_t> owned(total_words(l));
   const auto own = [&](uint64_t word, uint32_t mask) {

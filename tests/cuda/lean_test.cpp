@@ -1,6 +1,6 @@
-// The host functions under gptq/lean/matmul.cu: every block of K belongs to one warp and shares are
-// balanced, shared memory holds what it must, small headers are what the packing kernels write, and
-// the sums' start leaves code - zero.
+// The host functions of gptq/lean/matmul.cu: every block of K belongs to one warp, shares are
+// balanced, shared memory is large enough, small headers are what the packing kernels write, and
+// the start of the sums leaves code - zero.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -52,7 +52,7 @@ TEST(LeanShares, PartsCoverEveryItemOnce) {
     }
 }
 
-// Every block of every tile once, in the warp that warp_of() says. Empty shares come last.
+// Every block of every tile belongs to the warp that warp_of() names. Empty shares come last.
 TEST(LeanShares, CoverEveryBlockOnce) {
   for (const Case& c : kCases) {
     SCOPED_TRACE(name_of(c));
@@ -77,7 +77,7 @@ TEST(LeanShares, CoverEveryBlockOnce) {
   }
 }
 
-// Each segment's sums have a place of their own, within what segment_count() says.
+// Each segment has an index of its own, below segment_count().
 TEST(LeanShares, SegmentsHavePlaces) {
   for (const Case& c : kCases) {
     SCOPED_TRACE(name_of(c));
@@ -141,7 +141,7 @@ TEST(LeanSharedLayout, HoldsWhatItMust) {
         }
 }
 
-// Two thread blocks on an H200, each with 1 KiB for CUDA; one on every other card.
+// Two thread blocks fit on an H200, each with 1 KiB for CUDA; one on every other GPU.
 TEST(LeanSharedLayout, FitsTheCard) {
   for (const uint32_t heads : {0u, 128u, 256u}) {
     const auto end = [&](Copies copies, uint32_t shared_kib) {

@@ -65,7 +65,7 @@ uint32_t thread_blocks(const gptq::Division& d) {
   return gptq::divide_up(d.tiles, d.tiles_at_once) * d.row_blocks * d.splits;
 }
 
-// Blocks of K of the mean multiprocessor, of those of the busiest.
+// Blocks of K of the mean multiprocessor, as a fraction of those of the busiest.
 double balance(const gptq::Layout& l, const gptq::Division& d, uint32_t multiprocessors) {
   const double busiest = double{1} * gptq::divide_up(thread_blocks(d), multiprocessors) *
                          d.tiles_at_once * d.blocks_per_split;
@@ -103,14 +103,14 @@ TEST(Division, SumsStayBelowTheCodes) {
           << d.splits << " splits";
     }
 }
-// A thread block of 32 rows writes and reads 8 KiB for a tile, that of 4 bits in groups of 32 has
-// blocks of 640 bytes.
+// A thread block of 32 rows writes and reads 8 KiB for a tile; blocks of 4 bits in groups of 32
+// have 640 bytes.
 TEST(Division, BlocksForSums) {
   EXPECT_EQ(gptq::blocks_for_sums({5120, 5120, 4, 32, 1}, 32, {}), 8u);
   EXPECT_EQ(gptq::blocks_for_sums({5120, 5120, 8, 128, 1}, 64, {}), 10u);
 }
 
-// The memory plan is made before a weight's scales are seen.
+// The memory plan is made before the scales of a weight are known.
 TEST(Division, IsTheSameForScalesOfAnyType) {
   for (const uint32_t rows : {1u, 16u, 32u, 128u})
     for (const uint32_t group_size : {8u, 32u, 128u})
@@ -157,7 +157,7 @@ TEST(Slices, OfDenseWeights) {
   EXPECT_EQ(columns_at_once({5120, 96, 0, 5120, 0}, DType::bf16, 512, kH200), 96u);
 }
 
-// Of the keys of all rows, what the mean multiprocessor reads of what the busiest does.
+// Keys that the mean multiprocessor reads, as a fraction of those of the busiest.
 double balance(uint32_t blocks, uint32_t keys) {
   const uint32_t splits = attention_splits(blocks, keys, kH200);
   const double busiest = double{1} * gptq::divide_up(blocks * splits, kH200.multiprocessors) *
@@ -179,7 +179,7 @@ TEST(AttentionSplits, Balance) {
 
 TEST(AttentionSplits, Few) {
   EXPECT_EQ(attention_splits(1, 256, kH200), 4u);          // no run below 64 keys
-  EXPECT_EQ(attention_splits(512 * 40, 8192, kH200), 1u);  // rows enough
+  EXPECT_EQ(attention_splits(512 * 40, 8192, kH200), 1u);  // enough rows
   EXPECT_EQ(attention_splits(1, 32, kH200), 1u);
 }
 

@@ -68,7 +68,7 @@ TEST(CudaRefusals, HeldByAnotherProcess) {
             "NVIDIA A100 is busy: another process holds it exclusively; see nvidia-smi");
 }
 
-// One whose properties cannot be read has no compute capability: what it says itself comes first.
+// A device whose properties cannot be read has no compute capability; its own error comes first.
 TEST(CudaRefusals, DeviceDoesNotStart) {
   EXPECT_EQ(device_refusal({"device 0", 0, 0, DeviceState::broken, "invalid device ordinal"}),
             "device 0 does not start: invalid device ordinal; see nvidia-smi");

@@ -52,7 +52,7 @@ TEST(Stage, ALaneFindsItsShare) {
         }
 }
 
-// The 8 lanes that go together touch every bank once, in loads and in copies.
+// The 8 lanes of a quarter warp touch every bank once, in loads and in copies.
 TEST(Stage, NoBankTwice) {
   const auto check = [](const auto& place) {
     for (uint32_t first = 0; first < kLanes; first += kQuarter) {
@@ -111,7 +111,7 @@ TEST(Stage, FragmentsMultiplyABlock) {
             sum += uint64_t{code(left_k, column_of(left_lane, 2 * p + left % 2))} *
                    x(fragment_row(right_lane), right_k);
           }
-        // The lane and register that sum (m, row) of the instruction is with.
+        // The lane and register that hold sum (m, row) of the instruction.
         const uint32_t lane = m % 8 * 4 + row / 2, i = m / 8 * 2 + row % 2;
         uint64_t expected = 0;
         for (uint32_t k = 0; k < kBlockRows; ++k)

@@ -33,8 +33,8 @@ void multiply_add(Sums& sums, const Fragment<4>& a, const Fragment<2>& b) {
             b[column * 4 + k % 8 / 2][k / 8][k % 2];
 }
 
-// ldmatrix.x4: lane 8m + r brings row r of matrix m; register m is (row g, columns 2t, 2t+1), or
-// transposed (rows 2t, 2t+1, column g). `at(lane, i)` is element i of what the lane brings.
+// ldmatrix.x4: lane 8m + r passes row r of matrix m; register m is (row g, columns 2t, 2t+1), or
+// transposed (rows 2t, 2t+1, column g). `at(lane, i)` is element i of what the lane passes.
 template <class At>
 Fragment<4> load_matrices(const At& at, bool transposed) {
   Fragment<4> loaded;

@@ -18,7 +18,7 @@ namespace {
 
 constexpr size_t kStackBytes = 128 << 10;
 constexpr uint32_t kLanes = 32;
-// That a block can have; what runtime.cpp says is no more.
+// Max of a block; runtime.cpp reports no more.
 constexpr uint32_t kMaxSharedBytes = 227 << 10;
 
 enum class State { fresh, ready, polling, at_warp, at_block, done };
@@ -30,13 +30,13 @@ struct Fiber {
   ucontext_t start;
   jmp_buf at;
   State state;
-  std::vector<Copies> groups{1};  // of copies under way, the last is not closed
-  bool waited = false;            // for the kernel before
+  std::vector<Copies> groups{1};  // of copies in flight, the last is not closed
+  bool waited = false;            // for the kernel in front
 };
 
 struct Warp {
-  Words words[2][kLanes];  // in turn, so that one barrier an operation is enough
-  uint32_t turn = 0;
+  Words words[2][kLanes];  // used alternately, so that one barrier an operation is enough
+  uint32_t current = 0;
 };
 
 struct Block {
@@ -48,7 +48,7 @@ struct Block {
   bool backward = false, late = false, early = false;
   std::byte* shared = nullptr;
   uint32_t shared_bytes = 0;
-  bool progress = false;  // some thread did more than to poll
+  bool progress = false;  // some thread did more than poll
 };
 
 Block& block() {
@@ -68,17 +68,17 @@ void leave(State state) {
   if (_setjmp(fiber.at) == 0) _longjmp(block().scheduler, 1);
 }
 
-// A fiber goes on as the thread of the same number of the next block: making one anew asks the
-// kernel twice, which takes longer than most threads.
+// A fiber continues as the thread with the same index of the next block: creating a fiber takes two
+// system calls, which is longer than most threads run.
 void run_fiber() {
   for (;;) {
     (*block().body)();
     Fiber& fiber = block().fibers[block().running];
     for (const Copies& group : fiber.groups)
-      if (!group.empty()) stop("a thread ends while a copy of it is under way");
+      if (!group.empty()) stop("a thread ends while one of its copies is in flight");
     fiber.groups.resize(1);
     if (block().early && !fiber.waited)
-      stop("a thread of a kernel that starts early ends without a wait for the one before");
+      stop("a thread of a kernel that starts early ends without waiting for the kernel in front");
     leave(State::done);
   }
 }
@@ -121,7 +121,7 @@ bool may_run(State state) {
   return state == State::fresh || state == State::ready || state == State::polling;
 }
 
-// Until every lane waits for the block or has returned, or some only poll.
+// Runs until every lane waits for the block or has returned, or until some only poll.
 void run_warp(uint32_t warp) {
   Block& b = block();
   for (;;) {
@@ -135,7 +135,7 @@ void run_warp(uint32_t warp) {
     }
     if (at_warp == 0 || polling > 0) return;
     if (at_warp < kLanes) diverged(warp);
-    b.warps[warp].turn ^= 1;
+    b.warps[warp].current ^= 1;
     for (uint32_t n = 0; n < kLanes; ++n) b.fibers[warp * kLanes + n].state = State::ready;
   }
 }
@@ -225,7 +225,7 @@ void poll() { leave(State::polling); }
 const Words* exchange(const Words& mine) {
   Block& b = block();
   Warp& warp = b.warps[b.running / kLanes];
-  Words* words = warp.words[warp.turn];
+  Words* words = warp.words[warp.current];
   words[b.running % kLanes] = mine;
   leave(State::at_warp);
   return words;

@@ -1,4 +1,4 @@
-// cublas.cpp — the product that is borrowed from cuBLAS, as loops.
+// cublas.cpp — the product of cuBLAS as plain loops.
 #include "backends/cuda/device/cublas.h"
 
 #include <cuda_bf16.h>

@@ -22,8 +22,8 @@
 #include "tests/cuda/emulator/streams.h"
 #include "tests/cuda/emulator/words.h"
 
+using ropewalk::emulator::append;
 using ropewalk::emulator::flush;
-using ropewalk::emulator::give;
 
 namespace {
 
@@ -75,7 +75,7 @@ bool forbidden() { return machine().recordings > 0; }
 
 cudaError_t enqueue(cudaStream_t stream, std::function<void()> work) {
   if (machine().sticky != cudaSuccess) return answer(machine().sticky);
-  give({stream, std::move(work)});
+  append({stream, std::move(work)});
   return cudaSuccess;
 }
 
@@ -228,7 +228,7 @@ cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned
   if (!event->stream && stream->recording) return answer(cudaErrorStreamCaptureIsolation);
   if (event->stream && !event->stream->recording) return answer(cudaErrorCapturedEvent);
   if (!event->stream) {
-    give({stream, nullptr, 0, event->number});
+    append({stream, nullptr, 0, event->number});
     return cudaSuccess;
   }
   if (!stream->recording) {
@@ -238,7 +238,7 @@ cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned
   } else if (stream->began) {
     event->stream->joined = std::max(event->stream->joined, event->recorded);
   }
-  give({stream, nullptr, 0, event->number});
+  append({stream, nullptr, 0, event->number});
   return cudaSuccess;
 }
 
@@ -255,7 +255,8 @@ cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream) {
   event->stream = stream->recording ? stream : nullptr;
   event->recorded = stream->recorded;
   event->number = ++machine().events;
-  give({stream, [time = event->time] { *time = std::chrono::steady_clock::now(); }, event->number});
+  append(
+      {stream, [time = event->time] { *time = std::chrono::steady_clock::now(); }, event->number});
   return cudaSuccess;
 }
 cudaError_t cudaEventSynchronize(cudaEvent_t event) {

@@ -41,15 +41,15 @@ bool copies_are_late() {
 }
 
 void run(const Commands& commands) {
-  std::set<uint64_t> to_come;  // events
+  std::set<uint64_t> pending_events;
   for (const Command& command : commands)
-    if (command.records) to_come.insert(command.records);
+    if (command.records) pending_events.insert(command.records);
   Queues queues = queues_of(commands);
   const auto step = [&] {
     for (auto& [number, queue] : queues) {
-      if (queue.empty() || to_come.count(queue.front()->waits)) continue;
+      if (queue.empty() || pending_events.count(queue.front()->waits)) continue;
       if (queue.front()->work) queue.front()->work();
-      to_come.erase(queue.front()->records);
+      pending_events.erase(queue.front()->records);
       queue.pop_front();
       return true;
     }
@@ -68,7 +68,7 @@ void flush() {
   run(commands);
 }
 
-void give(Command command) {
+void append(Command command) {
   CUgraph_st* recording = command.stream->recording;
   if (recording && command.work && !command.records) ++command.stream->recorded;
   (recording ? recording->commands : pending()).push_back(std::move(command));

@@ -1,9 +1,9 @@
 // streams.h — streams, events and recordings of the emulated runtime.
 //
-// What streams are given waits until someone asks for it; then it runs, one operation at a time, in
-// an order that the events allow. Of those the forward order takes the stream made first whenever
-// it can go on, the backward order (EMULATOR_ORDER=backward) the one made last: where a wait for an
-// event is missing, one of the two is wrong. Not thread-safe.
+// Operations in streams are kept until their results are needed. Then they run, one at a time, in
+// an order that the events allow. Forward order prefers the stream that was created first, backward
+// order (EMULATOR_ORDER=backward) the one that was created last: where a wait for an event is
+// missing, one of the two gives a wrong result. Not thread-safe.
 #pragma once
 
 #include <cuda_runtime_api.h>
@@ -16,7 +16,7 @@
 
 namespace ropewalk::emulator {
 
-// Work, or the record of an event, or a wait for one; events are numbered anew at each record.
+// Work, or the record of an event, or a wait for one; each record gives its event a new number.
 struct Command {
   cudaStream_t stream;
   std::function<void()> work;
@@ -26,12 +26,12 @@ using Commands = std::vector<Command>;
 
 bool is_backward();
 bool copies_are_late();
-// Runs them all. Ends the process with a line where they wait for each other.
+// Runs all commands. Ends the process with a line where they wait for each other.
 void run(const Commands& commands);
-// Runs what streams have been given. No stream is recording that.
+// Runs all pending commands, which excludes those in recordings.
 void flush();
-// To a stream, or its recording.
-void give(Command command);
+// Adds a command to a stream, or to its recording.
+void append(Command command);
 
 }  // namespace ropewalk::emulator
 
@@ -43,11 +43,11 @@ struct CUgraphExec_st {
   ropewalk::emulator::Commands commands;
 };
 struct CUstream_st {
-  uint64_t number;  // in the order they were made
+  uint64_t number;  // in order of creation
   CUgraph_st* recording = nullptr;
-  bool began = false;     // the recording is this stream's
-  uint64_t recorded = 0;  // operations of the recording that this stream brought
-  uint64_t joined = 0;    // of these, how many the stream that began waits for
+  bool began = false;     // this stream began the recording
+  uint64_t recorded = 0;  // operations that this stream added to the recording
+  uint64_t joined = 0;    // how many of these the stream that began waits for
 };
 struct CUevent_st {
   CUstream_st* stream = nullptr;  // of a recording, else null

@@ -1,11 +1,11 @@
-// words.h — CUDA's words as a CPU understands them, included before every source of the backend
-// that the emulator compiles.
+// words.h — CUDA's keywords and functions for a CPU, included in front of every source of the
+// backend that the emulator compiles.
 //
-// Only what the backend's kernels use, with the meaning that CUDA's manuals give it. Products of
-// tensor cores are computed in double from the fragments as the PTX manual draws them.
+// It has only what the kernels use, as CUDA's manuals define it. Products of tensor cores are
+// computed in double from the fragments as the PTX manual draws them.
 #pragma once
 
-// Blocks run one after another, so that a block's shared memory may be anyone's.
+// Blocks run one after another, so all of them can use the same shared memory.
 #define __shared__ static
 #define __launch_bounds__(...)
 #define __grid_constant__
@@ -32,7 +32,7 @@
 
 namespace ropewalk::emulator {
 
-// Runs at once, or is kept in the stream's recording. An error of the shape is left for
+// Adds the launch to the stream or its recording. An error of the shape is left for
 // cudaGetLastError().
 void launch(const Shape& shape, cudaStream_t stream, std::function<void()> body);
 
@@ -43,7 +43,7 @@ Value exchange_one(Value value, uint32_t lane) {
 }
 inline uint32_t lane() { return thread_index.x % 32; }
 
-// A table: converting takes most of a product's time otherwise.
+// A table, since conversions would take most of the time of a product.
 inline float half_value(uint16_t bits) {
   static const std::vector<float> values = [] {
     std::vector<float> all(1 << 16);

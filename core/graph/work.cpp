@@ -1,5 +1,7 @@
 #include "core/graph/work.h"
 
+#include <set>
+
 #include "core/abi/operands.h"
 
 namespace ropewalk {
@@ -19,19 +21,48 @@ uint64_t stored_bits(const GraphTensor& weight) {
   return rows * cols * weight.bits + groups * cols * (16 + weight.bits);
 }
 
+double flop_of_node(const Graph& graph, const GraphNode& node, const StepSize& size) {
+  if (node.op == abi::Op::matmul) {
+    const GraphTensor &x = graph.tensors[node.in[0]], &weight = graph.tensors[node.in[1]];
+    const double rows = x.dims[0] == abi::kWanted ? size.wanted : size.rows;
+    return 2.0 * weight.dims[0] * weight.dims[1] * rows;
+  }
+  if (node.op == abi::Op::attention) {
+    const std::vector<uint32_t>& query = graph.tensors[node.in[0]].dims;  // (R, heads, head_dim)
+    return 4.0 * query[1] * query[2] * size.pairs;
+  }
+  return 0;
+}
+
+double cached_token_bytes(const GraphTensor& cache) {
+  return static_cast<double>(cache.at.bytes) / (double{1} * cache.dims[0] * cache.dims[1]);
+}
+
+// Of a tensor that `node` reads or writes.
+double bytes_touched(const GraphNode& node, const GraphTensor& tensor, const StepSize& size) {
+  if (tensor.kind == abi::TensorKind::cache)
+    return cached_token_bytes(tensor) * (node.op == abi::Op::attention ? size.keys : size.rows);
+  const auto element = static_cast<double>(element_bytes(tensor.dtype));
+  if (tensor.kind == abi::TensorKind::weight)
+    return node.op == abi::Op::embed ? size.rows * tensor.dims[1] * element
+                                     : static_cast<double>(tensor.at.bytes);
+  double elements = 1;
+  for (const uint32_t dim : tensor.dims)
+    elements *= dim == abi::kRows ? size.rows : dim == abi::kWanted ? size.wanted : dim;
+  return elements * element;
+}
+
 }  // namespace
 
 double flop_of(const Graph& graph, const StepSize& size) {
   double flop = 0;
-  for_each_matmul(graph, [&](const GraphTensor& x, const GraphTensor& weight) {
-    const double rows = x.dims[0] == abi::kWanted ? size.wanted : size.rows;
-    flop += 2.0 * weight.dims[0] * weight.dims[1] * rows;
-  });
-  for (const GraphNode& node : graph.nodes) {
-    if (node.op != abi::Op::attention) continue;
-    const std::vector<uint32_t>& query = graph.tensors[node.in[0]].dims;  // (R, heads, head_dim)
-    flop += 4.0 * query[1] * query[2] * size.pairs;
-  }
+  for (const GraphNode& node : graph.nodes) flop += flop_of_node(graph, node, size);
+  return flop;
+}
+
+double flop_of_group(const Graph& graph, const OwnedClaim& group, const StepSize& size) {
+  double flop = 0;
+  for (const uint32_t n : group.nodes) flop += flop_of_node(graph, graph.nodes[n], size);
   return flop;
 }
 
@@ -45,6 +76,20 @@ uint64_t stored_weight_bytes(const Graph& graph) {
   uint64_t bits = 0;
   for_each_matmul(graph, [&](const GraphTensor&, const GraphTensor& w) { bits += stored_bits(w); });
   return bits / 8;
+}
+
+double bytes_of_group(const Graph& graph, const OwnedClaim& group, const StepSize& size) {
+  std::set<TensorId> hidden(group.hidden.begin(), group.hidden.end());
+  std::set<TensorId> counted;
+  double bytes = 0;
+  for (const uint32_t n : group.nodes) {
+    const GraphNode& node = graph.nodes[n];
+    for (const std::vector<TensorId>* ids : {&node.in, &node.out})
+      for (const TensorId id : *ids)
+        if (!hidden.contains(id) && counted.insert(id).second)
+          bytes += bytes_touched(node, graph.tensors[id], size);
+  }
+  return bytes;
 }
 
 uint64_t cache_bytes_per_token(const Graph& graph) {

@@ -64,6 +64,33 @@ TEST(Work, AShortGroupHasAScaleOfItsOwn) {
   EXPECT_EQ(stored_weight_bytes(graph), 15'360u + 768 + 192 + 384'000);
 }
 
+// The node of each op of small(), by itself: a table's rows that are looked up, x (R, 160) or
+// (R, 192) in f32, packed weights whole, keys and values in f16.
+TEST(Work, BytesThatAGroupMoves) {
+  const Graph graph = small();
+  const StepSize size{.rows = 3, .wanted = 1, .keys = 100};
+  const auto moved = [&](std::vector<uint32_t> nodes, std::vector<uint32_t> hidden) {
+    return bytes_of_group(graph, {std::move(nodes), std::move(hidden)}, size);
+  };
+  EXPECT_EQ(moved({0}, {}), 3 * 160 * 2 + 3 * 160 * 4);
+  EXPECT_EQ(moved({1}, {}), 20'000 + 3 * 160 * 4 + 3 * 192 * 4);
+  EXPECT_EQ(moved({2}, {}), 2 * 100 * 192 * 2 + 2 * 3 * 192 * 4);
+  EXPECT_EQ(moved({3}, {}), 3 * 192 * 4 + 192 * 4);
+  EXPECT_EQ(moved({4}, {}), 400'000 + 192 * 4 + 1000 * 4);
+  // Fused: what is hidden is neither written nor read, what stays is written and not read again.
+  const uint32_t x = graph.nodes[0].out[0];
+  EXPECT_EQ(moved({0, 1}, {}), 3 * 160 * 2 + 3 * 160 * 4 + 20'000 + 3 * 192 * 4);
+  EXPECT_EQ(moved({0, 1}, {x}), 3 * 160 * 2 + 20'000 + 3 * 192 * 4);
+}
+
+TEST(Work, FlopOfAGroup) {
+  const Graph graph = small();
+  const StepSize size{.rows = 10, .wanted = 1, .pairs = 55};
+  EXPECT_EQ(flop_of_group(graph, {{0}, {}}, size), 0);
+  EXPECT_EQ(flop_of_group(graph, {{0, 1}, {}}, size), 10 * 61'440.0);
+  EXPECT_EQ(flop_of_group(graph, {{2, 3, 4}, {}}, size), 55 * 768.0 + 384'000);
+}
+
 // Keys and values, 3 heads of 64 in f16.
 TEST(Work, BytesOfATokenInTheCache) { EXPECT_EQ(cache_bytes_per_token(small()), 2u * 3 * 64 * 2); }
 

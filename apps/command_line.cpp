@@ -68,6 +68,12 @@ void add_json(CLI::App& app, CommonArguments& common) {
   app.add_flag("--json", common.json, "Answer with one JSON object on one line");
 }
 
+void add_trace(CLI::App& app, CommonArguments& common) {
+  app.add_option("--trace", common.trace,
+                 "Write where the time of every step goes, as a trace for ui.perfetto.dev")
+      ->type_name("FILE");
+}
+
 template <class File>  // std::string or an optional one
 CLI::Option* add_file(CLI::App& app, const std::string& name, File& file, const std::string& help) {
   return app.add_option(name, file, help + "; - is standard input")->type_name("FILE");
@@ -119,6 +125,7 @@ void add_options(CLI::App& app, RunArguments& run) {
   app.add_flag("--plain", run.plain, "Ask for code alone: PLAINFORMAT after the instructions")
       ->excludes(ids);
   add_length(app, run.common);
+  add_trace(app, run.common);
   add_json(app, run.common);
 }
 
@@ -193,6 +200,7 @@ void add_options(CLI::App& app, BenchArguments& bench) {
       ->type_name("N")
       ->check(between(1u, kMaxTokens))
       ->capture_default_str();
+  add_trace(app, bench.common);
   add_json(app, bench.common);
 }
 

@@ -19,6 +19,7 @@ struct CommonArguments {
   std::string target = {};
   std::vector<std::string> overrides = {};  // of --set and its shorthands, in order
   Trust trust = Trust::warn;
+  std::string trace = {};  // of `run` and `bench`: file for a trace of every step; empty: none
   bool json = false;
   bool quiet = false;
   bool verbose = false;

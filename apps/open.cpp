@@ -47,6 +47,10 @@ Config config_without_file(const CommonArguments& arguments, const std::string& 
   return config;
 }
 
+std::unique_ptr<TraceFile> open_trace(const CommonArguments& arguments) {
+  return arguments.trace.empty() ? nullptr : std::make_unique<TraceFile>(arguments.trace);
+}
+
 Engine open_engine(const CommonArguments& arguments, const Config& config) {
   Progress progress("loading the model", ProgressUnit::bytes, progress_for(arguments));
   RuntimeSettings settings;

@@ -16,6 +16,9 @@ Config open_config(const CommonArguments& arguments);
 // relative to the current one.
 Config config_without_file(const CommonArguments& arguments, const std::string& model);
 
+// The file of --trace; null where none is asked for. Throws Error (output).
+std::unique_ptr<TraceFile> open_trace(const CommonArguments& arguments);
+
 // Loads the model, its tokenizer and prompt format; shows a progress bar where that takes long.
 Engine open_engine(const CommonArguments& arguments, const Config& config);
 

@@ -115,10 +115,12 @@ OpenModel open_what_fits(const BenchArguments& arguments, const Subject& subject
 // memory is freed before the model is loaded and does not count for it.
 void bench_weights(const BenchArguments& arguments, const Subject& subject, BenchPlan plan,
                    BenchReport& report) {
+  const std::unique_ptr<TraceFile> trace = open_trace(arguments.common);
   OpenModel model = open_what_fits(arguments, subject, plan);
   const uint64_t peak_of_loading = peak_host_bytes();
   const Ceiling ceiling = measure_ceiling(*model.runtime.device().device);
   forget_peak_host_bytes();
+  if (trace) model.runtime.trace_to(*trace, ceiling);
   report.begin(subject.name, model.runtime, ceiling);
   run_all(model.runtime, plan, [&](const BenchRow& row) { report.add_row(row); });
   for (const DecodeRun& run : plan.left_out) report.add_left_out(run);

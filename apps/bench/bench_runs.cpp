@@ -27,12 +27,6 @@ double seconds_since(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
 }
 
-std::optional<double> measure(abi::Device& device, abi::Measurement what, double unit) {
-  double value = 0;
-  if (!device.measure(what, &value).ok() || value <= 0) return std::nullopt;
-  return value / unit;
-}
-
 // Any ids do; the same in every run.
 std::vector<int32_t> some_ids(uint32_t count, uint32_t vocab) {
   std::vector<int32_t> ids(count);
@@ -63,16 +57,6 @@ void warm_up(Runtime& runtime) {
   if (done.programs > 0)
     verbose(fmt::format("compiled {} programs in {:.2f} s", done.programs, done.seconds));
 }
-
-}  // namespace
-
-Ceiling measure_ceiling(abi::Device& device) {
-  return {measure(device, abi::Measurement::read_bandwidth, 1e9),
-          measure(device, abi::Measurement::copy_bandwidth, 1e9),
-          measure(device, abi::Measurement::f16_matmul_rate, 1e12)};
-}
-
-namespace {
 
 // Random numbers that the host generates once and sends as often as needed.
 class HostFill {

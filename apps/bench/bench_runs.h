@@ -9,14 +9,6 @@
 
 namespace ropewalk {
 
-// Measured limits of the device; absent where one cannot be measured.
-struct Ceiling {
-  std::optional<double> read_gbs, copy_gbs;  // 1e9 bytes per second
-  std::optional<double> tflops;              // f16 matrix products, 1e12 FLOP/s
-};
-
-Ceiling measure_ceiling(abi::Device& device);
-
 struct BenchRow {
   std::string_view kind;  // "prefill" or "decode"
   uint32_t batch;

@@ -64,7 +64,12 @@ int run(const RunArguments& arguments) {
   const Config config = open_config(common);
   // Before the model is loaded, so that a wrong file is reported at once.
   const Question question = read_question(arguments);
+  const std::unique_ptr<TraceFile> trace = open_trace(common);
   Engine engine = open_engine(common, config);
+  if (trace) {
+    Runtime& runtime = engine.runtime();
+    runtime.trace_to(*trace, measure_ceiling(*runtime.device().device));
+  }
   const Request request = make_request(engine, question);
 
   const StopRequest stop;

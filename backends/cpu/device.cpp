@@ -76,14 +76,18 @@ abi::Status Device::workspace_bytes(const abi::CompileRequest& request, uint64_t
 }
 
 abi::Status Device::compile(const abi::CompileRequest& request, abi::Program** program) noexcept {
-  return abi::guard([&] { *program = new Program(request, {memory_, pool_, kernels_}); });
+  return abi::guard([&] { *program = new Program(request, {memory_, pool_, kernels_, timer_}); });
 }
 
 abi::Status Device::measure(abi::Measurement what, double* value) noexcept {
   return abi::guard([&] { *value = cpu::measure(what, pool_, kernels_); });
 }
 
-abi::Status Device::extension(std::string_view name, void**) noexcept {
+abi::Status Device::extension(std::string_view name, void** interface) noexcept {
+  if (name == abi::kStepTiming) {
+    *interface = static_cast<abi::StepTiming*>(&timer_);
+    return {};
+  }
   return abi::fail(abi::StatusCode::unsupported,
                    "the cpu backend has no extension " + std::string(name.substr(0, 60)));
 }

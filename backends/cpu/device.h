@@ -53,6 +53,7 @@ class Device final : public abi::Device {
   std::unique_ptr<std::byte[]> staging_;
   Pool pool_;
   abi::DeviceInfo info_;
+  abi::StepTimer<Program> timer_;
 };
 
 }  // namespace ropewalk::cpu

@@ -1,6 +1,7 @@
 #include "backends/cpu/program.h"
 
 #include <algorithm>
+#include <chrono>
 #include <cstring>
 
 #include "core/abi/device_tables.h"
@@ -125,19 +126,39 @@ Program::Program(const abi::CompileRequest& request, const DeviceParts& parts)
     stages_.push_back([this, dim = workspace.head_dim](const Frame& frame) {
       rotation_tables(dim, rotations_, frame);
     });
-  for (const abi::Claim& step : request.steps)
+  for (const abi::Claim& step : request.steps) {
     for (const uint32_t n : step.nodes) {
       const abi::Node& node = graph.nodes[n];
       stages_.push_back(bind(node, Operands(graph, node, parts.memory)));
     }
+    group_ends_.push_back(stages_.size());
+  }
+  if (parts.timer.enabled()) ends_us_.resize(group_ends_.size());
 }
+
+Program::~Program() { parts_.timer.forget(*this); }
 
 abi::Status Program::enqueue(const abi::Step& step) noexcept {
   return abi::guard([&] {
     const Frame frame{step,       parts_.pool, parts_.kernels, shape_.pages_per_sequence,
                       workspace_, rotations_,  blocks_};
-    for (const auto& stage : stages_) stage(frame);
+    if (ends_us_.empty())
+      for (const auto& stage : stages_) stage(frame);
+    else
+      run_timed(frame);
   });
+}
+
+// What stands before the first group is timed with it.
+void Program::run_timed(const Frame& frame) {
+  using Clock = std::chrono::steady_clock;
+  const Clock::time_point begin = Clock::now();
+  size_t stage = 0;
+  for (size_t group = 0; group < group_ends_.size(); ++group) {
+    for (; stage < group_ends_[group]; ++stage) stages_[stage](frame);
+    ends_us_[group] = std::chrono::duration<double, std::micro>(Clock::now() - begin).count();
+  }
+  parts_.timer.ran(*this);
 }
 
 }  // namespace ropewalk::cpu

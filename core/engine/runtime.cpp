@@ -91,6 +91,11 @@ Runtime::Runtime(Registry& registry, const WeightSource& weights, const RuntimeS
                       model_->folding().permutes_before, model_->folding().permutes_after));
 }
 
+void Runtime::trace_to(TraceFile& file, const Ceiling& ceiling) {
+  trace_ = std::make_unique<StepTrace>(*device_.device, *model_, ceiling, file);
+  executor_->trace_to(*trace_);
+}
+
 void Runtime::open_rope(Registry& registry, const Config& config) {
   rope_choice_ = choose_rope(config, model_config_, context_length_);
   const Library& library = registry.find_choice(abi::ModuleKind::rope_scaling, rope_choice_.plugin);

@@ -14,6 +14,7 @@
 #include "core/engine/rope_choice.h"
 #include "core/exec/executor.h"
 #include "core/exec/kv_cache.h"
+#include "core/exec/step_trace.h"
 #include "core/load/loaded_model.h"
 #include "core/modules/registry.h"
 
@@ -41,6 +42,10 @@ class Runtime {
   const LoadedModel& model() const { return *model_; }
   KvCache& cache() { return *cache_; }
   Executor& executor() { return *executor_; }
+  // Every step from here on is added to the file. Throws Error: no_device where the device cannot
+  // time its steps. REQUIRES: the file outlives this; no step has run and nothing has warmed up.
+  void trace_to(TraceFile& file, const Ceiling& ceiling);
+
   uint32_t context_length() const { return context_length_; }
   double load_seconds() const { return load_seconds_; }
 
@@ -59,6 +64,7 @@ class Runtime {
   std::unique_ptr<RopeTables> rope_tables_;
   std::unique_ptr<LoadedModel> model_;
   std::unique_ptr<KvCache> cache_;
+  std::unique_ptr<StepTrace> trace_;
   std::unique_ptr<Executor> executor_;
   double load_seconds_ = 0;
   uint64_t weight_bytes_per_step_ = 0;

@@ -123,8 +123,11 @@ std::span<const ChunkResult> Executor::run(std::span<const Chunk> chunks) {
     const abi::ProgramShape shape =
         shape_for(step.rows, static_cast<uint32_t>(wanted_.size()), widest_);
     check_step(step, shape, limits_);
-    check(program(shape).enqueue(step), "step");
+    abi::Program& compiled = program(shape);
+    if (trace_) trace_->begin_step();
+    check(compiled.enqueue(step), "step");
     check(device_.wait(), "step");
+    if (trace_) trace_->end_step(step);
     ++steps_run_;
     read_logits();
   } catch (...) {

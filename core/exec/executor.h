@@ -15,6 +15,7 @@
 #include "core/base/error.h"
 #include "core/exec/buckets.h"
 #include "core/exec/kv_cache.h"
+#include "core/exec/step_trace.h"
 #include "core/graph/check_step.h"
 #include "core/load/loaded_model.h"
 #include "core/model/rope_tables.h"
@@ -71,6 +72,10 @@ class Executor {
   // Compiles every program that a step may need and that does not exist yet.
   WarmUp warm_up();
 
+  // Every step from here on is added to the trace. REQUIRES: it outlives this; no program has been
+  // compiled yet.
+  void trace_to(StepTrace& trace) { trace_ = &trace; }
+
   uint32_t vocab_size() const { return vocab_size_; }
   uint32_t max_rows() const { return widest_.rows; }
   uint32_t max_wanted() const { return widest_.wanted; }
@@ -90,6 +95,7 @@ class Executor {
   RopeTables& rope_;
   abi::ProgramShape widest_;
   const StepLimits limits_;
+  StepTrace* trace_ = nullptr;
   uint32_t vocab_size_;
   uint64_t steps_run_ = 0;
   std::map<abi::ProgramShape, Owned<abi::Program>,

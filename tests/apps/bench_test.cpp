@@ -78,5 +78,21 @@ TEST(Bench, TakesACheckpointAndSaysWhatItCutsDown) {
   EXPECT_THAT(text.out, HasSubstr("of ideal"));
 }
 
+// Five decode steps of two sequences, and one before the clock starts.
+TEST(Bench, TracesItsSteps) {
+  const TemporaryFolder folder;
+  const std::string file = folder.path() / "trace.json";
+  const Outcome outcome =
+      run_program({"bench", "--shape", "airophin-mini", "--prompt", "64", "--batch", "2",
+                   "--decode", "5", "--backend", "cpu", "--trace", file},
+                  "");
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  const Json trace = Json::parse(read_file(file));
+  int decode_steps = 0;
+  for (const Json& event : trace["traceEvents"])
+    decode_steps += event["ph"] == "X" && event["tid"] == 1 && event["args"]["sequences"] == 2;
+  EXPECT_EQ(decode_steps, 6);
+}
+
 }  // namespace
 }  // namespace ropewalk::test

@@ -2,6 +2,7 @@
 #include <gmock/gmock.h>
 
 #include <algorithm>
+#include <map>
 
 #include "core/text/tokenizer.h"
 #include "tests/apps/program.h"
@@ -42,6 +43,50 @@ TEST_F(Run, AnswersInJson) {
   EXPECT_GT(stats["decode_tokens_per_s"].get<double>(), 0);
   EXPECT_GT(stats["decode_gbs"].get<double>(), 0);
   EXPECT_GT(stats["memory"]["weights"].get<uint64_t>(), 0);
+}
+
+// Two prompt tokens in one step, then a step for each new token but the last.
+TEST_F(Run, TracesEveryLaunchOfEveryStep) {
+  const std::string file = folder_.path() / "trace.json";
+  const Outcome outcome =
+      run({"--prompt", "hi", "--max-new-tokens", "3", "--trace", file, "--backend", "cpu"});
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  EXPECT_EQ(outcome.out, run({"--prompt", "hi", "--max-new-tokens", "3"}).out);
+  const Json trace = Json::parse(read_file(file));
+  std::vector<std::string> tracks, steps;
+  std::map<std::string, int> launches;
+  double step_end = 0;
+  for (const Json& event : trace["traceEvents"]) {
+    if (event["ph"] == "M") {
+      tracks.push_back(event["args"]["name"]);
+      continue;
+    }
+    EXPECT_GE(event["dur"].get<double>(), 0);
+    EXPECT_GT(event["args"]["bytes"].get<double>(), 0);
+    EXPECT_TRUE(event["dur"] == 0.0 || event["args"].contains("of_ceiling"));
+    if (event["tid"] == 2) {
+      ++launches[event["name"]];
+      continue;
+    }
+    steps.push_back(event["name"]);
+    EXPECT_EQ(event["args"]["rows"], steps.size() == 1 ? 2 : 1);
+    EXPECT_GE(event["ts"].get<double>(), step_end);
+    step_end = event["ts"].get<double>() + event["dur"].get<double>();
+  }
+  EXPECT_EQ(tracks.size(), 2);
+  EXPECT_EQ(tracks[0], "steps");
+  EXPECT_EQ(steps, (std::vector<std::string>{"step 0", "step 1", "step 2"}));
+  EXPECT_GT(launches.size(), 10);
+  for (const auto& [name, count] : launches) EXPECT_EQ(count, 3) << name;
+  EXPECT_EQ(launches.count("model.layers.0.self_attn.q_proj"), 1);
+}
+
+TEST_F(Run, RefusesATraceThatCannotBeWritten) {
+  const Outcome outcome = run({"--prompt", "hi", "--trace", folder_.path() / "none" / "t.json"});
+  EXPECT_EQ(outcome.code, 8);
+  EXPECT_THAT(outcome.err, AllOf(HasSubstr("t.json: cannot be written: No such file or directory"),
+                                 HasSubstr("Check the folder")));
+  EXPECT_EQ(outcome.out, "");
 }
 
 TEST_F(Run, StreamsTheSameTextAndNothingElse) {

@@ -12,7 +12,7 @@
 #include "core/base/error.h"
 #include "core/model/decoder.h"
 #include "core/model/synthetic.h"
-#include "tests/exec/fake_device.h"
+#include "tests/exec/rig.h"
 
 namespace ropewalk::test {
 namespace {
@@ -21,49 +21,6 @@ using testing::Each;
 using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
-
-ModelConfig tiny() {
-  ModelConfig config;
-  config.vocab_size = 64;
-  config.hidden_size = 32;
-  config.intermediate_size = 32;
-  config.layers = 1;
-  config.heads = config.kv_heads = 1;
-  config.head_dim = 32;
-  config.max_position = 1024;
-  config.rms_norm_eps = 1e-5;
-  return config;
-}
-
-// A tiny model on the fake device, four pages a sequence.
-struct Rig {
-  explicit Rig(bool rope_varies)
-      : weights(make_synthetic(tiny(), std::nullopt, 1)),
-        policy(rope_varies),
-        rope(policy, {32, 10000.0, 1024, 0, 1024}, RopeMode::hf_compat),
-        model(device, *weights,
-              build_decoder(*weights, {abi::DType::f32, abi::DType::f16, 8, 1.0,
-                                       abi::KeyRotation::before_cache}),
-              settings()),
-        cache(8, 1024),
-        executor(device, model, rope, shape()) {}
-
-  static abi::ProgramShape shape() { return {512, 4, 4, 4}; }
-  static LoadSettings settings() {
-    LoadSettings settings;
-    settings.programs = shapes_within(shape());
-    settings.device_name = "fake";
-    return settings;
-  }
-
-  FakeDevice device;
-  std::unique_ptr<WeightSource> weights;
-  LengthPolicy policy;
-  RopeTables rope;
-  LoadedModel model;
-  KvCache cache;
-  Executor executor;
-};
 
 TEST(Buckets, TheNarrowestThatHoldsTheRows) {
   EXPECT_EQ(bucket_for(0), 1u);

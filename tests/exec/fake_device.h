@@ -11,6 +11,7 @@
 
 #include "core/abi/backend.h"
 #include "core/abi/rope_scaling.h"
+#include "core/abi/step_timing.h"
 
 namespace ropewalk::test {
 
@@ -23,7 +24,7 @@ struct SeenStep {
   abi::ProgramShape shape;
 };
 
-class FakeDevice final : public abi::Device {
+class FakeDevice final : public abi::Device, public abi::StepTiming {
  public:
   FakeDevice() {
     std::strcpy(info_.name, "fake");
@@ -41,6 +42,8 @@ class FakeDevice final : public abi::Device {
   abi::Status on_wait;
   abi::Status on_allocate;
   std::string refuse_op_name;  // claim() refuses nodes of this name
+  bool has_timing = true;      // group i of a step ends i + 1 microseconds after the first began
+  bool timing = false;         // enable() was called
 
   struct Packed {
     uint64_t buffer, offset;
@@ -127,8 +130,19 @@ class FakeDevice final : public abi::Device {
   abi::Status measure(abi::Measurement, double*) noexcept override {
     return abi::fail(abi::StatusCode::unsupported, "the fake measures nothing");
   }
-  abi::Status extension(std::string_view, void**) noexcept override {
-    return abi::fail(abi::StatusCode::unsupported, "none");
+  abi::Status extension(std::string_view name, void** interface) noexcept override {
+    if (name != abi::kStepTiming || !has_timing)
+      return abi::fail(abi::StatusCode::unsupported, "the fake has no clock");
+    *interface = static_cast<abi::StepTiming*>(this);
+    return {};
+  }
+  abi::Status enable() noexcept override {
+    timing = true;
+    return {};
+  }
+  abi::Status last_step(std::span<double> ends_us) noexcept override {
+    for (size_t i = 0; i < ends_us.size(); ++i) ends_us[i] = static_cast<double>(i + 1);
+    return {};
   }
   void release() noexcept override {}
 

@@ -12,6 +12,7 @@
 #include "core/base/error.h"
 #include "core/base/log.h"
 #include "core/generate/generate.h"
+#include "core/generate/logits_hash.h"
 
 namespace ropewalk {
 namespace {
@@ -41,11 +42,13 @@ Request make_request(const Engine& engine, const Question& question) {
   return request;
 }
 
-Json reply_json(Engine& engine, const Request& request, const Reply& reply) {
+Json reply_json(Engine& engine, const Request& request, const Reply& reply,
+                const LogitsHash& hash) {
   return {{"prompt_ids", request.prompt_ids},
           {"ids", reply.ids},
           {"text", reply.text},
           {"finish", finish_name(reply.finish)},
+          {"logits_hash", fmt::format("{:016x}", hash.value())},
           {"stats", statistics_json(engine, reply.stats)}};
 }
 
@@ -77,11 +80,15 @@ int run(const RunArguments& arguments) {
   GenerateEvents events;
   events.cancel = &stop.flag();
   events.on_prefill = [&](uint32_t done, uint32_t total) { progress.show(done, total); };
-  if (!common.json) events.on_text = [](std::string_view text) { print(text); };
+  LogitsHash hash;
+  if (common.json)
+    events.on_logits = [&](std::span<const float> logits) { hash.add(logits); };
+  else
+    events.on_text = [](std::string_view text) { print(text); };
 
   CachedText text(engine.runtime().cache(), engine.runtime().rope_tables());
   const Reply reply = generate(engine, text, request, events);
-  common.json ? print_json(reply_json(engine, request, reply)) : print("\n");
+  common.json ? print_json(reply_json(engine, request, reply, hash)) : print("\n");
   note_full_context(engine, engine.runtime().context_length(), reply);
   if (common.verbose || (stderr_is_terminal() && !common.quiet && !common.json))
     note(statistics_line(engine, reply.stats));

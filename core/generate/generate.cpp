@@ -41,6 +41,7 @@ Reply generate(Engine& engine, CachedText& text, const Request& request,
       stats.decode_bytes +=
           runtime.weight_bytes_per_step() + runtime.cache_bytes_per_token() * text.cached();
     }
+    if (events.on_logits && !logits.empty()) events.on_logits(logits);
     emit(running.take(logits).text);
   }
   stats.decode_seconds = seconds_since(start) - stats.prefill_seconds;

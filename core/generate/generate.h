@@ -7,6 +7,7 @@
 #include <atomic>
 #include <cstdint>
 #include <functional>
+#include <span>
 #include <string_view>
 
 #include "core/engine/engine.h"
@@ -18,6 +19,8 @@ struct GenerateEvents {
   const std::atomic<bool>* cancel = nullptr;                           // checked between steps
   std::function<void(std::string_view)> on_text = {};                  // Taken::text; never empty
   std::function<void(uint32_t done, uint32_t total)> on_prefill = {};  // prompt tokens
+  // The logits that a token is about to be sampled from, (vocab). Its time counts as the step's.
+  std::function<void(std::span<const float>)> on_logits = {};
 };
 
 // Throws Error: as Running does, plugin and usage for a sampler, and non_finite, device_lost,

@@ -33,7 +33,8 @@ TEST_F(Run, AnswersInJson) {
   const Json answer = outcome.json();
   std::vector<std::string> keys;
   for (const auto& [key, value] : answer.items()) keys.push_back(key);
-  EXPECT_EQ(keys, (std::vector<std::string>{"prompt_ids", "ids", "text", "finish", "stats"}));
+  EXPECT_EQ(keys, (std::vector<std::string>{"prompt_ids", "ids", "text", "finish", "logits_hash",
+                                            "stats"}));
   EXPECT_EQ(answer["prompt_ids"], Json::parse("[1, 926]"));  // raw: BOS and the text
   EXPECT_EQ(answer["ids"].size(), 16);
   EXPECT_EQ(answer["finish"], "length");
@@ -43,6 +44,17 @@ TEST_F(Run, AnswersInJson) {
   EXPECT_GT(stats["decode_tokens_per_s"].get<double>(), 0);
   EXPECT_GT(stats["decode_gbs"].get<double>(), 0);
   EXPECT_GT(stats["memory"]["weights"].get<uint64_t>(), 0);
+}
+
+TEST_F(Run, TheHashOfTheLogitsIsThatOfTheRun) {
+  const auto hash = [&](const Arguments& arguments) {
+    return run(arguments).json()["logits_hash"].get<std::string>();
+  };
+  const std::string first = hash({"--prompt", "hi", "--json"});
+  EXPECT_THAT(first, testing::MatchesRegex("[0-9a-f]{16}"));
+  EXPECT_EQ(hash({"--prompt", "hi", "--json"}), first);
+  EXPECT_NE(hash({"--prompt", "ho", "--json"}), first);
+  EXPECT_NE(hash({"--prompt", "hi", "--json", "--max-new-tokens", "15"}), first);
 }
 
 // Two prompt tokens in one step, then a step for each new token but the last.

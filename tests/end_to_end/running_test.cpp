@@ -5,8 +5,11 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "core/base/error.h"
 #include "core/generate/generate.h"
+#include "core/generate/logits_hash.h"
 #include "tests/end_to_end/fixture_model.h"
 
 namespace ropewalk::test {
@@ -141,6 +144,35 @@ TEST(Running, APromptThatFillsTheContextIsALimit) {
     EXPECT_EQ(error.code(), ExitCode::limit);
     EXPECT_THAT(error.what(), HasSubstr("the reply needs at least one"));
   }
+}
+
+// Greedy decoding takes the greatest of the logits that it is shown.
+TEST(Generate, ShowsTheLogitsOfEveryTokenThatIsSampled) {
+  Rig rig;
+  Request request = rig.request("USER: Who are you? ASSISTANT:", 1);
+  request.sampling = {};
+  std::vector<int32_t> greatest;
+  GenerateEvents events;
+  events.on_logits = [&](std::span<const float> logits) {
+    EXPECT_EQ(logits.size(), rig.engine.runtime().executor().vocab_size());
+    const auto best = std::ranges::max_element(logits.first(rig.engine.sampled_vocab()));
+    greatest.push_back(static_cast<int32_t>(best - logits.begin()));
+  };
+  CachedText text = rig.text();
+  EXPECT_EQ(generate(rig.engine, text, request, events).ids, greatest);
+}
+
+// The first is FNV-1a of one zero byte, as published; the others were computed apart from ours.
+TEST(LogitsHash, IsFnv1aOverTheBitsOfTheLogits) {
+  const auto hash_of = [](std::vector<float> logits) {
+    LogitsHash hash;
+    hash.add(logits);
+    return hash.value();
+  };
+  EXPECT_EQ(hash_of({0.0f}), 0xaf63bd4c8601b7dfu);
+  EXPECT_EQ(hash_of({-0.0f}), 0xaf63bc730601b7dfu);
+  EXPECT_EQ(hash_of({1.0f, -2.5f}), 0x283327010ecb6fedu);
+  EXPECT_EQ(hash_of({-2.5f, 1.0f}), 0xc831cf18494b6fedu);
 }
 
 }  // namespace

@@ -69,7 +69,7 @@ abi::Status Device::workspace_bytes(const abi::CompileRequest& request, uint64_t
 
 abi::Status Device::compile(const abi::CompileRequest& request, abi::Program** program) noexcept {
   return on_device([&] {
-    *program = new Program(request, {context_, memory_, pipelines_, weights_});
+    *program = new Program(request, {context_, memory_, pipelines_, weights_, timer_});
     pipelines_.save();
   });
 }
@@ -82,7 +82,14 @@ abi::Status Device::measure(abi::Measurement what, double* value) noexcept {
   return on_device([&] { *value = vulkan::measure(what, context_, memory_, pipelines_); });
 }
 
-abi::Status Device::extension(std::string_view name, void**) noexcept {
+abi::Status Device::extension(std::string_view name, void** interface) noexcept {
+  if (name == abi::kStepTiming) {
+    if (context_.features().timestamps.bits == 0)
+      return abi::fail(abi::StatusCode::unsupported,
+                       std::string("the queue of ") + info().name + " has no timestamps");
+    *interface = static_cast<abi::StepTiming*>(&timer_);
+    return {};
+  }
   return abi::fail(abi::StatusCode::unsupported,
                    "the vulkan backend has no extension " + std::string(name.substr(0, 60)));
 }

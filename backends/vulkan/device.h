@@ -41,6 +41,7 @@ class Device final : public abi::Device {
   abi::Status wait() noexcept override;
 
   abi::Status measure(abi::Measurement what, double* value) noexcept override;
+  // abi::kStepTiming where the queue has timestamps.
   abi::Status extension(std::string_view name, void** interface) noexcept override;
   void release() noexcept override { delete this; }
 
@@ -60,6 +61,7 @@ class Device final : public abi::Device {
   std::unique_ptr<std::byte[]> reading_;  // what weights are read into
   Pipelines pipelines_;
   PackedWeights weights_;
+  abi::StepTimer<Program> timer_;
 };
 
 }  // namespace ropewalk::vulkan

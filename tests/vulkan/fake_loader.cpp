@@ -89,6 +89,7 @@ void VKAPI_CALL properties(VkPhysicalDevice handle, VkPhysicalDeviceProperties2*
   std::snprintf(core.deviceName, sizeof core.deviceName, "%s", device.name);
   core.limits.maxComputeWorkGroupInvocations = 256;
   core.limits.maxComputeSharedMemorySize = 32768;
+  core.limits.timestampPeriod = 1;
   if (auto* v11 = find<VkPhysicalDeviceVulkan11Properties>(
           to->pNext, VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_1_PROPERTIES)) {
     v11->subgroupSize = device.subgroup_size;
@@ -130,10 +131,12 @@ void VKAPI_CALL memory(VkPhysicalDevice handle, VkPhysicalDeviceMemoryProperties
   }
 }
 
-void VKAPI_CALL queues(VkPhysicalDevice, uint32_t* count, VkQueueFamilyProperties* families) {
+void VKAPI_CALL queues(VkPhysicalDevice handle, uint32_t* count,
+                       VkQueueFamilyProperties* families) {
   if (families) {
     families[0].queueFlags = VK_QUEUE_COMPUTE_BIT;
     families[0].queueCount = 1;
+    families[0].timestampValidBits = of(handle).has_optional ? 36 : 0;
   }
   *count = 1;
 }

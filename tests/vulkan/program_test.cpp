@@ -72,11 +72,22 @@ TEST_P(VulkanProgram, EndsInOneClearLine) {
 INSTANTIATE_TEST_SUITE_P(K, VulkanProgram, testing::ValuesIn(kFailures),
                          [](const auto& failure) { return failure.param.id; });
 
-// K11: a software Vulkan device that the user names is used; K17: `auto` does not take it.
+// K11: named by the user, a processor that plays a GPU is used; K17: by itself `auto` does not.
 TEST(VulkanProgramRuns, WhereItIsAskedFor) {
   const Outcome outcome = run_on("vulkan", {});
   EXPECT_EQ(outcome.code, 0) << outcome.err;
   EXPECT_THAT(outcome.out, HasSubstr("-"));
+}
+
+TEST(VulkanProgramRuns, AQueueWithoutTimestampsHasNoTrace) {
+  const TemporaryFolder folder;
+  const Outcome outcome = run_program(
+      {"bench", "--shape", "airophin-mini", "--prompt", "16", "--trace", folder.path() / "t.json",
+       "--set", "backend={name: vulkan, mask-features: [timestamps]}"},
+      "");
+  EXPECT_EQ(outcome.code, 5);
+  EXPECT_THAT(outcome.err,
+              testing::MatchesRegex("error: --trace: the queue of [^\n]+ has no timestamps\\.?\n"));
 }
 
 }  // namespace

@@ -36,7 +36,10 @@ namespace ropewalk::vulkan {
                                   f(DestroyPipeline) f(CreatePipelineCache)                        \
                                       f(DestroyPipelineCache) f(GetPipelineCacheData)              \
                                           f(CreateSemaphore) f(DestroySemaphore) f(WaitSemaphores) \
-                                              f(SignalSemaphore) f(GetSemaphoreCounterValue)
+                                              f(SignalSemaphore) f(GetSemaphoreCounterValue)       \
+                                                  f(CreateQueryPool) f(DestroyQueryPool)           \
+                                                      f(GetQueryPoolResults) f(CmdResetQueryPool)  \
+                                                          f(CmdWriteTimestamp)
 
 #define RW_VK_MEMBER(name) PFN_vk##name name = nullptr;
 

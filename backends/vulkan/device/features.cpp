@@ -75,6 +75,8 @@ void read_queue(const Instance& instance, VkPhysicalDevice device, const Options
     found.unusable = "it has no compute queue";
   else
     found.queue_family = static_cast<uint32_t>(family - families.begin());
+  if (found.unusable.empty() && options.has("timestamps"))
+    found.timestamps.bits = family->timestampValidBits;
 }
 
 void read_features(const Instance& instance, VkPhysicalDevice device, const Options& options,
@@ -128,6 +130,7 @@ void describe(const Properties& properties, Features& found) {
   lacks(found.size_control, "subgroup size control (the driver's size is taken)");
   lacks(found.float16, "float16 arithmetic (f32 instead)");
   lacks(found.storage_16bit, "16-bit storage (f32 instead)");
+  lacks(found.timestamps.bits > 0, "timestamps (no --trace)");
   lacks(found.memory_budget, "a memory budget (all of the heap counts as free)");
   std::snprintf(info.missing, sizeof info.missing, "%s", missing.c_str());
   info.activation = abi::DType::f32;
@@ -164,6 +167,7 @@ Features examine(const Instance& instance, VkPhysicalDevice device, const Option
   if (options.float16 == Switch::never || (options.float16 == Switch::automatic && found.processor))
     found.float16 = false;
   found.max_invocations = core.limits.maxComputeWorkGroupInvocations;
+  found.timestamps.tick_ns = core.limits.timestampPeriod;
   found.shared_bytes = core.limits.maxComputeSharedMemorySize;
   found.largest_allocation = properties.v11.maxMemoryAllocationSize;
   std::copy_n(properties.v11.deviceUUID, VK_UUID_SIZE, found.device_uuid);

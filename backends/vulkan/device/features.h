@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "backends/vulkan/device/instance.h"
+#include "backends/vulkan/device/timestamp_clock.h"
 #include "core/abi/backend.h"
 
 namespace ropewalk::vulkan {
@@ -15,7 +16,7 @@ namespace ropewalk::vulkan {
 inline constexpr std::string_view kFeatureNames[] = {
     "buffer-device-address", "timeline-semaphore", "compute-queue", "vulkan-1.2",
     "subgroup-shuffle",      "size-control",       "memory-budget", "float16",
-    "16bit-storage",
+    "16bit-storage",         "timestamps",
 };
 
 struct Features {
@@ -23,6 +24,7 @@ struct Features {
   std::string unusable;    // why the device cannot be used; empty: it can
   bool processor = false;  // shaders are tuned for a processor's vectors, else for a GPU
   uint32_t queue_family = 0;
+  TimestampClock timestamps;        // of the queue
   uint32_t subgroup_size = 0;       // invocations that run together
   bool subgroup_shuffle = false;    // GL_KHR_shader_subgroup_shuffle
   bool size_control = false;        // a pipeline may demand subgroup_size

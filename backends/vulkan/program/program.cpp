@@ -34,11 +34,21 @@ Program::Program(const abi::CompileRequest& request, const DeviceParts& parts)
                                .step = step_.address(),
                                .workspace = {workspace, workspace + bytes}};
   Recorder recorder(parts.context, parts.pipelines);
-  for (const abi::Claim& step : request.steps) record_step(context, step.nodes, recorder);
+  if (parts.timer.enabled()) {
+    timestamps_.emplace(parts.context, request.steps.size());
+    recorder.reset(timestamps_->pool(), timestamps_->count());
+    recorder.timestamp(timestamps_->pool(), 0);
+  }
+  uint32_t group = 0;
+  for (const abi::Claim& step : request.steps) {
+    record_step(context, step.nodes, recorder);
+    if (timestamps_) recorder.timestamp(timestamps_->pool(), ++group);
+  }
   commands_ = recorder.finish();
 }
 
 Program::~Program() {
+  parts_.timer.forget(*this);
   if (!parts_.context.alive()) return;
   if (abi::guard([&] { parts_.context.wait_for(last_submission_); }).ok()) {
     if (!commands_.empty())
@@ -56,6 +66,7 @@ abi::Status Program::enqueue(const abi::Step& step) noexcept {
     parts_.context.begin_step();
     for (const VkCommandBuffer buffer : commands_) last_submission_ = parts_.context.submit(buffer);
     parts_.context.instance().require_valid();
+    if (timestamps_) parts_.timer.ran(*this);
   });
 }
 

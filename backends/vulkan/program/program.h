@@ -4,12 +4,17 @@
 // its device, so it must be released first.
 #pragma once
 
+#include <optional>
 #include <vector>
 
 #include "backends/vulkan/ops/ops.h"
 #include "backends/vulkan/program/step_block.h"
+#include "backends/vulkan/program/timestamps.h"
+#include "core/abi/step_timing.h"
 
 namespace ropewalk::vulkan {
+
+class Program;
 
 // The parts of its device that a program borrows.
 struct DeviceParts {
@@ -17,6 +22,7 @@ struct DeviceParts {
   Memory& memory;
   Pipelines& pipelines;
   const PackedWeights& weights;
+  abi::StepTimer<Program>& timer;
 };
 
 // Bytes that CompileRequest::workspace needs.
@@ -33,10 +39,13 @@ class Program final : public abi::Program {
 
   abi::Status enqueue(const abi::Step& step) noexcept override;
   void release() noexcept override { delete this; }
+  // Throws Failure. REQUIRES: it was compiled while the timer was on.
+  std::vector<double> group_ends_us() const { return timestamps_->ends_us(); }
 
  private:
   const DeviceParts parts_;
   StepBlock step_;
+  std::optional<Timestamps> timestamps_;
   std::vector<VkCommandBuffer> commands_;
   uint64_t last_submission_ = 0;
 };

@@ -50,6 +50,18 @@ void Recorder::barrier() {
   ++barriers_;
 }
 
+void Recorder::reset(VkQueryPool pool, uint32_t queries) {
+  if (buffers_.empty()) begin();
+  context_.api().CmdResetQueryPool(buffers_.back(), pool, 0, queries);
+}
+
+void Recorder::timestamp(VkQueryPool pool, uint32_t query) {
+  hazards_.clear();
+  barrier();
+  context_.api().CmdWriteTimestamp(buffers_.back(), VK_PIPELINE_STAGE_BOTTOM_OF_PIPE_BIT, pool,
+                                   query);
+}
+
 void Recorder::record(const Dispatch& what, const void* push, uint32_t push_bytes,
                       std::initializer_list<Range> reads, std::initializer_list<Range> writes) {
   constexpr uint64_t kMaxGroups = 65535;  // the limit that every device has

@@ -37,6 +37,10 @@ class Recorder {
   // A result that later dispatches may use again (hazards.h).
   bool remembers(const Derived& derived) const { return hazards_.remembers(derived); }
   void remember(const Derived& derived) { hazards_.remember(derived); }
+  // The dispatches before it and those after it do not overlap; the query gets the time between.
+  void timestamp(VkQueryPool pool, uint32_t query);
+  // Before the first timestamp of each execution.
+  void reset(VkQueryPool pool, uint32_t queries);
   // Ends the recording. The caller owns the command buffers, to be submitted in this order.
   std::vector<VkCommandBuffer> finish();
 

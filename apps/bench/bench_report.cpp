@@ -62,8 +62,16 @@ void BenchReport::add_row(const BenchRow& row) {
                            {"gbs", row.gbs},
                            {"fraction_of_ideal", number(of_ideal)},
                            {"fraction_of_ideal_by_copy", number(by_copy)}});
-  say(fmt::format("{:>8} {:>6} {:>8} {:>12.1f} {:>9.2f} {:>9} {:>9}\n", row.kind, row.batch,
-                  row.context, row.tokens_per_s, row.gbs, figure(of_ideal, 3), figure(by_copy, 3)));
+  std::string counts;
+  if (row.counts) {
+    json_["rows"].back()["dispatches"] = row.counts->dispatches;
+    json_["rows"].back()["barriers"] = row.counts->barriers;
+    counts = fmt::format("  {} dispatches and {} barriers a step", row.counts->dispatches,
+                         row.counts->barriers);
+  }
+  say(fmt::format("{:>8} {:>6} {:>8} {:>12.1f} {:>9.2f} {:>9} {:>9}{}\n", row.kind, row.batch,
+                  row.context, row.tokens_per_s, row.gbs, figure(of_ideal, 3), figure(by_copy, 3),
+                  counts));
 }
 
 void BenchReport::add_left_out(const DecodeRun& run) {

@@ -51,6 +51,16 @@ double prefill_flop(const Runtime& runtime, double tokens) {
                  {.rows = tokens, .wanted = 1, .pairs = tokens * (tokens + 1) / 2});
 }
 
+std::optional<abi::StepCounts> counts_of_last_step(Runtime& runtime) {
+  abi::Device& device = *runtime.device().device;
+  void* extension = nullptr;
+  abi::StepCounts counts;
+  if (!device.extension(abi::kStepCounts, &extension).ok() ||
+      !static_cast<abi::StepCounting*>(extension)->last_step(&counts).ok())
+    return std::nullopt;
+  return counts;
+}
+
 // Compiles all programs before the clock starts: the last step of a prompt has any size.
 void warm_up(Runtime& runtime) {
   const WarmUp done = runtime.executor().warm_up();
@@ -131,7 +141,8 @@ BenchRow bench_prefill(Runtime& runtime, uint32_t context) {
           .tokens_per_s = rounds * context / seconds,
           .gbs = bytes / seconds / 1e9,
           .tflops = rounds * prefill_flop(runtime, context) / seconds / 1e12,
-          .needed_gbs = 0};
+          .needed_gbs = 0,
+          .counts = counts_of_last_step(runtime)};
 }
 
 BenchRow bench_decode(Runtime& runtime, const DecodeRun& run) {
@@ -169,7 +180,8 @@ BenchRow bench_decode(Runtime& runtime, const DecodeRun& run) {
           .tokens_per_s = double{1} * run.batch * run.steps / seconds,
           .gbs = rate(static_cast<double>(runtime.weight_bytes_per_step())),
           .tflops = 0,
-          .needed_gbs = rate(static_cast<double>(stored_weight_bytes(runtime.model().graph())))};
+          .needed_gbs = rate(static_cast<double>(stored_weight_bytes(runtime.model().graph()))),
+          .counts = counts_of_last_step(runtime)};
 }
 
 }  // namespace ropewalk

@@ -5,6 +5,7 @@
 #include <optional>
 #include <string_view>
 
+#include "core/abi/step_counts.h"
 #include "core/engine/runtime.h"
 
 namespace ropewalk {
@@ -17,6 +18,7 @@ struct BenchRow {
   double gbs;           // weights as they are packed, and cache, 1e9 bytes per second
   double tflops;        // of a prefill; 0 for decode steps, which are bound by reading
   double needed_gbs;    // of a decode step: weights as a checkpoint has them, and cache
+  std::optional<abi::StepCounts> counts;  // of the last step; absent where the device tells none
 };
 
 // The rate as a fraction of the limit: the read bandwidth for decode, the FLOP rate for prefill.

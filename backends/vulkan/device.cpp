@@ -69,7 +69,8 @@ abi::Status Device::workspace_bytes(const abi::CompileRequest& request, uint64_t
 
 abi::Status Device::compile(const abi::CompileRequest& request, abi::Program** program) noexcept {
   return on_device([&] {
-    *program = new Program(request, {context_, memory_, pipelines_, weights_, timer_});
+    *program =
+        new Program(request, {context_, memory_, pipelines_, weights_, timer_, last_counts_});
     pipelines_.save();
   });
 }
@@ -88,6 +89,10 @@ abi::Status Device::extension(std::string_view name, void** interface) noexcept 
       return abi::fail(abi::StatusCode::unsupported,
                        std::string("the queue of ") + info().name + " has no timestamps");
     *interface = static_cast<abi::StepTiming*>(&timer_);
+    return {};
+  }
+  if (name == abi::kStepCounts) {
+    *interface = static_cast<abi::StepCounting*>(this);
     return {};
   }
   return abi::fail(abi::StatusCode::unsupported,

@@ -14,7 +14,7 @@
 
 namespace ropewalk::vulkan {
 
-class Device final : public abi::Device {
+class Device final : public abi::Device, public abi::StepCounting {
  public:
   // Throws Failure (no_device).
   Device(std::shared_ptr<Instance> instance, VkPhysicalDevice physical, const Options& options);
@@ -41,8 +41,12 @@ class Device final : public abi::Device {
   abi::Status wait() noexcept override;
 
   abi::Status measure(abi::Measurement what, double* value) noexcept override;
-  // abi::kStepTiming where the queue has timestamps.
+  // abi::kStepTiming where the queue has timestamps, abi::kStepCounts.
   abi::Status extension(std::string_view name, void** interface) noexcept override;
+  abi::Status last_step(abi::StepCounts* counts) noexcept override {
+    *counts = last_counts_;
+    return {};
+  }
   void release() noexcept override { delete this; }
 
  private:
@@ -62,6 +66,7 @@ class Device final : public abi::Device {
   Pipelines pipelines_;
   PackedWeights weights_;
   abi::StepTimer<Program> timer_;
+  abi::StepCounts last_counts_;
 };
 
 }  // namespace ropewalk::vulkan

@@ -90,5 +90,28 @@ TEST(VulkanProgramRuns, AQueueWithoutTimestampsHasNoTrace) {
               testing::MatchesRegex("error: --trace: the queue of [^\n]+ has no timestamps\\.?\n"));
 }
 
+// Projections of one x run side by side, so there are fewer barriers than dispatches. A traced step
+// has the same dispatches, at least one for each of its groups, and a barrier behind each group.
+TEST(VulkanProgramRuns, BenchCountsDispatchesAndBarriers) {
+  const TemporaryFolder folder;
+  const std::string file = folder.path() / "trace.json";
+  Arguments arguments = {"bench",    "--shape", "airophin-mini", "--prompt", "16",
+                         "--decode", "1",       "--backend",     "vulkan",   "--json"};
+  const Json plain = run_program(arguments, "").json()["rows"].back();
+  arguments.insert(arguments.end(), {"--trace", file});
+  const Json traced = run_program(arguments, "").json()["rows"].back();
+  const Json trace = Json::parse(read_file(file));
+  uint32_t steps = 0, groups = 0;
+  for (const Json& event : trace["traceEvents"]) {
+    if (event["ph"] == "X") ++(event["tid"] == 1 ? steps : groups);
+  }
+  ASSERT_GT(steps, 0u);
+  EXPECT_GE(plain["dispatches"], groups / steps);
+  EXPECT_LT(plain["barriers"], plain["dispatches"]);
+  EXPECT_GT(plain["barriers"], 0);
+  EXPECT_EQ(traced["dispatches"], plain["dispatches"]);
+  EXPECT_GE(traced["barriers"], groups / steps + 1);
+}
+
 }  // namespace
 }  // namespace ropewalk::test

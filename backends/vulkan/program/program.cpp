@@ -45,6 +45,7 @@ Program::Program(const abi::CompileRequest& request, const DeviceParts& parts)
     if (timestamps_) recorder.timestamp(timestamps_->pool(), ++group);
   }
   commands_ = recorder.finish();
+  counts_ = recorder.counts();
 }
 
 Program::~Program() {
@@ -67,6 +68,7 @@ abi::Status Program::enqueue(const abi::Step& step) noexcept {
     for (const VkCommandBuffer buffer : commands_) last_submission_ = parts_.context.submit(buffer);
     parts_.context.instance().require_valid();
     if (timestamps_) parts_.timer.ran(*this);
+    parts_.last_counts = counts_;
   });
 }
 

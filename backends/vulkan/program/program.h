@@ -23,6 +23,7 @@ struct DeviceParts {
   Pipelines& pipelines;
   const PackedWeights& weights;
   abi::StepTimer<Program>& timer;
+  abi::StepCounts& last_counts;  // of the step that was enqueued last
 };
 
 // Bytes that CompileRequest::workspace needs.
@@ -47,6 +48,7 @@ class Program final : public abi::Program {
   StepBlock step_;
   std::optional<Timestamps> timestamps_;
   std::vector<VkCommandBuffer> commands_;
+  abi::StepCounts counts_;
   uint64_t last_submission_ = 0;
 };
 

@@ -47,7 +47,7 @@ void Recorder::barrier() {
       VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT | VK_PIPELINE_STAGE_TRANSFER_BIT;
   context_.api().CmdPipelineBarrier(buffers_.back(), from, VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT, 0,
                                     1, &barrier, 0, nullptr, 0, nullptr);
-  ++barriers_;
+  ++counts_.barriers;
 }
 
 void Recorder::reset(VkQueryPool pool, uint32_t queries) {
@@ -80,6 +80,7 @@ void Recorder::record(const Dispatch& what, const void* push, uint32_t push_byte
                        push_bytes, push);
   api.CmdDispatch(buffers_.back(), static_cast<uint32_t>(what.groups.x),
                   static_cast<uint32_t>(what.groups.y), static_cast<uint32_t>(what.groups.z));
+  ++counts_.dispatches;
 }
 
 std::vector<VkCommandBuffer> Recorder::finish() {

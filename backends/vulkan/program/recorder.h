@@ -10,6 +10,7 @@
 
 #include "backends/vulkan/program/hazards.h"
 #include "backends/vulkan/program/pipelines.h"
+#include "core/abi/step_counts.h"
 
 namespace ropewalk::vulkan {
 
@@ -47,7 +48,7 @@ class Recorder {
   // FLOP of one submission; a dispatch should have no more.
   double budget() const { return budget_; }
   const Features& features() const { return context_.features(); }
-  uint32_t barriers() const { return barriers_; }
+  const abi::StepCounts& counts() const { return counts_; }
 
  private:
   void record(const Dispatch& what, const void* push, uint32_t push_bytes,
@@ -62,7 +63,7 @@ class Recorder {
   Hazards hazards_;
   std::vector<VkCommandBuffer> buffers_;
   VkPipeline bound_ = VK_NULL_HANDLE;
-  uint32_t barriers_ = 0;
+  abi::StepCounts counts_;  // so far
 };
 
 }  // namespace ropewalk::vulkan

@@ -71,10 +71,13 @@ abi::Status Device::measure(abi::Measurement what, double* value) noexcept {
 }
 
 abi::Status Device::extension(std::string_view name, void** interface) noexcept {
-  if (name != abi::kRandomFill)
+  if (name == abi::kRandomFill)
+    *interface = static_cast<abi::RandomFill*>(this);
+  else if (name == abi::kStepTiming)
+    *interface = static_cast<abi::StepTiming*>(&timer_);
+  else
     return abi::fail(abi::StatusCode::unsupported,
                      "the cuda backend has no extension " + std::string(name.substr(0, 60)));
-  *interface = static_cast<abi::RandomFill*>(this);
   return abi::Status{};
 }
 

@@ -39,7 +39,7 @@ class Device final : public abi::Device, public abi::RandomFill {
   abi::Status wait() noexcept override;
 
   abi::Status measure(abi::Measurement what, double* value) noexcept override;
-  // abi::kRandomFill.
+  // abi::kRandomFill, abi::kStepTiming.
   abi::Status extension(std::string_view name, void** interface) noexcept override;
   abi::Status fill(abi::Slice to, uint32_t seed) noexcept override;
   void release() noexcept override { delete this; }
@@ -54,13 +54,14 @@ class Device final : public abi::Device, public abi::RandomFill {
     });
   }
 
-  DeviceParts parts() { return {context_, memory_, weights_, shared_, options_}; }
+  DeviceParts parts() { return {context_, memory_, weights_, shared_, options_, timer_}; }
 
   const Options options_;
   Context context_;
   Memory memory_;
   PackedWeights weights_;
   SharedResources shared_;
+  abi::StepTimer<Program> timer_;
 };
 
 }  // namespace ropewalk::cuda

@@ -31,7 +31,7 @@ class Machine {
   Machine() : context_(0, kStepLimitMs), memory_(context_), shared_(context_) {}
 
   DeviceParts parts(const Options& options) {
-    return {context_, memory_, weights_, shared_, options};
+    return {context_, memory_, weights_, shared_, options, timer_};
   }
   const char* name() const { return context_.info().name; }
   const char* driver() const { return context_.info().driver; }
@@ -51,6 +51,7 @@ class Machine {
   Memory memory_;
   PackedWeights weights_;
   SharedResources shared_;
+  abi::StepTimer<Program> timer_;  // stays off: kernels_bench takes the times itself
 };
 
 }  // namespace ropewalk::cuda::bench

@@ -5,6 +5,7 @@
 #include "backends/cuda/ops/attention_splits.h"
 #include "backends/cuda/program/lower_product.h"
 #include "core/abi/guard.h"
+#include "core/abi/step_timing.h"
 
 namespace ropewalk::cuda {
 namespace {
@@ -141,9 +142,7 @@ LaunchNode lower_nodes(std::span<const uint32_t> nodes, const CompileContext& co
 }  // namespace
 
 LaunchStep lower(std::span<const uint32_t> nodes, const CompileContext& context) {
-  std::string name(context.tensors.graph.nodes[nodes[0]].name);
-  if (nodes.size() > 1) name += " and " + std::to_string(nodes.size() - 1) + " more";
-  return {std::move(name), lower_nodes(nodes, context)};
+  return {abi::group_name(context.tensors.graph, nodes), lower_nodes(nodes, context)};
 }
 
 WorkspaceNeeds workspace_needs(const abi::CompileRequest& request, const Target& target) {

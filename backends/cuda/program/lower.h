@@ -30,7 +30,7 @@ struct CompileContext {
 };
 
 struct LaunchStep {
-  std::string name;  // of its first node, and how many follow: for traces
+  std::string name;  // abi::group_name(), for profilers
   std::function<void(cudaStream_t)> launch;
 };
 

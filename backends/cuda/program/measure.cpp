@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "backends/cuda/device/cublas.h"
+#include "backends/cuda/device/event.h"
 #include "backends/cuda/program/stream.h"
 #include "core/abi/guard.h"
 
@@ -31,28 +32,6 @@ class DeviceScratch {
  private:
   Memory& memory_;
   std::byte* data_;
-};
-
-class Event {
- public:
-  explicit Event(Context& context) : context_(context) {
-    context.check(cudaEventCreate(&event_), "an event");
-  }
-  ~Event() {
-    if (context_.alive()) static_cast<void>(cudaEventDestroy(event_));
-  }
-  Event(const Event&) = delete;
-  Event& operator=(const Event&) = delete;
-  void record() { context_.check(cudaEventRecord(event_, context_.stream()), "an event"); }
-  double seconds_since(const Event& begin) const {
-    float milliseconds = 0;
-    context_.check(cudaEventElapsedTime(&milliseconds, begin.event_, event_), "a time");
-    return milliseconds * 1e-3;
-  }
-
- private:
-  Context& context_;
-  cudaEvent_t event_ = nullptr;
 };
 
 double median_seconds(Context& context, const std::function<void()>& body) {

@@ -83,7 +83,10 @@ Program::Program(const abi::CompileRequest& request, const DeviceParts& parts)
     for (const abi::Claim& step : request.steps) launches_.push_back(lower(step.nodes, lowering));
     // Run the empty step: it loads every kernel, cuBLAS's too, which a recording does not allow.
     launch_and_check();
-    if (parts_.options.recording == Recording::graph) record();
+    if (parts_.timer.enabled())
+      for (size_t i = 0; i <= launches_.size(); ++i) events_.emplace_back(context);
+    else if (parts_.options.recording == Recording::graph)
+      record();
   } catch (...) {
     destroy();
     throw;
@@ -94,6 +97,7 @@ Program::~Program() { destroy(); }
 
 // A lost device may still use its memory, so that is never freed.
 void Program::destroy() {
+  parts_.timer.forget(*this);
   if (!abi::guard([&] {
          parts_.context.enter();
          parts_.context.wait();
@@ -107,13 +111,39 @@ void Program::launch_and_check() {
   parts_.context.check_launches("a launch");
 }
 
-void Program::launch_into_stream() {
+void Program::begin_slices() {
   if (needs_.large_batch.total())
     parts_.shared.slices->begin(large_batch_.slices, needs_.large_batch.slice);
+}
+
+void Program::launch_into_stream() {
+  begin_slices();
   for (const LaunchStep& step : launches_) {
     const TraceRange range(step.name);
     step.launch(parts_.context.stream());
   }
+}
+
+// Slices of weights are not dequantised ahead of their product: the time of a group covers all of
+// its work.
+void Program::launch_timed() {
+  events_[0].record();
+  for (size_t i = 0; i < launches_.size(); ++i) {
+    begin_slices();
+    const TraceRange range(launches_[i].name);
+    launches_[i].launch(parts_.context.stream());
+    events_[i + 1].record();
+  }
+  parts_.context.check_launches("a launch");
+  parts_.timer.ran(*this);
+}
+
+std::vector<double> Program::group_ends_us() const {
+  parts_.context.enter();
+  std::vector<double> ends;
+  for (size_t i = 1; i < events_.size(); ++i)
+    ends.push_back(events_[i].seconds_since(events_[0]) * 1e6);
+  return ends;
 }
 
 // The capture always ends, also after an error: a stream that still captures takes no more work.
@@ -138,7 +168,9 @@ abi::Status Program::enqueue(const abi::Step& step) noexcept {
   return abi::guard([&] {
     parts_.context.enter();
     step_.send(step);
-    if (recorded_)
+    if (!events_.empty())
+      launch_timed();
+    else if (recorded_)
       parts_.context.check(cudaGraphLaunch(recorded_, parts_.context.stream()), "a step");
     else
       launch_and_check();

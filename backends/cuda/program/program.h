@@ -4,23 +4,29 @@
 // Borrows its device, so it must be released first.
 #pragma once
 
+#include <deque>
 #include <memory>
 #include <vector>
 
+#include "backends/cuda/device/event.h"
 #include "backends/cuda/device/options.h"
 #include "backends/cuda/program/lower.h"
 #include "backends/cuda/program/shared_resources.h"
 #include "backends/cuda/program/step_block.h"
+#include "core/abi/step_timing.h"
 
 namespace ropewalk::cuda {
 
-// What a program borrows of its device.
+class Program;
+
+// The parts of its device that a program borrows.
 struct DeviceParts {
   Context& context;
   Memory& memory;
   const PackedWeights& weights;
   SharedResources& shared;
   const Options& options;
+  abi::StepTimer<Program>& timer;
 };
 
 // What CompileRequest::workspace needs. Also allocates what a program of this request shares with
@@ -38,12 +44,17 @@ class Program final : public abi::Program {
 
   abi::Status enqueue(const abi::Step& step) noexcept override;
   void release() noexcept override { delete this; }
+  // Throws Failure. REQUIRES: it was compiled while the timer was on.
+  std::vector<double> group_ends_us() const;
 
  private:
   // Launches every step, then checks for errors.
   void launch_and_check();
+  // Call before the launches that follow, where they use slices of weights.
+  void begin_slices();
   // Launches every step into the context's stream, which may be recording.
   void launch_into_stream();
+  void launch_timed();
   void record();
   void destroy();
 
@@ -54,6 +65,7 @@ class Program final : public abi::Program {
   StepBlock step_;
   std::vector<LaunchStep> launches_;
   cudaGraphExec_t recorded_ = nullptr;
+  std::deque<Event> events_;  // where the first group began and where each ended; empty: not timed
 };
 
 }  // namespace ropewalk::cuda

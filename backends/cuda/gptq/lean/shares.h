@@ -56,10 +56,10 @@ RW_HOST_DEVICE Slice slice_at(const Shares& s, uint32_t slice) {
 // Blocks of the longest slice.
 RW_HOST_DEVICE uint32_t slice_blocks(const Shares& s) { return divide_up(s.blocks, s.slices); }
 
-// A warp's share: its first block, numbered tile after tile, and how many it has. Blocks are divided
-// among thread blocks first, so that multiprocessors are balanced, and then among their warps. With
-// fewer blocks than warps the first warps have one each: empty shares come last, since sums are
-// added over a run of warps that have all written one.
+// A warp's share: its first block, numbered tile after tile, and how many it has. Blocks are
+// divided among thread blocks first, so that multiprocessors are balanced, and then among their
+// warps. With fewer blocks than warps the first warps have one each: empty shares come last, since
+// sums are added over a run of warps that have all written one.
 using Share = Range;
 RW_HOST_DEVICE Share share_of(const Shares& s, const Slice& slice, uint32_t warp) {
   const uint32_t total = s.tiles * slice.blocks;

@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <utility>
 
-#include "core/json/json_events.h"
+#include "core/json/json_tree.h"
 
 namespace ropewalk {
 namespace {
@@ -13,52 +13,27 @@ namespace {
 // Two bytes of text can become 100 bytes of tree, so the count of values bounds the memory.
 constexpr size_t kMaxValues = 2'000'000;
 
-class TreeBuilder final : public JsonEvents {
- public:
-  TreeBuilder(const JsonSource& source, Json& root) : source_(source), root_(root) {}
-
-  void null() override { add(nullptr); }
-  void boolean(bool value) override { add(value); }
-  void integer(int64_t value) override { add(value); }
-  void unsigned_integer(uint64_t value) override { add(value); }
-  void number(double value) override { add(value); }
-  void text(std::string value) override { add(std::move(value)); }
-  void key(std::string name) override { key_ = std::move(name); }
-  void begin_object() override { open_.push_back(add(Json::object())); }
-  void end_object() override { open_.pop_back(); }
-  void begin_array() override { open_.push_back(add(Json::array())); }
-  void end_array() override { open_.pop_back(); }
-
- private:
-  // The address stays valid while the value is open: its parent grows only after it is closed.
-  Json* add(Json value) {
-    if (++values_ > kMaxValues)
-      throw Error(source_.code, source_.file,
-                  fmt::format("holds more than {} JSON values", kMaxValues), "");
-    if (open_.empty()) return &(root_ = std::move(value));
-    Json& parent = *open_.back();
-    if (parent.is_array()) {
-      auto& items = parent.get_ref<Json::array_t&>();
-      return &items.emplace_back(std::move(value));
-    }
-    // The map's own insertion searches all earlier keys; walk_json() has refused duplicates
-    // already.
-    auto& members = parent.get_ref<Json::object_t&>();
-    return &members.emplace_back(std::move(key_), std::move(value)).second;
-  }
-
-  const JsonSource& source_;
-  Json& root_;
-  std::vector<Json*> open_;
-  std::string key_;
-  size_t values_ = 0;
-};
-
 }  // namespace
+
+// The address stays valid while the value is open: its parent grows only after it is closed.
+Json* JsonTreeBuilder::add(Json value) {
+  if (++values_ > kMaxValues)
+    throw Error(source_.code, source_.file,
+                fmt::format("holds more than {} JSON values", kMaxValues), "");
+  if (open_.empty()) return &(root_ = std::move(value));
+  Json& parent = *open_.back();
+  if (parent.is_array()) {
+    auto& items = parent.get_ref<Json::array_t&>();
+    return &items.emplace_back(std::move(value));
+  }
+  // The map's own insertion searches all earlier keys; walk_json() has refused duplicates already.
+  auto& members = parent.get_ref<Json::object_t&>();
+  return &members.emplace_back(std::move(key_), std::move(value)).second;
+}
 
 Json parse_json(std::string_view text, const JsonSource& source) {
   Json root;
-  TreeBuilder builder(source, root);
+  JsonTreeBuilder builder(source, root);
   walk_json(text, source, builder);
   return root;
 }

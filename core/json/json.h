@@ -44,6 +44,8 @@ class JsonFields {
 
   bool has(std::string_view key) const;  // present and not null
   JsonFields child(std::string_view key) const;
+  // An object of a list. REQUIRES: `key` is a list with an element `index`.
+  JsonFields item(std::string_view key, size_t index) const;
 
   // Each throws Error when the field is present with another type or out of range, and, without a
   // fallback, when it is absent. Integers are exact: 4096.0 is taken, 4096.5 and "4096" are not.
@@ -53,6 +55,8 @@ class JsonFields {
   std::string text(std::string_view key) const;
   std::vector<double> numbers(std::string_view key) const;
 
+  // "FILE: PATH.KEY", as errors begin.
+  std::string where(std::string_view key) const;
   [[noreturn]] void fail(std::string_view key, std::string_view what,
                          std::string_view advice) const;
   const Json& json() const { return object_; }

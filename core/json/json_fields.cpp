@@ -41,10 +41,13 @@ const Json* JsonFields::find(std::string_view key) const {
   return nullptr;
 }
 
+std::string JsonFields::where(std::string_view key) const {
+  const std::string_view dot = path_.empty() || key.empty() ? "" : ".";
+  return fmt::format("{}: {}{}{}", source_.file, path_, dot, printable(key));
+}
+
 void JsonFields::fail(std::string_view key, std::string_view what, std::string_view advice) const {
-  const std::string_view dot = path_.empty() ? "" : ".";
-  throw Error(source_.code, fmt::format("{}: {}{}{}", source_.file, path_, dot, printable(key)),
-              what, advice);
+  throw Error(source_.code, where(key), what, advice);
 }
 
 bool JsonFields::has(std::string_view key) const { return find(key) != nullptr; }
@@ -61,6 +64,12 @@ void JsonFields::wrong(std::string_view key, const Json& value, std::string_view
 JsonFields JsonFields::child(std::string_view key) const {
   const std::string path = path_.empty() ? std::string(key) : path_ + "." + std::string(key);
   return JsonFields(required(key, "an object"), source_, path);
+}
+
+JsonFields JsonFields::item(std::string_view key, size_t index) const {
+  const std::string_view dot = path_.empty() ? "" : ".";
+  return JsonFields((*find(key))[index], source_,
+                    fmt::format("{}{}{}[{}]", path_, dot, key, index));
 }
 
 uint64_t JsonFields::unsigned_integer(std::string_view key, uint64_t low, uint64_t high) const {

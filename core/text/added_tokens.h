@@ -1,4 +1,4 @@
-// added_tokens.h — the tokens beside the sentencepiece vocabulary: the special ones (<s>, </s>) and
+// added_tokens.h — the tokens beside a vocabulary: the special ones (<s>, </s>) and
 // those that a fine-tune added. Finds them by name, by id and inside a text.
 //
 // Values only; const after construction and then safe to share between threads.
@@ -9,6 +9,8 @@
 #include <string_view>
 #include <unordered_map>
 #include <vector>
+
+#include "core/base/name_matcher.h"
 
 namespace ropewalk {
 
@@ -43,12 +45,10 @@ class AddedTokens {
   std::vector<Segment> split(std::string_view text) const;
 
  private:
-  const AddedToken* match(std::string_view text) const;
-
-  std::vector<AddedToken> tokens_;  // longest name first
+  std::vector<AddedToken> tokens_;
+  NameMatcher matcher_;
   std::unordered_map<std::string, size_t> by_name_;
   std::unordered_map<int32_t, size_t> by_id_;
-  std::vector<std::vector<size_t>> by_first_byte_{256};  // longest name first
 };
 
 // What the tokens' flags do to the plain text beside them (transformers'

@@ -6,8 +6,8 @@
 
 #include "core/base/error.h"
 #include "core/base/utf8.h"
+#include "core/sentencepiece/spm_encoder.h"
 #include "core/text/model_file.h"
-#include "core/text/spm_encoder.h"
 
 namespace ropewalk {
 namespace {

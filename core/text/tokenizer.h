@@ -13,9 +13,9 @@
 #include <string_view>
 #include <vector>
 
+#include "core/sentencepiece/tokenizer_model.h"
 #include "core/text/added_tokens.h"
 #include "core/text/tokenizer_config.h"
-#include "core/text/tokenizer_model.h"
 
 namespace ropewalk {
 

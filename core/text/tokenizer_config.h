@@ -9,8 +9,8 @@
 #include <string_view>
 #include <vector>
 
+#include "core/sentencepiece/tokenizer_model.h"
 #include "core/text/added_tokens.h"
-#include "core/text/tokenizer_model.h"
 
 namespace ropewalk {
 

@@ -39,7 +39,7 @@ only yaml-cpp core/config
 only boost/dll core/modules
 only boost/asio core/http
 only boost/beast core/http
-only sentencepiece core/text
+only sentencepiece core/sentencepiece
 only nlohmann core/json
 only CLI apps
 only histedit apps

@@ -9,7 +9,7 @@
 #include "core/base/error.h"
 #include "core/text/fit.h"
 #include "tests/error_of.h"
-#include "tests/text/model_bytes.h"
+#include "tests/sentencepiece/model_bytes.h"
 
 namespace ropewalk::test {
 namespace {

@@ -14,7 +14,7 @@
 #include "core/json/json.h"
 #include "core/text/prompt.h"
 #include "tests/error_of.h"
-#include "tests/text/model_bytes.h"
+#include "tests/sentencepiece/model_bytes.h"
 
 namespace ropewalk::test {
 namespace {

@@ -1,4 +1,4 @@
-#include "core/text/spm_encoder.h"
+#include "core/sentencepiece/spm_encoder.h"
 
 #include <fmt/format.h>
 #include <sentencepiece_processor.h>
@@ -18,11 +18,7 @@ constexpr uint32_t kSpace = 0x2581;
 
 // The code point of a well-formed sequence, a space as the vocabulary writes it.
 uint32_t code_point(std::string_view sequence) {
-  static constexpr uint32_t kLeadBits[] = {0, 0x7f, 0x1f, 0x0f, 0x07};
-  uint32_t value = static_cast<unsigned char>(sequence[0]) & kLeadBits[sequence.size()];
-  for (const char c : sequence.substr(1))
-    value = value << 6 | (static_cast<unsigned char>(c) & 0x3f);
-  return value == ' ' ? kSpace : value;
+  return sequence == " " ? kSpace : utf8_code_point(sequence);
 }
 
 uint64_t pair_key(uint32_t left, uint32_t right) { return uint64_t{left} << 32 | right; }

@@ -1,4 +1,4 @@
-#include "core/text/tokenizer_model.h"
+#include "core/sentencepiece/tokenizer_model.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -10,9 +10,9 @@
 #include <limits>
 
 #include "core/base/error.h"
-#include "core/text/spm_encoder.h"
+#include "core/sentencepiece/spm_encoder.h"
 #include "tests/error_of.h"
-#include "tests/text/model_bytes.h"
+#include "tests/sentencepiece/model_bytes.h"
 
 namespace ropewalk::test {
 namespace {

@@ -8,8 +8,8 @@
 #include <string_view>
 #include <vector>
 
-#include "core/text/protobuf.h"
-#include "core/text/tokenizer_model.h"
+#include "core/sentencepiece/protobuf.h"
+#include "core/sentencepiece/tokenizer_model.h"
 
 namespace ropewalk::test {
 

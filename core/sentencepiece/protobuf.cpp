@@ -1,4 +1,4 @@
-#include "core/text/protobuf.h"
+#include "core/sentencepiece/protobuf.h"
 
 #include <fmt/format.h>
 

@@ -1,4 +1,4 @@
-#include "core/text/tokenizer_model.h"
+#include "core/sentencepiece/tokenizer_model.h"
 
 #include <fmt/format.h>
 
@@ -12,7 +12,7 @@
 
 #include "core/base/error.h"
 #include "core/base/utf8.h"
-#include "core/text/protobuf.h"
+#include "core/sentencepiece/protobuf.h"
 
 namespace ropewalk {
 namespace {

@@ -9,7 +9,7 @@
 #include <unordered_set>
 #include <vector>
 
-#include "core/text/tokenizer_model.h"
+#include "core/sentencepiece/tokenizer_model.h"
 
 namespace ropewalk {
 

@@ -11,11 +11,11 @@ set -u
 cd "$1" || exit 2
 
 # Names that are no files of this tree. Files of other projects, which comments give as a source:
-foreign='common.h file_download.py gptq.py LlamaPartNTKScaledRotaryEmbedding.py llama.cpp
+foreign='common.h encoder.py file_download.py gptq.py LlamaPartNTKScaledRotaryEmbedding.py llama.cpp
 llama-sampler.cpp modeling_llama.py modeling_rope_utils.py pickletools.py presets.py q4_matrix.cu qdq_4.cuh
 qlinear_cuda.py quantization/config.py sampler.py sampler_hijack.py serialization.py sysexits.h
-test-backend-ops.cpp tokenization_llama.py tokenization_utils.py tokenization_utils_base.py torch/_utils.py
-generation/utils.py'
+test-backend-ops.cpp tokenization_llama.py tokenization_llama_fast.py tokenization_utils.py
+tokenization_utils_base.py tokenization_utils_fast.py torch/_utils.py generation/utils.py'
 # Files that a run or a user makes, and parts of names:
 made='verify.sh my-sampler.cpp .spv.h shader.comp _test.cpp'
 

@@ -7,7 +7,7 @@ set -euo pipefail
 build_packages=(
   g++ cmake ninja-build make ccache
   libboost1.81-dev libyaml-cpp-dev libsentencepiece-dev nlohmann-json3-dev libcli11-dev libfmt-dev
-  libssl-dev libvulkan-dev libedit-dev glslc
+  libpcre2-dev libutf8proc-dev libssl-dev libvulkan-dev libedit-dev glslc
 )
 test_packages=(
   libgtest-dev libgmock-dev libbenchmark-dev

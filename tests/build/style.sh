@@ -40,6 +40,7 @@ only boost/dll core/modules
 only boost/asio core/http
 only boost/beast core/http
 only sentencepiece core/sentencepiece
+only pcre2 core/pattern
 only nlohmann core/json
 only CLI apps
 only histedit apps

@@ -41,6 +41,7 @@ only boost/asio core/http
 only boost/beast core/http
 only sentencepiece core/sentencepiece
 only pcre2 core/pattern
+only utf8proc core/tokenizer_json
 only nlohmann core/json
 only CLI apps
 only histedit apps

@@ -52,7 +52,10 @@ struct GenerationConfig {
   std::vector<std::string> stop = {};  // beside the format's own
 };
 
+enum class TokenizerFile { automatic, json, sentencepiece };
+
 struct TokenizerSettings {
+  TokenizerFile source = TokenizerFile::automatic;
   std::optional<bool> legacy = {};  // absent: what tokenizer_config.json says
 };
 

@@ -79,8 +79,15 @@ constexpr std::array kKeys = {
     KeyInfo{"generation.stop", KeyType::texts, "[]",
             "texts that end a reply, beside the format's own"},
     KeyInfo{"tokenizer", KeyType::map, "", "how text becomes tokens"},
+    KeyInfo{.path = "tokenizer.source",
+            .type = KeyType::choice,
+            .default_text = "auto",
+            .help =
+                "tokenizer.json or sentencepiece's tokenizer.model; auto takes the latter where "
+                "both are there",
+            .choices = "auto json sentencepiece"},
     KeyInfo{"tokenizer.legacy", KeyType::boolean, "<what tokenizer_config.json says>",
-            "transformers' older treatment of text after an added token"},
+            "tokenizer.model: transformers' older treatment of text after an added token"},
     KeyInfo{"plugins", KeyType::map, "", "libraries of yours"},
     KeyInfo{"plugins.paths", KeyType::paths, "[]",
             "files and folders, relative to this file, searched beside the installed ones"},

@@ -223,6 +223,7 @@ Config parse_config(std::string_view text, const ConfigSource& source) {
   if (const ConfigValue* sampling = reader.find("sampling"))
     config.sampling = read_chain(*sampling, "sampling");
   read_generation(reader, config.generation);
+  reader.choice("tokenizer.source", config.tokenizer.source);
   reader.boolean("tokenizer.legacy", config.tokenizer.legacy);
   read_plugins(reader, config.plugin_paths);
   return config;

@@ -52,7 +52,8 @@ TEST(Dump, NamesTheOriginOfEveryValue) {
           "  stop: [\"a b\"]  # " +
           folder +
           "/c.yaml:5\n"
-          "# tokenizer:\n"
+          "tokenizer:\n"
+          "  source: auto  # default\n"
           "  # legacy: <what tokenizer_config.json says>  # default\n"
           "plugins:\n"
           "  paths: []  # default\n");

@@ -6,6 +6,7 @@
 
 #include "apps/input.h"
 #include "core/base/error.h"
+#include "core/engine/engine.h"
 #include "core/eval/dataset.h"
 
 namespace ropewalk {
@@ -52,11 +53,10 @@ Dataset read_dataset(const DatasetArguments& arguments, const Config& config, Pr
                 "Give the JSON Lines file with --text");
   if (arguments.ids) {
     dataset.texts.push_back(parse_ids(bytes, shown(dataset.file)));
-    if (protocol == Protocol::llamacpp)
-      dataset.bos_id = Tokenizer::open(config.model, config.tokenizer.legacy).bos_id();
+    if (protocol == Protocol::llamacpp) dataset.bos_id = open_tokenizer(config).bos_id();
     return dataset;
   }
-  const Tokenizer tokenizer = Tokenizer::open(config.model, config.tokenizer.legacy);
+  const Tokenizer tokenizer = open_tokenizer(config);
   dataset.bos_id = tokenizer.bos_id();
   dataset.texts = tokenise(tokenizer, bytes, dataset.file, protocol);
   return dataset;

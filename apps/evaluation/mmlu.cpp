@@ -212,7 +212,7 @@ int mmlu(const MmluArguments& arguments) {
   const MmluForm form = form_of(arguments.form);
   const Config config = open_config(arguments.common);
   const std::vector<Subject> subjects = read_subjects(arguments);
-  const Tokenizer tokenizer = Tokenizer::open(config.model, config.tokenizer.legacy);
+  const Tokenizer tokenizer = open_tokenizer(config);
   const bool bos = tokenizer.add_bos() && !arguments.no_bos;
   RuntimeSettings settings;
   settings.config = config;

@@ -11,6 +11,7 @@
 #include "apps/output.h"
 #include "apps/progress.h"
 #include "core/base/error.h"
+#include "core/engine/engine.h"
 #include "core/engine/rope_choice.h"
 #include "core/model/families.h"
 #include "core/text/tokenizer.h"
@@ -84,14 +85,19 @@ Json memory_json(const ModelConfig& model, const Config& config, uint64_t weight
           {"cache_at_context", page * pages}};
 }
 
+Json id_json(const AddedToken* token) { return token ? Json(token->id) : Json(); }
+
 // A model without a sound tokenizer can still be inspected.
 Json tokenizer_json(const Config& config) {
   try {
-    const Tokenizer tokenizer = Tokenizer::open(config.model, config.tokenizer.legacy);
-    return {
-        {"vocab_size", tokenizer.vocab_size()}, {"bos_id", tokenizer.bos_id()},
-        {"eos_id", tokenizer.eos_id()},         {"add_bos", tokenizer.add_bos()},
-        {"legacy", tokenizer.legacy()},         {"added_tokens", tokenizer.added().all().size()}};
+    const Tokenizer tokenizer = open_tokenizer(config);
+    return {{"file", tokenizer.file()},
+            {"vocab_size", tokenizer.vocab_size()},
+            {"bos_id", id_json(tokenizer.bos())},
+            {"eos_id", id_json(tokenizer.eos())},
+            {"add_bos", tokenizer.add_bos()},
+            {"legacy", tokenizer.legacy()},
+            {"added_tokens", tokenizer.added().all().size()}};
   } catch (const Error& error) {
     return {{"error", error.what()}};
   }

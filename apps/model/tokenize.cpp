@@ -7,16 +7,16 @@
 #include "apps/input.h"
 #include "apps/open.h"
 #include "apps/output.h"
-#include "core/text/tokenizer.h"
+#include "core/engine/engine.h"
 
 namespace ropewalk {
 
 int tokenize(const TokenizeArguments& arguments) {
   const Config config = open_config(arguments.common);
-  const Tokenizer tokenizer = Tokenizer::open(config.model, config.tokenizer.legacy);
+  const Tokenizer tokenizer = open_tokenizer(config);
   std::vector<int32_t> ids =
       tokenizer.encode_text(read_input(arguments.text), SpecialTokens::as_text);
-  if (arguments.bos) ids.insert(ids.begin(), tokenizer.bos_id());
+  if (arguments.bos && tokenizer.bos()) ids.insert(ids.begin(), tokenizer.bos_id());
   if (arguments.common.json) {
     print_json({{"ids", ids}});
   } else {

@@ -23,7 +23,7 @@ class StringSink final : public abi::TextSink {
 void check_vocabulary(const TextSide& text, const ModelConfig& model) {
   const uint32_t ids = text.tokenizer().vocab_size();
   if (ids > model.vocab_size) {
-    throw Error(ExitCode::model, "tokenizer.model",
+    throw Error(ExitCode::model, text.tokenizer().file(),
                 fmt::format("the tokenizer has {} ids, config.json says vocab_size {}", ids,
                             model.vocab_size),
                 "Use the tokenizer that belongs to this model");
@@ -44,8 +44,23 @@ Registry make_registry(const Config& config) {
   return Registry(std::move(settings));
 }
 
-TextSide::TextSide(Registry& registry, const Config& config)
-    : tokenizer_(Tokenizer::open(config.model, config.tokenizer.legacy)) {
+Tokenizer open_tokenizer(const Config& config) {
+  TokenizerOptions options{.legacy = config.tokenizer.legacy};
+  switch (config.tokenizer.source) {
+    case TokenizerFile::automatic:
+      options.source = TokenizerSource::automatic;
+      break;
+    case TokenizerFile::json:
+      options.source = TokenizerSource::json;
+      break;
+    case TokenizerFile::sentencepiece:
+      options.source = TokenizerSource::sentencepiece;
+      break;
+  }
+  return Tokenizer::open(config.model, options);
+}
+
+TextSide::TextSide(Registry& registry, const Config& config) : tokenizer_(open_tokenizer(config)) {
   const PluginChoice& choice = config.prompt.format;
   const Library& library = registry.find_choice(abi::ModuleKind::prompt_format, choice);
   format_ = library.create<abi::PromptFormat>(choice, nullptr);
@@ -103,8 +118,9 @@ Engine::Engine(const RuntimeSettings& settings)
   checkpoint_->check_unchanged();
 
   end_ids_ = model.eos_ids;
-  const int32_t eos = tokenizer().eos_id();
-  if (std::find(end_ids_.begin(), end_ids_.end(), eos) == end_ids_.end()) end_ids_.push_back(eos);
+  const AddedToken* eos = tokenizer().eos();
+  if (eos && std::find(end_ids_.begin(), end_ids_.end(), eos->id) == end_ids_.end())
+    end_ids_.push_back(eos->id);
   host_ = std::make_unique<Host>(*this);
 }
 

@@ -20,6 +20,9 @@ namespace ropewalk {
 // The registry for a configuration: the install's folder and its plugins.paths.
 Registry make_registry(const Config& config);
 
+// The tokenizer that a configuration asks for. Throws Error (model).
+Tokenizer open_tokenizer(const Config& config);
+
 // Prompt format and tokenizer of a configuration: what `tokenize` and `render` need, without
 // weights.
 class TextSide {

@@ -162,7 +162,7 @@ std::vector<ScoredWindow> fill_windows(std::span<const Window> windows,
   for (const Window& window : windows) {
     const auto ids = text.subspan(window.begin, window.length);
     filled.push_back({{ids.begin(), ids.end()}, window.scored});
-    if (window.bos) filled.back().ids[0] = bos;
+    if (window.bos && bos >= 0) filled.back().ids[0] = bos;
   }
   return filled;
 }

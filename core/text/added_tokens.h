@@ -11,21 +11,9 @@
 #include <vector>
 
 #include "core/base/name_matcher.h"
+#include "core/tokenizer_json/added_token.h"
 
 namespace ropewalk {
-
-// As transformers' AddedToken (src/transformers/tokenization_utils_base.py).
-struct AddedToken {
-  std::string name;
-  int32_t id = 0;
-  bool special = false;  // hidden from the reply
-  bool named = false;    // bos_token, eos_token, ..., or an additional_special_token
-  // White space that the token swallows in the text around it.
-  bool strips_left = false;
-  bool strips_right = false;
-  // Where its neighbours are not spaces, the token is plain text.
-  bool single_word = false;
-};
 
 // One stretch of a text: either plain text, or a token that was recognised by its name.
 struct Segment {

@@ -54,17 +54,17 @@ std::vector<Segment> segments_of(const Tokenizer& tokenizer, std::span<const Pro
     else
       segments.push_back({.text = text});
   };
-  const auto add_token = [&](const AddedToken& token) {
-    segments.push_back({.text = token.name, .token = &token});
+  const auto add_token = [&](const AddedToken* token) {
+    if (token) segments.push_back({.text = token->name, .token = token});
   };
   for (const PromptPiece& piece : pieces) {
     if (piece.kind == PieceKind::bos && segments.empty()) continue;
-    if (piece.kind == PieceKind::bos && segments.back().token == &tokenizer.bos()) continue;
+    if (piece.kind == PieceKind::bos && segments.back().token == tokenizer.bos()) continue;
     const AddedToken* added =
         piece.kind == PieceKind::added ? tokenizer.added().find(piece.text) : nullptr;
     if (piece.kind == PieceKind::bos) add_token(tokenizer.bos());
     if (piece.kind == PieceKind::eos) add_token(tokenizer.eos());
-    if (added) add_token(*added);
+    add_token(added);
     if (piece.kind == PieceKind::text || (piece.kind == PieceKind::added && !added))
       add_text(piece.text);
   }
@@ -76,7 +76,7 @@ std::vector<Segment> segments_of(const Tokenizer& tokenizer, std::span<const Pro
 std::vector<int32_t> prompt_ids(const Tokenizer& tokenizer, std::span<const PromptPiece> pieces) {
   const bool emits_bos = !pieces.empty() && pieces.front().kind == PieceKind::bos;
   std::vector<int32_t> ids;
-  if (emits_bos || tokenizer.add_bos()) ids.push_back(tokenizer.bos_id());
+  if (tokenizer.bos() && (emits_bos || tokenizer.add_bos())) ids.push_back(tokenizer.bos_id());
   const std::vector<int32_t> rest = tokenizer.encode_segments(segments_of(tokenizer, pieces));
   ids.insert(ids.end(), rest.begin(), rest.end());
   return ids;

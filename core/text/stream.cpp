@@ -47,9 +47,9 @@ TextStream::TextStream(std::vector<std::string> stops, LeadingSpace leading_spac
 
 std::string TextStream::push(const TokenText& token) {
   if (token.bytes.empty()) return "";
-  const bool strip = strip_ && token.spaced;
+  const uint32_t stripped = strip_ ? token.spaced : 0;
   strip_ = false;
-  return filter(characters_.push(token.bytes.substr(strip ? 1 : 0)));
+  return filter(characters_.push(token.bytes.substr(stripped)));
 }
 
 std::string TextStream::finish() {

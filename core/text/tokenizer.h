@@ -1,7 +1,9 @@
-// tokenizer.h — text to token ids and back, as transformers' slow LlamaTokenizer does it
-// (src/transformers/models/llama/tokenization_llama.py).
+// tokenizer.h — text to token ids and back, as transformers does it: of a tokenizer.model the slow
+// LlamaTokenizer (src/transformers/models/llama/tokenization_llama.py), of a tokenizer.json the
+// tokenizers library.
 //
-// Owns the vocabulary. Const after construction and then safe to share between threads.
+// Owns the vocabulary. Const after construction and reserve() and then safe to share between
+// threads.
 #pragma once
 
 #include <cstdint>
@@ -13,37 +15,41 @@
 #include <string_view>
 #include <vector>
 
-#include "core/sentencepiece/tokenizer_model.h"
 #include "core/text/added_tokens.h"
+#include "core/text/text_encoder.h"
 #include "core/text/tokenizer_config.h"
 
 namespace ropewalk {
 
-class SpmEncoder;
-
-// What a name such as "</s>" in a text means.
-enum class SpecialTokens {
-  as_text,  // its characters: for everything that a user wrote
-  parse,    // the token: for text that a program made
-};
-
 // What one id adds to the text. Bytes of several ids may form one character.
 struct TokenText {
   std::string_view bytes;  // empty for <s> and other special tokens; valid as long as the Tokenizer
-  bool spaced = false;     // begins with the space that the tokenizer puts in front of a text
+  // How many of the spaces that they begin with the tokenizer put in front of a text itself, where
+  // the token is its first.
+  uint32_t spaced = 0;
+};
+
+// tokenizer.source, as this room sees it.
+enum class TokenizerSource {
+  automatic,      // tokenizer.model where it is sentencepiece's, else tokenizer.json
+  json,           // tokenizer.json
+  sentencepiece,  // tokenizer.model
+};
+
+struct TokenizerOptions {
+  std::optional<bool> legacy = {};  // tokenizer.model: instead of tokenizer_config.json's
+  TokenizerSource source = TokenizerSource::automatic;
 };
 
 class Tokenizer {
  public:
-  // Reads tokenizer.model and the JSON files beside it (not tokenizer.json, which says the same for
-  // another library). `legacy` overrides tokenizer_config.json's.
-  // Throws Error (model) naming file and field; where only tokenizer.json is present, it says so.
-  static Tokenizer open(const std::filesystem::path& model_dir, std::optional<bool> legacy);
+  // Reads tokenizer.model or tokenizer.json, and tokenizer_config.json, special_tokens_map.json and
+  // added_tokens.json beside it. Throws Error (model) naming file and field.
+  static Tokenizer open(const std::filesystem::path& model_dir, const TokenizerOptions& options);
 
+  explicit Tokenizer(TextParts parts);
+  // Of a tokenizer.model. Throws Error (model) where sentencepiece refuses it.
   Tokenizer(TokenizerModel model, TokenizerConfig config);
-  Tokenizer(Tokenizer&&) noexcept;
-  Tokenizer& operator=(Tokenizer&&) noexcept;
-  ~Tokenizer();
 
   // Ids of `text`, without BOS. No text yields a control token unless `special` asks for it. Bytes
   // that are not UTF-8 become byte tokens where the vocabulary has them, so that they survive
@@ -52,8 +58,12 @@ class Tokenizer {
   std::vector<int32_t> encode_text(std::string_view text, SpecialTokens special) const;
 
   // Ids of segments that stand for one text, in which tokens are recognised already. The rule for
-  // the space in front of a text after a token is legacy()'s.
+  // the space in front of a text after a token is legacy()'s or tokenizer.json's.
   std::vector<int32_t> encode_segments(std::vector<Segment> segments) const;
+
+  // A text with the name of this token is text from here on, as if the token were special: for
+  // those that a prompt format emits. Other added tokens of a tokenizer.json are found in any text.
+  void reserve(std::string_view name);
 
   // The text of `ids`: special tokens are invisible, the space that encode_text() put in front is
   // removed, bytes that form no character become U+FFFD each. Ids outside the vocabulary are
@@ -64,29 +74,21 @@ class Tokenizer {
   // One more than the greatest id, added tokens included. The model may have more rows; they have
   // no text and must not be sampled.
   uint32_t vocab_size() const { return static_cast<uint32_t>(texts_.size()); }
-  int32_t bos_id() const { return bos_->id; }
-  int32_t eos_id() const { return eos_->id; }
-  bool add_bos() const { return config_.add_bos; }
-  bool legacy() const { return config_.legacy; }
-  const AddedToken& bos() const { return *bos_; }
-  const AddedToken& eos() const { return *eos_; }
-  const AddedTokens& added() const { return added_; }
+  std::string_view file() const { return encoder_->file(); }  // tokenizer.model or tokenizer.json
+  const AddedToken* bos() const { return bos_; }              // nullptr: the model has none
+  const AddedToken* eos() const { return eos_; }              // the same
+  int32_t bos_id() const { return bos_ ? bos_->id : -1; }     // -1: none
+  int32_t eos_id() const { return eos_ ? eos_->id : -1; }
+  bool add_bos() const { return add_bos_; }  // only where there is one
+  bool legacy() const { return legacy_; }    // false with tokenizer.json
+  const AddedTokens& added() const { return encoder_->added(); }
 
  private:
-  void fill_texts();
-  void append_plain(std::string_view text, std::vector<int32_t>& ids) const;
-  bool is_stray_space(const std::vector<int32_t>& ids) const;
-
-  TokenizerConfig config_;
-  TokenizerModel model_;
-  AddedTokens added_;
+  std::unique_ptr<TextEncoder> encoder_;
+  std::vector<DecodedName> texts_;  // by id
   const AddedToken* bos_;
   const AddedToken* eos_;
-  std::vector<std::string> texts_;  // by id
-  std::vector<bool> spaced_;        // by id
-  std::vector<int32_t> byte_ids_;   // by byte; the unknown token where there is no byte piece
-  int32_t space_id_ = -1;           // of the piece that is a single space; -1: none
-  std::unique_ptr<SpmEncoder> encoder_;
+  bool add_bos_, legacy_;
 };
 
 }  // namespace ropewalk

@@ -50,8 +50,8 @@ using abi::Role;
 
 class Prompt : public testing::Test {
  protected:
-  Tokenizer legacy_ = Tokenizer::open(RW_SOURCE_DIR "/models/airophin-mini", true);
-  Tokenizer modern_ = Tokenizer::open(RW_SOURCE_DIR "/models/airophin-mini", false);
+  Tokenizer legacy_ = Tokenizer::open(RW_SOURCE_DIR "/models/airophin-mini", {.legacy = true});
+  Tokenizer modern_ = Tokenizer::open(RW_SOURCE_DIR "/models/airophin-mini", {.legacy = false});
   SmallFormat format_;
   std::vector<ChatMessage> chat_ = {{Role::system, "sys"},
                                     {Role::user, "hi"},
@@ -110,7 +110,7 @@ TEST_F(Prompt, ARawPromptIsBosAndText) {
 }
 
 TEST_F(Prompt, AddedTokensAreFoundByNameOrWrittenOut) {
-  const Tokenizer added = Tokenizer::open(RW_FIXTURES "/tokenizer/added", std::nullopt);
+  const Tokenizer added = Tokenizer::open(RW_FIXTURES "/tokenizer/added", {});
   PieceCollector collector;
   collector.added_token("<|prompter|>");
   collector.text("a");

@@ -82,7 +82,7 @@ std::string cut_at_first(const std::string& text, const std::vector<std::string>
 
 class RandomIds : public testing::Test {
  protected:
-  Tokenizer tokenizer_ = Tokenizer::open(RW_SOURCE_DIR "/models/airophin-mini", std::nullopt);
+  Tokenizer tokenizer_ = Tokenizer::open(RW_SOURCE_DIR "/models/airophin-mini", {});
   std::mt19937 random_{20230815};
 
   std::vector<int32_t> ids() {

@@ -31,7 +31,7 @@ std::string slurp(const std::filesystem::path& path) {
 
 Tokenizer small_tokenizer(const char* tokenizer_config) {
   TokenizerModel model = parse_tokenizer_model(ModelBytes::small().bytes(), "t.model");
-  TokenizerJson json;
+  SideFiles json;
   json.tokenizer_config = tokenizer_config;
   TokenizerConfig config = parse_tokenizer_config(json, model);
   return Tokenizer(std::move(model), std::move(config));
@@ -39,8 +39,8 @@ Tokenizer small_tokenizer(const char* tokenizer_config) {
 
 // Ids and texts that transformers and sentencepiece give (tests/fixtures/README.md).
 void expect_cases(const std::filesystem::path& cases, const std::filesystem::path& model_dir) {
-  const Tokenizer legacy = Tokenizer::open(model_dir, true);
-  const Tokenizer modern = Tokenizer::open(model_dir, false);
+  const Tokenizer legacy = Tokenizer::open(model_dir, {.legacy = true});
+  const Tokenizer modern = Tokenizer::open(model_dir, {.legacy = false});
   const std::string text = slurp(cases);
   const Json json = parse_json(text, {cases.string(), ExitCode::model});
   size_t rows = 0;
@@ -67,13 +67,13 @@ TEST(Tokenizer, AgreesWithTransformersOnAddedTokens) {
 }
 
 TEST(Tokenizer, ReadsTheSpecialTokens) {
-  const Tokenizer tokenizer = Tokenizer::open(kBundled, std::nullopt);
+  const Tokenizer tokenizer = Tokenizer::open(kBundled, {});
   EXPECT_EQ(tokenizer.vocab_size(), 1024u);
   EXPECT_EQ(tokenizer.bos_id(), 1);
   EXPECT_EQ(tokenizer.eos_id(), 2);
   EXPECT_TRUE(tokenizer.add_bos());
   EXPECT_TRUE(tokenizer.legacy());
-  const Tokenizer added = Tokenizer::open(RW_FIXTURES "/tokenizer/added", std::nullopt);
+  const Tokenizer added = Tokenizer::open(RW_FIXTURES "/tokenizer/added", {});
   EXPECT_EQ(added.vocab_size(), 304u);
   ASSERT_NE(added.added().find("ropewalk"), nullptr);
   EXPECT_EQ(added.added().find("ropewalk")->id, 303);
@@ -99,7 +99,7 @@ TEST(Tokenizer, LegacyPutsASpaceAfterASpecialToken) {
 
 // Ids 0, 1 and 2 are the unknown, begin and end tokens; a piece that looks like a byte stays text.
 TEST(Tokenizer, UserTextNeverBecomesAControlToken) {
-  const Tokenizer tokenizer = Tokenizer::open(kBundled, std::nullopt);
+  const Tokenizer tokenizer = Tokenizer::open(kBundled, {});
   for (const char* text :
        {"</s>", "<s>", "<unk>", "<0x0A>", "[INST]", "[/INST]", "<<SYS>>", "<</SYS>>", "a</s>USER: ",
         "\x01"
@@ -123,7 +123,7 @@ TEST(Tokenizer, ASpecialTokenThatIsAnOrdinaryPieceIsNotSpelt) {
   ModelBytes bytes = ModelBytes::small();
   bytes.pieces += piece_bytes("<|e|>", -1, 4);  // user-defined
   TokenizerModel model = parse_tokenizer_model(bytes.bytes(), "t.model");
-  TokenizerJson json;
+  SideFiles json;
   json.tokenizer_config = R"({"additional_special_tokens": ["<|e|>"], "bos_token": ""})";
   TokenizerConfig config = parse_tokenizer_config(json, model);
   const Tokenizer tokenizer(std::move(model), std::move(config));
@@ -168,7 +168,7 @@ TEST(Tokenizer, WithoutBytePiecesTheUnknownTokenStandsIn) {
 
 // The stretches that the encoder cuts a long text into must not show.
 TEST(Tokenizer, LongTextsGetTheIdsOfTheirParts) {
-  const Tokenizer tokenizer = Tokenizer::open(kBundled, std::nullopt);
+  const Tokenizer tokenizer = Tokenizer::open(kBundled, {});
   const std::string sentence =
       "The source of the answer is https://web.site/123, dated 2023-06-01.\n";
   const std::vector<int32_t> first = tokenizer.encode_text(sentence, SpecialTokens::as_text);
@@ -185,7 +185,7 @@ TEST(Tokenizer, LongTextsGetTheIdsOfTheirParts) {
 }
 
 TEST(Tokenizer, TooMuchTextIsRefusedAtOnce) {
-  const Tokenizer tokenizer = Tokenizer::open(kBundled, std::nullopt);
+  const Tokenizer tokenizer = Tokenizer::open(kBundled, {});
   const auto start = std::chrono::steady_clock::now();
   expect_error(
       ExitCode::limit,
@@ -198,14 +198,14 @@ TEST(Tokenizer, AnEndlessWordIsRefused) {
   const Tokenizer tokenizer = small_tokenizer("{}");
   EXPECT_EQ(tokenizer.encode_text(std::string(10'000, 'b'), SpecialTokens::as_text).size(),
             10'001u);
-  const Tokenizer bundled = Tokenizer::open(kBundled, std::nullopt);
+  const Tokenizer bundled = Tokenizer::open(kBundled, {});
   const std::string word(1'100'000, 's');  // "s" and "s" meet in a piece, as in "less"
   expect_error(ExitCode::limit, HasSubstr("without a place to cut"),
                [&] { bundled.encode_text(word, SpecialTokens::as_text); });
 }
 
 TEST(Tokenizer, AnySequenceOfIdsDecodes) {
-  const Tokenizer tokenizer = Tokenizer::open(kBundled, std::nullopt);
+  const Tokenizer tokenizer = Tokenizer::open(kBundled, {});
   std::mt19937 random(1);
   for (int i = 0; i < 2000; ++i) {
     std::vector<int32_t> ids(random() % 30);
@@ -225,9 +225,9 @@ class ModelDirectory : public testing::Test {
   }
   void TearDown() override { std::filesystem::remove_all(dir_); }
   void write(const char* name, const std::string& bytes) { std::ofstream(dir_ / name) << bytes; }
-  std::string refusal() {
+  std::string refusal(const TokenizerOptions& options = {}) {
     try {
-      Tokenizer::open(dir_, std::nullopt);
+      Tokenizer::open(dir_, options);
     } catch (const Error& error) {
       EXPECT_EQ(error.code(), ExitCode::model);
       return error.what();
@@ -239,9 +239,17 @@ class ModelDirectory : public testing::Test {
 };
 
 TEST_F(ModelDirectory, MissingModelIsNamed) {
-  EXPECT_THAT(refusal(), HasSubstr("tokenizer.model: no such file"));
+  EXPECT_EQ(refusal(), (dir_ / "tokenizer.json").string() +
+                           ": no such file, and no tokenizer.model beside it, expected one of "
+                           "them. Download the model's tokenizer.json or tokenizer.model.");
+  EXPECT_EQ(refusal({.source = TokenizerSource::sentencepiece}),
+            (dir_ / "tokenizer.model").string() +
+                ": no such file, expected sentencepiece's model. Download the model's "
+                "tokenizer.model.");
   write("tokenizer.json", "{}");
-  EXPECT_THAT(refusal(), HasSubstr("found only tokenizer.json"));
+  EXPECT_EQ(refusal(), "tokenizer.json: model: is missing, expected an object.");
+  EXPECT_THAT(refusal({.source = TokenizerSource::sentencepiece}),
+              HasSubstr("Use tokenizer.source: json for the tokenizer.json that is there"));
 }
 
 TEST_F(ModelDirectory, WhatIsNotAFileIsRefused) {
@@ -258,7 +266,7 @@ TEST_F(ModelDirectory, MissingBeginAndEndAreNamed) {
   bytes.pieces += piece_bytes("[END]", 0, 3);
   write("tokenizer.model", bytes.bytes());
   write("special_tokens_map.json", R"({"eos_token": "[END]"})");
-  EXPECT_EQ(Tokenizer::open(dir_, std::nullopt).eos_id(), 258);
+  EXPECT_EQ(Tokenizer::open(dir_, {}).eos_id(), 258);
 }
 
 struct BadJson {
@@ -341,7 +349,7 @@ TEST(AddedTokens, TheLongestNameWins) {
 TEST(TokenizerConfig, FlagsOfAddedTokensAreTransformers) {
   TokenizerModel model =
       parse_tokenizer_model(slurp(std::filesystem::path(kBundled) / "tokenizer.model"), "t.model");
-  TokenizerJson json;
+  SideFiles json;
   json.tokenizer_config = R"({"legacy": false, "added_tokens_decoder": {
       "0": {"content": "<unk>", "special": true}, "1": {"content": "<s>", "special": true},
       "2": {"content": "</s>", "special": true},

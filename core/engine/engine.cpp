@@ -8,6 +8,7 @@
 #include "core/base/log.h"
 #include "core/checkpoint/weights/checkpoint_weights.h"
 #include "core/model/families.h"
+#include "core/text/prompt.h"
 
 namespace ropewalk {
 namespace {
@@ -60,6 +61,28 @@ Tokenizer open_tokenizer(const Config& config) {
   return Tokenizer::open(config.model, options);
 }
 
+namespace {
+
+// Tokens that the format emits are the format's alone, even where the model's files do not call
+// them special.
+void reserve_emitted(const abi::PromptFormat& format, Tokenizer& tokenizer) {
+  const std::vector<ChatMessage> talk = {{abi::Role::system, "s"},
+                                         {abi::Role::user, "u"},
+                                         {abi::Role::assistant, "a"},
+                                         {abi::Role::user, "u"}};
+  for (const size_t first : {0, 1}) {  // some formats take no system message
+    PieceCollector pieces;
+    std::vector<abi::Message> messages;
+    for (const ChatMessage& message : std::span(talk).subspan(first))
+      messages.push_back({.role = message.role, .content = message.content});
+    if (!format.render(messages, pieces).ok()) continue;
+    for (const PromptPiece& piece : pieces.take())
+      if (piece.kind == PieceKind::added) tokenizer.reserve(piece.text);
+  }
+}
+
+}  // namespace
+
 TextSide::TextSide(Registry& registry, const Config& config) : tokenizer_(open_tokenizer(config)) {
   const PluginChoice& choice = config.prompt.format;
   const Library& library = registry.find_choice(abi::ModuleKind::prompt_format, choice);
@@ -73,6 +96,7 @@ TextSide::TextSide(Registry& registry, const Config& config) : tokenizer_(open_t
   StringSink stops;
   format_->stops(stops);
   format_stops_ = std::move(stops.strings);
+  reserve_emitted(*format_, tokenizer_);
 }
 
 std::vector<std::string> TextSide::stops(std::span<const std::string> configured) const {
@@ -117,14 +141,23 @@ Engine::Engine(const RuntimeSettings& settings)
   runtime_ = std::make_unique<Runtime>(registry_, weights, settings);
   checkpoint_->check_unchanged();
 
-  end_ids_ = model.eos_ids;
-  const AddedToken* eos = tokenizer().eos();
-  if (eos && std::find(end_ids_.begin(), end_ids_.end(), eos->id) == end_ids_.end())
-    end_ids_.push_back(eos->id);
+  end_ids_ = gather_end_ids();
   host_ = std::make_unique<Host>(*this);
 }
 
 Engine::~Engine() = default;
+
+std::vector<int32_t> Engine::gather_end_ids() const {
+  std::vector<int32_t> ids = checkpoint_->config().eos_ids;
+  const auto add = [&](const AddedToken* token) {
+    if (token && std::find(ids.begin(), ids.end(), token->id) == ids.end())
+      ids.push_back(token->id);
+  };
+  add(tokenizer().eos());
+  // Special tokens are invisible in the text, where a stop is looked for.
+  for (const std::string& stop : text_->stops({})) add(tokenizer().added().find(stop));
+  return ids;
+}
 
 uint32_t Engine::sampled_vocab() const {
   return std::min(tokenizer().vocab_size(), checkpoint_->config().vocab_size);

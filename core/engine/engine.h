@@ -57,7 +57,8 @@ class Engine {
   Runtime& runtime() { return *runtime_; }
   const Checkpoint& checkpoint() const { return *checkpoint_; }
 
-  // Ids that end a reply: the model's and the tokenizer's.
+  // Ids that end a reply: the model's, the tokenizer's, and those of the format's stops that are
+  // tokens.
   const std::vector<int32_t>& end_ids() const { return end_ids_; }
   // Ids that may be sampled: rows beyond the tokenizer's are padding.
   uint32_t sampled_vocab() const;
@@ -67,6 +68,8 @@ class Engine {
 
  private:
   class Host;
+
+  std::vector<int32_t> gather_end_ids() const;
 
   Config config_;
   Registry registry_;

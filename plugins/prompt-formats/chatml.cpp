@@ -1,10 +1,11 @@
 // ChatML (one text, cut here into two lines):
 //
-//   <s><|im_start|>system\nSYSTEM<|im_end|>\n<|im_start|>user\nhi<|im_end|>\n
+//   <|im_start|>system\nSYSTEM<|im_end|>\n<|im_start|>user\nhi<|im_end|>\n
 //   <|im_start|>assistant\n
 //
-// The marks are tokens that the model added to its vocabulary; where it has none they are text. No
-// system text, no system block. An empty content leaves the bare role.
+// BOS stands in front only where the tokenizer adds one: SmolLM2's is <|im_start|> itself, and
+// would be there twice. The marks are tokens that the model added to its vocabulary; where it has
+// none they are text. No system text, no system block. An empty content leaves the bare role.
 #include "plugins/prompt-formats/turns.h"
 
 namespace {
@@ -23,7 +24,6 @@ class ChatMl final : public PromptFormat {
   Status render(std::span<const Message> messages, PieceSink& sink) const noexcept override {
     return guard([&] {
       const size_t first = formats::check_turns(messages);
-      sink.control(Control::bos);
       if (first == 1 && !messages[0].content.empty()) emit("system", messages[0].content, sink);
       for (const Message& message : messages.subspan(first))
         emit(message.role == Role::user ? "user" : "assistant", message.content, sink);

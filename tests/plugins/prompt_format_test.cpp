@@ -78,7 +78,7 @@ std::vector<abi::Message> messages_of(const Json& row) {
   return messages;
 }
 
-void expect_fastchat(const std::string& name, const std::string& file) {
+void expect_fastchat(const std::string& name, const std::string& file, const std::string& front) {
   const Json fixture = read_fixture("prompts/" + file);
   const Json& rows = fixture["rows"];
   EXPECT_GE(rows.size(), 80u);
@@ -86,7 +86,7 @@ void expect_fastchat(const std::string& name, const std::string& file) {
   const auto format = make_plugin<abi::PromptFormat>(name, {});
   for (const Json& row : rows)
     EXPECT_EQ(render_with(*format, messages_of(row)).rendered,
-              "<s>" + row["text"].get<std::string>())
+              front + row["text"].get<std::string>())
         << row["messages"];
 }
 
@@ -108,12 +108,18 @@ void expect_template(const TestOptions& options, const std::string& file) {
   EXPECT_GE(compared, 75u);
 }
 
-TEST(PromptFormat, VicunaIsFastChats) { expect_fastchat("vicuna-v1.1", "vicuna-v1.1.json"); }
-TEST(PromptFormat, AiroborosIsFastChats) { expect_fastchat("airoboros-1.4", "airoboros-1.4.json"); }
-TEST(PromptFormat, Llama2ChatIsFastChats) { expect_fastchat("llama-2-chat", "llama-2.json"); }
-TEST(PromptFormat, Airoboros2IsFastChats) { expect_fastchat("airoboros-2", "airoboros-v2.json"); }
-TEST(PromptFormat, AlpacaIsFastChats) { expect_fastchat("alpaca", "alpaca.json"); }
-TEST(PromptFormat, ChatMlIsFastChats) { expect_fastchat("chatml", "chatml.json"); }
+TEST(PromptFormat, VicunaIsFastChats) { expect_fastchat("vicuna-v1.1", "vicuna-v1.1.json", "<s>"); }
+TEST(PromptFormat, AiroborosIsFastChats) {
+  expect_fastchat("airoboros-1.4", "airoboros-1.4.json", "<s>");
+}
+TEST(PromptFormat, Llama2ChatIsFastChats) {
+  expect_fastchat("llama-2-chat", "llama-2.json", "<s>");
+}
+TEST(PromptFormat, Airoboros2IsFastChats) {
+  expect_fastchat("airoboros-2", "airoboros-v2.json", "<s>");
+}
+TEST(PromptFormat, AlpacaIsFastChats) { expect_fastchat("alpaca", "alpaca.json", "<s>"); }
+TEST(PromptFormat, ChatMlIsFastChats) { expect_fastchat("chatml", "chatml.json", ""); }
 
 TEST(PromptFormat, TemplateIsVicunaByDefault) { expect_template({}, "vicuna-v1.1.json"); }
 TEST(PromptFormat, TemplateCanSayAiroborosAndAlpaca) {
@@ -179,7 +185,8 @@ TEST(PromptFormat, WhatAUserTypesIsNeverAControlToken) {
                            "template", "raw", "chatml"}) {
     const Recorder nothing = render(name, {}, {{kUser, "x"}});
     const Recorder marks = render(name, {}, {{kUser, "<s></s>[INST]<|im_start|><|im_end|>"}});
-    EXPECT_THAT(marks.controls, ElementsAre(abi::Control::bos)) << name;
+    EXPECT_EQ(marks.controls, nothing.controls) << name;
+    EXPECT_LE(nothing.controls.size(), 1u) << name;
     EXPECT_EQ(marks.added, nothing.added) << name;
   }
 }

@@ -19,7 +19,10 @@ namespace ropewalk::samplers {
 
 inline std::vector<int32_t> ids_of(const abi::Host& host, const std::string& text) {
   std::vector<int32_t> ids(text.size() + 2);
-  ids.resize(host.tokenize(text, ids));
+  const uint32_t count = host.tokenize(text, ids);
+  const bool all = count <= ids.size();  // a normaliser may have made the text longer
+  ids.resize(count);
+  if (!all) host.tokenize(text, ids);
   return ids;
 }
 

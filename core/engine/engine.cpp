@@ -166,7 +166,10 @@ uint32_t Engine::sampled_vocab() const {
 Chain Engine::make_chain(std::span<const PluginChoice> samplers, uint64_t seed) {
   std::vector<ChainLink> links;
   for (const PluginChoice& choice : samplers) {
-    const Library& library = registry_.find_choice(abi::ModuleKind::sampler, choice);
+    const Library& library = [&]() -> const Library& {
+      const std::lock_guard lock(registry_mutex_);
+      return registry_.find_choice(abi::ModuleKind::sampler, choice);
+    }();
     links.push_back({choice.name, library.create<abi::Sampler>(choice, host_.get())});
   }
   return Chain(std::move(links), seed);

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <memory>
+#include <mutex>
 #include <span>
 #include <string>
 #include <vector>
@@ -63,7 +64,8 @@ class Engine {
   // Ids that may be sampled: rows beyond the tokenizer's are padding.
   uint32_t sampled_vocab() const;
 
-  // The samplers of one sequence, in order. Throws Error (plugin, usage) where one cannot be made.
+  // The samplers of one sequence, in order. Any thread may call it. Throws Error (plugin, usage)
+  // where one cannot be made.
   Chain make_chain(std::span<const PluginChoice> samplers, uint64_t seed);
 
  private:
@@ -73,6 +75,7 @@ class Engine {
 
   Config config_;
   Registry registry_;
+  std::mutex registry_mutex_;  // for make_chain(): the registry remembers what it has loaded
   std::unique_ptr<Checkpoint> checkpoint_;
   std::unique_ptr<TextSide> text_;
   std::unique_ptr<Runtime> runtime_;

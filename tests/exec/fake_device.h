@@ -35,10 +35,15 @@ class FakeDevice final : public abi::Device, public abi::StepTiming {
     info_.max_rows = 512;
   }
 
-  // The behaviour of the next steps. All logits of a row are the same.
+  // What the next steps do. The logits of a row are all the same, unless row_of fills them in.
   std::function<float(int32_t token, uint32_t position)> logit_of = [](int32_t, uint32_t) {
     return 1.0f;
   };
+  std::function<void(const SeenStep& step, uint32_t row, std::span<float> logits)> row_of =
+      [this](const SeenStep& step, uint32_t row, std::span<float> logits) {
+        std::ranges::fill(logits, logit_of(step.token[row], step.position[row]));
+      };
+  std::function<void(const SeenStep& step)> on_step = [](const SeenStep&) {};
   abi::Status on_wait;
   abi::Status on_allocate;
   std::string refuse_op_name;  // claim() refuses nodes of this name
@@ -79,10 +84,10 @@ class FakeDevice final : public abi::Device, public abi::StepTiming {
     if (!within(from)) return abi::fail(abi::StatusCode::internal, "read outside its buffer");
     const SeenStep& step = steps.back();
     const size_t row_bytes = to.size() / step.wanted.size();
-    for (size_t i = 0; i < to.size(); i += 4) {
-      const uint32_t row = step.wanted[i / row_bytes];
-      const float logit = logit_of(step.token[row], step.position[row]);
-      std::memcpy(&to[i], &logit, 4);
+    std::vector<float> logits(row_bytes / sizeof(float));
+    for (size_t i = 0; i < step.wanted.size(); ++i) {
+      row_of(step, step.wanted[i], logits);
+      std::memcpy(&to[i * row_bytes], logits.data(), row_bytes);
     }
     return {};
   }
@@ -155,6 +160,7 @@ class FakeDevice final : public abi::Device, public abi::StepTiming {
       device_.steps.push_back({copy(s.token), copy(s.position), copy(s.sequence), copy(s.length),
                                copy(s.page), copy(s.wanted), copy(s.inv_freq), s.prompt_rows,
                                shape_});
+      device_.on_step(device_.steps.back());
       return {};
     }
     void release() noexcept override { delete this; }

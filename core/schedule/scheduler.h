@@ -6,22 +6,18 @@
 #pragma once
 
 #include <cstdint>
-#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
 #include <vector>
 
-#include "core/engine/engine.h"
-#include "core/generate/running.h"
+#include "core/schedule/inbox.h"
 #include "core/schedule/metrics.h"
+#include "core/schedule/served.h"
 #include "core/schedule/settings.h"
 #include "core/schedule/ticket.h"
 
 namespace ropewalk {
-
-// Why a request is not taken now, though nothing is wrong with it. Clients may come again.
-enum class Refusal { queue_full, draining, stopped, device_lost };
 
 struct Submitted {
   std::vector<std::unique_ptr<Ticket>> tickets = {};  // in the requests' order; empty if refused
@@ -29,21 +25,10 @@ struct Submitted {
   Seconds retry_after{0};  // with queue_full: when the queue will have moved, by its measured rate
 };
 
-// What a scheduler serves. `make_chain` may be called from any thread.
-struct Served {
-  Executor& executor;
-  KvCache& cache;
-  const RopeTables& rope;
-  Vocabulary vocabulary;
-  std::function<Chain(std::span<const PluginChoice>, uint64_t seed)> make_chain;
-};
-
-Served serve_engine(Engine& engine);
-
 class Scheduler {
  public:
   // REQUIRES: what `served` names outlives this and is used by nobody else.
-  Scheduler(Served served, const ScheduleSettings& settings);
+  Scheduler(const Served& served, const ScheduleSettings& settings);
   ~Scheduler();  // stop()
   Scheduler(const Scheduler&) = delete;
   Scheduler& operator=(const Scheduler&) = delete;

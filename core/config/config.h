@@ -59,6 +59,36 @@ struct TokenizerSettings {
   std::optional<bool> legacy = {};  // absent: what tokenizer_config.json says
 };
 
+enum class ChatTurns { join, strict };
+enum class PrefixCacheUse { per_key, shared, off };
+
+// What `ropewalk serve` offers, to whom, and how much of it at a time.
+struct ServeConfig {
+  std::string listen = "127.0.0.1:8000";  // ADDRESS:PORT, [ADDRESS]:PORT or unix:PATH
+  std::filesystem::path keys_file = {};   // absolute; empty: none
+  bool anonymous = false;                 // without keys beyond the loopback
+  std::vector<std::string> hosts = {};    // names of this server beside the local ones
+  std::optional<std::string> model_name = {};
+  std::vector<std::string> aliases = {};   // other names that a request may use for the model
+  bool any_model = false;                  // a request may name any
+  bool bare_paths = false;                 // /completions beside /v1/completions
+  bool strict = false;                     // unknown fields are refused
+  std::vector<std::string> tolerate = {};  // unsupported fields that are told instead of refused
+  std::vector<std::string> locked_sampling = {};  // fields that keep the configuration's value
+  ChatTurns turns = ChatTurns::join;
+  Truncate truncate = Truncate::refuse;
+  std::optional<uint32_t> max_sequences = {};  // that run at a time
+  std::optional<uint32_t> cache_tokens = {};   // that they share; absent: a full context for each
+  PrefixCacheUse prefix_cache = PrefixCacheUse::per_key;
+  uint32_t queue_requests = 64;
+  std::optional<uint32_t> queue_prompt_tokens = {};  // absent: eight times the context
+  uint32_t queue_seconds = 60;
+  uint32_t max_request_seconds = 3600;
+  uint32_t keep_alive_seconds = 10;  // of silence before a stream gets a comment
+  uint32_t drain_delay = 5;          // seconds
+  uint32_t drain_seconds = 60;
+};
+
 struct Config {
   std::filesystem::path file;
   std::filesystem::path model = {};  // absolute
@@ -69,6 +99,7 @@ struct Config {
   std::vector<PluginChoice> sampling = {};  // empty: greedy
   GenerationConfig generation = {};
   TokenizerSettings tokenizer = {};
+  ServeConfig serve = {};
   std::vector<std::filesystem::path> plugin_paths = {};  // absolute; files and folders
 
   // The same as one tree, after `extends` and --set, for dump_config().

@@ -84,6 +84,7 @@ std::string quoted_path(const std::filesystem::path& path) { return quote(path.s
 // Paths are written absolute, so that the text means the same wherever it is kept.
 std::string value_text(const Config& config, const KeyInfo& key, const ConfigValue& value) {
   if (key.path == "model") return quoted_path(config.model);
+  if (key.path == "serve.keys.file") return quoted_path(config.serve.keys_file);
   if (key.path == "plugins.paths") {
     std::string out;
     for (const std::filesystem::path& path : config.plugin_paths)
@@ -123,7 +124,7 @@ std::string dump_value(const Config& config, const KeyInfo& key, const ConfigVal
 std::string dump_key(const Config& config, const KeyInfo& key) {
   const size_t level = depth(key.path);
   const std::string_view name = last_name(key.path);
-  if (key.type == KeyType::map) return fmt::format("{}:\n", name);
+  if (key.type == KeyType::map) return fmt::format("{}{}:\n", std::string(2 * level, ' '), name);
   if (const ConfigValue* value = find_path(config.tree, key.path))
     return dump_value(config, key, *value);
   return line(level, fmt::format("{}{}: {}", key.has_default() ? "" : "# ", name, key.default_text),
@@ -147,8 +148,10 @@ std::string dump_config(const Config& config) {
     const KeyInfo& top = key_info(key.path.substr(0, key.path.find('.')));
     const bool inside_block = top.type == KeyType::block && &top != &key;
     if (key.path == "extends" || inside_block) continue;
-    if (key.type == KeyType::map && !has_content(config, key)) out += "# ";
-    out += dump_key(config, key);
+    const bool empty_map = key.type == KeyType::map && !has_content(config, key);
+    const std::string text = dump_key(config, key);
+    const size_t indent = text.find_first_not_of(' ');
+    out += empty_map ? text.substr(0, indent) + "# " + text.substr(indent) : text;
   }
   return out;
 }
@@ -160,7 +163,7 @@ std::string describe_keys() {
     const std::string_view name = last_name(key.path);
     out += fmt::format("{}# {}\n", indent, key.help);
     if (key.type == KeyType::map) {
-      out += fmt::format("{}{}:\n", has_content(Config{}, key) ? "" : "# ", name);
+      out += fmt::format("{}{}{}:\n", indent, has_content(Config{}, key) ? "" : "# ", name);
       continue;
     }
     out += fmt::format("{}#   {}\n", indent, expectation(key));

@@ -54,18 +54,24 @@ class Reader {
     out = *parsed;
   }
 
-  void boolean(std::string_view path, std::optional<bool>& out) const {
+  // Into a bool or an optional one.
+  template <class Out>
+  void boolean(std::string_view path, Out& out) const {
     const ConfigValue* value = find(path);
     if (!value) return;
-    out = as_boolean(*value);
-    if (!out) refuse_type(*value, key_info(path));
+    const std::optional<bool> parsed = as_boolean(*value);
+    if (!parsed) refuse_type(*value, key_info(path));
+    out = *parsed;
   }
 
-  void text(std::string_view path, std::optional<std::string>& out) const {
+  // Into a string or an optional one.
+  template <class Out>
+  void text(std::string_view path, Out& out) const {
     const ConfigValue* value = find(path);
     if (!value) return;
-    out = as_text(*value);
-    if (!out) refuse_type(*value, key_info(path));
+    const std::optional<std::string> parsed = as_text(*value);
+    if (!parsed) refuse_type(*value, key_info(path));
+    out = *parsed;
   }
 
   // The words of a choice stand in the order of the enumeration.
@@ -199,6 +205,33 @@ void read_generation(const Reader& reader, GenerationConfig& generation) {
                    "");
 }
 
+void read_serve(const Reader& reader, ServeConfig& serve) {
+  reader.text("serve.listen", serve.listen);
+  if (const ConfigValue* file = reader.find("serve.keys.file"))
+    serve.keys_file = reader.path(*file, key_info("serve.keys.file"));
+  reader.boolean("serve.anonymous", serve.anonymous);
+  serve.hosts = reader.texts("serve.hosts");
+  reader.text("serve.model_name", serve.model_name);
+  serve.aliases = reader.texts("serve.aliases");
+  reader.boolean("serve.any_model", serve.any_model);
+  reader.boolean("serve.bare_paths", serve.bare_paths);
+  reader.boolean("serve.strict", serve.strict);
+  serve.tolerate = reader.texts("serve.tolerate");
+  serve.locked_sampling = reader.texts("serve.sampling.lock");
+  reader.choice("serve.chat", serve.turns);
+  reader.choice("serve.truncate", serve.truncate);
+  reader.integer("serve.max_sequences", serve.max_sequences);
+  reader.integer("serve.cache_tokens", serve.cache_tokens);
+  reader.choice("serve.prefix_cache", serve.prefix_cache);
+  reader.integer("serve.queue.requests", serve.queue_requests);
+  reader.integer("serve.queue.prompt_tokens", serve.queue_prompt_tokens);
+  reader.integer("serve.queue.seconds", serve.queue_seconds);
+  reader.integer("serve.max_request_seconds", serve.max_request_seconds);
+  reader.integer("serve.keep_alive_seconds", serve.keep_alive_seconds);
+  reader.integer("serve.drain.delay", serve.drain_delay);
+  reader.integer("serve.drain.seconds", serve.drain_seconds);
+}
+
 void read_plugins(const Reader& reader, std::vector<std::filesystem::path>& paths) {
   const ConfigValue* list = reader.find("plugins.paths");
   if (!list) return;
@@ -225,6 +258,7 @@ Config parse_config(std::string_view text, const ConfigSource& source) {
   read_generation(reader, config.generation);
   reader.choice("tokenizer.source", config.tokenizer.source);
   reader.boolean("tokenizer.legacy", config.tokenizer.legacy);
+  read_serve(reader, config.serve);
   read_plugins(reader, config.plugin_paths);
   return config;
 }

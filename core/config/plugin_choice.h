@@ -1,4 +1,5 @@
-// plugin_choice.h — reads the places of a configuration that name a plugin. Private to core/config.
+// plugin_choice.h — reads the places of a configuration that name a plugin, and the same in a
+// request to a server.
 #pragma once
 
 #include <string>

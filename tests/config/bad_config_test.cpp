@@ -22,7 +22,8 @@ TEST_P(BadConfig, IsRefused) {
 }
 
 constexpr const char* kTop =
-    "extends, model, backend, context, rope, prompt, sampling, generation, tokenizer, plugins";
+    "extends, model, backend, context, rope, prompt, sampling, generation, tokenizer, serve, "
+    "plugins";
 
 INSTANTIATE_TEST_SUITE_P(
     Shape, BadConfig,
@@ -34,7 +35,7 @@ INSTANTIATE_TEST_SUITE_P(
             "../models/airophin-mini."},
         Bad{"model: m\ntemprature: 1\n",
             ":2:1: found the unknown key temprature. Known are extends, model, backend, context, "
-            "rope, prompt, sampling, generation, tokenizer, plugins."},
+            "rope, prompt, sampling, generation, tokenizer, serve, plugins."},
         Bad{"modle: m\n", ":1:1: found the unknown key modle. Did you mean model."},
         Bad{"model: m\ncontext:\n  lenght: 3\n",
             ":3:3: found the unknown key context.lenght. Did you mean length."},

@@ -55,6 +55,34 @@ TEST(Dump, NamesTheOriginOfEveryValue) {
           "tokenizer:\n"
           "  source: auto  # default\n"
           "  # legacy: <what tokenizer_config.json says>  # default\n"
+          "serve:\n"
+          "  listen: 127.0.0.1:8000  # default\n"
+          "  # keys:\n"
+          "    # file: <nothing>  # default\n"
+          "  anonymous: false  # default\n"
+          "  hosts: []  # default\n"
+          "  # model_name: <the model folder's name>  # default\n"
+          "  aliases: []  # default\n"
+          "  any_model: false  # default\n"
+          "  bare_paths: false  # default\n"
+          "  strict: false  # default\n"
+          "  tolerate: []  # default\n"
+          "  sampling:\n"
+          "    lock: []  # default\n"
+          "  chat: join  # default\n"
+          "  truncate: refuse  # default\n"
+          "  # max_sequences: <32 where backend names a GPU's, else 8>  # default\n"
+          "  # cache_tokens: <a full context for each of them>  # default\n"
+          "  prefix_cache: per-key  # default\n"
+          "  queue:\n"
+          "    requests: 64  # default\n"
+          "    # prompt_tokens: <eight times the context>  # default\n"
+          "    seconds: 60  # default\n"
+          "  max_request_seconds: 3600  # default\n"
+          "  keep_alive_seconds: 10  # default\n"
+          "  drain:\n"
+          "    delay: 5  # default\n"
+          "    seconds: 60  # default\n"
           "plugins:\n"
           "  paths: []  # default\n");
 }
@@ -75,6 +103,13 @@ prompt:
 sampling: [{top-p: 0.9}, greedy, {dry: {breakers: ["\n", ":", "\"", "*", "\e"], base: 1.75}}]
 generation: {seed: 18446744073709551615, stop: ["yes", "7", "a, b", "[", "{x}", " # "]}
 tokenizer: {legacy: true}
+serve:
+  listen: "[::1]:0"
+  keys: {file: a b}
+  hosts: [a.b]
+  sampling: {lock: [temperature]}
+  truncate: drop-oldest
+  drain: {delay: 0}
 plugins: {paths: [p q, /r]}
 )";
   const Config config = parse(yaml);
@@ -88,6 +123,12 @@ plugins: {paths: [p q, /r]}
   EXPECT_EQ(again.generation.seed, config.generation.seed);
   EXPECT_EQ(again.context.length, config.context.length);
   EXPECT_EQ(again.rope->options.size(), 2u);
+  EXPECT_EQ(again.serve.listen, "[::1]:0");
+  EXPECT_EQ(again.serve.keys_file, config.serve.keys_file);
+  EXPECT_EQ(again.serve.hosts, config.serve.hosts);
+  EXPECT_EQ(again.serve.locked_sampling, config.serve.locked_sampling);
+  EXPECT_EQ(again.serve.truncate, Truncate::drop_oldest);
+  EXPECT_EQ(again.serve.drain_delay, 0u);
   EXPECT_EQ(again.sampling[2].options[0].value.items[4].text, "\x1b");
 }
 

@@ -45,7 +45,7 @@ void for_each_json_line(std::string_view lines, const JsonSource& source,
     const std::string_view line = lines.substr(0, end);
     lines.remove_prefix(std::min(end + 1, lines.size()));
     if (line.find_first_not_of(" \t\r") == std::string_view::npos) continue;
-    const JsonSource place{fmt::format("{}:{}", source.file, number), source.code};
+    const JsonSource place{fmt::format("{}:{}", source.file, number), source.code, source.advice};
     if (!take(parse_json(line, place), place)) return;
   }
 }

@@ -20,10 +20,11 @@ namespace ropewalk {
 // Keeps the order of keys, so that answers read as docs/cli.md shows them.
 using Json = nlohmann::ordered_json;
 
-// Where a document came from and which exit code its errors carry.
+// Where a document came from, which exit code its errors carry, and what to do about it.
 struct JsonSource {
   std::string file;
   ExitCode code;
+  std::string_view advice = "Restore the file from where it came from, or correct it";
 };
 
 // Throws Error with the byte offset: not UTF-8, not JSON, duplicate key, nested deeper than 64,

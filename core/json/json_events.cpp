@@ -16,8 +16,7 @@ namespace {
 constexpr size_t kMaxDepth = 64;
 
 [[noreturn]] void fail(const JsonSource& source, std::string_view what) {
-  throw Error(source.code, source.file, what,
-              "Restore the file from where it came from, or correct it");
+  throw Error(source.code, source.file, what, source.advice);
 }
 
 // The library's "[json.exception.parse_error.101] parse error at line 1, column 2: REASON", or

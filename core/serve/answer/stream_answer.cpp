@@ -1,0 +1,130 @@
+#include "core/serve/answer/stream_answer.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "core/serve/answer/json_text.h"
+
+namespace ropewalk::serve {
+
+StreamAnswer::StreamAnswer(const Ask& ask, const AnswerFacts& facts) : ask_(ask), facts_(facts) {
+  const TokenNames names = ask.token_ids_for_texts ? TokenNames::ids : TokenNames::texts;
+  const LeadingSpace strip = ask.echo ? LeadingSpace::strip : ask.request.leading_space;
+  for (uint32_t reply = 0; reply < ask.replies(); ++reply) {
+    choices_.push_back({.text = {},
+                        .scored = {},
+                        .legacy = LegacyLogprobs(facts.tokenizer, names, strip),
+                        .finish = {}});
+    if (ask.echo)
+      choices_.back().text = echo_text(facts.tokenizer, ask.prompts[reply / ask.best_of]);
+  }
+}
+
+Json StreamAnswer::envelope() const {
+  return {{"id", facts_.id},
+          {"object", is_chat() ? "chat.completion.chunk" : "text_completion"},
+          {"created", facts_.created},
+          {"model", ask_.model},
+          {"system_fingerprint", facts_.fingerprint},
+          {"choices", Json::array()}};
+}
+
+std::string StreamAnswer::chunk(uint32_t index, Json choice_members) {
+  Json choice = {{"index", index}};
+  choice.update(choice_members);
+  Json made = envelope();
+  made["choices"].push_back(std::move(choice));
+  if (ask_.usage == UsageInStream::at_end) made["usage"] = nullptr;
+  if (ask_.usage == UsageInStream::always) made["usage"] = usage().json();
+  return event(made);
+}
+
+Json StreamAnswer::logprobs(Choice& choice) const {
+  const std::vector<ScoredToken> scored = std::exchange(choice.scored, {});
+  if (!ask_.logprobs || scored.empty()) return nullptr;
+  if (!is_chat()) return choice.legacy.take(scored);
+  Json made = chat_logprobs(facts_.tokenizer, scored,
+                            ask_.token_ids_for_texts ? TokenNames::ids : TokenNames::texts);
+  return made["content"].empty() ? Json(nullptr) : made;
+}
+
+std::string StreamAnswer::begin() {
+  std::string bytes = ": ropewalk\n\n";
+  if (!is_chat()) return bytes;
+  for (uint32_t index = 0; index < choices_.size(); ++index)
+    bytes += chunk(index, {{"delta", {{"role", "assistant"}, {"content", ""}}},
+                           {"logprobs", nullptr},
+                           {"finish_reason", nullptr}});
+  return bytes;
+}
+
+std::string StreamAnswer::text_chunk(uint32_t index) {
+  Choice& choice = choices_[index];
+  Json members;
+  if (is_chat())
+    members["delta"] = {{"content", std::exchange(choice.text, {})}};
+  else
+    members["text"] = std::exchange(choice.text, {});
+  members["logprobs"] = logprobs(choice);
+  members["finish_reason"] = nullptr;
+  return chunk(index, std::move(members));
+}
+
+std::string StreamAnswer::finish_chunk(uint32_t index, const Ending& ending) {
+  Json members;
+  if (is_chat())
+    members["delta"] = Json::object();
+  else
+    members["text"] = "";
+  members["logprobs"] = logprobs(choices_[index]);
+  members["finish_reason"] = finish_reason(ending);
+  members["stop_reason"] = stop_reason(ending, ask_.request);
+  return chunk(index, std::move(members));
+}
+
+std::string StreamAnswer::take(uint32_t reply, const Update& update) {
+  Choice& choice = choices_[reply];
+  choice.text += update.text;
+  choice.scored.insert(choice.scored.end(), update.prompt.begin(), update.prompt.end());
+  for (const NewToken& token : update.tokens) choice.scored.push_back(token.token);
+  choice.new_tokens += static_cast<uint32_t>(update.tokens.size());
+  if (update.end) choice.cached_tokens = update.end->cached_tokens;
+  // An echoed prompt goes with the first token, when its log-probabilities are known.
+  const bool prompt_only = update.tokens.empty() && update.text.empty() && !update.end;
+  std::string bytes;
+  if (!choice.text.empty() && !prompt_only) bytes += text_chunk(reply);
+  if (update.end) {
+    choice.finish = finish_name(update.end->finish);
+    bytes += finish_chunk(reply, *update.end);
+  }
+  return bytes;
+}
+
+Usage StreamAnswer::usage() const {
+  Usage usage;
+  for (const Prompt& prompt : ask_.prompts) usage.prompt_tokens += prompt.ids.size();
+  for (uint32_t reply = 0; reply < choices_.size(); ++reply) {
+    usage.completion_tokens += choices_[reply].new_tokens;
+    if (reply % ask_.best_of == 0) usage.cached_tokens += choices_[reply].cached_tokens;
+  }
+  return usage;
+}
+
+std::string StreamAnswer::end() {
+  std::string bytes;
+  if (ask_.usage != UsageInStream::none) {
+    Json made = envelope();
+    made["usage"] = usage().json();
+    std::vector<std::string> finish;
+    for (const Choice& choice : choices_) finish.push_back(choice.finish);
+    made["ropewalk"] = own_member(ask_, finish);
+    bytes += event(made);
+  }
+  return bytes + "data: [DONE]\n\n";
+}
+
+std::string StreamAnswer::fail(const ApiError& error) {
+  return event(error.json()) + "data: [DONE]\n\n";
+}
+
+}  // namespace ropewalk::serve

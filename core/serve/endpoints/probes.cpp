@@ -1,0 +1,45 @@
+#include "core/serve/endpoints/endpoints.h"
+#include "core/serve/guard/metrics_text.h"
+#include "core/serve/run/responses.h"
+
+namespace ropewalk::serve {
+namespace {
+
+constexpr Seconds kHung{30};
+
+}  // namespace
+
+// 200 only where a request would be served: routers send traffic on it.
+http::Response health(Service& service, const http::Request&) {
+  if (service.state() == State::draining) throw refusal_error(Refusal::draining, Seconds(0));
+  if (service.loaded().scheduler.failure()) throw refusal_error(Refusal::device_lost, Seconds(0));
+  return json_response({{"status", "ok"}});
+}
+
+// 503 only where nothing but a new process would help.
+http::Response live(Service& service, const http::Request&) {
+  const LoadedModel* model = service.loaded_or_null();
+  if (model && model->scheduler.heartbeat_age() > kHung)
+    throw ApiError(503, "internal", "The engine's thread does not turn.", "");
+  return json_response({{"status", "alive"}});
+}
+
+http::Response metrics(Service& service, const http::Request&) {
+  ServerFacts facts;
+  facts.model_name = service.model_name();
+  facts.version = service.version();
+  facts.ready = service.state() == State::ready;
+  if (const http::Server* server = service.server())
+    facts.connections = server->counts().connections;
+  const LoadedModel* model = service.loaded_or_null();
+  std::optional<Metrics> counts;
+  if (model) {
+    facts.fingerprint = model->model.fingerprint;
+    facts.heartbeat_seconds = model->scheduler.heartbeat_age().count();
+    counts = model->scheduler.metrics();
+  }
+  return {.content_type = "text/plain; version=0.0.4; charset=utf-8",
+          .body = metrics_text(facts, counts ? &*counts : nullptr, service.journal().counts())};
+}
+
+}  // namespace ropewalk::serve

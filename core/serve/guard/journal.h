@@ -1,0 +1,61 @@
+// journal.h — what becomes of requests, as lines on stderr and as counts: never a prompt, a reply,
+// a stop string or a key.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "core/http/server.h"
+#include "core/json/json.h"
+
+namespace ropewalk::serve {
+
+// What a generation adds to the line of its request.
+struct Summary {
+  uint64_t prompt_tokens = 0, cached_tokens = 0, new_tokens = 0;
+  double queued_ms = 0, first_token_ms = 0, total_ms = 0;
+  std::string finish = {};
+};
+
+// Threads: every function may be called from any thread.
+class Journal {
+ public:
+  // `write` gets a line of JSON without its end; empty: nowhere.
+  explicit Journal(std::function<void(std::string_view)> write) : write_(std::move(write)) {}
+
+  // A request begins; its access() follows. `key` is its key's name, empty where it needs none.
+  void open(const std::string& id, std::string key);
+  // Adds to the line of a request that has not ended.
+  void note(const std::string& id, Summary summary);
+  void count_ignored(const std::vector<std::string>& fields);
+  // Ends a request: writes its line and counts it. `known` are the paths of the routes, as other
+  // paths are the client's text.
+  void access(const http::AccessRecord& record, const std::vector<std::string>& known);
+
+  struct Counts {
+    std::map<std::pair<std::string, int>, uint64_t> requests;  // by path and status
+    std::map<std::string, uint64_t> ignored;                   // by field
+  };
+  Counts counts() const;
+
+ private:
+  struct Pending {
+    std::string key;
+    std::optional<Summary> summary;
+  };
+
+  const std::function<void(std::string_view)> write_;
+  mutable std::mutex mutex_;
+  std::map<std::string, Pending> pending_;
+  Counts counts_;
+};
+
+}  // namespace ropewalk::serve

@@ -1,0 +1,210 @@
+#include "core/serve/request/common_fields.h"
+
+#include <fmt/format.h>
+#include <sys/random.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <limits>
+
+#include "core/base/error.h"
+#include "core/serve/api_error.h"
+#include "core/serve/request/other_fields.h"
+#include "core/serve/request/sampling_fields.h"
+#include "core/serve/request/token_fields.h"
+
+namespace ropewalk::serve {
+namespace {
+
+constexpr int64_t kMaxChoices = 16;
+constexpr uint64_t kMaxReplies = 128;
+constexpr size_t kMaxStops = 64;
+constexpr size_t kMaxStopBytes = 1024;
+constexpr int64_t kMaxTokens = 1 << 24;
+
+uint64_t random_seed() {
+  uint64_t seed = 0;
+  while (getrandom(&seed, sizeof seed, 0) < 0 && errno == EINTR) {
+  }
+  // JSON numbers are exact in every client up to here.
+  return seed >> 11;
+}
+
+}  // namespace
+
+bool is_configured(const Config& config, std::string_view path) {
+  const ConfigValue* value = &config.tree;
+  while (value && !path.empty()) {
+    const size_t end = std::min(path.find('.'), path.size());
+    value = value->find(path.substr(0, end));
+    path.remove_prefix(std::min(end + 1, path.size()));
+  }
+  return value != nullptr;
+}
+
+Request Ask::reply_request(uint32_t index) const {
+  Request made = request;
+  const Prompt& prompt = prompts[index / best_of];
+  made.prompt_ids = prompt.ids;
+  made.max_new_tokens = prompt.max_new_tokens;
+  made.seed = request.seed + index % best_of;
+  return made;
+}
+
+CommonFields::CommonFields(Fields& fields, const ServedModel& model, Ask& ask)
+    : fields_(fields), model_(model), ask_(ask) {}
+
+void CommonFields::read() {
+  read_model();
+  read_counts();
+  read_stops();
+  read_seed();
+  read_stream();
+  ask_.cache_salt = fields_.text({"cache_salt"}, 128).value_or("");
+  ask_.token_ids_for_texts = fields_.boolean({"return_tokens_as_token_ids"}).value_or(false);
+  read_own();
+  read_sampling();
+  check_other_fields(fields_, model_.config.serve.tolerate, ask_.told);
+}
+
+void CommonFields::read_model() {
+  const ServeConfig& serve = model_.config.serve;
+  const std::optional<std::string> name = fields_.text({"model"}, 512);
+  ask_.model = model_.name;
+  if (!name || *name == model_.name) return;
+  const bool known = std::ranges::find(serve.aliases, *name) != serve.aliases.end();
+  if (!known && !serve.any_model)
+    throw ApiError(404, "model_not_found",
+                   fmt::format("model: found \"{}\", this server has \"{}\".", printable(*name, 64),
+                               model_.name),
+                   "model");
+  ask_.model = *name;
+}
+
+void CommonFields::read_counts() {
+  ask_.n = static_cast<uint32_t>(fields_.integer({"n"}, 1, kMaxChoices).value_or(1));
+  ask_.best_of = ask_.n;
+}
+
+void CommonFields::read_stops() {
+  // The configured ones stand in ask_.request.stops already.
+  const auto [name, value] = fields_.find({"stop", "stopping_strings", "stop_sequence"});
+  if (value)
+    for (std::string& stop : read_texts(name, *value, kMaxStops, kMaxStopBytes))
+      ask_.request.stops.push_back(std::move(stop));
+  const auto [ids_name, ids] = fields_.find({"stop_token_ids"});
+  if (!ids) return;
+  for (const double id : read_id_list(ids_name, *ids, model_.vocab))
+    ask_.request.stop_ids.push_back(static_cast<int32_t>(id));
+  if (ask_.request.stop_ids.size() > kMaxStops)
+    refuse_value(ids_name, fmt::format("found {} ids, expected at most {}",
+                                       ask_.request.stop_ids.size(), kMaxStops));
+}
+
+void CommonFields::read_seed() {
+  const auto [name, value] = fields_.find({"seed", "sampler_seed"});
+  uint64_t& seed = ask_.request.seed;
+  if (value && value->is_number_unsigned()) {
+    seed = value->get<uint64_t>();
+    return;
+  }
+  if (value) {
+    const std::optional<int64_t> number = exact_integer(*value);
+    if (!number) refuse_type(name, *value, "an integer from -2^63 to 2^64-1");
+    seed = static_cast<uint64_t>(*number);
+    if (*number != -1) return;
+  }
+  seed = is_configured(model_.config, "generation.seed") ? model_.config.generation.seed
+                                                         : random_seed();
+}
+
+void CommonFields::read_stream() {
+  ask_.stream = fields_.boolean({"stream"}).value_or(false);
+  const auto [name, value] = fields_.find({"stream_options"});
+  if (!value) return;
+  Fields options(*value, name + ".");
+  const bool at_end = options.boolean({"include_usage"}).value_or(false);
+  const bool always = options.boolean({"continuous_usage_stats"}).value_or(false);
+  options.find({"include_obfuscation"});
+  for (const std::string& member : options.unread()) ask_.told.ignored.push_back(member);
+  if (at_end) ask_.usage = always ? UsageInStream::always : UsageInStream::at_end;
+}
+
+void CommonFields::read_own() {
+  const auto [name, value] = fields_.find({"ropewalk"});
+  if (!value) return;
+  Fields own(*value, name + ".");
+  strict_ = own.boolean({"strict"}).value_or(false);
+  own_sampling_ = own.find({"sampling"}).value;
+  const int64_t longest = int64_t{model_.config.serve.max_request_seconds} * 1000;
+  if (const auto deadline = own.integer({"deadline_ms"}, 1, longest))
+    ask_.deadline = std::chrono::milliseconds(*deadline);
+  if (const auto kind = own.text({"logprobs"}, 16); kind && *kind != "raw")
+    throw ApiError(400, "unsupported_parameter",
+                   "ropewalk.logprobs: found another kind than raw, which is the only one.",
+                   "ropewalk.logprobs");
+  if (const auto truncate = own.text({"truncate"}, 16)) {
+    if (*truncate != "drop-oldest" && *truncate != "refuse")
+      refuse_value("ropewalk.truncate", fmt::format("found {}, expected drop-oldest or refuse",
+                                                    printable(*truncate, 64)));
+    truncate_ = *truncate == "refuse" ? Truncate::refuse : Truncate::drop_oldest;
+  }
+  if (const std::vector<std::string> rest = own.unread(); !rest.empty())
+    throw ApiError(400, "unknown_parameter",
+                   fmt::format("{}: is unknown, known are sampling, strict, deadline_ms, logprobs, "
+                               "truncate.",
+                               printable(rest.front(), 64)),
+                   rest.front());
+}
+
+void CommonFields::read_sampling() {
+  const Config& config = model_.config;
+  const std::vector<PluginChoice> chain = requested_chain(
+      fields_, config.sampling,
+      {.tokenizer = model_.text.tokenizer(), .locked = config.serve.locked_sampling}, ask_.told);
+  ask_.request.sampling = own_sampling_ ? chain_from_json(*own_sampling_, model_.samplers) : chain;
+}
+
+std::optional<uint32_t> CommonFields::max_tokens(Names names) {
+  if (const auto given = fields_.integer(names, 0, std::numeric_limits<int64_t>::max()))
+    return static_cast<uint32_t>(std::min(*given, kMaxTokens));
+  if (is_configured(model_.config, "generation.max_new_tokens"))
+    return model_.config.generation.max_new_tokens;
+  return std::nullopt;
+}
+
+void CommonFields::add_prompt(std::vector<int32_t> ids, std::optional<uint32_t> max_new_tokens) {
+  const auto tokens = static_cast<uint32_t>(ids.size());
+  const uint32_t context = model_.context_length;
+  const uint32_t least = max_new_tokens && *max_new_tokens == 0 ? 0 : 1;
+  if (ids.size() + least > context)
+    throw ApiError(400, "context_length_exceeded",
+                   fmt::format("This model's maximum context length is {} tokens, however your "
+                               "prompt has {} tokens. Shorten the prompt.",
+                               context, ids.size()),
+                   ask_.endpoint == Endpoint::chat ? "messages" : "prompt")
+        .with("n_prompt_tokens", ids.size())
+        .with("n_ctx", context);
+  const uint32_t room = context - tokens;
+  if (max_new_tokens && *max_new_tokens > room)
+    ask_.told.clipped.push_back(fmt::format("max_tokens: {} became {}", *max_new_tokens, room));
+  ask_.prompts.push_back({std::move(ids), std::min(max_new_tokens.value_or(room), room)});
+  if (ask_.prompts.size() * ask_.best_of > kMaxReplies)
+    throw ApiError(400, "too_many_choices",
+                   fmt::format("n: found {} prompts with {} replies each, expected at most {} "
+                               "replies.",
+                               ask_.prompts.size(), ask_.best_of, kMaxReplies),
+                   "n");
+}
+
+void CommonFields::finish(Strictness strictness) {
+  const std::vector<std::string> unknown = fields_.unread();
+  const bool strict = strict_ || strictness == Strictness::strict || model_.config.serve.strict;
+  if (strict && !unknown.empty())
+    throw ApiError(400, "unknown_parameter",
+                   fmt::format("{}: is unknown. Leave it out.", printable(unknown.front(), 64)),
+                   unknown.front());
+  for (const std::string& name : unknown) ask_.told.ignored.push_back(printable(name, 64));
+}
+
+}  // namespace ropewalk::serve

@@ -1,0 +1,79 @@
+#include "core/serve/run/writer.h"
+
+#include <utility>
+#include <vector>
+
+namespace ropewalk::serve {
+namespace {
+
+// How late a keep-alive or a cancelled client may be noticed where nobody rings.
+constexpr std::chrono::milliseconds kMoment{500};
+
+}  // namespace
+
+void Bell::ring() const {
+  const std::lock_guard lock(rung_->mutex);
+  rung_->jobs.insert(job_);
+  rung_->changed.notify_one();
+}
+
+Writer::Writer() : thread_([this] { run(); }) {}
+
+Writer::~Writer() {
+  {
+    const std::lock_guard lock(rung_->mutex);
+    rung_->stopped = true;
+    rung_->changed.notify_one();
+  }
+  thread_.join();
+}
+
+void Writer::add(const std::function<std::unique_ptr<Job>(const Bell&)>& make) {
+  uint64_t number = 0;
+  {
+    const std::lock_guard lock(mutex_);
+    number = next_++;
+  }
+  const Bell bell(rung_, number);
+  std::shared_ptr<Job> job = make(bell);
+  {
+    const std::lock_guard lock(mutex_);
+    jobs_.emplace(number, std::move(job));
+  }
+  bell.ring();
+}
+
+size_t Writer::jobs() const {
+  const std::lock_guard lock(mutex_);
+  return jobs_.size();
+}
+
+void Writer::run() {
+  Clock::time_point next_moment = Clock::now() + kMoment;
+  for (;;) {
+    std::set<uint64_t> rung;
+    {
+      std::unique_lock lock(rung_->mutex);
+      rung_->changed.wait_until(lock, next_moment,
+                                [this] { return rung_->stopped || !rung_->jobs.empty(); });
+      if (rung_->stopped) return;
+      rung.swap(rung_->jobs);
+    }
+    const Clock::time_point now = Clock::now();
+    const bool everyone = now >= next_moment;
+    if (everyone) next_moment = now + kMoment;
+    std::vector<std::pair<uint64_t, std::shared_ptr<Job>>> due;
+    {
+      const std::lock_guard lock(mutex_);
+      for (const auto& [number, job] : jobs_)
+        if (everyone || rung.contains(number)) due.emplace_back(number, job);
+    }
+    for (const auto& [number, job] : due) {
+      if (!job->turn(now)) continue;
+      const std::lock_guard lock(mutex_);
+      jobs_.erase(number);
+    }
+  }
+}
+
+}  // namespace ropewalk::serve

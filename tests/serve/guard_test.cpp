@@ -1,0 +1,185 @@
+// Who may ask, and what is written down of it.
+#include <fcntl.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sys/stat.h>
+
+#include "core/serve/guard/gate.h"
+#include "core/serve/guard/journal.h"
+#include "core/serve/guard/metrics_text.h"
+#include "tests/error_of.h"
+#include "tests/files.h"
+#include "tests/serve/mini_model.h"
+
+namespace ropewalk::test {
+namespace {
+
+using namespace serve;
+using testing::HasSubstr;
+using testing::Not;
+
+http::Request request(const std::string& path, std::vector<http::Header> headers) {
+  http::Request made;
+  made.method = "GET";
+  made.path = path;
+  made.headers = std::move(headers);
+  return made;
+}
+
+TEST(Keys, AreReadFromFileAndEnvironment) {
+  const std::vector<Key> keys = parse_keys("# users\nann: secret-one \n\nbob:secret-two\n", "f");
+  ASSERT_EQ(keys.size(), 2u);
+  EXPECT_EQ(keys[0].name, "ann");
+  // sha256sum of "secret-one"
+  EXPECT_EQ(keys[0].digest, "ea77193cc4e6f18656f3130e296203880c4b9b3772afc855211b82fdd46e9185");
+  EXPECT_EQ(parse_key_list("a:secret-one, secret-two")[1].name, "env-2");
+  const std::string error = error_of([] { parse_keys("x\nlonesecretkey\n", "f"); });
+  EXPECT_THAT(error, HasSubstr("f:1"));
+  EXPECT_THAT(error_of([] { parse_keys("a:secretish\nlonesecretkey\n", "f"); }),
+              testing::AllOf(HasSubstr("2 f:2: "), Not(HasSubstr("lonesecret"))));
+}
+
+TEST(Keys, FileIsItsOwnersAloneAndIsReadAgain) {
+  const TemporaryFolder folder;
+  const std::string file = folder.write("keys", "ann:secret-one\n");
+  chmod(file.c_str(), 0644);
+  EXPECT_THAT(error_of([&] { Keys(file, ""); }), HasSubstr("others than its owner"));
+  chmod(file.c_str(), 0600);
+  Keys keys(file, "env:secret-env");
+  EXPECT_EQ(keys.name(keys.find("secret-one").value()), "ann");
+  EXPECT_EQ(keys.name(keys.find("secret-env").value()), "env");
+  EXPECT_FALSE(keys.find("secret-two"));
+  EXPECT_FALSE(keys.find(""));
+  write_file(file, "bob:secret-two\n");
+  const timespec later[2] = {{.tv_sec = 2000000000, .tv_nsec = 0},
+                             {.tv_sec = 2000000000, .tv_nsec = 0}};
+  utimensat(AT_FDCWD, file.c_str(), later, 0);
+  keys.refresh();
+  EXPECT_FALSE(keys.find("secret-one"));
+  EXPECT_EQ(keys.name(keys.find("secret-two").value()), "bob");
+}
+
+TEST(Gate, WithKeysOnlyProbesPassWithoutOne) {
+  const ServeConfig serve;
+  Gate gate(serve, Keys("", "ann:secret-one"));
+  EXPECT_EQ(refusal_of([&] { gate.pass(request("/v1/models", {})); }), "401 invalid_api_key ");
+  EXPECT_EQ(refusal_of([&] {
+              gate.pass(request("/v1/models", {{"authorization", "Bearer secret-two"}}));
+            }),
+            "401 invalid_api_key ");
+  EXPECT_EQ(gate.pass(request("/v1/models", {{"authorization", "bearer secret-one"}})), "ann");
+  EXPECT_EQ(gate.pass(request("/v1/models", {{"x-api-key", "secret-one"}})), "ann");
+  EXPECT_EQ(gate.caller(request("/", {{"x-api-key", "secret-one"}})).number, 1u);
+  EXPECT_EQ(gate.caller(request("/", {})).number, 0u);
+  for (const char* path : {"/health", "/ready", "/ping", "/live", "/", "/metrics"})
+    EXPECT_EQ(gate.pass(request(path, {})), "");
+}
+
+// A page of another site can point its name at this machine, but not change the Host header.
+TEST(Gate, WithoutKeysTheHostMustBeLocal) {
+  ServeConfig serve;
+  serve.hosts = {"my.lan"};
+  Gate gate(serve, Keys("", ""));
+  for (const char* host : {"localhost", "localhost:8000", "127.0.0.1:8000", "[::1]:8000", "[::1]",
+                           "LocalHost", "my.lan:80"})
+    EXPECT_EQ(refusal_of([&] {
+                gate.pass(request("/v1/models", {{"host", host}}));
+              }),
+              "taken")
+        << host;
+  for (const char* host : {"evil.example", "localhost.evil.example", "127.evil.example", ""})
+    EXPECT_EQ(refusal_of([&] {
+                gate.pass(request("/health", {{"host", host}}));
+              }),
+              "403 host_not_allowed ")
+        << host;
+  EXPECT_EQ(refusal_of([&] { gate.pass(request("/health", {})); }), "403 host_not_allowed ");
+}
+
+TEST(Gate, IsNeverOpenToStrangersByAccident) {
+  ServeConfig serve;
+  serve.listen = "0.0.0.0:8000";
+  EXPECT_THAT(error_of([&] { check_exposure(serve, Keys("", "")); }),
+              HasSubstr("2 serve.listen: 0.0.0.0:8000 can be reached from other machines"));
+  check_exposure(serve, Keys("", "ann:secret-one"));
+  serve.anonymous = true;
+  check_exposure(serve, Keys("", ""));
+  for (const char* listen : {"127.0.0.1:1", "[::1]:1", "unix:/tmp/x"}) {
+    ServeConfig local;
+    local.listen = listen;
+    check_exposure(local, Keys("", ""));
+  }
+}
+
+TEST(Journal, WritesALineWithoutTextOfTheClient) {
+  std::string line;
+  Journal journal([&](std::string_view text) { line = text; });
+  journal.open("id1", "ann");
+  journal.note("id1", {.prompt_tokens = 5,
+                       .cached_tokens = 2,
+                       .new_tokens = 3,
+                       .queued_ms = 1.26,
+                       .finish = "stop"});
+  const http::AccessRecord record{.id = "id1",
+                                  .method = "POST",
+                                  .path = "/v1/completions",
+                                  .peer = "127.0.0.1:1",
+                                  .status = 200,
+                                  .outcome = http::Outcome::answered,
+                                  .bytes_in = 10,
+                                  .bytes_out = 20,
+                                  .duration = std::chrono::microseconds(1500)};
+  journal.access(record, {"/v1/completions"});
+  const Json json = Json::parse(line);
+  EXPECT_EQ(json["id"], "id1");
+  EXPECT_EQ(json["key"], "ann");
+  EXPECT_EQ(json["prompt_tokens"], 5);
+  EXPECT_EQ(json["queued_ms"], 1.3);
+  EXPECT_EQ(json["ms"], 1.5);
+  EXPECT_EQ(json["finish"], "stop");
+  http::AccessRecord other = record;
+  other.path = "/my secret path";
+  other.status = 404;
+  journal.access(other, {"/v1/completions"});
+  EXPECT_THAT(line, Not(HasSubstr("secret")));
+  EXPECT_THAT(line, Not(HasSubstr("prompt_tokens")));
+  // A client that has left is not noted any more.
+  journal.note("id1", {.prompt_tokens = 5});
+  journal.access(record, {"/v1/completions"});
+  EXPECT_THAT(line, Not(HasSubstr("prompt_tokens")));
+  journal.count_ignored({"skew", "my private words"});
+  const Journal::Counts counts = journal.counts();
+  EXPECT_EQ(counts.requests.at({"/v1/completions", 200}), 2u);
+  EXPECT_EQ(counts.requests.at({"other", 404}), 1u);
+  EXPECT_EQ(counts.ignored.at("skew"), 1u);
+  EXPECT_EQ(counts.ignored.at("other"), 1u);
+}
+
+TEST(MetricsText, HasTheNamesThatRoutersRead) {
+  Metrics metrics;
+  metrics.running = 2;
+  metrics.waiting = 3;
+  metrics.pages = 8;
+  metrics.pages_used = 2;
+  metrics.page_tokens = 256;
+  metrics.finished[0] = 4;
+  metrics.first_token_seconds.add(0.03);
+  metrics.first_token_seconds.add(0.5);
+  const std::string text = metrics_text({.model_name = "a\"b", .version = "1"}, &metrics, {});
+  const std::string labels = R"({model_name="a\"b",engine="0")";
+  for (const std::string& line :
+       {"vllm:num_requests_running" + labels + "} 2\n",
+        "vllm:num_requests_waiting" + labels + "} 3\n",
+        "vllm:kv_cache_usage_perc" + labels + "} 0.25\n",
+        "vllm:cache_config_info" + labels + R"(,block_size="256",num_gpu_blocks="8"} 1)" + "\n",
+        "vllm:request_success_total" + labels + R"(,finished_reason="stop"} 4)" + "\n",
+        "vllm:time_to_first_token_seconds_bucket" + labels + R"(,le="0.02"} 0)" + "\n",
+        "vllm:time_to_first_token_seconds_bucket" + labels + R"(,le="0.04"} 1)" + "\n",
+        "vllm:time_to_first_token_seconds_bucket" + labels + R"(,le="+Inf"} 2)" + "\n",
+        "vllm:time_to_first_token_seconds_count" + labels + "} 2\n"})
+    EXPECT_THAT(text, HasSubstr(line));
+  EXPECT_THAT(metrics_text({.model_name = "m"}, nullptr, {}), Not(HasSubstr("vllm:")));
+}
+
+}  // namespace
+}  // namespace ropewalk::test

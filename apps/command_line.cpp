@@ -134,6 +134,19 @@ void add_options(CLI::App& app, ChatArguments& chat) {
   add_length(app, chat.common);
 }
 
+void add_options(CLI::App& app, ServeArguments& serve) {
+  add_config(app, serve.common)->required();
+  // Quoted, as [::1]:8000 would be a list in YAML.
+  app.add_option_function<std::string>(
+         "--listen",
+         [&serve](const std::string& value) {
+           serve.common.overrides.insert(serve.common.overrides.begin(),
+                                         "serve.listen=" + Json(value).dump());
+         },
+         "Where clients find the server (--set serve.listen=...)")
+      ->type_name("ADDR:PORT");
+}
+
 void add_options(CLI::App& app, ScoreArguments& score) {
   add_config(app, score.common)->required();
   add_file(app, "--ids", score.ids, "Token ids, decimal, separated by white space")->required();
@@ -225,6 +238,8 @@ void add_command(CLI::App& program, Action& action, const char* name, const char
 void add_commands(CLI::App& program, Action& action) {
   add_command(program, action, "run", "Answer one prompt", run);
   add_command(program, action, "chat", "Hold a conversation", chat);
+  add_command(program, action, "serve", "Serve many users over HTTP, as OpenAI's clients expect",
+              serve_http);
   add_command(program, action, "score", "Log-probability of every token given those before", score);
   add_command(program, action, "perplexity", "A text's perplexity, by context length", perplexity);
   add_command(program, action, "compare", "How far two configurations' predictions are apart",

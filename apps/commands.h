@@ -46,6 +46,10 @@ struct ChatArguments {
   CommonArguments common = {};
 };
 
+struct ServeArguments {
+  CommonArguments common = {};
+};
+
 struct ScoreArguments {
   CommonArguments common = {};
   std::string ids = {};  // file
@@ -100,6 +104,7 @@ struct BenchArguments {
 
 int run(const RunArguments& arguments);
 int chat(const ChatArguments& arguments);
+int serve_http(const ServeArguments& arguments);
 int score(const ScoreArguments& arguments);
 int inspect(const InspectArguments& arguments);
 int plugins(const PluginsArguments& arguments);

@@ -10,8 +10,9 @@ using ::testing::AllOf;
 using ::testing::HasSubstr;
 using ::testing::StartsWith;
 
-const std::vector<std::string> kCommands = {"run",     "chat",   "score", "inspect",  "plugins",
-                                            "devices", "config", "bench", "tokenize", "render"};
+const std::vector<std::string> kCommands = {"run",     "chat",     "serve",   "score",
+                                            "inspect", "plugins",  "devices", "config",
+                                            "bench",   "tokenize", "render"};
 
 TEST(CommandLine, HelpListsEveryCommand) {
   const Outcome help = run_program({"--help"}, "");

@@ -45,6 +45,8 @@ class Program {
   // Waits until stdout, from the beginning, has `text` in it or at least one byte where it is
   // empty. False where the program ended before, or after half a minute.
   bool wait_for_output(std::string_view text);
+  // What has come so far.
+  const std::string& output() const { return outcome_.out; }
   void signal(int number);
   // Reads the rest of both streams and waits for the end; kills it after a minute.
   Outcome finish();

@@ -159,6 +159,12 @@ TEST(CompletionRequest, NeutralFieldsAreSilentOthersAreTold) {
       "gpt-4");
 }
 
+TEST(CompletionRequest, AMisspeltFieldIsToldWithWhatItMayHaveBeen) {
+  const Ask ask = mini().completion(R"({"prompt":"hi","temprature":0.5,"zzz":1})");
+  EXPECT_THAT(ask.told.ignored, ElementsAre("temprature", "zzz"));
+  EXPECT_THAT(ask.told.warnings, ElementsAre("temprature is unknown. Did you mean temperature?"));
+}
+
 // vicuna-v1.1, as FastChat has it.
 TEST(ChatRequest, RendersTheConversation) {
   const Tokenizer& tokenizer = mini().text.tokenizer();

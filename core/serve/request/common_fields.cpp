@@ -21,6 +21,7 @@ constexpr uint64_t kMaxReplies = 128;
 constexpr size_t kMaxStops = 64;
 constexpr size_t kMaxStopBytes = 1024;
 constexpr int64_t kMaxTokens = 1 << 24;
+constexpr size_t kMaxSuggestions = 32;
 
 uint64_t random_seed() {
   uint64_t seed = 0;
@@ -200,11 +201,18 @@ void CommonFields::add_prompt(std::vector<int32_t> ids, std::optional<uint32_t> 
 void CommonFields::finish(Strictness strictness) {
   const std::vector<std::string> unknown = fields_.unread();
   const bool strict = strict_ || strictness == Strictness::strict || model_.config.serve.strict;
-  if (strict && !unknown.empty())
-    throw ApiError(400, "unknown_parameter",
-                   fmt::format("{}: is unknown. Leave it out.", printable(unknown.front(), 64)),
-                   unknown.front());
-  for (const std::string& name : unknown) ask_.told.ignored.push_back(printable(name, 64));
+  size_t suggestions = 0;
+  for (const std::string& name : unknown) {
+    const std::string shown_name = printable(name, 64);
+    const std::string meant = ++suggestions <= kMaxSuggestions ? fields_.meant(name) : "";
+    const std::string advice = meant.empty() ? "" : fmt::format(" Did you mean {}?", meant);
+    if (strict)
+      throw ApiError(400, "unknown_parameter", fmt::format("{}: is unknown.{}", shown_name, advice),
+                     name);
+    ask_.told.ignored.push_back(shown_name);
+    if (!meant.empty())
+      ask_.told.warnings.push_back(fmt::format("{} is unknown.{}", shown_name, advice));
+  }
 }
 
 }  // namespace ropewalk::serve

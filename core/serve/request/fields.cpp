@@ -5,6 +5,7 @@
 #include <cmath>
 #include <limits>
 
+#include "core/config/nearest.h"
 #include "core/serve/api_error.h"
 
 namespace ropewalk::serve {
@@ -99,6 +100,11 @@ std::optional<std::string> Fields::text(Names names, size_t max_bytes) {
   if (text.size() > max_bytes)
     refuse_value(name, fmt::format("found {} bytes, expected at most {}", text.size(), max_bytes));
   return text;
+}
+
+std::string Fields::meant(std::string_view name) const {
+  const std::vector<std::string> known(asked_.begin(), asked_.end());
+  return nearest(name, known);
 }
 
 std::vector<std::string> Fields::unread() const {

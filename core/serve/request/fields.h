@@ -40,6 +40,8 @@ class Fields {
 
   // Members that were never asked for, in their order.
   std::vector<std::string> unread() const;
+  // The known name that `name` may have been meant for; empty where none is near.
+  std::string meant(std::string_view name) const;
 
  private:
   const Json& object_;

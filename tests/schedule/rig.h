@@ -63,7 +63,7 @@ class Drifting final : public abi::Sampler {
 
 inline const Tokenizer& tokenizer() {
   static const Tokenizer tokenizer =
-      Tokenizer::open(std::string(RW_SOURCE_DIR) + "/models/airophin-mini", std::nullopt);
+      Tokenizer::open(std::string(RW_SOURCE_DIR) + "/models/airophin-mini", {});
   return tokenizer;
 }
 

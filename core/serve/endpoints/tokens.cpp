@@ -38,6 +38,11 @@ std::vector<int32_t> read_ids(Fields& fields, const ServedModel& model) {
   return ids;
 }
 
+// The class of transformers that reads the model's tokenizer file.
+std::string_view class_of(const Tokenizer& tokenizer) {
+  return tokenizer.file().ends_with(".json") ? "PreTrainedTokenizerFast" : "LlamaTokenizer";
+}
+
 }  // namespace
 
 http::Response tokenize(Service& service, const http::Request& request) {
@@ -77,11 +82,11 @@ http::Response detokenize(Service& service, const http::Request& request) {
 
 http::Response tokenizer_info(Service& service, const http::Request&) {
   const Tokenizer& tokenizer = service.loaded().model.text.tokenizer();
-  const AddedToken* unknown = tokenizer.added().find("<unk>");
-  return json_response({{"tokenizer_class", "LlamaTokenizer"},
-                        {"bos_token", tokenizer.bos().name},
-                        {"eos_token", tokenizer.eos().name},
-                        {"unk_token", unknown ? Json(unknown->name) : Json(nullptr)},
+  const auto name_of = [](const AddedToken* token) { return token ? Json(token->name) : Json(); };
+  return json_response({{"tokenizer_class", class_of(tokenizer)},
+                        {"bos_token", name_of(tokenizer.bos())},
+                        {"eos_token", name_of(tokenizer.eos())},
+                        {"unk_token", name_of(tokenizer.added().find("<unk>"))},
                         {"pad_token", nullptr},
                         {"add_bos_token", tokenizer.add_bos()},
                         {"chat_template", nullptr}});

@@ -56,7 +56,7 @@ TEST(Dump, NamesTheOriginOfEveryValue) {
           "  source: auto  # default\n"
           "  # legacy: <what tokenizer_config.json says>  # default\n"
           "serve:\n"
-          "  listen: 127.0.0.1:8000  # default\n"
+          "  listen: \"127.0.0.1:8000\"  # default\n"
           "  # keys:\n"
           "    # file: <nothing>  # default\n"
           "  anonymous: false  # default\n"

@@ -224,6 +224,9 @@ TEST_F(Serve, TellsWhatItServes) {
     EXPECT_EQ(server().get(path).status, 200) << path;
   const double before = server().metric("vllm:generation_tokens_total");
   server().ask("/v1/completions", {{"prompt", "hi"}, {"max_tokens", 5}});
+  // Counters are copied at the end of a step, and a reply may be read before that.
+  for (int i = 0; i < 500 && server().metric("vllm:generation_tokens_total") < before + 5; ++i)
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
   EXPECT_EQ(server().metric("vllm:generation_tokens_total"), before + 5);
   EXPECT_EQ(server().metric("ropewalk_ready"), 1);
 }

@@ -22,7 +22,8 @@ class TokenizerJson : public ::testing::Test {
       if (entry.path().filename().string().find("token") != std::string::npos)
         std::filesystem::remove(entry.path());
     std::filesystem::copy(std::filesystem::path(RW_FIXTURES "/bpe") / name, model_,
-                          std::filesystem::copy_options::overwrite_existing);
+                          std::filesystem::copy_options::recursive |
+                              std::filesystem::copy_options::overwrite_existing);
   }
   Outcome program(const char* command, Arguments arguments, std::string_view input) const {
     arguments.insert(arguments.begin(), {command, config_});
@@ -131,7 +132,13 @@ TEST_F(TokenizerJson, StopsAtTextsAndAtTokens) {
     return answer("run", more, "");
   };
   const std::string text = with({})["text"];
-  const std::string stop = text.substr(text.size() / 2, 2);
+  // A whole character in the middle.
+  const auto continues = [&](size_t at) { return at < text.size() && (text[at] & 0xC0) == 0x80; };
+  size_t begin = text.size() / 2;
+  while (continues(begin)) ++begin;
+  size_t end_of_stop = begin + 1;
+  while (continues(end_of_stop)) ++end_of_stop;
+  const std::string stop = text.substr(begin, end_of_stop - begin);
   const Json stopped = with({"--set", "generation.stop=[" + Json(stop).dump() + "]"});
   EXPECT_EQ(stopped["finish"], "stop");
   EXPECT_EQ(stopped["text"], text.substr(0, text.find(stop)));

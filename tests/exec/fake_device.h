@@ -35,7 +35,7 @@ class FakeDevice final : public abi::Device, public abi::StepTiming {
     info_.max_rows = 512;
   }
 
-  // What the next steps do. The logits of a row are all the same, unless row_of fills them in.
+  // The behaviour of the next steps. All logits of a row are the same, unless row_of fills them.
   std::function<float(int32_t token, uint32_t position)> logit_of = [](int32_t, uint32_t) {
     return 1.0f;
   };

@@ -14,9 +14,9 @@
 namespace ropewalk {
 namespace {
 
-constexpr std::chrono::milliseconds kMoment{50};
-// For those who wait for an answer that will not come to read why.
-constexpr uint32_t kLastWords = 2;
+constexpr std::chrono::milliseconds kPollInterval{50};
+// After a failure of the engine, so that clients that wait can still read the error.
+constexpr uint32_t kErrorDrainSeconds = 2;
 
 std::string url(const std::string& address) {
   return address.starts_with("unix:") ? address : "http://" + address;
@@ -29,7 +29,7 @@ void wait(const Serving& serving, const std::atomic<bool>* flag,
   const auto start = std::chrono::steady_clock::now();
   while (!(flag && *flag) && !(time && std::chrono::steady_clock::now() - start >= *time)) {
     if (const auto failure = serving.failure()) throw *failure;
-    std::this_thread::sleep_for(kMoment);
+    std::this_thread::sleep_for(kPollInterval);
   }
 }
 
@@ -45,12 +45,13 @@ int serve_http(const ServeArguments& arguments) {
   const ServeConfig& settings = serving.config().serve;
   try {
     wait(serving, &stop.flag(), {});
-    note("draining: not ready any more");
+    note(fmt::format("draining: /health is 503 now, requests are still taken for {} s",
+                     settings.drain_delay));
     serving.begin_drain();
     wait(serving, nullptr, std::chrono::seconds(settings.drain_delay));
   } catch (const Error&) {
     serving.begin_drain();
-    serving.drain(kLastWords);
+    serving.drain(kErrorDrainSeconds);
     throw;
   }
   const http::Ended ended = serving.drain(settings.drain_seconds);

@@ -30,7 +30,7 @@ inline uint64_t seeded_pair_hash(uint64_t seed, uint32_t left, uint32_t right) {
 // Names to ids. Does not own the names.
 class NameTable {
  public:
-  explicit NameTable(size_t expected);  // the greatest number of names
+  explicit NameTable(size_t expected);  // the max number of names
 
   // False where the name is there already; the first id stays.
   bool insert(std::string_view name, int32_t id);

@@ -16,12 +16,12 @@ namespace {
 
 BpeVocabulary::BpeVocabulary(BpeModel model, const JsonSource& source)
     : model_(std::move(model)), names_(model_.vocabulary.size()) {
-  int32_t greatest = -1;
+  int32_t max_id = -1;
   for (const BpeModel::Entry& entry : model_.vocabulary) {
     names_.insert(model_.text(entry.name), entry.id);
-    greatest = std::max(greatest, entry.id);
+    max_id = std::max(max_id, entry.id);
   }
-  by_id_.resize(static_cast<size_t>(greatest + 1));
+  by_id_.resize(static_cast<size_t>(max_id + 1));
   for (const BpeModel::Entry& entry : model_.vocabulary) {
     TokenName& place = by_id_[static_cast<size_t>(entry.id)];
     if (place.size > 0)

@@ -24,7 +24,7 @@ class BpeVocabulary {
   int32_t find(std::string_view name) const { return names_.find(name); }  // -1: none
   std::string_view name_of(int32_t id) const;                              // empty: none
   int32_t unknown() const { return unknown_; }                             // -1: none
-  // One more than the greatest id.
+  // One more than the max id.
   size_t rows() const { return by_id_.size(); }
 
  private:

@@ -14,7 +14,7 @@ namespace {
 // Closes the list of events; the next event is written over it.
 constexpr std::string_view kEnd = "\n]}\n";
 
-// Names of a device or a model may be no UTF-8.
+// Names of a device or a model may not be UTF-8.
 std::string quoted(std::string_view text) {
   return Json(text).dump(-1, ' ', false, Json::error_handler_t::replace);
 }

@@ -1,6 +1,7 @@
 #include "core/schedule/batch.h"
 
 #include <algorithm>
+#include <new>
 
 namespace ropewalk {
 namespace {
@@ -22,7 +23,9 @@ ScheduleSettings settle(ScheduleSettings settings, const Served& served) {
 
 Error error_of(const std::exception& exception) {
   if (const auto* error = dynamic_cast<const Error*>(&exception)) return *error;
-  return Error(ExitCode::out_of_memory, "samplers", exception.what(), "");
+  const bool memory = dynamic_cast<const std::bad_alloc*>(&exception) != nullptr;
+  return Error(memory ? ExitCode::out_of_memory : ExitCode::plugin, "sampling", exception.what(),
+               memory ? "Serve fewer requests at a time (serve.max_sequences)" : "");
 }
 
 }  // namespace
@@ -39,7 +42,7 @@ Batch::Batch(const Served& served, const ScheduleSettings& settings, std::functi
       now_(std::move(now)),
       budget_{settings_.max_rows, served.executor.max_wanted(), settings_.prefill_share},
       prefixes_(served.cache, served.rope),
-      crew_(settings_.sampling_threads) {
+      sampling_threads_(settings_.sampling_threads) {
   counters_.metrics().pages = served.cache.pages();
   counters_.metrics().page_tokens = abi::kPageTokens;
 }
@@ -50,7 +53,7 @@ void Batch::add(std::unique_ptr<Job> job) {
   waiting_.push_back(std::move(job));
 }
 
-bool Batch::turn() {
+bool Batch::step() {
   const Time start = now_();
   end_overdue(start);
   admit(start);
@@ -134,7 +137,7 @@ void Batch::run(std::span<Job* const> jobs, std::span<const Chunk> chunks) {
   try {
     const std::span<const ChunkResult> results = served_.executor.run(chunks);
     counters_.step(rows, begin, now_());
-    crew_.run(jobs.size(), [&](size_t i) {
+    sampling_threads_.run(jobs.size(), [&](size_t i) {
       try {
         outcomes[i].taken = jobs[i]->running.take(results[i].value());
       } catch (const std::exception& exception) {

@@ -20,11 +20,11 @@
 #include "core/exec/prefix_cache.h"
 #include "core/schedule/accounts.h"
 #include "core/schedule/counters.h"
-#include "core/schedule/crew.h"
 #include "core/schedule/job.h"
 #include "core/schedule/plan.h"
 #include "core/schedule/served.h"
 #include "core/schedule/settings.h"
+#include "core/schedule/thread_pool.h"
 
 namespace ropewalk {
 
@@ -37,7 +37,7 @@ class Batch {
   // Ends what is cancelled or overdue, admits, runs one step and publishes what came of it. Returns
   // whether a step ran: otherwise nothing can before somebody calls add(), cancels or reads, or
   // before next_due().
-  bool turn();
+  bool step();
   // Ends everything.
   void end_all(EndCause cause, const std::optional<Error>& error);
 
@@ -82,7 +82,7 @@ class Batch {
   const std::function<Time()> now_;
   const PlanBudget budget_;
   PrefixCache prefixes_;
-  Crew crew_;
+  ThreadPool sampling_threads_;
   Jobs waiting_;
   Jobs running_;  // in the order of arrival
   Accounts accounts_;

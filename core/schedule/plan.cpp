@@ -6,16 +6,16 @@ namespace ropewalk {
 namespace {
 
 constexpr uint32_t kOldestShare = 4;  // the oldest one's part: a quarter
-constexpr uint32_t kLeastShare = 8;   // prompts get an eighth of a step that is full of replies
+constexpr uint32_t kMinShare = 8;     // prompts get an eighth of a step that is full of replies
 
 // What is left of a step while rows are handed out.
 struct Rest {
   uint32_t rows;    // for prompts
   uint32_t wanted;  // beyond one for each request
 
-  // Gives a request up to `most` more rows. Returns the rows that it has then.
-  uint32_t give(const PlanView& request, uint32_t has, uint32_t most) {
-    uint32_t more = std::min({request.pending - has, most, rows});
+  // Gives a request up to `max_rows` more rows. Returns the rows that it has then.
+  uint32_t give(const PlanView& request, uint32_t has, uint32_t max_rows) {
+    uint32_t more = std::min({request.pending - has, max_rows, rows});
     if (request.scores) {
       const uint32_t own = has == 0 ? 1 : 0;
       more = std::min(more, own + wanted);
@@ -30,8 +30,7 @@ struct Rest {
 uint32_t prompt_rows(const PlanBudget& budget, uint32_t replies) {
   if (replies == 0) return budget.rows;
   const auto shared = static_cast<uint32_t>(budget.prefill_share * budget.rows);
-  const uint32_t rows =
-      std::max({shared - std::min(shared, replies), budget.rows / kLeastShare, 1u});
+  const uint32_t rows = std::max({shared - std::min(shared, replies), budget.rows / kMinShare, 1u});
   return std::min(rows, budget.rows - replies);
 }
 

@@ -75,7 +75,7 @@ class Scheduler::Impl {
       // After a step there may be more to do at once; a time that has passed does not wait.
       for (auto& job : inbox_->take(ran ? last_turn_.load() : batch_.next_due()))
         batch_.add(std::move(job));
-      ran = batch_.turn();
+      ran = batch_.step();
       if (batch_.failure()) inbox_->close(Refusal::device_lost);
       report();
     }

@@ -21,21 +21,21 @@ TEST(Batch, ACancelEndsARequestBeforeTheNextStep) {
   for (const Phase phase : {queued, in_prompt, replying, preempted}) {
     const size_t a = rig.add(asked);
     size_t which = a;
-    if (phase != queued) rig.turn();
+    if (phase != queued) rig.step();
     if (phase == replying) {
-      while (rig.heard[a].ids.size() < 5) rig.turn();
+      while (rig.heard[a].ids.size() < 5) rig.step();
     }
     if (phase == preempted) {
       Request other = asked;
       other.prompt_ids[0] = 60;  // no page is shared
       which = rig.add(other);
       const auto before = rig.batch.metrics().preemptions;
-      while (rig.batch.metrics().preemptions == before) rig.turn();
+      while (rig.batch.metrics().preemptions == before) rig.step();
     }
     rig.tickets[which]->cancel();
     const size_t said = rig.heard[which].ids.size();
     const uint64_t steps = rig.batch.metrics().steps;
-    rig.turn();
+    rig.step();
     ASSERT_TRUE(rig.heard[which].end.has_value()) << phase;
     EXPECT_EQ(rig.heard[which].end->finish, Finish::cancelled);
     EXPECT_EQ(rig.heard[which].end->cause, EndCause::client);
@@ -51,10 +51,10 @@ TEST(Batch, ADeadlineEndsAReplyWithWhatWasSaid) {
   Rig rig(tiny(), 16, settings());
   const Request asked = long_request(20, 50);
   rig.add(asked, {.deadline = 2s});
-  for (int i = 0; i < 5; ++i) rig.turn();
+  for (int i = 0; i < 5; ++i) rig.step();
   EXPECT_EQ(rig.batch.next_due(), Time(2s));
   rig.now = 2s;
-  rig.turn();
+  rig.step();
   ASSERT_TRUE(rig.heard[0].end.has_value());
   EXPECT_EQ(rig.heard[0].end->finish, Finish::deadline);
   EXPECT_EQ(rig.heard[0].end->cause, EndCause::deadline);
@@ -69,9 +69,9 @@ TEST(Batch, TheQueueHasItsTime) {
   Rig rig(tiny(), 16, one);
   rig.add(long_request(20, 50));
   const size_t late = rig.add(request(prompt(10, 2), 5, 1));
-  rig.turn();
+  rig.step();
   rig.now = 3s;
-  rig.turn();
+  rig.step();
   ASSERT_TRUE(rig.heard[late].end.has_value());
   EXPECT_EQ(rig.heard[late].end->cause, EndCause::queue_timeout);
   EXPECT_FALSE(rig.heard[0].end.has_value());
@@ -115,7 +115,7 @@ TEST(Batch, ASlowReaderRestsAndGoesOn) {
   const Request asked = long_request(20, 50);
   rig.add(asked);
   int steps = 0;
-  while (rig.batch.turn()) ++steps;  // nobody reads
+  while (rig.batch.step()) ++steps;  // nobody reads
   EXPECT_LT(steps, 20);
   EXPECT_EQ(rig.batch.metrics().slow_readers, 1u);
   EXPECT_EQ(rig.batch.next_due(), Time(30s));
@@ -128,9 +128,9 @@ TEST(Batch, ASlowReaderRestsAndGoesOn) {
 TEST(Batch, ASlowReaderIsCancelledInTheEnd) {
   SlowRig rig;
   rig.add(long_request(20, 50));
-  while (rig.batch.turn()) continue;
+  while (rig.batch.step()) continue;
   rig.now += 30s;
-  EXPECT_FALSE(rig.batch.turn());
+  EXPECT_FALSE(rig.batch.step());
   EXPECT_TRUE(rig.batch.empty());
   EXPECT_EQ(rig.read(0).end->cause, EndCause::slow_reader);
 }
@@ -140,10 +140,10 @@ TEST(Batch, OneThatRestsMakesWay) {
   SlowRig rig;
   const Request asked = long_request(300, 50);
   rig.add(asked);
-  while (rig.batch.turn()) continue;
+  while (rig.batch.step()) continue;
   const Request large = request(prompt(600, 5), 5, 1);
   const size_t other = rig.add(large);
-  while (!rig.read(other).end) ASSERT_TRUE(rig.batch.turn());
+  while (!rig.read(other).end) ASSERT_TRUE(rig.batch.step());
   expect_same(rig.heard[other], alone(large, 768));
   EXPECT_EQ(rig.batch.metrics().preemptions, 1u);
   rig.run();
@@ -155,9 +155,9 @@ TEST(Batch, AReservedReplyThatRestsKeepsItsPages) {
   full.reserve = Reserve::full;
   Rig rig(tiny(), 3, full);
   rig.add(long_request(300, 50));
-  while (rig.batch.turn()) continue;
+  while (rig.batch.step()) continue;
   const size_t other = rig.add(request(prompt(600, 5), 5, 1));
-  EXPECT_FALSE(rig.batch.turn());
+  EXPECT_FALSE(rig.batch.step());
   EXPECT_EQ(rig.batch.metrics().preemptions, 0u);
   rig.run();
   EXPECT_TRUE(rig.heard[other].end.has_value());
@@ -171,10 +171,10 @@ TEST(Batch, ABadRowFailsItsOwnRequestAlone) {
   rig.poison = 50;
   Request bad = request({7, 7, 50}, 5, 1);
   rig.add(good);
-  rig.turn();
+  rig.step();
   rig.add(bad);
   rig.poison = 50;
-  rig.turn();
+  rig.step();
   ASSERT_TRUE(rig.heard[1].end.has_value());
   EXPECT_EQ(rig.heard[1].end->finish, Finish::failed);
   EXPECT_EQ(rig.heard[1].end->cause, EndCause::request);
@@ -206,10 +206,10 @@ TEST(Batch, ALostDeviceEndsEverything) {
   Rig rig(tiny(), 16, one);
   rig.add(long_request(40, 30));
   rig.add(request(prompt(10, 1), 5, 1));
-  rig.turn();
+  rig.step();
   EXPECT_FALSE(rig.batch.failure().has_value());
   rig.device.on_wait = abi::fail(abi::StatusCode::device_lost, "the fake is gone");
-  rig.turn();
+  rig.step();
   EXPECT_TRUE(rig.batch.empty());
   ASSERT_TRUE(rig.batch.failure().has_value());
   for (const Heard& heard : rig.heard) {
@@ -225,7 +225,7 @@ TEST(Batch, AStepThatFailsEndsThoseThatShareIt) {
   const Request asked = long_request(40, 30);
   rig.add(asked);
   rig.device.on_wait = abi::fail(abi::StatusCode::internal, "a bad step");
-  rig.turn();
+  rig.step();
   EXPECT_EQ(rig.heard[0].end->cause, EndCause::request);
   rig.device.on_wait = {};
   rig.add(asked);

@@ -33,7 +33,7 @@ TEST(Batch, SharedPagesOutliveTheirFirstUser) {
   Rig rig(tiny(), 32, settings());
   const Request first = request(prompt(600, 1), 3, 1), second = request(prompt(600, 1), 30, 2);
   rig.add(first);
-  while (rig.heard[0].ids.empty()) rig.turn();
+  while (rig.heard[0].ids.empty()) rig.step();
   rig.add(second);
   rig.run();
   EXPECT_EQ(rig.heard[1].end->cached_tokens, 2 * kPage);
@@ -78,7 +78,7 @@ TEST(Batch, AnEqualPromptWaitsForTheOneThatIsGoingIn) {
   Rig rig(tiny(), 32, settings());
   for (uint32_t i = 0; i < 4; ++i) rig.add(request(prompt(600, 1), 10, i));
   const size_t other = rig.add(request(prompt(300, 2), 10, 1));
-  rig.turn();
+  rig.step();
   EXPECT_EQ(rig.batch.metrics().running, 2u);
   EXPECT_FALSE(rig.heard[other].end.has_value());
   rig.run();
@@ -114,7 +114,7 @@ TEST(Batch, ThePreemptedSayWhatTheyWouldHaveSaid) {
     }
     uint32_t most = 0;
     while (!rig.batch.empty()) {
-      ASSERT_TRUE(rig.turn());
+      ASSERT_TRUE(rig.step());
       most = std::max(most, rig.batch.metrics().running);
     }
     EXPECT_GE(most, 2u);
@@ -147,7 +147,7 @@ TEST(Batch, AReservedReplyIsNeverPreempted) {
   for (uint32_t i = 0; i < 5; ++i) rig.add(request(prompt(200, i), 200, i));  // two pages each
   uint32_t most = 0;
   while (!rig.batch.empty()) {
-    rig.turn();
+    rig.step();
     most = std::max(most, rig.batch.metrics().running);
   }
   EXPECT_EQ(most, 2u);
@@ -176,11 +176,11 @@ TEST(Batch, AReplyEndsWhereAllPagesAreItsOwn) {
 TEST(Batch, NobodyPassesOneThatWaitsForPages) {
   Rig rig(tiny(), 4, settings());
   rig.add(long_request(300, 40));
-  rig.turn();
+  rig.step();
   const size_t large = rig.add(request(prompt(700, 2), 5, 1));
   const size_t small = rig.add(request(prompt(10, 3), 5, 1));
   while (!rig.heard[0].end) {
-    rig.turn();
+    rig.step();
     EXPECT_TRUE(rig.heard[small].ids.empty());
   }
   rig.run();

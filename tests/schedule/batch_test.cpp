@@ -27,8 +27,8 @@ TEST(Batch, RequestsJoinAndLeaveBetweenSteps) {
   for (uint32_t i = 0; i < 12; ++i) {  // more than run at a time
     asked.push_back(request(prompt(5 + 23 * i, i), 4 + i * 3, i));
     rig.add(asked.back());
-    rig.turn();
-    rig.turn();
+    rig.step();
+    rig.step();
   }
   EXPECT_GT(rig.batch.metrics().running, 1u);
   rig.run();
@@ -40,11 +40,11 @@ TEST(Batch, RequestsJoinAndLeaveBetweenSteps) {
 TEST(Batch, APromptDelaysNoReply) {
   Rig rig(tiny(), 64, settings());
   const size_t a = rig.add(long_request(4, 100));
-  rig.turn();
+  rig.step();
   const size_t before = rig.heard[a].ids.size();
   rig.add(request(prompt(1000, 2), 5, 1));
   for (size_t i = 1; i <= 40; ++i) {
-    rig.turn();
+    rig.step();
     EXPECT_EQ(rig.heard[a].ids.size(), before + i);
   }
 }
@@ -61,7 +61,7 @@ TEST(Batch, PrioritiesGoFirstAndAgeCounts) {
     const size_t low = rig.add(request(prompt(10, 1), 3, 1), {.priority = 0});
     rig.now += std::chrono::duration_cast<std::chrono::steady_clock::duration>(wait);
     const size_t high = rig.add(request(prompt(10, 2), 3, 1), {.priority = 2});
-    rig.turn();
+    rig.step();
     return std::pair(rig.heard[low].ids.empty(), rig.heard[high].ids.empty());
   };
   EXPECT_EQ(order(5s), std::pair(true, false));
@@ -74,7 +74,7 @@ TEST(Batch, AccountsTakeTurns) {
   one.max_running = 1;
   Rig rig(tiny(), 16, one);
   for (uint32_t i = 0; i < 4; ++i) rig.add(request(prompt(50, i), 3, i), {.account = 1});
-  rig.turn();
+  rig.step();
   const size_t other = rig.add(request(prompt(50, 9), 3, 1), {.account = 2});
   rig.run();
   size_t passed = 0;
@@ -101,9 +101,9 @@ TEST(Batch, APromptIsScoredInCompany) {
   rig.add(scored);  // known afterwards, and not used
   rig.run();
   rig.add(long_request(400, 200));
-  rig.turn();
+  rig.step();
   rig.add(scored);
-  rig.turn();
+  rig.step();
   EXPECT_EQ(rig.batch.metrics().running, 2u);
   rig.run();
   expect_same(rig.heard[0], alone(scored, 4096));
@@ -127,7 +127,7 @@ TEST(Batch, CountsWhatItDoes) {
   Rig rig(tiny(), 16, settings());
   rig.add(long_request(40, 30));
   rig.now += 1s;
-  rig.turn();
+  rig.step();
   rig.now += 1s;
   rig.run();
   const Metrics& metrics = rig.batch.metrics();

@@ -133,7 +133,7 @@ inline std::string play(TinyModel& tiny, std::span<const uint8_t> input) {
         rig.now += std::chrono::milliseconds(bytes.below(1024));
         break;
       default:
-        rig.batch.turn();
+        rig.batch.step();
         rig.device.steps.clear();
         if (const std::string fault = rig.checked(); !fault.empty()) return fault;
     }
@@ -141,7 +141,7 @@ inline std::string play(TinyModel& tiny, std::span<const uint8_t> input) {
   // Everybody reads from now on: each turn moves something on until all have ended.
   for (size_t i = 0; i < asked.size(); ++i) rig.read(i);
   for (int turns = 0; !rig.batch.empty(); ++turns) {
-    const bool ran = rig.turn();
+    const bool ran = rig.step();
     rig.device.steps.clear();
     if (!ran && !rig.batch.empty()) return "nothing runs though there is work";
     if (turns > 20000) return "a schedule does not end";

@@ -247,14 +247,14 @@ class Rig {
     return heard[which];
   }
   // A step, after which everybody reads.
-  bool turn() {
-    const bool ran = batch.turn();
+  bool step() {
+    const bool ran = batch.step();
     for (size_t i = 0; i < tickets.size(); ++i) read(i);
     return ran;
   }
   void run() {
     for (int i = 0; i < 100000 && !batch.empty(); ++i) {
-      turn();
+      step();
       device.steps.clear();
     }
     if (!batch.empty()) fault = "it never ends";

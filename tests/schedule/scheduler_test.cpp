@@ -7,7 +7,7 @@
 #include <atomic>
 #include <thread>
 
-#include "core/schedule/crew.h"
+#include "core/schedule/thread_pool.h"
 #include "tests/error_of.h"
 #include "tests/schedule/expect_same.h"
 
@@ -184,9 +184,9 @@ TEST(Scheduler, TheHeartBeats) {
   EXPECT_LT(served.scheduler.heartbeat_age().count(), kLong.count());
 }
 
-TEST(Crew, DoesEveryTaskOnce) {
+TEST(ThreadPool, DoesEveryTaskOnce) {
   for (const uint32_t threads : {1u, 2u, 5u}) {
-    Crew crew(threads);
+    ThreadPool crew(threads);
     for (const size_t count : {0u, 1u, 3u, 100u}) {
       std::vector<std::atomic<int>> done(count);
       crew.run(count, [&](size_t i) { ++done[i]; });

@@ -10,9 +10,9 @@ namespace ropewalk::serve {
 namespace {
 
 // A logit may lie so far below that its share is 0; JSON has no infinity.
-constexpr double kLeast = -9999;
+constexpr double kMinLogprob = -9999;
 
-double finite(double logprob) { return std::max(logprob, kLeast); }
+double finite(double logprob) { return std::max(logprob, kMinLogprob); }
 
 Json entry(const Tokenizer& tokenizer, int32_t id, double logprob, TokenNames names) {
   Json bytes = Json::array();

@@ -20,7 +20,9 @@ http::Response health(Service& service, const http::Request&) {
 http::Response live(Service& service, const http::Request&) {
   const LoadedModel* model = service.loaded_or_null();
   if (model && model->scheduler.heartbeat_age() > kHung)
-    throw ApiError(503, "internal", "The engine's thread does not turn.", "");
+    throw ApiError(503, "internal",
+                   "The thread of the engine has not answered for 30 seconds. Restart the server.",
+                   "");
   return json_response({{"status", "alive"}});
 }
 

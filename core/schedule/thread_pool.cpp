@@ -1,8 +1,8 @@
-#include "core/schedule/crew.h"
+#include "core/schedule/thread_pool.h"
 
 namespace ropewalk {
 
-Crew::Crew(uint32_t threads) {
+ThreadPool::ThreadPool(uint32_t threads) {
   for (uint32_t i = 1; i < threads; ++i) {
     threads_.emplace_back([this] {
       std::unique_lock lock(mutex_);
@@ -12,7 +12,7 @@ Crew::Crew(uint32_t threads) {
   }
 }
 
-Crew::~Crew() {
+ThreadPool::~ThreadPool() {
   {
     const std::lock_guard lock(mutex_);
     stopped_ = true;
@@ -21,7 +21,7 @@ Crew::~Crew() {
   for (std::thread& thread : threads_) thread.join();
 }
 
-bool Crew::work(std::unique_lock<std::mutex>& lock) {
+bool ThreadPool::work(std::unique_lock<std::mutex>& lock) {
   if (next_ == count_) return false;
   const size_t mine = next_++;
   const auto& task = *task_;
@@ -32,7 +32,7 @@ bool Crew::work(std::unique_lock<std::mutex>& lock) {
   return true;
 }
 
-void Crew::run(size_t count, const std::function<void(size_t)>& task) {
+void ThreadPool::run(size_t count, const std::function<void(size_t)>& task) {
   std::unique_lock lock(mutex_);
   task_ = &task;
   next_ = 0;

@@ -1,4 +1,4 @@
-// crew.h — threads that work through a list of tasks together with their caller.
+// thread_pool.h — threads that work through a list of tasks together with their caller.
 #pragma once
 
 #include <condition_variable>
@@ -11,13 +11,13 @@
 
 namespace ropewalk {
 
-class Crew {
+class ThreadPool {
  public:
   // `threads` counts the caller's. REQUIRES: threads >= 1.
-  explicit Crew(uint32_t threads);
-  ~Crew();
-  Crew(const Crew&) = delete;
-  Crew& operator=(const Crew&) = delete;
+  explicit ThreadPool(uint32_t threads);
+  ~ThreadPool();
+  ThreadPool(const ThreadPool&) = delete;
+  ThreadPool& operator=(const ThreadPool&) = delete;
 
   // Calls task(0) .. task(count - 1), in any order and several at a time, and waits for all of
   // them. REQUIRES: `task` does not throw; calls come from one thread at a time.

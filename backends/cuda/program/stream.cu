@@ -13,6 +13,21 @@ namespace {
 
 constexpr uint32_t kThreads = 512;
 
+// At most as many thread blocks as a multiprocessor has threads for, else ptxas refuses the kernel:
+// 2048 threads on sm_80, sm_90 and sm_10x, 1024 on sm_75, 1536 elsewhere (CUDA C++ Programming
+// Guide, "Compute Capabilities").
+constexpr uint32_t at_most(uint32_t blocks) {
+#if !defined(__CUDA_ARCH__) || __CUDA_ARCH__ == 800 || __CUDA_ARCH__ / 100 == 9 || \
+    __CUDA_ARCH__ / 100 == 10
+  constexpr uint32_t kPerMultiprocessor = 2048;
+#elif __CUDA_ARCH__ < 800
+  constexpr uint32_t kPerMultiprocessor = 1024;
+#else
+  constexpr uint32_t kPerMultiprocessor = 1536;
+#endif
+  return blocks < kPerMultiprocessor / kThreads ? blocks : kPerMultiprocessor / kThreads;
+}
+
 // Calls `take` for each word of the thread, with kAtOnce loads in flight. Unrolling alone would not
 // issue loads together: each would wait for the comparison in front of it.
 template <uint32_t kAtOnce, class Take>
@@ -35,7 +50,7 @@ __device__ __forceinline__ void end_sum(uint32_t sum, uint32_t* sink) {
 }
 
 template <uint32_t kAtOnce, uint32_t kBlocks>
-__global__ void __launch_bounds__(kThreads, kBlocks)
+__global__ void __launch_bounds__(kThreads, at_most(kBlocks))
     read_kernel(const uint4* from, uint64_t words, uint32_t* sink) {
   uint32_t sum = 0;
   each_word<kAtOnce>(
@@ -44,7 +59,7 @@ __global__ void __launch_bounds__(kThreads, kBlocks)
 }
 
 template <uint32_t kAtOnce, uint32_t kBlocks>
-__global__ void __launch_bounds__(kThreads, kBlocks)
+__global__ void __launch_bounds__(kThreads, at_most(kBlocks))
     copy_kernel(const uint4* from, uint4* to, uint64_t words) {
   each_word<kAtOnce>(from, words, [&](uint64_t at, const uint4& word) { __stcs(to + at, word); });
 }

@@ -54,6 +54,8 @@ LineEditor::~LineEditor() {
 }
 
 bool LineEditor::next(std::string& line) {
+  // libedit prints the prompt before it sets the terminal. A Ctrl-D in between would be lost.
+  el_set(terminal_->editor, EL_PREP_TERM, 1);
   int count = 0;
   const char* text = el_gets(terminal_->editor, &count);
   if (!text || count <= 0) {

@@ -121,7 +121,7 @@ TEST_F(Terminal, LinesAreEditedAndRemembered) {
   ASSERT_TRUE(chat.shows("messages are in")) << chat.seen();
   EXPECT_THAT(said(), ::testing::ElementsAre("hello", "world", "hello", "gre\xc3\x9f"))
       << chat.seen();
-  ASSERT_TRUE(chat.shows("> ")) << chat.seen();  // a Ctrl-D before the editor listens is lost
+  ASSERT_TRUE(chat.shows("> ")) << chat.seen();
   chat.type("\x04");
   EXPECT_EQ(chat.end(), 0);
   EXPECT_TRUE(chat.is_cooked());

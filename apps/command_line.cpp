@@ -204,6 +204,10 @@ void add_options(CLI::App& app, BenchArguments& bench) {
   app.add_option("--quant", bench.quant, "Of --shape: gptq4-g32-act, gptq4-g128, f16, ...")
       ->type_name("NAME")
       ->excludes(config);
+  app.add_option("--layers", bench.layers, "Only so many layers of --shape")
+      ->type_name("N")
+      ->check(CLI::PositiveNumber)
+      ->excludes(config);
   add_counts(app, "--prompt", bench.prompts, between(1u, kMaxTokens),
              "Tokens in the context, default 512; --shape alone on a GPU takes a table");
   add_counts(app, "--batch", bench.batches, between(1u, kMaxBatch),

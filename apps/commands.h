@@ -97,6 +97,7 @@ struct BenchArguments {
   CommonArguments common = {};
   std::string shape = {};  // empty: the model of CONFIG
   std::string quant = {};
+  uint32_t layers = 0;  // of the shape; 0: all
   std::vector<uint32_t> prompts = {};
   std::vector<uint32_t> batches = {};
   uint32_t decode = 0;  // steps

@@ -53,12 +53,26 @@ std::string quant_of(const BenchArguments& arguments) {
   return arguments.quant.empty() ? "gptq4-g32-act" : arguments.quant;
 }
 
-ModelConfig find_shape(const std::string& name) {
-  if (const std::optional<ModelConfig> shape = known_shape(name)) return *shape;
-  std::vector<std::string> names;
-  for (const std::string_view known : known_shapes()) names.emplace_back(known);
-  throw Error(ExitCode::usage, "--shape", fmt::format("found {}", printable(name)),
-              suggestion(name, names));
+ModelConfig find_shape(const BenchArguments& arguments) {
+  std::optional<ModelConfig> shape = known_shape(arguments.shape);
+  if (!shape) {
+    std::vector<std::string> names;
+    for (const std::string_view known : known_shapes()) names.emplace_back(known);
+    throw Error(ExitCode::usage, "--shape", fmt::format("found {}", printable(arguments.shape)),
+                suggestion(arguments.shape, names));
+  }
+  if (arguments.layers > shape->layers)
+    throw Error(ExitCode::usage, "--layers", fmt::format("found {}", arguments.layers),
+                fmt::format("{} has {}", arguments.shape, shape->layers));
+  if (arguments.layers) shape->layers = arguments.layers;
+  return *shape;
+}
+
+std::string shape_of(const BenchArguments& arguments) {
+  const std::string of = arguments.layers
+                             ? fmt::format("{} layers of {}", arguments.layers, arguments.shape)
+                             : arguments.shape;
+  return fmt::format("{}, random {} weights", of, quant_of(arguments));
 }
 
 // The peak resident memory of this process; 0 where the kernel does not tell.
@@ -144,7 +158,7 @@ void bench_in_order(const BenchArguments& arguments, const Config& config, const
                     BenchReport& report) {
   SyntheticQuant quant = *parse_quant(quant_of(arguments));
   quant.act_order = false;
-  const auto weights = make_synthetic(find_shape(arguments.shape), quant, 1);
+  const auto weights = make_synthetic(find_shape(arguments), quant, 1);
   BenchPlan plan;
   plan.decodes = {run};
   const Subject subject{"in order", config, *weights};
@@ -155,11 +169,10 @@ void bench_in_order(const BenchArguments& arguments, const Config& config, const
 void bench_shape(const BenchArguments& arguments, BenchReport& report) {
   const Config config = config_without_file(arguments.common, ".");
   const std::optional<SyntheticQuant> quant = parse_quant(quant_of(arguments));
-  const auto weights = make_synthetic(find_shape(arguments.shape), quant, 1);
+  const auto weights = make_synthetic(find_shape(arguments), quant, 1);
   const bool asked = !arguments.prompts.empty() || !arguments.batches.empty();
   const BenchDefault fallback = asked ? BenchDefault::one_row : default_for(config);
-  const Subject subject{fmt::format("{}, random {} weights", arguments.shape, quant_of(arguments)),
-                        config, *weights};
+  const Subject subject{shape_of(arguments), config, *weights};
   const BenchPlan plan = make_bench_plan(arguments, fallback, context_limit(config, *weights));
   bench_weights(arguments, subject, plan, report);
   if (fallback == BenchDefault::table && quant && quant->act_order)

@@ -16,6 +16,23 @@ const Json* row(const Json& rows, const char* kind, int batch, int context) {
   return nullptr;
 }
 
+// Two of five layers have two fifths of the layers' weights; embedding and lm_head stay.
+TEST(Bench, TakesSomeLayersOfAShape) {
+  const auto weights = [](const char* layers) {
+    return run_program({"bench", "--shape", "airophin-mini", "--layers", layers, "--prompt", "16",
+                        "--decode", "1", "--backend", "cpu", "--json"},
+                       "")
+        .json()["memory"]["weights"]
+        .get<int64_t>();
+  };
+  const int64_t two = weights("2"), four = weights("4"), five = weights("5");
+  EXPECT_EQ(four - two, 2 * (five - four));
+  const Outcome outcome =
+      run_program({"bench", "--shape", "airophin-mini", "--layers", "6", "--backend", "cpu"}, "");
+  EXPECT_EQ(outcome.code, 2);
+  EXPECT_EQ(outcome.err, "error: --layers: found 6. airophin-mini has 5.\n");
+}
+
 TEST(Bench, MeasuresARandomModel) {
   const Outcome outcome =
       run_program({"bench", "--shape", "airophin-mini", "--quant", "gptq4-g32-act", "--prompt",

@@ -1,0 +1,185 @@
+#!/usr/bin/env python3
+"""What a real driver's compiler makes of the Vulkan shaders, as a table.
+
+    table.py BUILD --check table.txt     fails where a figure moved by more than 3 % from the table
+    table.py BUILD --write table.txt     writes the table anew, on purpose
+    table.py BUILD --family navi31 --keep FOLDER     leaves the machine code there, to be read
+
+It runs `ropewalk bench` on one layer of a 13B model, on a card that is not there (card.cpp): Mesa's
+RADV compiles for it, and nothing runs. Exit code 77 where the driver is missing or of another
+version than the table's: its figures would be another compiler's.
+"""
+
+import argparse
+import collections
+import os
+import pathlib
+import re
+import subprocess
+import sys
+import tempfile
+
+DRIVER = "/usr/share/vulkan/icd.d/radeon_icd.x86_64.json"
+# RDNA 3 as a large and a small card, RDNA 2 as a card and as the Steam Deck.
+FAMILIES = ("gfx1100", "gfx1102", "navi21", "vangogh")
+BENCH = ("--shape", "llama2-13b", "--layers", "1", "--prompt", "512", "--batch", "1,2,8,32", "--decode", "1")
+TOLERANCE = 0.03
+SKIPPED = 77
+
+# A quarter of the rate of other vector instructions (RDNA 2 and 3 ISA reference guides).
+QUARTER = ("v_mul_lo_u32", "v_mul_hi_u32", "v_mul_hi_i32", "v_rcp", "v_exp", "v_rsq", "v_sqrt", "v_log", "v_sin", "v_cos")
+
+
+def blocks_of(assembly):
+    """[(label, [(instruction, operands)])] in the order of the code."""
+    blocks = []
+    for line in assembly.splitlines():
+        if label := re.match(r"\s*BB(\d+):", line):
+            blocks.append((int(label[1]), []))
+        elif blocks and (code := re.match(r"\s+([a-z][a-z0-9_]+)([^;]*)", line)):
+            blocks[-1][1].append((code[1], code[2]))
+    return blocks
+
+
+def loops_of(blocks):
+    """Instructions of each innermost loop: from a block to a branch back to it."""
+    place = {label: i for i, (label, _) in enumerate(blocks)}
+    spans = set()
+    for i, (_, codes) in enumerate(blocks):
+        for name, operands in codes:
+            target = re.search(r"BB(\d+)", operands)
+            if target and name.startswith(("s_cbranch", "s_branch")) and place.get(int(target[1]), i + 1) <= i:
+                spans.add((place[int(target[1])], i))
+    inner = [s for s in spans if not any(o != s and s[0] <= o[0] and o[1] <= s[1] for o in spans)]
+    return [[code for _, codes in blocks[first:last + 1] for code in codes] for first, last in sorted(inner)]
+
+
+def vector_issues(codes):
+    """Issues of the vector unit, a quarter-rate instruction as four."""
+    return sum(4 if name.startswith(QUARTER) else 1 for name, _ in codes if name.startswith("v_"))
+
+
+def bytes_in_flight(codes):
+    """Most bytes of a lane's loads that are requested between two waits for loads."""
+    size = {"b128": 16, "x4": 16, "b96": 12, "x3": 12, "b64": 8, "x2": 8}
+    most = flying = 0
+    for name, operands in codes:
+        if name.startswith(("global_load", "buffer_load")):
+            flying += size.get(name.rsplit("dword", 1)[-1] if "dword" in name else name.rsplit("_", 1)[-1], 4)
+            most = max(most, flying)
+        elif name == "s_waitcnt" and "vmcnt" in operands:
+            flying = 0
+    return most
+
+
+def words_of(shader, constants):
+    """Words of weights that one invocation uses in an iteration; 0 for kernels without such a loop."""
+    if not shader.startswith("gptq_matvec") or len(constants) < 9:
+        return 0
+    bits, columns, ahead = constants[2], constants[4], constants[8]
+    return bits * columns * ahead  # a block has 32 rows of a column
+
+
+def row_of(text, assembly):
+    facts = dict(line.split("=", 1) for line in text.splitlines())
+    constants = [int(c) for c in facts["constants"].split(".")]
+    blocks = blocks_of(assembly)
+    codes = [code for _, block in blocks for code in block]
+    hot = max(loops_of(blocks), key=vector_issues, default=[])
+    words = words_of(facts["shader"], constants)
+    spilled = int(facts["Spilled VGPRs"]) + int(facts["Spilled SGPRs"])
+    return collections.OrderedDict(
+        VGPRs=int(facts["VGPRs"]), waves=int(facts["Subgroups per SIMD"]), spills=spilled,
+        shared=int(facts["LDS size"]), instructions=len(codes), loop=vector_issues(hot),
+        word=round(vector_issues(hot) / words, 1) if words else "-",
+        flight=bytes_in_flight(hot or codes) * int(facts["subgroup"]))
+
+
+def compile_all(build, family, folder):
+    """{(family, kernel): row}; a skip where there is no such driver."""
+    environment = dict(os.environ, VK_DRIVER_FILES=DRIVER, VK_ICD_FILENAMES=DRIVER, RADV_FORCE_FAMILY=family,
+                       MESA_SHADER_CACHE_DISABLE="true", ROPEWALK_ISA_FOLDER=str(folder))
+    environment.pop("ROPEWALK_VULKAN_VALIDATE", None)
+    backend = f"backend={{name: vulkan, loader: {build}/tests/card_loader.so, pipeline-cache: false, mask-features: [timestamps]}}"
+    run = subprocess.run([build / "bin/ropewalk", "bench", *BENCH, "--set", backend], env=environment,
+                         capture_output=True, text=True)
+    if run.returncode:
+        sys.exit(f"{family}: {run.stderr.strip()}")
+    driver = re.search(r"radv Mesa [0-9.]+", run.stdout)
+    rows = {}
+    for file in sorted(folder.glob("*.txt")):
+        rows[family, file.stem] = row_of(file.read_text(), file.with_suffix(".asm").read_text())
+    steps = re.findall(r"(prefill|decode) +(\d+) +\d+ .* (\d+) dispatches and (\d+) barriers", run.stdout)
+    for kind, batch, dispatches, barriers in steps:
+        rows[family, f"step:{kind}-{batch}"] = collections.OrderedDict(dispatches=int(dispatches), barriers=int(barriers))
+    return driver[0] if driver else "an unknown driver", rows
+
+
+def line_of(key, row):
+    return " ".join((*key, *(f"{name}={value}" for name, value in row.items())))
+
+
+def parse(table):
+    rows = {}
+    for line in table.splitlines():
+        if line and not line.startswith("#"):
+            family, kernel, *figures = line.split()
+            rows[family, kernel] = dict(f.split("=") for f in figures)
+    return rows
+
+
+def differences(wanted, found):
+    for key in sorted(wanted.keys() | found.keys()):
+        name = " ".join(key)
+        if key not in found:
+            yield f"{name}: in the table, but not compiled"
+        elif key not in wanted:
+            yield f"{name}: compiled, but not in the table"
+        else:
+            for figure, value in found[key].items():
+                old = wanted[key].get(figure, "-")
+                moved = old != str(value) if "-" in (old, str(value)) else abs(float(value) - float(old)) > TOLERANCE * abs(float(old))
+                if moved:
+                    yield f"{name}: {figure} is {value}, the table says {old}"
+
+
+def main():
+    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    arguments.add_argument("build", type=pathlib.Path)
+    arguments.add_argument("--check", type=pathlib.Path)
+    arguments.add_argument("--write", type=pathlib.Path)
+    arguments.add_argument("--family", action="append", help="by default " + ", ".join(FAMILIES))
+    arguments.add_argument("--keep", type=pathlib.Path)
+    arguments = arguments.parse_args()
+    build = arguments.build.resolve()
+    if not pathlib.Path(DRIVER).exists():
+        print(f"skipped: no {DRIVER} (Debian package mesa-vulkan-drivers)")
+        return SKIPPED
+    found = {}
+    for family in arguments.family or FAMILIES:
+        with tempfile.TemporaryDirectory() as scratch:
+            folder = arguments.keep / family if arguments.keep else pathlib.Path(scratch)
+            folder.mkdir(parents=True, exist_ok=True)
+            driver, rows = compile_all(build, family, folder)
+            found.update(rows)
+    lines = [f"# {driver}; by tests/vulkan/isa/table.py, which says what the figures are", *(line_of(k, r) for k, r in found.items())]
+    if arguments.write:
+        arguments.write.write_text("\n".join(lines) + "\n")
+    elif arguments.check:
+        table = arguments.check.read_text()
+        if driver not in table.splitlines()[0]:
+            print(f"skipped: the driver is {driver}, the table is of another: {table.splitlines()[0]}")
+            return SKIPPED
+        wanted = {k: r for k, r in parse(table).items() if k[0] in (arguments.family or FAMILIES)}
+        wrong = list(differences(wanted, found))
+        print("\n".join(wrong) or f"{len(found)} rows are as in the table")
+        if wrong:
+            print(f"If that was the purpose: tests/vulkan/isa/table.py BUILD --write {arguments.check}")
+        return 1 if wrong else 0
+    else:
+        print("\n".join(lines))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

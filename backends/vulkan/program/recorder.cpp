@@ -36,15 +36,21 @@ void Recorder::begin() {
   spent_ = 0;
   bound_ = VK_NULL_HANDLE;
   hazards_.clear();
-  barrier();  // waits for what was submitted before
+  // What was submitted before, copies of weights among it.
+  barrier(VK_ACCESS_SHADER_WRITE_BIT | VK_ACCESS_TRANSFER_WRITE_BIT,
+          VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT | VK_PIPELINE_STAGE_TRANSFER_BIT);
 }
 
-void Recorder::barrier() {
+// Without copies: on RADV's graphics queue these would also flush the caches of colour and depth,
+// and wait for the end of the pipe.
+void Recorder::barrier_between_dispatches() {
+  barrier(VK_ACCESS_SHADER_WRITE_BIT, VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT);
+}
+
+void Recorder::barrier(VkAccessFlags writes, VkPipelineStageFlags from) {
   auto barrier = structure<VkMemoryBarrier>(VK_STRUCTURE_TYPE_MEMORY_BARRIER);
-  barrier.srcAccessMask = VK_ACCESS_SHADER_WRITE_BIT | VK_ACCESS_TRANSFER_WRITE_BIT;
+  barrier.srcAccessMask = writes;
   barrier.dstAccessMask = VK_ACCESS_SHADER_READ_BIT | VK_ACCESS_SHADER_WRITE_BIT;
-  const VkPipelineStageFlags from =
-      VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT | VK_PIPELINE_STAGE_TRANSFER_BIT;
   context_.api().CmdPipelineBarrier(buffers_.back(), from, VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT, 0,
                                     1, &barrier, 0, nullptr, 0, nullptr);
   ++counts_.barriers;
@@ -57,7 +63,7 @@ void Recorder::reset(VkQueryPool pool, uint32_t queries) {
 
 void Recorder::timestamp(VkQueryPool pool, uint32_t query) {
   hazards_.clear();
-  barrier();
+  barrier_between_dispatches();
   context_.api().CmdWriteTimestamp(buffers_.back(), VK_PIPELINE_STAGE_BOTTOM_OF_PIPE_BIT, pool,
                                    query);
 }
@@ -70,7 +76,7 @@ void Recorder::record(const Dispatch& what, const void* push, uint32_t push_byte
                        std::string(what.shader.name) + ": more than 65535 workgroups");
   const VkPipeline pipeline = pipelines_.get(what.shader, what.constants);
   if (buffers_.empty() || (spent_ > 0 && spent_ + what.flop > budget_)) begin();
-  if (hazards_.add(reads, writes)) barrier();
+  if (hazards_.add(reads, writes)) barrier_between_dispatches();
   spent_ += what.flop;
   const DeviceApi& api = context_.api();
   if (bound_ != pipeline)

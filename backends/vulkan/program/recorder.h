@@ -54,7 +54,8 @@ class Recorder {
   void record(const Dispatch& what, const void* push, uint32_t push_bytes,
               std::initializer_list<Range> reads, std::initializer_list<Range> writes);
   void begin();
-  void barrier();
+  void barrier(VkAccessFlags writes, VkPipelineStageFlags from);
+  void barrier_between_dispatches();
 
   Context& context_;
   Pipelines& pipelines_;

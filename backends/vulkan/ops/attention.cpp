@@ -139,8 +139,10 @@ void combine(const Operands& op, const Division& division, const Range& tiles, c
          .has_tiles = has_tiles,
          .after_prompts = after_prompts};
   const uint32_t rows = after_prompts ? division.singles : op.shape().rows;
-  const Dispatch dispatch{
-      kAttentionCombine, {kElementGroup, 1, division.ordered}, element_groups(op.width(), rows), 0};
+  const Dispatch dispatch{kAttentionCombine,
+                          {kElementGroup, 1, division.ordered, std::min(division.splits, 8u)},
+                          element_groups(op.width(), rows),
+                          0};
   recorder.dispatch(dispatch, push, {{tiles.begin, singles.end}}, {op.result()});
 }
 

@@ -22,8 +22,12 @@ void rms_norm(const Operands& op, Recorder& recorder) {
   const Features& features = recorder.features();
   const uint32_t group =
       features.processor ? features.subgroup_size : std::min(features.max_invocations, 512u);
-  const Dispatch dispatch{
-      kRmsNorm, {group, 1, op.has(2)}, {1, op.rows(), 1}, 4.0 * op.rows() * op.width()};
+  constexpr uint32_t kMaxAtOnce = 10;  // the whole row at 5120 columns, and few registers
+  const uint32_t at_once = std::clamp((op.width() + group - 1) / group, 1u, kMaxAtOnce);
+  const Dispatch dispatch{kRmsNorm,
+                          {group, 1, op.has(2), features.processor ? 1 : at_once},
+                          {1, op.rows(), 1},
+                          4.0 * op.rows() * op.width()};
   recorder.dispatch(dispatch, push, {op.range(0)}, {op.result()});
 }
 

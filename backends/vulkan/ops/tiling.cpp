@@ -97,6 +97,18 @@ Tiling tiling_of(const Features& features, const PackedShape& weight, uint32_t w
                                 : tile_tiling(features, weight, rows);
 }
 
+namespace {
+
+// Blocks of a group where that is one of the usual sizes, so that the shader need not divide; 0
+// leaves the number to the push constants.
+uint32_t constant_group(const PackedShape& weight) {
+  constexpr uint32_t kOneGroup = ~0u, kMaxConstant = 8;  // groups of 256 rows
+  if (weight.blocks <= weight.blocks_per_group) return kOneGroup;
+  return weight.blocks_per_group <= kMaxConstant ? weight.blocks_per_group : 0;
+}
+
+}  // namespace
+
 Constants constants_of(const Tiling& tiling, const PackedShape& weight, uint32_t epilogue) {
   const bool is_tile = tiling.shader == &kGptqTile || tiling.shader == &kGptqTileF16;
   const bool is_vector = !tiling.splits_rows;
@@ -107,7 +119,8 @@ Constants constants_of(const Tiling& tiling, const PackedShape& weight, uint32_t
                       tiling.columns,
                       weight.whole_blocks(),
                       weight.scale_dtype == abi::DType::f32,
-                      epilogue};
+                      epilogue,
+                      constant_group(weight)};
   if (is_vector) constants.push_back(tiling.blocks_ahead);
   if (is_tile) constants.insert(constants.end(), {tiling.slices, tiling.x_f16});
   return constants;

@@ -9,8 +9,8 @@ layout(push_constant) uniform Push {
   Floats q;  // (R, heads, d)
   Words keys;
   Words values;
-  Floats y;        // (R, heads, d)
-  Floats partial;  // (R, heads, splits, 2 + d)  maximum, sum, output
+  FloatResults y;        // (R, heads, d)
+  FloatResults partial;  // (R, heads, splits, 2 + d)  maximum, sum, output
   Step step;
   uint heads;
   uint kv_heads;

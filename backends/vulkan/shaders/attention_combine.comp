@@ -7,12 +7,13 @@
 
 layout(local_size_x_id = 0) in;
 layout(constant_id = 2) const uint kOrdered = 0;
+layout(constant_id = 3) const uint kAtOnce = 1;  // splits that are loaded before the first is used
 
 layout(push_constant) uniform Push {
   Floats tiles;    // (prompt rows, heads, 2 + d)  maximum, sum, output
   Floats singles;  // (other rows, heads, splits, 2 + d)
   Words order;     // (heads * d)
-  Floats y;        // (R, heads * d)
+  FloatResults y;        // (R, heads * d)
   Step step;
   uint width;
   uint head_dim;
@@ -32,16 +33,28 @@ void main() {
   const uint source = kOrdered != 0 ? order.at[i] : i;
   const uint stride = 2 + head_dim;
   const uint from = (index * (width / head_dim) + source / head_dim) * parts * stride;
-  // max over the splits
-  float maximum = partial.at[from];  // the first split has the first key
-  for (uint s = 1; s < parts; ++s) maximum = max(maximum, partial.at[from + s * stride]);
+  // max over the splits; the first has the first key
+  float maximum = partial.at[from];
+  for (uint first = 1; first < parts; first += kAtOnce) {
+    float other[kAtOnce];
+    [[unroll]] for (uint n = 0; n < kAtOnce; ++n)
+      other[n] = partial.at[from + min(first + n, parts - 1) * stride];
+    [[unroll]] for (uint n = 0; n < kAtOnce; ++n) maximum = max(maximum, other[n]);
+  }
 
   // sums and outputs of the splits, scaled down to it
   float sum = 0, output_sum = 0;
-  for (uint s = 0; s < parts; ++s) {
-    const float keep = exp(partial.at[from + s * stride] - maximum);
-    sum = fma(partial.at[from + s * stride + 1], keep, sum);
-    output_sum = fma(partial.at[from + s * stride + 2 + source % head_dim], keep, output_sum);
+  for (uint first = 0; first < parts; first += kAtOnce) {
+    vec3 part[kAtOnce];  // maximum, sum, output
+    [[unroll]] for (uint n = 0; n < kAtOnce; ++n) {
+      const uint at = from + min(first + n, parts - 1) * stride;
+      part[n] = vec3(partial.at[at], partial.at[at + 1], partial.at[at + 2 + source % head_dim]);
+    }
+    [[unroll]] for (uint n = 0; n < kAtOnce; ++n) {
+      const float keep = first + n < parts ? exp(part[n].x - maximum) : 0;
+      sum = fma(part[n].y, keep, sum);
+      output_sum = fma(part[n].z, keep, output_sum);
+    }
   }
   y.at[row * width + i] = output_sum / sum;
 }

@@ -2,13 +2,18 @@
 #extension GL_EXT_buffer_reference : require
 #extension GL_EXT_control_flow_attributes : require
 
-layout(buffer_reference, std430, buffer_reference_align = 4) buffer Floats { float at[]; };
-layout(buffer_reference, std430, buffer_reference_align = 4) buffer Words { uint at[]; };
-layout(buffer_reference, std430, buffer_reference_align = 16) readonly buffer Quads { uvec4 at[]; };
-layout(buffer_reference, std430, buffer_reference_align = 16) readonly buffer Vectors { vec4 at[]; };
+// What is read is never written by another name in the same dispatch, but for an element that its own
+// invocation has read (x + y into y). Said to the compiler, this lets it issue loads together; otherwise
+// each store and each load after it would wait.
+layout(buffer_reference, std430, buffer_reference_align = 4) restrict readonly buffer Floats { float at[]; };
+layout(buffer_reference, std430, buffer_reference_align = 4) restrict readonly buffer Words { uint at[]; };
+layout(buffer_reference, std430, buffer_reference_align = 16) restrict readonly buffer Quads { uvec4 at[]; };
+layout(buffer_reference, std430, buffer_reference_align = 16) restrict readonly buffer Vectors { vec4 at[]; };
+layout(buffer_reference, std430, buffer_reference_align = 4) restrict buffer FloatResults { float at[]; };
+layout(buffer_reference, std430, buffer_reference_align = 4) restrict buffer WordResults { uint at[]; };
 
 // Written by the host before each submission (step_block.cpp: Header).
-layout(buffer_reference, std430, buffer_reference_align = 16) readonly buffer Step {
+layout(buffer_reference, std430, buffer_reference_align = 16) restrict readonly buffer Step {
   uint rows;
   uint prompt_rows;  // rows before this one are of sequences with several rows
   uint wanted_rows;

@@ -9,7 +9,7 @@ layout(constant_id = 2) const uint kType = 16;  // 16: f16, 17: bf16, 32: f32
 
 layout(push_constant) uniform Push {
   Words table;  // (V, width), rows as they were stored
-  Floats y;     // (R, width)
+  FloatResults y;     // (R, width)
   Step step;
   uint width;
 };

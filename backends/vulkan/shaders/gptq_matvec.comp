@@ -15,7 +15,7 @@
 layout(local_size_x_id = 0, local_size_y_id = 1) in;
 layout(constant_id = 0) const uint kLanes = 32;
 layout(constant_id = 1) const uint kSlices = 1;
-layout(constant_id = 8) const uint kBlocksAhead = 1;  // that a slice loads before it uses the first
+layout(constant_id = 9) const uint kBlocksAhead = 1;  // that a slice loads before it uses the first
 #include "weights.glsl"
 #include "blocks.glsl"
 

@@ -14,11 +14,11 @@
 #endif
 #include "common.glsl"
 
-layout(local_size_x_id = 0, local_size_y_id = 1, local_size_z_id = 8) in;
+layout(local_size_x_id = 0, local_size_y_id = 1, local_size_z_id = 9) in;
 layout(constant_id = 0) const uint kLanes = 16;
 layout(constant_id = 1) const uint kTiles = 8;
-layout(constant_id = 8) const uint kSlices = 1;
-layout(constant_id = 9) const uint kXIsF16 = 0;
+layout(constant_id = 9) const uint kSlices = 1;
+layout(constant_id = 10) const uint kXIsF16 = 0;
 #include "weights.glsl"
 
 const uint kTileRows = kTiles * kRows, kTileColumns = kLanes * kColumns;
@@ -31,7 +31,7 @@ shared float scale_tile[kSlices * kTileColumns];      // (slices, columns)
 shared vec2 x_tile[kXIsF16 != 0 ? 1 : kSlices * kPairs * kPitch];  // (slices, pairs, rows)
 shared float parts[kSlices > 1 ? kTileRows * kTileColumns : 1];
 #ifdef F16
-layout(buffer_reference, std430, buffer_reference_align = 8) readonly buffer F16Fours { f16vec4 at[]; };
+layout(buffer_reference, std430, buffer_reference_align = 8) restrict readonly buffer F16Fours { f16vec4 at[]; };
 shared f16vec2 x_tile_f16[kXIsF16 != 0 ? kSlices * kPairs * kPitch : 1];  // (slices, pairs, rows)
 #endif
 

@@ -15,10 +15,10 @@ layout(constant_id = 4) const uint kRotate = 0;  // keys and queries come unrota
 layout(push_constant) uniform Push {
   Floats k;  // (R, kv_heads, d)
   Floats v;  // (R, kv_heads, d)
-  Words keys;
-  Words values;
+  WordResults keys;
+  WordResults values;
   Floats q;          // (R, heads, d)
-  Floats q_rotated;  // (R, heads, d)
+  FloatResults q_rotated;  // (R, heads, d)
   Step step;
   uint kv_heads;
   uint heads;
@@ -57,7 +57,7 @@ void main() {
   const uint page =
       step.page.at[step.sequence.at[row] * step.pages_per_sequence + position / kPageTokens];
   Floats from = is_key ? k : v;
-  Words to = is_key ? keys : values;
+  WordResults to = is_key ? keys : values;
   const uint x = (row * kv_heads + head) * kHeadDim;
   for (uint i = lane; i < kHeadDim; i += gl_WorkGroupSize.x)
     value[i] = kRotate != 0 && is_key ? rotated(from, x, row, i) : from.at[x + i];

@@ -9,7 +9,7 @@ layout(local_size_x_id = 0) in;
 layout(push_constant) uniform Push {
   Floats x;     // (R, width)
   Words order;  // (width)
-  Floats y;     // (R, width)
+  FloatResults y;     // (R, width)
   Step step;
   uint width;
   uint over_wanted;

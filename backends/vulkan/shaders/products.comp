@@ -10,7 +10,7 @@ const uint kChains = 16;
 const uint kUnrolled = 16;
 
 layout(push_constant) uniform Push {
-  Floats result;
+  FloatResults result;
   uint rounds;  // of kChains * kUnrolled multiply-adds
 };
 

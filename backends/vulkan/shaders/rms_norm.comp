@@ -6,12 +6,13 @@
 
 layout(local_size_x_id = 0) in;
 layout(constant_id = 2) const uint kOrdered = 0;
+layout(constant_id = 3) const uint kAtOnce = 1;  // elements that an invocation loads before it uses the first
 
 layout(push_constant) uniform Push {
   Floats x;       // (R, width)
   Floats weight;  // (width)
   Words order;    // (width)
-  Floats y;       // (R, width)
+  FloatResults y;       // (R, width)
   Step step;
   uint width;
   uint over_wanted;
@@ -43,15 +44,28 @@ void main() {
   const uint first = row * width;
   // sum of squares
   float sum = 0;
-  for (uint i = lane; i < width; i += gl_WorkGroupSize.x) {
-    const float value = x.at[first + i];
-    sum += value * value;
+  const uint apart = gl_WorkGroupSize.x, stride = kAtOnce * apart;
+  float value[kAtOnce];
+  for (uint begin = lane; begin < width; begin += stride) {
+    [[unroll]] for (uint n = 0; n < kAtOnce; ++n) value[n] = x.at[first + min(begin + n * apart, width - 1)];
+    [[unroll]] for (uint n = 0; n < kAtOnce; ++n)
+      if (begin + n * apart < width) sum += value[n] * value[n];
   }
   const float root = sqrt(workgroup_sum(sum, lane) / float(width) + epsilon);
 
   // normalise. x / root here and x * (1 / root) in CUDA round differently, both within the law
-  for (uint i = lane; i < width; i += gl_WorkGroupSize.x) {
-    const uint j = kOrdered != 0 ? order.at[i] : i;
-    y.at[first + i] = x.at[first + j] / root * weight.at[j];
+  for (uint begin = lane; begin < width; begin += stride) {
+    uint source[kAtOnce];
+    float scale[kAtOnce];
+    [[unroll]] for (uint n = 0; n < kAtOnce; ++n) {
+      const uint i = min(begin + n * apart, width - 1);
+      source[n] = kOrdered != 0 ? order.at[i] : i;
+    }
+    [[unroll]] for (uint n = 0; n < kAtOnce; ++n) {
+      value[n] = x.at[first + source[n]];
+      scale[n] = weight.at[source[n]];
+    }
+    [[unroll]] for (uint n = 0; n < kAtOnce; ++n)
+      if (begin + n * apart < width) y.at[first + begin + n * apart] = value[n] / root * scale[n];
   }
 }

@@ -9,7 +9,7 @@ layout(local_size_x_id = 0) in;
 
 layout(push_constant) uniform Push {
   Floats x;  // (R, heads, 2 * half_dim)
-  Floats y;  // (R, heads, 2 * half_dim)
+  FloatResults y;  // (R, heads, 2 * half_dim)
   Step step;
   uint heads;
   uint half_dim;

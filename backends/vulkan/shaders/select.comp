@@ -8,7 +8,7 @@ layout(local_size_x_id = 0) in;
 
 layout(push_constant) uniform Push {
   Floats x;  // (R, width)
-  Floats y;  // (W, width)
+  FloatResults y;  // (W, width)
   Step step;
   uint width;
 };

@@ -8,7 +8,7 @@
 layout(local_size_x_id = 0) in;
 layout(constant_id = 2) const uint kVectors = 16;  // per invocation
 
-layout(buffer_reference, std430, buffer_reference_align = 16) writeonly buffer Output { uvec4 at[]; };
+layout(buffer_reference, std430, buffer_reference_align = 16) restrict writeonly buffer Output { uvec4 at[]; };
 
 layout(push_constant) uniform Push {
   Quads from;

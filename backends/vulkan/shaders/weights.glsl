@@ -12,6 +12,8 @@ layout(constant_id = 4) const uint kColumns = 1;    // of W, per invocation
 layout(constant_id = 5) const uint kWholeBlocks = 0;   // every block has 32 rows, so x is read by fours
 layout(constant_id = 6) const uint kWideScales = 0;  // scales are f32
 layout(constant_id = 7) const uint kEpilogue = 0;  // 1: y = other + sum; 2: y = silu(other) * sum
+layout(constant_id = 8) const uint kGroupBlocks = 0;  // blocks_per_group; 0: known only at run time
+const uint kOneGroup = ~0u;                           // of kGroupBlocks
 
 const uint kBlock = 32;
 const bool kQuantised = kBits <= 8;
@@ -36,7 +38,7 @@ layout(push_constant) uniform Push {
   Words scales;  // (groups, width) scale and zero
   Floats bias;   // (width)
   Floats other;  // (R, width)  of the epilogue
-  Floats y;      // (R, width)
+  FloatResults y;  // (R, width)
   Step step;
   Words x_f16;        // (R, blocks, 32) f16, of x_to_f16.comp
   Floats row_scales;  // (R)
@@ -109,9 +111,15 @@ void load_words(uint block, uint column, out uint word[kBlockWords]) {
   }
 }
 
+// A division by a constant costs a shift, by a value of run time some twenty instructions.
+uint group_of(uint block) {
+  if (kGroupBlocks == kOneGroup) return 0;
+  return block / (kGroupBlocks != 0 ? kGroupBlocks : blocks_per_group);
+}
+
 // scale' and zero' of a column's block.
 vec2 load_scale(uint block, uint column) {
-  const uint at = block / blocks_per_group * width + column;
+  const uint at = group_of(block) * width + column;
   const vec2 pair = kWideScales != 0
       ? uintBitsToFloat(uvec2(scales.at[2 * at], scales.at[2 * at + 1]))
       : unpackHalf2x16(scales.at[at]);
@@ -121,8 +129,9 @@ vec2 load_scale(uint block, uint column) {
 
 // The first of a block's rows in x, and how many of the 32 there are.
 uvec2 rows_of_block(uint block) {
-  const uint in_group = block % blocks_per_group * kBlock;
-  const uint first = block / blocks_per_group * group_size + in_group;
+  const uint group = group_of(block);
+  const uint in_group = (block - group * blocks_per_group) * kBlock;
+  const uint first = group * group_size + in_group;
   return uvec2(first, min(kBlock, min(group_size - in_group, depth - first)));
 }
 

@@ -34,7 +34,7 @@ void main() {
   const uint exponent = clamp(floatBitsToUint(row_max) >> 23, 15u, 254u);
   const float inverse = uintBitsToFloat((268 - exponent) << 23);
   if (lane == 0)
-    row_scales.at[row] = uintBitsToFloat(is_finite(row_max) ? (exponent - 14) << 23 : 0x7fc00000u);
+    FloatResults(row_scales).at[row] = uintBitsToFloat(is_finite(row_max) ? (exponent - 14) << 23 : 0x7fc00000u);
 
   // convert, a pair at a time
   for (uint i = lane; i < blocks * kPairs; i += gl_WorkGroupSize.x) {
@@ -44,6 +44,6 @@ void main() {
     if (is_finite(row_max))
       word = f16_of_f32(value_at(base, here, k) * inverse) |
              f16_of_f32(value_at(base, here, k + kApart) * inverse) << 16;
-    x_f16.at[row * blocks * kPairs + i] = word;
+    WordResults(x_f16).at[row * blocks * kPairs + i] = word;
   }
 }

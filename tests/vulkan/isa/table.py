@@ -15,6 +15,7 @@ import collections
 import os
 import pathlib
 import re
+import resource
 import subprocess
 import sys
 import tempfile
@@ -25,6 +26,7 @@ FAMILIES = ("gfx1100", "gfx1102", "navi21", "vangogh")
 BENCH = ("--shape", "llama2-13b", "--layers", "1", "--prompt", "512", "--batch", "1,2,8,32", "--decode", "1")
 TOLERANCE = 0.03
 SKIPPED = 77
+MAX_MEMORY = 8 << 30
 
 # A quarter of the rate of other vector instructions (RDNA 2 and 3 ISA reference guides).
 QUARTER = ("v_mul_lo_u32", "v_mul_hi_u32", "v_mul_hi_i32", "v_rcp", "v_exp", "v_rsq", "v_sqrt", "v_log", "v_sin", "v_cos")
@@ -60,23 +62,23 @@ def vector_issues(codes):
 
 
 def bytes_in_flight(codes):
-    """Most bytes of a lane's loads that are requested between two waits for loads."""
+    """Most bytes of a lane's loads that are under way at once. `vmcnt(n)` waits until only n are."""
     size = {"b128": 16, "x4": 16, "b96": 12, "x3": 12, "b64": 8, "x2": 8}
-    most = flying = 0
+    most, flying = 0, []
     for name, operands in codes:
         if name.startswith(("global_load", "buffer_load")):
-            flying += size.get(name.rsplit("dword", 1)[-1] if "dword" in name else name.rsplit("_", 1)[-1], 4)
-            most = max(most, flying)
-        elif name == "s_waitcnt" and "vmcnt" in operands:
-            flying = 0
+            flying.append(size.get(name.rsplit("dword", 1)[-1] if "dword" in name else name.rsplit("_", 1)[-1], 4))
+            most = max(most, sum(flying))
+        elif name == "s_waitcnt" and (count := re.search(r"vmcnt\((\d+)\)", operands)):
+            flying = flying[len(flying) - min(int(count[1]), len(flying)):]
     return most
 
 
 def words_of(shader, constants):
     """Words of weights that one invocation uses in an iteration; 0 for kernels without such a loop."""
-    if not shader.startswith("gptq_matvec") or len(constants) < 9:
+    if not shader.startswith("gptq_matvec") or len(constants) < 10:
         return 0
-    bits, columns, ahead = constants[2], constants[4], constants[8]
+    bits, columns, ahead = constants[2], constants[4], constants[9]
     return bits * columns * ahead  # a block has 32 rows of a column
 
 
@@ -101,10 +103,12 @@ def compile_all(build, family, folder):
                        MESA_SHADER_CACHE_DISABLE="true", ROPEWALK_ISA_FOLDER=str(folder))
     environment.pop("ROPEWALK_VULKAN_VALIDATE", None)
     backend = f"backend={{name: vulkan, loader: {build}/tests/card_loader.so, pipeline-cache: false, mask-features: [timestamps]}}"
+    # A driver's compiler that runs away must not take the machine's memory with it.
+    limit = lambda: resource.setrlimit(resource.RLIMIT_AS, (MAX_MEMORY, MAX_MEMORY))
     run = subprocess.run([build / "bin/ropewalk", "bench", *BENCH, "--set", backend], env=environment,
-                         capture_output=True, text=True)
+                         capture_output=True, text=True, preexec_fn=limit)
     if run.returncode:
-        sys.exit(f"{family}: {run.stderr.strip()}")
+        sys.exit(f"{family}: exit code {run.returncode}: {run.stderr.strip()}")
     driver = re.search(r"radv Mesa [0-9.]+", run.stdout)
     rows = {}
     for file in sorted(folder.glob("*.txt")):

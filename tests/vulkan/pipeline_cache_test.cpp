@@ -18,7 +18,7 @@ class PipelineCache : public testing::Test {
   PipelineCache() {
     setenv("XDG_CACHE_HOME", folder_.c_str(), 1);
     features_.device_uuid[0] = 0xab;
-    features_.driver_uuid[15] = 0x01;
+    features_.cache_uuid[15] = 0x01;
   }
   ~PipelineCache() override {
     unsetenv("XDG_CACHE_HOME");

@@ -171,7 +171,7 @@ Features examine(const Instance& instance, VkPhysicalDevice device, const Option
   found.shared_bytes = core.limits.maxComputeSharedMemorySize;
   found.largest_allocation = properties.v11.maxMemoryAllocationSize;
   std::copy_n(properties.v11.deviceUUID, VK_UUID_SIZE, found.device_uuid);
-  std::copy_n(properties.v11.driverUUID, VK_UUID_SIZE, found.driver_uuid);
+  std::copy_n(properties.core.properties.pipelineCacheUUID, VK_UUID_SIZE, found.cache_uuid);
 
   auto memory = structure<VkPhysicalDeviceMemoryProperties2>(
       VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MEMORY_PROPERTIES_2);

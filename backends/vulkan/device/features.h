@@ -35,7 +35,7 @@ struct Features {
   uint32_t shared_bytes = 0;        // of a workgroup
   uint64_t largest_allocation = 0;  // bytes
   uint8_t device_uuid[VK_UUID_SIZE] = {};
-  uint8_t driver_uuid[VK_UUID_SIZE] = {};
+  uint8_t cache_uuid[VK_UUID_SIZE] = {};  // of pipeline caches that this driver can read
 };
 
 Features examine(const Instance& instance, VkPhysicalDevice device, const Options& options);

@@ -80,7 +80,7 @@ fs::path pipeline_cache_file(const Features& features) {
   else
     return {};
   return folder / "ropewalk" /
-         ("vulkan-" + hex(features.device_uuid) + "-" + hex(features.driver_uuid) + ".cache");
+         ("vulkan-" + hex(features.device_uuid) + "-" + hex(features.cache_uuid) + ".cache");
 }
 
 std::vector<std::byte> load_pipeline_cache(const Features& features) {

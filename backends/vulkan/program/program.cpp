@@ -21,7 +21,8 @@ uint64_t workspace_bytes(const abi::CompileRequest& request, const Features& fea
 }
 
 Program::Program(const abi::CompileRequest& request, const DeviceParts& parts)
-    : parts_(parts), step_(parts.memory, request.shape, half_dim_of(*request.graph)) {
+    : parts_(parts),
+      step_(parts.memory, request.shape, half_dim_of(*request.graph), parts.context.features()) {
   const abi::Graph& graph = *request.graph;
   const uint64_t bytes = workspace_bytes(request, parts.context.features());
   if (request.workspace.bytes < bytes)
@@ -34,6 +35,7 @@ Program::Program(const abi::CompileRequest& request, const DeviceParts& parts)
                                .step = step_.address(),
                                .workspace = {workspace, workspace + bytes}};
   Recorder recorder(parts.context, parts.pipelines);
+  step_.record(recorder);
   if (parts.timer.enabled()) {
     timestamps_.emplace(parts.context, request.steps.size());
     recorder.reset(timestamps_->pool(), timestamps_->count());

@@ -21,6 +21,18 @@ Recorder::Recorder(Context& context, Pipelines& pipelines)
     : context_(context), pipelines_(pipelines), budget_(budget_of(context)) {}
 
 void Recorder::begin() {
+  open();
+  wait_for_earlier();
+}
+
+void Recorder::upload(const Block& from, const Block& to) {
+  open();
+  const VkBufferCopy all{0, 0, to.bytes};
+  context_.api().CmdCopyBuffer(buffers_.back(), from.buffer, to.buffer, 1, &all);
+  wait_for_earlier();
+}
+
+void Recorder::open() {
   const DeviceApi& api = context_.api();
   if (!buffers_.empty()) check(api.EndCommandBuffer(buffers_.back()), "commands");
   auto info =
@@ -36,7 +48,10 @@ void Recorder::begin() {
   spent_ = 0;
   bound_ = VK_NULL_HANDLE;
   hazards_.clear();
-  // What was submitted before, copies of weights among it.
+}
+
+// For what was submitted before, copies of weights among it, and for an upload.
+void Recorder::wait_for_earlier() {
   barrier(VK_ACCESS_SHADER_WRITE_BIT | VK_ACCESS_TRANSFER_WRITE_BIT,
           VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT | VK_PIPELINE_STAGE_TRANSFER_BIT);
 }

@@ -8,6 +8,7 @@
 #include <initializer_list>
 #include <vector>
 
+#include "backends/vulkan/device/memory.h"
 #include "backends/vulkan/program/hazards.h"
 #include "backends/vulkan/program/pipelines.h"
 #include "core/abi/step_counts.h"
@@ -35,6 +36,9 @@ class Recorder {
     static_assert(sizeof push <= kPushBytes);
     record(what, &push, sizeof push, reads, writes);
   }
+  // Copies all of `from` before everything else. REQUIRES: nothing is recorded yet, and no earlier
+  // submission that uses `to` is under way.
+  void upload(const Block& from, const Block& to);
   // A result that later dispatches may use again (hazards.h).
   bool remembers(const Derived& derived) const { return hazards_.remembers(derived); }
   void remember(const Derived& derived) { hazards_.remember(derived); }
@@ -54,6 +58,8 @@ class Recorder {
   void record(const Dispatch& what, const void* push, uint32_t push_bytes,
               std::initializer_list<Range> reads, std::initializer_list<Range> writes);
   void begin();
+  void open();
+  void wait_for_earlier();
   void barrier(VkAccessFlags writes, VkPipelineStageFlags from);
   void barrier_between_dispatches();
 

@@ -24,13 +24,31 @@ uint64_t StepBlock::bytes(const abi::ProgramShape& shape, uint32_t half_dim) {
   return Layout(shape, half_dim).cursor.end();
 }
 
-StepBlock::StepBlock(Memory& memory, const abi::ProgramShape& shape, uint32_t half_dim)
+StepBlock::StepBlock(Memory& memory, const abi::ProgramShape& shape, uint32_t half_dim,
+                     const Features& features)
     : memory_(memory),
       layout_(shape, half_dim),
-      block_(memory.make_block(layout_.cursor.end(), Reach::host)) {}
+      block_(memory.make_block(layout_.cursor.end(), Reach::host)) {
+  if (features.processor || features.info.type == abi::DeviceType::integrated) return;
+  try {
+    copy_ = memory.make_block(layout_.cursor.end(), Reach::device);
+  } catch (...) {
+    memory_.destroy(block_);
+    throw;
+  }
+}
+
+StepBlock::~StepBlock() {
+  memory_.destroy(copy_);
+  memory_.destroy(block_);
+}
+
+void StepBlock::record(Recorder& recorder) const {
+  if (copy_.buffer) recorder.upload(block_, copy_);
+}
 
 void StepBlock::write(const abi::Step& step) {
-  const VkDeviceAddress at = block_.address;
+  const VkDeviceAddress at = address();
   const abi::StepArrays& arrays = layout_.arrays;
   const Header header{.rows = step.rows,
                       .prompt_rows = step.prompt_rows,

@@ -1,10 +1,13 @@
 // step_block.h — the inputs of a program's steps: memory that the host writes and the shaders read.
 //
+// A card reads the host's memory over its bus, some microsecond a time, and every kernel begins by
+// reading the block. So there the commands begin by copying it into the card's own memory.
+//
 // Laid out once for the program's shape, so that recorded commands hold its address. REQUIRES: the
 // last step that read the block has ended before the next is written.
 #pragma once
 
-#include "backends/vulkan/device/memory.h"
+#include "backends/vulkan/program/recorder.h"
 #include "core/abi/workspace.h"
 
 namespace ropewalk::vulkan {
@@ -12,12 +15,15 @@ namespace ropewalk::vulkan {
 class StepBlock {
  public:
   // `half_dim` is half the head dimension of the graph's rotations; 0 where it has none.
-  StepBlock(Memory& memory, const abi::ProgramShape& shape, uint32_t half_dim);
-  ~StepBlock() { memory_.destroy(block_); }
+  StepBlock(Memory& memory, const abi::ProgramShape& shape, uint32_t half_dim,
+            const Features& features);
+  ~StepBlock();
   StepBlock(const StepBlock&) = delete;
   StepBlock& operator=(const StepBlock&) = delete;
 
-  VkDeviceAddress address() const { return block_.address; }
+  VkDeviceAddress address() const { return copy_.buffer ? copy_.address : block_.address; }
+  // The copy, where there is one. REQUIRES: it is the first that the recorder records.
+  void record(Recorder& recorder) const;
   void write(const abi::Step& step);
 
   static uint64_t bytes(const abi::ProgramShape& shape, uint32_t half_dim);
@@ -37,6 +43,7 @@ class StepBlock {
   Memory& memory_;
   const Layout layout_;
   Block block_;
+  Block copy_;  // in the device's memory
 };
 
 }  // namespace ropewalk::vulkan

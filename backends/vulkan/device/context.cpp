@@ -101,31 +101,37 @@ void Context::begin_step() {
   if (steps_ == options_.faults.lost_at_step) check_alive(VK_ERROR_DEVICE_LOST, "submit");
 }
 
-uint64_t Context::submit(VkCommandBuffer commands) {
+uint64_t Context::submit(std::span<const VkCommandBuffer> commands) {
   require_alive();
   const bool hangs = steps_ && steps_ == options_.faults.hang_at_step;
-  const uint64_t number = submitted_ + 1, one = 1;
+  const uint64_t one = 1;
   const VkPipelineStageFlags stage = VK_PIPELINE_STAGE_ALL_COMMANDS_BIT;
-  auto values =
-      structure<VkTimelineSemaphoreSubmitInfo>(VK_STRUCTURE_TYPE_TIMELINE_SEMAPHORE_SUBMIT_INFO);
-  values.signalSemaphoreValueCount = 1;
-  values.pSignalSemaphoreValues = &number;
-  auto info = structure<VkSubmitInfo>(VK_STRUCTURE_TYPE_SUBMIT_INFO);
-  info.pNext = &values;
-  info.commandBufferCount = 1;
-  info.pCommandBuffers = &commands;
-  info.signalSemaphoreCount = 1;
-  info.pSignalSemaphores = &timeline_;
-  if (hangs) {
-    values.waitSemaphoreValueCount = 1;
-    values.pWaitSemaphoreValues = &one;
-    info.waitSemaphoreCount = 1;
-    info.pWaitSemaphores = &never_signalled_;
-    info.pWaitDstStageMask = &stage;
+  const auto count = static_cast<uint32_t>(commands.size());
+  std::vector<uint64_t> numbers(count);
+  std::vector<VkTimelineSemaphoreSubmitInfo> values(
+      count,
+      structure<VkTimelineSemaphoreSubmitInfo>(VK_STRUCTURE_TYPE_TIMELINE_SEMAPHORE_SUBMIT_INFO));
+  std::vector<VkSubmitInfo> infos(count, structure<VkSubmitInfo>(VK_STRUCTURE_TYPE_SUBMIT_INFO));
+  for (uint32_t i = 0; i < count; ++i) {
+    numbers[i] = submitted_ + 1 + i;
+    values[i].signalSemaphoreValueCount = 1;
+    values[i].pSignalSemaphoreValues = &numbers[i];
+    infos[i].pNext = &values[i];
+    infos[i].commandBufferCount = 1;
+    infos[i].pCommandBuffers = &commands[i];
+    infos[i].signalSemaphoreCount = 1;
+    infos[i].pSignalSemaphores = &timeline_;
   }
-  check_alive(api_.QueueSubmit(queue_, 1, &info, VK_NULL_HANDLE), "submit");
-  submitted_ = number;
-  return number;
+  if (hangs) {
+    values[0].waitSemaphoreValueCount = 1;
+    values[0].pWaitSemaphoreValues = &one;
+    infos[0].waitSemaphoreCount = 1;
+    infos[0].pWaitSemaphores = &never_signalled_;
+    infos[0].pWaitDstStageMask = &stage;
+  }
+  check_alive(api_.QueueSubmit(queue_, count, infos.data(), VK_NULL_HANDLE), "submit");
+  submitted_ = numbers.back();
+  return submitted_;
 }
 
 // Submission by submission, so that the time limit is one submission's and not that of all.

@@ -153,7 +153,7 @@ void Memory::copy(VkBuffer from, VkBuffer to, std::span<const VkBufferCopy> regi
                          VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT | VK_PIPELINE_STAGE_HOST_BIT, 0, 1,
                          &barrier, 0, nullptr, 0, nullptr);
   check(api.EndCommandBuffer(copies_), "commands");
-  context_.wait_for(context_.submit(copies_));
+  context_.wait_for(context_.submit({&copies_, 1}));
 }
 
 void Memory::write(const abi::Slice& to, std::span<const std::byte> from) {

@@ -2,16 +2,28 @@
 
 #include <algorithm>
 #include <chrono>
+#include <optional>
+#include <span>
 #include <vector>
 
 #include "backends/vulkan/program/recorder.h"
+#include "backends/vulkan/program/timestamps.h"
 #include "core/abi/guard.h"
 
 namespace ropewalk::vulkan {
 namespace {
 
-constexpr int kRuns = 5;
-constexpr uint64_t kBytes = uint64_t{64} << 20;  // more than a processor's caches or a GPU's L2
+constexpr uint32_t kRuns = 5;
+
+// More than any cache: a processor's, a GPU's L2 or the 128 MB in front of a card's memory.
+uint64_t stream_bytes(Context& context) {
+  constexpr uint64_t kMiB = uint64_t{1} << 20;
+  const Features& features = context.features();
+  if (features.processor) return 64 * kMiB;
+  const uint64_t free =
+      memory_free(context.instance(), context.physical(), features, context.options());
+  return free > 8192 * kMiB ? 1024 * kMiB : 256 * kMiB;
+}
 
 // Frees its block.
 struct ScopedBlock {
@@ -25,35 +37,69 @@ struct ScopedBlock {
   Block block;
 };
 
-double seconds_of(Context& context, VkCommandBuffer commands) {
+double seconds_of(Context& context, std::span<const VkCommandBuffer> commands) {
   const auto start = std::chrono::steady_clock::now();
   context.wait_for(context.submit(commands));
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
 }
 
-double best_seconds(Context& context, const std::vector<VkCommandBuffer>& commands) {
-  double best = seconds_of(context, commands[0]);
-  for (int run = 1; run < kRuns; ++run) best = std::min(best, seconds_of(context, commands[0]));
-  context.api().FreeCommandBuffers(context.device(), context.commands(), 1, commands.data());
+// The best of several runs of a dispatch, by the device's clock where it has one: a submission and
+// the wait for it take as long as a GPU needs for 64 MiB.
+template <class Push>
+double best_seconds(Context& context, Pipelines& pipelines, const Dispatch& dispatch,
+                    const Push& push) {
+  std::optional<Timestamps> timestamps;
+  if (context.features().timestamps.bits > 0) timestamps.emplace(context, kRuns);
+  Recorder recorder(context, pipelines);
+  if (timestamps) {
+    recorder.reset(timestamps->pool(), timestamps->count());
+    recorder.timestamp(timestamps->pool(), 0);
+  }
+  for (uint32_t run = 0; run < (timestamps ? kRuns : 1); ++run) {
+    recorder.dispatch(dispatch, push, {}, {});
+    if (timestamps) recorder.timestamp(timestamps->pool(), run + 1);
+  }
+  const std::vector<VkCommandBuffer> commands = recorder.finish();
+  double best = seconds_of(context, commands);
+  if (timestamps) {
+    double before = 0;
+    best = 1e300;
+    for (const double end_us : timestamps->ends_us()) {
+      best = std::min(best, (end_us - before) / 1e6);
+      before = end_us;
+    }
+  } else {
+    for (uint32_t run = 1; run < kRuns; ++run) best = std::min(best, seconds_of(context, commands));
+  }
+  context.api().FreeCommandBuffers(context.device(), context.commands(),
+                                   static_cast<uint32_t>(commands.size()), commands.data());
   return best;
 }
 
+enum class Stream : uint32_t { read = 0, copy = 1, fill = 2 };  // of stream.comp
+
 struct StreamPush {
   VkDeviceAddress from, to;
-  uint32_t vectors, copies;
+  uint32_t vectors;
+  Stream what;
 };
 
-double stream(Context& context, Memory& memory, Pipelines& pipelines, bool copies) {
-  ScopedBlock from(memory, kBytes), to(memory, kBytes);
-  constexpr uint32_t kGroup = 64, kVectorsPerLane = 16;
-  const auto vectors = static_cast<uint32_t>(kBytes / 16);
-  Recorder recorder(context, pipelines);
-  recorder.dispatch(
-      {kStream, {kGroup, 1, kVectorsPerLane}, {vectors / (kGroup * kVectorsPerLane), 1, 1}, 0},
-      StreamPush{
-          .from = from.block.address, .to = to.block.address, .vectors = vectors, .copies = copies},
-      {}, {});
-  return static_cast<double>(kBytes) * (copies ? 2 : 1) / best_seconds(context, recorder.finish());
+double stream(Context& context, Memory& memory, Pipelines& pipelines, Stream what) {
+  const uint64_t bytes = stream_bytes(context);
+  ScopedBlock from(memory, bytes), to(memory, bytes);
+  constexpr uint32_t kGroup = 64, kVectorsPerLane = 32;
+  const auto vectors = static_cast<uint32_t>(bytes / 16);
+  const Constants constants{kGroup, 1, kVectorsPerLane};
+  const Dispatch dispatch{kStream, constants, {vectors / (kGroup * kVectorsPerLane), 1, 1}, 0};
+  const auto seconds = [&](const Block& source, const Block& target, Stream this_time) {
+    return best_seconds(
+        context, pipelines, dispatch,
+        StreamPush{
+            .from = source.address, .to = target.address, .vectors = vectors, .what = this_time});
+  };
+  seconds(from.block, from.block, Stream::fill);
+  const double moved = static_cast<double>(bytes) * (what == Stream::copy ? 2 : 1);
+  return moved / seconds(from.block, to.block, what);
 }
 
 // In f32, the arithmetic of this backend's matrix products.
@@ -65,10 +111,9 @@ double products(Context& context, Memory& memory, Pipelines& pipelines) {
     VkDeviceAddress result;
     uint32_t rounds;
   } push{.result = result.block.address, .rounds = rounds};
-  Recorder recorder(context, pipelines);
-  recorder.dispatch({kProducts, {kGroup, 1}, {groups, 1, 1}, 0}, push, {}, {});
+  const Constants constants{kGroup, 1};
   const double flop = 2.0 * kGroup * groups * kChains * kUnrolled * rounds;
-  return flop / best_seconds(context, recorder.finish());
+  return flop / best_seconds(context, pipelines, {kProducts, constants, {groups, 1, 1}, 0}, push);
 }
 
 }  // namespace
@@ -76,9 +121,9 @@ double products(Context& context, Memory& memory, Pipelines& pipelines) {
 double measure(abi::Measurement what, Context& context, Memory& memory, Pipelines& pipelines) {
   switch (what) {
     case abi::Measurement::read_bandwidth:
-      return stream(context, memory, pipelines, false);
+      return stream(context, memory, pipelines, Stream::read);
     case abi::Measurement::copy_bandwidth:
-      return stream(context, memory, pipelines, true);
+      return stream(context, memory, pipelines, Stream::copy);
     case abi::Measurement::f16_matmul_rate:
       return products(context, memory, pipelines);
   }

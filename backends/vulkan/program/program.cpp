@@ -67,7 +67,7 @@ abi::Status Program::enqueue(const abi::Step& step) noexcept {
     parts_.context.wait_for(last_submission_);  // it may still read the inputs
     step_.write(step);
     parts_.context.begin_step();
-    for (const VkCommandBuffer buffer : commands_) last_submission_ = parts_.context.submit(buffer);
+    if (!commands_.empty()) last_submission_ = parts_.context.submit(commands_);
     parts_.context.instance().require_valid();
     if (timestamps_) parts_.timer.ran(*this);
     parts_.last_counts = counts_;

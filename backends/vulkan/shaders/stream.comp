@@ -1,5 +1,6 @@
 #version 460
-// Reads memory, or copies it: the ceiling that matrix-vector products are compared with.
+// Reads memory, or copies it: the ceiling that matrix-vector products are compared with. Or fills it with
+// random numbers first: some devices compress zeros.
 // Grid: (vectors / (group * kVectors), 1), neighbouring invocations on neighbouring vectors.
 // Bottleneck: the memory, on purpose.
 #extension GL_GOOGLE_include_directive : require
@@ -14,18 +15,30 @@ layout(push_constant) uniform Push {
   Quads from;
   Output to;
   uint vectors;
-  uint copies;
+  uint what;
 };
+const uint kRead = 0, kCopy = 1, kFill = 2;
+
+// Murmur's finaliser.
+uint hash(uint x) {
+  x = (x ^ x >> 16) * 0x85ebca6bu;
+  x = (x ^ x >> 13) * 0xc2b2ae35u;
+  return x ^ x >> 16;
+}
 
 void main() {
   const uint first = gl_WorkGroupID.x * gl_WorkGroupSize.x * kVectors + gl_LocalInvocationID.x;
   uvec4 all = uvec4(0);
   for (uint i = 0; i < kVectors; ++i) {
     const uint at = first + i * gl_WorkGroupSize.x;
+    if (what == kFill) {
+      to.at[at] = uvec4(hash(4 * at), hash(4 * at + 1), hash(4 * at + 2), hash(4 * at + 3));
+      continue;
+    }
     const uvec4 value = from.at[at];
     all |= value;
-    if (copies != 0) to.at[at] = value;
+    if (what == kCopy) to.at[at] = value;
   }
   // Never true, but the compiler cannot know.
-  if (copies == 0 && all == uvec4(0x12345678u)) to.at[0] = all;
+  if (what == kRead && all == uvec4(0x12345678u)) to.at[0] = all;
 }

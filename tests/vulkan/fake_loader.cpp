@@ -111,6 +111,10 @@ void VKAPI_CALL features(VkPhysicalDevice handle, VkPhysicalDeviceFeatures2* to)
     v12->timelineSemaphore = VK_TRUE;
     v12->shaderFloat16 = of(handle).has_optional;
   }
+  to->features.shaderInt64 = of(handle).has_optional;
+  if (auto* dot = find<VkPhysicalDeviceShaderIntegerDotProductFeatures>(
+          to->pNext, VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SHADER_INTEGER_DOT_PRODUCT_FEATURES))
+    dot->shaderIntegerDotProduct = of(handle).has_optional;
   if (auto* v11 = find<VkPhysicalDeviceVulkan11Features>(
           to->pNext, VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_1_FEATURES))
     v11->storageBuffer16BitAccess = of(handle).has_optional;
@@ -144,8 +148,9 @@ void VKAPI_CALL queues(VkPhysicalDevice handle, uint32_t* count,
 VkResult VKAPI_CALL extensions(VkPhysicalDevice handle, const char*, uint32_t* count,
                                VkExtensionProperties* found) {
   const char* const names[] = {VK_EXT_SUBGROUP_SIZE_CONTROL_EXTENSION_NAME,
-                               VK_EXT_MEMORY_BUDGET_EXTENSION_NAME};
-  *count = of(handle).has_optional ? 2 : 0;
+                               VK_EXT_MEMORY_BUDGET_EXTENSION_NAME,
+                               VK_KHR_SHADER_INTEGER_DOT_PRODUCT_EXTENSION_NAME};
+  *count = of(handle).has_optional ? 3 : 0;
   for (uint32_t i = 0; found && i < *count; ++i)
     std::snprintf(found[i].extensionName, sizeof found[i].extensionName, "%s", names[i]);
   return VK_SUCCESS;

@@ -13,7 +13,7 @@ TEST(VulkanOptions, EveryOptionalFeatureMayBeMissing) {
   const auto ids = ids_of(kModel);
   const auto whole = logprobs_of(kModel, vulkan_config(kModel), ids);
   for (const char* feature : {"subgroup-shuffle", "size-control", "memory-budget", "float16",
-                              "16bit-storage", "timestamps"}) {
+                              "16bit-storage", "timestamps", "integer-dot"}) {
     Config config = vulkan_config(kModel);
     set_list(config, "mask-features", feature);
     EXPECT_LT(max_difference(logprobs_of(kModel, config, ids), whole), 1e-4) << feature;

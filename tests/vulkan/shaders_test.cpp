@@ -14,8 +14,10 @@ namespace ropewalk::vulkan {
 namespace {
 
 // SPIR-V 1.5, section 3.31.
-constexpr uint32_t kShader = 1, kFloat16 = 9, kGroupNonUniform = 61, kGroupNonUniformShuffle = 65,
-                   kStorageBuffer16BitAccess = 4433, kPhysicalStorageBufferAddresses = 5347;
+constexpr uint32_t kShader = 1, kFloat16 = 9, kInt64 = 11, kGroupNonUniform = 61,
+                   kGroupNonUniformShuffle = 65, kStorageBuffer16BitAccess = 4433,
+                   kPhysicalStorageBufferAddresses = 5347, kDotProductInput4x8BitPacked = 6018,
+                   kDotProduct = 6019;
 
 std::set<uint32_t> capabilities(const Shader& shader) {
   constexpr uint32_t kHeaderWords = 5, kOpCapability = 17;
@@ -26,9 +28,10 @@ std::set<uint32_t> capabilities(const Shader& shader) {
 }
 
 TEST(VulkanShaders, PlainOnesNeedNothingOptional) {
-  for (const Shader* shader : {&kEmbed, &kRmsNorm, &kGptqMatvec, &kGptqMatmul, &kGptqTile, &kXToF16,
-                               &kRope, &kKvAppend, &kAttention, &kAttentionTile, &kAttentionCombine,
-                               &kSiluMul, &kAdd, &kPermute, &kSelect, &kStream, &kProducts})
+  for (const Shader* shader :
+       {&kEmbed, &kRmsNorm, &kGptqMatvec, &kGptqMatmul, &kGptqTile, &kXToF16, &kXToI8, &kRope,
+        &kKvAppend, &kAttention, &kAttentionTile, &kAttentionCombine, &kSiluMul, &kAdd, &kPermute,
+        &kSelect, &kStream, &kProducts})
     EXPECT_THAT(capabilities(*shader),
                 testing::UnorderedElementsAre(kShader, kPhysicalStorageBufferAddresses))
         << shader->name;
@@ -48,6 +51,13 @@ TEST(VulkanShaders, HalvesNeedFloat16AndTilesOfThem16BitStorage) {
   EXPECT_THAT(capabilities(kGptqTileF16),
               testing::UnorderedElementsAre(kShader, kPhysicalStorageBufferAddresses, kFloat16,
                                             kStorageBuffer16BitAccess));
+}
+
+TEST(VulkanShaders, LeanOnesNeedDotProducts) {
+  EXPECT_THAT(
+      capabilities(kGptqLean),
+      testing::UnorderedElementsAre(kShader, kPhysicalStorageBufferAddresses, kInt64,
+                                    kGroupNonUniform, kDotProductInput4x8BitPacked, kDotProduct));
 }
 
 // Each shader's header says what it computes, its grid and its bottleneck.

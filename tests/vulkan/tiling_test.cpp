@@ -1,6 +1,6 @@
 // How a matrix product is tiled on devices that no machine has together: within their limits, with
-// float16 and 16-bit storage where they have both and the shader's needs, and within the workspace
-// that it asks for.
+// float16, 16-bit storage and integer dot products where they have what the shader needs, and
+// within the workspace that it asks for.
 #include "backends/vulkan/ops/tiling.h"
 
 #include <gtest/gtest.h>
@@ -32,15 +32,21 @@ PackedShape shape_of(const Product& product) {
   return shape;
 }
 
-// Bytes as gptq_tile.comp and gptq_matvec.comp declare them.
+bool is_lean(const Features& features, const Product& product, uint32_t rows) {
+  const bool gpu = !features.processor || features.float16;
+  return features.integer_dot && gpu && product.dtype == abi::DType::gptq && product.bits == 4 &&
+         rows <= 8;
+}
+
+// Bytes as gptq_tile.comp, gptq_matvec.comp and gptq_lean.comp declare them.
 uint64_t shared_bytes(const Tiling& t) {
   const uint64_t parts = t.slices > 1 ? t.tile_rows() * t.tile_columns() : 1;
   if (!t.splits_rows) return 4 * (t.slices > 1 ? t.slices * parts : 1);
   if (t.shader != &kGptqTile && t.shader != &kGptqTileF16) return 0;
   const bool w_f16 = t.shader == &kGptqTileF16;
   const uint64_t pairs = t.slices * 16;
-  const uint64_t x =
-      t.x_f16 ? pairs * (t.tile_rows() + 4) * 4 + 8 : pairs * (t.tile_rows() + 2) * 8 + 4;
+  const uint64_t x = t.x == PreparedX::f16 ? pairs * (t.tile_rows() + 4) * 4 + 8
+                                           : pairs * (t.tile_rows() + 2) * 8 + 4;
   return pairs * t.tile_columns() * (w_f16 ? 4 : 8) + 4 * t.slices * t.tile_columns() + x +
          4 * parts;
 }
@@ -50,7 +56,7 @@ void on_every_device(const Check& check) {
   for (const uint32_t subgroup : {4u, 8u, 16u, 32u, 64u, 128u})
     for (const uint32_t invocations : {128u, 256u, 1024u})
       for (const uint32_t shared : {16384u, 32768u, 65536u})
-        for (const uint32_t bits : {0u, 1u, 2u, 3u, 4u, 7u}) {
+        for (const uint32_t bits : {0u, 1u, 2u, 3u, 4u, 7u, 8u, 11u, 12u}) {
           Features features;
           features.subgroup_size = subgroup;
           features.max_invocations = invocations;
@@ -59,6 +65,7 @@ void on_every_device(const Check& check) {
           features.float16 = bits & 1;
           features.storage_16bit = bits & 2;
           features.processor = bits & 4;
+          features.integer_dot = bits & 8;
           check(features);
         }
 }
@@ -77,33 +84,40 @@ TEST(VulkanTiling, StaysWithinEveryDevicesLimits) {
   });
 }
 
-TEST(VulkanTiling, F16ShadersRunWhereTheDeviceHasWhatTheyNeed) {
+TEST(VulkanTiling, ShadersRunWhereTheDeviceHasWhatTheyNeed) {
   on_every_device([](const Features& features) {
     for (const Product& product : kProducts)
       for (const uint32_t rows : kRows) {
         const Tiling t = tiling_of(features, shape_of(product), 1000, rows);
         const bool exact = product.bits <= 16;  // bf16 and f32 exceed the range of f16
+        const bool lean = is_lean(features, product, rows);
+        EXPECT_EQ(t.shader == &kGptqLean, lean);
+        EXPECT_EQ(t.x == PreparedX::i8, lean);
+        if (lean) continue;
         EXPECT_EQ(t.shader == &kGptqMatvecF16, features.float16 && exact && rows <= 2);
         EXPECT_EQ(t.shader == &kGptqTileF16,
                   features.float16 && features.storage_16bit && exact && rows > 2);
-        EXPECT_LE(t.x_f16, t.shader == &kGptqTileF16);
+        EXPECT_LE(t.x == PreparedX::f16, t.shader == &kGptqTileF16);
       }
   });
 }
 
-TEST(VulkanTiling, TheWorkspaceHoldsXAsF16) {
+TEST(VulkanTiling, TheWorkspaceHoldsXAsItIsPrepared) {
   on_every_device([](const Features& features) {
     for (const Product& product : kProducts)
       for (const uint32_t rows : kRows) {
         const PackedShape shape = shape_of(product);
         abi::Tensor weight{};
         weight.dtype = product.dtype;
+        weight.bits = static_cast<uint8_t>(product.bits);
         weight.dim[0] = product.rows;
         weight.group_size = product.group_size;
-        const uint64_t asked = x_f16_workspace(weight, rows, features);
-        const bool converts = tiling_of(features, shape, 1000, rows).x_f16;
-        EXPECT_EQ(asked > 0, converts);
-        EXPECT_GE(asked, converts ? uint64_t{rows} * (shape.blocks * 64 + 4) : 0);
+        const uint64_t asked = prepared_workspace(weight, rows, features);
+        const PreparedX kind = tiling_of(features, shape, 1000, rows).x;
+        const uint64_t row = kind == PreparedX::f16  ? shape.blocks * 64 + 4
+                             : kind == PreparedX::i8 ? shape.blocks * 80
+                                                     : 0;
+        EXPECT_EQ(asked, rows * row);
       }
   });
 }

@@ -66,10 +66,20 @@ void Context::open() {
   v11.storageBuffer16BitAccess = features_.storage_16bit;
   v12.shaderFloat16 = features_.float16;
   v12.pNext = &v11;
+  auto dot = structure<VkPhysicalDeviceShaderIntegerDotProductFeatures>(
+      VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SHADER_INTEGER_DOT_PRODUCT_FEATURES);
+  dot.shaderIntegerDotProduct = VK_TRUE;
+  VkPhysicalDeviceFeatures core{};
+  core.shaderInt64 = features_.integer_dot;
   std::vector<const char*> extensions;
   if (features_.size_control) {
     extensions.push_back(VK_EXT_SUBGROUP_SIZE_CONTROL_EXTENSION_NAME);
     v11.pNext = &size;
+  }
+  if (features_.integer_dot) {
+    extensions.push_back(VK_KHR_SHADER_INTEGER_DOT_PRODUCT_EXTENSION_NAME);
+    dot.pNext = v11.pNext;
+    v11.pNext = &dot;
   }
   if (features_.memory_budget) extensions.push_back(VK_EXT_MEMORY_BUDGET_EXTENSION_NAME);
 
@@ -79,6 +89,7 @@ void Context::open() {
   info.pQueueCreateInfos = &queue;
   info.enabledExtensionCount = static_cast<uint32_t>(extensions.size());
   info.ppEnabledExtensionNames = extensions.data();
+  info.pEnabledFeatures = &core;
   check(instance_->api().CreateDevice(physical_, &info, nullptr, &device_), features_.info.name);
 }
 

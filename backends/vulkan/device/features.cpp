@@ -92,8 +92,13 @@ void read_features(const Instance& instance, VkPhysicalDevice device, const Opti
   features.pNext = &v12;
   const bool extension =
       has_extension(instance, device, VK_EXT_SUBGROUP_SIZE_CONTROL_EXTENSION_NAME);
+  auto dot = structure<VkPhysicalDeviceShaderIntegerDotProductFeatures>(
+      VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SHADER_INTEGER_DOT_PRODUCT_FEATURES);
+  const bool has_dot =
+      has_extension(instance, device, VK_KHR_SHADER_INTEGER_DOT_PRODUCT_EXTENSION_NAME);
   v12.pNext = &v11;
   if (extension) v11.pNext = &size;
+  if (has_dot) dot.pNext = v11.pNext, v11.pNext = &dot;
   instance.api().GetPhysicalDeviceFeatures2(device, &features);
   if (!v12.bufferDeviceAddress || !options.has("buffer-device-address"))
     found.unusable = "it has no buffer device addresses";
@@ -103,8 +108,23 @@ void read_features(const Instance& instance, VkPhysicalDevice device, const Opti
                        options.has("size-control");
   found.float16 = v12.shaderFloat16 && options.has("float16");
   found.storage_16bit = v11.storageBuffer16BitAccess && options.has("16bit-storage");
+  // Its shader also needs 64-bit addresses to compute with, and whole subgroups.
+  found.integer_dot = has_dot && dot.shaderIntegerDotProduct && features.features.shaderInt64 &&
+                      found.size_control && options.has("integer-dot");
   found.memory_budget = has_extension(instance, device, VK_EXT_MEMORY_BUDGET_EXTENSION_NAME) &&
                         options.has("memory-budget");
+}
+
+bool accelerates_dot(const Instance& instance, VkPhysicalDevice device) {
+  if (!has_extension(instance, device, VK_KHR_SHADER_INTEGER_DOT_PRODUCT_EXTENSION_NAME))
+    return false;
+  auto dot = structure<VkPhysicalDeviceShaderIntegerDotProductProperties>(
+      VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SHADER_INTEGER_DOT_PRODUCT_PROPERTIES);
+  auto properties =
+      structure<VkPhysicalDeviceProperties2>(VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PROPERTIES_2);
+  properties.pNext = &dot;
+  instance.api().GetPhysicalDeviceProperties2(device, &properties);
+  return dot.integerDotProductAccumulatingSaturating4x8BitPackedSignedAccelerated;
 }
 
 void read_subgroups(const VkPhysicalDeviceVulkan11Properties& v11, const Options& options,
@@ -126,10 +146,11 @@ void describe(const Properties& properties, Features& found) {
   const auto lacks = [&](bool has, const char* what) {
     if (!has) missing += (missing.empty() ? "" : ", ") + std::string(what);
   };
-  lacks(found.subgroup_shuffle, "subgroup shuffles (every invocation reads its own x)");
-  lacks(found.size_control, "subgroup size control (the driver's size is taken)");
+  lacks(found.subgroup_shuffle, "subgroup shuffles (x is read more often)");
+  lacks(found.size_control, "subgroup size control (the driver chooses)");
   lacks(found.float16, "float16 arithmetic (f32 instead)");
   lacks(found.storage_16bit, "16-bit storage (f32 instead)");
+  lacks(found.integer_dot, "integer dot products (slower)");
   lacks(found.timestamps.bits > 0, "timestamps (no --trace)");
   lacks(found.memory_budget, "a memory budget (all of the heap counts as free)");
   std::snprintf(info.missing, sizeof info.missing, "%s", missing.c_str());
@@ -166,6 +187,11 @@ Features examine(const Instance& instance, VkPhysicalDevice device, const Option
   // A processor computes f16 in f32, with a conversion before and one after each operation.
   if (options.float16 == Switch::never || (options.float16 == Switch::automatic && found.processor))
     found.float16 = false;
+  // Where the instruction is not the hardware's own, floating point is faster.
+  if (options.dot == Switch::never || (options.dot == Switch::automatic && found.processor) ||
+      (options.dot == Switch::automatic && found.info.type != abi::DeviceType::software &&
+       !accelerates_dot(instance, device)))
+    found.integer_dot = false;
   found.max_invocations = core.limits.maxComputeWorkGroupInvocations;
   found.timestamps.tick_ns = core.limits.timestampPeriod;
   found.shared_bytes = core.limits.maxComputeSharedMemorySize;

@@ -16,7 +16,7 @@ namespace ropewalk::vulkan {
 inline constexpr std::string_view kFeatureNames[] = {
     "buffer-device-address", "timeline-semaphore", "compute-queue", "vulkan-1.2",
     "subgroup-shuffle",      "size-control",       "memory-budget", "float16",
-    "16bit-storage",         "timestamps",
+    "16bit-storage",         "timestamps",         "integer-dot",
 };
 
 struct Features {
@@ -31,6 +31,7 @@ struct Features {
   bool memory_budget = false;       // VK_EXT_memory_budget
   bool float16 = false;             // shaderFloat16, and matrix products use it
   bool storage_16bit = false;       // storageBuffer16BitAccess
+  bool integer_dot = false;         // shaderIntegerDotProduct, and products of few rows use it
   uint32_t max_invocations = 0;     // of a workgroup
   uint32_t shared_bytes = 0;        // of a workgroup
   uint64_t largest_allocation = 0;  // bytes

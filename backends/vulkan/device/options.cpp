@@ -96,9 +96,10 @@ Options::Options(const abi::Options& given)
       submit_limit_ms(static_cast<uint64_t>(given.integer("submit-limit-ms"))),
       submit_mflop(static_cast<uint64_t>(given.integer("submit-mflop"))),
       tuning(parse_tuning(given.text("tuning"))),
-      float16(parse_switch("float16", given.text("float16"))) {}
+      float16(parse_switch("float16", given.text("float16"))),
+      dot(parse_switch("dot", given.text("dot"))) {}
 
-const abi::OptionInfo kOptions[9] = {
+const abi::OptionInfo kOptions[10] = {
     {"pipeline-cache", abi::OptionType::boolean, "true",
      "keep compiled shaders in $XDG_CACHE_HOME/ropewalk, or ~/.cache/ropewalk"},
     {"validate", abi::OptionType::boolean, "false",
@@ -122,6 +123,9 @@ const abi::OptionInfo kOptions[9] = {
      "matrix products on f16 with sums in f32: auto (where the device has it "
      "and is no processor), "
      "always (where it has it) or never"},
+    {"dot", abi::OptionType::text, "auto",
+     "4-bit products of up to 8 rows by integer dot products: auto (where the hardware has the "
+     "instruction), always (where the driver has it) or never"},
 };
 
 }  // namespace ropewalk::vulkan

@@ -38,8 +38,10 @@ struct Options {
   uint64_t submit_mflop;     // arithmetic of one submission at most; 0: by the kind of device
   Tuning tuning;
   Switch float16;  // matrix products on f16 with sums in f32; automatic: where it is faster
+  Switch dot;      // 4-bit products of few rows by integer dot products; automatic: where the
+                   // hardware has the instruction
 };
 
-extern const abi::OptionInfo kOptions[9];
+extern const abi::OptionInfo kOptions[10];
 
 }  // namespace ropewalk::vulkan

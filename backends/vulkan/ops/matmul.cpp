@@ -8,7 +8,7 @@ namespace {
 
 // The block of weights.glsl.
 struct MatmulPush {
-  VkDeviceAddress x, codes, scales, bias, other, y, step, x_f16, row_scales;
+  VkDeviceAddress x, codes, scales, bias, other, y, step, x_prepared, row_scales;
   uint32_t depth, width, group_size, blocks_per_group, blocks, over_wanted, has_bias, first_row;
 };
 
@@ -20,7 +20,7 @@ MatmulPush push_of(const Operands& op, const PackedShape& weight, const Epilogue
           .other = epilogue.other.begin,
           .y = epilogue.result.begin,
           .step = op.step(),
-          .x_f16 = 0,
+          .x_prepared = 0,
           .row_scales = 0,
           .depth = weight.rows,
           .width = op.width(),
@@ -32,21 +32,32 @@ MatmulPush push_of(const Operands& op, const PackedShape& weight, const Epilogue
           .first_row = 0};
 }
 
-// x as f16, in the workspace. Products of the same x share it, and so may run side by side.
-Range convert_x(const Operands& op, const PackedShape& weight, MatmulPush& push,
+// x as the product reads it, in the workspace. Products of the same x share it, and so may run side
+// by side.
+Range prepare_x(const Operands& op, const PackedShape& weight, PreparedX kind, MatmulPush& push,
                 Recorder& recorder) {
+  if (kind == PreparedX::none) return op.range(0);
   const uint32_t rows = op.rows();
   const VkDeviceAddress begin = op.context().workspace.begin;
-  const Range x_f16{begin, begin + x_f16_bytes(weight.blocks, rows)};
-  push.x_f16 = begin;
-  push.row_scales = x_f16.end - rows * sizeof(float);
+  const Range prepared{begin, begin + prepared_bytes(kind, weight.blocks, rows)};
+  push.x_prepared = begin;
+  push.row_scales = prepared.end - rows * sizeof(float);
   const Derived converted{
-      op.range(0), x_f16, {weight.bits, weight.rows, weight.group_size, op.over_wanted()}};
-  if (recorder.remembers(converted)) return x_f16;
-  const Dispatch dispatch{kXToF16, {2 * kElementGroup, 1, weight.bits}, {1, rows, 1}, 0};
-  recorder.dispatch(dispatch, push, {op.range(0)}, {x_f16});
+      op.range(0),
+      prepared,
+      {static_cast<uint32_t>(kind), weight.bits, weight.rows, weight.group_size, op.over_wanted()}};
+  if (recorder.remembers(converted)) return prepared;
+  if (kind == PreparedX::f16) {
+    const Constants constants{2 * kElementGroup, 1, weight.bits};
+    recorder.dispatch({kXToF16, constants, {1, rows, 1}, 0}, push, {op.range(0)}, {prepared});
+  } else {
+    constexpr uint32_t kGroup = 32;
+    const Constants constants{kGroup, 1, weight.bits, 1, 1, weight.whole_blocks()};
+    recorder.dispatch({kXToI8, constants, {(weight.blocks + kGroup - 1) / kGroup, rows, 1}, 0},
+                      push, {op.range(0)}, {prepared});
+  }
   recorder.remember(converted);
-  return x_f16;
+  return prepared;
 }
 
 }  // namespace
@@ -56,7 +67,7 @@ void matmul(const Operands& op, const Epilogue& epilogue, Recorder& recorder) {
   const uint32_t rows = op.rows(), width = op.width();
   const Tiling tiling = tiling_of(recorder.features(), weight, width, rows);
   MatmulPush push = push_of(op, weight, epilogue);
-  const Range x = tiling.x_f16 ? convert_x(op, weight, push, recorder) : op.range(0);
+  const Range x = prepare_x(op, weight, tiling.x, push, recorder);
   const Constants constants = constants_of(tiling, weight, static_cast<uint32_t>(epilogue.kind));
 
   // A product too large for a submission is several dispatches of some rows each.
@@ -81,7 +92,7 @@ void matmul(const Operands& op, const Epilogue& epilogue, Recorder& recorder) {
 uint64_t matmul_workspace(const abi::Graph& graph, const abi::Node& node,
                           const abi::ProgramShape& shape, const Features& features) {
   const uint32_t rows = max_rows(shape, extent_of(graph.tensors[node.out[0]]));
-  return x_f16_workspace(graph.tensors[node.in[1]], rows, features);
+  return prepared_workspace(graph.tensors[node.in[1]], rows, features);
 }
 
 }  // namespace ropewalk::vulkan

@@ -35,6 +35,40 @@ bool unpacks_to_f16(const Features& features, abi::DType weight) {
   return features.float16 && (weight == abi::DType::gptq || weight == abi::DType::f16);
 }
 
+// Codes of 4 bits times x as two planes of int8: a fifth of the instructions, so that one row and
+// eight cost the same. A subgroup is a slice of the sum.
+bool is_lean(const Features& features, abi::DType weight, uint32_t bits, uint32_t rows) {
+  constexpr uint32_t kMaxRows = 8;
+  return features.integer_dot && weight == abi::DType::gptq && bits == 4 && rows <= kMaxRows;
+}
+
+Tiling lean_tiling(const Features& features, const PackedShape& weight, uint32_t rows) {
+  // 10 KB of a subgroup of 64 under way; with more rows the registers would cost subgroups.
+  const uint32_t ahead = rows <= 2 ? 8 : 4;
+  constexpr uint32_t kMaxSlices = 8;
+  const uint32_t lanes = features.subgroup_size, wide_rows = std::bit_ceil(rows);
+  const uint32_t fit = features.shared_bytes / (4 * wide_rows * lanes);
+  const uint32_t slices =
+      std::min({kMaxSlices, features.max_invocations / lanes, fit, weight.blocks / ahead});
+  Tiling tiling{};
+  tiling.shader = &kGptqLean;
+  tiling.lanes = lanes;
+  tiling.tiles = 1;
+  tiling.slices = std::bit_floor(std::max(slices, 1u));
+  tiling.rows = wide_rows;
+  tiling.columns = 1;
+  tiling.blocks_ahead = ahead;
+  tiling.x = PreparedX::i8;
+  tiling.splits_rows = false;
+  return tiling;
+}
+
+// Few rows are read by few workgroups: one more dispatch costs more than f16 saves there.
+bool uses_x_f16(const Features& features, abi::DType weight, uint32_t rows) {
+  constexpr uint32_t kMinRows = 33;
+  return rows >= kMinRows && unpacks_to_f16(features, weight) && features.storage_16bit;
+}
+
 // One row or two stream W through registers: many slices, so that enough loads are under way.
 Tiling vector_tiling(const Features& features, const PackedShape& weight, uint32_t rows) {
   const uint32_t lanes = std::clamp(features.subgroup_size, 32u, 64u);
@@ -62,7 +96,8 @@ constexpr TileShape kTileShapes[] = {
 
 uint64_t shared_bytes(const Tiling& t, bool w_f16) {
   const uint64_t pairs = uint64_t{t.slices} * kBlock / 2;
-  return pairs * (t.tile_columns() * (w_f16 ? 4 : 8) + (t.tile_rows() + 4) * (t.x_f16 ? 4 : 8)) +
+  return pairs * (t.tile_columns() * (w_f16 ? 4 : 8) +
+                  (t.tile_rows() + 4) * (t.x == PreparedX::f16 ? 4 : 8)) +
          4 * t.slices * t.tile_columns() +
          (t.slices > 1 ? 4 * t.tile_rows() * t.tile_columns() : 4) + 16;
 }
@@ -78,7 +113,7 @@ Tiling tile_tiling(const Features& features, const PackedShape& weight, uint32_t
   tiling.slices = std::min(shape->slices, std::bit_floor(std::max(weight.blocks, 1u)));
   tiling.rows = shape->rows;
   tiling.columns = shape->columns;
-  tiling.x_f16 = uses_x_f16(features, weight.dtype, rows);
+  if (uses_x_f16(features, weight.dtype, rows)) tiling.x = PreparedX::f16;
   while (shared_bytes(tiling, w_f16) > features.shared_bytes) {
     uint32_t& halved = tiling.slices > 1 ? tiling.slices : tiling.tiles;
     if (halved == 1) break;  // 4 KiB; every device has 16
@@ -93,6 +128,8 @@ Tiling tiling_of(const Features& features, const PackedShape& weight, uint32_t w
                  uint32_t rows) {
   constexpr uint32_t kMaxVectorRows = 2;  // with more, loading x for each column costs more than W
   if (features.processor && !features.float16) return processor_tiling(features, width, rows);
+  if (is_lean(features, weight.dtype, weight.bits, rows))
+    return lean_tiling(features, weight, rows);
   return rows <= kMaxVectorRows ? vector_tiling(features, weight, rows)
                                 : tile_tiling(features, weight, rows);
 }
@@ -111,8 +148,8 @@ uint32_t constant_group(const PackedShape& weight) {
 
 Constants constants_of(const Tiling& tiling, const PackedShape& weight, uint32_t epilogue) {
   const bool is_tile = tiling.shader == &kGptqTile || tiling.shader == &kGptqTileF16;
-  const bool is_vector = !tiling.splits_rows;
-  Constants constants{tiling.lanes,
+  const bool is_vector = !tiling.splits_rows, is_lean = tiling.shader == &kGptqLean;
+  Constants constants{is_lean ? tiling.lanes * tiling.slices : tiling.lanes,
                       is_vector ? tiling.slices : tiling.tiles,
                       weight.bits,
                       tiling.rows,
@@ -122,26 +159,34 @@ Constants constants_of(const Tiling& tiling, const PackedShape& weight, uint32_t
                       epilogue,
                       constant_group(weight)};
   if (is_vector) constants.push_back(tiling.blocks_ahead);
-  if (is_tile) constants.insert(constants.end(), {tiling.slices, tiling.x_f16});
+  if (is_lean) constants.push_back(tiling.lanes);
+  if (is_tile) constants.insert(constants.end(), {tiling.slices, tiling.x == PreparedX::f16});
   return constants;
 }
 
-// Few rows are read by few workgroups: one more dispatch costs more than f16 saves there.
-bool uses_x_f16(const Features& features, abi::DType weight, uint32_t rows) {
-  constexpr uint32_t kMinRows = 33;
-  return rows >= kMinRows && unpacks_to_f16(features, weight) && features.storage_16bit;
+uint64_t prepared_bytes(PreparedX kind, uint64_t blocks, uint64_t rows) {
+  constexpr uint64_t kBlockF16 = kBlock * 2, kBlockI8 = 2 * kBlock + 16;
+  switch (kind) {
+    case PreparedX::none:
+      return 0;
+    case PreparedX::f16:
+      return rows * (blocks * kBlockF16 + sizeof(float));
+    case PreparedX::i8:
+      return rows * blocks * kBlockI8;
+  }
+  return 0;
 }
 
-uint64_t x_f16_bytes(uint64_t blocks, uint64_t rows) {
-  return rows * blocks * kBlock * 2 + rows * sizeof(float);
-}
-
-uint64_t x_f16_workspace(const abi::Tensor& weight, uint32_t rows, const Features& features) {
-  if (!uses_x_f16(features, weight.dtype, rows)) return 0;
+uint64_t prepared_workspace(const abi::Tensor& weight, uint32_t rows, const Features& features) {
+  const bool processor = features.processor && !features.float16;
+  const PreparedX kind = processor                                            ? PreparedX::none
+                         : is_lean(features, weight.dtype, weight.bits, rows) ? PreparedX::i8
+                         : uses_x_f16(features, weight.dtype, rows)           ? PreparedX::f16
+                                                                              : PreparedX::none;
   const uint64_t depth = weight.dim[0];
   const uint64_t group = weight.dtype == abi::DType::gptq ? weight.group_size : depth;
   const uint64_t groups = (depth + group - 1) / group;
-  return x_f16_bytes(groups * ((group + kBlock - 1) / kBlock), rows);
+  return prepared_bytes(kind, groups * ((group + kBlock - 1) / kBlock), rows);
 }
 
 }  // namespace ropewalk::vulkan

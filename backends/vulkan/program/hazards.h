@@ -23,7 +23,7 @@ struct Range {
 // `result` was computed from `source`; `parameters` are all else that it depends on.
 struct Derived {
   Range source, result;
-  std::array<uint32_t, 4> parameters = {};
+  std::array<uint32_t, 5> parameters = {};
 
   bool operator==(const Derived&) const = default;
 };

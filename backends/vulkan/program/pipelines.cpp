@@ -77,7 +77,7 @@ VkPipeline Pipelines::make(const Shader& shader, const Constants& constants) {
   auto info =
       structure<VkComputePipelineCreateInfo>(VK_STRUCTURE_TYPE_COMPUTE_PIPELINE_CREATE_INFO);
   info.stage.sType = VK_STRUCTURE_TYPE_PIPELINE_SHADER_STAGE_CREATE_INFO;
-  if (context_.features().size_control && shader.shuffles) {
+  if (context_.features().size_control && shader.whole_subgroups) {
     info.stage.pNext = &size;
     info.stage.flags = VK_PIPELINE_SHADER_STAGE_CREATE_REQUIRE_FULL_SUBGROUPS_BIT;
   }

@@ -5,6 +5,7 @@
 #include "shaders/attention_combine.spv.h"
 #include "shaders/attention_tile.spv.h"
 #include "shaders/embed.spv.h"
+#include "shaders/gptq_lean.spv.h"
 #include "shaders/gptq_matmul.spv.h"
 #include "shaders/gptq_matmul_shuffles.spv.h"
 #include "shaders/gptq_matvec.spv.h"
@@ -21,6 +22,7 @@
 #include "shaders/silu_mul.spv.h"
 #include "shaders/stream.spv.h"
 #include "shaders/x_to_f16.spv.h"
+#include "shaders/x_to_i8.spv.h"
 
 namespace ropewalk::vulkan {
 
@@ -31,6 +33,8 @@ const Shader kGptqMatmul{"gptq_matmul", spirv::k_gptq_matmul};
 const Shader kGptqMatvecShuffles{"gptq_matvec_shuffles", spirv::k_gptq_matvec_shuffles, true};
 const Shader kGptqMatmulShuffles{"gptq_matmul_shuffles", spirv::k_gptq_matmul_shuffles, true};
 const Shader kGptqMatvecF16{"gptq_matvec_f16", spirv::k_gptq_matvec_f16};
+const Shader kGptqLean{"gptq_lean", spirv::k_gptq_lean, true};
+const Shader kXToI8{"x_to_i8", spirv::k_x_to_i8};
 const Shader kGptqTile{"gptq_tile", spirv::k_gptq_tile};
 const Shader kGptqTileF16{"gptq_tile_f16", spirv::k_gptq_tile_f16};
 const Shader kXToF16{"x_to_f16", spirv::k_x_to_f16};

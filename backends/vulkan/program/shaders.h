@@ -9,11 +9,12 @@ namespace ropewalk::vulkan {
 struct Shader {
   const char* name;
   std::span<const uint32_t> words;  // SPIR-V
-  bool shuffles = false;            // the first row of its workgroup must be a subgroup
+  bool whole_subgroups = false;  // its subgroups must be whole, of the size that the device tells
 };
 
 extern const Shader kEmbed, kRmsNorm, kGptqMatvec, kGptqMatvecShuffles, kGptqMatvecF16, kGptqMatmul,
-    kGptqMatmulShuffles, kGptqTile, kGptqTileF16, kXToF16, kRope, kKvAppend, kAttention,
-    kAttentionTile, kAttentionCombine, kSiluMul, kAdd, kPermute, kSelect, kStream, kProducts;
+    kGptqMatmulShuffles, kGptqTile, kGptqTileF16, kXToF16, kGptqLean, kXToI8, kRope, kKvAppend,
+    kAttention, kAttentionTile, kAttentionCombine, kSiluMul, kAdd, kPermute, kSelect, kStream,
+    kProducts;
 
 }  // namespace ropewalk::vulkan

@@ -71,7 +71,7 @@ void load_x(uint block, uint slice, uint thread, uint row, uint rows) {
     const uint r = i / fours, four = i % fours, from = min(row + r, rows - 1);
 #ifdef F16
     if (kXIsF16 != 0) {
-      const f16vec4 value = F16Fours(x_f16).at[(from * blocks + block) * fours + four];
+      const f16vec4 value = F16Fours(x_prepared).at[(from * blocks + block) * fours + four];
       x_tile_f16[(slice * kPairs + 2 * four) * kPitch + r] = value.xy;
       x_tile_f16[(slice * kPairs + 2 * four + 1) * kPitch + r] = value.zw;
       continue;

@@ -40,7 +40,7 @@ layout(push_constant) uniform Push {
   Floats other;  // (R, width)  of the epilogue
   FloatResults y;  // (R, width)
   Step step;
-  Words x_f16;        // (R, blocks, 32) f16, of x_to_f16.comp
+  Words x_prepared;        // of x_to_f16.comp: (R, blocks, 32) f16; or of x_to_i8.comp
   Floats row_scales;  // (R)
   uint depth;
   uint width;

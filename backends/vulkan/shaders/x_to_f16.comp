@@ -44,6 +44,6 @@ void main() {
     if (is_finite(row_max))
       word = f16_of_f32(value_at(base, here, k) * inverse) |
              f16_of_f32(value_at(base, here, k + kApart) * inverse) << 16;
-    WordResults(x_f16).at[row * blocks * kPairs + i] = word;
+    WordResults(x_prepared).at[row * blocks * kPairs + i] = word;
   }
 }

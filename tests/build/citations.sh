@@ -15,7 +15,8 @@ foreign='common.h encoder.py file_download.py gptq.py LlamaPartNTKScaledRotaryEm
 llama-sampler.cpp modeling_llama.py modeling_rope_utils.py pickletools.py presets.py q4_matrix.cu qdq_4.cuh
 qlinear_cuda.py quantization/config.py sampler.py sampler_hijack.py serialization.py sysexits.h
 test-backend-ops.cpp tokenization_llama.py tokenization_llama_fast.py tokenization_utils.py
-tokenization_utils_base.py tokenization_utils_fast.py torch/_utils.py generation/utils.py'
+tokenization_utils_base.py tokenization_utils_fast.py torch/_utils.py generation/utils.py
+lora/config.py save_and_load.py utils/other.py'
 # Files that a run or a user makes, and parts of names:
 made='verify.sh my-sampler.cpp .spv.h shader.comp _test.cpp'
 

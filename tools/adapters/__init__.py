@@ -1,0 +1,1 @@
+"""Adapters that PEFT trains and saves, and what PEFT computes with them."""

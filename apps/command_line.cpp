@@ -1,5 +1,5 @@
-// command_line.cpp — every command and option but those of evaluation_options.cpp. Only these two
-// files use CLI11.
+// command_line.cpp — every command and option but those of evaluation_options.cpp and
+// adapter_options.cpp. No other files use CLI11.
 #include "apps/command_line.h"
 
 #include <fmt/format.h>
@@ -7,6 +7,7 @@
 #include <memory>
 #include <utility>
 
+#include "apps/adapter/adapter_options.h"
 #include "apps/commands.h"
 #include "apps/evaluation/evaluation_options.h"
 #include "apps/number_options.h"
@@ -239,6 +240,17 @@ void add_command(CLI::App& program, Action& action, const char* name, const char
   });
 }
 
+void add_adapter_commands(CLI::App& program, Action& action) {
+  CLI::App* group = program.add_subcommand("adapter", "LoRA adapters: look at one, merge, combine");
+  group->set_help_flag("-h,--help", "Print this help and exit");
+  group->footer("`ropewalk adapter COMMAND --help` tells a command's options.");
+  group->allow_extras();
+  add_command(*group, action, "check", "What an adapter is, and whether it belongs to a model",
+              adapter_check);
+  add_command(*group, action, "merge", "Make a model with adapters in its weights", adapter_merge);
+  add_command(*group, action, "combine", "Make one adapter of several", adapter_combine);
+}
+
 void add_commands(CLI::App& program, Action& action) {
   add_command(program, action, "run", "Answer one prompt", run);
   add_command(program, action, "chat", "Hold a conversation", chat);
@@ -260,6 +272,20 @@ void add_commands(CLI::App& program, Action& action) {
   add_command(program, action, "tokenize", "Turn text into token ids", tokenize);
   add_command(program, action, "render", "Turn messages into the prompt that the model reads",
               render);
+  add_adapter_commands(program, action);
+}
+
+// The innermost command that was named: `merge` of `ropewalk adapter merge`.
+const CLI::App& chosen_command(const CLI::App& app) {
+  for (const CLI::App* command : app.get_subcommands())
+    if (!command->get_name().empty()) return chosen_command(*command);  // option groups have none
+  return app;
+}
+
+// As it is typed: "ropewalk adapter merge".
+std::string typed(const CLI::App& command) {
+  const CLI::App* parent = command.get_parent();
+  return parent ? typed(*parent) + " " + command.get_name() : command.get_name();
 }
 
 std::vector<std::string> command_names(const CLI::App& program) {
@@ -286,22 +312,22 @@ void refuse_extras(const CLI::App& app) {
     if (!extra.starts_with('-') || extra == "-" || extra == "--") continue;
     const std::string name = extra.substr(0, extra.find('='));
     refuse(fmt::format("unknown option {}", printable(name)),
-           fmt::format("{}, see `{} --help`", suggestion(name, option_names(app)),
-                       app.get_parent() ? "ropewalk " + app.get_name() : app.get_name()));
+           fmt::format("{}, see `{} --help`", suggestion(name, option_names(app)), typed(app)));
   }
   for (const std::string& extra : extras) {
     if (extra == "--") continue;
     refuse(fmt::format("unexpected argument {}", printable(extra)),
-           fmt::format("See `ropewalk {} --help`", app.get_name()));
+           fmt::format("See `{} --help`", typed(app)));
   }
 }
 
-void refuse_unknown_command(const CLI::App& program) {
-  const std::vector<std::string> extras = program.remaining();
-  if (extras.empty()) refuse("no command was given", "See `ropewalk --help`");
-  if (extras.front().starts_with('-')) refuse_extras(program);
+// `app` is the program, or a command that has commands of its own.
+void refuse_unknown_command(const CLI::App& app) {
+  const std::vector<std::string> extras = app.remaining();
+  if (extras.empty()) refuse("no command was given", fmt::format("See `{} --help`", typed(app)));
+  if (extras.front().starts_with('-')) refuse_extras(app);
   refuse(fmt::format("unknown command {}", printable(extras.front())),
-         suggestion(extras.front(), command_names(program)));
+         suggestion(extras.front(), command_names(app)));
 }
 
 Action printing(std::string text) {
@@ -309,12 +335,6 @@ Action printing(std::string text) {
     print(text);
     return 0;
   };
-}
-
-// The command that was parsed, for "See `ropewalk run --help`".
-std::string parsed_command(const CLI::App& program) {
-  const std::vector<CLI::App*> chosen = program.get_subcommands();
-  return chosen.empty() ? "ropewalk" : "ropewalk " + chosen.front()->get_name();
 }
 
 }  // namespace
@@ -337,11 +357,11 @@ std::function<int()> parse_command_line(int argc, const char* const* argv) {
     std::string what = error.what();
     if (what.ends_with('.')) what.pop_back();
     // An unknown option may be why something else is missing.
-    for (const CLI::App* chosen : program.get_subcommands()) refuse_extras(*chosen);
-    refuse(what, fmt::format("See `{} --help`", parsed_command(program)));
+    if (&chosen_command(program) != &program) refuse_extras(chosen_command(program));
+    refuse(what, fmt::format("See `{} --help`", typed(chosen_command(program))));
   }
-  if (!action) refuse_unknown_command(program);
-  refuse_extras(*program.get_subcommands().front());
+  if (!action) refuse_unknown_command(chosen_command(program));
+  refuse_extras(chosen_command(program));
   return action;
 }
 

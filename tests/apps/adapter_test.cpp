@@ -1,0 +1,290 @@
+// `ropewalk adapter`: check, merge and combine from the command line, against what PEFT computes
+// with the same adapters (tools/adapters).
+#include <gmock/gmock.h>
+
+#include <filesystem>
+
+#include "tests/apps/program.h"
+
+namespace ropewalk::test {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+using ::testing::StartsWith;
+
+const std::string kBase = RW_SOURCE_DIR "/models/airophin-mini-f16";
+
+std::string fixture(const std::string& name) { return RW_FIXTURES "/adapters/" + name; }
+
+Json expected_of(const std::string& variant) {
+  const std::string file = fixture(variant) + "/expected.json";
+  return parse_json(read_file(file), {file, ExitCode::model});
+}
+
+Outcome adapter(Arguments arguments) {
+  arguments.insert(arguments.begin(), "adapter");
+  return run_program(arguments, "");
+}
+
+class Merged : public ::testing::TestWithParam<const char*> {};
+
+// The merged model, run by us, predicts what PEFT predicts with base and adapter apart.
+TEST_P(Merged, PredictsWhatPeftPredicts) {
+  const Json expected = expected_of(GetParam());
+  const TemporaryFolder folder;
+  const std::string out = folder.path() / "merged";
+  Arguments merge = {"merge",   RW_SOURCE_DIR "/" + expected["base"].get<std::string>(),
+                     "--out",   out,
+                     "--dtype", "f32",
+                     "--json"};
+  for (const Json& entry : expected["adapters"])
+    merge.insert(merge.end(),
+                 {"--adapter", fixture(entry[0].get<std::string>()) + ":" + entry[1].dump()});
+  const Outcome made = adapter(merge);
+  ASSERT_EQ(made.code, 0) << made.err;
+  std::string ids;
+  for (const Json& id : expected["ids"]) ids += id.dump() + " ";
+  const Outcome scored = run_program(
+      {"score", folder.write("merged.yaml", "model: " + out + "\n"), "--ids",
+       folder.write("ids", ids), "--backend", "cpu", "--set", "context.kv_cache=f32", "--json"},
+      "");
+  ASSERT_EQ(scored.code, 0) << scored.err;
+  const Json logprobs = scored.json()["logprobs"];
+  ASSERT_EQ(logprobs.size(), expected["logprobs"].size() + 1);
+  for (size_t i = 0; i < expected["logprobs"].size(); ++i)
+    EXPECT_NEAR(logprobs[i + 1].get<double>(), expected["logprobs"][i].get<double>(), 1e-4) << i;
+}
+
+INSTANTIATE_TEST_SUITE_P(All, Merged,
+                         ::testing::Values("lora", "rslora-patterns", "dora", "tables", "tokens",
+                                           "bias", "combined"),
+                         [](const auto& row) {
+                           std::string name = row.param;
+                           std::erase(name, '-');
+                           return name;
+                         });
+
+TEST(AdapterCheck, TellsWhatTheFolderHolds) {
+  const Outcome outcome = adapter({"check", fixture("rslora-patterns"), "--base", kBase, "--json"});
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  const Json answer = outcome.json();
+  EXPECT_EQ(answer["rank"], 4);
+  EXPECT_EQ(answer["rslora"], true);
+  EXPECT_EQ(answer["coverage"]["adapted"], 14);
+  EXPECT_EQ(answer["coverage"]["of"], 35);
+  EXPECT_EQ(answer["merge"], "yes");
+  EXPECT_EQ(answer["modules"].size(), 14u);
+  EXPECT_GT(answer["modules"][0]["relative_norm"].get<double>(), 1e-5);
+  EXPECT_EQ(answer["doubts"].size(), 0u);
+}
+
+TEST(AdapterCheck, NeedsNoBase) {
+  const Outcome outcome = adapter({"check", fixture("dora")});
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  EXPECT_THAT(outcome.out, AllOf(HasSubstr("rank, alpha    2, 4, DoRA"),
+                                 HasSubstr("merge          alone: it is a DoRA"),
+                                 HasSubstr("model.layers.4.mlp.down_proj")));
+}
+
+TEST(AdapterCheck, MeasuresATextWithAndWithout) {
+  const Outcome outcome =
+      adapter({"check", fixture("lora"), "--base", kBase, "--text",
+               RW_FIXTURES "/airophin-mini/text.txt", "--backend", "cpu", "--json"});
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  const Json measured = outcome.json()["perplexity"];
+  EXPECT_LT(measured["with"].get<double>(), 0.999 * measured["without"].get<double>())
+      << "it was trained on this text";
+}
+
+TEST(AdapterCheck, DoubtsABaseUnderAnotherName) {
+  const TemporaryFolder folder;
+  std::filesystem::copy(kBase, folder.path() / "other");
+  const Outcome outcome =
+      adapter({"check", fixture("lora"), "--base", folder.path() / "other", "--json"});
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  EXPECT_THAT(outcome.err,
+              HasSubstr("made for \"models/airophin-mini-f16\", the base is \"other\""));
+  EXPECT_EQ(outcome.json()["doubts"].size(), 1u);
+}
+
+TEST(AdapterCheck, RefusesAnotherBase) {
+  const Outcome outcome =
+      adapter({"check", fixture("lora"), "--base", RW_FIXTURES "/models/dense-f16"});
+  EXPECT_EQ(outcome.code, 3);
+  EXPECT_THAT(outcome.err,
+              AllOf(StartsWith("error: "), HasSubstr("adapter was made for another base")));
+}
+
+TEST(AdapterMerge, KeepsWhatItDoesNotChange) {
+  const TemporaryFolder folder;
+  const std::filesystem::path out = folder.path() / "merged";
+  const Outcome outcome = adapter({"merge", kBase, "--adapter", fixture("lora"), "--out", out});
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  for (const char* name : {"config.json", "generation_config.json", "tokenizer.model",
+                           "tokenizer_config.json", "special_tokens_map.json"})
+    EXPECT_EQ(read_file(out / name), read_file(std::filesystem::path(kBase) / name)) << name;
+  for (const auto& entry : std::filesystem::directory_iterator(out))
+    EXPECT_NE(entry.path().extension(), ".partial");
+}
+
+TEST(AdapterMerge, WritesTheTypeIntoTheConfig) {
+  const TemporaryFolder folder;
+  const std::filesystem::path out = folder.path() / "merged";
+  ASSERT_EQ(
+      adapter({"merge", kBase, "--adapter", fixture("lora"), "--out", out, "--dtype", "bf16"}).code,
+      0);
+  EXPECT_THAT(read_file(out / "config.json"), HasSubstr("\"torch_dtype\": \"bfloat16\""));
+  EXPECT_EQ(run_program({"inspect", out, "--verify"}, "").code, 0);
+}
+
+TEST(AdapterMerge, TakesAConfigurationForItsBase) {
+  const TemporaryFolder folder;
+  const std::filesystem::path config = folder.write("base.yaml", "model: " + kBase + "\n");
+  const Outcome outcome = adapter(
+      {"merge", config, "--adapter", fixture("lora") + ":0.5", "--out", folder.path() / "out"});
+  EXPECT_EQ(outcome.code, 0) << outcome.err;
+}
+
+struct Refused {
+  const char* name;
+  Arguments arguments;
+  int code;
+  const char* message;
+};
+
+class AdapterRefuses : public ::testing::TestWithParam<Refused> {};
+
+TEST_P(AdapterRefuses, InWords) {
+  const TemporaryFolder folder;
+  folder.write("taken/config.json", "{}");
+  Arguments arguments = GetParam().arguments;
+  for (std::string& argument : arguments) {
+    if (argument == "OUT") argument = folder.path() / "out";
+    if (argument == "TAKEN") argument = folder.path() / "taken";
+  }
+  const Outcome outcome = adapter(arguments);
+  EXPECT_EQ(outcome.code, GetParam().code) << outcome.err;
+  EXPECT_THAT(outcome.err, HasSubstr(GetParam().message));
+  EXPECT_FALSE(std::filesystem::exists(folder.path() / "out")) << "nothing half-written";
+  EXPECT_EQ(read_file(folder.path() / "taken/config.json"), "{}");
+}
+
+const std::string kPacked = RW_SOURCE_DIR "/models/airophin-mini";
+
+INSTANTIATE_TEST_SUITE_P(
+    Table, AdapterRefuses,
+    ::testing::Values(
+        Refused{"taken",
+                {"merge", kBase, "--adapter", fixture("lora"), "--out", "TAKEN"},
+                2,
+                "taken: is not empty, found config.json in it. Remove it or choose another"},
+        Refused{"quantised",
+                {"merge", kPacked, "--adapter", fixture("lora"), "--out", "OUT"},
+                3,
+                "is quantised, expected the f16, bf16 or f32 model"},
+        Refused{"scale",
+                {"merge", kBase, "--adapter", fixture("lora") + ":x", "--out", "OUT"},
+                2,
+                "expected DIR:SCALE with a finite number other than 0"},
+        Refused{"scale_nan",
+                {"merge", kBase, "--adapter", fixture("lora") + ":nan", "--out", "OUT"},
+                2,
+                "expected DIR:SCALE with a finite number other than 0"},
+        Refused{"scale_zero",
+                {"merge", kBase, "--adapter", fixture("lora") + ":0", "--out", "OUT"},
+                2,
+                "expected DIR:SCALE with a finite number other than 0"},
+        Refused{"twice",
+                {"merge", kBase, "--adapter", fixture("lora"), "--adapter", fixture("lora") + ":2",
+                 "--out", "OUT"},
+                2,
+                "is named twice"},
+        Refused{"dtype",
+                {"merge", kBase, "--adapter", fixture("lora"), "--out", "OUT", "--dtype", "f8"},
+                2,
+                "unknown --dtype f8"},
+        Refused{"base_as",
+                {"merge", kBase, "--adapter", fixture("lora"), "--out", "OUT", "--base-as", "nf8"},
+                2,
+                "unknown --base-as nf8"},
+        Refused{"no_adapter", {"merge", kBase, "--out", "OUT"}, 2, "--adapter is required"},
+        Refused{"missing",
+                {"merge", kBase, "--adapter", fixture("none"), "--out", "OUT"},
+                3,
+                "adapters/none: does not exist"},
+        Refused{"no_folder", {"check", fixture("none")}, 3, "adapters/none: does not exist"},
+        Refused{
+            "text_alone", {"check", fixture("lora"), "--text", "f"}, 2, "--text requires --base"},
+        Refused{"two_doras",
+                {"merge", kBase, "--adapter", fixture("dora"), "--adapter", fixture("lora"),
+                 "--out", "OUT"},
+                2,
+                "is a DoRA, which cannot be added to other adapters"},
+        Refused{"combine_dora",
+                {"combine", fixture("dora"), fixture("lora"), "--out", "OUT"},
+                2,
+                "is a DoRA"},
+        Refused{"combine_rows",
+                {"combine", fixture("tokens"), fixture("lora"), "--out", "OUT"},
+                2,
+                "brings single rows of a table"},
+        Refused{"option",
+                {"merge", kBase, "--adaptor", fixture("lora"), "--out", "OUT"},
+                2,
+                "unknown option --adaptor. Did you mean --adapter, see `ropewalk adapter merge "
+                "--help`"},
+        Refused{"command", {"marge"}, 2, "unknown command marge. Did you mean merge"},
+        Refused{"no_command", {}, 2, "no command was given. See `ropewalk adapter --help`"}),
+    [](const auto& row) { return std::string(row.param.name); });
+
+TEST(AdapterCombine, MakesAnAdapterThatMergesAlike) {
+  const TemporaryFolder folder;
+  const std::string one = folder.path() / "one";
+  const Outcome outcome = adapter(
+      {"combine", fixture("lora") + ":2", fixture("rslora-patterns"), "--out", one, "--json"});
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  EXPECT_EQ(outcome.json()["rank"], 10);
+  const Outcome checked = adapter({"check", one, "--base", kBase, "--json"});
+  ASSERT_EQ(checked.code, 0) << checked.err;
+  EXPECT_EQ(checked.json()["coverage"]["adapted"], 20);
+}
+
+TEST(AdapterMerge, TakesTheTokenizerOfGrownTables) {
+  const TemporaryFolder folder;
+  const std::filesystem::path grown = folder.path() / "grown";
+  std::filesystem::copy(fixture("lora"), grown);
+  // The tables of the bundled model have 1024 rows of 192 values.
+  const std::string rows(1026 * 192 * 2, '\0');
+  const Json header = {
+      {"base_model.model.model.embed_tokens.weight",
+       {{"dtype", "F16"}, {"shape", {1026, 192}}, {"data_offsets", {0, rows.size()}}}},
+      {"base_model.model.lm_head.weight",
+       {{"dtype", "F16"},
+        {"shape", {1026, 192}},
+        {"data_offsets", {rows.size(), 2 * rows.size()}}}}};
+  const std::string text = header.dump();
+  std::string file(8, '\0');
+  for (size_t i = 0; i < 8; ++i) file[i] = static_cast<char>(text.size() >> (8 * i) & 255);
+  write_file(grown / "adapter_model.safetensors", file + text + rows + rows);
+  const std::string out = folder.path() / "out";
+  const Outcome without = adapter({"merge", kBase, "--adapter", grown, "--out", out});
+  EXPECT_EQ(without.code, 3);
+  EXPECT_THAT(without.err, HasSubstr("brings tables of 1026 tokens, but no tokenizer"));
+  EXPECT_FALSE(std::filesystem::exists(out));
+  std::filesystem::copy(std::filesystem::path(kBase) / "tokenizer.model",
+                        grown / "tokenizer.model");
+  write_file(grown / "added_tokens.json", R"({"<a>": 1024, "<b>": 1025})");
+  const Outcome with = adapter({"merge", kBase, "--adapter", grown, "--out", out});
+  ASSERT_EQ(with.code, 0) << with.err;
+  EXPECT_THAT(read_file(out + "/config.json"), HasSubstr("\"vocab_size\": 1026"));
+  EXPECT_THAT(read_file(out + "/added_tokens.json"), HasSubstr("<b>"));
+  std::filesystem::remove_all(out);
+  write_file(grown / "added_tokens.json", R"({"<a>": 1024, "<b>": 1025, "<c>": 1026})");
+  const Outcome more = adapter({"merge", kBase, "--adapter", grown, "--out", out});
+  EXPECT_EQ(more.code, 3);
+  EXPECT_THAT(more.err, HasSubstr("brings tables of 1026 tokens, but a tokenizer of 1027"));
+}
+
+}  // namespace
+}  // namespace ropewalk::test

@@ -125,25 +125,32 @@ void combine(const Operands& op, const Division& division, const Range& tiles, c
              Recorder& recorder) {
   const bool has_tiles = division.queries > 0;
   const bool after_prompts = has_tiles && division.tile_partials == 0;
+  std::optional<Derived> planes = planes_of_result(op, recorder.features());
+  // Rows that the tiles have stored do not pass here.
+  if (after_prompts || op.width() % kElementGroup) planes.reset();
   const struct {
-    VkDeviceAddress tiles, singles, order, y, step;
+    VkDeviceAddress tiles, singles, order, y, step, planes;
     uint32_t width, head_dim, splits, has_tiles, after_prompts;
   } push{.tiles = tiles.begin,
          .singles = singles.begin,
          .order = op.at(3),
          .y = op.result_at(),
          .step = op.step(),
+         .planes = planes ? planes->result.begin : 0,
          .width = op.width(),
          .head_dim = division.head_dim,
          .splits = division.splits,
          .has_tiles = has_tiles,
          .after_prompts = after_prompts};
   const uint32_t rows = after_prompts ? division.singles : op.shape().rows;
-  const Dispatch dispatch{kAttentionCombine,
-                          {kElementGroup, 1, division.ordered, std::min(division.splits, 8u)},
-                          element_groups(op.width(), rows),
-                          0};
-  recorder.dispatch(dispatch, push, {{tiles.begin, singles.end}}, {op.result()});
+  const Dispatch dispatch{
+      kAttentionCombine,
+      {kElementGroup, 1, division.ordered, std::min(division.splits, 8u), planes.has_value()},
+      element_groups(op.width(), rows),
+      0};
+  recorder.dispatch(dispatch, push, {{tiles.begin, singles.end}},
+                    {op.result(), planes ? planes->result : Range{}});
+  if (planes) recorder.remember(*planes);
 }
 
 }  // namespace
@@ -157,7 +164,7 @@ uint64_t attention_workspace(const abi::Graph& graph, const abi::Node& node,
 void attention(const Operands& op, Recorder& recorder) {
   const uint32_t rows = op.shape().rows;
   const Division division(op.context().graph, op.node(), op.shape(), recorder.features());
-  const VkDeviceAddress begin = op.context().workspace.begin;
+  const VkDeviceAddress begin = op.context().partials.begin;
   const VkDeviceAddress middle = begin + division.tile_partials;
   const Range tiles{begin, middle}, singles{middle, middle + division.single_partials};
   const bool has_tiles = division.queries > 0;

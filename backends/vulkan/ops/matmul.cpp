@@ -32,35 +32,53 @@ MatmulPush push_of(const Operands& op, const PackedShape& weight, const Epilogue
           .first_row = 0};
 }
 
+// x of a product and what it reads instead, in the workspace.
+Derived prepared(const Operands& product, const PackedShape& weight, PreparedX kind) {
+  const VkDeviceAddress begin = product.context().workspace.begin;
+  return {product.range(0),
+          {begin, begin + prepared_bytes(kind, weight.blocks, product.rows())},
+          {static_cast<uint32_t>(kind), weight.bits, weight.rows, weight.group_size,
+           product.over_wanted()}};
+}
+
 // x as the product reads it, in the workspace. Products of the same x share it, and so may run side
 // by side.
 Range prepare_x(const Operands& op, const PackedShape& weight, PreparedX kind, MatmulPush& push,
                 Recorder& recorder) {
   if (kind == PreparedX::none) return op.range(0);
+  const Derived converted = prepared(op, weight, kind);
   const uint32_t rows = op.rows();
-  const VkDeviceAddress begin = op.context().workspace.begin;
-  const Range prepared{begin, begin + prepared_bytes(kind, weight.blocks, rows)};
-  push.x_prepared = begin;
-  push.row_scales = prepared.end - rows * sizeof(float);
-  const Derived converted{
-      op.range(0),
-      prepared,
-      {static_cast<uint32_t>(kind), weight.bits, weight.rows, weight.group_size, op.over_wanted()}};
-  if (recorder.remembers(converted)) return prepared;
+  push.x_prepared = converted.result.begin;
+  push.row_scales = converted.result.end - rows * sizeof(float);
+  if (recorder.remembers(converted)) return converted.result;
   if (kind == PreparedX::f16) {
     const Constants constants{2 * kElementGroup, 1, weight.bits};
-    recorder.dispatch({kXToF16, constants, {1, rows, 1}, 0}, push, {op.range(0)}, {prepared});
+    recorder.dispatch({kXToF16, constants, {1, rows, 1}, 0}, push, {op.range(0)},
+                      {converted.result});
   } else {
     constexpr uint32_t kGroup = 32;
     const Constants constants{kGroup, 1, weight.bits, 1, 1, weight.whole_blocks()};
     recorder.dispatch({kXToI8, constants, {(weight.blocks + kGroup - 1) / kGroup, rows, 1}, 0},
-                      push, {op.range(0)}, {prepared});
+                      push, {op.range(0)}, {converted.result});
   }
   recorder.remember(converted);
-  return prepared;
+  return converted.result;
 }
 
 }  // namespace
+
+std::optional<Derived> planes_of_result(const Operands& op, const Features& features) {
+  for (const abi::Node& node : op.context().graph.nodes) {
+    if (node.op != abi::Op::matmul || node.in[0] != op.node().out[0]) continue;
+    const Operands product(op.context(), node);
+    const PackedShape& weight = product.weight(1, abi::WeightUse::matmul);
+    const Tiling tiling = tiling_of(features, weight, product.width(), product.rows());
+    if (tiling.x == PreparedX::i8 && weight.whole_blocks() && product.rows() == op.rows() &&
+        product.over_wanted() == op.over_wanted())
+      return prepared(product, weight, tiling.x);
+  }
+  return std::nullopt;
+}
 
 void matmul(const Operands& op, const Epilogue& epilogue, Recorder& recorder) {
   const PackedShape& weight = op.weight(1, abi::WeightUse::matmul);

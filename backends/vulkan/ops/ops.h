@@ -4,6 +4,8 @@
 // the block `Push` of the shader of its name, field by field.
 #pragma once
 
+#include <optional>
+
 #include "backends/vulkan/device/memory.h"
 #include "backends/vulkan/device/pack.h"
 #include "backends/vulkan/program/recorder.h"
@@ -21,7 +23,8 @@ struct CompileContext {
   const Memory& memory;
   const PackedWeights& weights;
   VkDeviceAddress step;  // of the shaders' block Step
-  Range workspace;
+  Range workspace;       // of products: what they read instead of x
+  Range partials;        // of attention
 };
 
 // One node with its tensors and where they lie.
@@ -82,6 +85,10 @@ struct RopeBefore {
   const Operands* q;
   const Operands* k;
 };
+
+// What products of 4 bits and few rows read instead of the result of `op`, which can store it too
+// (planes.glsl); nothing where no product reads it so.
+std::optional<Derived> planes_of_result(const Operands& op, const Features& features);
 
 void embed(const Operands& op, Recorder& recorder);
 void rms_norm(const Operands& op, Recorder& recorder);

@@ -9,22 +9,39 @@ namespace ropewalk::vulkan {
 
 using abi::Op;
 
-uint64_t workspace_bytes(const abi::CompileRequest& request, const Features& features) {
-  uint64_t bytes = 0;
-  for (const abi::Node& node : request.graph->nodes) {
-    if (node.op == Op::matmul)
-      bytes = std::max(bytes, matmul_workspace(*request.graph, node, request.shape, features));
-    if (node.op == Op::attention)
-      bytes = std::max(bytes, attention_workspace(*request.graph, node, request.shape, features));
+namespace {
+
+// Bytes of the workspace that products need, and attention behind them: a product reads what the
+// attention before it has prepared.
+struct Workspace {
+  Workspace(const abi::CompileRequest& request, const Features& features) {
+    for (const abi::Node& node : request.graph->nodes) {
+      if (node.op == Op::matmul)
+        products =
+            std::max(products, matmul_workspace(*request.graph, node, request.shape, features));
+      if (node.op == Op::attention)
+        attention =
+            std::max(attention, attention_workspace(*request.graph, node, request.shape, features));
+    }
+    products = abi::align_up(products, 256);
   }
-  return bytes;
+
+  uint64_t products = 0, attention = 0;
+};
+
+}  // namespace
+
+uint64_t workspace_bytes(const abi::CompileRequest& request, const Features& features) {
+  const Workspace parts(request, features);
+  return parts.products + parts.attention;
 }
 
 Program::Program(const abi::CompileRequest& request, const DeviceParts& parts)
     : parts_(parts),
       step_(parts.memory, request.shape, half_dim_of(*request.graph), parts.context.features()) {
   const abi::Graph& graph = *request.graph;
-  const uint64_t bytes = workspace_bytes(request, parts.context.features());
+  const Workspace parts_of(request, parts.context.features());
+  const uint64_t bytes = parts_of.products + parts_of.attention;
   if (request.workspace.bytes < bytes)
     throw abi::Failure(abi::StatusCode::invalid_argument, "the workspace is too small");
   const VkDeviceAddress workspace = bytes ? parts.memory.address(request.workspace) : 0;
@@ -33,7 +50,8 @@ Program::Program(const abi::CompileRequest& request, const DeviceParts& parts)
                                .memory = parts.memory,
                                .weights = parts.weights,
                                .step = step_.address(),
-                               .workspace = {workspace, workspace + bytes}};
+                               .workspace = {workspace, workspace + parts_of.products},
+                               .partials = {workspace + parts_of.products, workspace + bytes}};
   Recorder recorder(parts.context, parts.pipelines);
   step_.record(recorder);
   if (parts.timer.enabled()) {

@@ -4,10 +4,13 @@
 // Grid: (heads * d / group, rows), an invocation for each element. Bottleneck: latency.
 #extension GL_GOOGLE_include_directive : require
 #include "common.glsl"
+#include "round.glsl"
+#include "planes.glsl"
 
 layout(local_size_x_id = 0) in;
 layout(constant_id = 2) const uint kOrdered = 0;
 layout(constant_id = 3) const uint kAtOnce = 1;  // splits that are loaded before the first is used
+layout(constant_id = 4) const uint kPlanes = 0;  // y is stored as planes too, for the product that reads it
 
 layout(push_constant) uniform Push {
   Floats tiles;    // (prompt rows, heads, 2 + d)  maximum, sum, output
@@ -15,12 +18,15 @@ layout(push_constant) uniform Push {
   Words order;     // (heads * d)
   FloatResults y;        // (R, heads * d)
   Step step;
+  WordResults planes;  // (R, width / 32, kPlaneWords)
   uint width;
   uint head_dim;
   uint splits;
   uint has_tiles;      // else all rows are in `singles`
   uint after_prompts;  // the rows of prompts are stored already
 };
+
+shared float results[kPlanes != 0 ? gl_WorkGroupSize.x / 32 * 33 : 1];
 
 void main() {
   const uint i = gl_GlobalInvocationID.x;
@@ -56,5 +62,17 @@ void main() {
       output_sum = fma(part[n].z, keep, output_sum);
     }
   }
-  y.at[row * width + i] = output_sum / sum;
+  const float result = output_sum / sum;
+  y.at[row * width + i] = result;
+
+  // a block of planes a lane
+  if (kPlanes == 0) return;
+  const uint lane = gl_LocalInvocationID.x;
+  results[lane + lane / 32] = result;
+  barrier();
+  if (lane >= gl_WorkGroupSize.x / 32) return;
+  float values[32];
+  [[unroll]] for (uint k = 0; k < 32; ++k) values[k] = results[lane * 33 + k];
+  const uint block = gl_WorkGroupID.x * (gl_WorkGroupSize.x / 32) + lane;
+  store_planes(planes, (row * (width / 32) + block) * kPlaneWords, values);
 }

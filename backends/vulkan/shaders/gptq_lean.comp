@@ -1,6 +1,6 @@
 #version 460
 // y = x . W + bias for 1 to 8 rows of x and codes of 4 bits, in integers: a code times a plane of
-// x_to_i8.comp, four at a time. The sums of a block are exact, so its error is that of x alone, 2^-15 of the
+// planes.glsl, four at a time. The sums of a block are exact, so its error is that of x alone, 2^-15 of the
 // block's maximum at most. Per block of 32 rows, with q the whole numbers of x:
 //
 //   sum over k of x[k] * scale * (code[k] - zero)  =  scale * x_scale * (sum of q[k] * code[k] - zero * sum of q)

@@ -3,10 +3,14 @@
 // Grid: (1, rows), a workgroup for each row. Bottleneck: latency, one row being some 20 KiB.
 #extension GL_GOOGLE_include_directive : require
 #include "common.glsl"
+#include "round.glsl"
+#include "planes.glsl"
 
 layout(local_size_x_id = 0) in;
 layout(constant_id = 2) const uint kOrdered = 0;
 layout(constant_id = 3) const uint kAtOnce = 1;  // elements that an invocation loads before it uses the first
+layout(constant_id = 4) const uint kPlanes = 0;  // y is stored as planes too, for the products that read it
+layout(constant_id = 5) const uint kWidth = 1;   // then
 
 layout(push_constant) uniform Push {
   Floats x;       // (R, width)
@@ -14,12 +18,15 @@ layout(push_constant) uniform Push {
   Words order;    // (width)
   FloatResults y;       // (R, width)
   Step step;
+  WordResults planes;  // (R, width / 32, kPlaneWords)
   uint width;
   uint over_wanted;
   float epsilon;
 };
 
 shared float sums[gl_WorkGroupSize.x];
+// The row, a gap behind each block of 32, so that lanes which read a block each use different banks.
+shared float whole[kPlanes != 0 ? kWidth + kWidth / 32 : 1];
 
 // The sum over the workgroup, always in the same order: first those 32 apart.
 float workgroup_sum(float part, uint lane) {
@@ -66,6 +73,20 @@ void main() {
       scale[n] = weight.at[source[n]];
     }
     [[unroll]] for (uint n = 0; n < kAtOnce; ++n)
-      if (begin + n * apart < width) y.at[first + begin + n * apart] = value[n] / root * scale[n];
+      if (begin + n * apart < width) {
+        const uint i = begin + n * apart;
+        const float result = value[n] / root * scale[n];
+        y.at[first + i] = result;
+        if (kPlanes != 0) whole[i + i / 32] = result;
+      }
+  }
+
+  // a block of planes a lane
+  if (kPlanes == 0) return;
+  barrier();
+  for (uint block = lane; block < width / 32; block += apart) {
+    float values[32];
+    [[unroll]] for (uint i = 0; i < 32; ++i) values[i] = whole[block * 33 + i];
+    store_planes(planes, (row * (width / 32) + block) * kPlaneWords, values);
   }
 }

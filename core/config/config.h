@@ -62,12 +62,27 @@ struct TokenizerSettings {
 enum class ChatTurns { join, strict };
 enum class PrefixCacheUse { per_key, shared, off };
 
+// Samplers that a request may ask for by a name, which is the file's without its ending.
+struct SamplingPreset {
+  std::string name;
+  std::filesystem::path file;  // absolute
+  std::vector<PluginChoice> sampling;
+};
+
+// What the requests of one API key may have at a time; absent: no limit but the server's.
+struct KeyQuota {
+  std::optional<uint32_t> running = {};            // replies
+  std::optional<uint32_t> queued = {};             // replies that wait beside them
+  std::optional<uint32_t> tokens_per_minute = {};  // of prompts and replies
+};
+
 // What `ropewalk serve` offers, to whom, and how much of it at a time.
 struct ServeConfig {
   std::string listen = "127.0.0.1:8000";  // ADDRESS:PORT, [ADDRESS]:PORT or unix:PATH
   std::filesystem::path keys_file = {};   // absolute; empty: none
   bool anonymous = false;                 // without keys beyond the loopback
   std::vector<std::string> hosts = {};    // names of this server beside the local ones
+  std::optional<bool> page = {};          // the chat page at /; absent: on the loopback
   std::optional<std::string> model_name = {};
   std::vector<std::string> aliases = {};   // other names that a request may use for the model
   bool any_model = false;                  // a request may name any
@@ -75,11 +90,14 @@ struct ServeConfig {
   bool strict = false;                     // unknown fields are refused
   std::vector<std::string> tolerate = {};  // unsupported fields that are told instead of refused
   std::vector<std::string> locked_sampling = {};  // fields that keep the configuration's value
+  std::vector<SamplingPreset> presets = {};
+  bool deterministic = false;  // refuse a device whose rows depend on their company
   ChatTurns turns = ChatTurns::join;
   Truncate truncate = Truncate::refuse;
   std::optional<uint32_t> max_sequences = {};  // that run at a time
-  std::optional<uint32_t> cache_tokens = {};   // that they share; absent: a full context for each
+  std::optional<uint32_t> cache_tokens = {};   // that they share; absent: as memory allows
   PrefixCacheUse prefix_cache = PrefixCacheUse::per_key;
+  KeyQuota per_key = {};
   uint32_t queue_requests = 64;
   std::optional<uint32_t> queue_prompt_tokens = {};  // absent: eight times the context
   uint32_t queue_seconds = 60;

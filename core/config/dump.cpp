@@ -81,15 +81,22 @@ const ConfigValue* find_path(const ConfigValue& tree, std::string_view path) {
 
 std::string quoted_path(const std::filesystem::path& path) { return quote(path.string()); }
 
+std::string quoted_paths(std::span<const std::filesystem::path> paths) {
+  std::string out;
+  for (const std::filesystem::path& path : paths)
+    out += (out.empty() ? "" : ", ") + quoted_path(path);
+  return "[" + out + "]";
+}
+
 // Paths are written absolute, so that the text means the same wherever it is kept.
 std::string value_text(const Config& config, const KeyInfo& key, const ConfigValue& value) {
   if (key.path == "model") return quoted_path(config.model);
   if (key.path == "serve.keys.file") return quoted_path(config.serve.keys_file);
-  if (key.path == "plugins.paths") {
-    std::string out;
-    for (const std::filesystem::path& path : config.plugin_paths)
-      out += (out.empty() ? "" : ", ") + quoted_path(path);
-    return "[" + out + "]";
+  if (key.path == "plugins.paths") return quoted_paths(config.plugin_paths);
+  if (key.path == "serve.presets") {
+    std::vector<std::filesystem::path> files;
+    for (const SamplingPreset& preset : config.serve.presets) files.push_back(preset.file);
+    return quoted_paths(files);
   }
   return flow(value);
 }

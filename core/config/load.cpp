@@ -205,12 +205,34 @@ void read_generation(const Reader& reader, GenerationConfig& generation) {
                    "");
 }
 
-void read_serve(const Reader& reader, ServeConfig& serve) {
+void read_presets(const Reader& reader, Trust trust, std::vector<SamplingPreset>& presets) {
+  const ConfigValue* list = reader.find("serve.presets");
+  if (!list) return;
+  const KeyInfo& key = key_info("serve.presets");
+  if (list->kind != ValueKind::list) Reader::refuse_type(*list, key);
+  for (const ConfigValue& item : list->items) {
+    const std::filesystem::path file = reader.path(item, key);
+    const std::string name = file.stem().string();
+    const ConfigValue tree = read_with_bases(read_config_file(file, trust), {file, {}, trust});
+    const ConfigValue* sampling = tree.find("sampling");
+    const auto refuse = [&](std::string_view what) {
+      Reader::refuse(item.where,
+                     fmt::format("serve.presets: {} {}", printable(file.string()), what), "");
+    };
+    if (!sampling) refuse("has no sampling, expected a list of samplers");
+    if (std::ranges::find(presets, name, &SamplingPreset::name) != presets.end())
+      refuse("has the name of another preset");
+    presets.push_back({name, file, read_chain(*sampling, "sampling")});
+  }
+}
+
+void read_serve(const Reader& reader, Trust trust, ServeConfig& serve) {
   reader.text("serve.listen", serve.listen);
   if (const ConfigValue* file = reader.find("serve.keys.file"))
     serve.keys_file = reader.path(*file, key_info("serve.keys.file"));
   reader.boolean("serve.anonymous", serve.anonymous);
   serve.hosts = reader.texts("serve.hosts");
+  reader.boolean("serve.page", serve.page);
   reader.text("serve.model_name", serve.model_name);
   serve.aliases = reader.texts("serve.aliases");
   reader.boolean("serve.any_model", serve.any_model);
@@ -218,11 +240,16 @@ void read_serve(const Reader& reader, ServeConfig& serve) {
   reader.boolean("serve.strict", serve.strict);
   serve.tolerate = reader.texts("serve.tolerate");
   serve.locked_sampling = reader.texts("serve.sampling.lock");
+  read_presets(reader, trust, serve.presets);
+  reader.boolean("serve.deterministic", serve.deterministic);
   reader.choice("serve.chat", serve.turns);
   reader.choice("serve.truncate", serve.truncate);
   reader.integer("serve.max_sequences", serve.max_sequences);
   reader.integer("serve.cache_tokens", serve.cache_tokens);
   reader.choice("serve.prefix_cache", serve.prefix_cache);
+  reader.integer("serve.per_key.running", serve.per_key.running);
+  reader.integer("serve.per_key.queued", serve.per_key.queued);
+  reader.integer("serve.per_key.tokens_per_minute", serve.per_key.tokens_per_minute);
   reader.integer("serve.queue.requests", serve.queue_requests);
   reader.integer("serve.queue.prompt_tokens", serve.queue_prompt_tokens);
   reader.integer("serve.queue.seconds", serve.queue_seconds);
@@ -258,7 +285,7 @@ Config parse_config(std::string_view text, const ConfigSource& source) {
   read_generation(reader, config.generation);
   reader.choice("tokenizer.source", config.tokenizer.source);
   reader.boolean("tokenizer.legacy", config.tokenizer.legacy);
-  read_serve(reader, config.serve);
+  read_serve(reader, source.trust, config.serve);
   read_plugins(reader, config.plugin_paths);
   return config;
 }

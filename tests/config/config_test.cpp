@@ -109,5 +109,24 @@ TEST(Config, RelativePathsStartAtTheFile) {
   EXPECT_EQ(load_config({.file = file, .overrides = {"model=x"}}).model, scratch.path() / "a/b/x");
 }
 
+TEST(Config, PresetsAreTheSamplersOfOtherFiles) {
+  const TemporaryFolder folder;
+  folder.write("base.yaml", "sampling: [{temperature: 0.4}]\n");
+  const std::string mild = folder.write("mild.yaml", "extends: base.yaml\n");
+  const std::string none = folder.write("none.yaml", "prompt: {format: raw}\n");
+  const auto load = [&](const std::string& list) {
+    return load_config({folder.write("c.yaml", "model: m\nserve: {presets: " + list + "}\n")});
+  };
+  const Config config = load("[mild.yaml]");
+  ASSERT_EQ(config.serve.presets.size(), 1u);
+  EXPECT_EQ(config.serve.presets[0].name, "mild");
+  EXPECT_EQ(config.serve.presets[0].file, mild);
+  EXPECT_EQ(config.serve.presets[0].sampling[0].name, "temperature");
+  EXPECT_THAT(error_of([&] { load("[none.yaml]"); }),
+              testing::HasSubstr(none + " has no sampling, expected a list of samplers"));
+  EXPECT_THAT(error_of([&] { load("[mild.yaml, mild.yaml]"); }),
+              testing::HasSubstr("has the name of another preset"));
+}
+
 }  // namespace
 }  // namespace ropewalk::test

@@ -42,15 +42,14 @@ Batch::Batch(const Served& served, const ScheduleSettings& settings, std::functi
       now_(std::move(now)),
       budget_{settings_.max_rows, served.executor.max_wanted(), settings_.prefill_share},
       prefixes_(served.cache, served.rope),
-      sampling_threads_(settings_.sampling_threads) {
-  counters_.metrics().pages = served.cache.pages();
-  counters_.metrics().page_tokens = abi::kPageTokens;
-}
+      sampling_threads_(settings_.sampling_threads),
+      counters_(served.cache.pages(), abi::kPageTokens) {}
 
 void Batch::add(std::unique_ptr<Job> job) {
   if (job->finished()) return end(*job, {}, {}, now_());
   accounts_.join(job->terms.account);
   waiting_.push_back(std::move(job));
+  count_held();
 }
 
 bool Batch::step() {
@@ -65,12 +64,14 @@ bool Batch::step() {
     jobs.push_back(running_[i].get());
     chunks.push_back(running_[i]->running.next(rows[i]));
   }
+  count_held();  // a step may take a second
   if (chunks.empty()) {
     counters_.idle();
     return false;
   }
   run(jobs, chunks);
   remove_finished();
+  count_held();
   return true;
 }
 
@@ -82,6 +83,7 @@ void Batch::end_all(EndCause cause, const std::optional<Error>& error) {
     for (const auto& job : *jobs)
       if (!job->finished()) end(*job, how, {}, now);
   remove_finished();
+  count_held();
 }
 
 // --- What ends between two steps
@@ -136,7 +138,10 @@ void Batch::run(std::span<Job* const> jobs, std::span<const Chunk> chunks) {
   const Time begin = now_();
   try {
     const std::span<const ChunkResult> results = served_.executor.run(chunks);
-    counters_.step(rows, begin, now_());
+    if (std::ranges::all_of(results, [](const ChunkResult& r) { return r.error.has_value(); }))
+      counters_.step_failed(*results.front().error, now_());
+    else
+      counters_.step(rows, begin, now_());
     sampling_threads_.run(jobs.size(), [&](size_t i) {
       try {
         outcomes[i].taken = jobs[i]->running.take(results[i].value());
@@ -149,6 +154,7 @@ void Batch::run(std::span<Job* const> jobs, std::span<const Chunk> chunks) {
       failure_ = error;
       return end_all(EndCause::device, error);
     }
+    counters_.step_failed(error, now_());
     for (Outcome& outcome : outcomes) outcome.error = error;
   }
   const Time now = now_();
@@ -232,15 +238,15 @@ uint64_t Batch::queued_tokens() const {
   return tokens;
 }
 
-const Metrics& Batch::metrics() {
-  Metrics& metrics = counters_.metrics();
-  metrics.running = static_cast<uint32_t>(running_.size());
-  metrics.waiting = static_cast<uint32_t>(waiting_.size());
-  metrics.slow_readers = static_cast<uint32_t>(std::ranges::count_if(
-      running_, [](const auto& job) { return job->resting_since.has_value(); }));
-  metrics.pages_cached = prefixes_.evictable();
-  metrics.pages_used = metrics.pages - served_.cache.free_pages() - metrics.pages_cached;
-  return metrics;
+void Batch::count_held() {
+  const auto resting = std::ranges::count_if(
+      running_, [](const auto& job) { return job->resting_since.has_value(); });
+  const uint32_t cached = prefixes_.evictable();
+  counters_.held({.running = static_cast<uint32_t>(running_.size()),
+                  .waiting = static_cast<uint32_t>(waiting_.size()),
+                  .slow_readers = static_cast<uint32_t>(resting),
+                  .pages_used = served_.cache.pages() - served_.cache.free_pages() - cached,
+                  .pages_cached = cached});
 }
 
 }  // namespace ropewalk

@@ -5,8 +5,8 @@
 //      ^                 │
 //      └─────────────────┘ preempt(): pages run out, or its reader is slow and others wait
 //
-// All calls come from the thread that owns the device. It has no thread of its own (but for the
-// samplers' crew) and reads no clock but the one that it is given.
+// All calls come from the thread that owns the device, where nothing else is said. It has no thread
+// of its own but the samplers' and reads no clock but the one that it is given.
 #pragma once
 
 #include <cstdint>
@@ -49,7 +49,9 @@ class Batch {
   uint64_t queued_tokens() const;
   // The error that lost the device. Everything has ended then.
   const std::optional<Error>& failure() const { return failure_; }
-  const Metrics& metrics();
+  // From any thread.
+  Metrics metrics() const { return counters_.metrics(); }
+  FailedSteps failed_steps() const { return counters_.failed_steps(); }
 
  private:
   using Jobs = std::vector<std::unique_ptr<Job>>;
@@ -61,6 +63,7 @@ class Batch {
   void admit(Time now);
   Jobs::iterator next_waiting(Time now);
   bool follows_a_prompt(const Job& job) const;
+  bool account_has_room(const Job& job) const;
   bool uses_prefixes(const Job& job) const;
   bool has_room(const Job& job) const;
   uint32_t outstanding_pages(const Job& job) const;
@@ -76,6 +79,7 @@ class Batch {
   void remember(Job& job);
   void end(Job& job, const Ending& how, Update last, Time now);
   void remove_finished();
+  void count_held();
 
   const Served served_;
   ScheduleSettings settings_;

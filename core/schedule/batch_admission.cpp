@@ -28,8 +28,8 @@ void Batch::admit(Time now) {
 }
 
 // The one with the highest priority, in which time counts too, so that none waits for ever; among
-// equals the one whose account has had the least, then who came first. One whose reader is slow is
-// not asked.
+// equals the one whose account has had the least, then who came first. One whose reader is slow, or
+// whose account has all that it may have, is passed over.
 Batch::Jobs::iterator Batch::next_waiting(Time now) {
   const auto key = [&](const Job& job) {
     const double aged = seconds_between(job.submitted, now) / settings_.age_time.count();
@@ -38,7 +38,7 @@ Batch::Jobs::iterator Batch::next_waiting(Time now) {
   };
   auto best = waiting_.end();
   for (auto job = waiting_.begin(); job != waiting_.end(); ++job) {
-    if ((*job)->resting_since || follows_a_prompt(**job)) continue;
+    if ((*job)->resting_since || follows_a_prompt(**job) || !account_has_room(**job)) continue;
     if (best == waiting_.end() || key(**job) < key(**best)) best = job;
   }
   return best;
@@ -56,6 +56,12 @@ bool Batch::follows_a_prompt(const Job& job) const {
         job.text.ids().begin();
     return static_cast<uint32_t>(same) / abi::kPageTokens > other->known_pages;
   });
+}
+
+bool Batch::account_has_room(const Job& job) const {
+  if (!job.terms.account_running) return true;
+  const auto same = [&](const auto& other) { return other->terms.account == job.terms.account; };
+  return std::ranges::count_if(running_, same) < int64_t{*job.terms.account_running};
 }
 
 // A prompt that is scored runs as a whole.

@@ -4,10 +4,13 @@
 
 #include <array>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <vector>
 
+#include "core/base/error.h"
 #include "core/generate/request.h"
+#include "core/schedule/settings.h"
 
 namespace ropewalk {
 
@@ -27,6 +30,13 @@ struct Histogram {
 extern const std::span<const double> kRequestSeconds, kFirstTokenSeconds, kTokenSeconds,
     kStepTokens, kRequestTokens;
 
+// Steps that failed one after another, up to the latest step.
+struct FailedSteps {
+  uint32_t in_a_row = 0;
+  Time latest = {};
+  std::optional<Error> error = {};  // of the latest
+};
+
 struct Metrics {
   // Now.
   uint32_t running = 0;                // num_requests_running: those that hold pages
@@ -42,7 +52,8 @@ struct Metrics {
   uint64_t preemptions = 0;                           // num_preemptions_total
   uint64_t prefix_queries = 0, prefix_hits = 0;       // tokens: prefix_cache_{queries,hits}_total
   std::array<uint64_t, 4> refused = {};               // by Refusal: admission_rejections_total
-  uint64_t steps = 0;                                 // ropewalk_steps_total
+  uint64_t steps = 0;                                 // ropewalk_steps_total: that worked
+  uint64_t failed_steps = 0;                          // ropewalk_failed_steps_total
   double step_seconds = 0;                            // on the device
   double gap_seconds = 0;                             // between its steps while there is work
 

@@ -18,7 +18,6 @@ class Scheduler::Impl {
         reader_bytes_(settings.reader_bytes),
         inbox_(std::make_shared<Inbox>(settings.max_waiting, settings.max_waiting_tokens)),
         batch_(served, settings, &std::chrono::steady_clock::now),
-        metrics_(batch_.metrics()),
         last_turn_(std::chrono::steady_clock::now()) {}
 
   void start() {
@@ -53,13 +52,11 @@ class Scheduler::Impl {
   }
 
   Metrics metrics() const {
-    Metrics metrics = [this] {
-      const std::lock_guard lock(mutex_);
-      return metrics_;
-    }();
+    Metrics metrics = batch_.metrics();
     metrics.refused = inbox_->refused();
     return metrics;
   }
+  FailedSteps failed_steps() const { return batch_.failed_steps(); }
 
   std::optional<Error> failure() const {
     const std::lock_guard lock(mutex_);
@@ -88,7 +85,6 @@ class Scheduler::Impl {
     last_turn_ = std::chrono::steady_clock::now();
     {
       const std::lock_guard lock(mutex_);
-      metrics_ = batch_.metrics();
       failure_ = batch_.failure();
     }
     inbox_->report(batch_.queued(), batch_.queued_tokens(), batch_.empty());
@@ -105,9 +101,8 @@ class Scheduler::Impl {
   const Served served_;
   const uint64_t reader_bytes_;
   const std::shared_ptr<Inbox> inbox_;  // the outboxes wake it, and may outlive this
-  Batch batch_;                         // the thread's own
+  Batch batch_;                         // the thread's own, but for its metrics
   mutable std::mutex mutex_;
-  Metrics metrics_;
   std::optional<Error> failure_;
   std::atomic<Time> last_turn_;
   std::thread thread_;
@@ -126,6 +121,7 @@ void Scheduler::drain() { impl_->drain(); }
 bool Scheduler::wait_idle(Seconds time) { return impl_->wait_idle(time); }
 void Scheduler::stop() { impl_->stop(); }
 Metrics Scheduler::metrics() const { return impl_->metrics(); }
+FailedSteps Scheduler::failed_steps() const { return impl_->failed_steps(); }
 std::optional<Error> Scheduler::failure() const { return impl_->failure(); }
 Seconds Scheduler::heartbeat_age() const { return impl_->heartbeat_age(); }
 

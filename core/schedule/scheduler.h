@@ -50,7 +50,9 @@ class Scheduler {
   // Ends everything with EndCause::shutdown and joins the thread.
   void stop();
 
-  Metrics metrics() const;  // from any thread
+  // Both from any thread.
+  Metrics metrics() const;
+  FailedSteps failed_steps() const;
   // The error that lost the device. Where there is one, every request has failed and none is taken.
   std::optional<Error> failure() const;
   // Since the thread last turned: grows while a step runs, and where it hangs.

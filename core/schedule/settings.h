@@ -15,9 +15,10 @@ using Seconds = std::chrono::duration<double>;
 
 // How a request is served; what it asks of the model is in Request.
 struct Terms {
-  int32_t priority = 0;         // higher ones are admitted first
-  uint32_t account = 0;         // among equals the one that has had the least, then who came first
-  std::string cache_salt = {};  // prefixes are shared among requests of equal salt alone
+  int32_t priority = 0;  // higher ones are admitted first
+  uint32_t account = 0;  // among equals the one that has had the least, then who came first
+  std::optional<uint32_t> account_running = {};  // requests of the account that run at a time
+  std::string cache_salt = {};           // prefixes are shared among requests of equal salt alone
   std::optional<Seconds> deadline = {};  // from submit() on
 };
 

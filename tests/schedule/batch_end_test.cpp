@@ -233,5 +233,41 @@ TEST(Batch, AStepThatFailsEndsThoseThatShareIt) {
   expect_same(rig.heard[1], alone(asked, 4096));
 }
 
+// --- Steps that fail
+
+// A device that fails for everybody is told apart from a request that fails alone.
+TEST(Batch, CountsStepsThatGaveNobodyAnything) {
+  Rig rig(tiny(), 16, settings());
+  rig.now = 5s;
+  rig.device.on_wait = abi::fail(abi::StatusCode::internal, "a kernel was refused");
+  for (uint32_t i = 1; i <= 3; ++i) {
+    rig.add(request(prompt(10, i), 5, i));
+    rig.step();
+    EXPECT_EQ(rig.heard.back().end->finish, Finish::failed);
+    EXPECT_EQ(rig.batch.failed_steps().in_a_row, i);
+  }
+  EXPECT_THAT(rig.batch.failed_steps().error->what(), HasSubstr("a kernel was refused"));
+  EXPECT_EQ(rig.batch.failed_steps().latest, Time(5s));
+  EXPECT_EQ(rig.batch.metrics().failed_steps, 3u);
+  rig.device.on_wait = {};
+  rig.add(request(prompt(10, 4), 5, 4));
+  rig.step();
+  EXPECT_EQ(rig.batch.failed_steps().in_a_row, 0u);
+  EXPECT_FALSE(rig.batch.failed_steps().error.has_value());
+
+  rig.poison = 60;
+  std::vector<int32_t> poisoned = prompt(10, 5);
+  poisoned.back() = 60;
+  rig.add(request(poisoned, 5, 5));
+  rig.step();  // beside a row that is finite
+  EXPECT_EQ(rig.heard.back().end->finish, Finish::failed);
+  EXPECT_EQ(rig.batch.failed_steps().in_a_row, 0u);
+  rig.run();
+  rig.add(request(poisoned, 5, 6));
+  rig.step();  // alone
+  EXPECT_EQ(rig.batch.failed_steps().in_a_row, 1u);
+  EXPECT_EQ(rig.checked(), "");
+}
+
 }  // namespace
 }  // namespace ropewalk::test

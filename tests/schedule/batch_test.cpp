@@ -154,5 +154,38 @@ TEST(Histogram, CountsByUpperBound) {
   EXPECT_EQ(histogram.count, 4u);
 }
 
+// An account that has all that it may have waits, and lets others pass.
+TEST(Batch, AnAccountRunsNoMoreThanItMay) {
+  Rig rig(tiny(), 64, settings());
+  const Terms ann{.account = 1, .account_running = 2}, bob{.account = 2};
+  for (uint32_t i = 0; i < 4; ++i) rig.add(request(prompt(10, i), 20, i), ann);
+  rig.add(request(prompt(10, 9), 20, 9), bob);
+  rig.step();
+  EXPECT_EQ(rig.batch.metrics().running, 3u);
+  EXPECT_EQ(rig.batch.metrics().waiting, 2u);
+  EXPECT_EQ(rig.heard[4].ids.size(), 1u);
+  EXPECT_EQ(rig.heard[2].ids.size(), 0u);
+  rig.run();
+  for (const Heard& heard : rig.heard) EXPECT_TRUE(heard.end.has_value());
+}
+
+// A long step is seen while it runs, and what a client has read is counted already.
+TEST(Batch, MetricsAreOfNow) {
+  Rig rig(tiny(), 16, settings());
+  uint32_t running_in_step = 0;
+  const auto write = rig.device.on_step;
+  rig.device.on_step = [&](const SeenStep& step) {
+    write(step);
+    running_in_step = rig.batch.metrics().running;
+  };
+  rig.add(request(prompt(10, 1), 5, 1));
+  EXPECT_EQ(rig.batch.metrics().waiting, 1u);
+  uint64_t counted = 0;
+  rig.tickets[0]->watch([&] { counted = rig.batch.metrics().generation_tokens; });
+  rig.batch.step();
+  EXPECT_EQ(running_in_step, 1u);
+  EXPECT_EQ(counted, 1u);
+}
+
 }  // namespace
 }  // namespace ropewalk::test

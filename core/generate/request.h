@@ -13,10 +13,16 @@
 
 namespace ropewalk {
 
-// Log-probabilities are those of the model's logits, before the samplers change them.
+// Of what a new token's log-probability is. The prompt's tokens are always the model's.
+enum class LogprobsOf {
+  model,  // all of its logits, padding included, as transformers, vLLM and `ropewalk score` have it
+  choice,  // what the samplers left of them, from which the token was drawn
+};
+
 struct LogprobsWanted {
   uint32_t top = 0;     // how many of the likeliest ids beside a token's own
   bool prompt = false;  // of the prompt's tokens too: then all of it runs, nothing is reused
+  LogprobsOf of = LogprobsOf::model;
 };
 
 struct Request {

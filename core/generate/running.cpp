@@ -16,6 +16,14 @@ ScoredToken score_token(int32_t id, std::span<const float> logits, uint32_t samp
   return token;
 }
 
+ScoredToken score_choice(int32_t id, std::span<const abi::Candidate> choices, uint32_t top) {
+  std::vector<IdLogprob> likely = log_probabilities(choices);
+  ScoredToken token{id, std::ranges::find(likely, id, &IdLogprob::id)->logprob};
+  likely.resize(std::min<size_t>(likely.size(), top));
+  token.top = std::move(likely);
+  return token;
+}
+
 }  // namespace
 
 uint32_t checked_limit(const Vocabulary& vocabulary, uint32_t capacity, const Request& request) {
@@ -50,6 +58,7 @@ Running::Running(const Vocabulary& vocabulary, CachedText& text, const Request& 
       chain_(std::move(chain)),
       stream_(request.stops, request.leading_space) {
   reply_.stats.prompt_tokens = static_cast<uint32_t>(request.prompt_ids.size());
+  if (logprobs_ && logprobs_->of == LogprobsOf::choice) chain_.keep_choices();
   if (logprobs_ && logprobs_->prompt) {
     text_.truncate(0);
     text_.append(request.prompt_ids);
@@ -107,8 +116,12 @@ void Running::sample(std::span<const float> logits, Taken& taken) {
   reply_.ids.push_back(id);
   reply_.stats.new_tokens = static_cast<uint32_t>(reply_.ids.size());
 
-  taken.token =
-      logprobs_ ? score_token(id, logits, vocabulary_.sampled, logprobs_->top) : ScoredToken{id};
+  if (!logprobs_)
+    taken.token = ScoredToken{id};
+  else if (logprobs_->of == LogprobsOf::choice)
+    taken.token = score_choice(id, chain_.choices(), logprobs_->top);
+  else
+    taken.token = score_token(id, logits, vocabulary_.sampled, logprobs_->top);
   const bool ends = ends_reply(id);
   if (!ends) taken.text = stream_.push(vocabulary_.tokenizer.text_of(id));
   reply_.text += taken.text;

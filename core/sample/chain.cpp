@@ -67,8 +67,12 @@ Chain::Chain(std::vector<ChainLink> links, uint64_t seed)
 
 int32_t Chain::sample(std::span<const float> logits, std::span<const int32_t> history,
                       uint32_t prompt_length) {
-  if (links_.empty())
-    return static_cast<int32_t>(std::ranges::max_element(logits) - logits.begin());
+  if (links_.empty()) {
+    const auto likeliest = std::ranges::max_element(logits);
+    const auto id = static_cast<int32_t>(likeliest - logits.begin());
+    if (keeps_choices_) choices_ = {{id, *likeliest}};
+    return id;
+  }
 
   candidates_.resize(logits.size() + 2);
   candidates_.front() = candidates_.back() = kSentinel;
@@ -85,6 +89,7 @@ int32_t Chain::sample(std::span<const float> logits, std::span<const int32_t> hi
     check_link(link, before, live, logits.size());
   }
 
+  if (keeps_choices_) choices_.assign(live.data, live.data + live.size);
   if (live.size > 1) abi::draw(live, random_);
   const int32_t id = live.data->id;
   for (const ChainLink& link : links_)

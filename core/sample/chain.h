@@ -30,12 +30,18 @@ class Chain {
   // REQUIRES: logits are not empty and obey the law of ChunkResult (core/exec/executor.h): finite.
   int32_t sample(std::span<const float> logits, std::span<const int32_t> history,
                  uint32_t prompt_length);
+  // From now on choices() are what the last sample() drew from, in no order: the candidates that
+  // the links left, with their logits. Greedy decoding leaves one.
+  void keep_choices() { keeps_choices_ = true; }
+  std::span<const abi::Candidate> choices() const { return choices_; }
 
  private:
   std::vector<ChainLink> links_;
   SequenceRandom random_;
   // Between two sentinels. Reused: no allocation per token after the first.
   std::vector<abi::Candidate> candidates_;
+  std::vector<abi::Candidate> choices_;
+  bool keeps_choices_ = false;
 };
 
 }  // namespace ropewalk

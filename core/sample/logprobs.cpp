@@ -26,6 +26,18 @@ double log_probability(std::span<const float> logits, int32_t id) {
   return Softmax(logits).log(logits[static_cast<size_t>(id)]);
 }
 
+std::vector<IdLogprob> log_probabilities(std::span<const abi::Candidate> candidates) {
+  std::vector<abi::Candidate> order(candidates.begin(), candidates.end());
+  std::ranges::sort(order, abi::precedes);
+  std::vector<float> logits;
+  for (const abi::Candidate& candidate : order)
+    if (!std::isinf(candidate.logit)) logits.push_back(candidate.logit);
+  const Softmax softmax(logits);
+  std::vector<IdLogprob> made;
+  for (size_t i = 0; i < logits.size(); ++i) made.push_back({order[i].id, softmax.log(logits[i])});
+  return made;
+}
+
 std::vector<IdLogprob> likeliest(std::span<const float> logits, uint32_t ids, uint32_t count) {
   std::vector<int32_t> order(ids);
   std::iota(order.begin(), order.end(), 0);

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "core/base/error.h"
+#include "core/sample/logprobs.h"
 
 namespace ropewalk::test {
 namespace {
@@ -225,6 +226,40 @@ TEST(Chain, FailureToAcceptIsAnError) {
   std::vector<ChainLink> links;
   links.push_back({"refuser", Owned<abi::Sampler>(new Refuser)});
   expect_error(std::move(links), {1, 2}, ExitCode::plugin, "sampler refuser: not that one");
+}
+
+// What the links left, before the draw that keeps one: its log-probabilities are by hand.
+TEST(Chain, KeepsWhatItDrewFrom) {
+  const auto first_two = [](abi::Candidates& candidates, const abi::SampleContext&) {
+    abi::sort(candidates);
+    candidates.size = 2;
+    return abi::Status{};
+  };
+  Chain chain(one(first_two), 7);
+  sample(chain, {0, std::log(3.0f), -1, 0});
+  EXPECT_TRUE(chain.choices().empty());
+  chain.keep_choices();
+  const int32_t id = sample(chain, {0, std::log(3.0f), -1, 0});
+  const std::vector<IdLogprob> kept = log_probabilities(chain.choices());
+  ASSERT_EQ(kept.size(), 2u);
+  EXPECT_EQ(kept[0].id, 1);
+  EXPECT_NEAR(kept[0].logprob, std::log(0.75), 1e-6);
+  EXPECT_EQ(kept[1].id, 0);
+  EXPECT_NEAR(kept[1].logprob, std::log(0.25), 1e-6);
+  EXPECT_TRUE(id == 0 || id == 1);
+
+  Chain greedy({}, 0);
+  greedy.keep_choices();
+  EXPECT_EQ(sample(greedy, {1, 3, 2}), 1);
+  EXPECT_EQ(log_probabilities(greedy.choices()), (std::vector<IdLogprob>{{1, 0.0}}));
+}
+
+TEST(LogProbabilities, LeaveOutWhatIsForbidden) {
+  const std::vector<abi::Candidate> candidates = {{4, -kInfinity}, {9, 2}, {3, 2}};
+  const std::vector<IdLogprob> made = log_probabilities(candidates);
+  ASSERT_EQ(made.size(), 2u);
+  EXPECT_EQ(made[0].id, 3);  // ties to the lower id
+  EXPECT_NEAR(made[0].logprob, -std::log(2.0), 1e-12);
 }
 
 }  // namespace

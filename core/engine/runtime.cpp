@@ -49,6 +49,23 @@ uint32_t rows_per_step(const abi::DeviceInfo& info, const Graph& graph, uint32_t
   return rows;
 }
 
+constexpr uint32_t kSequencesOnCpu = 8;
+constexpr uint32_t kSequencesOnGpu = 32;
+// Of the memory that is free beside weights and activations. The memory of a CPU is also that of
+// every other program.
+constexpr double kCacheShareOnCpu = 0.5;
+constexpr double kCacheShareOnGpu = 0.9;
+
+bool uses_host_memory(const abi::DeviceInfo& info) {
+  return info.type == abi::DeviceType::cpu || info.type == abi::DeviceType::software ||
+         info.type == abi::DeviceType::integrated;
+}
+
+uint32_t sequences_on(const abi::DeviceInfo& info) {
+  const bool cpu = info.type == abi::DeviceType::cpu || info.type == abi::DeviceType::software;
+  return cpu ? kSequencesOnCpu : kSequencesOnGpu;
+}
+
 }  // namespace
 
 Runtime::Runtime(Registry& registry, const WeightSource& weights, const RuntimeSettings& settings)
@@ -61,28 +78,33 @@ Runtime::Runtime(Registry& registry, const WeightSource& weights, const RuntimeS
 
   const abi::DeviceInfo& info = device_.device->info();
   const uint32_t pages_per_sequence = KvCache::pages_for(context_length_);
+  const uint32_t sequences =
+      settings.max_sequences > 0 ? settings.max_sequences : sequences_on(info);
   const uint32_t pages =
-      settings.cache_pages > 0 ? settings.cache_pages : pages_per_sequence * settings.max_sequences;
+      settings.cache_pages > 0 ? settings.cache_pages : pages_per_sequence * sequences;
   const ModelOptions options{info.activation, kv_dtype(settings.config.context.kv_cache), pages,
                              rope_tables_->attention_scale(),
                              rope_choice_.mode == RopeMode::exact && rope_tables_->varies()
                                  ? abi::KeyRotation::on_read
                                  : abi::KeyRotation::before_cache};
   ModelGraph graph = build_model(weights, options);
-  const uint32_t rows = std::max(rows_per_step(info, graph.graph, context_length_),
-                                 bucket_for(settings.max_sequences));
-  const abi::ProgramShape widest{rows, std::min(settings.max_wanted, rows), settings.max_sequences,
+  const uint32_t rows =
+      std::max(rows_per_step(info, graph.graph, context_length_), bucket_for(sequences));
+  const abi::ProgramShape widest{rows, std::min(settings.max_wanted, rows), sequences,
                                  pages_per_sequence};
   LoadSettings load;
   load.programs = shapes_within(widest);
   load.folding = settings.folding;
   load.device_name = device_.name();
+  if (settings.cache_fit == CacheFit::free_memory)
+    load.cache = {.share = uses_host_memory(info) ? kCacheShareOnCpu : kCacheShareOnGpu,
+                  .min_pages = pages_per_sequence};
   load.progress = settings.load_progress;
   load.planned = [&](const MemoryPlan& plan) {
     verbose("memory: " + describe(plan, info.memory_free));
   };
   model_ = std::make_unique<LoadedModel>(*device_.device, weights, std::move(graph), load);
-  cache_ = std::make_unique<KvCache>(pages, context_length_);
+  cache_ = std::make_unique<KvCache>(model_->cache_pages(), context_length_);
   executor_ = std::make_unique<Executor>(*device_.device, *model_, *rope_tables_, widest);
   weight_bytes_per_step_ = packed_weight_bytes(model_->graph());
   cache_bytes_per_token_ = ropewalk::cache_bytes_per_token(model_->graph());

@@ -20,11 +20,17 @@
 
 namespace ropewalk {
 
+enum class CacheFit {
+  as_asked,     // an error where it does not fit
+  free_memory,  // fewer pages where it does not fit, but at least one full context
+};
+
 struct RuntimeSettings {
   Config config;
-  uint32_t max_sequences = 1;  // in one step
+  uint32_t max_sequences = 1;  // in one step; 0: 8 on a CPU, 32 on a GPU
   uint32_t max_wanted = 1;     // logits rows of one step: 1 to generate, more to score
   uint32_t cache_pages = 0;    // shared by all sequences; 0: a full context for each
+  CacheFit cache_fit = CacheFit::as_asked;
   Folding folding = Folding::fold;
   std::function<void(uint64_t done, uint64_t total)> load_progress;  // bytes packed; may throw
 };

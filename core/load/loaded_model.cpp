@@ -84,10 +84,6 @@ void LoadedModel::plan(const LoadSettings& settings) {
     GraphTensor& tensor = graph.tensors[t];
     if (tensor.kind == TensorKind::constant && !graph.readers(t).empty()) {
       tensor.at.bytes = WeightArena::aligned(graph.bytes(t, 0, 0));
-    } else if (tensor.kind == TensorKind::cache) {
-      tensor.at.bytes =
-          tensor.dims[0] * abi::kv_page_bytes(tensor.dtype, tensor.dims[2], tensor.dims[3]);
-      plan_.cache += tensor.at.bytes;
     }
     if (tensor.kind == TensorKind::weight || tensor.kind == TensorKind::constant) {
       plan_.weights += tensor.at.bytes;
@@ -103,9 +99,34 @@ void LoadedModel::plan(const LoadSettings& settings) {
   scratch_ = scratch.slices;
 
   plan_.workspace = workspace_bytes(settings);
+  plan_cache(settings.cache);
   if (settings.planned) settings.planned(plan_);
 
   check_fits(plan_, device_.info().memory_free, settings.device_name);
+}
+
+// Last, as it gets what the rest leaves.
+void LoadedModel::plan_cache(const CacheLimit& limit) {
+  uint64_t page_bytes = 0;  // of all layers
+  for (const GraphTensor& tensor : model_.graph.tensors) {
+    if (tensor.kind != TensorKind::cache) continue;
+    cache_pages_ = tensor.dims[0];
+    page_bytes += abi::kv_page_bytes(tensor.dtype, tensor.dims[2], tensor.dims[3]);
+  }
+  const uint64_t used = plan_.total(), free = device_.info().memory_free;
+  if (limit.min_pages > 0 && page_bytes > 0) {
+    const double bytes = limit.share * static_cast<double>(free - std::min(used, free));
+    const auto fitting = static_cast<uint64_t>(bytes / static_cast<double>(page_bytes));
+    cache_pages_ = static_cast<uint32_t>(
+        std::min<uint64_t>(cache_pages_, std::max<uint64_t>(fitting, limit.min_pages)));
+  }
+  for (GraphTensor& tensor : model_.graph.tensors) {
+    if (tensor.kind != TensorKind::cache) continue;
+    tensor.dims[0] = cache_pages_;
+    tensor.at.bytes =
+        cache_pages_ * abi::kv_page_bytes(tensor.dtype, tensor.dims[2], tensor.dims[3]);
+  }
+  plan_.cache = cache_pages_ * page_bytes;
 }
 
 abi::Buffer LoadedModel::allocate_buffer(abi::Arena arena, uint64_t bytes, std::string_view what) {

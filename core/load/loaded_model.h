@@ -21,10 +21,17 @@ namespace ropewalk {
 
 enum class Folding { fold, keep_permutes };  // keep_permutes is the oracle of the tests
 
+// How far the cache may shrink where the memory does not hold the graph's.
+struct CacheLimit {
+  double share = 1;        // of what is free beside the rest
+  uint32_t min_pages = 0;  // 0: it may not shrink
+};
+
 struct LoadSettings {
   std::vector<abi::ProgramShape> programs;  // every shape that will be compiled, at least one
   Folding folding = Folding::fold;
   std::string device_name;  // for messages
+  CacheLimit cache = {};
   // Called as tensors are packed, with bytes of the packed weights. May throw to cancel.
   std::function<void(uint64_t done, uint64_t total)> progress;
   // Called once, before anything is allocated.
@@ -48,10 +55,12 @@ class LoadedModel {
   const MemoryPlan& plan() const { return plan_; }
   const abi::Slice& workspace() const { return workspace_; }
   const FoldReport& folding() const { return folding_; }
+  uint32_t cache_pages() const { return cache_pages_; }  // of every layer
 
  private:
   void claim(std::string_view device_name);
   void plan(const LoadSettings& settings);
+  void plan_cache(const CacheLimit& limit);
   void allocate();
   void fill(const WeightSource& weights, const LoadSettings& settings);
   abi::Buffer allocate_buffer(abi::Arena arena, uint64_t bytes, std::string_view what);
@@ -65,6 +74,7 @@ class LoadedModel {
   std::vector<OwnedClaim> steps_;
   std::vector<abi::Claim> claims_;
   MemoryPlan plan_;
+  uint32_t cache_pages_ = 0;
   std::vector<abi::Slice> scratch_;
   abi::Slice workspace_;
   std::vector<abi::Buffer> buffers_;

@@ -167,5 +167,28 @@ TEST(LoadedModel, ANodeThatTheDeviceCannotRunIsNamed) {
       HasSubstr("fake: cannot run model.layers.3.self_attn (attention): the fake refuses it"));
 }
 
+// A cache that may shrink gets its share of what weights and activations leave.
+TEST(LoadedModel, TheCacheShrinksToTheFreeMemory) {
+  Loading loading;
+  const uint64_t rest = [&] {
+    const auto whole = loading.load();
+    EXPECT_EQ(whole->cache_pages(), 2u);
+    return whole->plan().total() - whole->plan().cache;
+  }();
+  const uint64_t page = 5u * 2 * 256 * 3 * 64 * 2;
+  loading.settings.cache = {.share = 0.5, .min_pages = 1};
+  loading.device.info_.memory_free = rest + 4 * page;
+  EXPECT_EQ(loading.load()->cache_pages(), 2u);  // no more than was asked for
+  loading.device.info_.memory_free = rest + 4 * page - 1;
+  const auto half = loading.load();
+  EXPECT_EQ(half->cache_pages(), 1u);
+  EXPECT_EQ(half->plan().cache, page);
+  // At least min_pages, whatever the share; then they must fit.
+  loading.device.info_.memory_free = rest + page;
+  EXPECT_EQ(loading.load()->cache_pages(), 1u);
+  loading.device.info_.memory_free = rest + page - 1;
+  EXPECT_EQ(loading.error().code(), ExitCode::out_of_memory);
+}
+
 }  // namespace
 }  // namespace ropewalk::test

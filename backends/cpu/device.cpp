@@ -9,6 +9,7 @@
 #include "backends/cpu/machine.h"
 #include "backends/cpu/measure.h"
 #include "backends/cpu/pack.h"
+#include "core/abi/batch_invariance.h"
 #include "core/abi/guard.h"
 
 namespace ropewalk::cpu {
@@ -86,6 +87,11 @@ abi::Status Device::measure(abi::Measurement what, double* value) noexcept {
 abi::Status Device::extension(std::string_view name, void** interface) noexcept {
   if (name == abi::kStepTiming) {
     *interface = static_cast<abi::StepTiming*>(&timer_);
+    return {};
+  }
+  if (name == abi::kBatchInvariance) {
+    static abi::BatchInvariance promise{""};
+    *interface = &promise;
     return {};
   }
   return abi::fail(abi::StatusCode::unsupported,

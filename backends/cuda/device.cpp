@@ -6,9 +6,15 @@
 #include "backends/cuda/program/fusions.h"
 #include "backends/cuda/program/measure.h"
 #include "backends/cuda/program/program.h"
+#include "core/abi/batch_invariance.h"
 #include "core/abi/guard.h"
 
 namespace ropewalk::cuda {
+namespace {
+
+abi::BatchInvariance g_invariance{"the number of rows in a step chooses its kernels"};
+
+}  // namespace
 
 abi::Status Device::allocate(abi::Arena, uint64_t bytes, abi::Buffer* buffer) noexcept {
   return on_device([&] { *buffer = memory_.allocate(bytes); });
@@ -75,6 +81,8 @@ abi::Status Device::extension(std::string_view name, void** interface) noexcept 
     *interface = static_cast<abi::RandomFill*>(this);
   else if (name == abi::kStepTiming)
     *interface = static_cast<abi::StepTiming*>(&timer_);
+  else if (name == abi::kBatchInvariance)
+    *interface = &g_invariance;
   else
     return abi::fail(abi::StatusCode::unsupported,
                      "the cuda backend has no extension " + std::string(name.substr(0, 60)));

@@ -6,6 +6,7 @@
 #include "backends/vulkan/program/claim.h"
 #include "backends/vulkan/program/fusions.h"
 #include "backends/vulkan/program/measure.h"
+#include "core/abi/batch_invariance.h"
 
 namespace ropewalk::vulkan {
 
@@ -89,6 +90,11 @@ abi::Status Device::extension(std::string_view name, void** interface) noexcept 
       return abi::fail(abi::StatusCode::unsupported,
                        std::string("the queue of ") + info().name + " has no timestamps");
     *interface = static_cast<abi::StepTiming*>(&timer_);
+    return {};
+  }
+  if (name == abi::kBatchInvariance) {
+    static abi::BatchInvariance promise{"the number of rows in a step chooses its kernels"};
+    *interface = &promise;
     return {};
   }
   if (name == abi::kStepCounts) {

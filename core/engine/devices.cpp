@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <optional>
 
+#include "core/abi/batch_invariance.h"
 #include "core/base/error.h"
 #include "core/base/log.h"
 
@@ -152,6 +153,13 @@ OpenDevice open_auto(Registry& registry, const BackendConfig& config) {
 }  // namespace
 
 std::string OpenDevice::name() const { return fmt::format("{}: {}", backend, device->info().name); }
+
+std::string OpenDevice::batch_dependence() const {
+  void* interface = nullptr;
+  if (!device->extension(abi::kBatchInvariance, &interface).ok())
+    return "its backend does not say that they do not";
+  return std::string(static_cast<const abi::BatchInvariance*>(interface)->broken_by);
+}
 
 OpenDevice open_device(Registry& registry, const BackendConfig& config) {
   return config.plugin.name == "auto" ? open_auto(registry, config) : open_named(registry, config);

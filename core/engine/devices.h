@@ -18,6 +18,9 @@ struct OpenDevice {
   Owned<abi::Device> device;  // dies before its backend
 
   std::string name() const;  // "cpu: AMD EPYC 9654"
+  // Empty where a row's logits do not depend on the rows that share its step; otherwise why they
+  // may (core/abi/batch_invariance.h).
+  std::string batch_dependence() const;
 };
 
 // The configured backend, or for `auto` the first usable of ROPEWALK_AUTO_BACKENDS

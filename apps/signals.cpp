@@ -12,6 +12,10 @@ std::atomic<bool> g_raised{false};
 std::atomic<int> g_signal{0};
 static_assert(std::atomic<bool>::is_always_lock_free && std::atomic<int>::is_always_lock_free);
 
+std::atomic<bool> g_reload{false};
+
+void on_hangup(int) { g_reload = true; }
+
 void on_signal(int signal) {
   if (!g_polled || g_raised) {
     // A progress bar may stand in the terminal's current line.
@@ -47,6 +51,17 @@ StopRequest::~StopRequest() {
 const std::atomic<bool>& StopRequest::flag() const { return g_raised; }
 
 int StopRequest::signal() const { return g_signal; }
+
+ReloadRequest::ReloadRequest() {
+  struct sigaction action {};
+  action.sa_handler = on_hangup;
+  sigemptyset(&action.sa_mask);
+  sigaction(SIGHUP, &action, nullptr);
+}
+
+ReloadRequest::~ReloadRequest() { signal(SIGHUP, SIG_DFL); }
+
+bool ReloadRequest::take() { return g_reload.exchange(false); }
 
 void throw_if_stopped() {
   if (g_raised) throw Stopped{g_signal};

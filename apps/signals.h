@@ -30,6 +30,17 @@ class StopRequest {
   int signal() const;  // 0: none yet
 };
 
+// As long as it lives, SIGHUP asks to read files again instead of ending the program.
+class ReloadRequest {
+ public:
+  ReloadRequest();
+  ~ReloadRequest();
+  ReloadRequest(const ReloadRequest&) = delete;
+  ReloadRequest& operator=(const ReloadRequest&) = delete;
+
+  bool take();  // whether it was asked for since the last call
+};
+
 // Throws Stopped where a StopRequest has been raised. For loops far from the StopRequest, and after
 // system calls that a signal interrupted.
 void throw_if_stopped();

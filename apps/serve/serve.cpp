@@ -24,11 +24,12 @@ std::string url(const std::string& address) {
 
 // Returns when `flag` is raised, or `time` is over where there is one. Throws what stopped the
 // engine.
-void wait(const Serving& serving, const std::atomic<bool>* flag,
+void wait(Serving& serving, const std::atomic<bool>* flag,
           std::optional<std::chrono::seconds> time) {
   const auto start = std::chrono::steady_clock::now();
   while (!(flag && *flag) && !(time && std::chrono::steady_clock::now() - start >= *time)) {
     if (const auto failure = serving.failure()) throw *failure;
+    serving.reload_if_asked();
     std::this_thread::sleep_for(kPollInterval);
   }
 }

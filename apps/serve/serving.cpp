@@ -18,8 +18,6 @@
 namespace ropewalk {
 namespace {
 
-constexpr uint32_t kSequencesOnCpu = 8;
-constexpr uint32_t kSequencesOnGpu = 32;
 // Rows of logits that a step reads at most: replies, and tokens of a text to be scored.
 constexpr uint32_t kWantedRows = 64;
 
@@ -42,16 +40,9 @@ serve::ServiceSettings service_settings(const ServeArguments& arguments, const C
   return settings;
 }
 
-uint32_t sequences_of(const Config& config) {
-  const std::string& backend = config.backend.plugin.name;
-  const bool gpu = backend != "cpu" && backend != "auto";
-  return config.serve.max_sequences.value_or(gpu ? kSequencesOnGpu : kSequencesOnCpu);
-}
-
-ScheduleSettings schedule_settings(const Config& config, uint32_t sequences, uint32_t context) {
+ScheduleSettings schedule_settings(const Config& config, uint32_t context) {
   const ServeConfig& serve = config.serve;
   ScheduleSettings settings;
-  settings.max_running = sequences;
   settings.max_waiting = serve.queue_requests;
   settings.max_waiting_tokens = serve.queue_prompt_tokens.value_or(8 * context);
   settings.queue_time = Seconds(serve.queue_seconds);
@@ -88,6 +79,11 @@ Serving::Serving(const ServeArguments& arguments, Config config)
           http::Settings{.listen = {config_.serve.listen}, .limits = {}}, service_.routes(),
           service_.hooks())) {
   service_.watch(*http_);
+  if (!config_.serve.keys_file.empty()) reload_.emplace();
+}
+
+void Serving::reload_if_asked() {
+  if (reload_ && reload_->take()) service_.reload_keys();
 }
 
 Serving::~Serving() {
@@ -101,13 +97,13 @@ void Serving::load() {
   std::vector<std::string> samplers;
   for (const auto& [name, description] : manual) samplers.push_back(name);
 
-  const uint32_t sequences = sequences_of(config_);
+  const ServeConfig& serve = config_.serve;
   RuntimeSettings settings;
   settings.config = config_;
-  settings.max_sequences = sequences;
-  settings.max_wanted = std::max(sequences, kWantedRows);
-  if (const auto tokens = config_.serve.cache_tokens)
-    settings.cache_pages = std::max(KvCache::pages_for(*tokens), sequences);
+  settings.max_sequences = serve.max_sequences.value_or(0);
+  settings.max_wanted = std::max(settings.max_sequences, kWantedRows);
+  settings.cache_pages = KvCache::pages_for(serve.cache_tokens.value_or(0));
+  settings.cache_fit = serve.cache_tokens ? CacheFit::as_asked : CacheFit::free_memory;
   Progress progress("loading the model", ProgressUnit::bytes, progress_for(arguments_.common));
   settings.load_progress = [&](uint64_t done, uint64_t total) {
     throw_if_stopped();
@@ -115,13 +111,20 @@ void Serving::load() {
   };
   engine_ = std::make_unique<Engine>(settings);
   throw_if_stopped();
+  const OpenDevice& device = engine_->runtime().device();
+  const std::string dependence = device.batch_dependence();
+  if (serve.deterministic && !dependence.empty())
+    throw Error(ExitCode::usage, "serve.deterministic",
+                fmt::format("on {} the bits of a reply may depend on who else is served: {}",
+                            device.name(), dependence),
+                "Set backend: cpu, or remove serve.deterministic");
   const WarmUp warm = engine_->runtime().executor().warm_up();
   verbose(fmt::format("compiled {} programs in {:.1f} s", warm.programs, warm.seconds));
   throw_if_stopped();
 
   const uint32_t context = engine_->runtime().context_length();
-  scheduler_ = std::make_unique<Scheduler>(serve_engine(*engine_),
-                                           schedule_settings(config_, sequences, context));
+  scheduler_ =
+      std::make_unique<Scheduler>(serve_engine(*engine_), schedule_settings(config_, context));
   scheduler_->start();
   service_.serve({.model = {.config = service_.config(),
                             .text = engine_->text(),
@@ -129,12 +132,13 @@ void Serving::load() {
                             .vocab = engine_->sampled_vocab(),
                             .name = service_.model_name(),
                             .fingerprint = fingerprint_of(*engine_),
+                            .batch_invariant = dependence.empty(),
                             .created = service_.started(),
                             .samplers = std::move(samplers)},
                   .scheduler = *scheduler_,
                   .manual = std::move(manual),
                   .model_folder = config_.model.filename().string(),
-                  .slots = sequences});
+                  .slots = engine_->runtime().executor().max_sequences()});
 }
 
 http::Ended Serving::drain(uint32_t seconds) {

@@ -7,6 +7,7 @@
 #include <string>
 
 #include "apps/commands.h"
+#include "apps/signals.h"
 #include "core/engine/engine.h"
 #include "core/http/server.h"
 #include "core/schedule/scheduler.h"
@@ -32,6 +33,9 @@ class Serving {
   // Why it cannot go on; nothing while it can.
   std::optional<Error> failure() const { return scheduler_->failure(); }
 
+  // Reads the file of keys again where a SIGHUP has come.
+  void reload_if_asked();
+
   // Not ready any more; requests are still taken.
   void begin_drain() { service_.begin_drain(); }
   // Takes no more requests and lets running ones finish, for so many seconds.
@@ -43,6 +47,7 @@ class Serving {
   std::unique_ptr<Engine> engine_;
   std::unique_ptr<Scheduler> scheduler_;
   serve::Service service_;
+  std::optional<ReloadRequest> reload_;  // where there is a file: else SIGHUP ends the program
   std::unique_ptr<http::Server> http_;
 };
 

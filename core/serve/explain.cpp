@@ -44,7 +44,7 @@ SamplerManual read_manual(Registry& registry, const Config& config) {
   return manual;
 }
 
-Json explain(const Ask& ask, const SamplerManual& manual) {
+Json explain(const Ask& ask, const ServedModel& model, const SamplerManual& manual) {
   Json chain = Json::array();
   for (const PluginChoice& choice : ask.request.sampling)
     if (const auto found = manual.find(choice.name); found != manual.end())
@@ -57,6 +57,7 @@ Json explain(const Ask& ask, const SamplerManual& manual) {
   for (uint32_t choice = 0; choice < ask.best_of; ++choice)
     seeds.push_back(ask.request.seed + choice);
   return {{"model", ask.model},
+          {"batch_invariant", model.batch_invariant},
           {"greedy", ask.request.sampling.empty()},
           {"chain", std::move(chain)},
           {"stop", ask.request.stops},

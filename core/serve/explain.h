@@ -19,6 +19,6 @@ SamplerManual read_manual(Registry& registry, const Config& config);
 
 // The chain, stops, seeds and lengths of an Ask. Throws Error(usage) for an option that a sampler
 // does not take.
-Json explain(const Ask& ask, const SamplerManual& manual);
+Json explain(const Ask& ask, const ServedModel& model, const SamplerManual& manual);
 
 }  // namespace ropewalk::serve

@@ -50,6 +50,7 @@ http::Hooks Service::hooks() {
 }
 
 void Service::serve(LoadedModel model) {
+  quotas_ = std::make_unique<Quotas>(settings_.config.serve.per_key, model.slots);
   loaded_ = std::make_unique<LoadedModel>(std::move(model));
   state_ = State::ready;
 }
@@ -64,6 +65,11 @@ LoadedModel& Service::loaded() {
   throw ApiError(503, "model_loading", "The model is being loaded.", "").retry_in(5);
 }
 
+std::unique_ptr<Quotas::Share> Service::share(const http::Request& request, uint32_t replies,
+                                              uint64_t prompt_tokens) {
+  return quotas_->take(gate_.caller(request).digest, replies, prompt_tokens, Clock::now());
+}
+
 Terms Service::terms(const http::Request& request, const std::string& cache_salt,
                      std::optional<std::chrono::milliseconds> deadline) const {
   const ServeConfig& serve = settings_.config.serve;
@@ -72,6 +78,7 @@ Terms Service::terms(const http::Request& request, const std::string& cache_salt
   terms.cache_salt = cache_salt;
   const Caller caller = gate_.caller(request);
   terms.account = caller.number;
+  if (caller.number > 0) terms.account_running = serve.per_key.running;
   // Digests are of one length, so no salt of one key is another's.
   if (serve.prefix_cache == PrefixCacheUse::per_key && gate_.has_strangers())
     terms.cache_salt = caller.digest + cache_salt;

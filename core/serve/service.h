@@ -17,6 +17,7 @@
 #include "core/serve/explain.h"
 #include "core/serve/guard/gate.h"
 #include "core/serve/guard/journal.h"
+#include "core/serve/guard/quotas.h"
 #include "core/serve/request/served_model.h"
 #include "core/serve/run/writer.h"
 
@@ -69,6 +70,11 @@ class Service {
   const http::Server* server() const { return server_; }
   Journal& journal() { return journal_; }
   Writer& writer() { return writer_; }
+  void reload_keys() { gate_.reload_keys(); }
+  // The share of the request's key in what keys may have; null where there is none. Throws ApiError
+  // 429.
+  std::unique_ptr<Quotas::Share> share(const http::Request& request, uint32_t replies,
+                                       uint64_t prompt_tokens);
   // What the scheduler is told beside a request: whose prefixes it may find, until when it may run.
   Terms terms(const http::Request& request, const std::string& cache_salt,
               std::optional<std::chrono::milliseconds> deadline) const;
@@ -83,6 +89,7 @@ class Service {
   std::atomic<State> state_ = State::loading;
   std::atomic<const http::Server*> server_ = nullptr;
   std::unique_ptr<LoadedModel> loaded_;
+  std::unique_ptr<Quotas> quotas_;  // from serve() on; jobs of the writer hold shares
   Writer writer_;
 };
 

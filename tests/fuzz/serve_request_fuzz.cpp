@@ -58,7 +58,7 @@ void check(const Ask& ask, const World& world) {
   for (const std::string& stop : ask.request.stops)
     require(!stop.empty() && utf8_first_error(stop) == std::string_view::npos);
   require(ask.request.sampling.size() <= 64 + known_links().size());
-  require(!json_text(explain(ask, {})).empty());
+  require(!json_text(explain(ask, world.model, {})).empty());
 
   const AnswerFacts facts{"id", 1, "f", world.text.tokenizer()};
   WholeAnswer whole(ask, facts);

@@ -57,6 +57,16 @@ TEST(Keys, FileIsItsOwnersAloneAndIsReadAgain) {
   keys.refresh();
   EXPECT_FALSE(keys.find("secret-one"));
   EXPECT_EQ(keys.name(keys.find("secret-two").value()), "bob");
+  // Asked for, also where its time has not changed; what is wrong leaves the keys as they were.
+  write_file(file, "eve:secret-three\n");
+  utimensat(AT_FDCWD, file.c_str(), later, 0);
+  keys.refresh();
+  EXPECT_FALSE(keys.find("secret-three"));
+  keys.reload();
+  EXPECT_TRUE(keys.find("secret-three"));
+  write_file(file, "eve\n");
+  keys.reload();
+  EXPECT_TRUE(keys.find("secret-three"));
 }
 
 TEST(Gate, WithKeysOnlyProbesPassWithoutOne) {
@@ -162,7 +172,7 @@ TEST(MetricsText, HasTheNamesThatRoutersRead) {
   metrics.pages = 8;
   metrics.pages_used = 2;
   metrics.page_tokens = 256;
-  metrics.finished[0] = 4;
+  metrics.finished = {4, 1, 5, 2, 6};  // stop, length, cancelled, deadline, failed
   metrics.first_token_seconds.add(0.03);
   metrics.first_token_seconds.add(0.5);
   const std::string text = metrics_text({.model_name = "a\"b", .version = "1"}, &metrics, {});
@@ -173,6 +183,9 @@ TEST(MetricsText, HasTheNamesThatRoutersRead) {
         "vllm:kv_cache_usage_perc" + labels + "} 0.25\n",
         "vllm:cache_config_info" + labels + R"(,block_size="256",num_gpu_blocks="8"} 1)" + "\n",
         "vllm:request_success_total" + labels + R"(,finished_reason="stop"} 4)" + "\n",
+        "vllm:request_success_total" + labels + R"(,finished_reason="length"} 3)" + "\n",
+        "vllm:request_success_total" + labels + R"(,finished_reason="abort"} 5)" + "\n",
+        "vllm:request_success_total" + labels + R"(,finished_reason="error"} 6)" + "\n",
         "vllm:time_to_first_token_seconds_bucket" + labels + R"(,le="0.02"} 0)" + "\n",
         "vllm:time_to_first_token_seconds_bucket" + labels + R"(,le="0.04"} 1)" + "\n",
         "vllm:time_to_first_token_seconds_bucket" + labels + R"(,le="+Inf"} 2)" + "\n",

@@ -25,6 +25,7 @@ class MiniModel {
               .vocab = text.tokenizer().vocab_size(),
               .name = "airophin-mini",
               .fingerprint = "f00d",
+              .batch_invariant = true,
               .created = 7,
               .samplers = {}} {
     for (const serve::LinkInfo& link : serve::known_links()) model.samplers.emplace_back(link.name);

@@ -2,6 +2,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "tests/files.h"
 #include "tests/serve/mini_model.h"
 
 namespace ropewalk::test {
@@ -157,6 +158,46 @@ TEST(CompletionRequest, NeutralFieldsAreSilentOthersAreTold) {
   EXPECT_EQ(
       MiniModel({"serve.aliases=[gpt-4]"}).completion(R"({"prompt":"a","model":"gpt-4"})").model,
       "gpt-4");
+}
+
+TEST(CompletionRequest, TakesAPresetOfTheServer) {
+  const TemporaryFolder folder;
+  const std::string file = folder.write("wild.yaml", "sampling: [{temperature: 1.9}, {top-k: 3}]");
+  const MiniModel model({"serve.presets=[\"" + file + "\"]", "sampling=[{temperature: 0.5}]"});
+  const auto first = [&](const std::string& body) {
+    return model.completion(body).request.sampling.front().main->text;
+  };
+  EXPECT_EQ(first(R"({"prompt":"a"})"), "0.5");
+  EXPECT_EQ(first(R"({"prompt":"a","preset":""})"), "0.5");
+  EXPECT_EQ(first(R"({"prompt":"a","preset":"wild"})"), "1.9");
+  // The request's fields change the preset.
+  const Ask ask = model.completion(R"({"prompt":"a","preset":"wild","top_k":7})");
+  EXPECT_EQ(ask.request.sampling.size(), 2u);
+  EXPECT_EQ(ask.request.sampling[1].options.front().value.text, "7");
+  EXPECT_EQ(refusal_of([&] { model.completion(R"({"prompt":"a","preset":"mild"})"); }),
+            "400 invalid_value preset");
+  EXPECT_EQ(refused_completion(R"({"prompt":"a","preset":"wild"})"), "400 invalid_value preset");
+}
+
+// A chain of the client's own must not get around what the operator has locked.
+TEST(CompletionRequest, ALockHoldsAgainstAnOwnChain) {
+  const char* body = R"({"prompt":"a","ropewalk":{"sampling":[{"temperature":1.5}]}})";
+  const MiniModel open({"sampling=[{temperature: 0.5}]"});
+  EXPECT_EQ(open.completion(body).request.sampling.front().main->text, "1.5");
+  const MiniModel locked({"sampling=[{temperature: 0.5}]", "serve.sampling.lock=[temperature]"});
+  const Ask ask = locked.completion(body);
+  EXPECT_EQ(ask.request.sampling.front().main->text, "0.5");
+  EXPECT_THAT(ask.told.ignored, ElementsAre("ropewalk.sampling"));
+}
+
+TEST(CompletionRequest, AsksForLogprobsOfTheModelOrOfTheChoice) {
+  EXPECT_EQ(mini().completion(R"({"prompt":"a","logprobs":1})").request.logprobs->of,
+            LogprobsOf::model);
+  const char* body = R"({"prompt":"a","logprobs":1,"ropewalk":{"logprobs":"final"}})";
+  EXPECT_EQ(mini().completion(body).request.logprobs->of, LogprobsOf::choice);
+  EXPECT_EQ(refused_completion(R"({"prompt":"a","ropewalk":{"logprobs":"raw"}})"), "taken");
+  EXPECT_EQ(refused_completion(R"({"prompt":"a","ropewalk":{"logprobs":"cooked"}})"),
+            "400 invalid_value ropewalk.logprobs");
 }
 
 TEST(CompletionRequest, AMisspeltFieldIsToldWithWhatItMayHaveBeen) {

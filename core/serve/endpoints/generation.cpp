@@ -36,6 +36,12 @@ std::string random_hex() {
   return text;
 }
 
+uint64_t prompt_tokens(const Ask& ask) {
+  uint64_t tokens = 0;
+  for (const Prompt& prompt : ask.prompts) tokens += prompt.ids.size() * ask.best_of;
+  return tokens;
+}
+
 void answer(Service& service, const http::Request& request,
             const std::shared_ptr<http::Reply>& reply, Ask ask) {
   LoadedModel& loaded = service.loaded();
@@ -48,9 +54,9 @@ void answer(Service& service, const http::Request& request,
                 .tokenizer = loaded.model.text.tokenizer()},
       .request_id = request.id,
       .keep_alive = std::chrono::seconds(service.config().serve.keep_alive_seconds),
-      .done = [&service, id = request.id](Summary summary) {
-        service.journal().note(id, std::move(summary));
-      }};
+      .done = [&service, id = request.id](
+                  Summary summary) { service.journal().note(id, std::move(summary)); },
+      .share = service.share(request, ask.replies(), prompt_tokens(ask))};
   service.journal().count_ignored(ask.told.ignored);
   auto tickets = submit_all(loaded.scheduler, ask, settings.terms);
   service.writer().add([&](const Bell& bell) {
@@ -79,7 +85,7 @@ http::Response explain_request(Service& service, const http::Request& request) {
   const bool chat = body.is_object() && body.contains("messages");
   const Ask ask = chat ? read_chat(body, loaded.model, strictness(request))
                        : read_completion(body, loaded.model, strictness(request));
-  return json_response(explain(ask, loaded.manual));
+  return json_response(explain(ask, loaded.model, loaded.manual));
 }
 
 http::Response render(Service& service, const http::Request& request) {
@@ -121,9 +127,14 @@ void score_texts(Service& service, const http::Request& request,
   if (texts.empty() || texts.size() > kMaxTexts)
     throw ApiError(400, "missing_parameter", "ids: expected 1 to 64 lists of token ids, or text.",
                    "ids");
+  uint64_t tokens = 0;
+  for (const std::vector<int32_t>& ids : texts) tokens += ids.size();
+  auto share = service.share(request, static_cast<uint32_t>(texts.size()), tokens);
   const Terms terms = service.terms(request, "", std::nullopt);
   service.writer().add([&](const Bell& bell) {
-    return std::make_unique<Scoring>(reply, loaded.scheduler, texts, terms, bell);
+    auto scoring = std::make_unique<Scoring>(reply, loaded.scheduler, texts, terms, bell);
+    scoring->keep(std::move(share));
+    return scoring;
   });
 }
 

@@ -56,6 +56,7 @@ http::Response llama_props(Service& service, const http::Request&) {
                         {"model_path", loaded.model_folder},
                         {"chat_template", ""},
                         {"system_fingerprint", loaded.model.fingerprint},
+                        {"batch_invariant", loaded.model.batch_invariant},
                         {"build_info", "ropewalk " + service.version()}});
 }
 
@@ -68,7 +69,10 @@ http::Response model_info(Service& service, const http::Request&) {
 }
 
 http::Response version(Service& service, const http::Request&) {
-  return json_response({{"version", service.version()}});
+  const LoadedModel* loaded = service.loaded_or_null();
+  return json_response(
+      {{"version", service.version()},
+       {"batch_invariant", loaded ? Json(loaded->model.batch_invariant) : Json(nullptr)}});
 }
 
 }  // namespace ropewalk::serve

@@ -97,6 +97,11 @@ Caller Gate::caller(const http::Request& request) const {
   return key ? Caller{*key + 1, keys_.digest(*key)} : Caller{};
 }
 
+void Gate::reload_keys() {
+  const std::lock_guard lock(mutex_);
+  keys_.reload();
+}
+
 bool Gate::has_strangers() const {
   const std::lock_guard lock(mutex_);
   return keys_.count() > 1;

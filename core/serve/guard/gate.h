@@ -35,6 +35,8 @@ class Gate {
   Caller caller(const http::Request& request) const;
   // Whether there are several keys, whose users are strangers to each other.
   bool has_strangers() const;
+  // Reads the file of keys again.
+  void reload_keys();
 
  private:
   void check_host(const http::Request& request) const;

@@ -111,17 +111,23 @@ std::optional<uint32_t> Keys::find(std::string_view presented) const {
   return found;
 }
 
+void Keys::reload() {
+  if (file_.empty()) return;
+  try {
+    read();
+    note(fmt::format("{}: read again, there are {} keys now", file_.string(), keys_.size()));
+  } catch (const Error& error) {
+    warn(error.what());
+  }
+}
+
 void Keys::refresh() {
   if (file_.empty()) return;
   struct stat facts {};
   if (stat(file_.c_str(), &facts) != 0) return;
   if (facts.st_mtim.tv_sec == changed_.tv_sec && facts.st_mtim.tv_nsec == changed_.tv_nsec) return;
-  try {
-    read();
-  } catch (const Error& error) {
-    changed_ = facts.st_mtim;  // said once
-    warn(error.what());
-  }
+  changed_ = facts.st_mtim;  // what is wrong with it is said once
+  reload();
 }
 
 }  // namespace ropewalk::serve

@@ -40,8 +40,9 @@ class Keys {
   const std::string& name(uint32_t key) const { return keys_[key].name; }
   const std::string& digest(uint32_t key) const { return keys_[key].digest; }
 
-  // Reads the file again where it has changed. What is wrong with it then is warned about, and the
-  // keys stay as they were.
+  // Reads the file again: in any case, or where it has changed. What is wrong with it then is
+  // warned about, and the keys stay as they were.
+  void reload();
   void refresh();
 
  private:

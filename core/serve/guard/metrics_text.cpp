@@ -60,6 +60,15 @@ class Writer {
   std::string text_;
 };
 
+// By vLLM's words. A reply that its deadline cut is one that a length cut.
+std::array<std::pair<std::string_view, uint64_t>, 4> finished_reasons(const Metrics& metrics) {
+  const auto count = [&](Finish finish) { return metrics.finished[static_cast<size_t>(finish)]; };
+  return {{{"stop", count(Finish::stop)},
+           {"length", count(Finish::length) + count(Finish::deadline)},
+           {"abort", count(Finish::cancelled)},
+           {"error", count(Finish::failed)}}};
+}
+
 void write_gauges(Writer& out, const Metrics& metrics) {
   out.gauge("vllm:num_requests_running", "Requests that hold pages.", metrics.running);
   out.gauge("vllm:num_requests_waiting", "Requests that wait.", metrics.waiting);
@@ -82,10 +91,8 @@ void write_counters(Writer& out, const Metrics& metrics) {
   out.counter("vllm:prompt_tokens_total", "Tokens of prompts.", number(metrics.prompt_tokens));
   out.counter("vllm:generation_tokens_total", "Sampled tokens.", number(metrics.generation_tokens));
   out.head("vllm:request_success_total", "counter", "Requests that ended, by how.");
-  for (size_t i = 0; i < metrics.finished.size(); ++i)
-    out.sample("vllm:request_success_total",
-               out.with("finished_reason", finish_name(static_cast<Finish>(i))),
-               number(metrics.finished[i]));
+  for (const auto& [reason, count] : finished_reasons(metrics))
+    out.sample("vllm:request_success_total", out.with("finished_reason", reason), number(count));
   out.counter("vllm:num_preemptions_total", "Requests that gave their pages back.",
               number(metrics.preemptions));
   out.counter("vllm:prefix_cache_queries_total", "Tokens of prompts that were looked up.",
@@ -99,6 +106,8 @@ void write_counters(Writer& out, const Metrics& metrics) {
     out.sample("vllm:admission_rejections_total", out.with("reason", kRefusals[i]),
                number(metrics.refused[i]));
   out.counter("ropewalk_steps_total", "Steps of the device.", number(metrics.steps));
+  out.counter("ropewalk_failed_steps_total", "Steps that no request got anything out of.",
+              number(metrics.failed_steps));
   out.counter("ropewalk_step_seconds_total", "Time in steps.", metrics.step_seconds);
   out.counter("ropewalk_gap_seconds_total", "Time between steps while work waits.",
               metrics.gap_seconds);

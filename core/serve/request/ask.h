@@ -32,7 +32,8 @@ struct Ask {
   UsageInStream usage = UsageInStream::none;
   bool echo = false;
   std::optional<uint32_t> logprobs = {};  // alternatives of each token
-  bool token_ids_for_texts = false;       // tokens in logprobs are written token_id:N
+  LogprobsOf logprobs_of = LogprobsOf::model;
+  bool token_ids_for_texts = false;  // tokens in logprobs are written token_id:N
   std::string cache_salt = {};
   std::optional<std::chrono::milliseconds> deadline = {};
   // What all replies share: samplers, seed of the first one, stops. The prompt is not in it.

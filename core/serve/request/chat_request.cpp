@@ -58,9 +58,11 @@ Ask read_chat(const Json& body, const ServedModel& model, Strictness strictness)
   common.read();
   refuse_completion_fields(fields, ask.n);
   ask.logprobs = read_logprobs(fields);
-  if (ask.logprobs) ask.request.logprobs = LogprobsWanted{.top = *ask.logprobs, .prompt = false};
-  const std::optional<uint32_t> length =
-      common.max_tokens({"max_completion_tokens", "max_tokens", "max_new_tokens", "n_predict"});
+  if (ask.logprobs)
+    ask.request.logprobs =
+        LogprobsWanted{.top = *ask.logprobs, .prompt = false, .of = ask.logprobs_of};
+  const std::optional<uint32_t> length = common.max_tokens(
+      {"max_completion_tokens", "max_tokens", "max_new_tokens", "n_predict", "num_predict"});
 
   const auto [name, list] = fields.find({"messages"});
   if (!list)

@@ -140,10 +140,12 @@ void CommonFields::read_own() {
   const int64_t longest = int64_t{model_.config.serve.max_request_seconds} * 1000;
   if (const auto deadline = own.integer({"deadline_ms"}, 1, longest))
     ask_.deadline = std::chrono::milliseconds(*deadline);
-  if (const auto kind = own.text({"logprobs"}, 16); kind && *kind != "raw")
-    throw ApiError(400, "unsupported_parameter",
-                   "ropewalk.logprobs: found another kind than raw, which is the only one.",
-                   "ropewalk.logprobs");
+  if (const auto kind = own.text({"logprobs"}, 16)) {
+    if (*kind != "raw" && *kind != "final")
+      refuse_value("ropewalk.logprobs",
+                   fmt::format("found {}, expected raw or final", printable(*kind, 64)));
+    if (*kind == "final") ask_.logprobs_of = LogprobsOf::choice;
+  }
   if (const auto truncate = own.text({"truncate"}, 16)) {
     if (*truncate != "drop-oldest" && *truncate != "refuse")
       refuse_value("ropewalk.truncate", fmt::format("found {}, expected drop-oldest or refuse",
@@ -158,12 +160,31 @@ void CommonFields::read_own() {
                    rest.front());
 }
 
+// The chain that the request's fields change: the configured one, or that of a preset.
+const std::vector<PluginChoice>& CommonFields::read_preset() {
+  const ServeConfig& serve = model_.config.serve;
+  const std::string name = fields_.text({"preset"}, 128).value_or("");
+  const auto found = std::ranges::find(serve.presets, name, &SamplingPreset::name);
+  if (found != serve.presets.end()) return found->sampling;
+  if (!name.empty()) {
+    std::string known;
+    for (const SamplingPreset& preset : serve.presets) known += " " + preset.name;
+    refuse_value("preset", fmt::format("found \"{}\", this server has{}", printable(name, 64),
+                                       known.empty() ? " none" : known));
+  }
+  return model_.config.sampling;
+}
+
 void CommonFields::read_sampling() {
-  const Config& config = model_.config;
-  const std::vector<PluginChoice> chain = requested_chain(
-      fields_, config.sampling,
-      {.tokenizer = model_.text.tokenizer(), .locked = config.serve.locked_sampling}, ask_.told);
-  ask_.request.sampling = own_sampling_ ? chain_from_json(*own_sampling_, model_.samplers) : chain;
+  const std::span<const std::string> locked = model_.config.serve.locked_sampling;
+  ask_.request.sampling = requested_chain(
+      fields_, read_preset(), {.tokenizer = model_.text.tokenizer(), .locked = locked}, ask_.told);
+  if (!own_sampling_) return;
+  // A chain of the client's own would change what is locked.
+  if (locked.empty())
+    ask_.request.sampling = chain_from_json(*own_sampling_, model_.samplers);
+  else
+    ask_.told.ignored.push_back("ropewalk.sampling");
 }
 
 std::optional<uint32_t> CommonFields::max_tokens(Names names) {

@@ -34,6 +34,7 @@ class CommonFields {
   void read_seed();
   void read_stream();
   void read_own();
+  const std::vector<PluginChoice>& read_preset();
   void read_sampling();
 
   Fields& fields_;

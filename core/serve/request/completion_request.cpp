@@ -88,8 +88,8 @@ Ask read_completion(const Json& body, const ServedModel& model, Strictness stric
   ask.logprobs = read_logprobs(fields);
   if (ask.stream && ask.best_of > ask.n)
     refuse_value("best_of", "a stream cannot choose among replies, expected best_of = n");
-  const std::optional<uint32_t> length =
-      common.max_tokens({"max_tokens", "max_new_tokens", "n_predict", "max_completion_tokens"});
+  const std::optional<uint32_t> length = common.max_tokens(
+      {"max_tokens", "max_new_tokens", "n_predict", "num_predict", "max_completion_tokens"});
 
   const bool bos = fields.boolean({"add_special_tokens", "add_bos_token"}).value_or(true);
   const bool parse = fields.boolean({"parse_special"}).value_or(false);
@@ -114,7 +114,8 @@ Ask read_completion(const Json& body, const ServedModel& model, Strictness stric
   ask.request.leading_space = keeps_space ? LeadingSpace::keep : LeadingSpace::strip;
   if (ask.logprobs || ask.best_of > ask.n)
     ask.request.logprobs = LogprobsWanted{.top = ask.logprobs.value_or(0),
-                                          .prompt = ask.logprobs.has_value() && ask.echo};
+                                          .prompt = ask.logprobs.has_value() && ask.echo,
+                                          .of = ask.logprobs_of};
   return ask;
 }
 

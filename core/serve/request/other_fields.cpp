@@ -57,11 +57,10 @@ constexpr std::array kFields = {
     OtherField{"instruction_template", Effect::refused},
     OtherField{"instruction_template_str", Effect::refused},
     OtherField{"include_stop_str_in_output", Effect::refused},
-    OtherField{"preset", Effect::refused},
     OtherField{"skip_special_tokens", Effect::refused, "[true]"},
 
     OtherField{"skew", Effect::told, "[0]"},
-    OtherField{"adaptive_target", Effect::told, "[0,-1]"},
+    OtherField{"adaptive_target", Effect::told, "[0,-1,-0.01]"},
     OtherField{"adaptive_decay", Effect::told, "[0,0.9]"},
     OtherField{"penalty_alpha", Effect::told, "[0]"},
     OtherField{"encoder_repetition_penalty", Effect::told, "[1]"},
@@ -70,6 +69,9 @@ constexpr std::array kFields = {
     OtherField{"reasoning_effort", Effect::told, R"(["none"])"},
     OtherField{"verbosity", Effect::told, R"(["medium"])"},
     OtherField{"n_keep", Effect::told, "[0,-1]"},
+    OtherField{"min_keep", Effect::told, "[0,1]"},
+    OtherField{"rep_pen_slope", Effect::told, "[0,1]"},
+    OtherField{"max_tokens_second", Effect::told, "[0]"},
     OtherField{"early_stopping", Effect::told},
     OtherField{"guidance", Effect::told},
 
@@ -86,6 +88,12 @@ constexpr std::array kFields = {
     OtherField{"id_slot", Effect::silent},
     OtherField{"spaces_between_special_tokens", Effect::silent},
     OtherField{"truncation_length", Effect::silent},
+    OtherField{"trim_stop", Effect::silent},
+    OtherField{"num_ctx", Effect::silent},
+    OtherField{"speculative_ngram", Effect::silent},
+    OtherField{"include_reasoning", Effect::silent},
+    OtherField{"api_type", Effect::silent},
+    OtherField{"api_server", Effect::silent},
     OtherField{"auto_max_new_tokens", Effect::silent},
 };
 

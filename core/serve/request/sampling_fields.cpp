@@ -168,7 +168,7 @@ class Mapper {
   }
 
   void take_top_n_sigma() {
-    const auto found = number({"top_n_sigma"});
+    const auto found = number({"top_n_sigma", "nsigma"});
     if (!found) return;
     const double value = std::max(found->second, 0.0);
     if (value > 0 || chain_.has("top-n-sigma"))

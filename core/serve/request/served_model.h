@@ -18,7 +18,8 @@ struct ServedModel {
   uint32_t vocab;  // ids that a prompt may have
   std::string name;
   std::string fingerprint;
-  int64_t created;                    // Unix time, seconds
+  bool batch_invariant;  // no reply depends on who else is served (OpenDevice::batch_dependence)
+  int64_t created;       // Unix time, seconds
   std::vector<std::string> samplers;  // that a request may name
 };
 

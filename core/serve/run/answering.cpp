@@ -84,6 +84,7 @@ void Answering::tell_done(const Usage& usage) {
   summary_.prompt_tokens = usage.prompt_tokens;
   summary_.cached_tokens = usage.cached_tokens;
   summary_.new_tokens = usage.completion_tokens;
+  if (settings_.share) settings_.share->charge(usage.completion_tokens);
   if (settings_.done) settings_.done(summary_);
 }
 

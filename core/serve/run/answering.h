@@ -13,6 +13,7 @@
 #include "core/serve/answer/stream_answer.h"
 #include "core/serve/answer/whole_answer.h"
 #include "core/serve/guard/journal.h"
+#include "core/serve/guard/quotas.h"
 #include "core/serve/request/ask.h"
 #include "core/serve/run/writer.h"
 
@@ -23,7 +24,8 @@ struct AnsweringSettings {
   AnswerFacts facts;
   std::string request_id;
   std::chrono::seconds keep_alive;
-  std::function<void(Summary)> done;  // called once, before the answer's last byte
+  std::function<void(Summary)> done;     // called once, before the answer's last byte
+  std::unique_ptr<Quotas::Share> share;  // null: none
 };
 
 // Submits every reply of the Ask. Throws ApiError where one is refused; then none runs.

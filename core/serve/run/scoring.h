@@ -7,6 +7,7 @@
 
 #include "core/http/reply.h"
 #include "core/schedule/scheduler.h"
+#include "core/serve/guard/quotas.h"
 #include "core/serve/run/writer.h"
 
 namespace ropewalk::serve {
@@ -19,6 +20,8 @@ class Scoring final : public Job {
           const std::vector<std::vector<int32_t>>& texts, const Terms& terms, const Bell& bell);
 
   bool turn(Clock::time_point now) override;
+  // Holds the share of its key until it is over.
+  void keep(std::unique_ptr<Quotas::Share> share) { share_ = std::move(share); }
 
  private:
   struct Text {
@@ -27,6 +30,7 @@ class Scoring final : public Job {
   };
 
   const std::shared_ptr<http::Reply> reply_;
+  std::unique_ptr<Quotas::Share> share_;
   std::vector<Text> texts_;
 };
 

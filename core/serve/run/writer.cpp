@@ -6,8 +6,8 @@
 namespace ropewalk::serve {
 namespace {
 
-// How late a keep-alive or a cancelled client may be noticed where nobody rings.
-constexpr std::chrono::milliseconds kMoment{500};
+// Every job has a turn this often, though nobody rings for it: for keep-alives and time-outs.
+constexpr std::chrono::milliseconds kRoundInterval{500};
 
 }  // namespace
 
@@ -49,24 +49,24 @@ size_t Writer::jobs() const {
 }
 
 void Writer::run() {
-  Clock::time_point next_moment = Clock::now() + kMoment;
+  Clock::time_point next_round = Clock::now() + kRoundInterval;
   for (;;) {
     std::set<uint64_t> rung;
     {
       std::unique_lock lock(rung_->mutex);
-      rung_->changed.wait_until(lock, next_moment,
+      rung_->changed.wait_until(lock, next_round,
                                 [this] { return rung_->stopped || !rung_->jobs.empty(); });
       if (rung_->stopped) return;
       rung.swap(rung_->jobs);
     }
     const Clock::time_point now = Clock::now();
-    const bool everyone = now >= next_moment;
-    if (everyone) next_moment = now + kMoment;
+    const bool whole_round = now >= next_round;
+    if (whole_round) next_round = now + kRoundInterval;
     std::vector<std::pair<uint64_t, std::shared_ptr<Job>>> due;
     {
       const std::lock_guard lock(mutex_);
       for (const auto& [number, job] : jobs_)
-        if (everyone || rung.contains(number)) due.emplace_back(number, job);
+        if (whole_round || rung.contains(number)) due.emplace_back(number, job);
     }
     for (const auto& [number, job] : due) {
       if (!job->turn(now)) continue;

@@ -21,8 +21,8 @@ using Clock = std::chrono::steady_clock;
 class Job {
  public:
   virtual ~Job() = default;
-  // Something has happened, or a moment has passed. Returns whether the job is over. Must not
-  // throw.
+  // Somebody has rung for it, or half a second has passed. Returns whether the job is over. Must
+  // not throw.
   virtual bool turn(Clock::time_point now) = 0;
 };
 

@@ -14,6 +14,7 @@ test_packages=(
   clang libclang-rt-14-dev clang-format clang-tidy
   binutils procps python3
   mesa-vulkan-drivers vulkan-validationlayers
+  chromium-driver
 )
 
 case "${1:-}" in

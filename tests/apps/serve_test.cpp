@@ -3,13 +3,10 @@
 #include <signal.h>
 #include <sys/stat.h>
 
-#include <chrono>
-#include <optional>
-#include <thread>
+#include <cmath>
 
-#include "tests/apps/program.h"
+#include "tests/apps/running_server.h"
 #include "tests/apps/small_model.h"
-#include "tests/http/client.h"
 
 namespace ropewalk::test {
 namespace {
@@ -17,79 +14,6 @@ namespace {
 using testing::AllOf;
 using testing::ElementsAre;
 using testing::HasSubstr;
-
-// Ready when it is there, on a port of its own.
-class RunningServer {
- public:
-  explicit RunningServer(const std::string& config, const Arguments& more = {}) {
-    Arguments arguments = {"serve",       config,  "--listen",
-                           "127.0.0.1:0", "--set", "serve.drain.delay=0"};
-    arguments.insert(arguments.end(), more.begin(), more.end());
-    program.emplace(arguments);
-    if (!program->wait_for_output("\n")) {
-      ADD_FAILURE() << "not ready: " << program->finish().err;
-      return;
-    }
-    const std::string line = program->output();
-    address = line.substr(line.find("http://") + 7);
-    address.pop_back();
-  }
-
-  Answer get(const std::string& path, const std::string& headers = "") const {
-    return Client(address).ask("GET " + path + " HTTP/1.1\r\nHost: localhost\r\n" + headers +
-                               "\r\n");
-  }
-  static std::string post_bytes(const std::string& path, const Json& body,
-                                const std::string& headers = "") {
-    const std::string text = body.is_string() ? body.get<std::string>() : body.dump();
-    return "POST " + path + " HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n" +
-           headers + "Content-Length: " + std::to_string(text.size()) + "\r\n\r\n" + text;
-  }
-  Answer post(const std::string& path, const Json& body, const std::string& headers = "") const {
-    return Client(address).ask(post_bytes(path, body, headers));
-  }
-  Json ask(const std::string& path, const Json& body) const {
-    const Answer answer = post(path, body);
-    EXPECT_EQ(answer.status, 200) << answer.body;
-    return Json::parse(answer.body);
-  }
-  // The events of a stream; its end must be [DONE].
-  std::vector<Json> stream(const std::string& path, const Json& body) const {
-    const Answer answer = post(path, body);
-    EXPECT_EQ(answer.status, 200) << answer.body;
-    EXPECT_EQ(answer.header("content-type"), "text/event-stream; charset=utf-8");
-    EXPECT_TRUE(answer.whole);
-    EXPECT_TRUE(answer.body.starts_with(": ropewalk\n\n"));
-    EXPECT_TRUE(answer.body.ends_with("data: [DONE]\n\n"));
-    std::vector<Json> events;
-    for (size_t at = 0; (at = answer.body.find("data: {", at)) != std::string::npos; ++at)
-      events.push_back(
-          Json::parse(answer.body.substr(at + 6, answer.body.find('\n', at) - at - 6)));
-    return events;
-  }
-  // A sample of /metrics without its labels; -1: there is none.
-  double metric(const std::string& name) const {
-    const std::string text = get("/metrics").body;
-    const size_t at = text.find("\n" + name + "{");
-    return at == std::string::npos ? -1 : std::stod(text.substr(text.find("} ", at) + 2));
-  }
-  // Waits until it does.
-  bool reaches(const std::string& name, double value) const {
-    const auto until = std::chrono::steady_clock::now() + kPatience;
-    while (metric(name) != value) {
-      if (std::chrono::steady_clock::now() > until) return false;
-      std::this_thread::sleep_for(std::chrono::milliseconds(5));
-    }
-    return true;
-  }
-  Outcome stop() {
-    program->signal(SIGTERM);
-    return program->finish();
-  }
-
-  std::optional<Program> program;
-  std::string address;
-};
 
 class Serve : public testing::Test {
  protected:
@@ -224,9 +148,6 @@ TEST_F(Serve, TellsWhatItServes) {
     EXPECT_EQ(server().get(path).status, 200) << path;
   const double before = server().metric("vllm:generation_tokens_total");
   server().ask("/v1/completions", {{"prompt", "hi"}, {"max_tokens", 5}});
-  // Counters are copied at the end of a step, and a reply may be read before that.
-  for (int i = 0; i < 500 && server().metric("vllm:generation_tokens_total") < before + 5; ++i)
-    std::this_thread::sleep_for(std::chrono::milliseconds(10));
   EXPECT_EQ(server().metric("vllm:generation_tokens_total"), before + 5);
   EXPECT_EQ(server().metric("ropewalk_ready"), 1);
 }
@@ -371,6 +292,74 @@ TEST_F(Serve, WantsAKeyWhereThereAreAny) {
   const Outcome outcome = own.stop();
   EXPECT_THAT(outcome.err, HasSubstr(R"("key":"ann")"));
   EXPECT_THAT(outcome.err, testing::Not(HasSubstr("secret-one")));
+}
+
+// What was drawn from, by the law of softmax: two candidates are left, their shares add up to one.
+TEST_F(Serve, TellsTheLogprobsOfTheChoice) {
+  const Json answer = server().ask("/v1/completions", {{"prompt", "hi"},
+                                                       {"max_tokens", 3},
+                                                       {"temperature", 1.0},
+                                                       {"top_k", 2},
+                                                       {"logprobs", 5},
+                                                       {"ropewalk", {{"logprobs", "final"}}}});
+  for (const Json& top : answer["choices"][0]["logprobs"]["top_logprobs"]) {
+    double sum = 0;
+    for (const Json& logprob : top) sum += std::exp(logprob.get<double>());
+    EXPECT_EQ(top.size(), 2u);
+    EXPECT_NEAR(sum, 1, 1e-9);
+  }
+}
+
+TEST_F(Serve, SaysWhetherARepliesBitsDependOnOthers) {
+  EXPECT_EQ(Json::parse(server().get("/version").body)["batch_invariant"], true);
+  EXPECT_EQ(Json::parse(server().get("/props").body)["batch_invariant"], true);
+  EXPECT_EQ(server().ask("/ropewalk/v1/explain", {{"prompt", "hi"}})["batch_invariant"], true);
+  EXPECT_EQ(RunningServer(config(), {"--set", "serve.deterministic=true"}).stop().code, 0);
+}
+
+TEST_F(Serve, HasAPageOnTheLoopback) {
+  const Answer page = server().get("/");
+  EXPECT_EQ(page.status, 200);
+  EXPECT_EQ(page.header("content-type"), "text/html; charset=utf-8");
+  EXPECT_THAT(page.header("content-security-policy"), HasSubstr("default-src 'none'"));
+  EXPECT_THAT(page.body, HasSubstr("<!doctype html>"));
+  const RunningServer without(config(), {"--set", "serve.page=false"});
+  EXPECT_EQ(without.get("/").status, 404);
+}
+
+TEST_F(Serve, ReadsItsKeysAgainAtSighup) {
+  const std::string file = folder().write("reloaded", "ann:secret-one\n");
+  chmod(file.c_str(), 0600);
+  RunningServer own(config(), {"--set", "serve.keys.file=" + file});
+  own.program->signal(SIGHUP);
+  const auto until = std::chrono::steady_clock::now() + kPatience;
+  while (own.get("/v1/models", "X-Api-Key: secret-one\r\n").status != 200 &&
+         std::chrono::steady_clock::now() < until) {
+  }
+  std::this_thread::sleep_for(std::chrono::milliseconds(200));
+  const Outcome outcome = own.stop();
+  EXPECT_EQ(outcome.code, 0);
+  EXPECT_THAT(outcome.err, HasSubstr("read again, there are 1 keys now"));
+}
+
+TEST_F(Serve, LimitsWhatOneKeyMayHave) {
+  RunningServer own(config(), {"--set", "serve.per_key={tokens_per_minute: 10}"});
+  for (const int status : {200, 200})  // no key, no quota
+    EXPECT_EQ(own.post("/v1/completions", {{"prompt", "hi"}, {"max_tokens", 20}}).status, status);
+  const std::string file = folder().write("limited", "ann:secret-one\nbob:secret-two\n");
+  chmod(file.c_str(), 0600);
+  RunningServer limited(config(), {"--set", "serve.per_key={tokens_per_minute: 10}", "--set",
+                                   "serve.keys.file=" + file});
+  const auto ask = [&](const std::string& key) {
+    return limited.post("/v1/completions", {{"prompt", "hi"}, {"max_tokens", 20}},
+                        "X-Api-Key: " + key + "\r\n");
+  };
+  EXPECT_EQ(ask("secret-one").status, 200);
+  const Answer refused = ask("secret-one");
+  EXPECT_EQ(refused.status, 429);
+  EXPECT_THAT(refused.body, HasSubstr(R"("code":"rate_limited")"));
+  EXPECT_GE(std::stoi(refused.header("retry-after")), 1);
+  EXPECT_EQ(ask("secret-two").status, 200);
 }
 
 TEST_F(Serve, RefusesWhatItCannotListenOn) {

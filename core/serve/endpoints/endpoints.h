@@ -41,6 +41,9 @@ http::Response health(Service& service, const http::Request& request);
 http::Response live(Service& service, const http::Request& request);
 http::Response metrics(Service& service, const http::Request& request);
 
+// page.cpp
+http::Response page(Service& service, const http::Request& request);
+
 // generation.cpp
 void completions(Service& service, const http::Request& request,
                  const std::shared_ptr<http::Reply>& reply);

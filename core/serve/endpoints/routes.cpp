@@ -88,7 +88,9 @@ std::vector<http::Route> make_routes(Service& service) {
       post_long(s, "/v1/completions", completions),
       post_long(s, "/v1/chat/completions", chat_completions),
   };
-  if (service.config().serve.bare_paths) {
+  const ServeConfig& serve = service.config().serve;
+  if (serve.page.value_or(is_local(serve.listen))) routes.push_back(get(s, "/", page));
+  if (serve.bare_paths) {
     routes.push_back(post_long(s, "/completions", completions));
     routes.push_back(post_long(s, "/chat/completions", chat_completions));
   }

@@ -3,6 +3,8 @@
 // was found in the cache; and the log-probabilities are those of `ropewalk score`.
 #include <gtest/gtest.h>
 
+#include <cstdlib>
+
 #include "core/generate/generate.h"
 #include "core/schedule/scheduler.h"
 #include "tests/end_to_end/fixture_model.h"
@@ -10,7 +12,11 @@
 namespace ropewalk::test {
 namespace {
 
-constexpr uint32_t kRequests = 32;
+// scripts/test-server.sh --long asks 200.
+uint32_t request_count(uint32_t usual) {
+  const char* count = std::getenv("ROPEWALK_PROMISE_REQUESTS");
+  return count ? static_cast<uint32_t>(std::stoul(count)) : usual;
+}
 constexpr uint32_t kAtATime = 8;
 
 struct Said {
@@ -45,7 +51,7 @@ class Promise : public testing::Test {
     while (text.size() < 4000) text += text;
     const std::vector<int32_t> ids = engine.tokenizer().encode_text(text, SpecialTokens::as_text);
     std::vector<Request> requests;
-    for (uint32_t i = 0; i < kRequests; ++i) {
+    for (uint32_t i = 0; i < request_count(32); ++i) {
       Request request;
       const size_t length = 3 + (i * 131) % 400;
       request.prompt_ids.assign(ids.begin(), ids.begin() + static_cast<std::ptrdiff_t>(length));
@@ -104,7 +110,7 @@ TEST_F(Promise, AReplyDoesNotDependOnWhoElseIsServed) {
 
   Scheduler scheduler(serve_engine(engine), {});
   scheduler.start();
-  for (size_t i = 0; i < 6; ++i)
+  for (size_t i = 0; i < asked.size(); ++i)
     EXPECT_EQ(together(scheduler, {&asked[i], 1})[0].said, want[i]) << "alone, request " << i;
   const std::vector<Heard> first = together(scheduler, asked);
   const std::vector<Heard> second = together(scheduler, asked);
@@ -123,7 +129,7 @@ TEST_F(Promise, AReplyDoesNotDependOnPreemptions) {
   Engine engine(settings(3));
   std::vector<Request> asked = requests(engine);
   // Two that run at a time grow into their second pages, and one page is left.
-  asked.resize(12);
+  asked.resize(request_count(12));
   for (Request& request : asked) request.max_new_tokens = 300;
   std::vector<Said> want;
   for (const Request& request : asked) want.push_back(alone(engine, request));

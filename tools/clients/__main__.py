@@ -1,168 +1,31 @@
-"""python -m tools.clients PROGRAM CONFIG: real clients against a running `ropewalk serve`.
+"""python -m tools.clients PROGRAM CONFIG [--long] [GROUP...]: real clients against a running `ropewalk serve`.
 
-Starts the server on a port of its own, asks it with openai-python as a user's program would, and ends with 0
-where every answer is what the client promises its users. Offline; needs tools/clients/requirements.txt.
+Starts a server on a port of its own for each group, asks it as users' programs do, and ends with 0 where every answer
+is what the client promises its users. Offline; needs tools/clients/requirements.txt. scripts/test-server.sh runs it.
 """
 
-import os
-import re
-import signal
-import subprocess
-import sys
+import argparse
+import importlib
+import time
 
-import openai
+from .server import Server
 
-CHECKS = []
-
-
-def check(function):
-    CHECKS.append(function)
-    return function
-
-
-class Server:
-    def __init__(self, program, config, *more, env=None):
-        self.process = subprocess.Popen(
-            [program, "serve", config, "--listen", "127.0.0.1:0", "--set", "serve.drain.delay=0", *more],
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**os.environ, **(env or {})})
-        line = self.process.stdout.readline()
-        match = re.search(r"at (http://\S+)", line)
-        assert match, self.process.stderr.read()
-        self.url = match.group(1)
-
-    def client(self, key="none"):
-        return openai.OpenAI(base_url=self.url + "/v1", api_key=key, max_retries=0)
-
-    def stop(self):
-        self.process.send_signal(signal.SIGTERM)
-        self.process.communicate(timeout=60)
-        assert self.process.returncode == 0, self.process.returncode
-
-
-def refusal(call):
-    try:
-        call()
-    except openai.APIError as error:
-        return type(error).__name__, error.code
-    return None
-
-
-MESSAGES = [{"role": "user", "content": "What colour is the sky?"}]
-
-
-@check
-def models(client, model):
-    assert client.models.retrieve(model).id == model
-    assert client.models.retrieve(model).owned_by == "ropewalk"
-
-
-@check
-def completion(client, model):
-    answer = client.completions.create(model=model, prompt="The sky is", max_tokens=8, temperature=0)
-    assert answer.object == "text_completion" and len(answer.choices) == 1
-    assert answer.choices[0].finish_reason in ("stop", "length")
-    assert answer.usage.total_tokens == answer.usage.prompt_tokens + answer.usage.completion_tokens
-    assert answer.usage.prompt_tokens_details.cached_tokens >= 0
-    streamed = client.completions.create(model=model, prompt="The sky is", max_tokens=8, temperature=0, stream=True)
-    assert "".join(chunk.choices[0].text for chunk in streamed) == answer.choices[0].text
-
-
-@check
-def completion_choices(client, model):
-    answer = client.completions.create(
-        model=model, prompt=["The sky is", [1, 5, 9]], n=2, best_of=2, max_tokens=4, seed=7, temperature=1.2)
-    assert [choice.index for choice in answer.choices] == [0, 1, 2, 3]
-    again = client.completions.create(model=model, prompt="The sky is", max_tokens=4, seed=8, temperature=1.2)
-    assert again.choices[0].text == answer.choices[1].text  # choice k has the seed plus k
-
-
-@check
-def completion_logprobs(client, model):
-    answer = client.completions.create(
-        model=model, prompt="The sky is", echo=True, max_tokens=1, logprobs=3, temperature=0)
-    logprobs = answer.choices[0].logprobs
-    sizes = {len(x) for x in (logprobs.tokens, logprobs.token_logprobs, logprobs.top_logprobs, logprobs.text_offset)}
-    assert sizes == {answer.usage.total_tokens}
-    assert logprobs.token_logprobs[0] is None and logprobs.token_logprobs[-1] == max(
-        logprobs.top_logprobs[-1].values())
-    assert answer.choices[0].text.startswith("The sky is")
-
-
-@check
-def completion_stops(client, model):
-    text = client.completions.create(model=model, prompt="The sky is", max_tokens=12, temperature=0).choices[0].text
-    stop = text[3:5]
-    cut = client.completions.create(model=model, prompt="The sky is", max_tokens=12, temperature=0, stop=stop)
-    assert cut.choices[0].text == text[:text.index(stop)] and cut.choices[0].finish_reason == "stop"
-
-
-@check
-def chat(client, model):
-    answer = client.chat.completions.create(model=model, messages=MESSAGES, max_completion_tokens=12)
-    message = answer.choices[0].message
-    assert message.role == "assistant" and message.content and message.tool_calls is None
-    assert message.refusal is None
-    stream = client.chat.completions.create(
-        model=model, messages=MESSAGES, max_completion_tokens=12, stream=True, stream_options={"include_usage": True})
-    chunks = list(stream)
-    assert chunks[0].choices[0].delta.role == "assistant"
-    assert "".join(c.choices[0].delta.content or "" for c in chunks if c.choices) == message.content
-    assert [c.choices[0].finish_reason for c in chunks if c.choices][-1] == answer.choices[0].finish_reason
-    assert chunks[-1].choices == [] and chunks[-1].usage.total_tokens == answer.usage.total_tokens
-    assert all(c.usage is None for c in chunks[:-1])
-
-
-@check
-def chat_helper(client, model):
-    with client.chat.completions.stream(model=model, messages=MESSAGES, max_completion_tokens=12) as stream:
-        for _ in stream:
-            pass
-        assert stream.get_final_completion().choices[0].message.content
-
-
-@check
-def chat_logprobs(client, model):
-    answer = client.chat.completions.create(
-        model=model, messages=MESSAGES, max_completion_tokens=6, logprobs=True, top_logprobs=2, temperature=0)
-    content = answer.choices[0].logprobs.content
-    assert content and all(len(token.top_logprobs) == 2 for token in content)
-    assert all(token.logprob == token.top_logprobs[0].logprob for token in content)
-    joined = b"".join(bytes(token.bytes) for token in content).decode()
-    assert joined.strip() == answer.choices[0].message.content.strip()
-
-
-@check
-def errors(client, model):
-    create = client.chat.completions.create
-    assert refusal(lambda: create(model="gpt-4", messages=MESSAGES)) == ("NotFoundError", "model_not_found")
-    assert refusal(lambda: create(model=model, messages=[])) == ("BadRequestError", "invalid_value")
-    assert refusal(lambda: create(model=model, messages=MESSAGES, response_format={"type": "json_object"})) == (
-        "BadRequestError", "unsupported_parameter")
-    assert refusal(lambda: create(model=model, messages=[{"role": "user", "content": "a " * 5000}])) == (
-        "BadRequestError", "context_length_exceeded")
-    assert refusal(lambda: client.embeddings.create(model=model, input="a")) == ("NotFoundError", "unknown_url")
-    assert refusal(lambda: client.completions.create(model=model, prompt="a", top_p=7)) == (
-        "BadRequestError", "invalid_value")
-
-
-def keys(program, config):
-    server = Server(program, config, env={"ROPEWALK_API_KEYS": "ann:secret-one"})
-    assert refusal(server.client("secret-two").models.list) == ("AuthenticationError", "invalid_api_key")
-    assert server.client("secret-one").models.list().data
-    server.stop()
+GROUPS = ("openai_python", "langchain", "replay", "promise", "proxies", "lm_eval_harness")
 
 
 def main():
-    program, config = sys.argv[1:]
-    server = Server(program, config)
-    client = server.client()
-    model = client.models.list().data[0].id
-    for function in CHECKS:
-        function(client, model)
-        print("ok", function.__name__, flush=True)
-    server.stop()
-    keys(program, config)
-    print("ok keys")
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("program")
+    parser.add_argument("config")
+    parser.add_argument("groups", nargs="*", metavar="GROUP", help="of " + ", ".join(GROUPS))
+    parser.add_argument("--long", action="store_true", help="with the checks that take minutes")
+    asked = parser.parse_args()
+    for group in asked.groups or GROUPS:
+        begun = time.monotonic()
+        checks = importlib.import_module("." + group, __package__).CHECKS
+        with Server(asked.program, asked.config, "serve.queue.requests=256") as server:
+            checks.run(group, server, asked.long)
+        print(f"== {group}: {time.monotonic() - begun:.0f} s", flush=True)
 
 
 if __name__ == "__main__":

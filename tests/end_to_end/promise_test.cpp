@@ -104,6 +104,7 @@ class Promise : public testing::Test {
 
 TEST_F(Promise, AReplyDoesNotDependOnWhoElseIsServed) {
   Engine engine(settings(0));
+  EXPECT_EQ(engine.runtime().device().batch_dependence(), "");  // what the backend declares
   const std::vector<Request> asked = requests(engine);
   std::vector<Said> want;
   for (const Request& request : asked) want.push_back(alone(engine, request));

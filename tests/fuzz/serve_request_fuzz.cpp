@@ -38,6 +38,7 @@ struct World {
               .vocab = text.tokenizer().vocab_size(),
               .name = "m",
               .fingerprint = "f",
+              .batch_invariant = true,
               .created = 1,
               .samplers = {"temperature", "top-p"}} {}
 

@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "core/serve/guard/gate.h"
 #include "core/serve/guard/journal.h"
@@ -192,6 +193,19 @@ TEST(MetricsText, HasTheNamesThatRoutersRead) {
         "vllm:time_to_first_token_seconds_count" + labels + "} 2\n"})
     EXPECT_THAT(text, HasSubstr(line));
   EXPECT_THAT(metrics_text({.model_name = "m"}, nullptr, {}), Not(HasSubstr("vllm:")));
+  EXPECT_THAT(metrics_text({.started = 1700000000}, nullptr, {}),
+              HasSubstr("\nprocess_start_time_seconds 1700000000\n"));
+}
+
+TEST(ProcessUse, IsThatOfThisProcess) {
+  const ProcessUse before = process_use();
+  EXPECT_GT(before.resident_bytes, 1u << 20);
+  const int file = open("/dev/null", O_RDONLY);
+  EXPECT_EQ(process_use().open_files, before.open_files + 1);
+  close(file);
+  double sum = 0;
+  while (process_use().cpu_seconds < before.cpu_seconds + 0.01) sum += 1;
+  EXPECT_GT(sum, 0);
 }
 
 }  // namespace

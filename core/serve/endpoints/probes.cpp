@@ -58,6 +58,8 @@ http::Response metrics(Service& service, const http::Request&) {
   facts.model_name = service.model_name();
   facts.version = service.version();
   facts.ready = is_ready(service);
+  facts.started = service.started();
+  facts.process = process_use();
   if (const http::Server* server = service.server())
     facts.connections = server->counts().connections;
   const LoadedModel* model = service.loaded_or_null();

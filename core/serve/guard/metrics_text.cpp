@@ -133,6 +133,21 @@ void write_histograms(Writer& out, const Metrics& metrics) {
                 metrics.request_max_tokens);
 }
 
+// Without labels, as Prometheus's own clients have them.
+std::string process_text(const ServerFacts& facts) {
+  std::string text;
+  const auto add = [&](std::string_view name, std::string_view type, std::string_view help,
+                       double value) {
+    text += fmt::format("# HELP {0} {2}\n# TYPE {0} {1}\n{0} {3}\n", name, type, help, value);
+  };
+  add("process_cpu_seconds_total", "counter", "Time of all threads.", facts.process.cpu_seconds);
+  add("process_resident_memory_bytes", "gauge", "Memory in use.",
+      static_cast<double>(facts.process.resident_bytes));
+  add("process_open_fds", "gauge", "Open files and sockets.", facts.process.open_files);
+  add("process_start_time_seconds", "gauge", "Unix time.", static_cast<double>(facts.started));
+  return text;
+}
+
 }  // namespace
 
 std::string metrics_text(const ServerFacts& facts, const Metrics* metrics,
@@ -161,7 +176,7 @@ std::string metrics_text(const ServerFacts& facts, const Metrics* metrics,
   for (const auto& [field, count] : counts.ignored)
     out.sample("ropewalk_ignored_fields_total", fmt::format("field=\"{}\"", escaped(field)),
                static_cast<double>(count));
-  return out.take();
+  return out.take() + process_text(facts);
 }
 
 }  // namespace ropewalk::serve

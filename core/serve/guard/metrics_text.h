@@ -8,6 +8,7 @@
 #include "core/http/server.h"
 #include "core/schedule/metrics.h"
 #include "core/serve/guard/journal.h"
+#include "core/serve/guard/process.h"
 
 namespace ropewalk::serve {
 
@@ -16,6 +17,8 @@ struct ServerFacts {
   bool ready = false;
   uint32_t connections = 0;
   double heartbeat_seconds = 0;
+  int64_t started = 0;  // Unix time, seconds
+  ProcessUse process = {};
 };
 
 // No label has a client's text. `metrics` may be null while the model loads.

@@ -12,8 +12,8 @@ TEXT = "A rope is laid from strands, and a strand from yarns that are twisted th
 
 
 def prompts(count):
-    """Of 3 to 1000 characters, all of which begin alike."""
-    return [TEXT[:3 + i * 73 % 1000] for i in range(count)]
+    """Of 3 to 1000 characters, all of which begin alike. Every second one's reply grows into its second page."""
+    return [TEXT[:3 + i * 73 % 1000] if i % 2 else TEXT[:480 + i * 7 % 70] for i in range(count)]
 
 
 def alone(server, prompt, seed, folder):

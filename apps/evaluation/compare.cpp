@@ -6,9 +6,9 @@
 
 #include "apps/evaluation/dataset_input.h"
 #include "apps/evaluation/evaluation_commands.h"
-#include "apps/evaluation/running_line.h"
 #include "apps/open.h"
 #include "apps/output.h"
+#include "apps/running_line.h"
 #include "apps/signals.h"
 #include "core/base/error.h"
 

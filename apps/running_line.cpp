@@ -1,4 +1,4 @@
-#include "apps/evaluation/running_line.h"
+#include "apps/running_line.h"
 
 #include <fmt/format.h>
 

@@ -7,10 +7,9 @@
 #include <string>
 
 #include "apps/commands.h"
+#include "apps/serve/hosted_model.h"
 #include "apps/signals.h"
-#include "core/engine/engine.h"
 #include "core/http/server.h"
-#include "core/schedule/scheduler.h"
 #include "core/serve/service.h"
 
 namespace ropewalk {
@@ -31,7 +30,7 @@ class Serving {
   const std::string& address() const { return http_->addresses().front(); }
   const std::string& model_name() const { return service_.model_name(); }
   // Why it cannot go on; nothing while it can.
-  std::optional<Error> failure() const { return scheduler_->failure(); }
+  std::optional<Error> failure() const { return model_->scheduler().failure(); }
 
   // Reads the file of keys again where a SIGHUP has come.
   void reload_if_asked();
@@ -44,8 +43,7 @@ class Serving {
  private:
   const ServeArguments arguments_;
   const Config config_;
-  std::unique_ptr<Engine> engine_;
-  std::unique_ptr<Scheduler> scheduler_;
+  std::unique_ptr<HostedModel> model_;
   serve::Service service_;
   std::optional<ReloadRequest> reload_;  // where there is a file: else SIGHUP ends the program
   std::unique_ptr<http::Server> http_;

@@ -10,7 +10,7 @@ import time
 
 from .server import Server
 
-GROUPS = ("openai_python", "langchain", "replay", "promise", "proxies", "lm_eval_harness")
+GROUPS = ("openai_python", "langchain", "replay", "promise", "proxies", "lm_eval_harness", "batch")
 
 
 def main():

@@ -148,6 +148,40 @@ void add_options(CLI::App& app, ServeArguments& serve) {
       ->type_name("ADDR:PORT");
 }
 
+void add_questions(CLI::App& app, std::string& input) {
+  app.add_option("--input", input, "Questions in the form of OpenAI's Batch API, one in a line")
+      ->type_name("FILE.jsonl")
+      ->required();
+}
+
+void add_options(CLI::App& app, BatchArguments& batch) {
+  add_config(app, batch.common)->required();
+  add_questions(app, batch.input);
+  app.add_option("--output", batch.output,
+                 "Where the answers go; a run that ended goes on where it was")
+      ->type_name("FILE.jsonl")
+      ->required();
+  app.add_option("--errors", batch.errors, "Where lines that failed go instead")
+      ->type_name("FILE.jsonl");
+  app.add_option("--shard", batch.shard, "Answer the i-th of n parts of the lines, from 0/n")
+      ->type_name("i/n");
+  app.add_option("--max-inflight", batch.max_in_flight,
+                 "Lines that are asked at a time, default twice serve.max_sequences")
+      ->type_name("N")
+      ->check(between(1u, kMaxTokens));
+  app.add_flag("--retry-errors", batch.retry_errors, "Ask lines that failed once more");
+  add_json(app, batch.common);
+}
+
+void add_options(CLI::App& app, MergeArguments& merge) {
+  add_questions(app, merge.input);
+  app.add_option("--output", merge.output, "Where the joined answers go, in the input's order")
+      ->type_name("FILE.jsonl")
+      ->required();
+  app.add_option("PART", merge.parts, "The outputs of all shards")->required();
+  add_json(app, merge.common);
+}
+
 void add_options(CLI::App& app, ScoreArguments& score) {
   add_config(app, score.common)->required();
   add_file(app, "--ids", score.ids, "Token ids, decimal, separated by white space")->required();
@@ -256,6 +290,10 @@ void add_commands(CLI::App& program, Action& action) {
   add_command(program, action, "chat", "Hold a conversation", chat);
   add_command(program, action, "serve", "Serve many users over HTTP, as OpenAI's clients expect",
               serve_http);
+  add_command(program, action, "batch",
+              "Answer a file of questions, however often it is interrupted", answer_batch);
+  add_command(program, action, "merge", "Join the shards of a batch, if nothing is missing",
+              merge_batch);
   add_command(program, action, "score", "Log-probability of every token given those before", score);
   add_command(program, action, "perplexity", "A text's perplexity, by context length", perplexity);
   add_command(program, action, "compare", "How far two configurations' predictions are apart",

@@ -2,7 +2,7 @@
 //
 // command_line.cpp fills the structs; no other file knows how these options are spelled. Every
 // function prints its answer on stdout, throws what goes wrong, and returns the exit code, which
-// differs from 0 only where a signal ended it.
+// differs from 0 only where a signal ended it, or where lines of a batch failed.
 #pragma once
 
 #include <cstdint>
@@ -48,6 +48,23 @@ struct ChatArguments {
 
 struct ServeArguments {
   CommonArguments common = {};
+};
+
+struct BatchArguments {
+  CommonArguments common = {};
+  std::string input = {};
+  std::string output = {};
+  std::optional<std::string> errors = {};  // file for the lines that failed
+  std::string shard = "0/1";
+  std::optional<uint32_t> max_in_flight = {};
+  bool retry_errors = false;
+};
+
+struct MergeArguments {
+  CommonArguments common = {};
+  std::string input = {};
+  std::string output = {};
+  std::vector<std::string> parts = {};
 };
 
 struct ScoreArguments {
@@ -106,6 +123,8 @@ struct BenchArguments {
 int run(const RunArguments& arguments);
 int chat(const ChatArguments& arguments);
 int serve_http(const ServeArguments& arguments);
+int answer_batch(const BatchArguments& arguments);
+int merge_batch(const MergeArguments& arguments);
 int score(const ScoreArguments& arguments);
 int inspect(const InspectArguments& arguments);
 int plugins(const PluginsArguments& arguments);

@@ -105,7 +105,7 @@ Ledger::Ledger(const LedgerFiles& files, const Json& questions, FailedLines fail
   for (const fs::path& file : {files_.output, files_.errors.value_or(files_.output)})
     if (fs::exists(file) && !fs::is_regular_file(file))
       throw Error(ExitCode::output, file.string(), "is not a regular file, expected one or none",
-                  "");
+                  "Name another one");
   if (has_answers() && !fs::exists(side))
     throw Error(ExitCode::usage, files_.output.string(),
                 fmt::format("was not begun by `ropewalk batch`: there is no {}", side.string()),

@@ -1,4 +1,5 @@
-// chat on a terminal: editing, history, whole characters, and a terminal that is itself afterwards.
+// The program on a terminal: chat with editing, history, whole characters, and a terminal that is
+// itself afterwards; a batch with its progress.
 #include <gmock/gmock.h>
 #include <poll.h>
 #include <pty.h>
@@ -20,10 +21,14 @@ namespace {
 
 using ::testing::HasSubstr;
 
-// `ropewalk chat` with a pseudo terminal for all three streams.
-class TerminalChat {
+// The program with a pseudo terminal for all three streams.
+class OnTerminal {
  public:
-  explicit TerminalChat(const std::string& config) {
+  explicit OnTerminal(Arguments arguments) {
+    std::string program = RW_PROGRAM;
+    std::vector<char*> argv = {program.data()};
+    for (std::string& argument : arguments) argv.push_back(argument.data());
+    argv.push_back(nullptr);
     pid_ = forkpty(&terminal_, nullptr, nullptr, nullptr);
     // Where there is no pseudo terminal; -1 would be everybody to kill().
     if (pid_ < 0) throw std::system_error(errno, std::generic_category(), "forkpty");
@@ -31,12 +36,11 @@ class TerminalChat {
       setenv("TERM", "xterm", 1);
       unsetenv("LANG");
       unsetenv("LC_ALL");
-      execl(RW_PROGRAM, RW_PROGRAM, "chat", config.c_str(), "--max-new-tokens", "6", "--set",
-            "prompt.format=vicuna-v1.1", static_cast<char*>(nullptr));
+      execv(RW_PROGRAM, argv.data());
       _exit(127);
     }
   }
-  ~TerminalChat() {
+  ~OnTerminal() {
     kill(pid_, SIGKILL);
     waitpid(pid_, nullptr, 0);
     close(terminal_);
@@ -99,13 +103,17 @@ class Terminal : public ::testing::Test {
     return said;
   }
 
+  Arguments chat_arguments() const {
+    return {"chat", config_, "--max-new-tokens", "6", "--set", "prompt.format=vicuna-v1.1"};
+  }
+
   TemporaryFolder folder_;
   std::string config_ = write_small_config(folder_.path(), {});
   std::string save_ = "/save " + (folder_.path() / "c.json").string() + "\r";
 };
 
 TEST_F(Terminal, LinesAreEditedAndRemembered) {
-  TerminalChat chat(config_);
+  OnTerminal chat(chat_arguments());
   ASSERT_TRUE(chat.shows("> ")) << chat.seen();
   const char* const lines[] = {
       "hellx\x7fo\r",                  // backspace
@@ -128,11 +136,31 @@ TEST_F(Terminal, LinesAreEditedAndRemembered) {
 }
 
 TEST_F(Terminal, CtrlCAtThePromptGivesTheTerminalBack) {
-  TerminalChat chat(config_);
+  OnTerminal chat(chat_arguments());
   ASSERT_TRUE(chat.shows("> ")) << chat.seen();
   chat.type("half a line\x03");
   EXPECT_EQ(chat.end(), 130);
   EXPECT_TRUE(chat.is_cooked());
+}
+
+TEST_F(Terminal, ABatchTellsHowLongItTakes) {
+  const std::string slow =
+      write_small_config(folder_.path() / "slow", {.layers = 8, .hidden = 256, .context = 1024});
+  std::string lines;
+  for (int i = 0; i < 6; ++i)
+    lines += Json({{"custom_id", std::to_string(i)},
+                   {"method", "POST"},
+                   {"url", "/v1/completions"},
+                   {"body", {{"prompt", "hi"}, {"max_tokens", 500}}}})
+                 .dump() +
+             "\n";
+  OnTerminal batch({"batch", slow, "--input", folder_.write("in", lines), "--output",
+                    (folder_.path() / "out").string(), "--set", "serve.max_sequences=1"});
+  EXPECT_TRUE(batch.shows(" of 6 lines, 0 failed")) << batch.seen();
+  EXPECT_TRUE(batch.shows(" tokens/s")) << batch.seen();
+  EXPECT_TRUE(batch.shows(" left")) << batch.seen();
+  EXPECT_TRUE(batch.shows("6 lines: 6 answered, 0 failed, 0 left")) << batch.seen();
+  EXPECT_EQ(batch.end(), 0);
 }
 
 }  // namespace

@@ -50,6 +50,14 @@ Write added(std::string name, TinyTensor it) {
       [name = std::move(name), it = std::move(it)](TinyModel& model) { model.tensors[name] = it; });
 }
 
+// What a checkpoint has and its family has not would be left out in silence.
+std::vector<BadModel> tensors_of_other_families() {
+  return {
+      {"E01", "AnotherFamilysNorm", "q_norm\\.weight: is a norm that llama models do not have",
+       added("model.layers.0.self_attn.q_norm.weight", {"F16", {32}, std::string(64, '\x3c')})},
+  };
+}
+
 std::vector<BadModel> foreign_tensors() {
   const auto foreign = [](const std::string& name) { return added(kQ + name, {"U8", {1}, "x"}); };
   return {
@@ -156,7 +164,7 @@ std::vector<BadModel> bad_values() {
 
 std::vector<BadModel> bad_tensors() {
   std::vector<BadModel> rows = bad_shapes();
-  for (const auto& more : {bad_values(), foreign_tensors()})
+  for (const auto& more : {bad_values(), foreign_tensors(), tensors_of_other_families()})
     rows.insert(rows.end(), more.begin(), more.end());
   return rows;
 }

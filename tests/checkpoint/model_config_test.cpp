@@ -84,6 +84,17 @@ TEST(ConfigFamily, AModelOfNoneIsToldOfAll) {
   EXPECT_EQ(said(nullptr, nullptr), "config.json: model_type: is missing, " + expected + ".");
 }
 
+TEST(ModelConfig, TakesForeignKeysThatChangeNothing) {
+  EXPECT_EQ(read({{"attn_logit_softcapping", nullptr},
+                  {"residual_multiplier", 1.0},
+                  {"logit_scale", 1},
+                  {"qk_norm", false},
+                  {"no_rope_layers", Json::array()},
+                  {"num_experts", 0}})
+                .layers,
+            1u);
+}
+
 TEST(ModelConfig, TakesAHeadDimOfItsOwn) {
   EXPECT_EQ(read({{"head_dim", 128}}).head_dim, 128u);
   EXPECT_EQ(read({{"head_dim", nullptr}}).head_dim, 32u);

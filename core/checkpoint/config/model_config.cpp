@@ -122,6 +122,31 @@ void read_constants(const JsonFields& fields, ModelConfig& config) {
                 fmt::format("found {}, expected 1", fields.number("partial_rotary_factor")), "");
 }
 
+// Keys that change what a model computes where a family has them. One that nobody reads would make
+// another model of it.
+bool is_arithmetic(std::string_view key) {
+  constexpr std::string_view kNames[] = {"qk_norm",     "use_qk_norm",       "clip_qkv",
+                                         "num_experts", "num_local_experts", "attention_sinks"};
+  constexpr std::string_view kEnds[] = {"_multiplier", "_softcapping", "_scale"};
+  return key.starts_with("no_rope") || std::ranges::find(kNames, key) != std::end(kNames) ||
+         std::ranges::any_of(kEnds, [&](std::string_view end) { return key.ends_with(end); });
+}
+
+// null, false, no experts, times one.
+bool is_neutral(std::string_view key, const Json& value) {
+  if (value.is_null() || value == false || (value.is_structured() && value.empty())) return true;
+  return value.is_number() && value == (key.starts_with("num_") ? 0 : 1);
+}
+
+void refuse_arithmetic(const JsonFields& fields, const ConfigFamily& family) {
+  for (const auto& [key, value] : fields.json().items())
+    if (is_arithmetic(key) && !is_neutral(key, value))
+      fields.fail(key,
+                  fmt::format("found {}, which {} models do not have", printable(value.dump(), 60),
+                              family.name),
+                  "Only what changes nothing can be there");
+}
+
 // Ids that no row of the vocabulary has are dropped with a warning: they can never be sampled.
 void add_eos(const JsonFields& fields, uint32_t vocab_size, std::vector<int32_t>& ids) {
   if (!fields.has("eos_token_id")) return;
@@ -174,6 +199,7 @@ ModelConfig parse_model_config(const Json& json, const JsonSource& source,
   read_shape(fields, config);
   read_constants(fields, config);
   config.rope = read_rope_config(fields, config.head_dim);
+  refuse_arithmetic(fields, family);
   if (family.read) family.read(fields, config);
   return config;
 }

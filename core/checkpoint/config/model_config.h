@@ -23,6 +23,13 @@ struct RopeConfig {
   uint32_t original_max_position = 0;  // 0: not said
 };
 
+// Which linear layers have a bias.
+enum class Biases {
+  as_stored,  // those that the checkpoint has one for
+  none,
+  of_qkv,  // q_proj, k_proj and v_proj, each of which must have one
+};
+
 struct ModelConfig {
   std::string model_type;  // of its family
   uint32_t vocab_size = 0;
@@ -35,6 +42,7 @@ struct ModelConfig {
   uint32_t max_position = 0;  // max_position_embeddings
   double rms_norm_eps = 0;
   bool tied_embeddings = false;
+  Biases biases = Biases::as_stored;
   RopeConfig rope;
   int32_t bos_id = 1;
   std::vector<int32_t> eos_ids = {2};  // config.json's, extended by generation_config.json's

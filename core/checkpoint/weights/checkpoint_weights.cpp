@@ -83,6 +83,22 @@ std::vector<float> read_bias(const Checkpoint& checkpoint, const std::string& pr
   return zero ? std::vector<float>{} : values;
 }
 
+bool is_qkv(std::string_view name) {
+  return name.ends_with(".q_proj") || name.ends_with(".k_proj") || name.ends_with(".v_proj");
+}
+
+// Norms that no family here has. A model that needs one would come out as another.
+void refuse_unused_norms(const Checkpoint& checkpoint) {
+  constexpr std::string_view kUnused[] = {
+      ".q_norm.weight", ".k_norm.weight", ".pre_feedforward_layernorm.weight",
+      ".post_feedforward_layernorm.weight", ".post_self_attn_layernorm.weight"};
+  for (const TensorInfo& tensor : checkpoint.tensors())
+    if (std::ranges::any_of(kUnused, [&](auto end) { return tensor.name.ends_with(end); }))
+      refuse(place_of(checkpoint, tensor),
+             fmt::format("is a norm that {} models do not have", checkpoint.config().model_type),
+             "Only families that `ropewalk inspect` takes can be run");
+}
+
 // bf16 has a wider range than f16, so only f32 holds every value of it.
 abi::DType laid_out_scales(StoredType stored) {
   return stored == StoredType::f16 ? abi::DType::f16 : abi::DType::f32;
@@ -128,7 +144,9 @@ std::vector<float> permuted(std::vector<float> values, std::span<const uint32_t>
 }  // namespace
 
 CheckpointWeights::CheckpointWeights(const Checkpoint& checkpoint)
-    : checkpoint_(checkpoint), zero_points_(detect_zero_points(checkpoint)) {}
+    : checkpoint_(checkpoint), zero_points_(detect_zero_points(checkpoint)) {
+  refuse_unused_norms(checkpoint);
+}
 
 WeightInfo CheckpointWeights::describe(std::string_view name, abi::WeightUse use, uint32_t rows,
                                        uint32_t cols) const {
@@ -137,7 +155,15 @@ WeightInfo CheckpointWeights::describe(std::string_view name, abi::WeightUse use
     describe_packed(info);
   else
     describe_dense(info);
-  info.has_bias = use == abi::WeightUse::matmul && !read_bias(checkpoint_, info.name, cols).empty();
+  if (use != abi::WeightUse::matmul) return info;
+  const Biases biases = checkpoint_.config().biases;
+  const bool needs_bias = biases == Biases::of_qkv && is_qkv(info.name);
+  if (needs_bias) checkpoint_.get(info.name + ".bias");
+  info.has_bias = !read_bias(checkpoint_, info.name, cols).empty();
+  if (info.has_bias && !needs_bias && biases != Biases::as_stored)
+    refuse(place_of(checkpoint_, checkpoint_.get(info.name + ".bias")),
+           fmt::format("is a bias that {} models do not have", checkpoint_.config().model_type),
+           "Take a checkpoint of such a model");
   return info;
 }
 

@@ -131,6 +131,7 @@ Json model_json(const Checkpoint& checkpoint, const Config& config) {
           {"max_position_embeddings", model.max_position},
           {"rms_norm_eps", model.rms_norm_eps},
           {"tied_embeddings", model.tied_embeddings},
+          {"window", model.window},
           {"eos_ids", model.eos_ids},
           {"parameters", facts.parameters},
           {"quantization", quantization_json(facts.quantization)},

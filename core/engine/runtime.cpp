@@ -66,6 +66,17 @@ uint32_t sequences_on(const abi::DeviceInfo& info) {
   return cpu ? kSequencesOnCpu : kSequencesOnGpu;
 }
 
+// No backend has windows yet. A context that is no longer than the window has none to see.
+void check_window(const ModelConfig& model, uint32_t context_length) {
+  if (model.window == 0 || context_length <= model.window) return;
+  throw Error(
+      ExitCode::limit, "context.length",
+      fmt::format("found {}, expected at most {}: layers of this model see that many tokens "
+                  "(sliding_window), which longer contexts cannot have yet",
+                  context_length, model.window),
+      fmt::format("Set context.length to {}", model.window));
+}
+
 }  // namespace
 
 Runtime::Runtime(Registry& registry, const WeightSource& weights, const RuntimeSettings& settings)
@@ -73,6 +84,7 @@ Runtime::Runtime(Registry& registry, const WeightSource& weights, const RuntimeS
       context_length_(settings.config.context.length.value_or(model_config_.max_position)),
       device_(open_device(registry, settings.config.backend)) {
   const auto start = std::chrono::steady_clock::now();
+  check_window(model_config_, context_length_);
   check_kv_type(settings.config, device_);
   open_rope(registry, settings.config);
 

@@ -50,11 +50,20 @@ Write added(std::string name, TinyTensor it) {
       [name = std::move(name), it = std::move(it)](TinyModel& model) { model.tensors[name] = it; });
 }
 
+Write of_family(std::string model_type, std::string architecture, std::string bias) {
+  return spoil([=](TinyModel& model) {
+    model.config.update({{"model_type", model_type}, {"architectures", {architecture}}});
+    if (!bias.empty()) model.tensors[bias] = {"F16", {64}, std::string(128, '\x3c')};
+  });
+}
+
 // What a checkpoint has and its family has not would be left out in silence.
 std::vector<BadModel> tensors_of_other_families() {
   return {
       {"E01", "AnotherFamilysNorm", "q_norm\\.weight: is a norm that llama models do not have",
        added("model.layers.0.self_attn.q_norm.weight", {"F16", {32}, std::string(64, '\x3c')})},
+      {"E01", "MistralsBias", kPlace + "bias: is a bias that mistral models do not have",
+       of_family("mistral", "MistralForCausalLM", kQ + ".bias")},
   };
 }
 

@@ -84,6 +84,22 @@ TEST(ConfigFamily, AModelOfNoneIsToldOfAll) {
   EXPECT_EQ(said(nullptr, nullptr), "config.json: model_type: is missing, " + expected + ".");
 }
 
+ModelConfig of_family(const char* model_type, const char* architecture, Json changes) {
+  changes.update({{"model_type", model_type}, {"architectures", {architecture}}});
+  return read(changes);
+}
+
+TEST(ModelConfig, MistralHasAWindowUnlessItSaysNull) {
+  const auto mistral = [](const Json& changes) {
+    return of_family("mistral", "MistralForCausalLM", changes);
+  };
+  EXPECT_EQ(mistral(Json::object()).window, 4096u);
+  EXPECT_EQ(mistral({{"sliding_window", 512}}).window, 512u);
+  EXPECT_EQ(mistral({{"sliding_window", nullptr}}).window, 0u);
+  EXPECT_EQ(mistral(Json::object()).biases, Biases::none);
+  EXPECT_EQ(read(Json::object()).window, 0u);
+}
+
 TEST(ModelConfig, TakesForeignKeysThatChangeNothing) {
   EXPECT_EQ(read({{"attn_logit_softcapping", nullptr},
                   {"residual_multiplier", 1.0},

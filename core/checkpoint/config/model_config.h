@@ -43,6 +43,7 @@ struct ModelConfig {
   double rms_norm_eps = 0;
   bool tied_embeddings = false;
   Biases biases = Biases::as_stored;
+  uint32_t window = 0;  // keys that the queries of some layers see, their own included; 0: all
   RopeConfig rope;
   int32_t bos_id = 1;
   std::vector<int32_t> eos_ids = {2};  // config.json's, extended by generation_config.json's

@@ -13,6 +13,7 @@ namespace {
 // The first conversions of Llama 1 wrote the second.
 constexpr std::string_view kLlama[] = {"LlamaForCausalLM", "LLaMAForCausalLM"};
 constexpr std::string_view kMistral[] = {"MistralForCausalLM"};
+constexpr std::string_view kQwen2[] = {"Qwen2ForCausalLM"};
 
 constexpr uint64_t kMaxWindow = 1 << 24;
 
@@ -35,10 +36,28 @@ void read_mistral(const JsonFields& fields, ModelConfig& config) {
   config.window = read_window(fields, 4096);
 }
 
+// models/qwen2/configuration_qwen2.py: Qwen 1.5, 2 and 2.5. A window is there only where it is
+// used, and then in the layers from max_window_layers on, unless layer_types names each.
+void read_qwen2(const JsonFields& fields, ModelConfig& config) {
+  require_kv_heads(fields);
+  config.biases = Biases::of_qkv;
+  if (!fields.has("use_sliding_window") || !fields.boolean("use_sliding_window")) return;
+  const uint64_t first = fields.has("max_window_layers")
+                             ? fields.unsigned_integer("max_window_layers", 0, UINT32_MAX)
+                             : 28;
+  bool slides = first < config.layers;
+  if (fields.has("layer_types")) {
+    const Json& types = fields.json()["layer_types"];
+    slides = std::ranges::find(types, Json("sliding_attention")) != types.end();
+  }
+  if (slides) config.window = read_window(fields, 4096);
+}
+
 // common name, model_type, architectures, keys of its own | graph
 constexpr Family kFamilies[] = {
     {{"Llama", "llama", kLlama, nullptr}, build_decoder},
     {{"Mistral", "mistral", kMistral, read_mistral}, build_decoder},
+    {{"Qwen2", "qwen2", kQwen2, read_qwen2}, build_decoder},
 };
 
 constexpr auto kConfigFamilies = [] {

@@ -100,6 +100,24 @@ TEST(ModelConfig, MistralHasAWindowUnlessItSaysNull) {
   EXPECT_EQ(read(Json::object()).window, 0u);
 }
 
+TEST(ModelConfig, Qwen2sWindowIsThereWhereItIsUsed) {
+  const auto window = [](Json changes) {
+    changes["sliding_window"] = 512;
+    return of_family("qwen2", "Qwen2ForCausalLM", changes).window;
+  };
+  const Json used = {{"use_sliding_window", true}, {"max_window_layers", 0}};
+  EXPECT_EQ(window(Json::object()), 0u);
+  EXPECT_EQ(window({{"use_sliding_window", false}}), 0u);
+  EXPECT_EQ(window({{"use_sliding_window", true}}), 0u);  // from layer 28 on
+  EXPECT_EQ(window(used), 512u);
+  Json told = used;
+  told["layer_types"] = {"full_attention"};
+  EXPECT_EQ(window(told), 0u);
+  told = {{"use_sliding_window", true}, {"layer_types", {"sliding_attention"}}};
+  EXPECT_EQ(window(told), 512u);
+  EXPECT_EQ(of_family("qwen2", "Qwen2ForCausalLM", Json::object()).biases, Biases::of_qkv);
+}
+
 TEST(ModelConfig, TakesForeignKeysThatChangeNothing) {
   EXPECT_EQ(read({{"attn_logit_softcapping", nullptr},
                   {"residual_multiplier", 1.0},

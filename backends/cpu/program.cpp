@@ -17,6 +17,8 @@ class Operands : public abi::NodePointers<Memory> {
  public:
   using NodePointers::NodePointers;
 
+  // Runs of a row that rms_norm normalises.
+  uint32_t runs() const { return width() / in(1).dim[0]; }
   Cache cache(size_t i) const { return {bytes(i), in(i).dtype, in(i).dim[2], in(i).dim[3]}; }
   // Throws Failure (invalid_argument) where no weight of this shape was packed.
   const std::byte* weight(size_t i, abi::WeightUse use) const {
@@ -48,8 +50,8 @@ std::function<void(const Frame&)> bind(const abi::Node& node, const Operands& o)
     case Op::embed:
       return stage(embed, Embed{o.weight(0, abi::WeightUse::embed), o.result(), o.width()});
     case Op::rms_norm:
-      return stage(rms_norm, RmsNorm{o.floats(0), o.floats(1), o.order(2), o.result(), o.width(),
-                                     node.norm().epsilon, o.extent()});
+      return stage(rms_norm, RmsNorm{o.floats(0), o.floats(1), o.order(2), o.result(), o.runs(),
+                                     o.in(1).dim[0], node.norm().epsilon, o.extent()});
     case Op::matmul:
       return stage(matmul, Matmul{o.floats(0), o.weight(1, abi::WeightUse::matmul), o.floats(2),
                                   o.result(), o.width_in(), o.width(), o.extent()});

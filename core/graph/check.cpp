@@ -136,8 +136,14 @@ class NodeCheck {
   void rms_norm() const {
     takes<abi::NormParams>(2, 3, 1);
     rows_of_equal_width(1);
-    constant(in(1), DType::f32, width(in(0)));
-    if (node_.in.size() == 3) constant(in(2), DType::i32, width(in(0)));
+    const uint64_t row = width(in(0));
+    require(in(1).dims.size() == 1 && in(1).dims[0] && row % in(1).dims[0] == 0,
+            "a weight whose length does not divide the row");
+    const uint64_t run = in(1).dims[0];
+    constant(in(1), DType::f32, run);
+    if (node_.in.size() < 3) return;
+    require(run == row, "an order of runs shorter than the row");
+    constant(in(2), DType::i32, row);
   }
   void matmul() const {
     takes<std::monostate>(2, 3, 1);

@@ -67,6 +67,14 @@ void order_columns(Graph& graph, TensorId tensor, const std::vector<uint32_t>& o
   for (size_t i = 1; i < matmul.in.size(); ++i) graph.tensors[matmul.in[i]].column_order = order;
 }
 
+// Whether the node can store its output in an order and has none yet. A norm of several runs
+// cannot: its weight is shorter than the row.
+bool can_take_order(const Graph& graph, const GraphNode& node, TensorId order) {
+  if (node.op == Op::attention) return node.in.size() == 3;
+  return node.op == Op::rms_norm && node.in.size() == 2 &&
+         graph.tensors[node.in[1]].dims == graph.tensors[order].dims;
+}
+
 // Folds one permute into the node that writes its input. The writer then writes the permute's
 // output.
 bool fold_into_writer(Graph& graph, const GraphNode& permute) {
@@ -76,9 +84,7 @@ bool fold_into_writer(Graph& graph, const GraphNode& permute) {
   if (at == graph.nodes.size() || !read_once(graph, x)) return false;
   GraphNode& writer = graph.nodes[at];
 
-  const bool has_order = (writer.op == Op::rms_norm && writer.in.size() == 3) ||
-                         (writer.op == Op::attention && writer.in.size() == 4);
-  if ((writer.op == Op::rms_norm || writer.op == Op::attention) && !has_order) {
+  if (can_take_order(graph, writer, order)) {
     writer.in.push_back(order);
   } else if (writer.op == Op::silu_mul && can_order_columns(graph, writer.in[0]) &&
              can_order_columns(graph, writer.in[1])) {

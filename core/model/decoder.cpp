@@ -91,11 +91,12 @@ class Builder {
     return id;
   }
 
-  TensorId norm(const std::string& name, TensorId x, uint32_t rows) {
-    const uint32_t size = config_.hidden_size;
+  // Of each run of `size` values of x.
+  TensorId norm(const std::string& name, TensorId x, uint32_t size) {
     const TensorId weight = vector(name + ".weight", size);
     model_.vectors.push_back({weight, name + ".weight", size});
-    return node(Op::rms_norm, name, {x, weight}, {rows, size},
+    std::vector<uint32_t> dims = graph().tensors[x].dims;
+    return node(Op::rms_norm, name, {x, weight}, std::move(dims),
                 abi::NormParams{static_cast<float>(config_.rms_norm_eps)});
   }
 
@@ -140,6 +141,10 @@ class Builder {
     TensorId k = linear(prefix + ".k_proj", x, hidden, kv_width, kv_dims);
     const TensorId v = linear(prefix + ".v_proj", x, hidden, kv_width, kv_dims);
 
+    if (config_.norms_heads) {
+      q = norm(prefix + ".q_norm", q, d);
+      k = norm(prefix + ".k_norm", k, d);
+    }
     double scale = 1 / std::sqrt(static_cast<double>(d));
     if (options_.keys == abi::KeyRotation::before_cache) {
       const abi::RopeParams rope{static_cast<float>(options_.attention_scale)};
@@ -165,10 +170,11 @@ class Builder {
 
   TensorId layer(const std::string& prefix, TensorId x) {
     const std::vector<uint32_t> dims = {kRows, config_.hidden_size};
+    const uint32_t hidden = config_.hidden_size;
     const TensorId a =
-        attention(prefix + ".self_attn", norm(prefix + ".input_layernorm", x, kRows));
+        attention(prefix + ".self_attn", norm(prefix + ".input_layernorm", x, hidden));
     const TensorId h = node(Op::add, prefix + ".attention_add", {x, a}, dims, {});
-    const TensorId m = mlp(prefix + ".mlp", norm(prefix + ".post_attention_layernorm", h, kRows));
+    const TensorId m = mlp(prefix + ".mlp", norm(prefix + ".post_attention_layernorm", h, hidden));
     return node(Op::add, prefix + ".mlp_add", {h, m}, dims, {});
   }
 
@@ -176,7 +182,7 @@ class Builder {
   void logits(TensorId x) {
     const uint32_t hidden = config_.hidden_size, vocab = config_.vocab_size;
     const TensorId last = node(Op::select, "select", {x}, {kWanted, hidden}, {});
-    const TensorId normed = norm("model.norm", last, kWanted);
+    const TensorId normed = norm("model.norm", last, hidden);
     // Tied: a second copy of the embedding table, in the layout that the device wants for a matmul.
     const std::string_view stored = config_.tied_embeddings ? kEmbedding : kHead;
     const TensorId out =

@@ -14,6 +14,7 @@ namespace {
 constexpr std::string_view kLlama[] = {"LlamaForCausalLM", "LLaMAForCausalLM"};
 constexpr std::string_view kMistral[] = {"MistralForCausalLM"};
 constexpr std::string_view kQwen2[] = {"Qwen2ForCausalLM"};
+constexpr std::string_view kQwen3[] = {"Qwen3ForCausalLM"};
 
 constexpr uint64_t kMaxWindow = 1 << 24;
 
@@ -23,24 +24,21 @@ uint32_t read_window(const JsonFields& fields, uint32_t absent) {
   return static_cast<uint32_t>(fields.unsigned_integer("sliding_window", 1, kMaxWindow));
 }
 
-// transformers' defaults are those of one model of the family, not the number of heads.
-void require_kv_heads(const JsonFields& fields) {
-  if (!fields.has("num_key_value_heads"))
-    fields.fail("num_key_value_heads", "is missing, expected an integer", "");
+// transformers' defaults are those of one model of the family, not what other keys give.
+void require(const JsonFields& fields, std::string_view key) {
+  if (!fields.has(key)) fields.fail(key, "is missing, expected an integer", "");
 }
 
 // models/mistral/configuration_mistral.py: 4096 where nothing is said, as in the first 7B.
 void read_mistral(const JsonFields& fields, ModelConfig& config) {
-  require_kv_heads(fields);
+  require(fields, "num_key_value_heads");
   config.biases = Biases::none;
   config.window = read_window(fields, 4096);
 }
 
-// models/qwen2/configuration_qwen2.py: Qwen 1.5, 2 and 2.5. A window is there only where it is
-// used, and then in the layers from max_window_layers on, unless layer_types names each.
-void read_qwen2(const JsonFields& fields, ModelConfig& config) {
-  require_kv_heads(fields);
-  config.biases = Biases::of_qkv;
+// models/qwen2/configuration_qwen2.py: a window is there only where it is used, and then in the
+// layers from max_window_layers on, unless layer_types names each.
+void read_qwen_window(const JsonFields& fields, ModelConfig& config) {
   if (!fields.has("use_sliding_window") || !fields.boolean("use_sliding_window")) return;
   const uint64_t first = fields.has("max_window_layers")
                              ? fields.unsigned_integer("max_window_layers", 0, UINT32_MAX)
@@ -53,11 +51,29 @@ void read_qwen2(const JsonFields& fields, ModelConfig& config) {
   if (slides) config.window = read_window(fields, 4096);
 }
 
+// Qwen 1.5, 2 and 2.5.
+void read_qwen2(const JsonFields& fields, ModelConfig& config) {
+  require(fields, "num_key_value_heads");
+  config.biases = Biases::of_qkv;
+  read_qwen_window(fields, config);
+}
+
+// models/qwen3/modeling_qwen3.py
+void read_qwen3(const JsonFields& fields, ModelConfig& config) {
+  require(fields, "num_key_value_heads");
+  require(fields, "head_dim");
+  const bool biased = fields.has("attention_bias") && fields.boolean("attention_bias");
+  config.biases = biased ? Biases::of_attention : Biases::none;
+  config.norms_heads = true;
+  read_qwen_window(fields, config);
+}
+
 // common name, model_type, architectures, keys of its own | graph
 constexpr Family kFamilies[] = {
     {{"Llama", "llama", kLlama, nullptr}, build_decoder},
     {{"Mistral", "mistral", kMistral, read_mistral}, build_decoder},
     {{"Qwen2", "qwen2", kQwen2, read_qwen2}, build_decoder},
+    {{"Qwen3", "qwen3", kQwen3, read_qwen3}, build_decoder},
 };
 
 constexpr auto kConfigFamilies = [] {

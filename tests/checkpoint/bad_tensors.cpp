@@ -64,6 +64,12 @@ std::vector<BadModel> tensors_of_other_families() {
        added("model.layers.0.self_attn.q_norm.weight", {"F16", {32}, std::string(64, '\x3c')})},
       {"E01", "Qwen2sBias", "q_proj\\.bias: the tensor is missing",
        of_family("qwen2", "Qwen2ForCausalLM", "")},
+      {"E01", "Qwen3sBias", kPlace + "bias: is a bias that qwen3 models do not have",
+       spoil([](TinyModel& model) {
+         model.config.update(
+             {{"model_type", "qwen3"}, {"architectures", {"Qwen3ForCausalLM"}}, {"head_dim", 32}});
+         model.tensors[kQ + ".bias"] = {"F16", {64}, std::string(128, '\x3c')};
+       })},
       {"E01", "MistralsBias", kPlace + "bias: is a bias that mistral models do not have",
        of_family("mistral", "MistralForCausalLM", kQ + ".bias")},
   };

@@ -118,6 +118,18 @@ TEST(ModelConfig, Qwen2sWindowIsThereWhereItIsUsed) {
   EXPECT_EQ(of_family("qwen2", "Qwen2ForCausalLM", Json::object()).biases, Biases::of_qkv);
 }
 
+TEST(ModelConfig, Qwen3NormsHeadsAndSaysWhetherItHasBiases) {
+  const auto qwen3 = [](Json changes) {
+    changes["head_dim"] = 128;
+    return of_family("qwen3", "Qwen3ForCausalLM", std::move(changes));
+  };
+  EXPECT_TRUE(qwen3(Json::object()).norms_heads);
+  EXPECT_FALSE(read(Json::object()).norms_heads);
+  EXPECT_EQ(qwen3(Json::object()).biases, Biases::none);
+  EXPECT_EQ(qwen3({{"attention_bias", true}}).biases, Biases::of_attention);
+  EXPECT_EQ(qwen3({{"use_sliding_window", true}, {"max_window_layers", 0}}).window, 4096u);
+}
+
 TEST(ModelConfig, TakesForeignKeysThatChangeNothing) {
   EXPECT_EQ(read({{"attn_logit_softcapping", nullptr},
                   {"residual_multiplier", 1.0},

@@ -21,17 +21,18 @@ std::vector<Op> ops(const Graph& graph) {
   return list;
 }
 
+// A norm of rows of 4, in runs as long as its weight.
 struct Normed {
   Graph graph;
   TensorId norm;
-  Normed() {
+  explicit Normed(uint32_t run) {
     const TensorId x = scratch(graph, "x", 4);
-    norm = add(graph, Op::rms_norm, "norm", {x, weight(graph, "norm.weight", 1, 4)}, 4);
+    norm = add(graph, Op::rms_norm, "norm", {x, vector(graph, "norm.weight", run)}, 4);
   }
 };
 
 TEST(FoldPermutations, SharedOrderGoesIntoTheNorm) {
-  Normed n;
+  Normed n(4);
   const TensorId q = act_order_matmul(n.graph, "q", n.norm, kA, 4);
   const TensorId k = act_order_matmul(n.graph, "k", n.norm, kA, 4);
   n.graph.add_output(q);
@@ -47,8 +48,15 @@ TEST(FoldPermutations, SharedOrderGoesIntoTheNorm) {
   EXPECT_EQ(n.graph.nodes[2].in[0], n.graph.nodes[0].out[0]);
 }
 
+TEST(FoldPermutations, ANormOfShorterRunsTakesNoOrder) {
+  Normed n(2);
+  n.graph.add_output(act_order_matmul(n.graph, "q", n.norm, kA, 4));
+  EXPECT_EQ(fold_permutations(n.graph).permutes_after, 1u);
+  EXPECT_EQ(n.graph.nodes[0].in.size(), 2u);
+}
+
 TEST(FoldPermutations, DifferentOrdersOfOneInputStay) {
-  Normed n;
+  Normed n(4);
   n.graph.add_output(act_order_matmul(n.graph, "q", n.norm, kA, 4));
   n.graph.add_output(act_order_matmul(n.graph, "k", n.norm, kA, 4));
   n.graph.add_output(act_order_matmul(n.graph, "v", n.norm, kB, 4));
@@ -58,7 +66,7 @@ TEST(FoldPermutations, DifferentOrdersOfOneInputStay) {
 }
 
 TEST(FoldPermutations, ANormThatIsAlsoReadAsItIsStays) {
-  Normed n;
+  Normed n(4);
   n.graph.add_output(act_order_matmul(n.graph, "q", n.norm, kA, 4));
   n.graph.add_output(
       add(n.graph, Op::matmul, "dense", {n.norm, weight(n.graph, "dense.weight", 4, 4)}, 4));
@@ -67,7 +75,7 @@ TEST(FoldPermutations, ANormThatIsAlsoReadAsItIsStays) {
 }
 
 TEST(FoldPermutations, AnOutputOfTheModelKeepsItsOrder) {
-  Normed n;
+  Normed n(4);
   n.graph.add_output(act_order_matmul(n.graph, "q", n.norm, kA, 4));
   n.graph.add_output(n.norm);
   EXPECT_EQ(fold_permutations(n.graph).permutes_after, 1u);

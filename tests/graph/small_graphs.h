@@ -25,6 +25,14 @@ inline TensorId weight(Graph& graph, const std::string& name, uint32_t rows, uin
   return graph.add_tensor(std::move(tensor));
 }
 
+inline TensorId vector(Graph& graph, const std::string& name, uint32_t size) {
+  GraphTensor tensor;
+  tensor.name = name;
+  tensor.kind = abi::TensorKind::constant;
+  tensor.dims = {size};
+  return graph.add_tensor(std::move(tensor));
+}
+
 inline TensorId order(Graph& graph, const std::string& name, std::vector<uint32_t> values) {
   GraphTensor tensor;
   tensor.name = name;

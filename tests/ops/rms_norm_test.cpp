@@ -39,6 +39,30 @@ TEST_P(RmsNorm, ordered) {
   run_row_counts([](uint32_t rows) { return rms_norm(rows, 192, true); });
 }
 
+// A row of heads, each normalised alone, as Qwen3 does to queries and keys.
+OpCase rms_norm_of_heads(uint32_t rows, uint32_t heads, uint32_t head_dim) {
+  OpCase c(rows);
+  const Input x = c.random_input({heads, head_dim});
+  const std::vector<float> weight = c.random.values(head_dim);
+  const uint32_t y = c.op(abi::Op::rms_norm, {x, c.graph.vector("weight", weight)},
+                          {heads, head_dim}, abi::NormParams{kEpsilon});
+  c.expect(ToleranceClass::norm, y, [&](uint32_t r, uint32_t i) {
+    const uint32_t first = i / head_dim * head_dim;
+    double mean = 0;
+    for (uint32_t j = 0; j < head_dim; ++j) mean += x(r, first + j) * x(r, first + j) / head_dim;
+    return x(r, i) / std::sqrt(mean + static_cast<double>(kEpsilon)) *
+           static_cast<double>(weight[i - first]);
+  });
+  return c;
+}
+
+TEST_P(RmsNorm, heads_of_128) {
+  run_row_counts([](uint32_t rows) { return rms_norm_of_heads(rows, 3, 128); });
+}
+TEST_P(RmsNorm, heads_of_odd_width) {
+  run_row_counts([](uint32_t rows) { return rms_norm_of_heads(rows, 5, 43); });
+}
+
 // transformers 4.57 LlamaRMSNorm(4, eps=1e-6) with weight (1, 2, 3, -0.5) of x = (1, -2, 3, 4).
 TEST_P(RmsNorm, literal) {
   OpCase c(1);

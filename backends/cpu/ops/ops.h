@@ -49,11 +49,11 @@ struct Embed {
 };
 
 struct RmsNorm {
-  const float* x;        // (R, width)
+  const float* x;        // (R, runs, width)
   const float* weight;   // (width)
   const int32_t* order;  // (width) or null
-  float* y;              // (R, width)
-  uint32_t width;
+  float* y;              // (R, runs, width)
+  uint32_t runs, width;
   float epsilon;
   Extent extent;
 };

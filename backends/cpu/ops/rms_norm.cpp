@@ -19,24 +19,26 @@ float sum_of_squares(const float* x, uint32_t count) {
 
 }  // namespace
 
-// n = x / sqrt(mean(x^2) + epsilon); y[i] = n[order[i]] * weight[order[i]]
+// For each run x of a row: m = x / sqrt(mean(x^2) + epsilon); y[i] = m[order[i]] * weight[order[i]]
 void rms_norm(const RmsNorm& op, const Frame& frame) noexcept {
-  const uint32_t rows = frame.rows(op.extent);
-  frame.pool.split(rows, 0.5 * rows * op.width, [&](uint64_t first, uint64_t last) noexcept {
-    for (uint64_t r = first; r < last; ++r) {
-      const float* x = op.x + r * op.width;
-      float* y = op.y + r * op.width;
-      const float mean = sum_of_squares(x, op.width) / static_cast<float>(op.width);
-      const float root = std::sqrt(mean + op.epsilon);
-      if (op.order)
-        for (uint32_t i = 0; i < op.width; ++i) {
-          const int32_t j = op.order[i];
-          y[i] = x[j] / root * op.weight[j];
-        }
-      else
-        for (uint32_t i = 0; i < op.width; ++i) y[i] = x[i] / root * op.weight[i];
-    }
-  });
+  const uint64_t runs = uint64_t{frame.rows(op.extent)} * op.runs;
+  frame.pool.split(runs, 0.5 * static_cast<double>(runs * op.width),
+                   [&](uint64_t first, uint64_t last) noexcept {
+                     for (uint64_t r = first; r < last; ++r) {
+                       const float* x = op.x + r * op.width;
+                       float* y = op.y + r * op.width;
+                       const float mean =
+                           sum_of_squares(x, op.width) / static_cast<float>(op.width);
+                       const float root = std::sqrt(mean + op.epsilon);
+                       if (op.order)
+                         for (uint32_t i = 0; i < op.width; ++i) {
+                           const int32_t j = op.order[i];
+                           y[i] = x[j] / root * op.weight[j];
+                         }
+                       else
+                         for (uint32_t i = 0; i < op.width; ++i) y[i] = x[i] / root * op.weight[i];
+                     }
+                   });
 }
 
 }  // namespace ropewalk::cpu

@@ -35,14 +35,14 @@ struct Embed {
 };
 
 struct RmsNorm {
-  const float* x;        // (R, width)
+  const float* x;        // (R, runs, width)
   const float* weight;   // (width)
   const int32_t* order;  // (width) or null
-  float* y;              // (R, width)
-  uint32_t width;
+  float* y;              // (R, runs, width)
+  uint32_t runs, width;
   float epsilon;
   Extent extent;
-  gptq::PreparedX prepared = {};  // y for the next product
+  gptq::PreparedX prepared = {};  // y for the next product; not with several runs
 };
 
 struct DenseMatmul {

@@ -1,17 +1,21 @@
-// n = x / sqrt(mean(x^2) + epsilon), y[i] = n[j] weight[j] with j = order[i]. Grid (rows), a thread
-// block a row. Bottleneck: the launch, then reading a row twice.
+// For each run x of a row: m = x / sqrt(mean(x^2) + epsilon), y[i] = m[j] weight[j] with j =
+// order[i]. Grid (rows, runs), a thread block a run. Bottleneck: the launch, then reading a row
+// twice.
+#include <algorithm>
+
 #include "backends/cuda/gptq/lean/x.cuh"
 
 namespace ropewalk::cuda {
 namespace {
 
-constexpr uint32_t kRowThreads = 1024;
+constexpr uint32_t kMaxThreads = 1024;
 
 __global__ void rms_norm_kernel(const RmsNorm op, const StepView step) {
   let_next_kernel_start();
   if (blockIdx.x >= rows_of(step, op.extent)) return;
-  const float* x = op.x + uint64_t{blockIdx.x} * op.width;
-  float* y = op.y + uint64_t{blockIdx.x} * op.width;
+  const uint64_t first = (uint64_t{blockIdx.x} * op.runs + blockIdx.y) * op.width;
+  const float* x = op.x + first;
+  float* y = op.y + first;
   // mean of squares over the thread block
   float squares = 0.0f;
   for (uint32_t i = threadIdx.x; i < op.width; i += blockDim.x) squares += x[i] * x[i];
@@ -31,8 +35,9 @@ __global__ void rms_norm_kernel(const RmsNorm op, const StepView step) {
 }  // namespace
 
 void rms_norm(const RmsNorm& op, const Launch& launch) {
-  run_kernel(rms_norm_kernel, launch.max_rows(op.extent), kRowThreads, launch.stream, op,
-             launch.step);
+  const dim3 grid(launch.max_rows(op.extent), op.runs);
+  const uint32_t threads = std::min(kMaxThreads, (op.width + 31) / 32 * 32);
+  run_kernel(rms_norm_kernel, grid, threads, launch.stream, op, launch.step);
 }
 
 }  // namespace ropewalk::cuda

@@ -81,6 +81,14 @@ LaunchNode lower_attention(const abi::Node& node, const Operands& op,
   };
 }
 
+RmsNorm norm_of(const abi::Node& node, const Operands& op, const CompileContext& context) {
+  const uint32_t width = op.in(1).dim[0], runs = op.width() / width;
+  RmsNorm norm{op.floats(0), op.floats(1), op.order(2),         op.result(),
+               runs,         width,        node.norm().epsilon, op.extent()};
+  if (runs == 1) norm.prepared = context.prepared->write(node.out[0]);
+  return norm;
+}
+
 LaunchNode lower_rope_append(std::span<const uint32_t> nodes, const CompileContext& context) {
   const abi::Graph& graph = context.tensors.graph;
   const Operands q(graph.nodes[nodes[0]], context.tensors),
@@ -98,10 +106,7 @@ LaunchNode lower_node(const abi::Node& node, const CompileContext& context) {
     case Op::embed:
       return bind(embed, Embed{op.bytes(0), op.in(0).dtype, op.result(), op.width()}, context);
     case Op::rms_norm:
-      return bind(rms_norm,
-                  RmsNorm{op.floats(0), op.floats(1), op.order(2), op.result(), op.width(),
-                          node.norm().epsilon, op.extent(), context.prepared->write(node.out[0])},
-                  context);
+      return bind(rms_norm, norm_of(node, op, context), context);
     case Op::matmul:
       break;  // lower_product()
     case Op::rope:

@@ -1,6 +1,6 @@
 #version 460
-// n = x / sqrt(mean(x^2) + epsilon); y[i] = n[order[i]] * weight[order[i]]
-// Grid: (1, rows), a workgroup for each row. Bottleneck: latency, one row being some 20 KiB.
+// For each run x of a row: m = x / sqrt(mean(x^2) + epsilon); y[i] = m[order[i]] * weight[order[i]]
+// Grid: (runs, rows), a workgroup for each run. Bottleneck: latency, one row being some 20 KiB.
 #extension GL_GOOGLE_include_directive : require
 #include "common.glsl"
 #include "round.glsl"
@@ -13,10 +13,10 @@ layout(constant_id = 4) const uint kPlanes = 0;  // y is stored as planes too, f
 layout(constant_id = 5) const uint kWidth = 1;   // then
 
 layout(push_constant) uniform Push {
-  Floats x;       // (R, width)
+  Floats x;       // (R, runs, width)
   Floats weight;  // (width)
   Words order;    // (width)
-  FloatResults y;       // (R, width)
+  FloatResults y;       // (R, runs, width)
   Step step;
   WordResults planes;  // (R, width / 32, kPlaneWords)
   uint width;
@@ -48,7 +48,7 @@ float workgroup_sum(float part, uint lane) {
 void main() {
   const uint row = gl_WorkGroupID.y, lane = gl_LocalInvocationID.x;
   if (row >= row_count(step, over_wanted)) return;
-  const uint first = row * width;
+  const uint first = (row * gl_NumWorkGroups.x + gl_WorkGroupID.x) * width;
   // sum of squares
   float sum = 0;
   const uint apart = gl_WorkGroupSize.x, stride = kAtOnce * apart;

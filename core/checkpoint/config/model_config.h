@@ -27,7 +27,8 @@ struct RopeConfig {
 enum class Biases {
   as_stored,  // those that the checkpoint has one for
   none,
-  of_qkv,  // q_proj, k_proj and v_proj, each of which must have one
+  of_qkv,        // q_proj, k_proj and v_proj, each of which must have one
+  of_attention,  // the same, and o_proj
 };
 
 struct ModelConfig {
@@ -43,7 +44,8 @@ struct ModelConfig {
   double rms_norm_eps = 0;
   bool tied_embeddings = false;
   Biases biases = Biases::as_stored;
-  uint32_t window = 0;  // keys that the queries of some layers see, their own included; 0: all
+  bool norms_heads = false;  // q_norm and k_norm: every head of queries and keys, before rope
+  uint32_t window = 0;       // keys that the queries of some layers see, their own included; 0: all
   RopeConfig rope;
   int32_t bos_id = 1;
   std::vector<int32_t> eos_ids = {2};  // config.json's, extended by generation_config.json's

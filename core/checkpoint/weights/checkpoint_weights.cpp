@@ -83,17 +83,25 @@ std::vector<float> read_bias(const Checkpoint& checkpoint, const std::string& pr
   return zero ? std::vector<float>{} : values;
 }
 
-bool is_qkv(std::string_view name) {
-  return name.ends_with(".q_proj") || name.ends_with(".k_proj") || name.ends_with(".v_proj");
+// Whether each such layer must have a bias.
+bool needs_bias(Biases biases, std::string_view name) {
+  if (biases != Biases::of_qkv && biases != Biases::of_attention) return false;
+  return name.ends_with(".q_proj") || name.ends_with(".k_proj") || name.ends_with(".v_proj") ||
+         (biases == Biases::of_attention && name.ends_with(".o_proj"));
 }
 
-// Norms that no family here has. A model that needs one would come out as another.
+// Norms that the model's family does not have. A model that needs one would come out as another.
 void refuse_unused_norms(const Checkpoint& checkpoint) {
-  constexpr std::string_view kUnused[] = {
-      ".q_norm.weight", ".k_norm.weight", ".pre_feedforward_layernorm.weight",
-      ".post_feedforward_layernorm.weight", ".post_self_attn_layernorm.weight"};
+  constexpr std::string_view kOfHeads[] = {".q_norm.weight", ".k_norm.weight"};
+  constexpr std::string_view kOfBranches[] = {".pre_feedforward_layernorm.weight",
+                                              ".post_feedforward_layernorm.weight",
+                                              ".post_self_attn_layernorm.weight"};
+  const auto is_one_of = [](std::span<const std::string_view> ends, std::string_view name) {
+    return std::ranges::any_of(ends, [&](auto end) { return name.ends_with(end); });
+  };
+  const bool norms_heads = checkpoint.config().norms_heads;
   for (const TensorInfo& tensor : checkpoint.tensors())
-    if (std::ranges::any_of(kUnused, [&](auto end) { return tensor.name.ends_with(end); }))
+    if (is_one_of(kOfBranches, tensor.name) || (!norms_heads && is_one_of(kOfHeads, tensor.name)))
       refuse(place_of(checkpoint, tensor),
              fmt::format("is a norm that {} models do not have", checkpoint.config().model_type),
              "Only families that `ropewalk inspect` takes can be run");
@@ -157,10 +165,10 @@ WeightInfo CheckpointWeights::describe(std::string_view name, abi::WeightUse use
     describe_dense(info);
   if (use != abi::WeightUse::matmul) return info;
   const Biases biases = checkpoint_.config().biases;
-  const bool needs_bias = biases == Biases::of_qkv && is_qkv(info.name);
-  if (needs_bias) checkpoint_.get(info.name + ".bias");
+  const bool must_have = needs_bias(biases, info.name);
+  if (must_have) checkpoint_.get(info.name + ".bias");
   info.has_bias = !read_bias(checkpoint_, info.name, cols).empty();
-  if (info.has_bias && !needs_bias && biases != Biases::as_stored)
+  if (info.has_bias && !must_have && biases != Biases::as_stored)
     refuse(place_of(checkpoint_, checkpoint_.get(info.name + ".bias")),
            fmt::format("is a bias that {} models do not have", checkpoint_.config().model_type),
            "Take a checkpoint of such a model");

@@ -114,7 +114,7 @@ void plain(State& state, const std::string& name, abi::Op op, uint32_t rows) {
   if (op == abi::Op::embed) {
     const StoredWeight table =
         random_dense(abi::DType::f16, abi::WeightUse::embed, kHidden, 1000, random);
-    c.node(op, {c.weight("table", table)}, {c.activation("y", wide)}, {});
+    c.node(op, {c.weight("table", table)}, {c.activation("y", wide)}, abi::EmbedParams{});
     touched = 1 + 2 / activation_bytes(name);
   } else if (op == abi::Op::rms_norm) {
     c.node(op, {input(wide), c.vector("w", random.values(kHidden))}, {c.activation("y", wide)},
@@ -132,7 +132,9 @@ void plain(State& state, const std::string& name, abi::Op op, uint32_t rows) {
     touched = 2 + 2 * 2 / activation_bytes(name);
   } else {
     const uint32_t a = input(wide), b = input(wide);
-    c.node(op, {a, b}, {c.activation("y", wide)}, {});
+    const bool adds = op == abi::Op::add;
+    c.node(op, {a, b}, {c.activation("y", wide)},
+           adds ? abi::NodeParams(abi::AddParams{}) : abi::NodeParams{});
     touched = 3;
   }
   Session session(c, device(name), {rows, rows, 1, dims[0]}, Steps::alone);

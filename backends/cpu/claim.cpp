@@ -23,7 +23,7 @@ std::string_view refusal(const abi::Tensor& tensor) {
 }  // namespace
 
 void claim_all(const abi::Graph& graph, abi::ClaimSink& sink) {
-  abi::claim_alone(graph, sink, {refusal, abi::refuse_window_and_cap});
+  abi::claim_alone(graph, sink, {refusal, nullptr});
 }
 
 }  // namespace ropewalk::cpu

@@ -32,14 +32,9 @@ class Operands : public abi::NodePointers<Memory> {
 };
 
 Attention attention_of(const abi::Node& node, const Operands& o) {
-  return {o.floats(0),
-          o.order(3),
-          o.result(),
-          o.cache(1),
-          o.cache(2),
-          heads_of(o.in(0), o.in(1)),
-          node.attention().scale,
-          node.attention().rotation};
+  return {o.floats(0),     o.order(3), o.result(),
+          o.cache(1),      o.cache(2), heads_of(o.in(0), o.in(1)),
+          node.attention()};
 }
 
 std::function<void(const Frame&)> bind(const abi::Node& node, const Operands& o) {
@@ -48,7 +43,8 @@ std::function<void(const Frame&)> bind(const abi::Node& node, const Operands& o)
   };
   switch (node.op) {
     case Op::embed:
-      return stage(embed, Embed{o.weight(0, abi::WeightUse::embed), o.result(), o.width()});
+      return stage(embed, Embed{o.weight(0, abi::WeightUse::embed), o.result(), o.width(),
+                                node.embed().scale});
     case Op::rms_norm:
       return stage(rms_norm, RmsNorm{o.floats(0), o.floats(1), o.order(2), o.result(), o.runs(),
                                      o.in(1).dim[0], node.norm().epsilon, o.extent()});
@@ -65,7 +61,8 @@ std::function<void(const Frame&)> bind(const abi::Node& node, const Operands& o)
     case Op::silu_mul:
       return stage(silu_mul, SiluMul{o.floats(0), o.floats(1), o.result(), o.width(), o.extent()});
     case Op::add:
-      return stage(add, Add{o.floats(0), o.floats(1), o.result(), o.width(), o.extent()});
+      return stage(
+          add, Add{o.floats(0), o.floats(1), o.result(), o.width(), node.add().scale, o.extent()});
     case Op::permute:
       return stage(permute, Permute{o.floats(0), o.order(1), o.result(), o.width(), o.extent()});
     case Op::select:

@@ -100,7 +100,7 @@ Kernel products(Machine& machine, const Sizes& sizes, std::vector<StoredWeight> 
       places.push_back(chain.weight(layer->weights[i].view()));
       chain.node(Op::matmul, {x, places.back()}, {sums[i]}, {});
     }
-    if (end == End::add) chain.node(Op::add, {other, sums[0]}, {y}, {});
+    if (end == End::add) chain.node(Op::add, {other, sums[0]}, {y}, abi::AddParams{});
     if (end == End::silu_mul) chain.node(Op::silu_mul, {sums[0], sums[1]}, {y}, {});
     if (end == End::append) {
       chain.node(Op::rope, {sums[0]}, {y}, abi::RopeParams{1});

@@ -37,15 +37,8 @@ class ClaimSink {
 // Why the device has no kernel for this tensor or these params; empty: it has one.
 struct Refusals {
   std::string_view (*of_tensor)(const Tensor& tensor);
-  std::string_view (*of_node)(const Node& node);
+  std::string_view (*of_node)(const Node& node);  // null: it takes all params
 };
-
-// For Refusals::of_node while a backend's attention sees all keys and leaves scores as they are.
-inline std::string_view refuse_window_and_cap(const Node& node) {
-  if (node.op != Op::attention) return "";
-  if (node.attention().window) return "attention with a sliding window";
-  return node.attention().soft_cap != 0 ? "attention with a soft cap on its scores" : "";
-}
 
 // Offers every node alone. The core has checked the graph against core/graph/ops.md; only what this
 // device has no kernel for is refused.
@@ -56,7 +49,7 @@ inline void claim_alone(const Graph& graph, ClaimSink& sink, const Refusals& ref
       for (const uint32_t id : ids)
         if (const std::string_view reason = refusals.of_tensor(graph.tensors[id]); !reason.empty())
           return reason;
-    return refusals.of_node(node);
+    return refusals.of_node ? refusals.of_node(node) : "";
   };
   for (uint32_t i = 0; i < graph.nodes.size(); ++i) {
     const std::string_view reason = refusal(graph.nodes[i]);

@@ -104,6 +104,10 @@ enum class KeyRotation : uint32_t {
 };
 
 // An op's parameters; core/graph/ops.md gives the formulas.
+struct EmbedParams {
+  float scale = 1;  // of the table's numbers
+};
+
 struct NormParams {
   float epsilon = 0;
 };
@@ -119,7 +123,12 @@ struct AttentionParams {
   float soft_cap = 0;   // scores become soft_cap * tanh(score / soft_cap); 0: no cap
 };
 
-using NodeParams = std::variant<std::monostate, NormParams, RopeParams, AttentionParams>;
+struct AddParams {
+  float scale = 1;  // of b
+};
+
+using NodeParams =
+    std::variant<std::monostate, EmbedParams, NormParams, RopeParams, AttentionParams, AddParams>;
 
 struct Node {
   std::string_view name;
@@ -128,9 +137,11 @@ struct Node {
   NodeParams params = {};             // of `op`; std::monostate where it has none
 
   // REQUIRES: the op has these params; bad_variant_access otherwise.
+  const EmbedParams& embed() const { return std::get<EmbedParams>(params); }
   const NormParams& norm() const { return std::get<NormParams>(params); }
   const RopeParams& rope() const { return std::get<RopeParams>(params); }
   const AttentionParams& attention() const { return std::get<AttentionParams>(params); }
+  const AddParams& add() const { return std::get<AddParams>(params); }
 };
 
 struct Graph {
@@ -161,7 +172,7 @@ inline uint64_t kv_page_bytes(DType dtype, uint32_t kv_heads, uint32_t head_dim)
 // have one. So a row's index tells a device whether other rows read the same keys.
 // The rows of a sequence are consecutive and in order of position; a row's position is its rotary
 // position and its place in the cache: page[position / kPageTokens], entry position % kPageTokens.
-// Row r sees the keys 0 .. position[r] of its sequence.
+// Row r sees the keys 0 .. position[r] of its sequence, or the last of them (AttentionParams).
 struct Step {
   uint32_t rows = 0;                   // R
   uint32_t prompt_rows = 0;            // the rows [0, prompt_rows) belong to prompt chunks
@@ -172,7 +183,8 @@ struct Step {
   std::span<const uint32_t> length;    // (S)  keys visible to the sequence's last row in this step
   std::span<const uint32_t> page;      // (S, pages_per_sequence)  key-value page table
   std::span<const uint32_t> wanted;    // (W)  ascending rows whose logits will be read
-  std::span<const float> inv_freq;     // (S, head_dim / 2)  the sequences' RoPE tables
+  // (S, head_dim / 2) the sequences' RoPE tables; 0 for a pair that is not rotated
+  std::span<const float> inv_freq;
 };
 
 }  // namespace ropewalk::abi

@@ -56,6 +56,11 @@ inline uint32_t half_dim_of(const Graph& graph) {
   return half;
 }
 
+// The first key that a query at this position sees; AttentionParams says what a window is.
+constexpr uint32_t first_key_of(uint32_t position, uint32_t window) {
+  return window != 0 && position >= window ? position - window + 1 : 0;
+}
+
 // One node with its tensors. Borrows both. A backend derives from it and adds their addresses.
 class NodeTensors {
  public:

@@ -27,10 +27,12 @@ inline bool only_reader(const Graph& graph, uint32_t tensor, const Node& node) {
   return std::count(node.in.begin(), node.in.end(), tensor) == 1;
 }
 
-// matmul, and an add or silu_mul that is the only reader of its output; silu_mul reads it as `up`.
+// matmul, and an add of scale 1 or a silu_mul that is the only reader of its output; silu_mul reads
+// it as `up`.
 inline bool matches_epilogue(const Graph& graph, std::span<const Node> nodes) {
   if (!ops_are(nodes, {Op::matmul, Op::add}) && !ops_are(nodes, {Op::matmul, Op::silu_mul}))
     return false;
+  if (nodes[1].op == Op::add && nodes[1].add().scale != 1) return false;
   const uint32_t sum = nodes[0].out[0];
   if (nodes[1].op == Op::silu_mul && nodes[1].in[1] != sum) return false;
   return only_reader(graph, sum, nodes[1]);

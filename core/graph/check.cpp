@@ -56,8 +56,10 @@ class NodeCheck {
       case Op::attention:
         return attention();
       case Op::silu_mul:
-      case Op::add:
         takes<std::monostate>(2, 2, 1);
+        return rows_of_equal_width(2);
+      case Op::add:
+        takes<abi::AddParams>(2, 2, 1);
         return rows_of_equal_width(2);
       case Op::permute:
         takes<std::monostate>(2, 2, 1);
@@ -125,7 +127,7 @@ class NodeCheck {
   }
 
   void embed() const {
-    takes<std::monostate>(1, 1, 1);
+    takes<abi::EmbedParams>(1, 1, 1);
     step_rows(out());
     const GraphTensor& table = in(0);
     require(

@@ -129,7 +129,7 @@ class Builder {
     const TensorId table =
         weight(std::string(kEmbedding) + ".weight",
                weights_.describe(kEmbedding, abi::WeightUse::embed, hidden, config_.vocab_size));
-    return node(Op::embed, std::string(kEmbedding), {table}, {kRows, hidden}, {});
+    return node(Op::embed, std::string(kEmbedding), {table}, {kRows, hidden}, abi::EmbedParams{});
   }
 
   TensorId attention(const std::string& prefix, TensorId x) {
@@ -173,9 +173,9 @@ class Builder {
     const uint32_t hidden = config_.hidden_size;
     const TensorId a =
         attention(prefix + ".self_attn", norm(prefix + ".input_layernorm", x, hidden));
-    const TensorId h = node(Op::add, prefix + ".attention_add", {x, a}, dims, {});
+    const TensorId h = node(Op::add, prefix + ".attention_add", {x, a}, dims, abi::AddParams{});
     const TensorId m = mlp(prefix + ".mlp", norm(prefix + ".post_attention_layernorm", h, hidden));
-    return node(Op::add, prefix + ".mlp_add", {h, m}, dims, {});
+    return node(Op::add, prefix + ".mlp_add", {h, m}, dims, abi::AddParams{});
   }
 
   // Only the rows whose logits are wanted go through the last norm and the widest matmul.

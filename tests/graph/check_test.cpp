@@ -64,7 +64,7 @@ struct Decoder {
     product = activation("product", {kRows, 8});
     sum = activation("sum", {kRows, 8});
     last = activation("last", {kWanted, 8});
-    graph.add_node({"embed", Op::embed, {table}, {x}});
+    graph.add_node({"embed", Op::embed, {table}, {x}, abi::EmbedParams{}});
     graph.add_node({"norm", Op::rms_norm, {x, norm_weight, by}, {normed}, abi::NormParams{}});
     graph.add_node({"permute", Op::permute, {normed, by}, {permuted}});
     graph.add_node({"matmul", Op::matmul, {permuted, w, bias}, {q}});
@@ -73,7 +73,7 @@ struct Decoder {
     graph.add_node(
         {"attention", Op::attention, {rotated, cache, cache, by}, {seen}, abi::AttentionParams{}});
     graph.add_node({"silu", Op::silu_mul, {seen, up}, {product}});
-    graph.add_node({"add", Op::add, {product, x}, {sum}});
+    graph.add_node({"add", Op::add, {product, x}, {sum}, abi::AddParams{}});
     graph.add_node({"select", Op::select, {sum}, {last}});
   }
   GraphNode& node(std::string_view name) {

@@ -78,6 +78,27 @@ TEST_P(Attention, on_read_i8) { check_shape({2, 1, 80, DType::i8, KeyRotation::o
 
 TEST_P(Attention, on_read_f16) { check_shape({4, 2, 64, DType::f16, KeyRotation::on_read, false}); }
 
+// Windows that end within a page, hide whole pages, and are longer than the text; one key alone.
+TEST_P(Attention, windows) {
+  for (const uint32_t window : {100u, 256u, 1u, 1000u}) {
+    SCOPED_TRACE(window);
+    check_shape({4, 2, 64, DType::f16, kRotatedKeys, false, window});
+  }
+}
+TEST_P(Attention, window_long_text) {
+  for (const DType cache : {DType::f16, DType::i8, DType::f32})
+    check({4, 2, 64, cache, kRotatedKeys, cache == DType::f16, 150}, 2,
+          {{{0, 250}, {1, 3}}, {{0, 250}, {1, 1}}, {{0, 1}, {1, 1}}, {{0, 200}, {1, 200}}});
+}
+TEST_P(Attention, window_of_keys_rotated_on_read) {
+  check_shape({2, 1, 80, DType::f16, KeyRotation::on_read, true, 90});
+}
+TEST_P(Attention, soft_cap) {
+  for (const DType cache : {DType::f16, DType::i8})
+    check_shape({4, 2, 64, cache, kRotatedKeys, false, 0, 2.5f});
+  check_shape({4, 2, 64, DType::f16, KeyRotation::on_read, false, 70, 1.5f});
+}
+
 // Heads that share keys and values.
 TEST_P(Attention, groups_of_heads) {
   for (const DType cache : {DType::f16, DType::i8})
@@ -243,27 +264,6 @@ TEST_P(Attention, on_read_equals_rope_before_cache) {
       }
     });
   });
-}
-
-// No kernel has a window or a soft cap yet: such a node is refused, not run without them.
-TEST_P(Attention, a_window_or_a_soft_cap_is_refused) {
-  const auto refusal = [&](const abi::AttentionParams& params) -> std::string {
-    Case c;
-    const std::vector<uint32_t> cache = {1, abi::kPageTokens, 1, 32};
-    c.node(abi::Op::attention,
-           {c.activation("q", {abi::kRows, 1, 32}), c.cache("keys", DType::f16, cache),
-            c.cache("values", DType::f16, cache)},
-           {c.activation("y", {abi::kRows, 32})}, params);
-    try {
-      const Session session(c, device(), {1, 1, 1, 1}, Steps::alone);
-    } catch (const Unsupported& unsupported) {
-      return unsupported.what();
-    }
-    return "claimed";
-  };
-  EXPECT_EQ(refusal({}), "claimed");
-  EXPECT_EQ(refusal({.window = 128}), "attention with a sliding window");
-  EXPECT_EQ(refusal({.soft_cap = 50}), "attention with a soft cap on its scores");
 }
 
 RW_ON_EVERY_DEVICE(Attention);

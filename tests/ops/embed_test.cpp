@@ -16,17 +16,19 @@ class Embed : public OpTest {
       std::vector<int32_t> tokens(rows);
       for (int32_t& token : tokens) token = static_cast<int32_t>(random.below(kVocab));
       tokens.back() = kVocab - 1;
-      return embed(random_dense(dtype, abi::WeightUse::embed, kWidth, kVocab, random), tokens);
+      return embed(random_dense(dtype, abi::WeightUse::embed, kWidth, kVocab, random), tokens, 1);
     });
   }
 
-  static OpCase embed(const StoredWeight& table, const std::vector<int32_t>& tokens) {
+  static OpCase embed(const StoredWeight& table, const std::vector<int32_t>& tokens, float scale) {
     OpCase c(static_cast<uint32_t>(tokens.size()));
     c.step.token = tokens;
-    const uint32_t y =
-        c.op(abi::Op::embed, {c.graph.weight("table", table)}, {table.shape.rows}, {});
-    c.expect(ToleranceClass::copy, y,
-             [&](uint32_t r, uint32_t i) { return table.at(i, static_cast<uint32_t>(tokens[r])); });
+    const uint32_t y = c.op(abi::Op::embed, {c.graph.weight("table", table)}, {table.shape.rows},
+                            abi::EmbedParams{scale});
+    c.expect(scale == 1 ? ToleranceClass::copy : ToleranceClass::add, y,
+             [&](uint32_t r, uint32_t i) {
+               return table.at(i, static_cast<uint32_t>(tokens[r])) * static_cast<double>(scale);
+             });
     return c;
   }
 };
@@ -35,7 +37,14 @@ TEST_P(Embed, packed_in_parts) {
   Random random(2);
   StoredWeight table = random_dense(abi::DType::f16, abi::WeightUse::embed, kWidth, 600, random);
   table.part_columns = abi::kPartColumns;
-  run(embed(table, {0, 255, 256, 599}));
+  run(embed(table, {0, 255, 256, 599}, 1));
+}
+
+TEST_P(Embed, scaled) {
+  for (const abi::DType dtype : {abi::DType::f32, abi::DType::f16, abi::DType::bf16}) {
+    Random random(3);
+    run(embed(random_dense(dtype, abi::WeightUse::embed, kWidth, kVocab, random), {50, 0, 7}, 12));
+  }
 }
 
 TEST_P(Embed, f32) { check(abi::DType::f32); }
@@ -57,7 +66,7 @@ TEST_P(Embed, every_finite_half) {
     for (uint32_t first = 0; first < kRows; first += kAtOnce) {
       std::vector<int32_t> tokens(kAtOnce);
       std::iota(tokens.begin(), tokens.end(), static_cast<int32_t>(first));
-      const OpCase c = embed(table, tokens);
+      const OpCase c = embed(table, tokens, 1);
       run_then(c, [&](Session& session) {
         const std::vector<float> found = session.get(c.expected[0].tensor);
         for (uint32_t i = 0; i < kColumns * kAtOnce; ++i)

@@ -118,7 +118,9 @@ class Fusion : public OpTest {
     if (has_bias) in.push_back(e.graph.vector("bias", random.values(72)));
     uint32_t left = other, right = e.op(Op::matmul, in, {72}, {});
     if (sum_is_first) std::swap(left, right);
-    e.results = {e.op(op, {left, right}, {72}, {})};
+    const abi::NodeParams params =
+        op == Op::add ? abi::NodeParams(abi::AddParams{}) : abi::NodeParams{};
+    e.results = {e.op(op, {left, right}, {72}, params)};
     return e;
   }
 
@@ -150,6 +152,7 @@ class Fusion : public OpTest {
     for (uint32_t p = 1; p < pages; ++p) e.step.page.push_back(p);
     for (uint32_t i = 0; i < shape.dim / 2; ++i)
       e.step.inv_freq.push_back(static_cast<float>(std::pow(10000.0, -2.0 * i / shape.dim)));
+    e.step.inv_freq.back() = 0;  // a pair that is copied
   }
 };
 
@@ -234,10 +237,22 @@ TEST_P(Fusion, what_others_read_is_not_hidden) {
   const Input x = c.random_input({64});
   const StoredWeight weight = random_gptq({64, 64, 4, 32, 1, DType::f16}, random);
   const uint32_t sum = c.op(Op::matmul, {x, c.graph.weight("w", weight)}, {64}, {});
-  const uint32_t y = c.op(Op::add, {x, sum}, {64}, {});
-  c.op(Op::add, {y, sum}, {64}, {});
+  const uint32_t y = c.op(Op::add, {x, sum}, {64}, abi::AddParams{});
+  c.op(Op::add, {y, sum}, {64}, abi::AddParams{});
   const Session fused(c.graph, device(), c.shape, Steps::fused);
   EXPECT_EQ(fused.step_sizes(), (std::vector<size_t>{1, 1, 1}));
+}
+
+// Fused kernels add without a scale.
+TEST_P(Fusion, an_add_with_a_scale_is_not_fused) {
+  Random random(4);
+  OpCase c(4);
+  const Input x = c.random_input({64});
+  const StoredWeight weight = random_gptq({64, 64, 4, 32, 1, DType::f16}, random);
+  const uint32_t sum = c.op(Op::matmul, {x, c.graph.weight("w", weight)}, {64}, {});
+  c.op(Op::add, {x, sum}, {64}, abi::AddParams{0.5f});
+  const Session fused(c.graph, device(), c.shape, Steps::fused);
+  EXPECT_EQ(fused.step_sizes(), (std::vector<size_t>{1, 1}));
 }
 
 RW_ON_EVERY_DEVICE(Fusion);

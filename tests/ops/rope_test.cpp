@@ -9,8 +9,9 @@ constexpr float kScale = 1.25f;
 
 class Rope : public OpTest {};
 
-// Two sequences with tables of their own, at positions far from zero.
-OpCase rope(uint32_t rows, uint32_t heads, uint32_t dim) {
+// Two sequences with tables of their own, at positions far from zero. The last `copied` pairs of a
+// head have the frequency 0.
+OpCase rope(uint32_t rows, uint32_t heads, uint32_t dim, uint32_t copied) {
   const uint32_t half = dim / 2;
   OpCase c(rows);
   StepData& step = c.step;
@@ -22,6 +23,8 @@ OpCase rope(uint32_t rows, uint32_t heads, uint32_t dim) {
   for (uint32_t i = 0; i < 2 * half; ++i)
     step.inv_freq.push_back(static_cast<float>(std::pow(10000.0, -(i % half * 2.0) / dim)) /
                             (i < half ? 1.0f : 2.0f));
+  for (uint32_t i = 0; i < 2 * half; ++i)
+    if (i % half >= half - copied) step.inv_freq[i] = 0;
   step.page.assign(2 * 16, 0);
   c.shape = {rows, rows, 2, 16};
 
@@ -29,6 +32,7 @@ OpCase rope(uint32_t rows, uint32_t heads, uint32_t dim) {
   const uint32_t y = c.op(abi::Op::rope, {x}, {heads, dim}, abi::RopeParams{kScale});
   c.expect(ToleranceClass::rope, y, [&](uint32_t r, uint32_t i) {
     const uint32_t pair = i % half;
+    if (pair >= half - copied) return x(r, i);
     const float angle = static_cast<float>(step.position[r]) *
                         step.inv_freq[step.sequence[r] * half + pair];  // in f32 by the law
     const double cosine = std::cos(static_cast<double>(angle)) * static_cast<double>(kScale);
@@ -41,19 +45,23 @@ OpCase rope(uint32_t rows, uint32_t heads, uint32_t dim) {
 }
 
 TEST_P(Rope, dim_32) {
-  run_row_counts([](uint32_t rows) { return rope(rows, 3, 32); });
+  run_row_counts([](uint32_t rows) { return rope(rows, 3, 32, 0); });
 }
 TEST_P(Rope, dim_64) {
-  run_row_counts([](uint32_t rows) { return rope(rows, 3, 64); });
+  run_row_counts([](uint32_t rows) { return rope(rows, 3, 64, 0); });
 }
 TEST_P(Rope, dim_80) {
-  run_row_counts([](uint32_t rows) { return rope(rows, 2, 80); });
+  run_row_counts([](uint32_t rows) { return rope(rows, 2, 80, 0); });
 }
 TEST_P(Rope, dim_96) {
-  run_row_counts([](uint32_t rows) { return rope(rows, 1, 96); });
+  run_row_counts([](uint32_t rows) { return rope(rows, 1, 96, 0); });
 }
 TEST_P(Rope, dim_128) {
-  run_row_counts([](uint32_t rows) { return rope(rows, 2, 128); });
+  run_row_counts([](uint32_t rows) { return rope(rows, 2, 128, 0); });
+}
+
+TEST_P(Rope, of_a_part_of_the_head) {
+  run_row_counts([](uint32_t rows) { return rope(rows, 3, 64, 8); });
 }
 
 // transformers 4.57 apply_rotary_pos_emb: head_dim 4, theta 10000, positions 5 and 700.

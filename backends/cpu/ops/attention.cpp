@@ -1,13 +1,14 @@
 // Attention over pages, online softmax. For a block of rows of one sequence and one key-value head:
 //
-//   for each page:  s = q . k * scale       (queries, keys of the page)
+//   for each page:  s = q . k * scale       (queries, keys of the page), soft-capped
 //                   m = max s, w = exp(s - m), l = sum w, o = w . v
 //                   fold (m, l, o) into the running (M, L, O)
 //   y = O / L
 //
-// A query sees keys 0 .. position. Tasks: blocks x key-value heads; if single tokens over long
-// contexts are too few tasks for the threads, each of their pages is a task. Pages are folded in
-// order on one thread, so neither other rows nor the number of threads changes a row's bits.
+// A query sees the keys up to its position that the window leaves. Tasks: blocks x key-value heads;
+// if single tokens over long contexts are too few tasks for the threads, each of their pages is a
+// task. Pages are folded in order on one thread, so neither other rows nor the number of threads
+// changes a row's bits.
 // Bottleneck: for one token, the bandwidth of keys and values; for a prompt, multiply-adds.
 #include <algorithm>
 #include <cmath>
@@ -81,6 +82,11 @@ struct Job {
   uint32_t position(uint32_t query) const {
     return frame.step.position[rows.first + query / sizes.group];
   }
+  uint32_t first_key(uint32_t query) const {
+    return abi::first_key_of(position(query), op.params.window);
+  }
+  // The pages [first_page(), pages()) have keys that some query sees.
+  uint32_t first_page() const { return first_key(0) / kTokens; }
   uint32_t pages() const { return position(queries() - 1) / kTokens + 1; }
   const float* inv_freq() const {
     return frame.step.inv_freq.data() + uint64_t{sequence()} * (sizes.dim / 2);
@@ -139,7 +145,7 @@ void gather_queries(const Job& job, float* to) {
     const uint64_t row = job.rows.first + m / job.sizes.group;
     const uint64_t head = job.kv_head * job.sizes.group + m % job.sizes.group;
     std::copy_n(job.op.q + (row * job.op.heads + head) * d, d, to);
-    if (job.op.rotation == abi::KeyRotation::before_cache) continue;
+    if (job.op.params.rotation == abi::KeyRotation::before_cache) continue;
     const float* cosine = cosines(job) + job.position(m);
     for (uint32_t i = 0; i < half; ++i, cosine += positions)
       job.frame.kernels.rotate(
@@ -155,7 +161,7 @@ void score_page(const Job& job, const Page& page, uint32_t index, uint32_t keys,
   std::fill_n(scratch.scores, uint64_t{job.queries()} * kTokens, 0.0f);
   Product product{scratch.scores, scratch.q, page.elements, kTokens, d, kTokens,
                   job.queries(),  d,         columns};
-  const bool rotates = job.op.rotation == abi::KeyRotation::on_read;
+  const bool rotates = job.op.params.rotation == abi::KeyRotation::on_read;
   if (!rotates && job.queries() <= kProductRows) return multiply(kernels, page.dtype, product);
 
   for (uint64_t i = 0; i < d; ++i)
@@ -196,6 +202,12 @@ void apply_scales(const Job& job, const Page& page, float* row, uint32_t count) 
   for (uint32_t j = 0; j < count; ++j) row[j] *= scales[j];
 }
 
+// scores = cap * tanh(scores * scale / cap)
+void cap_scores(float* scores, uint32_t count, const abi::AttentionParams& params) {
+  const float cap = params.soft_cap;
+  for (uint32_t j = 0; j < count; ++j) scores[j] = cap * std::tanh(scores[j] * params.scale / cap);
+}
+
 // `state` = the state of page `index` alone.
 void attend_page(const Job& job, uint32_t index, const Scratch& scratch, const State& state) {
   const uint32_t queries = job.queries(), base = index * kTokens;
@@ -204,12 +216,16 @@ void attend_page(const Job& job, uint32_t index, const Scratch& scratch, const S
   score_page(job, key_page, index, keys, scratch);
   for (uint32_t m = 0; m < queries; ++m) {
     float* row = scratch.scores + uint64_t{m} * kTokens;
-    const uint32_t end = job.position(m) + 1;
-    const uint32_t seen = end <= base ? 0 : std::min(keys, end - base);
-    apply_scales(job, key_page, row, seen);
-    job.frame.kernels.softmax(row, seen, job.op.scale, &state.max[m], &state.sum[m]);
-    apply_scales(job, value_page, row, seen);
-    std::fill(row + seen, row + keys, 0.0f);
+    const auto in_page = [&](uint32_t key) { return key <= base ? 0 : std::min(keys, key - base); };
+    const uint32_t first = in_page(job.first_key(m)), end = in_page(job.position(m) + 1);
+    const bool caps = job.op.params.soft_cap != 0;
+    apply_scales(job, key_page, row, end);
+    if (caps) cap_scores(row + first, end - first, job.op.params);
+    job.frame.kernels.softmax(row + first, end - first, caps ? 1 : job.op.params.scale,
+                              &state.max[m], &state.sum[m]);
+    apply_scales(job, value_page, row, end);
+    std::fill(row, row + first, 0.0f);
+    std::fill(row + end, row + keys, 0.0f);
   }
   gather_values(job, value_page, keys, scratch, state.output);
 }
@@ -263,7 +279,8 @@ void plan_blocks(const Frame& frame, uint32_t max_rows) {
 // lanes.
 double cost_of(const Attention& op, const Frame& frame) {
   double keys = 0;
-  for (const uint32_t position : frame.step.position.first(frame.step.rows)) keys += position + 1.0;
+  for (const uint32_t p : frame.step.position.first(frame.step.rows))
+    keys += p + 1.0 - abi::first_key_of(p, op.params.window);
   return keys * op.heads * op.keys.head_dim / 8;
 }
 
@@ -281,7 +298,7 @@ void attend_blocks(const Attention& op, const Frame& frame, const Sizes& sizes, 
     const Scratch scratch(frame.workspace + lane * sizes.lane(), sizes);
     gather_queries(job, scratch.q);
     clear(job, scratch.total);
-    for (uint32_t page = 0; page < job.pages(); ++page) {
+    for (uint32_t page = job.first_page(); page < job.pages(); ++page) {
       attend_page(job, page, scratch, scratch.page);
       fold(job, scratch.page, scratch.total);
     }
@@ -302,7 +319,7 @@ void attend_pages(const Attention& op, const Frame& frame, const Sizes& sizes, f
   };
   frame.pool.run(jobs * pages, cost_of(op, frame), [&](uint32_t task, uint32_t lane) noexcept {
     const Job job = job_of(task / pages);
-    if (task % pages >= job.pages()) return;
+    if (task % pages < job.first_page() || task % pages >= job.pages()) return;
     const Scratch scratch(frame.workspace + lane * sizes.lane(), sizes);
     gather_queries(job, scratch.q);
     attend_page(job, task % pages, scratch, state_of(task / pages, task % pages));
@@ -311,7 +328,7 @@ void attend_pages(const Attention& op, const Frame& frame, const Sizes& sizes, f
     const Job job = job_of(task);
     const Scratch scratch(frame.workspace, sizes);
     clear(job, scratch.total);
-    for (uint32_t page = 0; page < job.pages(); ++page)
+    for (uint32_t page = job.first_page(); page < job.pages(); ++page)
       fold(job, state_of(task, page), scratch.total);
     store(job, scratch.total, o);
   }

@@ -4,7 +4,7 @@
 
 namespace ropewalk::cpu {
 
-// y[r] = table[token[r]]
+// y[r] = table[token[r]] * scale
 void embed(const Embed& op, const Frame& frame) noexcept {
   PackedHeader header;
   std::memcpy(&header, op.table, sizeof header);
@@ -18,6 +18,8 @@ void embed(const Embed& op, const Frame& frame) noexcept {
       frame.kernels.widen_f16(table + first * 2, y, op.width);
     else
       frame.kernels.widen_bf16(table + first * 2, y, op.width);
+    if (op.scale != 1)
+      for (uint32_t i = 0; i < op.width; ++i) y[i] *= op.scale;
   }
 }
 

@@ -46,6 +46,7 @@ struct Embed {
   const std::byte* table;  // packed (V, width)
   float* y;                // (R, width)
   uint32_t width;
+  float scale;
 };
 
 struct RmsNorm {
@@ -98,8 +99,7 @@ struct Attention {
   float* y;              // (R, heads * head_dim)
   Cache keys, values;
   uint32_t heads;
-  float scale;
-  abi::KeyRotation rotation;
+  abi::AttentionParams params;
 };
 
 struct SiluMul {
@@ -115,6 +115,7 @@ struct Add {
   const float* b;  // (R, width)
   float* y;        // (R, width)
   uint32_t width;
+  float scale;
   Extent extent;
 };
 

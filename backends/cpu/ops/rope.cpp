@@ -5,7 +5,7 @@
 namespace ropewalk::cpu {
 
 // a = position * inv_freq[i], c = cos(a) * scale, t = sin(a) * scale; for each head
-// y[i] = x[i] c - x[i+d/2] t, y[i+d/2] = x[i+d/2] c + x[i] t
+// y[i] = x[i] c - x[i+d/2] t, y[i+d/2] = x[i+d/2] c + x[i] t; a pair of frequency 0 is copied
 void rope(const Rope& op, const Frame& frame) noexcept {
   const uint32_t half = op.head_dim / 2;
   const uint64_t width = uint64_t{op.heads} * op.head_dim;
@@ -16,9 +16,9 @@ void rope(const Rope& op, const Frame& frame) noexcept {
       const float position = static_cast<float>(frame.step.position[r]);
       const float* inv_freq = frame.step.inv_freq.data() + uint64_t{frame.step.sequence[r]} * half;
       for (uint32_t i = 0; i < half; ++i) {
-        const float angle = position * inv_freq[i];
-        cosine[i] = std::cos(angle) * op.scale;
-        sine[i] = std::sin(angle) * op.scale;
+        const float angle = position * inv_freq[i], scale = inv_freq[i] == 0 ? 1 : op.scale;
+        cosine[i] = std::cos(angle) * scale;
+        sine[i] = std::sin(angle) * scale;
       }
       for (uint32_t head = 0; head < op.heads; ++head) {
         const float* x = op.x + r * width + head * op.head_dim;

@@ -1,4 +1,4 @@
-// y = a + b. Grid (width / 256, rows). Bottleneck: the launch, then memory.
+// y = a + b * scale. Grid (width / 256, rows). Bottleneck: the launch, then memory.
 #include "backends/cuda/ops/device.cuh"
 
 namespace ropewalk::cuda {
@@ -8,7 +8,7 @@ __global__ void add_kernel(const Add op, const StepView step) {
   const uint32_t r = blockIdx.y, i = blockIdx.x * kThreads + threadIdx.x;
   if (r >= rows_of(step, op.extent) || i >= op.width) return;
   const uint64_t at = uint64_t{r} * op.width + i;
-  op.y[at] = op.a[at] + op.b[at];
+  op.y[at] = op.a[at] + op.b[at] * op.scale;
 }
 
 }  // namespace

@@ -15,7 +15,7 @@ struct HeadOfRow {
 __device__ __forceinline__ void rotate_head(const float* x, float* y, uint32_t half, float position,
                                             const float* inv_freq, float scale) {
   for (uint32_t i = threadIdx.x % 32; i < half; i += 32) {
-    const float2 rotated = rotate(x[i], x[i + half], position * inv_freq[i], scale);
+    const float2 rotated = rotate(x[i], x[i + half], position, inv_freq[i], scale);
     y[i] = rotated.x;
     y[i + half] = rotated.y;
   }

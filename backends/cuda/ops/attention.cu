@@ -1,5 +1,5 @@
 // The plain kernel, for what the faster ones do not take: keys that are rotated on reading, odd
-// head sizes. o = softmax(q . k[j] scale) v[j] over j in [0, position], an online softmax in f32.
+// head sizes. o = softmax(q . k[j] scale) v[j] over the keys j of a row, an online softmax in f32.
 // Grid (heads, rows, runs of keys), 4 warps that take keys alternately; a lane has the pairs (i, i
 // + d/2) of a head. Another kernel combines the runs in order. Bottleneck: the shuffles of q . k.
 #include "backends/cuda/ops/attention_partials.cuh"
@@ -81,11 +81,12 @@ __global__ void __launch_bounds__(kAttentionWarps * 32)
   if (r >= rows_of(step, Extent::rows)) return;
   const uint32_t warp = threadIdx.x / 32, lane = threadIdx.x % 32;
   const uint32_t d = op.keys.head_dim, half = d / 2, sequence = step.sequence[r];
-  const uint32_t keys = step.position[r] + 1, each = keys_of_run(op, keys);
-  const uint32_t begin = blockIdx.z * each, end = min(begin + each, keys);
-  if (begin >= keys) return;
+  const KeysOfRow keys = keys_of_row(op, step, r);
+  const uint32_t each = keys_of_run(op, keys.count());
+  const uint32_t begin = keys.first + blockIdx.z * each, end = min(begin + each, keys.end);
+  if (begin >= keys.end) return;
   const uint32_t kv_head = head / (op.heads / op.keys.kv_heads);
-  const bool rotated = op.rotation == abi::KeyRotation::on_read;
+  const bool rotated = op.params.rotation == abi::KeyRotation::on_read;
   const float* inv_freq = step.inv_freq + uint64_t{sequence} * step.half_dim;
 
   // load and rotate the query
@@ -97,7 +98,7 @@ __global__ void __launch_bounds__(kAttentionWarps * 32)
     Pairs k = load_entry<kType>(entry_at(op.keys, step, sequence, kv_head, j), half);
     const Pairs v = load_entry<kType>(entry_at(op.values, step, sequence, kv_head, j), half);
     if (rotated) rotate_pairs(k, half, j, inv_freq);
-    softmax.add(dot(q, k) * (op.scale * kLog2E), v);
+    softmax.add(capped(op, dot(q, k) * (op.params.scale * kLog2E)), v);
   }
 
   // combine the warps

@@ -10,7 +10,7 @@ namespace {
 __device__ __forceinline__ float combined(const Attention& op, const StepView& step, uint32_t r,
                                           uint32_t index, uint32_t i) {
   const uint32_t d = op.keys.head_dim;
-  const uint32_t keys = step.position[r] + 1, each = keys_of_run(op, keys);
+  const uint32_t keys = keys_of_row(op, step, r).count(), each = keys_of_run(op, keys);
   const uint32_t runs = (keys + each - 1) / each;
   const uint32_t from = op.order ? static_cast<uint32_t>(op.order[i]) : i;
   const float* partials = partial_at(op, index, from / d, 0);

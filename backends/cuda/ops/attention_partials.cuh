@@ -12,6 +12,28 @@ inline constexpr float kNoScore = -3.0e38f;  // below every score; finite, so ex
 inline constexpr float kLog2E = 1.44269504f;
 inline constexpr uint32_t kAttentionWarps = 4;
 
+// The keys [first, end) that row r sees.
+struct KeysOfRow {
+  uint32_t first, end;
+
+  __device__ __forceinline__ uint32_t count() const { return end - first; }
+};
+__device__ __forceinline__ uint32_t first_key_of(const Attention& op, uint32_t position) {
+  const uint32_t window = op.params.window;
+  return window != 0 && position >= window ? position - window + 1 : 0;
+}
+__device__ __forceinline__ KeysOfRow keys_of_row(const Attention& op, const StepView& step,
+                                                 uint32_t r) {
+  return {first_key_of(op, step.position[r]), step.position[r] + 1};
+}
+
+// A score that includes log2(e), after the soft cap.
+__device__ __forceinline__ float capped(const Attention& op, float score) {
+  if (op.params.soft_cap == 0.0f) return score;
+  const float cap = op.params.soft_cap * kLog2E;
+  return cap * tanhf(score / cap);
+}
+
 // Keys of a run. With a short context some of the launched runs have no keys.
 __device__ __forceinline__ uint32_t keys_of_run(const Attention& op, uint32_t keys) {
   return max((keys + op.splits - 1) / op.splits, op.min_keys);

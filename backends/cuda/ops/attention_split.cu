@@ -1,4 +1,4 @@
-// Decoding: o = softmax(q . k[j] scale) v[j] over a run of j in [0, position], for 1, 2 or 4 heads
+// Decoding: o = softmax(q . k[j] scale) v[j] over a run of the keys of a row, for 1, 2 or 4 heads
 // that read the same keys and values. Grid (heads / that number, rows, runs), 4 warps. Another
 // kernel combines the runs in order. Bottleneck: memory, keys and values.
 //
@@ -117,7 +117,7 @@ __device__ __forceinline__ void attend(const Attention& op, const StepView& step
       for (uint32_t mask = group.lanes / 2; mask; mask /= 2)
         score[n] += __shfl_xor_sync(~0u, score[n], mask);
       const bool counts = range.first + n * range.stride < range.end;
-      score[n] = counts ? score[n] * k[n].scale : kNoScore;
+      score[n] = counts ? capped(op, score[n] * k[n].scale) : kNoScore;
       max = fmaxf(max, score[n]);
     }
     // weights, and the weighted values
@@ -142,9 +142,10 @@ __global__ void __launch_bounds__(kAttentionWarps * 32)
   __shared__ WarpPartials<kHeads, kMaxDim> warps;
   const uint32_t r = first_row_of(op, step) + blockIdx.y, first_head = blockIdx.x * kHeads;
   if (r >= rows_of(step, Extent::rows)) return;
-  const uint32_t keys = step.position[r] + 1, each = keys_of_run(op, keys);
-  const uint32_t begin = blockIdx.z * each, end = min(begin + each, keys);
-  if (begin >= keys) return;
+  const KeysOfRow keys = keys_of_row(op, step, r);
+  const uint32_t each = keys_of_run(op, keys.count());
+  const uint32_t begin = keys.first + blockIdx.z * each, end = min(begin + each, keys.end);
+  if (begin >= keys.end) return;
   const uint32_t d = op.keys.head_dim, warp = threadIdx.x / 32;
   const Group group = group_of<kElements>(d);
 
@@ -157,7 +158,7 @@ __global__ void __launch_bounds__(kAttentionWarps * 32)
     for (uint32_t i = 0; i < kElements; ++i)
       q[h][i] = group.active
                     ? op.q[(uint64_t{r} * op.heads + first_head + h) * d + group.first + i] *
-                          (op.scale * kLog2E)
+                          (op.params.scale * kLog2E)
                     : 0.0f;
 
   KeyRange range{step.sequence[r], first_head / (op.heads / op.keys.kv_heads), 0,

@@ -1,4 +1,4 @@
-// Prompts: o = softmax(q . k[j] scale) v[j] over j in [0, position], 64 rows of a head at a time.
+// Prompts: o = softmax(q . k[j] scale) v[j] over the keys j of a row, 64 rows of a head at a time.
 // Grid (heads, rows / 64), 4 warps of 16 rows each. Keys and values pass through shared memory in
 // tiles of 64. Tensor cores compute both products in f16 with f32 sums; the softmax is online, in
 // f32 and in powers of two. Bottleneck: tensor cores and exponentials.
@@ -128,14 +128,25 @@ struct TileOfKeys {
   float scale, unit;
 };
 
-// Turns scores into weights: 0 for keys from `limit` on. Scales the earlier sums to the new max and
-// to the new unit of values. `at.scale` includes log2(e).
+// Turns scores into weights: 0 for keys that a row does not see. Scales the earlier sums to the new
+// max and to the new unit of values. `at.scale` includes log2(e).
 template <uint32_t kDim>
-__device__ __forceinline__ void weigh(float (&scores)[kKeys / 8][4], const uint32_t (&limit)[2],
-                                      const TileOfKeys& at, State<kDim>& state) {
+__device__ __forceinline__ void weigh(const Attention& op, float (&scores)[kKeys / 8][4],
+                                      const KeysOfRow (&keys)[2], const TileOfKeys& at,
+                                      State<kDim>& state) {
   const uint32_t lane = threadIdx.x % 32;
-  const uint32_t left[2] = {limit[0] - min(limit[0], at.first), limit[1] - min(limit[1], at.first)};
-  const auto seen = [&](uint32_t n, uint32_t i) { return score_key(lane, n, i) < left[i / 2]; };
+  uint32_t begin[2], count[2];  // of the tile's keys
+#pragma unroll
+  for (uint32_t r = 0; r < 2; ++r) {
+    begin[r] = max(keys[r].first, at.first) - at.first;
+    count[r] = max(keys[r].end, at.first + begin[r]) - (at.first + begin[r]);
+  }
+  const auto seen = [&](uint32_t n, uint32_t i) {
+    return score_key(lane, n, i) - begin[i / 2] < count[i / 2];
+  };
+  if (op.params.soft_cap != 0.0f)
+    for (float(&tile)[4] : scores)
+      for (float& score : tile) score = capped(op, score * at.scale) / at.scale;
   // max over the row
   float max[2] = {state.max[0], state.max[1]};
 #pragma unroll
@@ -224,10 +235,10 @@ __device__ __forceinline__ void attend(const Attention& op, const StepView& step
   const uint32_t lane = threadIdx.x % 32, sequence = step.sequence[begin];
   const uint32_t kv_head = blockIdx.x / (op.heads / op.keys.kv_heads);
   const uint32_t all = step.position[stop - 1] + 1;
-  uint32_t limit[2];
+  KeysOfRow row_keys[2];
   for (uint32_t half = 0; half < 2; ++half) {
     const uint32_t r = first + score_row(lane, 2 * half);
-    limit[half] = r >= begin && r < stop ? step.position[r] + 1 : 0;
+    row_keys[half] = r >= begin && r < stop ? keys_of_row(op, step, r) : KeysOfRow{0, 0};
   }
   // Positions increase from row to row: the warp's last row says whether any sees a key of the
   // tile.
@@ -240,11 +251,13 @@ __device__ __forceinline__ void attend(const Attention& op, const StepView& step
     stage<kType>(cache, entry, all - key, unit, to);
     return unit;
   };
-  float key_unit = stage_at(op.keys, 0, keys);
-  for (uint32_t key = 0; key < all; key += kKeys) {
+  // Tiles of keys lie in one page: they begin at multiples of their size.
+  const uint32_t first_key = first_key_of(op, step.position[begin]) / kKeys * kKeys;
+  float key_unit = stage_at(op.keys, first_key, keys);
+  for (uint32_t key = first_key; key < all; key += kKeys) {
     wait_for_copies();
     __syncthreads();
-    const TileOfKeys at{key, op.scale * kLog2E * key_unit, stage_at(op.values, key, values)};
+    const TileOfKeys at{key, op.params.scale * kLog2E * key_unit, stage_at(op.values, key, values)};
     float scores[kKeys / 8][4];
     const bool sees = key < warp_limit;
     if (sees) make_scores(state, keys, scores);
@@ -252,7 +265,7 @@ __device__ __forceinline__ void attend(const Attention& op, const StepView& step
     __syncthreads();
     if (key + kKeys < all) key_unit = stage_at(op.keys, key + kKeys, keys);
     if (!sees) continue;
-    weigh(scores, limit, at, state);
+    weigh(op, scores, row_keys, at, state);
     add_values(scores, values, state);
   }
   __syncthreads();

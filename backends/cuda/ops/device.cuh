@@ -47,9 +47,11 @@ __device__ __forceinline__ float block_sum(float x) {
 __device__ __forceinline__ float silu(float x) { return x / (1.0f + expf(-x)); }
 
 // A pair of a head, rotated by the angle position * inv_freq, as ops.md says of rope.
-__device__ __forceinline__ float2 rotate(float first, float second, float angle, float scale) {
+__device__ __forceinline__ float2 rotate(float first, float second, float position, float inv_freq,
+                                         float scale) {
+  if (inv_freq == 0.0f) return {first, second};
   float sine, cosine;
-  sincosf(angle, &sine, &cosine);
+  sincosf(position * inv_freq, &sine, &cosine);
   sine *= scale;
   cosine *= scale;
   return {first * cosine - second * sine, second * cosine + first * sine};

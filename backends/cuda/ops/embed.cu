@@ -1,4 +1,4 @@
-// y[r] = table[token[r]]. Grid (width / 256, rows). Bottleneck: the launch.
+// y[r] = table[token[r]] * scale. Grid (width / 256, rows). Bottleneck: the launch.
 #include "backends/cuda/ops/device.cuh"
 
 namespace ropewalk::cuda {
@@ -9,7 +9,7 @@ __global__ void embed_kernel(const Embed op, const StepView step) {
   const uint32_t r = blockIdx.y, i = blockIdx.x * kThreads + threadIdx.x;
   if (r >= rows_of(step, Extent::rows) || i >= op.width) return;
   const auto* row = reinterpret_cast<const Element*>(op.table) + uint64_t(step.token[r]) * op.width;
-  op.y[uint64_t{r} * op.width + i] = to_float(row[i]);
+  op.y[uint64_t{r} * op.width + i] = to_float(row[i]) * op.scale;
 }
 
 }  // namespace

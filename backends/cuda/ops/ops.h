@@ -32,6 +32,7 @@ struct Embed {
   abi::DType dtype;        // f32, f16, bf16
   float* y;                // (R, width)
   uint32_t width;
+  float scale;
 };
 
 struct RmsNorm {
@@ -93,8 +94,7 @@ struct Attention {
   float* y;              // (R, heads * head_dim)
   Cache keys, values;
   uint32_t heads;
-  float scale;
-  abi::KeyRotation rotation;
+  abi::AttentionParams params;
   bool after_prompts;  // attention_tiles() takes the rows of prompts, the other kernel the rest
   uint32_t splits;     // max runs of keys, attention_splits.h
   uint32_t min_keys;   // of a run
@@ -116,6 +116,7 @@ struct Add {
   const float* b;  // (R, width)
   float* y;        // (R, width)
   uint32_t width;
+  float scale;
   Extent extent;
 };
 

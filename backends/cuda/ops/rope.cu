@@ -16,7 +16,7 @@ __global__ void rope_kernel(const Rope op, const StepView step) {
   for (uint32_t pair = threadIdx.x; pair < op.heads * half; pair += blockDim.x) {
     const uint32_t i = pair % half;
     const uint64_t at = row + pair / half * op.head_dim + i;
-    const float2 rotated = rotate(op.x[at], op.x[at + half], position * inv_freq[i], op.scale);
+    const float2 rotated = rotate(op.x[at], op.x[at + half], position, inv_freq[i], op.scale);
     op.y[at] = rotated.x;
     op.y[at + half] = rotated.y;
   }

@@ -58,17 +58,11 @@ LaunchNode lower_attention(const abi::Node& node, const Operands& op,
                            const CompileContext& context) {
   const AttentionPlan plan(context.tensors.graph, node, context.shape, context.target);
   const abi::AttentionParams& params = node.attention();
-  Attention launched{op.floats(0),
-                     op.order(3),
-                     op.result(),
-                     op.cache(1),
-                     op.cache(2),
-                     plan.heads,
-                     params.scale,
-                     params.rotation,
-                     plan.kernels.tiles,
-                     plan.splits,
-                     context.target.tuning().min_keys,
+  Attention launched{op.floats(0),    op.order(3),
+                     op.result(),     op.cache(1),
+                     op.cache(2),     plan.heads,
+                     params,          plan.kernels.tiles,
+                     plan.splits,     context.target.tuning().min_keys,
                      context.partials};
   if (!plan.kernels.tiles) launched.prepared = context.prepared->write(node.out[0]);
   CompileContext few = context;
@@ -104,7 +98,9 @@ LaunchNode lower_node(const abi::Node& node, const CompileContext& context) {
   const Operands op(node, context.tensors);
   switch (node.op) {
     case Op::embed:
-      return bind(embed, Embed{op.bytes(0), op.in(0).dtype, op.result(), op.width()}, context);
+      return bind(embed,
+                  Embed{op.bytes(0), op.in(0).dtype, op.result(), op.width(), node.embed().scale},
+                  context);
     case Op::rms_norm:
       return bind(rms_norm, norm_of(node, op, context), context);
     case Op::matmul:
@@ -124,8 +120,10 @@ LaunchNode lower_node(const abi::Node& node, const CompileContext& context) {
                   SiluMul{op.floats(0), op.floats(1), op.result(), op.width(), op.extent()},
                   context);
     case Op::add:
-      return bind(add, Add{op.floats(0), op.floats(1), op.result(), op.width(), op.extent()},
-                  context);
+      return bind(
+          add,
+          Add{op.floats(0), op.floats(1), op.result(), op.width(), node.add().scale, op.extent()},
+          context);
     case Op::permute:
       return bind(permute, Permute{op.floats(0), op.order(1), op.result(), op.width(), op.extent()},
                   context);

@@ -71,7 +71,8 @@ struct AttentionPush {
   VkDeviceAddress q, keys, values, y, partial, step;
   uint32_t heads, kv_heads, splits;
   float scale;
-  uint32_t first_row, after_prompts;
+  uint32_t first_row, after_prompts, window;
+  float soft_cap;
 };
 
 void attend(const Operands& op, const Division& division, const Part& part, Recorder& recorder) {
@@ -88,7 +89,9 @@ void attend(const Operands& op, const Division& division, const Part& part, Reco
                      .splits = part.splits,
                      .scale = op.node().attention().scale,
                      .first_row = 0,
-                     .after_prompts = part.after_prompts};
+                     .after_prompts = part.after_prompts,
+                     .window = op.node().attention().window,
+                     .soft_cap = op.node().attention().soft_cap};
   Constants constants{division.lanes,
                       1,
                       division.head_dim,

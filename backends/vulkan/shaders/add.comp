@@ -1,5 +1,5 @@
 #version 460
-// y = a + b
+// y = a + b * scale
 // Grid: (width / group, rows), an invocation for each element. Bottleneck: latency, then bandwidth.
 #extension GL_GOOGLE_include_directive : require
 #include "common.glsl"
@@ -13,10 +13,11 @@ layout(push_constant) uniform Push {
   Step step;
   uint width;
   uint over_wanted;
+  float scale;
 };
 
 void main() {
   const uint row = gl_WorkGroupID.y, i = gl_GlobalInvocationID.x;
   if (row >= row_count(step, over_wanted) || i >= width) return;
-  y.at[row * width + i] = a.at[row * width + i] + b.at[row * width + i];
+  y.at[row * width + i] = a.at[row * width + i] + b.at[row * width + i] * scale;
 }

@@ -1,6 +1,6 @@
 #version 460
-// w = softmax(q . k[j] * scale) over keys j in [0, p]; o = sum of w[j] * v[j]. Online softmax: page by
-// page, the maximum, the sum and the output of a page are folded into the running ones.
+// w = softmax(q . k[j] * scale) over the keys j up to p that the window leaves, soft-capped before the
+// softmax; o = sum of w[j] * v[j]. Online softmax: page by page, the maximum, the sum and the output of a page are folded into the running ones.
 // Grid: (heads, rows, splits): a workgroup takes one head of one row and the pages of its split;
 // attention_combine.comp joins the splits. Where a program also has attention_tile.comp, that takes the
 // rows of prompts. Bottleneck: the memory that keys and values stream from.
@@ -49,10 +49,11 @@ void main() {
   if (row >= step.rows) return;
   const uint position = step.position.at[row], sequence = step.sequence.at[row];
   const uint kv_head = head / (heads / kv_heads);
-  const uint pages = position / kPageTokens + 1;
-  const uint pages_per_split = (pages + splits - 1) / splits;
-  const uint first_page = gl_WorkGroupID.z * pages_per_split;
-  const uint last_page = min(first_page + pages_per_split, pages);
+  const uint first_key = first_key_of(position);
+  const uint begin_page = first_key / kPageTokens, end_page = position / kPageTokens + 1;
+  const uint pages_per_split = (end_page - begin_page + splits - 1) / splits;
+  const uint first_page = begin_page + gl_WorkGroupID.z * pages_per_split;
+  const uint last_page = min(first_page + pages_per_split, end_page);
 
   // load the query, scaled, and rotated where the cached keys are not
   const uint from = (row * heads + head) * kHeadDim;
@@ -71,11 +72,12 @@ void main() {
 
   for (uint p = first_page; p < last_page; ++p) {
     const uint page = step.page.at[sequence * step.pages_per_sequence + p] * page_words(kv_heads);
+    const uint begin_key = max(first_key, p * kPageTokens) - p * kPageTokens;
     const uint count = min(kPageTokens, position + 1 - p * kPageTokens);
 
     // score the page's keys
     float page_max = NEGATIVE_INFINITY;
-    for (uint j = lane; j < count; j += kLanes * kKeysAtOnce) {
+    for (uint j = begin_key + lane; j < count; j += kLanes * kKeysAtOnce) {
       uint base[kKeysAtOnce];
       float s[kKeysAtOnce];
       [[unroll]] for (uint k = 0; k < kKeysAtOnce; ++k)
@@ -85,6 +87,7 @@ void main() {
         const uint at = j + k * kLanes;
         if (at >= count) continue;
         if (kElements == 4) s[k] *= scale_of(keys, page, kv_head, at);
+        s[k] = capped(s[k]);
         score[at] = s[k];
         page_max = max(page_max, s[k]);
       }
@@ -100,7 +103,7 @@ void main() {
     sum *= keep;
 
     // exponentiate scores to weights, and add them up
-    for (uint j = lane; j < count; j += kLanes) {
+    for (uint j = begin_key + lane; j < count; j += kLanes) {
       const float weight = exp(score[j] - running_max);
       sum += weight;
       score[j] = kElements == 4 ? weight * scale_of(values, page, kv_head, j) : weight;
@@ -110,7 +113,7 @@ void main() {
     // add up weighted values: neighbouring lanes take neighbouring words, parts take other keys
     [[unroll]] for (uint i = 0; i < kWordsPerLane * kElements; ++i) output_part[i] *= keep;
     if (part < kParts) {
-      for (uint j = part; j < count; j += kParts * kValuesAtOnce) {
+      for (uint j = begin_key + part; j < count; j += kParts * kValuesAtOnce) {
         uint word[kValuesAtOnce * kWordsPerLane];
         float weight[kValuesAtOnce];
         [[unroll]] for (uint k = 0; k < kValuesAtOnce; ++k) {

@@ -18,7 +18,20 @@ layout(push_constant) uniform Push {
   float scale;
   uint first_row;      // of this dispatch: an attention too large for a submission is several
   uint after_prompts;  // count rows from the end of the prompts' rows
+  uint window;         // keys that a query sees, its own included; 0: all
+  float soft_cap;      // of the scores; 0: none
 };
+
+// The first key that a query at this position sees.
+uint first_key_of(uint position) {
+  return window != 0 && position >= window ? position - window + 1 : 0;
+}
+
+// soft_cap * tanh(score / soft_cap), to 1e-7 of soft_cap: the precision that the standard demands of
+// tanh() is too low.
+float capped(float score) {
+  return soft_cap == 0 ? score : soft_cap - 2 * soft_cap / (exp(2 * score / soft_cap) + 1);
+}
 
 // Neighbouring lanes take the words of one value; lanes beyond them take other keys.
 const uint kLanesPerValue = kHeadWords < kLanes ? kHeadWords : kLanes;

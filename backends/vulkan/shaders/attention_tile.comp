@@ -14,6 +14,9 @@ layout(constant_id = 0) const uint kLanes = 32;
 layout(constant_id = 6) const uint kQueries = 8;  // a multiple of 4
 #include "attention.glsl"
 
+// Below every score, and finite: a query may see no key of its tile's first page.
+#define NO_SCORE -3.0e38
+
 const uint kFours = kQueries / 4;
 
 shared vec4 query[kHeadDim * kFours];     // (d, queries)
@@ -105,17 +108,17 @@ void attend(uint row, uint count, uint head, uint lane, uint sequence) {
   const uint last = positions[count - 1];
   vec4 running_max[kFours], sum[kFours];
   [[unroll]] for (uint f = 0; f < kFours; ++f) {
-    running_max[f] = vec4(NEGATIVE_INFINITY);
+    running_max[f] = vec4(NO_SCORE);
     sum[f] = vec4(0);  // of this lane's keys
   }
   vec4 output_part[kWordsPerLane * kElements * kFours];
   [[unroll]] for (uint i = 0; i < kWordsPerLane * kElements * kFours; ++i) output_part[i] = vec4(0);
 
-  for (uint p = 0; p <= last / kPageTokens; ++p) {
+  for (uint p = first_key_of(positions[0]) / kPageTokens; p <= last / kPageTokens; ++p) {
     const uint page = step.page.at[sequence * step.pages_per_sequence + p] * page_words(kv_heads);
     const uint first = p * kPageTokens, keys_here = min(kPageTokens, last + 1 - first);
 
-    // score the page's keys for all queries; a key behind a query's position counts as none
+    // score the page's keys for all queries; a key outside what a query sees counts as none
     vec4 page_max[kFours];
     [[unroll]] for (uint f = 0; f < kFours; ++f) page_max[f] = vec4(NEGATIVE_INFINITY);
     for (uint j = lane; j < keys_here; j += kLanes * kKeysAtOnce) {
@@ -130,8 +133,11 @@ void attend(uint row, uint count, uint head, uint lane, uint sequence) {
         const float key_scale = kElements == 4 ? scale_of(keys, page, kv_head, at) : 1;
         [[unroll]] for (uint f = 0; f < kFours; ++f) {
           if (kElements == 4) s[k][f] *= key_scale;
-          [[unroll]] for (uint c = 0; c < 4; ++c)
-            if (first + at > positions[4 * f + c]) s[k][f][c] = NEGATIVE_INFINITY;
+          [[unroll]] for (uint c = 0; c < 4; ++c) {
+            const uint position = positions[4 * f + c];
+            const bool sees = first + at <= position && first + at >= first_key_of(position);
+            s[k][f][c] = sees ? capped(s[k][f][c]) : NEGATIVE_INFINITY;
+          }
           score[at * kFours + f] = s[k][f];
           page_max[f] = max(page_max[f], s[k][f]);
         }

@@ -34,3 +34,8 @@ const uint kPageTokens = 256;
 uint row_count(Step step, uint over_wanted) {
   return over_wanted != 0 ? step.wanted_rows : step.rows;
 }
+
+// The scale of a pair's cosine and sine: a pair of frequency 0 is not rotated and has none.
+float rope_scale_of(Step step, uint row, uint pair, uint half_dim, float scale) {
+  return step.inv_freq.at[step.sequence.at[row] * half_dim + pair] == 0 ? 1 : scale;
+}

@@ -1,5 +1,5 @@
 #version 460
-// y[r] = table[token[r]]
+// y[r] = table[token[r]] * scale
 // Grid: (width / group, rows), an invocation for each element. Bottleneck: latency, a row is a few KiB.
 #extension GL_GOOGLE_include_directive : require
 #include "common.glsl"
@@ -12,6 +12,7 @@ layout(push_constant) uniform Push {
   FloatResults y;     // (R, width)
   Step step;
   uint width;
+  float scale;
 };
 
 void main() {
@@ -27,5 +28,5 @@ void main() {
     const uint bits = (element & 1) == 0 ? word & 0xffffu : word >> 16;
     value = kType == 16 ? unpackHalf2x16(bits).x : uintBitsToFloat(bits << 16);
   }
-  y.at[row * width + i] = value;
+  y.at[row * width + i] = value * scale;
 }

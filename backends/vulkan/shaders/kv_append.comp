@@ -32,7 +32,8 @@ shared float value[kHeadDim];
 float rotated(Floats from, uint x, uint row, uint i) {
   const uint half_dim = kHeadDim / 2, pair = i % half_dim;
   const uint angle = (row * half_dim + pair) * 2;
-  const float c = step.angles.at[angle] * rope_scale, t = step.angles.at[angle + 1] * rope_scale;
+  const float scale = rope_scale_of(step, row, pair, half_dim, rope_scale);
+  const float c = step.angles.at[angle] * scale, t = step.angles.at[angle + 1] * scale;
   const float a = from.at[x + pair], b = from.at[x + pair + half_dim];
   return i < half_dim ? a * c - b * t : b * c + a * t;
 }

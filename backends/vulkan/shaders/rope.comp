@@ -1,5 +1,6 @@
 #version 460
-// c = cos(a) * scale, t = sin(a) * scale; y[i] = x[i] c - x[i+d/2] t, y[i+d/2] = x[i+d/2] c + x[i] t
+// c = cos(a) * scale, t = sin(a) * scale; y[i] = x[i] c - x[i+d/2] t, y[i+d/2] = x[i+d/2] c + x[i] t; a pair
+// of frequency 0 is copied.
 // Grid: (heads * d/2 / group, rows), an invocation for each pair. Bottleneck: latency. The host has
 // computed cosine and sine: once for all layers, and to the last bit as the CPU backend's.
 #extension GL_GOOGLE_include_directive : require
@@ -21,8 +22,9 @@ void main() {
   if (row >= step.rows || pair >= heads * half_dim) return;
   const uint i = pair % half_dim;
   const uint low = (row * heads + pair / half_dim) * 2 * half_dim + i, high = low + half_dim;
-  const float c = step.angles.at[(row * half_dim + i) * 2] * scale;
-  const float t = step.angles.at[(row * half_dim + i) * 2 + 1] * scale;
+  const float pair_scale = rope_scale_of(step, row, i, half_dim, scale);
+  const float c = step.angles.at[(row * half_dim + i) * 2] * pair_scale;
+  const float t = step.angles.at[(row * half_dim + i) * 2 + 1] * pair_scale;
   const float a = x.at[low], b = x.at[high];
   y.at[low] = a * c - b * t;
   y.at[high] = b * c + a * t;

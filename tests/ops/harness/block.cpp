@@ -35,9 +35,14 @@ class Builder {
     add(Op::rope, {x}, y, abi::RopeParams{});
     return y;
   }
-  uint32_t two(Op op, uint32_t a, uint32_t b, const std::string& name, uint32_t width) {
-    const uint32_t y = case_.activation(name, {abi::kRows, width});
-    add(op, {a, b}, y, {});
+  uint32_t sum(uint32_t a, uint32_t b, const std::string& name) {
+    const uint32_t y = case_.activation(name, {abi::kRows, kHidden});
+    add(Op::add, {a, b}, y, abi::AddParams{});
+    return y;
+  }
+  uint32_t silu_mul(uint32_t gate, uint32_t up, const std::string& name) {
+    const uint32_t y = case_.activation(name, {abi::kRows, kInner});
+    add(Op::silu_mul, {gate, up}, y, {});
     return y;
   }
   void add(Op op, std::vector<uint32_t> in, uint32_t out, const abi::NodeParams& params) {
@@ -58,7 +63,7 @@ Block::Block(uint32_t sequence_count) : sequences(sequence_count) {
   const uint32_t x = c.activation("embedding", {abi::kRows, kHidden});
   const StoredWeight table =
       random_dense(DType::f16, abi::WeightUse::embed, kHidden, kBlockVocab, random);
-  b.add(Op::embed, {c.weight("table", table)}, x, {});
+  b.add(Op::embed, {c.weight("table", table)}, x, abi::EmbedParams{});
 
   const uint32_t n = b.norm(x, "input norm");
   const uint32_t q =
@@ -73,17 +78,15 @@ Block::Block(uint32_t sequence_count) : sequences(sequence_count) {
   const uint32_t o = c.activation("o", {abi::kRows, kHidden});
   b.add(Op::attention, {q, keys, values, c.order("o order", random.permutation(kHidden))}, o,
         abi::AttentionParams{static_cast<float>(1 / std::sqrt(kDim))});
-  const uint32_t h = b.two(Op::add, x, b.matmul(o, "o proj", kHidden, {abi::kRows, kHidden}),
-                           "after attention", kHidden);
+  const uint32_t h =
+      b.sum(x, b.matmul(o, "o proj", kHidden, {abi::kRows, kHidden}), "after attention");
 
   const uint32_t m = b.norm(h, "post norm");
   const uint32_t permuted = c.activation("permuted", {abi::kRows, kHidden});
   b.add(Op::permute, {m, c.order("order", random.permutation(kHidden))}, permuted, {});
-  const uint32_t s =
-      b.two(Op::silu_mul, b.matmul(permuted, "gate", kHidden, {abi::kRows, kInner}),
-            b.matmul(permuted, "up", kHidden, {abi::kRows, kInner}), "inner", kInner);
-  const uint32_t y =
-      b.two(Op::add, h, b.matmul(s, "down", kInner, {abi::kRows, kHidden}), "layer", kHidden);
+  const uint32_t s = b.silu_mul(b.matmul(permuted, "gate", kHidden, {abi::kRows, kInner}),
+                                b.matmul(permuted, "up", kHidden, {abi::kRows, kInner}), "inner");
+  const uint32_t y = b.sum(h, b.matmul(s, "down", kInner, {abi::kRows, kHidden}), "layer");
 
   const uint32_t last = c.activation("last", {abi::kWanted, kHidden});
   b.add(Op::select, {y}, last, {});

@@ -107,6 +107,8 @@ std::vector<double> Conversation::rotated(const StepData& step, const std::vecto
 std::vector<double> Conversation::attend(const Turn& turn, uint32_t row) const {
   const uint32_t dim = shape_.dim, sequence = turn.step.sequence[row];
   const uint32_t keys = turn.step.position[row] + 1;
+  const uint32_t hidden = shape_.window && keys > shape_.window ? keys - shape_.window : 0;
+  const auto cap = static_cast<double>(shape_.soft_cap);
   const bool rotates = shape_.rotation == KeyRotation::on_read;
   const Memory& memory = memory_[sequence];
   std::vector<double> o;
@@ -116,16 +118,17 @@ std::vector<double> Conversation::attend(const Turn& turn, uint32_t row) const {
     std::vector<double> q(first, first + dim), scores(keys), result(dim);
     if (rotates) rotate(q.data(), keys - 1, sequence);
     double max = -INFINITY, sum = 0;
-    for (uint32_t j = 0; j < keys; ++j) {
+    for (uint32_t j = hidden; j < keys; ++j) {
       const double* at = memory.k.data() + (uint64_t{j} * shape_.kv_heads + kv_head) * dim;
       std::vector<double> k(at, at + dim);
       if (rotates) rotate(k.data(), j, sequence);
       for (uint32_t i = 0; i < dim; ++i) scores[j] += q[i] * k[i];
       scores[j] *= static_cast<double>(scale());
+      if (cap > 0) scores[j] = cap * std::tanh(scores[j] / cap);
       max = std::max(max, scores[j]);
     }
-    for (double& score : scores) sum += score = std::exp(score - max);
-    for (uint32_t j = 0; j < keys; ++j)
+    for (uint32_t j = hidden; j < keys; ++j) sum += scores[j] = std::exp(scores[j] - max);
+    for (uint32_t j = hidden; j < keys; ++j)
       for (uint32_t i = 0; i < dim; ++i)
         result[i] +=
             scores[j] / sum * memory.v[(uint64_t{j} * shape_.kv_heads + kv_head) * dim + i];
@@ -149,8 +152,9 @@ AttentionCase::AttentionCase(const AttentionShape& shape, const Conversation& co
   description.node(abi::Op::kv_append, {k, v, keys, values}, {}, {});
   std::vector<uint32_t> in = {q, keys, values};
   if (shape.ordered) in.push_back(description.order("order", conversation.order()));
-  description.node(abi::Op::attention, in, {y},
-                   abi::AttentionParams{conversation.scale(), shape.rotation});
+  description.node(
+      abi::Op::attention, in, {y},
+      abi::AttentionParams{conversation.scale(), shape.rotation, shape.window, shape.soft_cap});
 }
 
 }  // namespace ropewalk::test

@@ -14,6 +14,8 @@ struct AttentionShape {
   abi::DType cache;
   abi::KeyRotation rotation;
   bool ordered;
+  uint32_t window = 0;
+  float soft_cap = 0;
 };
 
 // `count` new tokens of a sequence.

@@ -2,7 +2,7 @@
 //
 //   OpCase c(rows);
 //   const Input a = c.random_input({77}), b = c.random_input({77});
-//   const uint32_t y = c.op(abi::Op::add, {a, b}, {77}, {});
+//   const uint32_t y = c.op(abi::Op::add, {a, b}, {77}, abi::AddParams{});
 //   c.expect(ToleranceClass::add, y, [&](uint32_t r, uint32_t i) { return a(r, i) + b(r, i); });
 //
 // The truth is computed in double from the stored numbers and shares no code with a backend.

@@ -106,7 +106,7 @@ RopeChoice choose_rope(const Config& config, const ModelConfig& model, uint32_t 
                       config.rope->where.text(), describe(choice.plugin), describe(models)));
     }
   }
-  choice.request = {model.head_dim, model.rope.theta, model.max_position,
+  choice.request = {model.rotated(), model.rope.theta, model.max_position,
                     model.rope.original_max_position, context_length};
   if (context_length > model.max_position) {
     warn(

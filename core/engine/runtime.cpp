@@ -66,15 +66,18 @@ uint32_t sequences_on(const abi::DeviceInfo& info) {
   return cpu ? kSequencesOnCpu : kSequencesOnGpu;
 }
 
-// No backend has windows yet. A context that is no longer than the window has none to see.
-void check_window(const ModelConfig& model, uint32_t context_length) {
-  if (model.window == 0 || context_length <= model.window) return;
-  throw Error(
-      ExitCode::limit, "context.length",
-      fmt::format("found {}, expected at most {}: layers of this model see that many tokens "
-                  "(sliding_window), which longer contexts cannot have yet",
-                  context_length, model.window),
-      fmt::format("Set context.length to {}", model.window));
+// Keys rotated on reading carry the policy's scale in that of the scores, which would scale what a
+// partial rotation only copies.
+void check_partial_rotation(const ModelConfig& model, double attention_scale,
+                            abi::KeyRotation keys) {
+  if (model.rotated() == model.head_dim || attention_scale == 1 ||
+      keys == abi::KeyRotation::before_cache)
+    return;
+  throw Error(ExitCode::usage, "rope.mode",
+              fmt::format("found exact, but this model rotates {} of {} dimensions and its policy "
+                          "scales them by {}",
+                          model.rotated(), model.head_dim, attention_scale),
+              "Use hf-compat or fixed");
 }
 
 }  // namespace
@@ -84,7 +87,6 @@ Runtime::Runtime(Registry& registry, const WeightSource& weights, const RuntimeS
       context_length_(settings.config.context.length.value_or(model_config_.max_position)),
       device_(open_device(registry, settings.config.backend)) {
   const auto start = std::chrono::steady_clock::now();
-  check_window(model_config_, context_length_);
   check_kv_type(settings.config, device_);
   open_rope(registry, settings.config);
 
@@ -99,6 +101,7 @@ Runtime::Runtime(Registry& registry, const WeightSource& weights, const RuntimeS
                              rope_choice_.mode == RopeMode::exact && rope_tables_->varies()
                                  ? abi::KeyRotation::on_read
                                  : abi::KeyRotation::before_cache};
+  check_partial_rotation(model_config_, options.attention_scale, options.keys);
   ModelGraph graph = build_model(weights, options);
   const uint32_t rows =
       std::max(rows_per_step(info, graph.graph, context_length_), bucket_for(sequences));

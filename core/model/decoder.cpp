@@ -24,7 +24,8 @@ class Builder {
 
   ModelGraph build() {
     TensorId x = embed();
-    for (uint32_t i = 0; i < config_.layers; ++i) x = layer(fmt::format("model.layers.{}", i), x);
+    for (layer_ = 0; layer_ < config_.layers; ++layer_)
+      x = layer(fmt::format("model.layers.{}", layer_), x);
     logits(x);
     return std::move(model_);
   }
@@ -94,7 +95,7 @@ class Builder {
   // Of each run of `size` values of x.
   TensorId norm(const std::string& name, TensorId x, uint32_t size) {
     const TensorId weight = vector(name + ".weight", size);
-    model_.vectors.push_back({weight, name + ".weight", size});
+    model_.vectors.push_back({weight, name + ".weight", size, 1});
     std::vector<uint32_t> dims = graph().tensors[x].dims;
     return node(Op::rms_norm, name, {x, weight}, std::move(dims),
                 abi::NormParams{static_cast<float>(config_.rms_norm_eps)});
@@ -129,7 +130,47 @@ class Builder {
     const TensorId table =
         weight(std::string(kEmbedding) + ".weight",
                weights_.describe(kEmbedding, abi::WeightUse::embed, hidden, config_.vocab_size));
-    return node(Op::embed, std::string(kEmbedding), {table}, {kRows, hidden}, abi::EmbedParams{});
+    return node(Op::embed, std::string(kEmbedding), {table}, {kRows, hidden},
+                abi::EmbedParams{static_cast<float>(config_.scales.embedding)});
+  }
+
+  // y = x + a branch of the layer.
+  TensorId add(const std::string& name, TensorId x, TensorId branch) {
+    return node(Op::add, name, {x, branch}, {kRows, config_.hidden_size},
+                abi::AddParams{static_cast<float>(config_.scales.residual)});
+  }
+
+  // Rope pairs i with i + d/2. Where only the first r dimensions of a head are rotated, their
+  // halves move there, and what is copied lies between and behind:
+  //
+  //   stored     | 0 .. r/2 | r/2 .. r | r .. (r+d)/2 | (r+d)/2 .. d |
+  //   laid out   | 0 .. r/2 | r .. (r+d)/2 | r/2 .. r | (r+d)/2 .. d |
+  //
+  // Queries and keys move alike, so q . k stays as it is.
+  std::vector<uint32_t> order_of_heads(uint32_t heads) const {
+    const uint32_t d = config_.head_dim, r = config_.rotated();
+    std::vector<uint32_t> order;
+    if (r == d) return order;
+    for (uint32_t first = 0; first < heads * d; first += d) {
+      const auto take = [&](uint32_t begin, uint32_t end) {
+        for (uint32_t i = begin; i < end; ++i) order.push_back(first + i);
+      };
+      take(0, r / 2);
+      take(r, (r + d) / 2);
+      take(r / 2, r);
+      take((r + d) / 2, d);
+    }
+    return order;
+  }
+
+  // A product that becomes queries or keys: (R, heads, d).
+  TensorId heads_of(const std::string& prefix, TensorId x, uint32_t heads) {
+    const uint32_t d = config_.head_dim;
+    const TensorId y = linear(prefix, x, config_.hidden_size, heads * d, {kRows, heads, d});
+    const WeightLoad& load = model_.weights.back();
+    graph().tensors[load.tensor].column_order = order_of_heads(heads);
+    if (load.bias) graph().tensors[*load.bias].column_order = order_of_heads(heads);
+    return y;
   }
 
   TensorId attention(const std::string& prefix, TensorId x) {
@@ -137,15 +178,16 @@ class Builder {
     const uint32_t width = config_.heads * d, kv_width = config_.kv_heads * d;
     const std::vector<uint32_t> q_dims = {kRows, config_.heads, d};
     const std::vector<uint32_t> kv_dims = {kRows, config_.kv_heads, d};
-    TensorId q = linear(prefix + ".q_proj", x, hidden, width, q_dims);
-    TensorId k = linear(prefix + ".k_proj", x, hidden, kv_width, kv_dims);
+    TensorId q = heads_of(prefix + ".q_proj", x, config_.heads);
+    TensorId k = heads_of(prefix + ".k_proj", x, config_.kv_heads);
     const TensorId v = linear(prefix + ".v_proj", x, hidden, kv_width, kv_dims);
 
     if (config_.norms_heads) {
       q = norm(prefix + ".q_norm", q, d);
       k = norm(prefix + ".k_norm", k, d);
     }
-    double scale = 1 / std::sqrt(static_cast<double>(d));
+    double scale = config_.scales.attention;
+    if (scale == 0) scale = 1 / std::sqrt(static_cast<double>(d));
     if (options_.keys == abi::KeyRotation::before_cache) {
       const abi::RopeParams rope{static_cast<float>(options_.attention_scale)};
       q = node(Op::rope, prefix + ".q_rope", {q}, q_dims, rope);
@@ -155,8 +197,9 @@ class Builder {
     }
     const TensorId keys = cache(prefix + ".key_cache"), values = cache(prefix + ".value_cache");
     graph().add_node({prefix + ".kv_append", Op::kv_append, {k, v, keys, values}, {}});
-    const TensorId y = node(Op::attention, prefix, {q, keys, values}, {kRows, width},
-                            abi::AttentionParams{static_cast<float>(scale), options_.keys});
+    const abi::AttentionParams params{static_cast<float>(scale), options_.keys,
+                                      config_.window_of(layer_)};
+    const TensorId y = node(Op::attention, prefix, {q, keys, values}, {kRows, width}, params);
     return linear(prefix + ".o_proj", y, width, hidden, {kRows, hidden});
   }
 
@@ -169,13 +212,12 @@ class Builder {
   }
 
   TensorId layer(const std::string& prefix, TensorId x) {
-    const std::vector<uint32_t> dims = {kRows, config_.hidden_size};
     const uint32_t hidden = config_.hidden_size;
     const TensorId a =
         attention(prefix + ".self_attn", norm(prefix + ".input_layernorm", x, hidden));
-    const TensorId h = node(Op::add, prefix + ".attention_add", {x, a}, dims, abi::AddParams{});
+    const TensorId h = add(prefix + ".attention_add", x, a);
     const TensorId m = mlp(prefix + ".mlp", norm(prefix + ".post_attention_layernorm", h, hidden));
-    return node(Op::add, prefix + ".mlp_add", {h, m}, dims, abi::AddParams{});
+    return add(prefix + ".mlp_add", h, m);
   }
 
   // Only the rows whose logits are wanted go through the last norm and the widest matmul.
@@ -183,6 +225,8 @@ class Builder {
     const uint32_t hidden = config_.hidden_size, vocab = config_.vocab_size;
     const TensorId last = node(Op::select, "select", {x}, {kWanted, hidden}, {});
     const TensorId normed = norm("model.norm", last, hidden);
+    // The head is linear, so what scales the logits may as well scale what it reads.
+    model_.vectors.back().scale = static_cast<float>(config_.scales.logits);
     // Tied: a second copy of the embedding table, in the layout that the device wants for a matmul.
     const std::string_view stored = config_.tied_embeddings ? kEmbedding : kHead;
     const TensorId out =
@@ -196,6 +240,7 @@ class Builder {
   const ModelConfig& config_;
   const ModelOptions& options_;
   ModelGraph model_;
+  uint32_t layer_ = 0;  // the layer that is being built
 };
 
 }  // namespace

@@ -1,5 +1,7 @@
 #include "core/model/families.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <array>
 #include <stdexcept>
@@ -15,6 +17,12 @@ constexpr std::string_view kLlama[] = {"LlamaForCausalLM", "LLaMAForCausalLM"};
 constexpr std::string_view kMistral[] = {"MistralForCausalLM"};
 constexpr std::string_view kQwen2[] = {"Qwen2ForCausalLM"};
 constexpr std::string_view kQwen3[] = {"Qwen3ForCausalLM"};
+constexpr std::string_view kPhi3[] = {"Phi3ForCausalLM"};
+constexpr std::string_view kGranite[] = {"GraniteForCausalLM"};
+
+constexpr std::string_view kPhi3Keys[] = {"partial_rotary_factor"};
+constexpr std::string_view kGraniteKeys[] = {"embedding_multiplier", "residual_multiplier",
+                                             "attention_multiplier"};
 
 constexpr uint64_t kMaxWindow = 1 << 24;
 
@@ -22,6 +30,27 @@ uint32_t read_window(const JsonFields& fields, uint32_t absent) {
   if (!fields.json().contains("sliding_window")) return absent;
   if (!fields.has("sliding_window")) return 0;
   return static_cast<uint32_t>(fields.unsigned_integer("sliding_window", 1, kMaxWindow));
+}
+
+// Which layers slide.
+std::vector<bool> read_layer_types(const JsonFields& fields, uint32_t layers) {
+  constexpr std::string_view kKey = "layer_types";
+  const Json& types = fields.json()[std::string(kKey)];
+  std::vector<bool> slides;
+  for (const Json& type : types) {
+    const std::string text = type.is_string() ? type.get<std::string>() : "";
+    slides.push_back(text == "sliding_attention");
+    if (!slides.back() && text != "full_attention")
+      fields.fail(kKey,
+                  fmt::format("found {}, expected full_attention or sliding_attention",
+                              printable(type.dump(), 60)),
+                  "");
+  }
+  if (slides.size() != layers)
+    fields.fail(kKey,
+                fmt::format("has {} items, expected num_hidden_layers, {}", slides.size(), layers),
+                "");
+  return slides;
 }
 
 // transformers' defaults are those of one model of the family, not what other keys give.
@@ -43,12 +72,9 @@ void read_qwen_window(const JsonFields& fields, ModelConfig& config) {
   const uint64_t first = fields.has("max_window_layers")
                              ? fields.unsigned_integer("max_window_layers", 0, UINT32_MAX)
                              : 28;
-  bool slides = first < config.layers;
-  if (fields.has("layer_types")) {
-    const Json& types = fields.json()["layer_types"];
-    slides = std::ranges::find(types, Json("sliding_attention")) != types.end();
-  }
-  if (slides) config.window = read_window(fields, 4096);
+  for (uint32_t i = 0; i < config.layers; ++i) config.slides.push_back(i >= first);
+  if (fields.has("layer_types")) config.slides = read_layer_types(fields, config.layers);
+  if (std::ranges::count(config.slides, true) > 0) config.window = read_window(fields, 4096);
 }
 
 // Qwen 1.5, 2 and 2.5.
@@ -68,12 +94,37 @@ void read_qwen3(const JsonFields& fields, ModelConfig& config) {
   read_qwen_window(fields, config);
 }
 
+// models/phi3/modeling_phi3.py: Phi 3, 3.5 and 4. The first ones have a window.
+void read_phi3(const JsonFields& fields, ModelConfig& config) {
+  config.biases = Biases::none;
+  config.fuses_layers = true;
+  config.window = read_window(fields, 0);
+}
+
+double read_scale(const JsonFields& fields, std::string_view key, double absent) {
+  if (!fields.has(key)) return absent;
+  const double scale = fields.number(key);
+  if (!(scale > 0 && scale <= 1e6))
+    fields.fail(key, fmt::format("found {}, expected a number above 0 and up to 1e6", scale), "");
+  return scale;
+}
+
+// models/granite/modeling_granite.py: Granite 3. The scores are not divided by sqrt(head_dim).
+void read_granite(const JsonFields& fields, ModelConfig& config) {
+  config.scales = {.embedding = read_scale(fields, "embedding_multiplier", 1),
+                   .residual = read_scale(fields, "residual_multiplier", 1),
+                   .attention = read_scale(fields, "attention_multiplier", 1),
+                   .logits = 1 / read_scale(fields, "logits_scaling", 1)};
+}
+
 // common name, model_type, architectures, keys of its own | graph
 constexpr Family kFamilies[] = {
     {{"Llama", "llama", kLlama, nullptr}, build_decoder},
     {{"Mistral", "mistral", kMistral, read_mistral}, build_decoder},
     {{"Qwen2", "qwen2", kQwen2, read_qwen2}, build_decoder},
     {{"Qwen3", "qwen3", kQwen3, read_qwen3}, build_decoder},
+    {{"Phi3", "phi3", kPhi3, read_phi3, kPhi3Keys}, build_decoder},
+    {{"Granite", "granite", kGranite, read_granite, kGraniteKeys}, build_decoder},
 };
 
 constexpr auto kConfigFamilies = [] {

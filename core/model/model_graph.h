@@ -31,6 +31,7 @@ struct VectorLoad {
   TensorId tensor;
   std::string name;  // in the checkpoint
   uint32_t size;
+  float scale = 1;  // its numbers are multiplied by it
 };
 
 struct ModelGraph {

@@ -110,6 +110,11 @@ TEST(ModelConfig, Qwen2sWindowIsThereWhereItIsUsed) {
   EXPECT_EQ(window({{"use_sliding_window", false}}), 0u);
   EXPECT_EQ(window({{"use_sliding_window", true}}), 0u);  // from layer 28 on
   EXPECT_EQ(window(used), 512u);
+  Json two = used;
+  two.update({{"num_hidden_layers", 2}, {"max_window_layers", 1}, {"sliding_window", 512}});
+  const ModelConfig second = of_family("qwen2", "Qwen2ForCausalLM", two);
+  EXPECT_EQ(second.window_of(0), 0u);
+  EXPECT_EQ(second.window_of(1), 512u);
   Json told = used;
   told["layer_types"] = {"full_attention"};
   EXPECT_EQ(window(told), 0u);
@@ -128,6 +133,40 @@ TEST(ModelConfig, Qwen3NormsHeadsAndSaysWhetherItHasBiases) {
   EXPECT_EQ(qwen3(Json::object()).biases, Biases::none);
   EXPECT_EQ(qwen3({{"attention_bias", true}}).biases, Biases::of_attention);
   EXPECT_EQ(qwen3({{"use_sliding_window", true}, {"max_window_layers", 0}}).window, 4096u);
+}
+
+TEST(ModelConfig, Phi3RotatesAPartOfEachHead) {
+  const auto phi3 = [](const Json& changes) {
+    return of_family("phi3", "Phi3ForCausalLM", changes);
+  };
+  EXPECT_TRUE(phi3(Json::object()).fuses_layers);
+  EXPECT_EQ(phi3(Json::object()).window, 0u);
+  EXPECT_EQ(phi3({{"sliding_window", 2047}}).window, 2047u);
+  EXPECT_EQ(phi3(Json::object()).rotated(), 32u);
+  EXPECT_EQ(phi3({{"partial_rotary_factor", 0.75}}).rotated(), 24u);
+  // Phi-3-mini-128k called its policy so at first.
+  const std::vector<double> factors(12, 1.5);
+  for (const char* type : {"longrope", "su", "yarn"}) {
+    const ModelConfig config = phi3(
+        {{"partial_rotary_factor", 0.75},
+         {"rope_scaling", {{"type", type}, {"short_factor", factors}, {"long_factor", factors}}}});
+    EXPECT_EQ(config.rope.policy, "longrope") << type;
+  }
+}
+
+TEST(ModelConfig, GraniteHasFourScales) {
+  const ModelConfig config = of_family("granite", "GraniteForCausalLM",
+                                       {{"embedding_multiplier", 12.0},
+                                        {"residual_multiplier", 0.22},
+                                        {"attention_multiplier", 0.0078125},
+                                        {"logits_scaling", 16.0}});
+  EXPECT_EQ(config.scales.embedding, 12);
+  EXPECT_EQ(config.scales.residual, 0.22);
+  EXPECT_EQ(config.scales.attention, 0.0078125);
+  EXPECT_EQ(config.scales.logits, 0.0625);
+  // GraniteConfig's own defaults are 1, the attention's too.
+  EXPECT_EQ(of_family("granite", "GraniteForCausalLM", Json::object()).scales.attention, 1);
+  EXPECT_EQ(read(Json::object()).scales.attention, 0);
 }
 
 TEST(ModelConfig, TakesForeignKeysThatChangeNothing) {

@@ -176,7 +176,39 @@ TEST_P(PartsOfALayer, AreItsColumns) {
 INSTANTIATE_TEST_SUITE_P(Fixtures, PartsOfALayer,
                          testing::Values("gptq-b2-g32-act", "gptq-b3-g32-act", "gptq-b4-g64-act",
                                          "gptq-b4-mixed-dtypes", "gptq-b4-scales-f32",
-                                         "gptq-b8-g32-v2", "dense-f32-torch-views"),
+                                         "gptq-b8-g32-v2", "dense-f32-torch-views", "phi3-gptq-act",
+                                         "phi3-window"),
+                         [](const auto& row) {
+                           std::string name = row.param;
+                           std::replace(name.begin(), name.end(), '-', '_');
+                           return name;
+                         });
+
+// Phi-3's files have q, k and v in one tensor, one after another, and gate and up in another.
+class FusedLayers : public testing::TestWithParam<const char*> {};
+
+TEST_P(FusedLayers, AreColumnsOfTheStoredOne) {
+  const auto checkpoint =
+      Checkpoint::open(RW_FIXTURES "/models/" + std::string(GetParam()), config_families());
+  const CheckpointWeights weights(*checkpoint);
+  const std::vector<Layer> layers = layers_of(checkpoint->config());
+  const auto check = [&](const std::string& stored, size_t first, size_t count) {
+    uint32_t cols = 0, offset = 0;
+    for (size_t i = first; i < first + count; ++i) cols += layers[i].cols;
+    const auto whole = load_whole(weights, describe(weights, {stored, layers[first].rows, cols}));
+    for (size_t i = first; i < first + count; offset += layers[i++].cols) {
+      SCOPED_TRACE(layers[i].prefix);
+      const auto part = load_whole(weights, describe(weights, layers[i]));
+      for (uint32_t k = 0; k < layers[i].rows; ++k)
+        for (uint32_t n = 0; n < layers[i].cols; ++n)
+          ASSERT_EQ(dequantised(part.weight, k, n), dequantised(whole.weight, k, offset + n));
+    }
+  };
+  check("model.layers.0.self_attn.qkv_proj", 0, 3);
+  check("model.layers.0.mlp.gate_up_proj", 4, 2);
+}
+
+INSTANTIATE_TEST_SUITE_P(Fixtures, FusedLayers, testing::Values("phi3-gptq-act", "phi3-window"),
                          [](const auto& row) {
                            std::string name = row.param;
                            std::replace(name.begin(), name.end(), '-', '_');

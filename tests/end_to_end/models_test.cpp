@@ -8,7 +8,6 @@
 #include <tuple>
 
 #include "tests/end_to_end/backends.h"
-#include "tests/error_of.h"
 
 namespace ropewalk::test {
 namespace {
@@ -74,17 +73,6 @@ INSTANTIATE_TEST_SUITE_P(Models, Fixtures,
                            std::replace(name.begin(), name.end(), '-', '_');
                            return name;
                          });
-
-// Its queries see 64 tokens, and no backend can hide those before them yet.
-TEST(SlidingWindow, ALongerContextIsRefused) {
-  Config config = fixture_config("mistral-window", expected_of("mistral-window"));
-  config.context.length = 65;
-  expect_error(ExitCode::limit,
-               "context.length: found 65, expected at most 64: layers of this model see that many "
-               "tokens (sliding_window), which longer contexts cannot have yet. Set context.length "
-               "to 64.",
-               [&] { FixtureModel("mistral-window", fixture_settings(config)); });
-}
 
 class Backend : public testing::TestWithParam<TestBackend> {
  protected:

@@ -2,7 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <numeric>
+#include <stdexcept>
 
 #include "core/graph/check.h"
 
@@ -12,6 +14,7 @@ namespace {
 // Every layer quantised with act-order, its head too, and with a bias.
 class AllOrdered final : public WeightSource {
  public:
+  explicit AllOrdered(const ModelConfig& config) : config_(config) {}
   explicit AllOrdered(bool tied) {
     config_.hidden_size = config_.intermediate_size = 64;
     config_.vocab_size = 96;
@@ -45,17 +48,17 @@ class AllOrdered final : public WeightSource {
   ModelConfig config_;
 };
 
-ModelGraph build(bool tied) {
-  return build_decoder(AllOrdered(tied), {.activation = abi::DType::f32,
-                                          .kv_type = abi::DType::f16,
-                                          .cache_pages = 1,
-                                          .attention_scale = 1,
-                                          .keys = abi::KeyRotation::before_cache});
+ModelGraph build(const ModelConfig& config) {
+  return build_decoder(AllOrdered(config), {.activation = abi::DType::f32,
+                                            .kv_type = abi::DType::f16,
+                                            .cache_pages = 1,
+                                            .attention_scale = 1,
+                                            .keys = abi::KeyRotation::before_cache});
 }
 
 // The logits are of the wanted rows alone, and so is what is permuted for them.
 TEST(Decoder, EveryLayerMayBeOrderedAndBiased) {
-  const ModelGraph model = build(false);
+  const ModelGraph model = build(AllOrdered(false).config());
   check_graph(model.graph);
   ASSERT_EQ(model.weights.size(), 9u);  // table, q k v o gate up down, head
   for (const WeightLoad& load : model.weights) {
@@ -68,7 +71,7 @@ TEST(Decoder, EveryLayerMayBeOrderedAndBiased) {
 }
 
 TEST(Decoder, ATiedHeadIsTheTableOnceMoreForAMatmul) {
-  const ModelGraph model = build(true);
+  const ModelGraph model = build(AllOrdered(true).config());
   check_graph(model.graph);
   const WeightLoad &table = model.weights.front(), &head = model.weights.back();
   EXPECT_EQ(table.info.name, "model.embed_tokens");
@@ -77,6 +80,41 @@ TEST(Decoder, ATiedHeadIsTheTableOnceMoreForAMatmul) {
   EXPECT_EQ(head.info.shape.use, abi::WeightUse::matmul);
   EXPECT_EQ(model.graph.tensors[table.tensor].dims, (std::vector<uint32_t>{96, 64}));
   EXPECT_EQ(model.graph.tensors[head.tensor].dims, (std::vector<uint32_t>{64, 96}));
+}
+
+const GraphNode& node_of(const ModelGraph& model, std::string_view name) {
+  const auto found = std::ranges::find(model.graph.nodes, name, &GraphNode::name);
+  if (found == model.graph.nodes.end()) throw std::out_of_range(std::string(name));
+  return *found;
+}
+
+TEST(Decoder, EachLayerHasItsOwnWindow) {
+  ModelConfig config = AllOrdered(false).config();
+  config.layers = 2;
+  config.window = 7;
+  config.slides = {false, true};
+  const ModelGraph model = build(config);
+  EXPECT_EQ(
+      std::get<abi::AttentionParams>(node_of(model, "model.layers.0.self_attn").params).window, 0u);
+  EXPECT_EQ(
+      std::get<abi::AttentionParams>(node_of(model, "model.layers.1.self_attn").params).window, 7u);
+}
+
+// Of 8 dimensions 4 are rotated: 0 and 2, 1 and 3 become pairs of rope.
+TEST(Decoder, APartlyRotatedHeadIsReordered) {
+  ModelConfig config = AllOrdered(false).config();
+  config.heads = 2;
+  config.head_dim = 8;
+  config.rotary_dims = 4;
+  const ModelGraph model = build(config);
+  const auto order_of = [&](std::string_view layer) {
+    return model.graph.tensors[node_of(model, layer).in[1]].column_order;
+  };
+  EXPECT_EQ(order_of("model.layers.0.self_attn.q_proj"),
+            (std::vector<uint32_t>{0, 1, 4, 5, 2, 3, 6, 7, 8, 9, 12, 13, 10, 11, 14, 15}));
+  EXPECT_EQ(order_of("model.layers.0.self_attn.k_proj"),
+            (std::vector<uint32_t>{0, 1, 4, 5, 2, 3, 6, 7}));
+  EXPECT_TRUE(order_of("model.layers.0.self_attn.v_proj").empty());
 }
 
 }  // namespace

@@ -117,9 +117,25 @@ void read_constants(const JsonFields& fields, ModelConfig& config) {
     fields.fail(
         "hidden_act",
         fmt::format("found \"{}\", expected \"silu\"", printable(fields.text("hidden_act"))), "");
-  if (fields.has("partial_rotary_factor") && fields.number("partial_rotary_factor") != 1)
-    fields.fail("partial_rotary_factor",
-                fmt::format("found {}, expected 1", fields.number("partial_rotary_factor")), "");
+}
+
+// How many dimensions of a head are rotated.
+uint32_t read_rotary_dims(const JsonFields& fields, const ConfigFamily& family, uint32_t head_dim) {
+  constexpr std::string_view kKey = "partial_rotary_factor";
+  if (!fields.has(kKey)) return head_dim;
+  const double factor = fields.number(kKey);
+  if (!family.has_key(kKey)) {
+    if (factor != 1) fields.fail(kKey, fmt::format("found {}, expected 1", factor), "");
+    return head_dim;
+  }
+  const auto dims = factor > 0 && factor <= 1 ? static_cast<uint32_t>(head_dim * factor) : 0;
+  if (dims == 0 || dims % 2 != 0)
+    fields.fail(kKey,
+                fmt::format("found {}, expected a number from 0 to 1 that gives an even part of "
+                            "head_dim, {}",
+                            factor, head_dim),
+                "");
+  return dims;
 }
 
 // Keys that change what a model computes where a family has them. One that nobody reads would make
@@ -140,7 +156,7 @@ bool is_neutral(std::string_view key, const Json& value) {
 
 void refuse_arithmetic(const JsonFields& fields, const ConfigFamily& family) {
   for (const auto& [key, value] : fields.json().items())
-    if (is_arithmetic(key) && !is_neutral(key, value))
+    if (is_arithmetic(key) && !is_neutral(key, value) && !family.has_key(key))
       fields.fail(key,
                   fmt::format("found {}, which {} models do not have", printable(value.dump(), 60),
                               family.name),
@@ -198,7 +214,8 @@ ModelConfig parse_model_config(const Json& json, const JsonSource& source,
   config.model_type = family.model_type;
   read_shape(fields, config);
   read_constants(fields, config);
-  config.rope = read_rope_config(fields, config.head_dim);
+  config.rotary_dims = read_rotary_dims(fields, family, config.head_dim);
+  config.rope = read_rope_config(fields, config.rotary_dims);
   refuse_arithmetic(fields, family);
   if (family.read) family.read(fields, config);
   return config;

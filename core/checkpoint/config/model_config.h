@@ -1,6 +1,7 @@
 // model_config.h — what config.json and generation_config.json say about a model, in one spelling.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <filesystem>
 #include <map>
@@ -31,6 +32,14 @@ enum class Biases {
   of_attention,  // the same, and o_proj
 };
 
+// Factors that a family puts where Llama has none.
+struct Scales {
+  double embedding = 1;  // of the embedding's numbers
+  double residual = 1;   // of what attention and MLP add to the residual
+  double attention = 0;  // of the scores; 0: 1 / sqrt(head_dim)
+  double logits = 1;
+};
+
 struct ModelConfig {
   std::string model_type;  // of its family
   uint32_t vocab_size = 0;
@@ -44,11 +53,18 @@ struct ModelConfig {
   double rms_norm_eps = 0;
   bool tied_embeddings = false;
   Biases biases = Biases::as_stored;
-  bool norms_heads = false;  // q_norm and k_norm: every head of queries and keys, before rope
-  uint32_t window = 0;       // keys that the queries of some layers see, their own included; 0: all
+  bool fuses_layers = false;  // may store q, k, v as qkv_proj and gate, up as gate_up_proj
+  bool norms_heads = false;   // q_norm and k_norm: every head of queries and keys, before rope
+  uint32_t window = 0;  // keys that the queries of sliding layers see, their own included; 0: all
+  std::vector<bool> slides = {};  // (layers); empty: every layer slides where there is a window
+  Scales scales;
+  uint32_t rotary_dims = 0;  // the first ones of a head, which rope rotates; 0: all
   RopeConfig rope;
   int32_t bos_id = 1;
   std::vector<int32_t> eos_ids = {2};  // config.json's, extended by generation_config.json's
+
+  uint32_t rotated() const { return rotary_dims ? rotary_dims : head_dim; }
+  uint32_t window_of(uint32_t layer) const { return slides.empty() || slides[layer] ? window : 0; }
 };
 
 // A family of models as its config.json files describe it.
@@ -58,6 +74,12 @@ struct ConfigFamily {
   std::span<const std::string_view> architectures;  // the first is the one that messages name
   // Reads keys that only this family has, after the common ones; nullptr: there are none.
   void (*read)(const JsonFields& fields, ModelConfig& config);
+  // Of the keys that change what is computed and are errors elsewhere, those that this family has.
+  std::span<const std::string_view> own_keys = {};
+
+  bool has_key(std::string_view key) const {
+    return std::ranges::find(own_keys, key) != own_keys.end();
+  }
 };
 
 // Reads DIR/config.json and, where present, DIR/generation_config.json. Accepts every spelling that

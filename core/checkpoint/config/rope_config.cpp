@@ -75,7 +75,8 @@ const Policy* find_policy(std::string_view type) {
 const Policy& policy_of(const JsonFields& scaling) {
   const auto look_up = [&](std::string_view key) -> const Policy* {
     if (!scaling.has(key)) return nullptr;
-    const std::string type = scaling.text(key);
+    std::string type = scaling.text(key);
+    if (type == "yarn" && scaling.has("short_factor")) type = "longrope";  // the first Phi-3 files
     if (const Policy* policy = find_policy(type)) return policy;
     scaling.fail(key,
                  fmt::format("found \"{}\", expected default, linear, dynamic, ntk, ntk-by-parts, "
@@ -93,13 +94,13 @@ const Policy& policy_of(const JsonFields& scaling) {
   return new_key ? *new_key : *old_key;
 }
 
-std::string factors(const JsonFields& scaling, std::string_view key, uint32_t head_dim) {
+std::string factors(const JsonFields& scaling, std::string_view key, uint32_t rotary_dims) {
   const std::vector<double> values = scaling.numbers(key);
-  if (values.size() != head_dim / 2)
-    scaling.fail(
-        key,
-        fmt::format("has {} numbers, expected {}, half of head_dim", values.size(), head_dim / 2),
-        "");
+  if (values.size() != rotary_dims / 2)
+    scaling.fail(key,
+                 fmt::format("has {} numbers, expected {}, half of the dimensions that are rotated",
+                             values.size(), rotary_dims / 2),
+                 "");
   std::string text;
   for (const double value : values) {
     if (!(value > 0))
@@ -110,12 +111,12 @@ std::string factors(const JsonFields& scaling, std::string_view key, uint32_t he
   return text;
 }
 
-std::string option_text(const JsonFields& scaling, const Option& option, uint32_t head_dim) {
+std::string option_text(const JsonFields& scaling, const Option& option, uint32_t rotary_dims) {
   switch (option.kind) {
     case Kind::switch_:
       return scaling.boolean(option.name) ? "true" : "false";
     case Kind::factors:
-      return factors(scaling, option.name, head_dim);
+      return factors(scaling, option.name, rotary_dims);
     case Kind::factor:
     case Kind::number:
       break;
@@ -138,12 +139,12 @@ void warn_unknown(const JsonFields& scaling, const Policy& policy) {
   }
 }
 
-void read_scaling(const JsonFields& scaling, uint32_t head_dim, RopeConfig& rope) {
+void read_scaling(const JsonFields& scaling, uint32_t rotary_dims, RopeConfig& rope) {
   const Policy& policy = policy_of(scaling);
   rope.policy = policy.plugin;
   for (const Option& option : policy.options)
     if (option.required || scaling.has(option.name))
-      rope.options[std::string(option.name)] = option_text(scaling, option, head_dim);
+      rope.options[std::string(option.name)] = option_text(scaling, option, rotary_dims);
   if (scaling.has("partial_rotary_factor") && scaling.number("partial_rotary_factor") != 1)
     scaling.fail("partial_rotary_factor",
                  fmt::format("found {}, expected 1", scaling.number("partial_rotary_factor")), "");
@@ -185,7 +186,7 @@ void read_condense_ratio(const JsonFields& fields, RopeConfig& rope) {
 
 }  // namespace
 
-RopeConfig read_rope_config(const JsonFields& fields, uint32_t head_dim) {
+RopeConfig read_rope_config(const JsonFields& fields, uint32_t rotary_dims) {
   RopeConfig rope;
   read_theta(fields, rope);
   read_original(fields, rope);
@@ -198,7 +199,7 @@ RopeConfig read_rope_config(const JsonFields& fields, uint32_t head_dim) {
     const JsonFields scaling = fields.child(key);
     read_theta(scaling, rope);
     read_original(scaling, rope);
-    read_scaling(scaling, head_dim, rope);
+    read_scaling(scaling, rotary_dims, rope);
     break;
   }
   read_condense_ratio(fields, rope);

@@ -12,6 +12,7 @@ namespace ropewalk {
 // rope_condense_ratio (longchat) and original_max_position_embeddings. Throws Error for a type that
 // no policy of ours implements and for options of the wrong type or out of range.
 // Source: huggingface/transformers, src/transformers/modeling_rope_utils.py.
-RopeConfig read_rope_config(const JsonFields& fields, uint32_t head_dim);
+// `rotary_dims`: how many dimensions of a head are rotated.
+RopeConfig read_rope_config(const JsonFields& fields, uint32_t rotary_dims);
 
 }  // namespace ropewalk

@@ -70,11 +70,10 @@ void expect_finite(const Checkpoint& checkpoint, const TensorInfo& tensor,
 }
 
 // Empty where there is none, where its size is zero, or where all of it is.
-std::vector<float> read_bias(const Checkpoint& checkpoint, const std::string& prefix,
-                             uint32_t cols) {
-  const TensorInfo* tensor = checkpoint.find(prefix + ".bias");
+std::vector<float> read_bias(const Checkpoint& checkpoint, const StoredIn& stored) {
+  const TensorInfo* tensor = checkpoint.find(stored.name + ".bias");
   if (!tensor || tensor->bytes == 0) return {};
-  expect_dense(checkpoint, *tensor, std::array{uint64_t{cols}});
+  expect_dense(checkpoint, *tensor, std::array{uint64_t{stored.cols}});
   const std::vector<std::byte> bytes = read_bytes(checkpoint, *tensor);
   expect_finite(checkpoint, *tensor, bytes);
   std::vector<float> values = to_floats(tensor->type, bytes);
@@ -128,7 +127,7 @@ void read_scales(const Checkpoint& checkpoint, const TensorInfo& scales, const C
 void read_packed(const Checkpoint& checkpoint, const WeightInfo& info, const Columns& columns,
                  const WeightRoom& to) {
   const auto part = [&](const char* name) -> const TensorInfo& {
-    return checkpoint.get(info.name + name);
+    return checkpoint.get(info.stored.name + name);
   };
   read_columns(checkpoint, part(".qweight"), columns, std::as_writable_bytes(to.qweight));
   read_code_columns(checkpoint, part(".qzeros"), info.shape.bits, columns, to.qzeros);
@@ -137,7 +136,7 @@ void read_packed(const Checkpoint& checkpoint, const WeightInfo& info, const Col
 
 void read_dense(const Checkpoint& checkpoint, const WeightInfo& info, const Columns& columns,
                 std::span<std::byte> to) {
-  const TensorInfo& tensor = checkpoint.get(info.name + ".weight");
+  const TensorInfo& tensor = checkpoint.get(info.stored.name + ".weight");
   read_rows(checkpoint, tensor, columns, to);
   if (info.shape.use == abi::WeightUse::embed) expect_finite(checkpoint, tensor, to);
 }
@@ -159,20 +158,44 @@ CheckpointWeights::CheckpointWeights(const Checkpoint& checkpoint)
 WeightInfo CheckpointWeights::describe(std::string_view name, abi::WeightUse use, uint32_t rows,
                                        uint32_t cols) const {
   WeightInfo info{.name = std::string(name), .shape = {.use = use, .rows = rows, .cols = cols}};
-  if (use == abi::WeightUse::matmul && is_quantized(info.name))
+  info.stored = find_stored(info.name, cols);
+  if (use == abi::WeightUse::matmul && is_quantized(info.stored.name))
     describe_packed(info);
   else
     describe_dense(info);
   if (use != abi::WeightUse::matmul) return info;
   const Biases biases = checkpoint_.config().biases;
   const bool must_have = needs_bias(biases, info.name);
-  if (must_have) checkpoint_.get(info.name + ".bias");
-  info.has_bias = !read_bias(checkpoint_, info.name, cols).empty();
+  const std::string bias = info.stored.name + ".bias";
+  if (must_have) checkpoint_.get(bias);
+  info.has_bias = !read_bias(checkpoint_, info.stored).empty();
   if (info.has_bias && !must_have && biases != Biases::as_stored)
-    refuse(place_of(checkpoint_, checkpoint_.get(info.name + ".bias")),
+    refuse(place_of(checkpoint_, checkpoint_.get(bias)),
            fmt::format("is a bias that {} models do not have", checkpoint_.config().model_type),
            "Take a checkpoint of such a model");
   return info;
+}
+
+// Families that store some layers together may store them apart as well.
+StoredIn CheckpointWeights::find_stored(const std::string& name, uint32_t cols) const {
+  StoredIn own{name, 0, cols};
+  const ModelConfig& config = checkpoint_.config();
+  if (!config.fuses_layers || is_quantized(name) || checkpoint_.find(name + ".weight")) return own;
+  const uint32_t q = config.heads * config.head_dim, kv = config.kv_heads * config.head_dim;
+  const uint32_t inner = config.intermediate_size;
+  const struct {
+    std::string_view name, stored_in;
+    uint32_t first, cols;
+  } parts[] = {
+      {"q_proj", "qkv_proj", 0, q + 2 * kv},         {"k_proj", "qkv_proj", q, q + 2 * kv},
+      {"v_proj", "qkv_proj", q + kv, q + 2 * kv},    {"gate_proj", "gate_up_proj", 0, 2 * inner},
+      {"up_proj", "gate_up_proj", inner, 2 * inner},
+  };
+  const size_t dot = name.rfind('.') + 1;
+  for (const auto& part : parts)
+    if (std::string_view(name).substr(dot) == part.name)
+      return {name.substr(0, dot) + std::string(part.stored_in), part.first, part.cols};
+  return own;
 }
 
 // Any part tells a quantised layer, so that one without its qweight is named as such.
@@ -184,25 +207,28 @@ bool CheckpointWeights::is_quantized(const std::string& name) const {
 
 void CheckpointWeights::describe_packed(WeightInfo& info) const {
   abi::Weight& weight = info.shape;
-  const GptqShape shape = gptq_shape(checkpoint_, info.name, weight.rows, weight.cols);
+  const std::string& name = info.stored.name;
+  const GptqShape shape = gptq_shape(checkpoint_, name, weight.rows, info.stored.cols);
   weight.dtype = abi::DType::gptq;
   weight.bits = shape.bits;
   weight.zero_offset = zero_points_ == ZeroPoints::v1 ? 1 : 0;
   weight.group_size = shape.group_size;
-  weight.scale_dtype = laid_out_scales(checkpoint_.get(info.name + ".scales").type);
-  info.row_order = gptq_row_order(checkpoint_, info.name, weight.rows, shape);
+  weight.scale_dtype = laid_out_scales(checkpoint_.get(name + ".scales").type);
+  info.row_order = gptq_row_order(checkpoint_, name, weight.rows, shape);
 }
 
 void CheckpointWeights::describe_dense(WeightInfo& info) const {
-  info.shape.dtype = expect_dense(checkpoint_, checkpoint_.get(info.name + ".weight"),
-                                  std::array{uint64_t{info.shape.cols}, uint64_t{info.shape.rows}});
+  info.shape.dtype =
+      expect_dense(checkpoint_, checkpoint_.get(info.stored.name + ".weight"),
+                   std::array{uint64_t{info.stored.cols}, uint64_t{info.shape.rows}});
 }
 
 abi::Weight CheckpointWeights::load(const WeightInfo& info, const Columns& columns,
                                     std::span<std::byte> room) const {
   abi::Weight weight = info.shape;
   weight.row_order = info.row_order;
-  const Columns read = set_columns(weight, columns);
+  Columns read = set_columns(weight, columns);
+  read.stored_first = info.stored.first;
   const WeightRoom to = lay_out(weight, room);
   if (weight.dtype == abi::DType::gptq)
     read_packed(checkpoint_, info, read, to);
@@ -214,7 +240,9 @@ abi::Weight CheckpointWeights::load(const WeightInfo& info, const Columns& colum
 std::vector<float> CheckpointWeights::load_bias(const WeightInfo& info,
                                                 std::span<const uint32_t> column_order) const {
   if (!info.has_bias) return {};
-  return permuted(read_bias(checkpoint_, info.name, info.shape.cols), column_order);
+  std::vector<float> all = read_bias(checkpoint_, info.stored);
+  const auto first = all.begin() + info.stored.first;
+  return permuted({first, first + info.shape.cols}, column_order);
 }
 
 std::vector<float> CheckpointWeights::load_vector(std::string_view name, uint32_t size) const {

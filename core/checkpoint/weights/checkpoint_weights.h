@@ -29,6 +29,7 @@ class CheckpointWeights final : public WeightSource {
   ZeroPoints zero_points() const { return zero_points_; }
 
  private:
+  StoredIn find_stored(const std::string& name, uint32_t cols) const;
   bool is_quantized(const std::string& name) const;
   void describe_packed(WeightInfo& info) const;
   void describe_dense(WeightInfo& info) const;

@@ -15,11 +15,9 @@ bool is_all_of(uint64_t stored, const Columns& columns) {
 }
 
 template <class Element>
-void gather(std::span<const uint32_t> order, const std::byte* from, std::byte* to) {
-  for (const uint32_t column : order) {
-    std::memcpy(to, from + uint64_t{column} * sizeof(Element), sizeof(Element));
-    to += sizeof(Element);
-  }
+void gather(const Columns& columns, const std::byte* from, std::byte* to) {
+  for (uint32_t i = 0; i < columns.count; ++i, to += sizeof(Element))
+    std::memcpy(to, from + uint64_t{columns.stored(i)} * sizeof(Element), sizeof(Element));
 }
 
 }  // namespace
@@ -31,11 +29,10 @@ void read_columns(const Checkpoint& checkpoint, const TensorInfo& tensor, const 
   if (is_all_of(tensor.shape[1], columns)) return checkpoint.read(tensor, out);
   if (columns.order.empty()) {
     for (uint64_t r = 0; r < rows; ++r)
-      checkpoint.read_from(tensor, r * stored_row + columns.first * size,
+      checkpoint.read_from(tensor, r * stored_row + columns.stored(0) * size,
                            out.subspan(r * row, row));
     return;
   }
-  const std::span<const uint32_t> order = columns.order.subspan(columns.first, columns.count);
   const uint64_t at_once = std::clamp<uint64_t>(kBytesAtOnce / stored_row, 1, rows);
   std::vector<std::byte> stored(at_once * stored_row);
   for (uint64_t first = 0; first < rows; first += at_once) {
@@ -45,9 +42,9 @@ void read_columns(const Checkpoint& checkpoint, const TensorInfo& tensor, const 
       const std::byte* from = stored.data() + r * stored_row;
       std::byte* to = out.data() + (first + r) * row;
       if (size == sizeof(uint32_t))
-        gather<uint32_t>(order, from, to);
+        gather<uint32_t>(columns, from, to);
       else
-        gather<uint16_t>(order, from, to);
+        gather<uint16_t>(columns, from, to);
     }
   }
 }
@@ -76,7 +73,7 @@ void read_rows(const Checkpoint& checkpoint, const TensorInfo& tensor, const Col
                std::span<std::byte> out) {
   const uint64_t row = tensor.shape[1] * stored_size(tensor.type);
   if (columns.order.empty())
-    return checkpoint.read_from(tensor, columns.first * row, out.first(columns.count * row));
+    return checkpoint.read_from(tensor, columns.stored(0) * row, out.first(columns.count * row));
   for (uint32_t i = 0; i < columns.count; ++i)
     checkpoint.read_from(tensor, columns.stored(i) * row, out.subspan(i * row, row));
 }

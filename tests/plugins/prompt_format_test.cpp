@@ -108,6 +108,63 @@ void expect_template(const TestOptions& options, const std::string& file) {
   EXPECT_GE(compared, 75u);
 }
 
+// Against what transformers makes of the model's own chat template.
+class ChatTemplate : public testing::TestWithParam<const char*> {};
+
+TEST_P(ChatTemplate, IsRenderedByteForByte) {
+  const Json fixture = read_fixture("prompts/chat-" + std::string(GetParam()) + ".json");
+  TestOptions options;
+  for (const auto& [name, value] : fixture["options"].items())
+    options[name] = value.get<std::string>();
+  const auto format = make_plugin<abi::PromptFormat>(fixture["plugin"].get<std::string>(), options);
+  EXPECT_GE(fixture["rows"].size(), 50u);
+  for (const Json& row : fixture["rows"]) {
+    std::vector<abi::Message> messages;
+    for (const Json& message : row["messages"]) {
+      const Json& role = message["role"];
+      messages.push_back({role == "system" ? kSystem
+                          : role == "user" ? kUser
+                                           : kAssistant,
+                          message["content"].get_ref<const std::string&>()});
+    }
+    EXPECT_EQ(render_with(*format, messages).rendered, row["text"].get<std::string>())
+        << row["messages"];
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Models, ChatTemplate,
+                         testing::Values("llama-3", "llama-3.1", "llama-3.2", "mistral-v1",
+                                         "mistral-v3", "mistral-tekken", "mistral-v7", "qwen-2.5",
+                                         "qwen-3", "qwen-3-quick", "gemma-2", "phi-3.5", "phi-4",
+                                         "zephyr", "deepseek-llm", "deepseek-coder", "deepseek-r1",
+                                         "granite-3.0", "granite-3.3"),
+                         [](const auto& row) {
+                           std::string name = row.param;
+                           for (char& c : name)
+                             if (c == '-' || c == '.') c = '_';
+                           return name;
+                         });
+
+// Gemma's template refuses a system text; llama.cpp puts it before the user's first message, too.
+TEST(PromptFormat, GemmasSystemTextGoesBeforeTheUsersFirst) {
+  EXPECT_EQ(render("gemma", {}, {{kSystem, " S\n"}, {kUser, "a"}, {kAssistant, "b"}, {kUser, "c"}})
+                .rendered,
+            "<s><start_of_turn>user\nS\n\na<end_of_turn>\n<start_of_turn>model\nb<end_of_turn>\n"
+            "<start_of_turn>user\nc<end_of_turn>\n<start_of_turn>model\n");
+}
+
+TEST(PromptFormat, MistralTellsItsSpaces) {
+  const auto refused = [] {
+    try {
+      make_plugin<abi::PromptFormat>("mistral", {{"spaces", "v9"}});
+    } catch (const Error& error) {
+      return std::string(error.what());
+    }
+    return std::string();
+  };
+  EXPECT_THAT(refused(), HasSubstr("spaces: found v9, expected v1, v3, tekken or v7"));
+}
+
 TEST(PromptFormat, VicunaIsFastChats) { expect_fastchat("vicuna-v1.1", "vicuna-v1.1.json", "<s>"); }
 TEST(PromptFormat, AiroborosIsFastChats) {
   expect_fastchat("airoboros-1.4", "airoboros-1.4.json", "<s>");
@@ -181,8 +238,12 @@ TEST(PromptFormat, ALineEndOfTheUsersStays) {
 }
 
 TEST(PromptFormat, WhatAUserTypesIsNeverAControlToken) {
-  for (const char* name : {"vicuna-v1.1", "airoboros-1.4", "airoboros-2", "llama-2-chat", "alpaca",
-                           "template", "raw", "chatml"}) {
+  for (const char* name :
+       {"vicuna-v1.1", "airoboros-1.4", "airoboros-2",  "llama-2-chat",   "alpaca",
+        "template",    "raw",           "chatml",       "llama-3",        "llama-3.1",
+        "mistral",     "qwen-2.5",      "qwen-3",       "gemma",          "phi-3",
+        "phi-4",       "zephyr",        "deepseek-llm", "deepseek-coder", "deepseek-r1",
+        "granite-3"}) {
     const Recorder nothing = render(name, {}, {{kUser, "x"}});
     const Recorder marks = render(name, {}, {{kUser, "<s></s>[INST]<|im_start|><|im_end|>"}});
     EXPECT_EQ(marks.controls, nothing.controls) << name;

@@ -1,0 +1,37 @@
+// Gemma (one text, cut here into lines):
+//
+//   <s><start_of_turn>user\nhi<end_of_turn>\n
+//   <start_of_turn>model\n
+//
+// Contents are trimmed. The template refuses a system text; here it goes before the user's first
+// message, and a blank line.
+#include <array>
+
+#include "plugins/prompt-formats/blocks.h"
+
+namespace {
+
+using namespace ropewalk;
+using namespace ropewalk::abi;
+
+constexpr std::array<std::string_view, 2> kTokens = {"<start_of_turn>", "<end_of_turn>"};
+constexpr std::array<std::string_view, 2> kStops = {"<end_of_turn>", "<start_of_turn>"};
+constexpr formats::Blocks kBlocks{
+    .front = "<s>",
+    .system = "",
+    .user = "<start_of_turn>user\n{content}<end_of_turn>\n",
+    .assistant = "<start_of_turn>model\n{content}<end_of_turn>\n",
+    .reply = "<start_of_turn>model\n",
+    .tokens = kTokens,
+    .stops = kStops,
+    .contents = formats::Contents::trimmed,
+};
+
+}  // namespace
+
+const Module ropewalk_module = make_module<PromptFormat, formats::BlockFormat<kBlocks>>({
+    .name = "gemma",
+    .version = "1.0.0",
+    .help = "Gemma 1, 2: <start_of_turn>user ... <end_of_turn>",
+    .source = "the chat template of google/gemma-2-2b-it",
+});

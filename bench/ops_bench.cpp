@@ -26,9 +26,10 @@ using benchmark::State;
 constexpr uint32_t kHidden = 5120, kHeads = 40, kDim = 128;
 
 constexpr std::pair<const char*, abi::Op> kPlainOps[] = {
-    {"embed", abi::Op::embed},         {"rms_norm", abi::Op::rms_norm}, {"rope", abi::Op::rope},
-    {"kv_append", abi::Op::kv_append}, {"silu_mul", abi::Op::silu_mul}, {"add", abi::Op::add},
-    {"permute", abi::Op::permute}};
+    {"embed", abi::Op::embed},       {"rms_norm", abi::Op::rms_norm},
+    {"rope", abi::Op::rope},         {"kv_append", abi::Op::kv_append},
+    {"silu_mul", abi::Op::silu_mul}, {"gelu_mul", abi::Op::gelu_mul},
+    {"add", abi::Op::add},           {"permute", abi::Op::permute}};
 
 // Measured once for each device.
 double ceiling(const std::string& name, abi::Measurement what) {

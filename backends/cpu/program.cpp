@@ -59,7 +59,9 @@ std::function<void(const Frame&)> bind(const abi::Node& node, const Operands& o)
     case Op::attention:
       return stage(attention, attention_of(node, o));
     case Op::silu_mul:
-      return stage(silu_mul, SiluMul{o.floats(0), o.floats(1), o.result(), o.width(), o.extent()});
+      return stage(silu_mul, GateMul{o.floats(0), o.floats(1), o.result(), o.width(), o.extent()});
+    case Op::gelu_mul:
+      return stage(gelu_mul, GateMul{o.floats(0), o.floats(1), o.result(), o.width(), o.extent()});
     case Op::add:
       return stage(
           add, Add{o.floats(0), o.floats(1), o.result(), o.width(), node.add().scale, o.extent()});

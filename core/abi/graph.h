@@ -26,6 +26,7 @@ enum class Op : uint16_t {
   add,
   permute,
   select,
+  gelu_mul,
 };
 
 struct OpInfo {
@@ -41,6 +42,7 @@ inline constexpr OpInfo kOps[] = {
     {Op::kv_append, "kv_append"}, {Op::attention, "attention"},
     {Op::silu_mul, "silu_mul"},   {Op::add, "add"},
     {Op::permute, "permute"},     {Op::select, "select"},
+    {Op::gelu_mul, "gelu_mul"},
 };
 
 // "unknown" for a value outside the enumeration.

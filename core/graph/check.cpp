@@ -56,6 +56,7 @@ class NodeCheck {
       case Op::attention:
         return attention();
       case Op::silu_mul:
+      case Op::gelu_mul:
         takes<std::monostate>(2, 2, 1);
         return rows_of_equal_width(2);
       case Op::add:

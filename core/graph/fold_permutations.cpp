@@ -86,8 +86,8 @@ bool fold_into_writer(Graph& graph, const GraphNode& permute) {
 
   if (can_take_order(graph, writer, order)) {
     writer.in.push_back(order);
-  } else if (writer.op == Op::silu_mul && can_order_columns(graph, writer.in[0]) &&
-             can_order_columns(graph, writer.in[1])) {
+  } else if ((writer.op == Op::silu_mul || writer.op == Op::gelu_mul) &&
+             can_order_columns(graph, writer.in[0]) && can_order_columns(graph, writer.in[1])) {
     const std::vector<uint32_t> values = graph.tensors[order].values;
     order_columns(graph, writer.in[0], values);
     order_columns(graph, writer.in[1], values);

@@ -30,7 +30,7 @@ std::set<uint32_t> capabilities(const Shader& shader) {
 TEST(VulkanShaders, PlainOnesNeedNothingOptional) {
   for (const Shader* shader :
        {&kEmbed, &kRmsNorm, &kGptqMatvec, &kGptqMatmul, &kGptqTile, &kXToF16, &kXToI8, &kRope,
-        &kKvAppend, &kAttention, &kAttentionTile, &kAttentionCombine, &kSiluMul, &kAdd, &kPermute,
+        &kKvAppend, &kAttention, &kAttentionTile, &kAttentionCombine, &kSiluMul, &kGeluMul, &kAdd, &kPermute,
         &kSelect, &kStream, &kProducts})
     EXPECT_THAT(capabilities(*shader),
                 testing::UnorderedElementsAre(kShader, kPhysicalStorageBufferAddresses))

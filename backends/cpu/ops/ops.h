@@ -102,7 +102,8 @@ struct Attention {
   abi::AttentionParams params;
 };
 
-struct SiluMul {
+// silu_mul and gelu_mul.
+struct GateMul {
   const float* gate;  // (R, width)
   const float* up;    // (R, width)
   float* y;           // (R, width)
@@ -139,7 +140,8 @@ void matmul(const Matmul& op, const Frame& frame) noexcept;
 void rope(const Rope& op, const Frame& frame) noexcept;
 void kv_append(const KvAppend& op, const Frame& frame) noexcept;
 void attention(const Attention& op, const Frame& frame) noexcept;
-void silu_mul(const SiluMul& op, const Frame& frame) noexcept;
+void silu_mul(const GateMul& op, const Frame& frame) noexcept;
+void gelu_mul(const GateMul& op, const Frame& frame) noexcept;
 void add(const Add& op, const Frame& frame) noexcept;
 void permute(const Permute& op, const Frame& frame) noexcept;
 void select(const Select& op, const Frame& frame) noexcept;

@@ -103,7 +103,8 @@ struct Attention {
   gptq::PreparedX prepared = {};  // y for the next product; not with attention_tiles()
 };
 
-struct SiluMul {
+// silu_mul and gelu_mul.
+struct GateMul {
   const float* gate;  // (R, width)
   const float* up;    // (R, width)
   float* y;           // (R, width)
@@ -144,7 +145,8 @@ void attention(const Attention& op, const Launch& launch);
 void attention_split(const Attention& op, const Launch& launch);
 void attention_combine(const Attention& op, const Launch& launch);
 void attention_tiles(const Attention& op, const Launch& launch);
-void silu_mul(const SiluMul& op, const Launch& launch);
+void silu_mul(const GateMul& op, const Launch& launch);
+void gelu_mul(const GateMul& op, const Launch& launch);
 void add(const Add& op, const Launch& launch);
 void permute(const Permute& op, const Launch& launch);
 void select(const Select& op, const Launch& launch);

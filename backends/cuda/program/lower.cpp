@@ -117,7 +117,11 @@ LaunchNode lower_node(const abi::Node& node, const CompileContext& context) {
       return lower_attention(node, op, context);
     case Op::silu_mul:
       return bind(silu_mul,
-                  SiluMul{op.floats(0), op.floats(1), op.result(), op.width(), op.extent()},
+                  GateMul{op.floats(0), op.floats(1), op.result(), op.width(), op.extent()},
+                  context);
+    case Op::gelu_mul:
+      return bind(gelu_mul,
+                  GateMul{op.floats(0), op.floats(1), op.result(), op.width(), op.extent()},
                   context);
     case Op::add:
       return bind(

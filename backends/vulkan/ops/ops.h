@@ -97,6 +97,7 @@ void rope(const Operands& op, Recorder& recorder);
 void kv_append(const Operands& op, const RopeBefore& rope, Recorder& recorder);
 void attention(const Operands& op, Recorder& recorder);
 void silu_mul(const Operands& op, Recorder& recorder);
+void gelu_mul(const Operands& op, Recorder& recorder);
 void add(const Operands& op, Recorder& recorder);
 void permute(const Operands& op, Recorder& recorder);
 void select(const Operands& op, Recorder& recorder);

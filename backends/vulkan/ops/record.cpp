@@ -25,6 +25,8 @@ void record_node(const Operands& op, Recorder& recorder) {
       return attention(op, recorder);
     case Op::silu_mul:
       return silu_mul(op, recorder);
+    case Op::gelu_mul:
+      return gelu_mul(op, recorder);
     case Op::add:
       return add(op, recorder);
     case Op::permute:

@@ -5,6 +5,7 @@
 #include "shaders/attention_combine.spv.h"
 #include "shaders/attention_tile.spv.h"
 #include "shaders/embed.spv.h"
+#include "shaders/gelu_mul.spv.h"
 #include "shaders/gptq_lean.spv.h"
 #include "shaders/gptq_matmul.spv.h"
 #include "shaders/gptq_matmul_shuffles.spv.h"
@@ -44,6 +45,7 @@ const Shader kAttention{"attention", spirv::k_attention};
 const Shader kAttentionTile{"attention_tile", spirv::k_attention_tile};
 const Shader kAttentionCombine{"attention_combine", spirv::k_attention_combine};
 const Shader kSiluMul{"silu_mul", spirv::k_silu_mul};
+const Shader kGeluMul{"gelu_mul", spirv::k_gelu_mul};
 const Shader kAdd{"add", spirv::k_add};
 const Shader kPermute{"permute", spirv::k_permute};
 const Shader kSelect{"select", spirv::k_select};

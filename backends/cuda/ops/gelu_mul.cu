@@ -1,0 +1,24 @@
+// y = gate / (1 + exp(-z)) * up, z = 2 sqrt(2 / pi) (gate + 0.044715 gate^3). Grid (width / 256,
+// rows). Bottleneck: the launch, then memory.
+#include "backends/cuda/ops/device.cuh"
+
+namespace ropewalk::cuda {
+namespace {
+
+__global__ void gelu_mul_kernel(const GateMul op, const StepView step) {
+  const uint32_t r = blockIdx.y, i = blockIdx.x * kThreads + threadIdx.x;
+  if (r >= rows_of(step, op.extent) || i >= op.width) return;
+  const uint64_t at = uint64_t{r} * op.width + i;
+  const float gate = op.gate[at];
+  const float z = 1.5957691216057308f * (gate + 0.044715f * gate * gate * gate);
+  op.y[at] = gate / (1.0f + expf(-z)) * op.up[at];
+}
+
+}  // namespace
+
+void gelu_mul(const GateMul& op, const Launch& launch) {
+  const dim3 grid(blocks_for(op.width), launch.max_rows(op.extent));
+  run_kernel(gelu_mul_kernel, grid, kThreads, launch.stream, op, launch.step);
+}
+
+}  // namespace ropewalk::cuda

@@ -5,7 +5,10 @@
 #include <algorithm>
 #include <bit>
 #include <chrono>
+#include <cmath>
 #include <tuple>
+
+#include "core/abi/candidates.h"
 
 namespace ropewalk {
 namespace {
@@ -25,6 +28,13 @@ bool all_finite(std::span<const float> values) {
   uint32_t bad = 0;
   for (const float value : values) bad |= !is_finite(value);
   return bad == 0;
+}
+
+// cap * tanh(x / cap) to 1e-7 of the cap, in a form that loops vectorise. What is not finite stays
+// so: find_bad_logit() is to see it.
+float capped(float x, float cap) {
+  const float e = abi::exp_of_negative(std::max(-2 * std::fabs(x) / cap, -87.0f));
+  return is_finite(x) ? std::copysign(cap * (1 - e) / (1 + e), x) : x;
 }
 
 bool is_prompt(const Chunk& chunk) { return chunk.tokens.size() > 1; }
@@ -150,6 +160,8 @@ void Executor::read_logits() {
   abi::Slice from = model_.graph().tensors[model_.graph().outputs[0]].at;
   from.bytes = logits_.size() * sizeof(float);
   check(device_.read(std::as_writable_bytes(std::span(logits_)), from), "logits");
+  if (const float cap = model_.logit_cap(); cap > 0)
+    for (float& logit : logits_) logit = capped(logit, cap);
 }
 
 // Gives each chunk its logits or its error, and moves the sequences of the good ones on.

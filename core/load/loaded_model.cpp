@@ -187,7 +187,7 @@ void LoadedModel::fill(const WeightSource& weights, const LoadSettings& settings
   }
   for (const VectorLoad& load : model_.vectors) {
     std::vector<float> values = weights.load_vector(load.name, load.size);
-    for (float& value : values) value *= load.scale;
+    for (float& value : values) value = (value + load.plus) * load.scale;
     write(load.tensor, std::as_bytes(std::span(values)));
   }
   for (const WeightLoad& load : model_.weights) {

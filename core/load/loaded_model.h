@@ -49,6 +49,7 @@ class LoadedModel {
   LoadedModel& operator=(const LoadedModel&) = delete;
 
   const Graph& graph() const { return model_.graph; }
+  float logit_cap() const { return model_.logit_cap; }
   const abi::Graph& view() const { return view_->get(); }
   std::span<const OwnedClaim> steps() const { return steps_; }
   std::span<const abi::Claim> claims() const { return claims_; }

@@ -95,7 +95,8 @@ class Builder {
   // Of each run of `size` values of x.
   TensorId norm(const std::string& name, TensorId x, uint32_t size) {
     const TensorId weight = vector(name + ".weight", size);
-    model_.vectors.push_back({weight, name + ".weight", size, 1});
+    const float plus = config_.norms_add_one ? 1 : 0;
+    model_.vectors.push_back({weight, name + ".weight", size, plus, 1});
     std::vector<uint32_t> dims = graph().tensors[x].dims;
     return node(Op::rms_norm, name, {x, weight}, std::move(dims),
                 abi::NormParams{static_cast<float>(config_.rms_norm_eps)});
@@ -198,7 +199,8 @@ class Builder {
     const TensorId keys = cache(prefix + ".key_cache"), values = cache(prefix + ".value_cache");
     graph().add_node({prefix + ".kv_append", Op::kv_append, {k, v, keys, values}, {}});
     const abi::AttentionParams params{static_cast<float>(scale), options_.keys,
-                                      config_.window_of(layer_)};
+                                      config_.window_of(layer_),
+                                      static_cast<float>(config_.scales.score_cap)};
     const TensorId y = node(Op::attention, prefix, {q, keys, values}, {kRows, width}, params);
     return linear(prefix + ".o_proj", y, width, hidden, {kRows, hidden});
   }
@@ -207,16 +209,25 @@ class Builder {
     const uint32_t hidden = config_.hidden_size, inner = config_.intermediate_size;
     const TensorId gate = linear(prefix + ".gate_proj", x, hidden, inner, {kRows, inner});
     const TensorId up = linear(prefix + ".up_proj", x, hidden, inner, {kRows, inner});
-    const TensorId y = node(Op::silu_mul, prefix + ".silu_mul", {gate, up}, {kRows, inner}, {});
+    const Op op = config_.activation == Activation::silu ? Op::silu_mul : Op::gelu_mul;
+    const std::string name = fmt::format("{}.{}", prefix, abi::op_name(op));
+    const TensorId y = node(op, name, {gate, up}, {kRows, inner}, {});
     return linear(prefix + ".down_proj", y, inner, hidden, {kRows, hidden});
   }
 
   TensorId layer(const std::string& prefix, TensorId x) {
-    const uint32_t hidden = config_.hidden_size;
-    const TensorId a =
-        attention(prefix + ".self_attn", norm(prefix + ".input_layernorm", x, hidden));
+    const auto normed = [&](const char* name, TensorId of) {
+      return norm(prefix + name, of, config_.hidden_size);
+    };
+    // Families that normalise branches call the norm of what attention adds as the others call the
+    // norm of what the MLP reads.
+    const bool branches = config_.norms == Norms::before_and_after;
+    TensorId a = attention(prefix + ".self_attn", normed(".input_layernorm", x));
+    if (branches) a = normed(".post_attention_layernorm", a);
     const TensorId h = add(prefix + ".attention_add", x, a);
-    const TensorId m = mlp(prefix + ".mlp", norm(prefix + ".post_attention_layernorm", h, hidden));
+    const char* before = branches ? ".pre_feedforward_layernorm" : ".post_attention_layernorm";
+    TensorId m = mlp(prefix + ".mlp", normed(before, h));
+    if (branches) m = normed(".post_feedforward_layernorm", m);
     return add(prefix + ".mlp_add", h, m);
   }
 
@@ -234,6 +245,7 @@ class Builder {
                weights_.describe(stored, abi::WeightUse::matmul, hidden, vocab), {kWanted, vocab});
     graph().tensors[out].dtype = DType::f32;
     graph().add_output(out);
+    model_.logit_cap = static_cast<float>(config_.scales.logit_cap);
   }
 
   const WeightSource& weights_;

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
 #include <stdexcept>
 #include <string_view>
 
@@ -19,10 +20,13 @@ constexpr std::string_view kQwen2[] = {"Qwen2ForCausalLM"};
 constexpr std::string_view kQwen3[] = {"Qwen3ForCausalLM"};
 constexpr std::string_view kPhi3[] = {"Phi3ForCausalLM"};
 constexpr std::string_view kGranite[] = {"GraniteForCausalLM"};
+constexpr std::string_view kGemma[] = {"GemmaForCausalLM"};
+constexpr std::string_view kGemma2[] = {"Gemma2ForCausalLM"};
 
 constexpr std::string_view kPhi3Keys[] = {"partial_rotary_factor"};
 constexpr std::string_view kGraniteKeys[] = {"embedding_multiplier", "residual_multiplier",
                                              "attention_multiplier"};
+constexpr std::string_view kGemma2Keys[] = {"attn_logit_softcapping", "final_logit_softcapping"};
 
 constexpr uint64_t kMaxWindow = 1 << 24;
 
@@ -117,6 +121,44 @@ void read_granite(const JsonFields& fields, ModelConfig& config) {
                    .logits = 1 / read_scale(fields, "logits_scaling", 1)};
 }
 
+// A number as the checkpoint's type holds it: transformers multiplies in that type.
+double rounded_to_dtype(const JsonFields& fields, double value) {
+  const char* key = fields.has("dtype") ? "dtype" : "torch_dtype";
+  const std::string dtype = fields.has(key) ? fields.text(key) : "float32";
+  const int bits = dtype == "bfloat16" ? 8 : dtype == "float16" ? 11 : 24;
+  int exponent = 0;
+  const double fraction = std::frexp(value, &exponent);
+  return std::ldexp(std::nearbyint(std::ldexp(fraction, bits)), exponent - bits);
+}
+
+// models/gemma/modeling_gemma.py. The head is the table, whatever config.json says.
+void read_gemma(const JsonFields& fields, ModelConfig& config) {
+  require(fields, "num_key_value_heads");
+  require(fields, "head_dim");
+  config.biases = Biases::none;
+  config.norms_add_one = true;
+  config.tied_embeddings = true;
+  config.scales.embedding = rounded_to_dtype(fields, std::sqrt(config.hidden_size));
+}
+
+// 0 where null says that there is none.
+double read_cap(const JsonFields& fields, std::string_view key, double absent) {
+  if (!fields.json().contains(key)) return absent;
+  return fields.has(key) ? read_scale(fields, key, absent) : 0;
+}
+
+// models/gemma2/modeling_gemma2.py: every other layer slides, from the first on.
+void read_gemma2(const JsonFields& fields, ModelConfig& config) {
+  read_gemma(fields, config);
+  config.norms = Norms::before_and_after;
+  config.scales.attention = 1 / std::sqrt(read_scale(fields, "query_pre_attn_scalar", 256));
+  config.scales.score_cap = read_cap(fields, "attn_logit_softcapping", 50);
+  config.scales.logit_cap = read_cap(fields, "final_logit_softcapping", 30);
+  config.window = read_window(fields, 4096);
+  for (uint32_t i = 0; i < config.layers; ++i) config.slides.push_back(i % 2 == 0);
+  if (fields.has("layer_types")) config.slides = read_layer_types(fields, config.layers);
+}
+
 // common name, model_type, architectures, keys of its own | graph
 constexpr Family kFamilies[] = {
     {{"Llama", "llama", kLlama, nullptr}, build_decoder},
@@ -125,6 +167,8 @@ constexpr Family kFamilies[] = {
     {{"Qwen3", "qwen3", kQwen3, read_qwen3}, build_decoder},
     {{"Phi3", "phi3", kPhi3, read_phi3, kPhi3Keys}, build_decoder},
     {{"Granite", "granite", kGranite, read_granite, kGraniteKeys}, build_decoder},
+    {{"Gemma", "gemma", kGemma, read_gemma, {}, Activation::gelu_tanh}, build_decoder},
+    {{"Gemma2", "gemma2", kGemma2, read_gemma2, kGemma2Keys, Activation::gelu_tanh}, build_decoder},
 };
 
 constexpr auto kConfigFamilies = [] {

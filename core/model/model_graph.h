@@ -31,13 +31,15 @@ struct VectorLoad {
   TensorId tensor;
   std::string name;  // in the checkpoint
   uint32_t size;
-  float scale = 1;  // its numbers are multiplied by it
+  float plus = 0;   // is added to its numbers,
+  float scale = 1;  // which are then multiplied by it
 };
 
 struct ModelGraph {
   Graph graph;  // explicit permutes, not yet folded; its one output is the logits (W, vocab) f32
   std::vector<WeightLoad> weights;
   std::vector<VectorLoad> vectors;
+  float logit_cap = 0;  // logits become cap * tanh(logit / cap) on the host; 0: they stay
 };
 
 }  // namespace ropewalk

@@ -169,6 +169,37 @@ TEST(ModelConfig, GraniteHasFourScales) {
   EXPECT_EQ(read(Json::object()).scales.attention, 0);
 }
 
+TEST(ModelConfig, GemmasTableIsScaledAsItsTypeHoldsTheScale) {
+  const auto gemma = [](Json changes) {
+    changes.update({{"head_dim", 256}, {"hidden_act", "gelu"}});
+    return of_family("gemma", "GemmaForCausalLM", std::move(changes));
+  };
+  EXPECT_EQ(gemma({{"hidden_size", 3072}, {"torch_dtype", "bfloat16"}}).scales.embedding, 55.5);
+  EXPECT_EQ(gemma({{"hidden_size", 3072}, {"torch_dtype", "float16"}}).scales.embedding, 55.4375);
+  const ModelConfig config = gemma({{"tie_word_embeddings", false}});
+  EXPECT_EQ(config.scales.embedding, 8);
+  EXPECT_TRUE(config.tied_embeddings);
+  EXPECT_TRUE(config.norms_add_one);
+  EXPECT_EQ(config.activation, Activation::gelu_tanh);
+}
+
+TEST(ModelConfig, Gemma2CapsAndSlidesInEveryOtherLayer) {
+  const auto gemma2 = [](Json changes) {
+    changes.update(
+        {{"head_dim", 32}, {"hidden_activation", "gelu_pytorch_tanh"}, {"num_hidden_layers", 2}});
+    return of_family("gemma2", "Gemma2ForCausalLM", std::move(changes));
+  };
+  const ModelConfig config = gemma2({{"query_pre_attn_scalar", 144}, {"sliding_window", 512}});
+  EXPECT_EQ(config.norms, Norms::before_and_after);
+  EXPECT_EQ(config.scales.attention, 1.0 / 12);
+  EXPECT_EQ(config.scales.score_cap, 50);
+  EXPECT_EQ(config.scales.logit_cap, 30);
+  EXPECT_EQ(config.window_of(0), 512u);
+  EXPECT_EQ(config.window_of(1), 0u);
+  EXPECT_EQ(gemma2({{"attn_logit_softcapping", nullptr}}).scales.score_cap, 0);
+  EXPECT_EQ(gemma2({{"final_logit_softcapping", 20.0}}).scales.logit_cap, 20);
+}
+
 TEST(ModelConfig, TakesForeignKeysThatChangeNothing) {
   EXPECT_EQ(read({{"attn_logit_softcapping", nullptr},
                   {"residual_multiplier", 1.0},

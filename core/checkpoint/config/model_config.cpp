@@ -113,10 +113,20 @@ void read_constants(const JsonFields& fields, ModelConfig& config) {
         fmt::format("found {}, expected a number above 0 and up to 0.1", config.rms_norm_eps), "");
   if (fields.has("tie_word_embeddings"))
     config.tied_embeddings = fields.boolean("tie_word_embeddings");
-  if (fields.has("hidden_act") && fields.text("hidden_act") != "silu")
-    fields.fail(
-        "hidden_act",
-        fmt::format("found \"{}\", expected \"silu\"", printable(fields.text("hidden_act"))), "");
+}
+
+// Gemma's first files say "gelu" and mean the form with tanh.
+void check_activation(const JsonFields& fields, Activation activation) {
+  const bool silu = activation == Activation::silu;
+  for (const std::string_view key : {"hidden_act", "hidden_activation"}) {
+    if (!fields.has(key)) continue;
+    const std::string found = fields.text(key);
+    if (silu ? found == "silu" : found == "gelu" || found == "gelu_pytorch_tanh") continue;
+    fields.fail(key,
+                fmt::format("found \"{}\", expected \"{}\"", printable(found),
+                            silu ? "silu" : "gelu_pytorch_tanh"),
+                "");
+  }
 }
 
 // How many dimensions of a head are rotated.
@@ -214,6 +224,8 @@ ModelConfig parse_model_config(const Json& json, const JsonSource& source,
   config.model_type = family.model_type;
   read_shape(fields, config);
   read_constants(fields, config);
+  check_activation(fields, family.activation);
+  config.activation = family.activation;
   config.rotary_dims = read_rotary_dims(fields, family, config.head_dim);
   config.rope = read_rope_config(fields, config.rotary_dims);
   refuse_arithmetic(fields, family);

@@ -32,12 +32,24 @@ enum class Biases {
   of_attention,  // the same, and o_proj
 };
 
+// What the MLP makes of its gate.
+enum class Activation { silu, gelu_tanh };
+
+// Where a layer normalises.
+enum class Norms {
+  before,            // what attention and MLP read
+  before_and_after,  // and what they add to the residual
+};
+
 // Factors that a family puts where Llama has none.
 struct Scales {
   double embedding = 1;  // of the embedding's numbers
   double residual = 1;   // of what attention and MLP add to the residual
   double attention = 0;  // of the scores; 0: 1 / sqrt(head_dim)
   double logits = 1;
+  // Caps: x becomes cap * tanh(x / cap); 0: none.
+  double score_cap = 0;
+  double logit_cap = 0;
 };
 
 struct ModelConfig {
@@ -54,7 +66,10 @@ struct ModelConfig {
   bool tied_embeddings = false;
   Biases biases = Biases::as_stored;
   bool fuses_layers = false;  // may store q, k, v as qkv_proj and gate, up as gate_up_proj
-  bool norms_heads = false;   // q_norm and k_norm: every head of queries and keys, before rope
+  Activation activation = Activation::silu;
+  Norms norms = Norms::before;
+  bool norms_add_one = false;  // a norm multiplies by 1 + its weight
+  bool norms_heads = false;    // q_norm and k_norm: every head of queries and keys, before rope
   uint32_t window = 0;  // keys that the queries of sliding layers see, their own included; 0: all
   std::vector<bool> slides = {};  // (layers); empty: every layer slides where there is a window
   Scales scales;
@@ -76,6 +91,7 @@ struct ConfigFamily {
   void (*read)(const JsonFields& fields, ModelConfig& config);
   // Of the keys that change what is computed and are errors elsewhere, those that this family has.
   std::span<const std::string_view> own_keys = {};
+  Activation activation = Activation::silu;
 
   bool has_key(std::string_view key) const {
     return std::ranges::find(own_keys, key) != own_keys.end();

@@ -99,8 +99,10 @@ void refuse_unused_norms(const Checkpoint& checkpoint) {
     return std::ranges::any_of(ends, [&](auto end) { return name.ends_with(end); });
   };
   const bool norms_heads = checkpoint.config().norms_heads;
+  const bool norms_branches = checkpoint.config().norms == Norms::before_and_after;
   for (const TensorInfo& tensor : checkpoint.tensors())
-    if (is_one_of(kOfBranches, tensor.name) || (!norms_heads && is_one_of(kOfHeads, tensor.name)))
+    if ((!norms_branches && is_one_of(kOfBranches, tensor.name)) ||
+        (!norms_heads && is_one_of(kOfHeads, tensor.name)))
       refuse(place_of(checkpoint, tensor),
              fmt::format("is a norm that {} models do not have", checkpoint.config().model_type),
              "Only families that `ropewalk inspect` takes can be run");

@@ -189,16 +189,18 @@ class Builder {
     }
     double scale = config_.scales.attention;
     if (scale == 0) scale = 1 / std::sqrt(static_cast<double>(d));
-    if (options_.keys == abi::KeyRotation::before_cache) {
+    const bool rotates = config_.rotates_in(layer_);
+    const abi::KeyRotation rotation = rotates ? options_.keys : abi::KeyRotation::before_cache;
+    if (rotation == abi::KeyRotation::on_read) {
+      scale *= options_.attention_scale * options_.attention_scale;
+    } else if (rotates) {
       const abi::RopeParams rope{static_cast<float>(options_.attention_scale)};
       q = node(Op::rope, prefix + ".q_rope", {q}, q_dims, rope);
       k = node(Op::rope, prefix + ".k_rope", {k}, kv_dims, rope);
-    } else {
-      scale *= options_.attention_scale * options_.attention_scale;
     }
     const TensorId keys = cache(prefix + ".key_cache"), values = cache(prefix + ".value_cache");
     graph().add_node({prefix + ".kv_append", Op::kv_append, {k, v, keys, values}, {}});
-    const abi::AttentionParams params{static_cast<float>(scale), options_.keys,
+    const abi::AttentionParams params{static_cast<float>(scale), rotation,
                                       config_.window_of(layer_),
                                       static_cast<float>(config_.scales.score_cap)};
     const TensorId y = node(Op::attention, prefix, {q, keys, values}, {kRows, width}, params);

@@ -26,6 +26,8 @@ constexpr std::string_view kGemma2[] = {"Gemma2ForCausalLM"};
 constexpr std::string_view kPhi3Keys[] = {"partial_rotary_factor"};
 constexpr std::string_view kGraniteKeys[] = {"embedding_multiplier", "residual_multiplier",
                                              "attention_multiplier"};
+constexpr std::string_view kSmolLm3[] = {"SmolLM3ForCausalLM"};
+constexpr std::string_view kSmolLm3Keys[] = {"no_rope_layers", "no_rope_layer_interval"};
 constexpr std::string_view kGemma2Keys[] = {"attn_logit_softcapping", "final_logit_softcapping"};
 
 constexpr uint64_t kMaxWindow = 1 << 24;
@@ -159,6 +161,28 @@ void read_gemma2(const JsonFields& fields, ModelConfig& config) {
   if (fields.has("layer_types")) config.slides = read_layer_types(fields, config.layers);
 }
 
+// models/smollm3/modeling_smollm3.py: every fourth layer has no rope, or those that are 0 in
+// no_rope_layers.
+void read_smollm3(const JsonFields& fields, ModelConfig& config) {
+  require(fields, "num_key_value_heads");
+  config.biases = Biases::none;
+  if (!fields.has("tie_word_embeddings")) config.tied_embeddings = true;
+  if (fields.has("use_sliding_window") && fields.boolean("use_sliding_window"))
+    fields.fail("use_sliding_window", "found true, expected false", "");
+  const uint64_t interval = fields.has("no_rope_layer_interval")
+                                ? fields.unsigned_integer("no_rope_layer_interval", 1, UINT32_MAX)
+                                : 4;
+  for (uint32_t i = 0; i < config.layers; ++i) config.rotates.push_back((i + 1) % interval != 0);
+  if (!fields.has("no_rope_layers")) return;
+  const std::vector<double> told = fields.numbers("no_rope_layers");
+  if (told.size() != config.layers)
+    fields.fail(
+        "no_rope_layers",
+        fmt::format("has {} items, expected num_hidden_layers, {}", told.size(), config.layers),
+        "");
+  for (uint32_t i = 0; i < config.layers; ++i) config.rotates[i] = told[i] != 0;
+}
+
 // common name, model_type, architectures, keys of its own | graph
 constexpr Family kFamilies[] = {
     {{"Llama", "llama", kLlama, nullptr}, build_decoder},
@@ -167,6 +191,7 @@ constexpr Family kFamilies[] = {
     {{"Qwen3", "qwen3", kQwen3, read_qwen3}, build_decoder},
     {{"Phi3", "phi3", kPhi3, read_phi3, kPhi3Keys}, build_decoder},
     {{"Granite", "granite", kGranite, read_granite, kGraniteKeys}, build_decoder},
+    {{"SmolLM3", "smollm3", kSmolLm3, read_smollm3, kSmolLm3Keys}, build_decoder},
     {{"Gemma", "gemma", kGemma, read_gemma, {}, Activation::gelu_tanh}, build_decoder},
     {{"Gemma2", "gemma2", kGemma2, read_gemma2, kGemma2Keys, Activation::gelu_tanh}, build_decoder},
 };

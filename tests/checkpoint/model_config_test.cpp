@@ -200,6 +200,16 @@ TEST(ModelConfig, Gemma2CapsAndSlidesInEveryOtherLayer) {
   EXPECT_EQ(gemma2({{"final_logit_softcapping", 20.0}}).scales.logit_cap, 20);
 }
 
+TEST(ModelConfig, SmolLm3LeavesRopeOut) {
+  const auto rotates = [](Json changes) {
+    changes["num_hidden_layers"] = 4;
+    return of_family("smollm3", "SmolLM3ForCausalLM", std::move(changes)).rotates;
+  };
+  EXPECT_THAT(rotates(Json::object()), ElementsAre(true, true, true, false));
+  EXPECT_THAT(rotates({{"no_rope_layer_interval", 2}}), ElementsAre(true, false, true, false));
+  EXPECT_THAT(rotates({{"no_rope_layers", {0, 1, 1, 0}}}), ElementsAre(false, true, true, false));
+}
+
 TEST(ModelConfig, TakesForeignKeysThatChangeNothing) {
   EXPECT_EQ(read({{"attn_logit_softcapping", nullptr},
                   {"residual_multiplier", 1.0},

@@ -100,6 +100,16 @@ TEST(Decoder, EachLayerHasItsOwnWindow) {
       std::get<abi::AttentionParams>(node_of(model, "model.layers.1.self_attn").params).window, 7u);
 }
 
+TEST(Decoder, ALayerMayHaveNoRope) {
+  ModelConfig config = AllOrdered(false).config();
+  config.layers = 2;
+  config.rotates = {true, false};
+  const ModelGraph model = build(config);
+  EXPECT_NO_THROW(node_of(model, "model.layers.0.self_attn.q_rope"));
+  EXPECT_THROW(node_of(model, "model.layers.1.self_attn.q_rope"), std::out_of_range);
+  EXPECT_THROW(node_of(model, "model.layers.1.self_attn.k_rope"), std::out_of_range);
+}
+
 // Of 8 dimensions 4 are rotated: 0 and 2, 1 and 3 become pairs of rope.
 TEST(Decoder, APartlyRotatedHeadIsReordered) {
   ModelConfig config = AllOrdered(false).config();

@@ -71,13 +71,15 @@ struct ModelConfig {
   bool norms_add_one = false;  // a norm multiplies by 1 + its weight
   bool norms_heads = false;    // q_norm and k_norm: every head of queries and keys, before rope
   uint32_t window = 0;  // keys that the queries of sliding layers see, their own included; 0: all
-  std::vector<bool> slides = {};  // (layers); empty: every layer slides where there is a window
+  std::vector<bool> slides = {};   // (layers); empty: every layer slides where there is a window
+  std::vector<bool> rotates = {};  // (layers); empty: rope rotates queries and keys of every layer
   Scales scales;
   uint32_t rotary_dims = 0;  // the first ones of a head, which rope rotates; 0: all
   RopeConfig rope;
   int32_t bos_id = 1;
   std::vector<int32_t> eos_ids = {2};  // config.json's, extended by generation_config.json's
 
+  bool rotates_in(uint32_t layer) const { return rotates.empty() || rotates[layer]; }
   uint32_t rotated() const { return rotary_dims ? rotary_dims : head_dim; }
   uint32_t window_of(uint32_t layer) const { return slides.empty() || slides[layer] ? window : 0; }
 };

@@ -1,6 +1,6 @@
 // dataset.h — the texts that a model is measured on: their hash, and the JSON Lines form.
 //
-// The only user of OpenSSL's libcrypto. Pure functions.
+// Pure functions.
 #pragma once
 
 #include <cstddef>
@@ -8,10 +8,9 @@
 #include <string_view>
 #include <vector>
 
-namespace ropewalk {
+#include "core/digest/sha256.h"
 
-// SHA-256 of the bytes, 64 lower-case hexadecimal digits (FIPS 180-4).
-std::string sha256(std::string_view bytes);
+namespace ropewalk {
 
 // The string `text` of each line's object, in the file's order: the first `limit` that are longer
 // than 50 characters, as in exllama's perplexity.py. Empty lines are skipped. Throws Error(usage)

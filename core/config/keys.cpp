@@ -53,8 +53,10 @@ constexpr std::array kKeys = {
                     "config.json says",
             .selector = "policy"},
     KeyInfo{"prompt", KeyType::map, "", "how a conversation becomes text"},
-    KeyInfo{"prompt.format", KeyType::plugin, "raw",
-            "the wording that the model was trained on; `ropewalk plugins` lists them"},
+    KeyInfo{
+        "prompt.format", KeyType::plugin, "raw",
+        "the wording that the model was trained on, or auto: that of its chat template; `ropewalk "
+        "plugins` lists them"},
     KeyInfo{"prompt.system", KeyType::text, "<the format's own>", "the system message"},
     KeyInfo{.path = "prompt.truncate",
             .type = KeyType::choice,

@@ -7,6 +7,7 @@
 #include "core/base/error.h"
 #include "core/base/log.h"
 #include "core/checkpoint/weights/checkpoint_weights.h"
+#include "core/engine/format_choice.h"
 #include "core/model/families.h"
 #include "core/text/prompt.h"
 
@@ -84,7 +85,7 @@ void reserve_emitted(const abi::PromptFormat& format, Tokenizer& tokenizer) {
 }  // namespace
 
 TextSide::TextSide(Registry& registry, const Config& config) : tokenizer_(open_tokenizer(config)) {
-  const PluginChoice& choice = config.prompt.format;
+  const PluginChoice choice = choose_format(config);
   const Library& library = registry.find_choice(abi::ModuleKind::prompt_format, choice);
   format_ = library.create<abi::PromptFormat>(choice, nullptr);
 

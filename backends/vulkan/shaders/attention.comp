@@ -1,6 +1,7 @@
 #version 460
 // w = softmax(q . k[j] * scale) over the keys j up to p that the window leaves, soft-capped before the
-// softmax; o = sum of w[j] * v[j]. Online softmax: page by page, the maximum, the sum and the output of a page are folded into the running ones.
+// softmax; o = sum of w[j] * v[j]. Online softmax: page by page, the maximum, the sum and the output of a
+// page are folded into the running ones.
 // Grid: (heads, rows, splits): a workgroup takes one head of one row and the pages of its split;
 // attention_combine.comp joins the splits. Where a program also has attention_tile.comp, that takes the
 // rows of prompts. Bottleneck: the memory that keys and values stream from.

@@ -9,7 +9,7 @@ layout(local_size_x_id = 0) in;
 layout(push_constant) uniform Push {
   Floats gate;  // (R, width)
   Floats up;    // (R, width)
-  Floats y;     // (R, width)
+  FloatResults y;     // (R, width)
   Step step;
   uint width;
   uint over_wanted;

@@ -1,0 +1,113 @@
+#include "core/engine/format_choice.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <optional>
+
+#include "core/base/error.h"
+#include "core/checkpoint/formats/files.h"
+#include "core/digest/sha256.h"
+#include "core/json/json.h"
+
+namespace ropewalk {
+namespace {
+
+constexpr uint64_t kMaxBytes = 16 << 20;  // of tokenizer_config.json, which lists added tokens
+constexpr std::string_view kBlanks = " \t";
+
+// tests/fixtures/prompts/chat-*.json prove each row.
+constexpr KnownFormat kKnown[] = {
+    {"b48c47f644389271", "llama-3"},
+    {"93c0e9aa3629bbd7", "llama-3.1"},
+    {"d82792f95932f1c9", "llama-3.1"},
+    {"bbc58aad99454df6", "mistral", "spaces", "v1"},
+    {"cafb64e0e9e5fd25", "mistral"},
+    {"e7deee034838db2b", "mistral", "spaces", "tekken"},
+    {"3c4ad5fa60dd8c7c", "mistral", "spaces", "v7"},
+    {"55b2f4a26ac9ee71", "qwen-2.5"},
+    {"87a2728cb8dc9fe4", "qwen-3"},
+    {"ecd6ae513fe103f0", "gemma"},
+    {"78d976a442bcde2f", "phi-3"},
+    {"a41fb8727c4f1e72", "phi-4"},
+    {"66291cf0045c2425", "zephyr"},
+    {"8aeba567270fa9a8", "deepseek-llm"},
+    {"993c0af704bad76a", "deepseek-coder"},
+    {"56a1447ad31926fd", "deepseek-r1"},
+    {"09d68eeb5c0eaa55", "granite-3"},
+};
+
+std::string chat_template_of(const JsonFields& fields) {
+  constexpr std::string_view kKey = "chat_template";
+  const Json& value = fields.json()[std::string(kKey)];
+  if (!value.is_array()) return fields.text(kKey);
+  for (const Json& named : value)
+    if (named.is_object() && named.value("name", "") == "default")
+      return named.value("template", "");
+  fields.fail(kKey, "has no template named \"default\"", "Name a format in prompt.format");
+}
+
+struct Found {
+  std::string file, text;
+};
+
+// In transformers' order.
+std::optional<Found> find_template(const ModelDirectory& directory) {
+  if (directory.contains("chat_template.jinja"))
+    return Found{"chat_template.jinja", directory.read_text("chat_template.jinja", kMaxBytes)};
+  for (const char* file : {"chat_template.json", "tokenizer_config.json"}) {
+    if (!directory.contains(file)) continue;
+    const JsonSource source{directory.path_of(file), ExitCode::model};
+    const Json json = parse_json(directory.read_text(file, kMaxBytes), source);
+    const JsonFields fields(json, source, "");
+    if (fields.has("chat_template")) return Found{file, chat_template_of(fields)};
+  }
+  return std::nullopt;
+}
+
+}  // namespace
+
+std::string template_hash(std::string_view chat_template) {
+  std::string text;
+  while (!chat_template.empty()) {
+    const size_t end = std::min(chat_template.find('\n'), chat_template.size());
+    std::string_view line = chat_template.substr(0, end);
+    if (line.ends_with('\r') && end < chat_template.size()) line.remove_suffix(1);
+    text += line.substr(0, line.find_last_not_of(kBlanks) + 1);
+    text += '\n';
+    chat_template.remove_prefix(std::min(end + 1, chat_template.size()));
+  }
+  const size_t first = text.find_first_not_of(" \t\n");
+  if (first == std::string::npos) return sha256("");
+  return sha256(std::string_view(text).substr(first, text.find_last_not_of(" \t\n") + 1 - first));
+}
+
+std::span<const KnownFormat> known_formats() { return kKnown; }
+
+PluginChoice choose_format(const Config& config) {
+  const PluginChoice& choice = config.prompt.format;
+  if (choice.name != "auto") return choice;
+  constexpr const char* kAdvice = "Name a format in prompt.format; `ropewalk plugins` lists them";
+  const std::optional<Found> found = find_template(ModelDirectory(config.model));
+  if (!found)
+    throw Error(ExitCode::usage, choice.where.text() + ": prompt.format",
+                "found auto, but the model's folder has no chat template", kAdvice);
+  const std::string hash = template_hash(found->text);
+  const auto known = std::ranges::find_if(
+      kKnown, [&](const KnownFormat& row) { return hash.starts_with(row.hash); });
+  if (known == std::end(kKnown))
+    throw Error(ExitCode::usage, choice.where.text() + ": prompt.format",
+                fmt::format("found auto, but no format is known for the chat template of {} "
+                            "(SHA-256 {})",
+                            found->file, hash),
+                kAdvice);
+  PluginChoice format = choice;
+  format.name = known->format;
+  format.options.clear();
+  if (!known->option.empty())
+    format.options.push_back({std::string(known->option), choice.where,
+                              make_scalar(std::string(known->value), choice.where)});
+  return format;
+}
+
+}  // namespace ropewalk

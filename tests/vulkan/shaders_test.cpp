@@ -30,8 +30,8 @@ std::set<uint32_t> capabilities(const Shader& shader) {
 TEST(VulkanShaders, PlainOnesNeedNothingOptional) {
   for (const Shader* shader :
        {&kEmbed, &kRmsNorm, &kGptqMatvec, &kGptqMatmul, &kGptqTile, &kXToF16, &kXToI8, &kRope,
-        &kKvAppend, &kAttention, &kAttentionTile, &kAttentionCombine, &kSiluMul, &kGeluMul, &kAdd, &kPermute,
-        &kSelect, &kStream, &kProducts})
+        &kKvAppend, &kAttention, &kAttentionTile, &kAttentionCombine, &kSiluMul, &kGeluMul, &kAdd,
+        &kPermute, &kSelect, &kStream, &kProducts})
     EXPECT_THAT(capabilities(*shader),
                 testing::UnorderedElementsAre(kShader, kPhysicalStorageBufferAddresses))
         << shader->name;

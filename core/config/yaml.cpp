@@ -28,9 +28,12 @@ Where place(const std::string& file, const YAML::Mark& mark) {
 // most kMaxConfigDepth levels are ever open.
 class TreeBuilder final : public YAML::EventHandler {
  public:
-  explicit TreeBuilder(const std::string& file) : file_(file) {}
+  TreeBuilder(const std::string& file, std::string_view text) : file_(file), text_(text) {}
 
   std::optional<ConfigValue> take() { return std::move(root_); }
+
+  // Where the last quoted text began, if it went on over several lines; line 0: none.
+  const Where& long_quote() const { return long_quote_; }
 
   void OnDocumentStart(const YAML::Mark& mark) override {
     if (++documents_ > 1)
@@ -49,6 +52,7 @@ class TreeBuilder final : public YAML::EventHandler {
   void OnScalar(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t,
                 const std::string& text) override {
     begin(mark, tag);
+    if (tag == "!") check_quote(mark);
     // Escapes such as "\0" and "\ud800" can produce what the file's bytes must not contain.
     if (text.find('\0') != std::string::npos || utf8_first_error(text) != std::string::npos)
       refuse(place(file_, mark), "found an escape that is not a character, expected text", "");
@@ -79,6 +83,27 @@ class TreeBuilder final : public YAML::EventHandler {
   [[noreturn]] void refuse_anchor(const YAML::Mark& mark) const {
     refuse(place(file_, mark), "found an anchor or alias, which are not allowed",
            "Write the value out, or use extends: to share settings");
+  }
+
+  // yaml-cpp takes the end of the file for the closing quote, and with it every key in between.
+  void check_quote(const YAML::Mark& mark) {
+    const auto begin = static_cast<size_t>(mark.pos);
+    if (begin >= text_.size()) return;
+    const char quote = text_[begin];
+    if (quote != '"' && quote != '\'') return;  // a block
+    size_t end = begin + 1;
+    for (; end < text_.size(); ++end) {
+      const bool doubled = quote == '\'' && text_.substr(end, 2) == "''";
+      if (doubled || (quote == '"' && text_[end] == '\\'))
+        ++end;
+      else if (text_[end] == quote)
+        break;
+    }
+    if (end >= text_.size())
+      refuse(place(file_, mark), "found a quote that is never closed, expected its end",
+             "Close it on its line; a text of several lines is best written behind a |");
+    if (text_.substr(begin, end - begin).find('\n') != std::string_view::npos)
+      long_quote_ = place(file_, mark);
   }
 
   void begin(const YAML::Mark& mark, const std::string& tag) {
@@ -135,6 +160,8 @@ class TreeBuilder final : public YAML::EventHandler {
   }
 
   const std::string& file_;
+  const std::string_view text_;
+  Where long_quote_ = {};
   std::vector<Level> levels_;
   std::optional<ConfigValue> root_;
   size_t values_ = 0;
@@ -159,14 +186,20 @@ void check_bytes(std::string_view text, const std::string& name) {
 
 ConfigValue parse_yaml(std::string_view text, const std::string& name) {
   check_bytes(text, name);
+  if (text.starts_with("\xef\xbb\xbf")) text.remove_prefix(3);
   std::istringstream stream{std::string(text)};
-  TreeBuilder builder(name);
+  TreeBuilder builder(name, text);
   try {
     YAML::Parser parser(stream);
     while (parser.HandleNextDocument(builder)) {
     }
   } catch (const YAML::Exception& error) {
-    refuse(place(name, error.mark), fmt::format("is not YAML: {}", printable(error.msg)), "");
+    const Where& quote = builder.long_quote();
+    refuse(place(name, error.mark), fmt::format("is not YAML: {}", printable(error.msg)),
+           quote.line == 0
+               ? ""
+               : fmt::format("The quote of line {}, column {} may not be closed where it should be",
+                             quote.line, quote.column));
   }
   std::optional<ConfigValue> root = builder.take();
   if (!root) throw Error(ExitCode::usage, name, "is empty, expected keys and values", "");

@@ -27,6 +27,34 @@ TEST(Yaml, TakesJson) {
   EXPECT_EQ(tree.find("b")->find("c")->kind, ValueKind::null);
 }
 
+TEST(Yaml, RefusesAQuoteThatIsNeverClosed) {
+  const auto said = [](const std::string& text) {
+    return error_of([&] { parse_yaml(text, "f"); });
+  };
+  const std::string refused = "found a quote that is never closed, expected its end.";
+  EXPECT_NE(said("m: x\nsystem: \"foo\nstop: []\n").find("f:2:9: " + refused), std::string::npos);
+  EXPECT_NE(said("p:\n  system: 'it''s\n  bos: auto\nq: 1\n").find("f:2:11: " + refused),
+            std::string::npos);
+  EXPECT_NE(said("a: \"x \\\" y\n").find("f:1:4: " + refused), std::string::npos);
+  EXPECT_NE(said("\xef\xbb\xbf"
+                 "a: \"x\n")
+                .find("f:1:4: " + refused),
+            std::string::npos);
+  EXPECT_NE(said("\"a: 1\n").find(refused), std::string::npos);
+  // A later quote closes it, and what is wrong shows only there.
+  EXPECT_THAT(
+      said("system: \"foo\nname: \"x\"\n"),
+      testing::HasSubstr("The quote of line 1, column 9 may not be closed where it should"));
+}
+
+TEST(Yaml, TakesQuotesOverSeveralLines) {
+  EXPECT_EQ(parse_yaml("a: \"x\n  y\"\nb: 1\n", "f").find("a")->text, "x y");
+  EXPECT_EQ(parse_yaml("a: 'it''s'\nb: ''\n", "f").find("a")->text, "it's");
+  EXPECT_EQ(parse_yaml("a: |\n  \"x\n", "f").find("a")->text, "\"x\n");
+  EXPECT_EQ(parse_yaml("a: \"\\\\\"\n", "f").find("a")->text, "\\");
+  EXPECT_EQ(parse_yaml("\xc3\xa9: 'x'\n", "f").entries[0].value.text, "x");
+}
+
 // Every prefix of a good file: a tree or words, nothing else.
 TEST(Yaml, SurvivesEveryTruncation) {
   const std::string text =

@@ -26,15 +26,12 @@ void StopMatcher::push(char byte) {
     if (stop.text[stop.matched] == byte) ++stop.matched;
     if (stop.matched == stop.text.size()) {
       const Match found{.start = length_ - stop.text.size(), .end = length_, .stop = i};
-      if (!waiting_ || found.start <= waiting_->start) waiting_ = found;
+      if (!match_ || found.start < match_->start) match_ = found;
       stop.matched = stop.fallback[stop.matched - 1];
     }
     earliest = std::min(earliest, length_ - stop.matched);
   }
-  safe_ = waiting_ ? std::min(earliest, waiting_->start) : earliest;
-  if (waiting_ && earliest >= waiting_->start) match_ = waiting_;
+  safe_ = match_ ? match_->start : earliest;
 }
-
-void StopMatcher::finish() { match_ = waiting_; }
 
 }  // namespace ropewalk

@@ -16,18 +16,15 @@ class StopMatcher {
   // REQUIRES: no stop is empty.
   explicit StopMatcher(std::vector<std::string> stops);
 
-  // The match that begins first; of several that begin there, the longest found so far.
+  // The match that is complete first; of several that end there, the longest.
   struct Match {
     uint64_t start;  // offset in the text
     uint64_t end;
     size_t stop;  // index of the stop string
   };
 
-  // Takes one byte. A match is reported as soon as no other can still begin before it.
-  // REQUIRES: match() is empty.
+  // Takes one byte. REQUIRES: match() is empty.
   void push(char byte);
-  // The text is over: a match that was waiting for an earlier one is now the match.
-  void finish();
 
   const std::optional<Match>& match() const { return match_; }
   // Bytes of the text before this offset belong to no match, now or later.
@@ -44,7 +41,7 @@ class StopMatcher {
   std::vector<Automaton> automata_;
   uint64_t length_ = 0;  // bytes pushed
   uint64_t safe_ = 0;
-  std::optional<Match> waiting_, match_;
+  std::optional<Match> match_;
 };
 
 }  // namespace ropewalk

@@ -55,8 +55,7 @@ std::string TextStream::push(const TokenText& token) {
 std::string TextStream::finish() {
   std::string text = filter(characters_.finish());
   if (stops_.match()) return text;
-  stops_.finish();
-  return text + release(stops_.match() ? stops_.match()->start : released_ + held_.size());
+  return text + release(released_ + held_.size());
 }
 
 std::optional<std::string_view> TextStream::stopped_by() const {

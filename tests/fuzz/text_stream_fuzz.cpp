@@ -1,5 +1,5 @@
 // text_stream_fuzz.cpp — a stream of tokens and stop strings made from the input: what is printed
-// is the whole text cut at the first stop, in whole characters.
+// is the whole text cut at the stop that ends first, in whole characters.
 //
 // The input is read as: the number of stops (0 to 3), each stop's length and bytes, then tokens,
 // each a length (0 to 15) and bytes.
@@ -64,9 +64,15 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   }
   streamed += stream.finish();
   const std::string text = printable_text(all);
-  size_t end = text.size();
-  for (const std::string& stop : stops) end = std::min(end, text.find(stop));
-  require(streamed == text.substr(0, end));
-  require(stream.stopped_by().has_value() == (end < text.size()));
+  // Of several that end at one byte the longest.
+  size_t start = text.size(), end = std::string::npos;
+  for (const std::string& stop : stops) {
+    const size_t at = text.find(stop);
+    if (at == std::string::npos || at + stop.size() > end) continue;
+    start = at + stop.size() < end ? at : std::min(start, at);
+    end = at + stop.size();
+  }
+  require(streamed == text.substr(0, start));
+  require(stream.stopped_by().has_value() == (end != std::string::npos));
   return 0;
 }

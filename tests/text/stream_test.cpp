@@ -47,10 +47,12 @@ TEST(TextStream, HoldsBackWhatMayBecomeAStop) {
   EXPECT_EQ(streamed({"a", "a", "a", "b"}, {"aab"}), "||a||");
 }
 
-TEST(TextStream, TheStopThatBeginsFirstWins) {
-  EXPECT_EQ(streamed({"xab", "cd"}, {"bc", "abcd"}), "x||");
-  EXPECT_EQ(streamed({"xab", "ce"}, {"bc", "abcd"}), "x|a|");
-  EXPECT_EQ(streamed({"xabc"}, {"bc", "abcd"}), "x|a");
+// A reply must not run on because a longer stop might still come.
+TEST(TextStream, TheStopThatIsCompleteFirstWins) {
+  EXPECT_EQ(streamed({"hi US", "ER", ": hix"}, {"USER: hix", "ER"}), "hi |US||");
+  EXPECT_EQ(streamed({"xab", "cd"}, {"bc", "abcd"}), "x|a|");
+  EXPECT_EQ(streamed({"xabc"}, {"bc", "abcd"}), "xa|");
+  EXPECT_EQ(streamed({"xabc"}, {"bc", "abc"}), "x|");  // both end there: the longest
 }
 
 TEST(TextStream, NamesTheStop) {
@@ -74,10 +76,16 @@ TEST(TextStream, StripsOneSpaceOfTheTokenizersOwn) {
   EXPECT_EQ(keep.push({.bytes = " Blue", .spaced = true}), " Blue");
 }
 
+// By the stop that ends first, as its first occurrence does; of those that end there, the longest.
 std::string cut_at_first(const std::string& text, const std::vector<std::string>& stops) {
-  size_t end = text.size();
-  for (const std::string& stop : stops) end = std::min(end, text.find(stop));
-  return text.substr(0, end);
+  size_t end = std::string::npos, start = text.size();
+  for (const std::string& stop : stops) {
+    const size_t at = text.find(stop);
+    if (at == std::string::npos || at + stop.size() > end) continue;
+    start = at + stop.size() < end ? at : std::min(start, at);
+    end = at + stop.size();
+  }
+  return text.substr(0, start);
 }
 
 class RandomIds : public testing::Test {

@@ -142,7 +142,7 @@ void bench_weights(const BenchArguments& arguments, const Subject& subject, Benc
 }
 
 uint32_t context_limit(const Config& config, const WeightSource& weights) {
-  return config.context.length.value_or(weights.config().max_position);
+  return config.context.length.value_or(weights.config().trained_length);
 }
 
 // The table would take hours on a CPU.

@@ -74,7 +74,7 @@ KvType kv_type(KvCacheType type) {
 
 Json memory_json(const ModelConfig& model, const Config& config, uint64_t weights) {
   const KvType kv = kv_type(config.context.kv_cache);
-  const uint64_t context = config.context.length.value_or(model.max_position);
+  const uint64_t context = config.context.length.value_or(model.trained_length);
   const uint64_t page =
       2 * model.layers * abi::kv_page_bytes(kv.type, model.kv_heads, model.head_dim);
   const uint64_t pages = (context + abi::kPageTokens - 1) / abi::kPageTokens;
@@ -118,7 +118,7 @@ Json files_json(const Checkpoint& checkpoint) {
 Json model_json(const Checkpoint& checkpoint, const Config& config) {
   const ModelConfig& model = checkpoint.config();
   const CheckpointFacts facts = gather_facts(checkpoint);
-  const uint32_t context = config.context.length.value_or(model.max_position);
+  const uint32_t context = config.context.length.value_or(model.trained_length);
   return {{"architecture", model.model_type},
           {"model", config.model.string()},
           {"layers", model.layers},
@@ -129,6 +129,7 @@ Json model_json(const Checkpoint& checkpoint, const Config& config) {
           {"head_dim", model.head_dim},
           {"vocab_size", model.vocab_size},
           {"max_position_embeddings", model.max_position},
+          {"trained_length", model.trained_length},
           {"rms_norm_eps", model.rms_norm_eps},
           {"tied_embeddings", model.tied_embeddings},
           {"window", model.window},

@@ -34,7 +34,7 @@ struct BackendConfig {
 enum class KvCacheType { f16, int8, f32 };
 
 struct ContextConfig {
-  std::optional<uint32_t> length = {};  // tokens; absent: the model's max_position_embeddings
+  std::optional<uint32_t> length = {};  // tokens; absent: what the model was trained for
   KvCacheType kv_cache = KvCacheType::f16;
 };
 

@@ -108,11 +108,12 @@ RopeChoice choose_rope(const Config& config, const ModelConfig& model, uint32_t 
   }
   choice.request = {model.rotated(), model.rope.theta, model.max_position,
                     model.rope.original_max_position, context_length};
-  if (context_length > model.max_position) {
-    warn(
-        fmt::format("context.length is {}, but the model was trained for {} positions "
-                    "(max_position_embeddings); expect worse answers beyond that",
-                    context_length, model.max_position));
+  if (context_length > model.trained_length) {
+    warn(fmt::format(
+        "context.length is {}, but the model was trained for {} positions ({}); expect worse "
+        "answers beyond that",
+        context_length, model.trained_length,
+        model.trained_length == model.max_position ? "max_position_embeddings" : "config.json"));
   }
   return choice;
 }

@@ -84,7 +84,7 @@ void check_partial_rotation(const ModelConfig& model, double attention_scale,
 
 Runtime::Runtime(Registry& registry, const WeightSource& weights, const RuntimeSettings& settings)
     : model_config_(weights.config()),
-      context_length_(settings.config.context.length.value_or(model_config_.max_position)),
+      context_length_(settings.config.context.length.value_or(model_config_.trained_length)),
       device_(open_device(registry, settings.config.backend)) {
   const auto start = std::chrono::steady_clock::now();
   check_kv_type(settings.config, device_);
@@ -136,9 +136,17 @@ void Runtime::trace_to(TraceFile& file, const Ceiling& ceiling) {
 void Runtime::open_rope(Registry& registry, const Config& config) {
   rope_choice_ = choose_rope(config, model_config_, context_length_);
   const Library& library = registry.find_choice(abi::ModuleKind::rope_scaling, rope_choice_.plugin);
-  rope_policy_ = library.create<abi::RopeScaling>(rope_choice_.plugin, nullptr);
-  rope_tables_ =
-      std::make_unique<RopeTables>(*rope_policy_, rope_choice_.request, rope_choice_.mode);
+  try {
+    rope_policy_ = library.create<abi::RopeScaling>(rope_choice_.plugin, nullptr);
+    rope_tables_ =
+        std::make_unique<RopeTables>(*rope_policy_, rope_choice_.request, rope_choice_.mode);
+  } catch (const Error& error) {
+    if (!rope_choice_.from_model || error.code() != ExitCode::usage) throw;
+    // Options that config.json gives are the model's fault, not the user's.
+    std::string said = error.what();
+    if (said.ends_with('.')) said.pop_back();
+    throw Error(ExitCode::model, "", said, "");
+  }
 }
 
 }  // namespace ropewalk

@@ -183,7 +183,7 @@ std::optional<ModelConfig> known_shape(std::string_view name) {
   config.heads = shape->heads;
   config.kv_heads = shape->kv_heads;
   config.head_dim = shape->hidden / shape->heads;
-  config.max_position = shape->max_position;
+  config.max_position = config.trained_length = shape->max_position;
   config.rms_norm_eps = 1e-5;
   return config;
 }

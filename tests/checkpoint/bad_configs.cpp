@@ -142,8 +142,6 @@ std::vector<BadModel> bad_configs() {
        config_with("tie_word_embeddings", "no")},
       {"B16", "EosText", "config\\.json: eos_token_id: found \"</s>\"",
        config_with("eos_token_id", "</s>")},
-      {"B16", "BosOutside", "config\\.json: bos_token_id: found 32",
-       config_with("bos_token_id", 32)},
       {"B16", "GenerationConfig", "generation_config\\.json: not valid JSON at byte 1",
        file_with("generation_config.json", "{")},
       {"B16", "GenerationEos",

@@ -250,6 +250,66 @@ TEST(RopeConfig, ReadsNothingAndDefaultAsNone) {
   EXPECT_EQ(config.theta, 5e5);
 }
 
+// As transformers 5 writes a model without scaling, and what people leave when they delete one.
+TEST(RopeConfig, ReadsNoTypeAsDefault) {
+  const RopeConfig config = rope({{"rope_parameters", {{"rope_theta", 5e5}}}});
+  EXPECT_EQ(config.policy, "none");
+  EXPECT_EQ(config.theta, 5e5);
+  EXPECT_EQ(rope({{"rope_scaling", Json::object()}}).policy, "none");
+  EXPECT_EQ(rope({{"rope_scaling", {{"type", nullptr}, {"factor", nullptr}}}}).policy, "none");
+}
+
+TEST(RopeConfig, TakesTwoSpellingsOfOnePolicy) {
+  const RopeConfig config =
+      rope({{"rope_parameters", {{"rope_type", "linear"}, {"factor", 4.0}, {"rope_theta", 1e4}}},
+            {"rope_scaling", {{"type", "linear"}, {"factor", 4}}}});
+  EXPECT_EQ(config.policy, "linear");
+  EXPECT_THAT(config.options, ElementsAre(Pair("factor", "4")));
+  EXPECT_EQ(rope({{"rope_parameters", {{"rope_type", "linear"}, {"factor", 4}}},
+                  {"rope_scaling", Json::object()}})
+                .policy,
+            "linear");
+}
+
+TEST(RopeConfig, WarnsOfTwoBases) {
+  testing::internal::CaptureStderr();
+  EXPECT_EQ(rope({{"rope_theta", 1e4}, {"rope_parameters", {{"rope_theta", 5e5}}}}).theta, 5e5);
+  EXPECT_THAT(testing::internal::GetCapturedStderr(),
+              testing::HasSubstr("rope_theta is 10000, but rope_parameters.rope_theta is 500000"));
+}
+
+TEST(TrainedLength, IsWhereverTheConfigSaysIt) {
+  const Json linear{{"type", "linear"}, {"factor", 4.0}};
+  // lmsys/vicuna-13b-v1.5-16k.
+  const ModelConfig vicuna = read({{"max_position_embeddings", 4096},
+                                   {"max_sequence_length", 16384},
+                                   {"rope_scaling", linear}});
+  EXPECT_EQ(vicuna.trained_length, 16384u);
+  EXPECT_EQ(vicuna.max_position, 4096u);  // what dynamic policies are told
+  // The original length and a factor, and nothing else.
+  const auto yarn = [](uint32_t max_position) {
+    return read(
+               {{"max_position_embeddings", max_position},
+                {"rope_scaling",
+                 {{"type", "yarn"}, {"factor", 16.0}, {"original_max_position_embeddings", 4096}}}})
+        .trained_length;
+  };
+  EXPECT_EQ(yarn(4096), 65536u);
+  EXPECT_EQ(yarn(32768), 32768u);  // the config says it
+  EXPECT_EQ(read({{"max_position_embeddings", 8192}, {"rope_scaling", linear}}).trained_length,
+            8192u);
+  EXPECT_EQ(read({{"max_position_embeddings", 4096}, {"max_sequence_length", 2048}}).trained_length,
+            4096u);
+  for (const Json& nonsense : {Json("16k"), Json(1e30), Json(-1), Json(nullptr)})
+    EXPECT_EQ(read({{"max_sequence_length", nonsense}}).trained_length, 128u) << nonsense.dump();
+}
+
+// Nothing reads it: the tokenizer says where a text begins.
+TEST(ModelConfig, TakesAnyBos) {
+  for (const Json& bos : {Json(-1), Json(32), Json::array({1}), Json("<s>")})
+    EXPECT_EQ(read({{"bos_token_id", bos}}).layers, 1u) << bos.dump();
+}
+
 TEST(RopeConfig, KeepsTheOriginalLengthOfPntkRepositories) {
   const RopeConfig config = rope({{"original_max_position_embeddings", 4096}});
   EXPECT_EQ(config.policy, "none");

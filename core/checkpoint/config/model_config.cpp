@@ -173,6 +173,33 @@ void refuse_arithmetic(const JsonFields& fields, const ConfigFamily& family) {
                   "Only what changes nothing can be there");
 }
 
+// A field that is a length, whatever else others may write there.
+std::optional<uint32_t> length_in(const JsonFields& fields, std::string_view key) {
+  const Json& json = fields.json();
+  const auto value = json.find(key);
+  if (value == json.end() || !value->is_number_integer()) return std::nullopt;
+  const auto length = value->get<int64_t>();
+  return length >= 1 && length <= int64_t{kMaxPosition}
+             ? std::optional(static_cast<uint32_t>(length))
+             : std::nullopt;
+}
+
+// Fine-tunes for long contexts keep max_position_embeddings of their base and say their own length
+// elsewhere: Vicuna 16k in max_sequence_length, others as the original length and a factor alone.
+uint32_t trained_length(const JsonFields& fields, const ModelConfig& config) {
+  uint32_t length = config.max_position;
+  for (const std::string_view key : {"max_sequence_length", "max_seq_len", "seq_length"})
+    length = std::max(length, length_in(fields, key).value_or(0));
+  const uint32_t original = config.rope.original_max_position;
+  const auto factor = config.rope.options.find("factor");
+  const bool only_original = original > 0 && length <= original;
+  // A dynamic policy needs no tuning, so its factor promises none.
+  if (!only_original || factor == config.rope.options.end() || config.rope.policy == "dynamic-ntk")
+    return length;
+  const double extended = original * std::stod(factor->second);
+  return extended > length && extended <= kMaxPosition ? static_cast<uint32_t>(extended) : length;
+}
+
 // Ids that no row of the vocabulary has are dropped with a warning: they can never be sampled.
 void add_eos(const JsonFields& fields, uint32_t vocab_size, std::vector<int32_t>& ids) {
   if (!fields.has("eos_token_id")) return;
@@ -203,9 +230,6 @@ std::optional<Json> read_json(const ModelDirectory& directory, const JsonSource&
 
 void read_special_ids(const ModelDirectory& directory, const JsonFields& fields,
                       ModelConfig& config) {
-  if (fields.has("bos_token_id"))
-    config.bos_id =
-        static_cast<int32_t>(fields.unsigned_integer("bos_token_id", 0, config.vocab_size - 1));
   std::vector<int32_t> eos;
   add_eos(fields, config.vocab_size, eos);
   const JsonSource source{directory.path_of("generation_config.json"), ExitCode::model};
@@ -228,6 +252,7 @@ ModelConfig parse_model_config(const Json& json, const JsonSource& source,
   config.activation = family.activation;
   config.rotary_dims = read_rotary_dims(fields, family, config.head_dim);
   config.rope = read_rope_config(fields, config.rotary_dims);
+  config.trained_length = trained_length(fields, config);
   refuse_arithmetic(fields, family);
   if (family.read) family.read(fields, config);
   return config;

@@ -61,7 +61,8 @@ struct ModelConfig {
   uint32_t heads = 0;
   uint32_t kv_heads = 0;
   uint32_t head_dim = 0;
-  uint32_t max_position = 0;  // max_position_embeddings
+  uint32_t max_position = 0;    // max_position_embeddings, which RoPE policies ask for
+  uint32_t trained_length = 0;  // positions that the model was tuned for, wherever that is said
   double rms_norm_eps = 0;
   bool tied_embeddings = false;
   Biases biases = Biases::as_stored;
@@ -76,7 +77,6 @@ struct ModelConfig {
   Scales scales;
   uint32_t rotary_dims = 0;  // the first ones of a head, which rope rotates; 0: all
   RopeConfig rope;
-  int32_t bos_id = 1;
   std::vector<int32_t> eos_ids = {2};  // config.json's, extended by generation_config.json's
 
   bool rotates_in(uint32_t layer) const { return rotates.empty() || rotates[layer]; }

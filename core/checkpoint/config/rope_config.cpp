@@ -71,6 +71,15 @@ const Policy* find_policy(std::string_view type) {
   return found == kPolicies.end() ? nullptr : &*found;
 }
 
+// transformers 5 leaves the type out where there is no scaling; an option of some policy means one.
+const Policy& untyped(const JsonFields& scaling) {
+  for (const auto& item : scaling.json().items())
+    if (std::find(kSilent.begin(), kSilent.end(), item.key()) == kSilent.end() &&
+        !item.value().is_null())
+      scaling.fail("rope_type", "is missing, expected the policy's name", "");
+  return kPolicies[0];
+}
+
 // Both spellings may stand beside each other; transformers 4.45 to 4.5x write both.
 const Policy& policy_of(const JsonFields& scaling) {
   const auto look_up = [&](std::string_view key) -> const Policy* {
@@ -90,7 +99,7 @@ const Policy& policy_of(const JsonFields& scaling) {
     scaling.fail("rope_type",
                  fmt::format("found \"{}\", but type says \"{}\"", new_key->type, old_key->type),
                  "Correct the one that is wrong, or delete it");
-  if (!old_key && !new_key) scaling.fail("rope_type", "is missing, expected the policy's name", "");
+  if (!old_key && !new_key) return untyped(scaling);
   return new_key ? *new_key : *old_key;
 }
 
@@ -190,18 +199,25 @@ RopeConfig read_rope_config(const JsonFields& fields, uint32_t rotary_dims) {
   RopeConfig rope;
   read_theta(fields, rope);
   read_original(fields, rope);
-  // transformers 5 writes rope_parameters and reads rope_scaling as its old name.
-  const bool both = fields.has("rope_parameters") && fields.has("rope_scaling");
-  if (both && fields.json()["rope_parameters"] != fields.json()["rope_scaling"])
-    fields.fail("rope_parameters", "differs from rope_scaling", "Delete the one that is wrong");
+  // transformers 5 writes rope_parameters and reads rope_scaling as its old name. Both may be there
+  // in two spellings of one policy.
+  const RopeConfig outer = rope;
+  bool found = false;
   for (const std::string_view key : {"rope_parameters", "rope_scaling"}) {
-    if (!fields.has(key)) continue;
+    if (!fields.has(key) || fields.child(key).json().empty()) continue;
     const JsonFields scaling = fields.child(key);
-    read_theta(scaling, rope);
-    read_original(scaling, rope);
-    read_scaling(scaling, rotary_dims, rope);
-    break;
+    RopeConfig read = outer;
+    read_theta(scaling, read);
+    read_original(scaling, read);
+    read_scaling(scaling, rotary_dims, read);
+    if (found && (read.policy != rope.policy || read.options != rope.options))
+      fields.fail("rope_parameters", "differs from rope_scaling", "Delete the one that is wrong");
+    if (!found) rope = read;
+    found = true;
   }
+  if (fields.has("rope_theta") && rope.theta != outer.theta)
+    warn(fmt::format("rope_theta is {}, but rope_parameters.rope_theta is {}, which is used",
+                     outer.theta, rope.theta));
   read_condense_ratio(fields, rope);
   return rope;
 }

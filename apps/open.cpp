@@ -10,6 +10,7 @@
 #include "core/checkpoint/weights/checkpoint_weights.h"
 #include "core/json/json.h"
 #include "core/model/families.h"
+#include "core/model/unread.h"
 
 namespace ropewalk {
 
@@ -70,6 +71,7 @@ OpenModel open_checkpoint(const CommonArguments& arguments, RuntimeSettings sett
   const std::unique_ptr<Checkpoint> checkpoint =
       Checkpoint::open(settings.config.model, config_families());
   const CheckpointWeights weights(*checkpoint);
+  settings.graph_built = [&](const ModelGraph& graph) { warn_of_unread(*checkpoint, graph); };
   return open_weights(arguments, std::move(settings), weights);
 }
 

@@ -1,13 +1,13 @@
 #include "apps/model/checkpoint_facts.h"
 
 #include <algorithm>
-#include <cstring>
 #include <set>
 #include <string_view>
 
 #include "core/checkpoint/weights/checkpoint_weights.h"
 #include "core/checkpoint/weights/finite.h"
 #include "core/model/families.h"
+#include "core/model/unread.h"
 
 namespace ropewalk {
 namespace {
@@ -23,27 +23,22 @@ std::vector<std::byte> read_tensor(const Checkpoint& checkpoint, const TensorInf
   return bytes;
 }
 
-// Whether all codes of a qzeros tensor (groups, words) are `code`. 32 codes fill `bits` words, so
-// each row repeats a pattern of that many words.
-bool all_zero_points_are(const Checkpoint& checkpoint, const TensorInfo& qzeros, uint8_t bits,
-                         uint32_t code) {
+// Whether every zero point of the layer is the middle of its codes. 32 codes fill `bits` words, so
+// a row of equal codes repeats a pattern of that many words.
+bool is_symmetric(const Checkpoint& checkpoint, const WeightInfo& info, ZeroPoints zeros) {
+  const uint32_t bits = info.shape.bits;
+  const TensorInfo& qzeros = checkpoint.get(info.name + ".qzeros");
+  std::vector<uint32_t> words(qzeros.bytes / sizeof(uint32_t));
+  checkpoint.read(qzeros, std::as_writable_bytes(std::span(words)));
+  const uint64_t row_words = qzeros.shape[1];
+  if (zeros == ZeroPoints::v1_borrowed) return_borrowed(words, row_words, bits);
+  const uint32_t code = (1u << (bits - 1)) - info.shape.zero_offset;
   std::vector<uint32_t> pattern(bits, 0);
-  for (uint32_t bit = 0; bit < 32u * bits; ++bit)
+  for (uint32_t bit = 0; bit < 32 * bits; ++bit)
     if (code >> (bit % bits) & 1) pattern[bit / 32] |= 1u << (bit % 32);
-  const std::vector<std::byte> bytes = read_tensor(checkpoint, qzeros);
-  const uint64_t words_per_row = qzeros.shape[1];
-  for (uint64_t i = 0; i < bytes.size() / 4; ++i) {
-    uint32_t word = 0;
-    std::memcpy(&word, &bytes[i * 4], sizeof word);
-    if (word != pattern[i % words_per_row % bits]) return false;
-  }
+  for (uint64_t i = 0; i < words.size(); ++i)
+    if (words[i] != pattern[i % row_words % bits]) return false;
   return true;
-}
-
-bool is_symmetric(const Checkpoint& checkpoint, const WeightInfo& info) {
-  const uint8_t bits = info.shape.bits;
-  return all_zero_points_are(checkpoint, checkpoint.get(info.name + ".qzeros"), bits,
-                             (1u << (bits - 1)) - info.shape.zero_offset);
 }
 
 void add_layer(QuantFacts& facts, const WeightInfo& info) {
@@ -85,7 +80,9 @@ CheckpointFacts gather_facts(const Checkpoint& checkpoint) {
                                                  .cache_pages = 1,
                                                  .attention_scale = 1,
                                                  .keys = abi::KeyRotation::before_cache});
+  warn_of_unread(checkpoint, model);
   CheckpointFacts facts;
+  facts.unread = unread_tensors(checkpoint, model);
   QuantFacts quant{.zero_points = weights.zero_points()};
   std::set<std::string_view> seen;
   for (const WeightLoad& load : model.weights) {
@@ -94,7 +91,7 @@ CheckpointFacts gather_facts(const Checkpoint& checkpoint) {
     facts.parameters += uint64_t{info.shape.rows} * info.shape.cols;
     if (info.shape.dtype != abi::DType::gptq) continue;
     add_layer(quant, info);
-    quant.symmetric = quant.symmetric && is_symmetric(checkpoint, info);
+    quant.symmetric = quant.symmetric && is_symmetric(checkpoint, info, weights.zero_points());
   }
   if (quant.layers > 0) facts.quantization = quant;
   for (const VectorLoad& load : model.vectors) facts.parameters += load.size;

@@ -27,10 +27,11 @@ struct QuantFacts {
 struct CheckpointFacts {
   std::optional<QuantFacts> quantization;  // absent: all layers are dense
   uint64_t parameters = 0;
-  uint64_t bytes = 0;  // of all tensors, as stored
+  uint64_t bytes = 0;                     // of all tensors, as stored
+  std::vector<const TensorInfo*> unread;  // tensors that the model does not read
 };
 
-// Checks every layer's shape on the way. Throws Error (exit code model).
+// Checks every layer's shape on the way; warns of unread tensors. Throws Error (exit code model).
 CheckpointFacts gather_facts(const Checkpoint& checkpoint);
 
 struct TensorFault {

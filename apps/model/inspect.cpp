@@ -24,7 +24,7 @@ Json quantization_json(const std::optional<QuantFacts>& facts) {
   return {{"bits", facts->bits},
           {"group_size", facts->one_group ? -1 : static_cast<int64_t>(facts->group_size)},
           {"act_order", facts->act_order},
-          {"zero_points", facts->zero_points == ZeroPoints::v1 ? "v1" : "v2"},
+          {"zero_points", facts->zero_points == ZeroPoints::v2 ? "v2" : "v1"},
           {"symmetric", facts->symmetric},
           {"mixed", facts->mixed},
           {"layers", facts->layers}};
@@ -115,9 +115,8 @@ Json files_json(const Checkpoint& checkpoint) {
   return list;
 }
 
-Json model_json(const Checkpoint& checkpoint, const Config& config) {
+Json model_json(const Checkpoint& checkpoint, const Config& config, const CheckpointFacts& facts) {
   const ModelConfig& model = checkpoint.config();
-  const CheckpointFacts facts = gather_facts(checkpoint);
   const uint32_t context = config.context.length.value_or(model.trained_length);
   return {{"architecture", model.model_type},
           {"model", config.model.string()},
@@ -147,6 +146,12 @@ Json faults_json(const std::vector<TensorFault>& faults) {
   for (const TensorFault& fault : faults)
     list.push_back(
         {{"tensor", fault.tensor->name}, {"count", fault.count}, {"first", fault.first}});
+  return list;
+}
+
+Json names_json(const std::vector<const TensorInfo*>& tensors) {
+  Json list = Json::array();
+  for (const TensorInfo* tensor : tensors) list.push_back(tensor->name);
   return list;
 }
 
@@ -182,7 +187,8 @@ int inspect(const InspectArguments& arguments) {
                             ? config_without_file(common, common.target)
                             : open_config(common);
   const std::unique_ptr<Checkpoint> checkpoint = Checkpoint::open(config.model, config_families());
-  Json json = model_json(*checkpoint, config);
+  const CheckpointFacts facts = gather_facts(*checkpoint);
+  Json json = model_json(*checkpoint, config, facts);
   Verification verification;
   if (arguments.verify) {
     Progress progress("verifying", ProgressUnit::bytes, progress_for(common));
@@ -190,7 +196,8 @@ int inspect(const InspectArguments& arguments) {
         *checkpoint, [&](uint64_t done, uint64_t total) { progress.show(done, total); });
     json["verify"] = {{"tensors", verification.tensors},
                       {"non_finite", faults_json(verification.non_finite)},
-                      {"zero_scales", faults_json(verification.zero_scales)}};
+                      {"zero_scales", faults_json(verification.zero_scales)},
+                      {"unread", names_json(facts.unread)}};
   }
   common.json ? print_json(json) : print(lines(json, ""));
   if (!verification.non_finite.empty())

@@ -1,16 +1,19 @@
 #include "core/checkpoint/checkpoint.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <atomic>
 #include <map>
+#include <set>
 #include <utility>
 
 #include "core/base/log.h"
 #include "core/checkpoint/foreign.h"
 #include "core/checkpoint/formats/files.h"
 #include "core/checkpoint/formats/tensor_file.h"
+#include "core/checkpoint/names.h"
 #include "core/checkpoint/refuse.h"
 #include "core/checkpoint/sharding.h"
 #include "core/checkpoint/weights/gptq.h"
@@ -30,8 +33,11 @@ class ShardedCheckpoint final : public Checkpoint {
     const ShardPlan plan =
         plan_shards(directory, quantization_ ? quantization_->model_file_base_name : "");
     open_files(directory, plan);
-    sort_tensors(directory);
+    drop_copies(directory, plan);
     check_index(directory, plan);
+    if (const std::string found = settle_names(tensors_); !found.empty())
+      note(fmt::format("{}: {}; read under the model's own names", directory_.string(), found));
+    sort_tensors(directory);
     refuse_foreign_tensors(tensors_, directory);
     check_quantization(directory);
   }
@@ -91,24 +97,69 @@ class ShardedCheckpoint final : public Checkpoint {
     places_ = std::move(places);
   }
 
+  // A tensor that two files hold is the one of the file that the index names.
+  void drop_copies(const ModelDirectory& directory, const ShardPlan& plan) {
+    std::map<std::string_view, std::set<std::string_view>> holders;
+    for (const TensorInfo& tensor : tensors_) holders[tensor.name].insert(tensor.file);
+    std::string first;
+    std::vector<size_t> kept;
+    for (size_t i = 0; i < tensors_.size(); ++i) {
+      const TensorInfo& tensor = tensors_[i];
+      const auto named = plan.weight_map.find(tensor.name);
+      const bool copy = named != plan.weight_map.end() && named->second != tensor.file &&
+                        holders[tensor.name].contains(named->second);
+      if (!copy) kept.push_back(i);
+      if (copy && first.empty()) first = fmt::format("{} of {}", tensor.name, tensor.file);
+    }
+    if (kept.size() == tensors_.size()) return;
+    warn(
+        fmt::format("{}: {} tensors are in two files; those that it does not name are not read, "
+                    "such as {}",
+                    directory.path_of(plan.index), tensors_.size() - kept.size(), first));
+    std::vector<TensorInfo> tensors;
+    std::vector<Place> places;
+    for (const size_t i : kept) {
+      tensors.push_back(std::move(tensors_[i]));
+      places.push_back(places_[i]);
+    }
+    tensors_ = std::move(tensors);
+    places_ = std::move(places);
+  }
+
+  // The files decide what there is. The index is refused only where a file is missing that it says
+  // holds a tensor which no other file has; else one warning tells how it is wrong.
   void check_index(const ModelDirectory& directory, const ShardPlan& plan) const {
     if (plan.index.empty()) return;
-    const std::string index = directory.path_of(plan.index);
-    for (const auto& [name, file] : plan.weight_map) {
-      const TensorInfo* tensor = find(name);
-      if (!tensor || tensor->file != file)
-        refuse(fmt::format("{}: weight_map.{}", index, printable(name)),
-               fmt::format("found {}, but the tensor is {}", file,
-                           tensor ? "in " + tensor->file : "in none of the files"),
-               "Download the index and the shards of one revision");
-    }
+    std::map<std::string_view, std::string_view> files;  // tensor -> file
     uint64_t total = 0;
-    for (const TensorInfo& tensor : tensors_) total += tensor.bytes;
+    for (const TensorInfo& tensor : tensors_) {
+      files.emplace(tensor.name, tensor.file);
+      total += tensor.bytes;
+    }
+    std::vector<std::string> elsewhere, nowhere, wrong;
+    for (const auto& [name, file] : plan.weight_map) {
+      const auto found = files.find(name);
+      if (found != files.end() && found->second != file) elsewhere.push_back(name);
+      if (found != files.end()) continue;
+      if (!std::binary_search(plan.files.begin(), plan.files.end(), file))
+        refuse(directory.path_of(file),
+               fmt::format("does not exist, but {} names it for {}", plan.index, printable(name)),
+               "Download the missing file");
+      nowhere.push_back(name);
+    }
+    const auto add = [&](const std::vector<std::string>& names, std::string_view are) {
+      if (!names.empty())
+        wrong.push_back(fmt::format("{} of its tensors are in {}, such as {}", names.size(), are,
+                                    printable(names.front())));
+    };
+    add(elsewhere, "another file");
+    add(nowhere, "no file");
     if (plan.total_size != 0 && plan.total_size != total)
-      refuse(fmt::format("{}: metadata.total_size", index),
-             fmt::format("found {}, expected {}, the bytes of all tensors", plan.total_size, total),
-             "A shard is of another revision: download them again; or, where the model is known to "
-             "be whole, delete the field");
+      wrong.push_back(fmt::format("metadata.total_size is {}, but the tensors have {} bytes",
+                                  plan.total_size, total));
+    if (!wrong.empty())
+      warn(fmt::format("{}: {}; the files decide", directory.path_of(plan.index),
+                       fmt::join(wrong, ", ")));
   }
 
   void check_quantization(const ModelDirectory& directory) const {
@@ -145,9 +196,13 @@ const TensorInfo* Checkpoint::find(std::string_view name) const {
 
 const TensorInfo& Checkpoint::get(std::string_view name) const {
   if (const TensorInfo* tensor = find(name)) return *tensor;
+  const std::string similar = similar_name(tensors_, name);
   refuse(fmt::format("{}: {}", directory_.string(), printable(name)),
          fmt::format("the tensor is missing from the {} of this checkpoint", tensors_.size()),
-         "The checkpoint is incomplete: download it again");
+         similar.empty()
+             ? "The checkpoint is incomplete: download it again"
+             : fmt::format("One is named {}: save the model by itself, with save_pretrained()",
+                           printable(similar)));
 }
 
 }  // namespace ropewalk

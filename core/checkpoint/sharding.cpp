@@ -8,6 +8,7 @@
 #include <set>
 #include <utility>
 
+#include "core/base/log.h"
 #include "core/checkpoint/refuse.h"
 #include "core/json/json.h"
 
@@ -49,17 +50,30 @@ std::optional<ShardName> shard_name(std::string_view name, std::string_view suff
   return ShardName{std::string(name.substr(0, name.size() - kTail)), *number, *count};
 }
 
+// Whatever else stands there is worth no more than nothing: no weight depends on it.
+uint64_t total_size(const Json& index) {
+  const auto metadata = index.find("metadata");
+  if (metadata == index.end() || !metadata->is_object()) return 0;
+  const auto size = metadata->find("total_size");
+  return size != metadata->end() && size->is_number_unsigned() ? size->get<uint64_t>() : 0;
+}
+
 class Planner {
  public:
   Planner(const ModelDirectory& directory, const Format& format, const std::string& base_name)
       : directory_(directory), format_(format), base_name_(base_name), names_(directory.names()) {}
 
   std::optional<ShardPlan> plan() const {
-    if (const auto index = find_index()) return from_index(*index);
-    for (const std::string& stem : {base_name_, std::string(format_.default_stem)}) {
-      const std::string file = stem + std::string(format_.suffix);
-      if (!stem.empty() && has(file)) return single(file);
+    if (const auto file = find_single()) {
+      const std::vector<std::string> indices = find_indices();
+      for (const std::string& index : indices)
+        if (counts(index, *file)) return from_index(index);
+      if (!indices.empty())
+        warn(fmt::format("{}: is not used, because {} is there and it does not name that",
+                         directory_.path_of(indices.front()), *file));
+      return single(*file);
     }
+    if (const auto index = find_index()) return from_index(*index);
     if (auto set = complete_set()) return set;
     // *.bin alone is no sign of a model: training_args.bin, optimizer.bin.
     if (format_.container == Container::safetensors) return any_single();
@@ -78,13 +92,41 @@ class Planner {
     return plan;
   }
 
+  // As transformers does: a file that is the whole model needs no index.
+  std::optional<std::string> find_single() const {
+    for (const std::string& stem : {base_name_, std::string(format_.default_stem)}) {
+      const std::string file = stem + std::string(format_.suffix);
+      if (!stem.empty() && has(file)) return file;
+    }
+    return std::nullopt;
+  }
+
+  // Whether the index names `file`; one that cannot be read names nothing.
+  bool counts(const std::string& index, const std::string& file) const {
+    try {
+      const Json json =
+          parse_json(directory_.read_text(index, kMaxIndexBytes), {"", ExitCode::model});
+      const auto map = json.find("weight_map");
+      return map != json.end() && std::any_of(map->begin(), map->end(),
+                                              [&](const Json& named) { return named == file; });
+    } catch (const Error&) {
+      return false;
+    }
+  }
+
+  std::vector<std::string> find_indices() const {
+    const std::string ending = std::string(format_.suffix) + ".index.json";
+    std::vector<std::string> found;
+    for (const std::string& name : names_)
+      if (name.ends_with(ending)) found.push_back(name);
+    return found;
+  }
+
   std::optional<std::string> find_index() const {
     const std::string ending = std::string(format_.suffix) + ".index.json";
     for (const std::string& stem : {std::string(format_.default_stem), base_name_})
       if (!stem.empty() && has(stem + ending)) return stem + ending;
-    std::vector<std::string> found;
-    for (const std::string& name : names_)
-      if (name.ends_with(ending)) found.push_back(name);
+    const std::vector<std::string> found = find_indices();
     if (found.size() > 1)
       refuse(directory_.path_of(found[1]), fmt::format("is a second index beside {}", found[0]),
              "Keep the one that belongs");
@@ -92,7 +134,7 @@ class Planner {
   }
 
   ShardPlan from_index(const std::string& index) const;
-  void check_unlisted(const ShardPlan& plan) const;
+  std::vector<std::string> unlisted(const std::set<std::string>& files) const;
   std::optional<ShardPlan> complete_set() const;
   std::optional<ShardPlan> any_single() const;
 
@@ -123,30 +165,32 @@ ShardPlan Planner::from_index(const std::string& index) const {
       fields.fail("weight_map", fmt::format("names more than {} files", kMaxShards), "");
   }
   if (files.empty()) fields.fail("weight_map", "names no file", kDownloadAgain);
+  for (const std::string& file : unlisted(files)) files.insert(file);
   for (const std::string& file : files)
-    if (!has(file))
-      refuse(directory_.path_of(file), fmt::format("does not exist, but {} names it", index),
-             "Download the missing file");
-  plan.files.assign(files.begin(), files.end());
-  check_unlisted(plan);
-  if (fields.has("metadata") && fields.child("metadata").has("total_size"))
-    plan.total_size = fields.child("metadata").unsigned_integer("total_size", 1, uint64_t{1} << 53);
+    if (has(file)) plan.files.push_back(file);
+  if (plan.files.empty())
+    refuse(directory_.path_of(*files.begin()),
+           fmt::format("does not exist, but {} names it", index), "Download the missing file");
+  plan.total_size = total_size(json);
   return plan;
 }
 
-// A file that is called like the listed shards but is not among them: the index is of another
-// download. Other files (consolidated.safetensors) do not matter.
-void Planner::check_unlisted(const ShardPlan& plan) const {
-  std::set<std::string> stems;
-  for (const std::string& file : plan.files)
-    if (const auto shard = shard_name(file, format_.suffix)) stems.insert(shard->stem);
+// Shards beside those that the index names: one of the same set is read too, one of another set is
+// of another download. Other files (consolidated.safetensors) do not matter.
+std::vector<std::string> Planner::unlisted(const std::set<std::string>& files) const {
+  std::map<std::string, uint32_t> sets;  // stem -> count
+  for (const std::string& file : files)
+    if (const auto shard = shard_name(file, format_.suffix)) sets[shard->stem] = shard->count;
+  std::vector<std::string> found;
   for (const std::string& name : names_) {
     const auto shard = shard_name(name, format_.suffix);
-    if (shard && stems.contains(shard->stem) &&
-        !std::binary_search(plan.files.begin(), plan.files.end(), name))
-      refuse(directory_.path_of(name), fmt::format("is a shard that {} does not name", plan.index),
-             "Download the index and the shards of one revision");
+    if (!shard || !sets.contains(shard->stem) || files.contains(name)) continue;
+    const bool same = sets[shard->stem] == shard->count;
+    warn(fmt::format("{}: is a shard that the index does not name; it is {}",
+                     directory_.path_of(name), same ? "read too" : "not read"));
+    if (same) found.push_back(name);
   }
+  return found;
 }
 
 std::optional<ShardPlan> Planner::complete_set() const {

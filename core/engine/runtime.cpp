@@ -103,6 +103,7 @@ Runtime::Runtime(Registry& registry, const WeightSource& weights, const RuntimeS
                                  : abi::KeyRotation::before_cache};
   check_partial_rotation(model_config_, options.attention_scale, options.keys);
   ModelGraph graph = build_model(weights, options);
+  if (settings.graph_built) settings.graph_built(graph);
   const uint32_t rows =
       std::max(rows_per_step(info, graph.graph, context_length_), bucket_for(sequences));
   const abi::ProgramShape widest{rows, std::min(settings.max_wanted, rows), sequences,

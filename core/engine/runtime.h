@@ -33,6 +33,7 @@ struct RuntimeSettings {
   CacheFit cache_fit = CacheFit::as_asked;
   Folding folding = Folding::fold;
   std::function<void(uint64_t done, uint64_t total)> load_progress;  // bytes packed; may throw
+  std::function<void(const ModelGraph&)> graph_built;  // called before any weight is read
 };
 
 class Runtime {

@@ -67,6 +67,9 @@ std::vector<BadModel> bad_frames() {
     return file_with("model.safetensors", std::move(bytes));
   };
   return {
+      {"D01", "LfsPointer", file_regex("is a Git LFS pointer.* Run git lfs pull"),
+       raw("version https://git-lfs.github.com/spec/v1\noid sha256:abc\nsize 7\n")},
+      {"D01", "Gguf", file_regex("is a GGUF file, expected safetensors"), raw("GGUF\3 and more")},
       {"D01", "Empty", file_regex("has 0 bytes"), raw("")},
       {"D02", "SevenBytes", file_regex("has 7 bytes"), raw(std::string(7, '\1'))},
       {"D03", "EightBytes", file_regex("the header's length is 2, but the file ends 0 bytes after"),

@@ -8,6 +8,7 @@
 #include "core/checkpoint/formats/safetensors.h"
 #include "core/model/families.h"
 #include "tests/checkpoint/layers.h"
+#include "tests/checkpoint/sharded_model.h"
 #include "tests/checkpoint/tiny_model.h"
 #include "tests/checkpoint/tiny_torch.h"
 
@@ -60,11 +61,13 @@ TEST(Truncation, Configs) {
 }
 
 TEST(Truncation, Index) {
-  TinyModel model = tiny_model();
-  Json index;
-  for (const auto& [name, tensor] : model.tensors) index["weight_map"][name] = "model.safetensors";
-  model.files["model.safetensors.index.json"] = index.dump();
-  expect_refused_when_cut(model, "model.safetensors.index.json", 100'000);
+  const TemporaryFolder directory;
+  sharded([](Sharded&) {})(directory.path());
+  const fs::path index = directory.path() / "model.safetensors.index.json";
+  for (size_t length = fs::file_size(index); length-- > 0;) {
+    fs::resize_file(index, length);
+    EXPECT_EQ(open(directory.path()), Outcome::refused) << "cut at " << length;
+  }
 }
 
 TEST(Truncation, TorchFile) {

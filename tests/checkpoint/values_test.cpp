@@ -175,6 +175,7 @@ TEST_P(PartsOfALayer, AreItsColumns) {
 
 INSTANTIATE_TEST_SUITE_P(Fixtures, PartsOfALayer,
                          testing::Values("gptq-b2-g32-act", "gptq-b3-g32-act", "gptq-b4-g64-act",
+                                         "gptq-b3-borrowed", "gptq-b4-borrowed",
                                          "gptq-b4-mixed-dtypes", "gptq-b4-scales-f32",
                                          "gptq-b8-g32-v2", "dense-f32-torch-views", "phi3-gptq-act",
                                          "phi3-window"),

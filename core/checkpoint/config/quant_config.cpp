@@ -3,7 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <array>
+#include <charconv>
 #include <string_view>
 #include <vector>
 
@@ -58,57 +58,123 @@ uint8_t bits(const JsonFields& fields) {
   return static_cast<uint8_t>(bits);
 }
 
-bool v2_zero_points(const JsonFields& fields) {
-  if (!fields.has("checkpoint_format")) return false;
-  const std::string format = lower(fields.text("checkpoint_format"));
-  if (format == "gptq") return false;
-  if (format == "gptq_v2") return true;
+std::optional<std::string> zero_format(const JsonFields& fields) {
+  if (!fields.has("checkpoint_format")) return std::nullopt;
+  std::string format = lower(fields.text("checkpoint_format"));
+  if (format == "gptq" || format == "gptq_v2") return format;
   fields.fail("checkpoint_format",
               fmt::format("found \"{}\", expected \"gptq\" or \"gptq_v2\"", printable(format)), "");
 }
 
-QuantConfig read_fields(const JsonFields& fields, const JsonSource& source) {
-  refuse_foreign_method(fields);
-  QuantConfig config;
-  config.file = source.file;
-  config.bits = bits(fields);
-  config.group_size = group_size(fields);
-  if (fields.has("desc_act")) config.act_order = fields.boolean("desc_act");
-  if (fields.has("sym")) {
-    config.symmetric = fields.boolean("sym");
-  } else {
-    warn(fmt::format("{}: sym is missing, taken as true", source.file));
-  }
-  config.zero_points_v2 = v2_zero_points(fields);
-  if (fields.has("model_file_base_name"))
-    config.model_file_base_name = fields.text("model_file_base_name");
-  return config;
+// Whether meta.quantizer, a text or a list of them, names GPTQModel 0.9 or later, as
+// "gptqmodel:2.2.0" does.
+bool by_gptqmodel(const Json& fields) {
+  if (!fields.contains("meta") || !fields["meta"].is_object()) return false;
+  const Json& meta = fields["meta"];
+  if (!meta.contains("quantizer")) return false;
+  const Json list =
+      meta["quantizer"].is_array() ? meta["quantizer"] : Json::array({meta["quantizer"]});
+  return std::any_of(list.begin(), list.end(), [](const Json& item) {
+    constexpr std::string_view kName = "gptqmodel";
+    const std::string text = item.is_string() ? lower(item.get<std::string>()) : std::string();
+    if (!text.starts_with(kName)) return false;
+    const size_t digits = text.find_first_of("0123456789");
+    if (digits == std::string::npos) return true;  // its first release was 0.9
+    uint32_t major = 0, minor = 9;
+    const char* const end = text.data() + text.size();
+    const auto [dot, error] = std::from_chars(text.data() + digits, end, major);
+    if (error == std::errc{} && dot != end && *dot == '.') std::from_chars(dot + 1, end, minor);
+    return major > 0 || minor >= 9;
+  });
 }
 
-std::optional<QuantConfig> read_place(const ModelDirectory& directory, std::string_view name,
-                                      std::string_view part) {
+// What one place says; nullopt: it leaves that out.
+struct Claims {
+  std::string file;
+  std::optional<uint8_t> bits;
+  std::optional<int32_t> group_size;
+  std::optional<bool> desc_act, sym;
+  std::optional<std::string> checkpoint_format, base_name;
+  bool by_gptqmodel = false, dynamic = false;
+};
+
+Claims read_claims(const JsonFields& fields, const JsonSource& source) {
+  refuse_foreign_method(fields);
+  Claims claims;
+  claims.file = source.file;
+  if (fields.has("bits")) claims.bits = bits(fields);
+  if (fields.has("group_size")) claims.group_size = group_size(fields);
+  if (fields.has("desc_act")) claims.desc_act = fields.boolean("desc_act");
+  if (fields.has("sym")) claims.sym = fields.boolean("sym");
+  claims.checkpoint_format = zero_format(fields);
+  if (fields.has("model_file_base_name")) claims.base_name = fields.text("model_file_base_name");
+  claims.by_gptqmodel = by_gptqmodel(fields.json());
+  claims.dynamic = fields.has("dynamic") && !fields.json()["dynamic"].empty();
+  return claims;
+}
+
+std::optional<Claims> read_place(const ModelDirectory& directory, std::string_view name,
+                                 std::string_view part) {
   if (!directory.contains(name)) return std::nullopt;
   const JsonSource source{directory.path_of(name), ExitCode::model};
   const Json json = parse_json(directory.read_text(name, kMaxConfigBytes), source);
   const JsonFields whole(json, source, "");
   if (!part.empty() && !whole.has(part)) return std::nullopt;
   const Json fields = normalised(part.empty() ? whole : whole.child(part));
-  return read_fields(JsonFields(fields, source, std::string(part)), source);
+  return read_claims(JsonFields(fields, source, std::string(part)), source);
 }
 
-void check_same(const QuantConfig& a, const QuantConfig& b) {
-  const auto check = [&](std::string_view field, auto left, auto right) {
-    if (left != right)
-      refuse(fmt::format("{}: {}", a.file, field),
-             fmt::format("found {}, but {} says {} in {}", left, b.file, right, kPart),
-             "Correct the one that is wrong, or delete it");
+// Two places in one: the first wins where they differ, and `differences` says where.
+class Merge {
+ public:
+  template <class T>
+  std::optional<T> take(std::string_view field, const std::optional<T>& a,
+                        const std::optional<T>& b) {
+    if (a && b && *a != *b) {
+      differences.push_back(fmt::format("{} {} and {}", field, *a, *b));
+      differs_ = true;
+    } else {
+      differs_ = false;
+    }
+    return a ? a : b;
+  }
+  bool differs() const { return differs_; }  // of the last take()
+
+  std::vector<std::string> differences;
+
+ private:
+  bool differs_ = false;
+};
+
+QuantConfig merged(const Claims& a, const Claims& b) {
+  Merge merge;
+  QuantConfig config;
+  config.file = a.file;
+  const auto required = [&](std::string_view field, bool said) {
+    if (!said)
+      refuse(fmt::format("{}: {}", a.file, field), "is missing",
+             "Download the quantisation config of this model");
   };
-  check("bits", a.bits, b.bits);
-  check("group_size", a.group_size, b.group_size);
-  check("desc_act", a.act_order, b.act_order);
-  check("sym", a.symmetric, b.symmetric);
-  check("checkpoint_format", a.zero_points_v2 ? "gptq_v2" : "gptq",
-        std::string_view(b.zero_points_v2 ? "gptq_v2" : "gptq"));
+  const auto bits = merge.take("bits", a.bits, b.bits);
+  required("bits", bits.has_value());
+  config.bits = *bits;
+  const auto group_size = merge.take("group_size", a.group_size, b.group_size);
+  required("group_size", group_size.has_value());
+  config.group_size = *group_size;
+  config.act_order = merge.take("desc_act", a.desc_act, b.desc_act);
+  if (merge.differs()) config.act_order.reset();
+  config.symmetric = merge.take("sym", a.sym, b.sym);
+  if (merge.differs()) config.symmetric.reset();
+  const auto format = merge.take("checkpoint_format", a.checkpoint_format, b.checkpoint_format);
+  if (format) config.zero_format = *format == "gptq_v2" ? ZeroFormat::v2 : ZeroFormat::v1;
+  if (merge.differs()) config.zero_format = ZeroFormat::contradicted;
+  config.model_file_base_name = a.base_name.value_or(b.base_name.value_or(""));
+  config.by_gptqmodel = a.by_gptqmodel || b.by_gptqmodel;
+  config.dynamic = a.dynamic || b.dynamic;
+  if (!merge.differences.empty())
+    warn(fmt::format("{} and {}'s {} say different things: {}; the tensors decide", a.file, b.file,
+                     kPart, fmt::join(merge.differences, ", ")));
+  return config;
 }
 
 }  // namespace
@@ -116,11 +182,11 @@ void check_same(const QuantConfig& a, const QuantConfig& b) {
 std::optional<QuantConfig> read_quant_config(const std::filesystem::path& path) {
   const ModelDirectory directory(path);
   // AutoGPTQ's order.
-  std::optional<QuantConfig> own = read_place(directory, "quantize_config.json", "");
+  std::optional<Claims> own = read_place(directory, "quantize_config.json", "");
   if (!own) own = read_place(directory, "quant_config.json", "");
-  const std::optional<QuantConfig> inner = read_place(directory, "config.json", kPart);
-  if (own && inner) check_same(*own, *inner);
-  return own ? own : inner;
+  const std::optional<Claims> inner = read_place(directory, "config.json", kPart);
+  if (!own && !inner) return std::nullopt;
+  return own ? merged(*own, inner.value_or(Claims{})) : merged(*inner, Claims{});
 }
 
 }  // namespace ropewalk

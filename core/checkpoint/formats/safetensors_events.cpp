@@ -40,6 +40,12 @@ void SafetensorsEvents::unexpected(std::string_view found) const {
   fail("is not described");
 }
 
+// Some writers put null where there is no metadata.
+void SafetensorsEvents::null() {
+  if (place_ != Place::file || name_ != "__metadata__") unexpected("null");
+  name_.clear();
+}
+
 void SafetensorsEvents::integer(int64_t value) { unexpected(std::to_string(value)); }
 
 void SafetensorsEvents::number(double value) { unexpected(fmt::format("{}", value)); }

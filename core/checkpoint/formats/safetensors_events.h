@@ -23,7 +23,7 @@ class SafetensorsEvents final : public JsonEvents {
 
   std::vector<SafetensorsEntry> take() { return std::move(entries_); }
 
-  void null() override { unexpected("null"); }
+  void null() override;
   void boolean(bool) override { unexpected("true or false"); }
   void integer(int64_t value) override;
   void unsigned_integer(uint64_t value) override;

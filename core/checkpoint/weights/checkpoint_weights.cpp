@@ -7,10 +7,12 @@
 #include <cstring>
 #include <utility>
 
+#include "core/base/log.h"
 #include "core/checkpoint/refuse.h"
 #include "core/checkpoint/weights/columns.h"
 #include "core/checkpoint/weights/finite.h"
 #include "core/checkpoint/weights/gptq.h"
+#include "core/checkpoint/weights/sizes.h"
 #include "core/checkpoint/weights/weight_room.h"
 
 namespace ropewalk {
@@ -126,13 +128,13 @@ void read_scales(const Checkpoint& checkpoint, const TensorInfo& scales, const C
   std::memcpy(to.data(), values.data(), to.size());
 }
 
-void read_packed(const Checkpoint& checkpoint, const WeightInfo& info, const Columns& columns,
-                 const WeightRoom& to) {
+void read_packed(const Checkpoint& checkpoint, const WeightInfo& info, ZeroPoints zeros,
+                 const Columns& columns, const WeightRoom& to) {
   const auto part = [&](const char* name) -> const TensorInfo& {
     return checkpoint.get(info.stored.name + name);
   };
   read_columns(checkpoint, part(".qweight"), columns, std::as_writable_bytes(to.qweight));
-  read_code_columns(checkpoint, part(".qzeros"), info.shape.bits, columns, to.qzeros);
+  read_zero_columns(checkpoint, part(".qzeros"), {info.shape.bits, zeros}, columns, to.qzeros);
   read_scales(checkpoint, part(".scales"), columns, to.scales);
 }
 
@@ -150,10 +152,16 @@ std::vector<float> permuted(std::vector<float> values, std::span<const uint32_t>
   return out;
 }
 
+// A wrong size would be taken for other bits, so sizes come first.
+ZeroPoints sized_zero_points(const Checkpoint& checkpoint) {
+  check_sizes(checkpoint);
+  return detect_zero_points(checkpoint);
+}
+
 }  // namespace
 
 CheckpointWeights::CheckpointWeights(const Checkpoint& checkpoint)
-    : checkpoint_(checkpoint), zero_points_(detect_zero_points(checkpoint)) {
+    : checkpoint_(checkpoint), zero_points_(sized_zero_points(checkpoint)) {
   refuse_unused_norms(checkpoint);
 }
 
@@ -211,12 +219,28 @@ void CheckpointWeights::describe_packed(WeightInfo& info) const {
   abi::Weight& weight = info.shape;
   const std::string& name = info.stored.name;
   const GptqShape shape = gptq_shape(checkpoint_, name, weight.rows, info.stored.cols);
+  warn_of_shape(name, shape);
   weight.dtype = abi::DType::gptq;
   weight.bits = shape.bits;
   weight.zero_offset = zero_points_ == ZeroPoints::v1 ? 1 : 0;
   weight.group_size = shape.group_size;
   weight.scale_dtype = laid_out_scales(checkpoint_.get(name + ".scales").type);
   info.row_order = gptq_row_order(checkpoint_, name, weight.rows, shape);
+}
+
+// Rules for some layers (`dynamic`) say by themselves that layers differ.
+void CheckpointWeights::warn_of_shape(const std::string& name, const GptqShape& shape) const {
+  const QuantConfig& config = *checkpoint_.quantization();
+  const bool as_said = shape.bits == config.bits && shape.group_size == shape.claimed_group_size;
+  if (as_said || config.dynamic || warned_.exchange(true)) return;
+  const auto groups = [](int64_t size) {
+    return size == -1 ? std::string("one group") : fmt::format("groups of {}", size);
+  };
+  warn(
+      fmt::format("{}: says {} bits and {}, but {} has {} bits and {} by its shapes; each layer is "
+                  "read as its shapes say",
+                  config.file, config.bits, groups(config.group_size), name, shape.bits,
+                  groups(shape.groups == 1 ? -1 : int64_t{shape.group_size})));
 }
 
 void CheckpointWeights::describe_dense(WeightInfo& info) const {
@@ -233,7 +257,7 @@ abi::Weight CheckpointWeights::load(const WeightInfo& info, const Columns& colum
   read.stored_first = info.stored.first;
   const WeightRoom to = lay_out(weight, room);
   if (weight.dtype == abi::DType::gptq)
-    read_packed(checkpoint_, info, read, to);
+    read_packed(checkpoint_, info, zero_points_, read, to);
   else
     read_dense(checkpoint_, info, read, to.dense);
   return weight;

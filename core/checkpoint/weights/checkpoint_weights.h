@@ -1,10 +1,14 @@
 // checkpoint_weights.h — the weights of a checkpoint.
 //
-// Everything throws Error (exit code model) for a missing tensor, a wrong shape or type. Bits and
-// group size are inferred from the shapes; a contradiction with the quantisation config is an Error
-// that names both, and so is a g_idx out of range or with unequal groups. Scales, tables, biases
-// and vectors are checked for NaN and infinity: Error with tensor, first index and count.
+// Everything throws Error (exit code model) for a missing tensor, a wrong shape or type, and for a
+// g_idx out of range or with unequal groups. Bits and group size of each layer are those of its
+// shapes; the first layer that the quantisation config says otherwise of is warned of. Scales,
+// tables, biases and vectors are checked for NaN and infinity: Error with tensor, first index and
+// count.
 #pragma once
+
+#include <atomic>
+#include <string>
 
 #include "core/checkpoint/checkpoint.h"
 #include "core/checkpoint/weights/weight_source.h"
@@ -12,9 +16,12 @@
 
 namespace ropewalk {
 
+struct GptqShape;
+
 class CheckpointWeights final : public WeightSource {
  public:
-  // Reads qzeros as needed to decide on zero_points(). REQUIRES: the checkpoint outlives this.
+  // Holds sizes against config.json, reads qzeros as needed to decide on zero_points(). REQUIRES:
+  // the checkpoint outlives this.
   explicit CheckpointWeights(const Checkpoint& checkpoint);
 
   const ModelConfig& config() const override { return checkpoint_.config(); }
@@ -32,10 +39,12 @@ class CheckpointWeights final : public WeightSource {
   StoredIn find_stored(const std::string& name, uint32_t cols) const;
   bool is_quantized(const std::string& name) const;
   void describe_packed(WeightInfo& info) const;
+  void warn_of_shape(const std::string& name, const GptqShape& shape) const;
   void describe_dense(WeightInfo& info) const;
 
   const Checkpoint& checkpoint_;
   ZeroPoints zero_points_;
+  mutable std::atomic<bool> warned_ = false;
 };
 
 }  // namespace ropewalk

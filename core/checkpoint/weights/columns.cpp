@@ -49,17 +49,24 @@ void read_columns(const Checkpoint& checkpoint, const TensorInfo& tensor, const 
   }
 }
 
-void read_code_columns(const Checkpoint& checkpoint, const TensorInfo& tensor, uint32_t bits,
-                       const Columns& columns, std::span<uint32_t> out) {
+void read_zero_columns(const Checkpoint& checkpoint, const TensorInfo& tensor,
+                       const StoredZeros& zeros, const Columns& columns, std::span<uint32_t> out) {
   const uint64_t stored_row = tensor.shape[1], groups = tensor.shape[0];
-  if (is_all_of(stored_row * 32 / bits, columns))
-    return checkpoint.read(tensor, std::as_writable_bytes(out));
+  const uint32_t bits = zeros.bits;
+  const auto settle = [&](std::span<uint32_t> words) {
+    if (zeros.format == ZeroPoints::v1_borrowed) return_borrowed(words, stored_row, bits);
+  };
+  if (is_all_of(stored_row * 32 / bits, columns)) {
+    checkpoint.read(tensor, std::as_writable_bytes(out));
+    return settle(out);
+  }
   const uint64_t row = (uint64_t{columns.count} * bits + 31) / 32;
   std::vector<uint32_t> stored(stored_row);
   std::fill(out.begin(), out.end(), 0u);
   for (uint64_t g = 0; g < groups; ++g) {
     checkpoint.read_from(tensor, g * stored_row * sizeof(uint32_t),
                          std::as_writable_bytes(std::span(stored)));
+    settle(stored);
     for (uint32_t i = 0; i < columns.count; ++i) {
       const uint64_t code = abi::gptq_code(stored.data(), 1, bits, columns.stored(i));
       const uint64_t bit = uint64_t{i} * bits, word = g * row + bit / 32, shift = bit % 32;

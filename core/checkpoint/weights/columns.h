@@ -9,6 +9,7 @@
 
 #include "core/checkpoint/checkpoint.h"
 #include "core/checkpoint/weights/weight_info.h"
+#include "core/checkpoint/weights/zero_points.h"
 
 namespace ropewalk {
 
@@ -17,9 +18,15 @@ namespace ropewalk {
 void read_columns(const Checkpoint& checkpoint, const TensorInfo& tensor, const Columns& columns,
                   std::span<std::byte> out);
 
-// The same for qzeros (groups, cols * bits / 32 words): a column is a code of `bits` bits.
-void read_code_columns(const Checkpoint& checkpoint, const TensorInfo& tensor, uint32_t bits,
-                       const Columns& columns, std::span<uint32_t> out);
+struct StoredZeros {
+  uint32_t bits;
+  ZeroPoints format;
+};
+
+// The same for qzeros (groups, cols * bits / 32 words): a column is a code of `bits` bits. What
+// was borrowed is returned: v1_borrowed is read as v2.
+void read_zero_columns(const Checkpoint& checkpoint, const TensorInfo& tensor,
+                       const StoredZeros& zeros, const Columns& columns, std::span<uint32_t> out);
 
 // The same for a tensor (cols, rows), such as nn.Linear.weight: the matrix's columns are its rows.
 void read_rows(const Checkpoint& checkpoint, const TensorInfo& tensor, const Columns& columns,

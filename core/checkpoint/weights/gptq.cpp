@@ -27,32 +27,32 @@ uint8_t inferred_bits(const Checkpoint& checkpoint, const TensorInfo& qweight, u
          kOtherSource);
 }
 
-void check_config(const Checkpoint& checkpoint, const TensorInfo& qweight, uint8_t bits) {
-  const QuantConfig& config = *checkpoint.quantization();
-  if (bits != config.bits)
-    refuse(place_of(checkpoint, qweight),
-           fmt::format("holds codes of {} bits by its shape [{}], but {} says bits {}", bits,
-                       fmt::join(qweight.shape, ", "), config.file, config.bits),
-           "Correct the quantisation config, or download both again");
+uint32_t groups_of(uint32_t rows, uint32_t size) {
+  return static_cast<uint32_t>((uint64_t{rows} + size - 1) / size);
 }
 
-// Rows per group, from the number of groups that qzeros has.
-uint32_t checked_group_size(const Checkpoint& checkpoint, const TensorInfo& qzeros, uint32_t rows) {
-  const QuantConfig& config = *checkpoint.quantization();
+uint32_t claimed_group_size(const QuantConfig& config, uint32_t rows) {
+  return config.group_size == -1 ? rows : std::min(rows, static_cast<uint32_t>(config.group_size));
+}
+
+// Rows per group, from the number of groups that qzeros has. AutoGPTQ rounds that up: the last
+// group may be short, and then several sizes make as many groups. The config's comes first, then
+// equal groups, then a power of two, as every quantiser's are.
+uint32_t inferred_group_size(const Checkpoint& checkpoint, const TensorInfo& qzeros,
+                             uint32_t rows) {
   const uint64_t groups = qzeros.shape.empty() ? 0 : qzeros.shape[0];
-  const uint32_t size =
-      config.group_size == -1 ? rows : std::min(rows, static_cast<uint32_t>(config.group_size));
-  // AutoGPTQ rounds up: the last group may be short.
-  const uint64_t expected = (uint64_t{rows} + size - 1) / size;
-  if (groups != expected)
-    refuse(
-        place_of(checkpoint, qzeros),
-        fmt::format("has {} groups for {} inputs by its shape [{}], expected {}, because {} says "
-                    "group_size {}",
-                    groups, rows, fmt::join(qzeros.shape, ", "), expected, config.file,
-                    config.group_size),
-        "Correct the quantisation config, or download both again");
-  return size;
+  const uint32_t claimed = claimed_group_size(*checkpoint.quantization(), rows);
+  if (groups == groups_of(rows, claimed)) return claimed;
+  if (groups > 0 && rows % groups == 0) return static_cast<uint32_t>(rows / groups);
+  for (uint32_t size = 8; size < rows; size *= 2)
+    if (groups == groups_of(rows, size)) return size;
+  const QuantConfig& config = *checkpoint.quantization();
+  refuse(place_of(checkpoint, qzeros),
+         fmt::format("has {} groups for {} inputs by its shape [{}], expected {} ({} says "
+                     "group_size {}) or another number that groups of one size make",
+                     groups, rows, fmt::join(qzeros.shape, ", "), groups_of(rows, claimed),
+                     config.file, config.group_size),
+         kOtherSource);
 }
 
 void expect_scales(const Checkpoint& checkpoint, const TensorInfo& scales, uint64_t groups,
@@ -69,18 +69,34 @@ bool any_g_idx(const Checkpoint& checkpoint) {
                      [](const TensorInfo& tensor) { return tensor.name.ends_with(".g_idx"); });
 }
 
+// REQUIRES: i32 or i64.
+std::vector<int64_t> read_g_idx(const Checkpoint& checkpoint, const TensorInfo& tensor) {
+  std::vector<int64_t> group(tensor.bytes / stored_size(tensor.type));
+  if (tensor.type == StoredType::i64) {
+    checkpoint.read(tensor, std::as_writable_bytes(std::span(group)));
+    return group;
+  }
+  std::vector<int32_t> narrow(group.size());
+  checkpoint.read(tensor, std::as_writable_bytes(std::span(narrow)));
+  std::copy(narrow.begin(), narrow.end(), group.begin());
+  return group;
+}
+
 // Group of each stored row, each below `groups`.
 std::vector<uint32_t> read_groups(const Checkpoint& checkpoint, const TensorInfo& tensor,
                                   uint32_t rows, uint32_t groups) {
-  expect_tensor(checkpoint, tensor, StoredType::i32, std::array{uint64_t{rows}});
+  expect_tensor(checkpoint, tensor,
+                tensor.type == StoredType::i64 ? StoredType::i64 : StoredType::i32,
+                std::array{uint64_t{rows}});
+  const std::vector<int64_t> stored = read_g_idx(checkpoint, tensor);
   std::vector<uint32_t> group(rows);
-  checkpoint.read(tensor, std::as_writable_bytes(std::span(group)));
-  for (uint32_t k = 0; k < rows; ++k)
-    if (group[k] >= groups)  // negative ones too
+  for (uint32_t k = 0; k < rows; ++k) {
+    if (stored[k] < 0 || stored[k] >= groups)
       refuse(place_of(checkpoint, tensor),
-             fmt::format("found group {} for row {}, expected 0 to {}",
-                         static_cast<int32_t>(group[k]), k, groups - 1),
+             fmt::format("found group {} for row {}, expected 0 to {}", stored[k], k, groups - 1),
              kOtherSource);
+    group[k] = static_cast<uint32_t>(stored[k]);
+  }
   return group;
 }
 
@@ -110,15 +126,15 @@ GptqShape gptq_shape(const Checkpoint& checkpoint, const std::string& prefix, ui
   const TensorInfo& scales = checkpoint.get(prefix + ".scales");
   GptqShape shape{};
   shape.bits = inferred_bits(checkpoint, qweight, rows);
-  check_config(checkpoint, qweight, shape.bits);
   const uint64_t bits = shape.bits;
   expect_tensor(checkpoint, qweight, StoredType::i32, std::array{rows * bits / 32, uint64_t{cols}});
   if (cols * bits % 32 != 0)
     refuse(place_of(checkpoint, qzeros),
            fmt::format("{} outputs of {} bits do not fill whole 32-bit words", cols, bits),
            kOtherSource);
-  shape.group_size = checked_group_size(checkpoint, qzeros, rows);
-  shape.groups = (rows + shape.group_size - 1) / shape.group_size;
+  shape.group_size = inferred_group_size(checkpoint, qzeros, rows);
+  shape.claimed_group_size = claimed_group_size(*checkpoint.quantization(), rows);
+  shape.groups = groups_of(rows, shape.group_size);
   expect_tensor(checkpoint, qzeros, StoredType::i32,
                 std::array{uint64_t{shape.groups}, cols * bits / 32});
   expect_scales(checkpoint, scales, shape.groups, cols);
@@ -140,7 +156,7 @@ std::vector<uint32_t> gptq_row_order(const Checkpoint& checkpoint, const std::st
     sequential = sequential && group[k] == k / shape.group_size;
   }
   // Quantisers that never ordered the rows left a tensor of zeros in their files.
-  if (sequential || (all_zero && !checkpoint.quantization()->act_order)) return {};
+  if (sequential || (all_zero && !checkpoint.quantization()->act_order.value_or(false))) return {};
 
   // A counting sort: group g's rows take the positions from g * group_size on.
   std::vector<uint32_t> filled(shape.groups, 0), order(rows);
@@ -161,19 +177,19 @@ void warn_of_order(const Checkpoint& checkpoint) {
   const QuantConfig& config = *checkpoint.quantization();
   bool found = false, ordered = true;
   for (const TensorInfo& tensor : checkpoint.tensors()) {
-    if (!tensor.name.ends_with(".g_idx") || tensor.type != StoredType::i32) continue;
+    if (!tensor.name.ends_with(".g_idx")) continue;
     found = true;
-    std::vector<int32_t> group(tensor.bytes / sizeof(int32_t));
-    checkpoint.read(tensor, std::as_writable_bytes(std::span(group)));
+    if (tensor.type != StoredType::i32 && tensor.type != StoredType::i64) continue;
+    const std::vector<int64_t> group = read_g_idx(checkpoint, tensor);
     ordered = std::is_sorted(group.begin(), group.end());
     if (!ordered) break;
   }
-  if (config.act_order && !found)
+  if (config.act_order.value_or(false) && !found)
     warn(fmt::format(
         "{}: says desc_act true, but no tensor is named g_idx; rows taken as grouped in "
         "order",
         config.file));
-  if (!config.act_order && !ordered)
+  if (!config.act_order.value_or(true) && !config.dynamic && !ordered)
     warn(fmt::format("{}: says desc_act false, but g_idx orders the rows; g_idx is used",
                      config.file));
 }

@@ -14,11 +14,13 @@
 
 namespace ropewalk {
 
-// Checked against each other, the demanded (rows, cols) and the quantisation config.
+// What the shapes of a layer's tensors say, checked against each other and the demanded
+// (rows, cols).
 struct GptqShape {
   uint8_t bits;
   uint32_t groups;
-  uint32_t group_size;  // rows per group; == rows for a single group; the last may be short
+  uint32_t group_size;          // rows per group; == rows for a single group; the last may be short
+  uint32_t claimed_group_size;  // the quantisation config's, in this layer
 };
 
 // The place for an error about `tensor`: "DIR/model.safetensors: model.layers.0...".

@@ -1,0 +1,29 @@
+// names.h — the names of a checkpoint's tensors as the model's own code gives them, whatever was
+// wrapped around the model when it was saved.
+//
+// Pure functions.
+#pragma once
+
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/checkpoint/formats/tensor_info.h"
+
+namespace ropewalk {
+
+//   base_model.model.model.layers.0...       PEFT
+//   module.model.layers.0...                 DataParallel
+//   model.layers.0.self_attn.q_proj.base_layer.weight    PEFT, around one layer
+//   layers.0...                              a bare model, without its output layer
+//
+// All of them become model.layers.0... What was around the table of embeddings is taken from every
+// name that begins with it; other names stay as they are. Returns what was found, a clause for a
+// note; empty: the names are the model's own.
+std::string settle_names(std::span<TensorInfo> tensors);
+
+// Of the tensors, one of the same layer behind another prefix; empty: none.
+std::string similar_name(std::span<const TensorInfo> tensors, std::string_view name);
+
+}  // namespace ropewalk

@@ -1,0 +1,95 @@
+#include "core/quantize/range.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+#include "tests/quantize/golden_matrix.h"
+
+namespace ropewalk::test {
+namespace {
+
+using namespace quantize;
+
+Settings settings_of(uint8_t bits, bool symmetric, ZeroForm zeros, Search search) {
+  Settings settings;
+  settings.bits = bits;
+  settings.symmetric = symmetric;
+  settings.zeros = zeros;
+  settings.search = search;
+  return settings;
+}
+
+TEST(Range, HasItsZeroInTheMiddleWhereSymmetric) {
+  const std::vector<float> weights = {0.1f, 0.2f, 0.75f};
+  const Range range = find_range(weights, {}, settings_of(4, true, ZeroForm::v1, Search::none));
+  EXPECT_EQ(range.zero, 8);
+  EXPECT_NEAR(range.scale, 1.5f / 15, 1e-4f);
+}
+
+TEST(Range, TakesAGroupOfZeros) {
+  const std::vector<float> weights(8, 0.0f);
+  for (const bool symmetric : {true, false}) {
+    const Range range =
+        find_range(weights, {}, settings_of(4, symmetric, ZeroForm::v2, Search::none));
+    EXPECT_EQ(range.value_of(range.code_of(0, 15)), 0) << symmetric;
+    EXPECT_GT(range.scale, 0);
+  }
+}
+
+// v1 stores z - 1: no zero point is 0, and both ends can still be said.
+TEST(Range, NeverHasTheZeroPointThatV1Lacks) {
+  for (const uint8_t bits : {uint8_t{2}, uint8_t{3}, uint8_t{4}, uint8_t{8}})
+    for (const float low : {0.0f, -0.01f, -1.0f, -100.0f}) {
+      const std::vector<float> weights = {low, 0.5f, 1.0f};
+      const Settings settings = settings_of(bits, false, ZeroForm::v1, Search::none);
+      const Range range = find_range(weights, {}, settings);
+      EXPECT_GE(range.zero, 1);
+      EXPECT_LE(range.zero, settings.max_code());
+      const float step = range.scale * 0.51f + 1e-3f;
+      EXPECT_NEAR(range.value_of(range.code_of(low, settings.max_code())), low, step);
+      EXPECT_NEAR(range.value_of(range.code_of(1.0f, settings.max_code())), 1.0f, step);
+    }
+  const std::vector<float> positive = {0.25f, 1.0f};
+  EXPECT_EQ(find_range(positive, {}, settings_of(4, false, ZeroForm::v2, Search::none)).zero, 0);
+}
+
+TEST(Range, KeepsTheScaleThatTheFileKeeps) {
+  const std::vector<float> weights = Noise(5).values(32);
+  const Range range = find_range(weights, {}, settings_of(4, true, ZeroForm::v1, Search::none));
+  EXPECT_EQ(std::ldexp(std::nearbyint(std::ldexp(range.scale, 13)), -13), range.scale)
+      << "an f16 between 1/8 and 1/4 is a multiple of 2^-13";
+}
+
+TEST(Range, SaysWhereTheScaleDoesNotFit) {
+  const std::vector<float> large = {1e6f, -1e6f}, small = {1e-9f, -1e-9f};
+  EXPECT_TRUE(find_range(large, {}, settings_of(4, true, ZeroForm::v1, Search::none)).overflow);
+  const Range range = find_range(small, {}, settings_of(4, true, ZeroForm::v1, Search::none));
+  EXPECT_FALSE(range.overflow);
+  EXPECT_GT(range.scale, 0);
+}
+
+// What the search lessens is its own cost, whatever the group.
+TEST(Range, SearchFindsWhatCostsLess) {
+  Noise noise(9);
+  for (int group = 0; group < 50; ++group) {
+    const std::vector<float> weights = noise.values(32);
+    std::vector<float> importance = noise.values(32);
+    for (float& value : importance) value = std::abs(value) + 0.05f;
+    const auto cost = [&](Search search, double power) {
+      const Range range =
+          find_range(weights, importance, settings_of(3, true, ZeroForm::v1, search));
+      double sum = 0;
+      for (size_t i = 0; i < weights.size(); ++i) {
+        const double error = std::abs(weights[i] - range.value_of(range.code_of(weights[i], 7)));
+        sum += std::pow(search == Search::mse || power > 2 ? error : error / importance[i], power);
+      }
+      return sum;
+    };
+    EXPECT_LE(cost(Search::mse, 2.4), cost(Search::none, 2.4) * (1 + 1e-6));
+    EXPECT_LE(cost(Search::weighted, 2), cost(Search::none, 2) * (1 + 1e-6));
+  }
+}
+
+}  // namespace
+}  // namespace ropewalk::test

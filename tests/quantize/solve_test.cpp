@@ -1,0 +1,111 @@
+// What holds for any matrix: less is lost than by rounding, and neither threads nor blocks matter.
+#include "core/quantize/solve.h"
+
+#include <gtest/gtest.h>
+
+#include "tests/quantize/golden_matrix.h"
+
+namespace ropewalk::test {
+namespace {
+
+using namespace quantize;
+
+struct Layer {
+  uint32_t rows, cols;
+  std::vector<float> weight;
+  Hessian hessian;
+};
+
+Layer layer_of(uint32_t rows, uint32_t cols) {
+  Layer layer{rows, cols, Noise(rows).values(size_t{rows} * cols), Hessian(cols)};
+  layer.hessian.add(uneven_inputs(3 * cols, cols, cols), 2);
+  return layer;
+}
+
+QuantizedMatrix solve_layer(const Layer& layer, const Settings& settings) {
+  std::vector<float> weight = layer.weight;
+  return solve(weight, layer.rows, factorise(layer.hessian, settings).value(),
+               dead_columns(layer.hessian), settings);
+}
+
+TEST(Solve, LosesLessThanRounding) {
+  const Layer layer = layer_of(40, 384);
+  for (const Order order : {Order::act, Order::fixed, Order::gar, Order::stored})
+    for (const uint32_t group : {32u, 96u, 192u, 0u}) {
+      Settings settings;
+      settings.order = order;
+      settings.group_size = group;
+      settings.search = Search::none;
+      const double solved =
+          relative_error(layer.weight, solve_layer(layer, settings), layer.hessian, 2);
+      const double nearest = relative_error(
+          layer.weight, round_to_nearest(layer.weight, layer.rows, layer.cols, settings),
+          layer.hessian, 2);
+      EXPECT_LT(solved, 0.8 * nearest) << static_cast<int>(order) << " " << group;
+      settings.search = Search::weighted;
+      EXPECT_LT(relative_error(layer.weight, solve_layer(layer, settings), layer.hessian, 2),
+                solved);
+    }
+}
+
+TEST(Solve, IsTheSameForAnyThreads) {
+  const Layer layer = layer_of(50, 160);
+  Settings settings;
+  const QuantizedMatrix one = solve_layer(layer, settings);
+  for (const uint32_t threads : {2u, 4u}) {
+    settings.threads = threads;
+    const QuantizedMatrix other = solve_layer(layer, settings);
+    EXPECT_EQ(other.codes, one.codes);
+    EXPECT_EQ(other.scales, one.scales);
+    EXPECT_EQ(other.group_of, one.group_of);
+  }
+}
+
+// Column by column on whole rows, without blocks.
+TEST(Solve, IsTheSameWithoutBlocks) {
+  const Layer layer = layer_of(3, 320);
+  Settings settings;
+  settings.search = Search::none;
+  settings.group_size = 0;
+  settings.order = Order::stored;
+  const auto factor = factorise(layer.hessian, settings);
+  const QuantizedMatrix found = solve_layer(layer, settings);
+  for (uint32_t row = 0; row < layer.rows; ++row) {
+    std::vector<float> w(layer.weight.begin() + row * layer.cols,
+                         layer.weight.begin() + (row + 1) * layer.cols);
+    float most = 0;
+    for (const float value : w) most = std::max(most, std::abs(value));
+    for (uint32_t i = 0; i < layer.cols; ++i) {
+      const float scale =
+          found.value(row, i) == 0
+              ? 0
+              : found.value(row, i) / (static_cast<float>(found.codes[i * layer.rows + row]) - 8);
+      if (scale != 0) {
+        ASSERT_NEAR(scale, 2 * most / 15, most / 1000);
+      }
+      const float error = (w[i] - found.value(row, i)) / factor->at(i, i);
+      ASSERT_LE(std::abs(w[i] - found.value(row, i)),
+                std::max(most / 15 * 1.01f, std::abs(w[i]) - most))
+          << "the nearest code of the updated weight";
+      for (uint32_t j = i + 1; j < layer.cols; ++j) w[j] -= error * factor->at(i, j);
+    }
+  }
+}
+
+TEST(Solve, KeepsWeightsOfDeadInputsAtZero) {
+  Layer layer{4, 32, Noise(1).values(128), Hessian(32)};
+  std::vector<float> x = uneven_inputs(100, 32, 4);
+  for (size_t i = 9; i < x.size(); i += 32) x[i] = 0;
+  layer.hessian.add(x, 1);
+  const QuantizedMatrix matrix = solve_layer(layer, Settings{});
+  for (uint32_t row = 0; row < 4; ++row) EXPECT_EQ(matrix.value(row, 9), 0);
+}
+
+TEST(Solve, CountsScalesThatDoNotFit) {
+  Layer layer = layer_of(4, 32);
+  for (size_t i = 0; i < 32; ++i) layer.weight[i] *= 1e7f;
+  EXPECT_EQ(solve_layer(layer, Settings{}).clipped_scales, 1u);
+}
+
+}  // namespace
+}  // namespace ropewalk::test

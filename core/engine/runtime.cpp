@@ -8,31 +8,13 @@
 
 #include "core/base/error.h"
 #include "core/base/log.h"
+#include "core/engine/kv_type.h"
 #include "core/exec/buckets.h"
 #include "core/graph/work.h"
 #include "core/model/families.h"
 
 namespace ropewalk {
 namespace {
-
-abi::DType kv_dtype(KvCacheType type) {
-  switch (type) {
-    case KvCacheType::int8:
-      return abi::DType::i8;
-    case KvCacheType::f32:
-      return abi::DType::f32;
-    default:
-      return abi::DType::f16;
-  }
-}
-
-void check_kv_type(const Config& config, const OpenDevice& device) {
-  const abi::DType type = kv_dtype(config.context.kv_cache);
-  if (device.device->info().kv_types >> static_cast<uint32_t>(type) & 1) return;
-  throw Error(ExitCode::usage, "context.kv_cache",
-              fmt::format("{} has no cache of this type", device.name()),
-              "Use f16 or int8, or --backend cpu for f32");
-}
 
 // A cancel is honoured between steps, so a step on a CPU is limited to about this much arithmetic
 // (a second at 20 to 40 GFLOP/s). The limit follows from the model's size and not from the clock,
@@ -87,7 +69,7 @@ Runtime::Runtime(Registry& registry, const WeightSource& weights, const RuntimeS
       context_length_(settings.config.context.length.value_or(model_config_.trained_length)),
       device_(open_device(registry, settings.config.backend)) {
   const auto start = std::chrono::steady_clock::now();
-  check_kv_type(settings.config, device_);
+  const abi::DType kv_type = kv_type_of(settings.config, device_);
   open_rope(registry, settings.config);
 
   const abi::DeviceInfo& info = device_.device->info();
@@ -96,8 +78,7 @@ Runtime::Runtime(Registry& registry, const WeightSource& weights, const RuntimeS
       settings.max_sequences > 0 ? settings.max_sequences : sequences_on(info);
   const uint32_t pages =
       settings.cache_pages > 0 ? settings.cache_pages : pages_per_sequence * sequences;
-  const ModelOptions options{info.activation, kv_dtype(settings.config.context.kv_cache), pages,
-                             rope_tables_->attention_scale(),
+  const ModelOptions options{info.activation, kv_type, pages, rope_tables_->attention_scale(),
                              rope_choice_.mode == RopeMode::exact && rope_tables_->varies()
                                  ? abi::KeyRotation::on_read
                                  : abi::KeyRotation::before_cache};

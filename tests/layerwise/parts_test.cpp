@@ -1,0 +1,132 @@
+// A model run part by part computes what it computes in one piece, bit for bit.
+#include <gmock/gmock.h>
+
+#include <limits>
+#include <map>
+
+#include "core/checkpoint/weights/checkpoint_weights.h"
+#include "core/layerwise/layer_weights.h"
+#include "core/layerwise/linear_sets.h"
+#include "core/layerwise/model_part.h"
+#include "tests/error_of.h"
+#include "tests/layerwise/layer_rig.h"
+
+namespace ropewalk::test {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+
+struct Whole {
+  explicit Whole(const LayerRig& rig)
+      : base(*rig.checkpoint),
+        weights(base, nullptr, {}),
+        model(build_model(weights,
+                          {abi::DType::f32, abi::DType::f32, 1, rig.device.rope().attention_scale(),
+                           abi::KeyRotation::before_cache})),
+        sets(linear_sets(model, {})) {}
+
+  size_t begin_of(size_t set) const { return node_of(sets[set], model.graph); }
+
+  CheckpointWeights base;
+  LayerWeights weights;  // with tables for inputs
+  ModelGraph model;
+  std::vector<LinearSet> sets;
+};
+
+TEST(LinearSets, AreThoseThatReadTheSame) {
+  const LayerRig rig("dense-f16", 1);
+  const Whole whole(rig);
+  ASSERT_EQ(whole.sets.size(), 4 * rig.checkpoint->config().layers);
+  const auto names_of = [](const LinearSet& set) {
+    std::vector<std::string> names;
+    for (const Linear& linear : set.linears) names.push_back(linear.name);
+    return names;
+  };
+  EXPECT_THAT(names_of(whole.sets[4]),
+              ElementsAre("model.layers.1.self_attn.q_proj", "model.layers.1.self_attn.k_proj",
+                          "model.layers.1.self_attn.v_proj"));
+  EXPECT_THAT(names_of(whole.sets[5]), ElementsAre("model.layers.1.self_attn.o_proj"));
+  EXPECT_THAT(names_of(whole.sets[6]),
+              ElementsAre("model.layers.1.mlp.gate_proj", "model.layers.1.mlp.up_proj"));
+  EXPECT_THAT(names_of(whole.sets[7]), ElementsAre("model.layers.1.mlp.down_proj"));
+  EXPECT_EQ(whole.sets[4].input, "model.layers.1.input_layernorm");
+  EXPECT_EQ(whole.sets[7].cols, rig.checkpoint->config().intermediate_size);
+}
+
+TEST(GraphCut, CarriesTheResidualAndTheInput) {
+  const LayerRig rig("dense-f16", 1);
+  const Whole whole(rig);
+  const uint32_t hidden = rig.checkpoint->config().hidden_size;
+  EXPECT_EQ(live_at(whole.model.graph, whole.begin_of(1)),
+            (std::vector<LiveValue>{{"model.embed_tokens", hidden},
+                                    {"model.layers.0.self_attn", hidden}}));
+  const GraphCut part = cut_graph(whole.model, whole.begin_of(0), whole.begin_of(1), 8);
+  EXPECT_EQ(part.inputs, (std::vector<LiveValue>{{"model.layers.0.input_layernorm", hidden}}))
+      << "the residual passes by";
+  EXPECT_EQ(part.outputs, (std::vector<LiveValue>{{"model.layers.0.self_attn", hidden}}));
+}
+
+// The values of a text at a cut, by name.
+using Values = std::map<std::string, std::vector<std::byte>>;
+
+void run_part(const LayerRig& rig, const Whole& whole, size_t first, size_t last,
+              const std::vector<int32_t>& text, Values& values) {
+  ModelPart part(rig.device, whole.weights, cut_graph(whole.model, first, last, LayerRig::kTokens));
+  std::vector<std::span<const std::byte>> in;
+  for (const LiveValue& value : part.inputs()) in.emplace_back(values.at(value.name));
+  Values made;
+  std::vector<std::span<std::byte>> out;
+  for (const LiveValue& value : part.outputs()) {
+    auto& bytes = made[value.name];
+    bytes.resize(text.size() * value.width * sizeof(float));
+    out.emplace_back(bytes);
+  }
+  part.run(text, in, out);
+  for (auto& [name, bytes] : made) values[name] = std::move(bytes);
+}
+
+class Parts : public ::testing::TestWithParam<const char*> {};
+
+TEST_P(Parts, ComputeWhatTheWholeComputes) {
+  const LayerRig rig(GetParam(), 2);
+  const Whole whole(rig);
+  const std::vector<int32_t> text = rig.texts().front();
+  Values parts, once;
+  size_t first = 0;
+  for (size_t set = 0; set < whole.sets.size(); ++set) {
+    run_part(rig, whole, first, whole.begin_of(set), text, parts);
+    first = whole.begin_of(set);
+  }
+  run_part(rig, whole, 0, first, text, once);
+  ASSERT_EQ(once.size(), 2u);
+  for (const auto& [name, bytes] : once) EXPECT_EQ(parts.at(name), bytes) << name;
+}
+
+INSTANTIATE_TEST_SUITE_P(Models, Parts,
+                         ::testing::Values("dense-f16", "dense-bf16", "dense-gqa", "dense-bias",
+                                           "dense-tied", "dense-odd-sizes"),
+                         [](const auto& row) {
+                           std::string name = row.param;
+                           std::ranges::replace(name, '-', '_');
+                           return name;
+                         });
+
+TEST(ModelPart, SaysWhereAValueIsNotFinite) {
+  const LayerRig rig("dense-f16", 1);
+  const Whole whole(rig);
+  const std::vector<int32_t> text(10, 3);
+  ModelPart part(rig.device, whole.weights,
+                 cut_graph(whole.model, whole.begin_of(0), whole.begin_of(1), LayerRig::kTokens));
+  std::vector<float> x(text.size() * part.inputs()[0].width, 0.5f);
+  x[4 * part.inputs()[0].width + 7] = std::numeric_limits<float>::infinity();
+  std::vector<std::byte> out(text.size() * part.outputs()[0].width * sizeof(float));
+  expect_error(
+      ExitCode::non_finite,
+      HasSubstr("model.layers.0.self_attn: found a value that is NaN or infinite for token "
+                "4 of a text"),
+      [&] { part.run(text, {std::as_bytes(std::span(x))}, {out}); });
+}
+
+}  // namespace
+}  // namespace ropewalk::test

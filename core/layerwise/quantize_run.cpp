@@ -1,0 +1,309 @@
+#include "core/layerwise/quantize_run.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <chrono>
+#include <optional>
+#include <set>
+#include <system_error>
+#include <utility>
+
+#include "core/base/error.h"
+#include "core/base/log.h"
+#include "core/checkpoint/weights/checkpoint_weights.h"
+#include "core/checkpoint/weights/finite.h"
+#include "core/exec/kv_cache.h"
+#include "core/layerwise/layer_weights.h"
+#include "core/model/families.h"
+
+namespace ropewalk {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr const char* kJournal = "quantize.journal";
+constexpr std::array kActivations = {"quantize.activations-0", "quantize.activations-1"};
+
+double seconds_since(std::chrono::steady_clock::time_point start) {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+}
+
+StoredType activation_type(const LayerDevice* on) {
+  return on->info().activation == abi::DType::f16 ? StoredType::f16 : StoredType::f32;
+}
+
+uint64_t tokens_of(const std::vector<std::vector<int32_t>>& texts) {
+  uint64_t tokens = 0;
+  for (const auto& text : texts) tokens += text.size();
+  return tokens;
+}
+
+std::set<std::string> names_of(const LinearSet& set) {
+  std::set<std::string> names;
+  for (const Linear& linear : set.linears) names.insert(linear.name);
+  return names;
+}
+
+// A folder is taken unless a journal says that it is a run's of ours.
+void check_folder(const fs::path& path) {
+  std::error_code error;
+  if (fs::exists(path / kJournal, error)) return;
+  const OutputFolder probe(path, Existing::refuse);
+}
+
+// Files of other settings may have other sizes. REQUIRES: the journal's lock.
+void remove_earlier(const fs::path& path) {
+  std::error_code ignored;
+  for (const fs::directory_entry& entry : fs::directory_iterator(path)) {
+    const std::string name = entry.path().filename().string();
+    if (name.ends_with(".partial") || name.starts_with("quantize.activations"))
+      fs::remove(entry.path(), ignored);
+  }
+}
+
+[[noreturn]] void damaged(const fs::path& path, const std::string& what) {
+  throw Error(ExitCode::model, path.string(), what + " has changed since the earlier run wrote it",
+              "Begin anew with --fresh");
+}
+
+}  // namespace
+
+QuantizeRun::QuantizeRun(const QuantizeJob& job, const fs::path& folder)
+    : job_(job), path_(folder) {
+  if (job_.base->quantization())
+    throw Error(ExitCode::model, job_.base->directory().string(),
+                "is quantised, expected the f16, bf16 or f32 model",
+                "Quantise the model that it was made from");
+  options_ = {job_.on->info().activation, job_.on->kv_type(),
+              KvCache::pages_for(job_.on->max_tokens()), job_.on->rope().attention_scale(),
+              abi::KeyRotation::before_cache};
+  base_weights_ = std::make_unique<CheckpointWeights>(*job_.base);
+  const ModelGraph whole = build_model(*base_weights_, options_);
+  sets_ = linear_sets(whole, job_.skip);
+  check_shapes(sets_, job_.settings);
+  uint64_t widest = 0;
+  std::set<std::string> linears;
+  for (const LinearSet& set : sets_) {
+    linears.merge(names_of(set));
+    live_.push_back(live_at(whole.graph, node_of(set, whole.graph)));
+    uint64_t width = 0;
+    for (const LiveValue& value : live_.back()) width += value.width;
+    widest = std::max(widest, width);
+  }
+  check_folder(path_);
+  folder_ = std::make_unique<OutputFolder>(path_, Existing::keep);
+  journal_ = std::make_unique<quantize::Journal>(path_ / kJournal, job_.fingerprint, job_.start);
+  if (job_.start == quantize::Start::anew) remove_earlier(path_);
+  output_ = std::make_unique<QuantizedOutput>(*job_.base, linears, job_.settings, job_.shard_bytes,
+                                              *folder_);
+  for (size_t i = 0; i < files_.size(); ++i)
+    files_[i] = std::make_unique<ActivationFile>(path_ / kActivations[i], tokens_of(*job_.texts),
+                                                 activation_type(job_.on), widest);
+}
+
+// The first entry of the journal says that the first set's inputs are there, each other one that a
+// set is finished and the next one's inputs are there.
+size_t QuantizeRun::finished() const {
+  const size_t entries = journal_->entries().size();
+  return entries == 0 ? 0 : entries - 1;
+}
+
+double QuantizeRun::share(size_t sets) const {
+  const uint64_t tokens = tokens_of(*job_.texts);
+  double part = 0, whole = 0;
+  for (size_t i = 0; i < sets_.size(); ++i) {
+    whole += flop_of(sets_[i], tokens);
+    if (i < sets) part = whole;
+  }
+  return part / whole;
+}
+
+double QuantizeRun::done() const { return share(finished()); }
+
+void QuantizeRun::verify() const {
+  for (const Json& entry : journal_->entries())
+    if (entry.contains("matrices"))
+      for (const Json& matrix : entry["matrices"])
+        if (output_->checksum(matrix["name"].get<std::string>()) != matrix["check"])
+          damaged(path_, matrix["name"].get<std::string>());
+  const size_t set = finished();
+  if (set < sets_.size() && at(set).checksum() != journal_->entries().back()["inputs"])
+    damaged(path_ / kActivations[set % 2], "it");
+}
+
+void QuantizeRun::run() {
+  output_->copy_others();
+  if (journal_->entries().empty()) {
+    forward(0);
+    journal_->append({{"inputs", at(0).settle()}});
+  } else {
+    if (finished() < sets_.size()) at(finished()).hold(live_[finished()]);
+    verify();
+  }
+  for (size_t i = finished(); i < sets_.size(); ++i) {
+    Json entry = {{"matrices", solve_set(sets_[i])}};
+    output_->flush();
+    if (i + 1 < sets_.size()) {
+      forward(i + 1);
+      entry["inputs"] = at(i + 1).settle();
+    }
+    journal_->append(entry);
+  }
+}
+
+void QuantizeRun::forward(size_t set) {
+  std::unique_ptr<Checkpoint> written;
+  std::unique_ptr<WeightSource> packed;
+  std::set<std::string> names;
+  if (set > 0) {
+    names = names_of(sets_[set - 1]);
+    written = output_->written(names);
+    packed = std::make_unique<CheckpointWeights>(*written);
+  }
+  const LayerWeights weights(*base_weights_, packed.get(), names);
+  const ModelGraph whole = build_model(weights, options_);
+  const size_t first = set == 0 ? 0 : node_of(sets_[set - 1], whole.graph);
+  ModelPart part(*job_.on, weights,
+                 cut_graph(whole, first, node_of(sets_[set], whole.graph), job_.on->max_tokens()));
+
+  at(set).hold(live_[set]);
+  const ActivationFile* before = set > 0 ? &at(set - 1) : nullptr;
+  const ActivationFile& after = at(set);
+  // A value that passes by the part unchanged is copied.
+  const auto is_computed = [&](const LiveValue& value) {
+    return std::ranges::find(part.outputs(), value) != part.outputs().end();
+  };
+  uint64_t token = 0;
+  for (const std::vector<int32_t>& text : *job_.texts) {
+    job_.tick();
+    std::vector<std::vector<std::byte>> in, out;
+    for (const LiveValue& value : part.inputs()) {
+      const size_t index = before->index_of(value.name);
+      in.emplace_back(text.size() * before->row_bytes(index));
+      before->read(index, token, in.back());
+    }
+    for (const LiveValue& value : part.outputs())
+      out.emplace_back(text.size() * after.row_bytes(after.index_of(value.name)));
+    part.run(text, {in.begin(), in.end()}, {out.begin(), out.end()});
+    for (size_t i = 0; i < out.size(); ++i)
+      after.write(after.index_of(part.outputs()[i].name), token, out[i]);
+    for (size_t i = 0; i < after.values().size(); ++i) {
+      if (is_computed(after.values()[i])) continue;
+      std::vector<std::byte> rows(text.size() * after.row_bytes(i));
+      before->read(before->index_of(after.values()[i].name), token, rows);
+      after.write(i, token, rows);
+    }
+    token += text.size();
+  }
+}
+
+quantize::Hessian QuantizeRun::hessian_of(const LinearSet& set) {
+  const ActivationFile& file = at(finished());
+  const size_t index = file.index_of(set.input);
+  quantize::Hessian hessian(set.cols);
+  uint64_t token = 0;
+  for (const std::vector<int32_t>& text : *job_.texts) {
+    job_.tick();
+    std::vector<std::byte> rows(text.size() * file.row_bytes(index));
+    file.read(index, token, rows);
+    hessian.add(to_floats(file.type(), rows), job_.settings.threads);
+    token += text.size();
+  }
+  return hessian;
+}
+
+std::vector<float> QuantizeRun::weight_of(const Linear& linear, uint32_t cols) const {
+  const TensorInfo& tensor = job_.base->get(linear.name + ".weight");
+  std::vector<std::byte> bytes(tensor.bytes);
+  job_.base->read(tensor, bytes);
+  const NonFinite bad = count_non_finite(tensor.type, bytes);
+  if (bad.count > 0)
+    throw Error(ExitCode::model, tensor.name,
+                fmt::format("found {} values that are NaN or infinite, the first for output {}, "
+                            "input {}",
+                            bad.count, bad.first / cols, bad.first % cols),
+                "Download the model again");
+  return to_floats(tensor.type, bytes);
+}
+
+Json QuantizeRun::solve_set(const LinearSet& set) {
+  const size_t index = finished();
+  const quantize::Settings& settings = job_.settings;
+  const quantize::Hessian hessian = hessian_of(set);
+  std::optional<quantize::Factor> factor;
+  if (job_.method == QuantizeMethod::gptq) {
+    factor = quantize::factorise(hessian, settings);
+    if (!factor)
+      warn(
+          fmt::format("{}: its inputs cannot be factorised with any damping; its set is rounded to "
+                      "the nearest codes",
+                      set.linears.front().name));
+    else if (factor->damp > settings.damp)
+      warn(fmt::format("{}: damping raised to {}", set.linears.front().name, factor->damp));
+  }
+  const std::vector<bool> dead = quantize::dead_columns(hessian);
+  const auto dead_count = static_cast<uint32_t>(std::ranges::count(dead, true));
+  Json matrices = Json::array();
+  for (size_t i = 0; i < set.linears.size(); ++i) {
+    job_.tick();
+    const auto start = std::chrono::steady_clock::now();
+    const Linear& linear = set.linears[i];
+    const std::vector<float> weight = weight_of(linear, set.cols);
+    const quantize::QuantizedMatrix nearest =
+        quantize::round_to_nearest(weight, linear.rows, set.cols, settings);
+    std::optional<quantize::QuantizedMatrix> solved;
+    if (factor) {
+      std::vector<float> work = weight;
+      solved = quantize::solve(work, linear.rows, *factor, dead, settings);
+    }
+    const quantize::QuantizedMatrix& chosen = solved ? *solved : nearest;
+    if (chosen.clipped_scales > 0)
+      throw Error(ExitCode::model, linear.name + ".weight",
+                  fmt::format("needs {} scales that are too large for f16", chosen.clipped_scales),
+                  "Take more --bits, or check the weights with `ropewalk inspect --verify`");
+    MatrixReport report;
+    report.name = linear.name;
+    report.nearest = quantize::relative_error(weight, nearest, hessian, settings.threads);
+    report.error = solved ? quantize::relative_error(weight, *solved, hessian, settings.threads)
+                          : report.nearest;
+    report.damp = factor ? factor->damp : 0;
+    report.dead = dead_count;
+    report.clipped_scales = chosen.clipped_scales;
+    report.rounded = !solved;
+    const std::string check = output_->write(linear.name, quantize::pack(chosen, settings.zeros));
+    report.seconds = seconds_since(start);
+    matrices.push_back({{"name", report.name},
+                        {"error", report.error},
+                        {"rtn_error", report.nearest},
+                        {"method", report.rounded ? "rtn" : "gptq"},
+                        {"damp", report.damp},
+                        {"dead_columns", report.dead},
+                        {"check", check}});
+    const double begin = share(index), end = share(index + 1);
+    job_.report(report, begin + (end - begin) * static_cast<double>(i + 1) /
+                                    static_cast<double>(set.linears.size()));
+  }
+  return matrices;
+}
+
+Json QuantizeRun::matrices() const {
+  Json all = Json::array();
+  for (const Json& entry : journal_->entries()) {
+    if (!entry.contains("matrices")) continue;
+    for (Json matrix : entry["matrices"]) {
+      matrix.erase("check");
+      all.push_back(std::move(matrix));
+    }
+  }
+  return all;
+}
+
+void QuantizeRun::finish() {
+  folder_->commit();
+  std::error_code ignored;
+  for (const char* name : kActivations) fs::remove(path_ / name, ignored);
+  fs::remove(path_ / kJournal, ignored);
+}
+
+}  // namespace ropewalk

@@ -1,0 +1,104 @@
+// quantize_run.h — quantises a model set by set: each sees what the quantised ones before compute.
+//
+//   texts -> A | q k v | B | o | C | gate up | D | down | E ...
+//
+// A part of the model runs all texts from one set's inputs to the next's; the inputs at a cut are
+// in a file. After a set: its tensors are written and flushed, the part behind it runs with them as
+// the ordinary reader reads them, the values at the next cut are written, and one line goes into
+// the journal. A run that is killed anywhere goes on behind the last line, with the same bytes.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "core/json/json.h"
+#include "core/layerwise/activation_file.h"
+#include "core/layerwise/linear_sets.h"
+#include "core/layerwise/model_part.h"
+#include "core/layerwise/quantized_output.h"
+#include "core/quantize/journal.h"
+#include "core/quantize/solve.h"
+
+namespace ropewalk {
+
+enum class QuantizeMethod : uint8_t {
+  gptq,
+  nearest,  // every weight to its nearest code
+};
+
+struct MatrixReport {
+  std::string name;
+  double error, nearest;  // relative_error() of the result, and of rounding to the nearest code
+  double damp;
+  uint32_t dead;            // inputs that are always 0
+  uint32_t clipped_scales;  // too large for f16
+  bool rounded;             // to the nearest code, asked for or because H could not be factorised
+  double seconds;
+};
+
+struct QuantizeJob {
+  const Checkpoint* base;
+  const LayerDevice* on;
+  const std::vector<std::vector<int32_t>>* texts;
+  quantize::Settings settings;
+  QuantizeMethod method = QuantizeMethod::gptq;
+  std::vector<std::string> skip = {};  // patterns of layers that stay dense
+  uint64_t shard_bytes;
+  Json fingerprint;  // what else the bytes depend on
+  quantize::Start start = quantize::Start::resume;
+  // `done` is the share of the whole work, 0 to 1.
+  std::function<void(const MatrixReport& matrix, double done)> report;
+  // Called often; may throw to stop.
+  std::function<void()> tick;
+};
+
+class QuantizeRun {
+ public:
+  // Makes or opens the folder, takes the room on the disk and the journal's lock. Throws Error:
+  // usage where the folder holds something else, where another run holds it or has other settings,
+  // or where a shape does not fit the settings; model for a quantised base; output for a full disk.
+  // REQUIRES: what the job points to outlives this.
+  QuantizeRun(const QuantizeJob& job, const std::filesystem::path& folder);
+
+  // The rest of the model's files are to be added here before finish(), config.json last.
+  OutputFolder& folder() { return *folder_; }
+  double done() const;  // share of the work that an earlier run did
+
+  // Quantises what is left. Throws Error: model for a bad base or a damaged earlier run, non_finite
+  // where a value overflows, output; and what tick() throws.
+  void run();
+  // An object for each matrix, in order. The same for a run in one piece or in many.
+  Json matrices() const;
+  // Gives the files their names, and removes the run's own.
+  void finish();
+
+ private:
+  size_t finished() const;  // sets
+  void verify() const;
+  void forward(size_t set);  // the part that ends where `set` begins, behind the set before it
+  Json solve_set(const LinearSet& set);
+  quantize::Hessian hessian_of(const LinearSet& set);
+  std::vector<float> weight_of(const Linear& linear, uint32_t cols) const;
+  ActivationFile& at(size_t set) { return *files_[set % 2]; }
+  const ActivationFile& at(size_t set) const { return *files_[set % 2]; }
+  double share(size_t sets) const;
+
+  QuantizeJob job_;
+  std::filesystem::path path_;
+  ModelOptions options_;
+  std::unique_ptr<WeightSource> base_weights_;
+  std::vector<LinearSet> sets_;
+  std::vector<std::vector<LiveValue>> live_;  // where each set begins
+  std::unique_ptr<quantize::Journal> journal_;
+  std::unique_ptr<OutputFolder> folder_;
+  std::unique_ptr<QuantizedOutput> output_;
+  std::array<std::unique_ptr<ActivationFile>, 2> files_;  // where an even or odd set begins
+};
+
+}  // namespace ropewalk

@@ -1,5 +1,5 @@
-// command_line.cpp — every command and option but those of evaluation_options.cpp and
-// adapter_options.cpp. No other files use CLI11.
+// command_line.cpp — every command and option but those of evaluation_options.cpp,
+// adapter_options.cpp and quantize_options.cpp. No other files use CLI11.
 #include "apps/command_line.h"
 
 #include <fmt/format.h>
@@ -12,6 +12,7 @@
 #include "apps/evaluation/evaluation_options.h"
 #include "apps/number_options.h"
 #include "apps/output.h"
+#include "apps/quantize/quantize_options.h"
 #include "core/abi/plugin.h"
 #include "core/base/error.h"
 #include "core/base/log.h"
@@ -311,6 +312,7 @@ void add_commands(CLI::App& program, Action& action) {
   add_command(program, action, "render", "Turn messages into the prompt that the model reads",
               render);
   add_adapter_commands(program, action);
+  add_command(program, action, "quantize", "Make a GPTQ model of a dense one", quantize_model);
 }
 
 // The innermost command that was named: `merge` of `ropewalk adapter merge`.

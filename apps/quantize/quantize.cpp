@@ -1,0 +1,208 @@
+// quantize.cpp — `ropewalk quantize BASE --out DIR --calibration F`: a GPTQ model of a dense one.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <filesystem>
+#include <thread>
+
+#include "apps/model_files.h"
+#include "apps/open.h"
+#include "apps/output.h"
+#include "apps/progress.h"
+#include "apps/quantize/calibration_input.h"
+#include "apps/quantize/quantize_config.h"
+#include "apps/quantize/quantize_options.h"
+#include "apps/quantize/self_calibration.h"
+#include "apps/save_file.h"
+#include "apps/signals.h"
+#include "core/base/error.h"
+#include "core/base/log.h"
+#include "core/engine/engine.h"
+#include "core/eval/dataset.h"
+#include "core/model/families.h"
+
+namespace ropewalk {
+namespace {
+
+constexpr uint32_t kDefaultLength = 2048;
+
+uint32_t window_length(const QuantizeArguments& arguments, const Config& config,
+                       const ModelConfig& model) {
+  const uint32_t context = config.context.length.value_or(model.max_position);
+  if (arguments.length > context)
+    throw Error(ExitCode::limit, "--length",
+                fmt::format("found {}, the model's context has {}", arguments.length, context),
+                "Take a shorter one, or set context.length and rope");
+  return arguments.length > 0 ? arguments.length : std::min(kDefaultLength, context);
+}
+
+void check_out(const std::filesystem::path& out, const std::filesystem::path& base) {
+  std::error_code error;
+  const auto inner = std::filesystem::weakly_canonical(out, error);
+  const auto outer = std::filesystem::weakly_canonical(base, error);
+  const auto [end, at] = std::mismatch(outer.begin(), outer.end(), inner.begin(), inner.end());
+  if (end == outer.end())
+    throw Error(ExitCode::usage, out.string(), "lies within the model that is quantised",
+                "Choose another directory");
+}
+
+// What a run depends on beside the code: another value, and an interrupted run is not gone on with.
+Json fingerprint_of(const QuantizeArguments& arguments, const Checkpoint& base,
+                    const std::string& ids_sha256, const LayerDevice& on) {
+  std::string names;
+  Json files = Json::object();
+  for (const TensorInfo& tensor : base.tensors()) {
+    names += fmt::format("{} {} {}\n", tensor.name, stored_name(tensor.type), tensor.bytes);
+    if (files.contains(tensor.file)) continue;
+    const std::filesystem::path path = base.directory() / tensor.file;
+    files[tensor.file] = {
+        {"bytes", std::filesystem::file_size(path)},
+        {"modified", std::filesystem::last_write_time(path).time_since_epoch().count()}};
+  }
+  return {{"version", ROPEWALK_VERSION},
+          {"settings", settings_json(arguments)},
+          {"source", {{"tensors_sha256", sha256(names)}, {"files", files}}},
+          {"calibration_sha256", ids_sha256},
+          {"device", on.name()},
+          {"kv_cache", static_cast<int>(on.kv_type())}};
+}
+
+std::string duration(double seconds) {
+  if (seconds < 90) return fmt::format("{:.0f} s", seconds);
+  if (seconds < 5400) return fmt::format("{:.0f} min", seconds / 60);
+  return fmt::format("{:.1f} h", seconds / 3600);
+}
+
+// A line or an object for each matrix, as it is done.
+class Lines {
+ public:
+  Lines(bool json, uint32_t layers, double done) : json_(json), layers_(layers), first_(done) {}
+
+  void show(const MatrixReport& matrix, double done) {
+    const double elapsed =
+        std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count();
+    const double left = done > first_ ? elapsed * (1 - done) / (done - first_) : 0;
+    if (json_) {
+      print_json({{"matrix", matrix.name},
+                  {"error", matrix.error},
+                  {"rtn_error", matrix.nearest},
+                  {"method", matrix.rounded ? "rtn" : "gptq"},
+                  {"damp", matrix.damp},
+                  {"dead_columns", matrix.dead},
+                  {"seconds", matrix.seconds},
+                  {"done", done},
+                  {"seconds_left", left}});
+      return;
+    }
+    // model.layers.7.mlp.down_proj: layer 8, mlp.down_proj
+    const std::string rest = matrix.name.substr(std::string("model.layers.").size());
+    const size_t dot = rest.find('.');
+    print(fmt::format("layer {}/{}  {:<16}  e {:.5f}  rtn {:.5f}  {:.1f} s  {:.0f} %, {} left\n",
+                      std::stoul(rest.substr(0, dot)) + 1, layers_, rest.substr(dot + 1),
+                      matrix.error, matrix.nearest, matrix.seconds, 100 * done, duration(left)));
+  }
+
+ private:
+  bool json_;
+  uint32_t layers_;
+  double first_;
+  std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
+};
+
+double mean_of(const Json& matrices, const char* field) {
+  double sum = 0;
+  for (const Json& matrix : matrices) sum += matrix[field].get<double>();
+  return matrices.empty() ? 0 : sum / static_cast<double>(matrices.size());
+}
+
+void warn_of_few(const quantize::Calibration& calibration, const ModelConfig& model) {
+  const uint32_t widest = std::max(model.hidden_size, model.intermediate_size);
+  if (calibration.tokens < widest)
+    warn(
+        fmt::format("--calibration: {} tokens are fewer than the {} inputs of the widest layer, "
+                    "whose errors are then found from too little",
+                    calibration.tokens, widest));
+}
+
+quantize::Calibration calibration_of(const QuantizeArguments& arguments, const Config& config,
+                                     const ModelConfig& model, uint32_t length) {
+  const bool self = std::ranges::find(arguments.calibration, "self") != arguments.calibration.end();
+  if (!self) return read_calibration(arguments, config, model, length);
+  if (arguments.calibration.size() > 1)
+    throw Error(ExitCode::usage, "--calibration", "names self and files", "Give one kind");
+  Progress progress("writing the calibration text", ProgressUnit::steps,
+                    progress_for(arguments.common));
+  quantize::Calibration calibration =
+      sample_windows(arguments.common, config, {length, arguments.samples}, arguments.seed,
+                     [&](uint64_t done, uint64_t total) {
+                       throw_if_stopped();
+                       progress.show(done, total);
+                     });
+  check_tokens(calibration);
+  return calibration;
+}
+
+}  // namespace
+
+int quantize_model(const QuantizeArguments& arguments) {
+  quantize::Settings settings = settings_of(arguments);
+  const QuantizeMethod method = method_of(arguments);
+  const uint64_t shard_bytes = shard_bytes_of(arguments);
+  const Config config = open_config_or_model(arguments.common);
+  const auto base = Checkpoint::open(config.model, config_families());
+  check_out(arguments.out, config.model);
+  const uint32_t length = window_length(arguments, config, base->config());
+  const StopRequest stop;
+  const quantize::Calibration calibration =
+      calibration_of(arguments, config, base->config(), length);
+  warn_of_few(calibration, base->config());
+  const std::string ids = ids_text(calibration), ids_sha256 = sha256(ids);
+  if (!arguments.dump_calibration.empty()) save_file(arguments.dump_calibration, ids);
+
+  Registry registry = make_registry(config);
+  const LayerDevice device(registry, config, base->config(), length);
+  const abi::DeviceInfo& info = device.info();
+  settings.threads = info.type == abi::DeviceType::cpu
+                         ? info.lanes
+                         : std::max(1u, std::thread::hardware_concurrency());
+  QuantizeJob job{.base = base.get(),
+                  .on = &device,
+                  .texts = &calibration.windows,
+                  .settings = settings,
+                  .method = method,
+                  .skip = arguments.skip,
+                  .shard_bytes = shard_bytes,
+                  .fingerprint = fingerprint_of(arguments, *base, ids_sha256, device),
+                  .start = arguments.fresh ? quantize::Start::anew : quantize::Start::resume,
+                  .report = {},
+                  .tick = throw_if_stopped};
+  std::unique_ptr<Lines> lines;
+  job.report = [&](const MatrixReport& matrix, double done) { lines->show(matrix, done); };
+  QuantizeRun run(job, arguments.out);
+  if (run.done() > 0)
+    note(fmt::format("{}: going on with an interrupted run, {:.0f} % are done", arguments.out,
+                     100 * run.done()));
+  lines = std::make_unique<Lines>(arguments.common.json, base->config().layers, run.done());
+  run.run();
+
+  const Json matrices = run.matrices();
+  copy_tokenizer_files(config.model, run.folder());
+  copy_model_documents(config.model, run.folder());
+  add_quantize_config(arguments, {ids_sha256, calibration.tokens, matrices}, config.model,
+                      run.folder());
+  run.finish();
+  const double error = mean_of(matrices, "error"), nearest = mean_of(matrices, "rtn_error");
+  if (arguments.common.json)
+    print_json({{"out", arguments.out},
+                {"matrices", matrices.size()},
+                {"mean_error", error},
+                {"mean_rtn_error", nearest}});
+  else
+    print(fmt::format("{}: {} matrices, mean error {:.5f}, rounding to nearest {:.5f}\n",
+                      arguments.out, matrices.size(), error, nearest));
+  return 0;
+}
+
+}  // namespace ropewalk

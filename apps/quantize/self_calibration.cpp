@@ -1,0 +1,81 @@
+#include "apps/quantize/self_calibration.h"
+
+#include <algorithm>
+#include <cmath>
+#include <deque>
+#include <span>
+#include <utility>
+
+#include "apps/open.h"
+#include "core/base/error.h"
+#include "core/sample/rng.h"
+
+namespace ropewalk {
+namespace {
+
+constexpr uint32_t kTogether = 8;  // windows written in one step
+
+struct Window {
+  Window(KvCache& cache, uint64_t seed, int32_t first) : sequence(cache), random(seed) {
+    ids.push_back(first);
+  }
+
+  Sequence sequence;
+  SequenceRandom random;
+  std::vector<int32_t> ids;
+};
+
+// Softmax at temperature 1, summed in f64 in the order of the ids.
+int32_t draw(std::span<const float> logits, double uniform) {
+  const auto max = static_cast<double>(*std::ranges::max_element(logits));
+  double total = 0;
+  for (const float logit : logits) total += std::exp(static_cast<double>(logit) - max);
+  double left = uniform * total;
+  for (size_t id = 0; id < logits.size(); ++id) {
+    left -= std::exp(static_cast<double>(logits[id]) - max);
+    if (left < 0) return static_cast<int32_t>(id);
+  }
+  return static_cast<int32_t>(logits.size() - 1);
+}
+
+// Seeds of neighbouring windows must not be neighbours of each other's draws: Philox keys are.
+uint64_t seed_of(uint64_t seed, uint32_t window) {
+  return seed ^ (uint64_t{window} + 1) * 0x9e3779b97f4a7c15u;
+}
+
+}  // namespace
+
+quantize::Calibration sample_windows(
+    const CommonArguments& common, const Config& config, const quantize::WindowKind& kind,
+    uint64_t seed, const std::function<void(uint64_t done, uint64_t total)>& progress) {
+  RuntimeSettings settings;
+  settings.config = config;
+  settings.config.context.length = kind.length;
+  settings.max_sequences = settings.max_wanted = std::min(kTogether, kind.count);
+  OpenModel model = open_checkpoint(common, settings);
+  const int32_t first = model.runtime.model_config().bos_id;
+  quantize::Calibration calibration;
+  calibration.asked = uint64_t{kind.length} * kind.count;
+  for (uint32_t begin = 0; begin < kind.count; begin += kTogether) {
+    std::deque<Window> windows;  // a Sequence cannot be moved
+    for (uint32_t i = begin; i < std::min(begin + kTogether, kind.count); ++i)
+      windows.emplace_back(model.runtime.cache(), seed_of(seed, i), first);
+    for (uint32_t length = 1; length < kind.length; ++length) {
+      std::vector<Chunk> chunks;
+      for (Window& window : windows)
+        chunks.push_back(
+            {&window.sequence, std::span(window.ids).last(1), Wanted::last, kind.length});
+      const std::span<const ChunkResult> results = model.runtime.executor().run(chunks);
+      for (size_t i = 0; i < windows.size(); ++i)
+        windows[i].ids.push_back(draw(results[i].value(), windows[i].random.uniform()));
+      progress(uint64_t{begin} * kind.length + length * windows.size(), calibration.asked);
+    }
+    for (Window& window : windows) {
+      calibration.tokens += window.ids.size();
+      calibration.windows.push_back(std::move(window.ids));
+    }
+  }
+  return calibration;
+}
+
+}  // namespace ropewalk

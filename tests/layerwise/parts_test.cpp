@@ -117,15 +117,19 @@ TEST(ModelPart, SaysWhereAValueIsNotFinite) {
   const Whole whole(rig);
   const std::vector<int32_t> text(10, 3);
   ModelPart part(rig.device, whole.weights,
-                 cut_graph(whole.model, whole.begin_of(0), whole.begin_of(1), LayerRig::kTokens));
-  std::vector<float> x(text.size() * part.inputs()[0].width, 0.5f);
-  x[4 * part.inputs()[0].width + 7] = std::numeric_limits<float>::infinity();
-  std::vector<std::byte> out(text.size() * part.outputs()[0].width * sizeof(float));
-  expect_error(
-      ExitCode::non_finite,
-      HasSubstr("model.layers.0.self_attn: found a value that is NaN or infinite for token "
-                "4 of a text"),
-      [&] { part.run(text, {std::as_bytes(std::span(x))}, {out}); });
+                 cut_graph(whole.model, whole.begin_of(1), whole.begin_of(2), LayerRig::kTokens));
+  const size_t width = rig.checkpoint->config().hidden_size;
+  std::vector<float> residual(text.size() * width, 0.5f), attention = residual;
+  attention[4 * width + 7] = std::numeric_limits<float>::infinity();
+  std::vector<std::byte> sum(text.size() * width * sizeof(float)), norm = sum;
+  expect_error(ExitCode::non_finite,
+               HasSubstr("model.layers.0.attention_add: found a value that is NaN or infinite for "
+                         "token 4 of a text"),
+               [&] {
+                 part.run(text,
+                          {std::as_bytes(std::span(residual)), std::as_bytes(std::span(attention))},
+                          {sum, norm});
+               });
 }
 
 }  // namespace

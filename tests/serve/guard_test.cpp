@@ -2,6 +2,7 @@
 #include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -68,6 +69,19 @@ TEST(Keys, FileIsItsOwnersAloneAndIsReadAgain) {
   write_file(file, "eve\n");
   keys.reload();
   EXPECT_TRUE(keys.find("secret-three"));
+}
+
+// As `LoadCredential=` and `DynamicUser=` of systemd 254 and later make it.
+TEST(Keys, FileMayBeACredentialOfSystemd) {
+  const TemporaryFolder folder;
+  const std::string file = folder.write("keys", "ann:secret-one\n");
+  chmod(file.c_str(), 0440);
+  EXPECT_THAT(error_of([&] { Keys(file, ""); }), HasSubstr("others than its owner"));
+  setenv("CREDENTIALS_DIRECTORY", folder.path().c_str(), 1);
+  EXPECT_EQ(Keys(file, "").count(), 1u);
+  chmod(file.c_str(), 0444);
+  EXPECT_THAT(error_of([&] { Keys(file, ""); }), HasSubstr("others than its owner"));
+  unsetenv("CREDENTIALS_DIRECTORY");
 }
 
 TEST(Gate, WithKeysOnlyProbesPassWithoutOne) {

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <cstdlib>
 #include <fstream>
 #include <iterator>
 #include <utility>
@@ -27,6 +28,13 @@ bool is_name(std::string_view name) {
       "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.";
   return !name.empty() && name.size() <= 64 &&
          name.find_first_not_of(kAllowed) == std::string_view::npos;
+}
+
+// systemd writes a credential's reader into an access list, whose mask stat() shows as the group's
+// rights (systemd issue 29435). The folder is open to nobody else.
+bool is_credential(const std::filesystem::path& file) {
+  const char* folder = std::getenv("CREDENTIALS_DIRECTORY");
+  return folder && file.parent_path() == folder;
 }
 
 Key make_key(std::string_view entry, const std::string& where) {
@@ -92,7 +100,7 @@ void Keys::read() {
       static_cast<size_t>(facts.st_size) > kMaxFileBytes)
     throw Error(ExitCode::usage, name, "cannot be read as a file of keys",
                 "Correct serve.keys.file");
-  if ((facts.st_mode & 077) != 0)
+  if ((facts.st_mode & (is_credential(file_) ? 007 : 077)) != 0)
     throw Error(ExitCode::usage, name, "can be read or written by others than its owner",
                 "chmod 600");
   std::ifstream in(file_, std::ios::binary);

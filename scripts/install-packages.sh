@@ -2,6 +2,7 @@
 # Installs the missing ones of the Debian 12 packages that Ropewalk needs.
 #   scripts/install-packages.sh build   to build and run
 #   scripts/install-packages.sh test    and to test
+#   scripts/install-packages.sh deploy  and to check deploy/ whole
 set -euo pipefail
 
 build_packages=(
@@ -16,11 +17,17 @@ test_packages=(
   mesa-vulkan-drivers vulkan-validationlayers
   chromium-driver
 )
+# 7 MB. They bring services, which systemd would start: where it runs, they come only when asked for.
+router_packages=(nginx haproxy yamllint)
+[ -d /run/systemd/system ] || test_packages+=("${router_packages[@]}")
+# promtool is in prometheus: 315 MB with its dependencies, 218 of them for the time zones of its web page.
+deploy_packages=(prometheus shellcheck)
 
 case "${1:-}" in
   build) wanted=("${build_packages[@]}") ;;
   test) wanted=("${build_packages[@]}" "${test_packages[@]}") ;;
-  *) echo "usage: $0 build|test" >&2; exit 2 ;;
+  deploy) wanted=("${build_packages[@]}" "${test_packages[@]}" "${router_packages[@]}" "${deploy_packages[@]}") ;;
+  *) echo "usage: $0 build|test|deploy" >&2; exit 2 ;;
 esac
 
 missing=()

@@ -1,6 +1,6 @@
 # rw_embed_texts(TARGET file...)
 #
-# Gives the target a generated header for each file, texts/NAME.h: its bytes, without a zero at the end, as
+# Gives the target a generated header for each file, texts/<NAME>.h: its bytes, without a zero at the end, as
 # `texts::k_NAME`, where NAME in the constant has _ for what is no letter or digit.
 function(rw_embed_texts target)
   set(folder ${CMAKE_CURRENT_BINARY_DIR}/generated/texts)

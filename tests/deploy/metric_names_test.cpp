@@ -5,7 +5,7 @@
 #include <regex>
 #include <set>
 
-#include "tests/apps/running_server.h"
+#include "tests/apps/serving/running_server.h"
 #include "tests/apps/small_model.h"
 #include "tests/deploy/manifests.h"
 

@@ -9,7 +9,7 @@
 #include <optional>
 #include <thread>
 
-#include "tests/apps/running_server.h"
+#include "tests/apps/serving/running_server.h"
 #include "tests/apps/small_model.h"
 #include "tests/deploy/child.h"
 #include "tests/deploy/manifests.h"

@@ -1,4 +1,4 @@
-// The chat page as a document; tests/apps/page_test.cpp has a browser use it.
+// The chat page as a document; tests/apps/serving/page_test.cpp has a browser use it.
 #include "core/serve/page/page.h"
 
 #include <gmock/gmock.h>

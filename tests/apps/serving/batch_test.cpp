@@ -9,7 +9,7 @@
 #include <thread>
 
 #include "tests/apps/program.h"
-#include "tests/apps/running_server.h"
+#include "tests/apps/serving/running_server.h"
 #include "tests/apps/small_model.h"
 
 namespace ropewalk::test {

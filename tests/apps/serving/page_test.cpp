@@ -6,7 +6,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "tests/apps/running_server.h"
+#include "tests/apps/serving/running_server.h"
 #include "tests/apps/small_model.h"
 
 namespace ropewalk::test {

@@ -7,7 +7,7 @@
 #include <cmath>
 #include <thread>
 
-#include "tests/apps/running_server.h"
+#include "tests/apps/serving/running_server.h"
 #include "tests/apps/small_model.h"
 
 namespace ropewalk::test {

@@ -63,7 +63,12 @@ void add_common(CLI::App& app, CommonArguments& common) {
 }
 
 CLI::Option* add_config(CLI::App& app, CommonArguments& common) {
-  return app.add_option("CONFIG", common.target, "The configuration, a YAML file");
+  return app
+      .add_option(
+          "CONFIG", common.target,
+          "The configuration, a YAML file; or a model's folder, or ORG/NAME as Hugging Face's "
+          "cache has it")
+      ->type_name("CONFIG|MODEL");
 }
 
 void add_json(CLI::App& app, CommonArguments& common) {
@@ -190,9 +195,7 @@ void add_options(CLI::App& app, ScoreArguments& score) {
 }
 
 void add_options(CLI::App& app, InspectArguments& inspect) {
-  app.add_option("CONFIG", inspect.common.target, "A configuration or a model's folder")
-      ->type_name("CONFIG|MODEL_DIR")
-      ->required();
+  add_config(app, inspect.common)->required();
   app.add_flag("--verify", inspect.verify, "Read every tensor and count NaN, infinity and zeros");
   add_json(app, inspect.common);
 }

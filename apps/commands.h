@@ -14,7 +14,7 @@
 
 namespace ropewalk {
 
-// Options that every command has. `target` is CONFIG, for inspect also MODEL_DIR; empty: not given.
+// Options that every command has. `target` is CONFIG; empty: not given.
 struct CommonArguments {
   std::string target = {};
   std::vector<std::string> overrides = {};  // of --set and its shorthands, in order

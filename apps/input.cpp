@@ -14,6 +14,8 @@
 
 #include "apps/signals.h"
 #include "core/base/error.h"
+#include "core/base/log.h"
+#include "core/base/utf8.h"
 
 namespace ropewalk {
 namespace {
@@ -60,6 +62,33 @@ std::string read_input(const std::string& file) {
   const Descriptor input{file == "-" ? STDIN_FILENO : open(file.c_str(), O_RDONLY | O_CLOEXEC)};
   if (input.fd < 0) refuse_file(file);
   return read_all(input.fd, file);
+}
+
+std::string read_text(const std::string& file) { return clean_text(read_input(file), shown(file)); }
+
+std::string clean_text(std::string text, std::string_view where) {
+  constexpr std::string_view kMark = "\xef\xbb\xbf";
+  const std::string_view begin = std::string_view(text).substr(0, 2);
+  const bool utf16 = begin == "\xff\xfe" || begin == "\xfe\xff";
+  const size_t bad = utf8_first_error(text), nul = text.find('\0');
+  if (bad != std::string::npos)
+    throw Error(ExitCode::usage, where,
+                utf16 ? fmt::format("is not UTF-8 at byte {}: it begins as UTF-16 does", bad)
+                      : fmt::format("is not UTF-8 at byte {}", bad),
+                "Save the file as UTF-8");
+  if (nul != std::string::npos)
+    throw Error(ExitCode::usage, where, fmt::format("has a NUL at byte {}, expected text", nul),
+                "Save the file as UTF-8");
+  if (text.starts_with(kMark)) {
+    text.erase(0, kMark.size());
+    note(fmt::format("{}: the byte-order mark at its beginning is skipped", where));
+  }
+  if (text.find("\r\n") == std::string::npos) return text;
+  note(fmt::format("{}: its lines end in CR LF, which is read as LF", where));
+  std::string lines;
+  for (size_t i = 0; i < text.size(); ++i)
+    if (text[i] != '\r' || i + 1 == text.size() || text[i + 1] != '\n') lines += text[i];
+  return lines;
 }
 
 std::string read_saved(const std::string& name) {

@@ -14,6 +14,11 @@ inline constexpr size_t kMaxInputBytes = size_t{64} << 20;
 // unreadable; limit where it is larger than kMaxInputBytes.
 std::string read_input(const std::string& file);
 
+// The same as text. Throws Error(usage) with the place of the first byte that is not UTF-8, or is
+// NUL. A byte-order mark is skipped and CR LF read as LF, each with a note.
+std::string read_text(const std::string& file);
+std::string clean_text(std::string text, std::string_view where);
+
 // The bytes of a regular file that a program wrote: never standard input or a pipe. Throws as
 // read_input() does.
 std::string read_saved(const std::string& file);

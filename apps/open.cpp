@@ -8,6 +8,7 @@
 #include "core/base/error.h"
 #include "core/base/utf8.h"
 #include "core/checkpoint/weights/checkpoint_weights.h"
+#include "core/config/model_path.h"
 #include "core/json/json.h"
 #include "core/model/families.h"
 #include "core/model/unread.h"
@@ -26,6 +27,20 @@ void check_plugin_folders(const Config& config, Trust trust) {
   }
 }
 
+// A file of a model in the configuration's place.
+void refuse_model_file(const std::string& target) {
+  if (target.ends_with(".gguf"))
+    throw Error(ExitCode::usage, target,
+                "is a GGUF file, expected a configuration or a model's folder",
+                "GPTQ models in safetensors files are read, and dense ones: take those files");
+  const std::filesystem::path file(target);
+  for (const char* ending : {".safetensors", ".bin", ".pt", ".pth"})
+    if (file.extension() == ending || file.filename() == "config.json")
+      throw Error(ExitCode::usage, target,
+                  "is a file of a model, expected a configuration or a model's folder",
+                  "Give the folder that it lies in");
+}
+
 ConfigSource source_of(const CommonArguments& arguments, const std::string& file) {
   return {.file = file, .overrides = arguments.overrides, .trust = arguments.trust};
 }
@@ -33,7 +48,14 @@ ConfigSource source_of(const CommonArguments& arguments, const std::string& file
 }  // namespace
 
 Config open_config(const CommonArguments& arguments) {
-  Config config = load_config(source_of(arguments, arguments.target));
+  std::error_code error;
+  const std::string& target = arguments.target;
+  const bool is_hub_name = as_hub_name(target) && !target.ends_with(".yaml") &&
+                           !target.ends_with(".yml") && !std::filesystem::exists(target, error);
+  const bool is_model = is_hub_name || std::filesystem::is_directory(target, error);
+  if (is_model) return config_without_file(arguments, target);
+  refuse_model_file(target);
+  Config config = load_config(source_of(arguments, target));
   check_plugin_folders(config, arguments.trust);
   return config;
 }
@@ -59,15 +81,17 @@ std::unique_ptr<TraceFile> open_trace(const CommonArguments& arguments) {
   return arguments.trace.empty() ? nullptr : std::make_unique<TraceFile>(arguments.trace);
 }
 
-Engine open_engine(const CommonArguments& arguments, const Config& config) {
+Engine open_engine(const CommonArguments& arguments, const Config& config, TextNeed text) {
+  require_model(config.model, config.hub_name);
   Progress progress("loading the model", ProgressUnit::bytes, progress_for(arguments));
   RuntimeSettings settings;
   settings.config = config;
   settings.load_progress = [&](uint64_t done, uint64_t total) { progress.show(done, total); };
-  return Engine(settings);
+  return Engine(settings, text);
 }
 
 OpenModel open_checkpoint(const CommonArguments& arguments, RuntimeSettings settings) {
+  require_model(settings.config.model, settings.config.hub_name);
   const std::unique_ptr<Checkpoint> checkpoint =
       Checkpoint::open(settings.config.model, config_families());
   const CheckpointWeights weights(*checkpoint);

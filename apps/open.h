@@ -9,7 +9,8 @@
 
 namespace ropewalk {
 
-// The file named by the arguments with their overrides.
+// What the arguments name, with their overrides: a file, or a model itself (its folder, or ORG/NAME
+// in the cache of Hugging Face's hub).
 Config open_config(const CommonArguments& arguments);
 
 // The same without a file, for commands that need none: `model` is a model's folder, and paths are
@@ -23,7 +24,7 @@ Config open_config_or_model(const CommonArguments& arguments);
 std::unique_ptr<TraceFile> open_trace(const CommonArguments& arguments);
 
 // Loads the model, its tokenizer and prompt format; shows a progress bar where that takes long.
-Engine open_engine(const CommonArguments& arguments, const Config& config);
+Engine open_engine(const CommonArguments& arguments, const Config& config, TextNeed text);
 
 // Only the model, for commands that work on ids: needs no tokenizer.
 struct OpenModel {

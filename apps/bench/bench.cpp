@@ -20,6 +20,7 @@
 #include "core/base/error.h"
 #include "core/base/log.h"
 #include "core/checkpoint/weights/checkpoint_weights.h"
+#include "core/config/model_path.h"
 #include "core/config/nearest.h"
 #include "core/model/families.h"
 #include "core/model/synthetic.h"
@@ -185,6 +186,7 @@ void bench_checkpoint(const BenchArguments& arguments, BenchReport& report) {
     throw Error(ExitCode::usage, "command line", "neither CONFIG nor --shape was given",
                 "See `ropewalk bench --help`");
   const Config config = open_config(common);
+  require_model(config.model, config.hub_name);
   const std::unique_ptr<Checkpoint> checkpoint = Checkpoint::open(config.model, config_families());
   const CheckpointWeights weights(*checkpoint);
   bench_weights(arguments, {config.model.string(), config, weights},

@@ -111,7 +111,7 @@ int hold(Conversation& conversation, const std::function<bool(std::string&)>& ne
 }  // namespace
 
 int chat(const ChatArguments& arguments) {
-  Engine engine = open_engine(arguments.common, open_config(arguments.common));
+  Engine engine = open_engine(arguments.common, open_config(arguments.common), TextNeed::required);
   Conversation conversation(engine, arguments.common);
   if (stdin_is_terminal() && stderr_is_terminal() && !arguments.common.quiet) {
     LineEditor editor;

@@ -64,7 +64,7 @@ ContextInput read_one(const ConfigValue& item, const std::filesystem::path& fold
                      .text = text ? text_of(*text, "text") : ""};
   if (file) {
     input.where = (folder / text_of(*file, "file")).lexically_normal().string();
-    input.text = read_input(input.where);
+    input.text = read_text(input.where);
   }
   return input;
 }

@@ -16,7 +16,7 @@ std::string text_from_stdin() {
     throw Error(
         ExitCode::usage, "command line", "no prompt was given",
         "Use --prompt TEXT, --prompt-file FILE or --prompt-ids FILE, or pipe the prompt in");
-  std::string text = read_input("-");
+  std::string text = read_text("-");
   if (text.empty())
     throw Error(ExitCode::usage, "standard input", "it is empty, expected a prompt",
                 "Use --prompt TEXT, or pipe the prompt in");
@@ -24,7 +24,7 @@ std::string text_from_stdin() {
 }
 
 ContextInput read_context(const InputArgument& argument) {
-  ContextInput input{.where = argument.file, .metadata = {}, .text = read_input(argument.file)};
+  ContextInput input{.where = argument.file, .metadata = {}, .text = read_text(argument.file)};
   for (const std::string& given : argument.metadata) {
     const size_t equals = given.find('=');
     if (equals == std::string::npos || equals == 0)
@@ -57,11 +57,11 @@ std::string message_of(const RunArguments& arguments) {
   }
   std::string text;
   if (arguments.prompt_file)
-    text = read_input(*arguments.prompt_file);
+    text = read_text(*arguments.prompt_file);
   else if (arguments.prompt && *arguments.prompt != "-")
-    text = *arguments.prompt;
+    text = clean_text(*arguments.prompt, "--prompt");
   else
-    text = arguments.prompt ? read_input("-") : text_from_stdin();
+    text = arguments.prompt ? read_text("-") : text_from_stdin();
   return arguments.plain ? plain_instruction(text) : text;
 }
 

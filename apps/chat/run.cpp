@@ -1,5 +1,6 @@
 // run.cpp — `ropewalk run CONFIG`: one prompt in, one streamed reply out.
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include "apps/chat/question.h"
 #include "apps/chat/statistics.h"
@@ -44,12 +45,12 @@ Request make_request(const Engine& engine, const Question& question) {
 
 Json reply_json(Engine& engine, const Request& request, const Reply& reply,
                 const LogitsHash& hash) {
-  return {{"prompt_ids", request.prompt_ids},
-          {"ids", reply.ids},
-          {"text", reply.text},
-          {"finish", finish_name(reply.finish)},
-          {"logits_hash", fmt::format("{:016x}", hash.value())},
-          {"stats", statistics_json(engine, reply.stats)}};
+  Json json = {{"prompt_ids", request.prompt_ids}, {"ids", reply.ids}};
+  if (engine.has_text()) json["text"] = reply.text;
+  json["finish"] = finish_name(reply.finish);
+  json["logits_hash"] = fmt::format("{:016x}", hash.value());
+  json["stats"] = statistics_json(engine, reply.stats);
+  return json;
 }
 
 // Notes that the context ended the reply, which its text does not show.
@@ -68,7 +69,8 @@ int run(const RunArguments& arguments) {
   // Before the model is loaded, so that a wrong file is reported at once.
   const Question question = read_question(arguments);
   const std::unique_ptr<TraceFile> trace = open_trace(common);
-  Engine engine = open_engine(common, config);
+  Engine engine =
+      open_engine(common, config, question.is_ids ? TextNeed::optional : TextNeed::required);
   if (trace) {
     Runtime& runtime = engine.runtime();
     runtime.trace_to(*trace, measure_ceiling(*runtime.device().device));
@@ -88,7 +90,10 @@ int run(const RunArguments& arguments) {
 
   CachedText text(engine.runtime().cache(), engine.runtime().rope_tables());
   const Reply reply = generate(engine, text, request, events);
-  common.json ? print_json(reply_json(engine, request, reply, hash)) : print("\n");
+  if (common.json)
+    print_json(reply_json(engine, request, reply, hash));
+  else
+    print(engine.has_text() ? "\n" : fmt::format("{}\n", fmt::join(reply.ids, " ")));
   note_full_context(engine, engine.runtime().context_length(), reply);
   if (common.verbose || (stderr_is_terminal() && !common.quiet && !common.json))
     note(statistics_line(engine, reply.stats));

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "apps/input.h"
 #include "core/base/error.h"
@@ -30,6 +31,11 @@ std::vector<std::vector<int32_t>> tokenise(const Tokenizer& tokenizer, const std
   return texts;
 }
 
+// As llama.cpp: a model whose texts have no BOS keeps its windows as they are.
+int32_t window_bos(const Tokenizer& tokenizer) {
+  return tokenizer.add_bos() ? tokenizer.bos_id() : -1;
+}
+
 std::vector<ScoredWindow> jsonl_windows(const Dataset& dataset, const WindowSettings& settings) {
   std::vector<ScoredWindow> windows;
   for (const std::vector<int32_t>& text : dataset.texts) {
@@ -46,19 +52,20 @@ std::vector<ScoredWindow> jsonl_windows(const Dataset& dataset, const WindowSett
 Dataset read_dataset(const DatasetArguments& arguments, const Config& config, Protocol protocol) {
   Dataset dataset;
   dataset.file = arguments.text ? *arguments.text : *arguments.ids;
-  const std::string bytes = read_input(dataset.file);
+  std::string bytes = read_input(dataset.file);
   dataset.sha256 = sha256(bytes);
   if (arguments.ids && protocol == Protocol::jsonl)
     throw Error(ExitCode::usage, "command line", "--protocol jsonl reads texts, found --ids",
                 "Give the JSON Lines file with --text");
   if (arguments.ids) {
     dataset.texts.push_back(parse_ids(bytes, shown(dataset.file)));
-    if (protocol == Protocol::llamacpp) dataset.bos_id = open_tokenizer(config).bos_id();
+    if (protocol == Protocol::llamacpp) dataset.bos_id = window_bos(open_tokenizer(config));
     return dataset;
   }
   const Tokenizer tokenizer = open_tokenizer(config);
-  dataset.bos_id = tokenizer.bos_id();
-  dataset.texts = tokenise(tokenizer, bytes, dataset.file, protocol);
+  dataset.bos_id = window_bos(tokenizer);
+  dataset.texts = tokenise(tokenizer, clean_text(std::move(bytes), shown(dataset.file)),
+                           dataset.file, protocol);
   return dataset;
 }
 

@@ -124,7 +124,7 @@ int recall(const RecallArguments& arguments) {
   const uint32_t longest = *std::max_element(arguments.lengths.begin(), arguments.lengths.end());
   config.context.length = std::max(config.context.length.value_or(0), longest);
   config.sampling.clear();  // greedy: chance must not decide
-  Engine engine = open_engine(arguments.common, config);
+  Engine engine = open_engine(arguments.common, config, TextNeed::required);
 
   std::vector<Cell> cells;
   for (const uint32_t length : arguments.lengths)

@@ -1,4 +1,4 @@
-// inspect.cpp — `ropewalk inspect (CONFIG | MODEL_DIR)`: what a model is, without a device.
+// inspect.cpp — `ropewalk inspect CONFIG`: what a model is, without a device.
 #include <fmt/format.h>
 
 #include <charconv>
@@ -11,10 +11,10 @@
 #include "apps/output.h"
 #include "apps/progress.h"
 #include "core/base/error.h"
+#include "core/config/model_path.h"
 #include "core/engine/engine.h"
 #include "core/engine/rope_choice.h"
 #include "core/model/families.h"
-#include "core/text/tokenizer.h"
 
 namespace ropewalk {
 namespace {
@@ -88,9 +88,10 @@ Json memory_json(const ModelConfig& model, const Config& config, uint64_t weight
 Json id_json(const AddedToken* token) { return token ? Json(token->id) : Json(); }
 
 // A model without a sound tokenizer can still be inspected.
-Json tokenizer_json(const Config& config) {
+Json tokenizer_json(const Config& config, const ModelConfig& model) {
   try {
     const Tokenizer tokenizer = open_tokenizer(config);
+    match_ids(tokenizer, model);  // for its warnings
     return {{"file", tokenizer.file()},
             {"vocab_size", tokenizer.vocab_size()},
             {"bos_id", id_json(tokenizer.bos())},
@@ -137,7 +138,7 @@ Json model_json(const Checkpoint& checkpoint, const Config& config, const Checkp
           {"quantization", quantization_json(facts.quantization)},
           {"rope", rope_json(choose_rope(config, model, context))},
           {"memory", memory_json(model, config, facts.bytes)},
-          {"tokenizer", tokenizer_json(config)},
+          {"tokenizer", tokenizer_json(config, model)},
           {"files", files_json(checkpoint)}};
 }
 
@@ -183,9 +184,8 @@ void refuse_non_finite(const Checkpoint& checkpoint, const TensorFault& fault, s
 
 int inspect(const InspectArguments& arguments) {
   const CommonArguments& common = arguments.common;
-  const Config config = std::filesystem::is_directory(common.target)
-                            ? config_without_file(common, common.target)
-                            : open_config(common);
+  const Config config = open_config(common);
+  require_model(config.model, config.hub_name);
   const std::unique_ptr<Checkpoint> checkpoint = Checkpoint::open(config.model, config_families());
   const CheckpointFacts facts = gather_facts(*checkpoint);
   Json json = model_json(*checkpoint, config, facts);

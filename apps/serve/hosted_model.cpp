@@ -80,7 +80,7 @@ HostedModel::HostedModel(const CommonArguments& arguments, const Config& config)
     throw_if_stopped();
     progress.show(done, total);
   };
-  engine_ = std::make_unique<Engine>(settings);
+  engine_ = std::make_unique<Engine>(settings, TextNeed::required);
   throw_if_stopped();
   batch_invariant_ = checked_dependence(config, engine_->runtime().device()).empty();
   const WarmUp warm = engine_->runtime().executor().warm_up();

@@ -40,9 +40,14 @@ struct ContextConfig {
 
 enum class Truncate { drop_oldest, refuse };
 
+// Whether a prompt begins with the beginning-of-sequence token; automatic: as the tokenizer's files
+// say (add_bos_token).
+enum class BosRule { automatic, always, never };
+
 struct PromptConfig {
   PluginChoice format = {.name = "raw", .key = "prompt.format"};
   std::optional<std::string> system = {};  // absent: the format's own
+  BosRule bos = BosRule::automatic;
   Truncate truncate = Truncate::drop_oldest;
 };
 
@@ -109,7 +114,8 @@ struct ServeConfig {
 
 struct Config {
   std::filesystem::path file;
-  std::filesystem::path model = {};  // absolute
+  std::filesystem::path model = {};  // absolute; may be missing
+  std::string hub_name = {};         // what `model` says where it is no folder but ORG/NAME
   BackendConfig backend = {};
   ContextConfig context = {};
   std::optional<PluginChoice> rope = {};  // absent: what config.json says

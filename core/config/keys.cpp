@@ -37,7 +37,7 @@ constexpr std::array kKeys = {
     KeyInfo{"context", KeyType::map, "", "how much the model sees at once"},
     KeyInfo{.path = "context.length",
             .type = KeyType::integer,
-            .default_text = "<the model's max_position_embeddings>",
+            .default_text = "<what the model was trained for>",
             .help = "tokens of prompt and reply together",
             .minimum = 1,
             .maximum = kMaxTokens},
@@ -58,6 +58,12 @@ constexpr std::array kKeys = {
         "the wording that the model was trained on, or auto: that of its chat template; `ropewalk "
         "plugins` lists them"},
     KeyInfo{"prompt.system", KeyType::text, "<the format's own>", "the system message"},
+    KeyInfo{.path = "prompt.bos",
+            .type = KeyType::choice,
+            .default_text = "auto",
+            .help = "whether prompts begin with the token that begins a text; auto: as the "
+                    "tokenizer's files say",
+            .choices = "auto always never"},
     KeyInfo{.path = "prompt.truncate",
             .type = KeyType::choice,
             .default_text = "drop-oldest",

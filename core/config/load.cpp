@@ -10,6 +10,7 @@
 #include "core/config/file.h"
 #include "core/config/keys.h"
 #include "core/config/merge.h"
+#include "core/config/model_path.h"
 #include "core/config/plugin_choice.h"
 #include "core/config/scalars.h"
 
@@ -140,6 +141,13 @@ void read_model(const Reader& reader, Config& config) {
     Reader::refuse({config.file.string()}, "model is missing, expected a path",
                    "Add a line such as model: ../models/airophin-mini");
   config.model = reader.path(*model, key_info("model"));
+  std::error_code error;
+  const std::optional<HubName> named = as_hub_name(model->text);
+  if (named && !std::filesystem::exists(config.model, error)) {
+    config.hub_name = model->text;
+    config.model = find_in_hub_cache(*named).value_or(config.model);
+  }
+  config.model = within_hub_cache(config.model);
 }
 
 void read_backend(const Reader& reader, BackendConfig& backend) {
@@ -188,6 +196,7 @@ void read_prompt(const Reader& reader, PromptConfig& prompt) {
   if (const ConfigValue* format = reader.find("prompt.format"))
     prompt.format = read_link(*format, "prompt.format");
   reader.text("prompt.system", prompt.system);
+  reader.choice("prompt.bos", prompt.bos);
   reader.choice("prompt.truncate", prompt.truncate);
 }
 

@@ -7,8 +7,10 @@
 #include "core/base/error.h"
 #include "core/base/log.h"
 #include "core/checkpoint/weights/checkpoint_weights.h"
+#include "core/config/model_path.h"
 #include "core/engine/format_choice.h"
 #include "core/model/families.h"
+#include "core/model/unread.h"
 #include "core/text/prompt.h"
 
 namespace ropewalk {
@@ -20,23 +22,6 @@ class StringSink final : public abi::TextSink {
   std::vector<std::string> strings;
 };
 
-// An id beyond the model's embedding rows would read past the table. Rows without an id are padding
-// and are never sampled.
-void check_vocabulary(const TextSide& text, const ModelConfig& model) {
-  const uint32_t ids = text.tokenizer().vocab_size();
-  if (ids > model.vocab_size) {
-    throw Error(ExitCode::model, text.tokenizer().file(),
-                fmt::format("the tokenizer has {} ids, config.json says vocab_size {}", ids,
-                            model.vocab_size),
-                "Use the tokenizer that belongs to this model");
-  }
-  if (ids < model.vocab_size) {
-    verbose(
-        fmt::format("the model has {} rows more than the tokenizer has ids; they are never sampled",
-                    model.vocab_size - ids));
-  }
-}
-
 }  // namespace
 
 Registry make_registry(const Config& config) {
@@ -47,6 +32,7 @@ Registry make_registry(const Config& config) {
 }
 
 Tokenizer open_tokenizer(const Config& config) {
+  require_model(config.model, config.hub_name);
   TokenizerOptions options{.legacy = config.tokenizer.legacy};
   switch (config.tokenizer.source) {
     case TokenizerFile::automatic:
@@ -59,7 +45,10 @@ Tokenizer open_tokenizer(const Config& config) {
       options.source = TokenizerSource::sentencepiece;
       break;
   }
-  return Tokenizer::open(config.model, options);
+  Tokenizer tokenizer = Tokenizer::open(config.model, options);
+  if (config.prompt.bos != BosRule::automatic)
+    tokenizer.set_add_bos(config.prompt.bos == BosRule::always);
+  return tokenizer;
 }
 
 namespace {
@@ -112,8 +101,9 @@ class Engine::Host final : public abi::Host {
   explicit Host(const Engine& engine) : engine_(engine) {}
 
   uint32_t vocab_size() const noexcept override { return engine_.sampled_vocab(); }
-  std::span<const int32_t> end_ids() const noexcept override { return engine_.end_ids_; }
+  std::span<const int32_t> end_ids() const noexcept override { return engine_.end_ids(); }
   uint32_t tokenize(std::string_view text, std::span<int32_t> ids) const noexcept override {
+    if (!engine_.has_text()) return 0;
     try {
       const auto found = engine_.tokenizer().encode_text(text, SpecialTokens::as_text);
       std::copy_n(found.begin(), std::min(found.size(), ids.size()), ids.begin());
@@ -127,41 +117,52 @@ class Engine::Host final : public abi::Host {
   const Engine& engine_;
 };
 
-Engine::Engine(const RuntimeSettings& settings)
+namespace {
+
+std::unique_ptr<TextSide> open_text(Registry& registry, const Config& config, TextNeed need) {
+  try {
+    return std::make_unique<TextSide>(registry, config);
+  } catch (const Error& error) {
+    if (need == TextNeed::required || error.code() != ExitCode::model) throw;
+    std::string said = error.what();
+    if (said.ends_with('.')) said.pop_back();
+    note(fmt::format("{}; the reply is ids without text", said));
+    return nullptr;
+  }
+}
+
+}  // namespace
+
+Engine::Engine(const RuntimeSettings& settings, TextNeed text)
     : config_(settings.config),
       registry_(make_registry(config_)),
       checkpoint_(Checkpoint::open(config_.model, config_families())),
-      text_(std::make_unique<TextSide>(registry_, config_)) {
+      text_(open_text(registry_, config_, text)) {
   const ModelConfig& model = checkpoint_->config();
-  check_vocabulary(*text_, model);
+  ids_ = text_ ? match_ids(tokenizer(), model) : all_ids(model);
+  if (text_) add_stop_tokens();
   // Reports a wrong name before the model is loaded, not after.
   for (const PluginChoice& choice : config_.sampling) {
     registry_.find_choice(abi::ModuleKind::sampler, choice);
   }
   const CheckpointWeights weights(*checkpoint_);
-  runtime_ = std::make_unique<Runtime>(registry_, weights, settings);
+  RuntimeSettings telling = settings;
+  telling.graph_built = [&](const ModelGraph& graph) { warn_of_unread(*checkpoint_, graph); };
+  runtime_ = std::make_unique<Runtime>(registry_, weights, telling);
   checkpoint_->check_unchanged();
-
-  end_ids_ = gather_end_ids();
   host_ = std::make_unique<Host>(*this);
 }
 
 Engine::~Engine() = default;
 
-std::vector<int32_t> Engine::gather_end_ids() const {
-  std::vector<int32_t> ids = checkpoint_->config().eos_ids;
-  const auto add = [&](const AddedToken* token) {
+// A stop of the format that is a token ends a reply by its id.
+void Engine::add_stop_tokens() {
+  std::vector<int32_t>& ids = ids_.end_ids;
+  for (const std::string& stop : text_->stops({})) {
+    const AddedToken* token = tokenizer().added().find(stop);
     if (token && std::find(ids.begin(), ids.end(), token->id) == ids.end())
       ids.push_back(token->id);
-  };
-  add(tokenizer().eos());
-  // Special tokens are invisible in the text, where a stop is looked for.
-  for (const std::string& stop : text_->stops({})) add(tokenizer().added().find(stop));
-  return ids;
-}
-
-uint32_t Engine::sampled_vocab() const {
-  return std::min(tokenizer().vocab_size(), checkpoint_->config().vocab_size);
+  }
 }
 
 Chain Engine::make_chain(std::span<const PluginChoice> samplers, uint64_t seed) {

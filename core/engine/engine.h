@@ -12,6 +12,7 @@
 
 #include "core/abi/prompt_format.h"
 #include "core/checkpoint/checkpoint.h"
+#include "core/engine/model_ids.h"
 #include "core/engine/runtime.h"
 #include "core/sample/chain.h"
 #include "core/text/tokenizer.h"
@@ -46,13 +47,20 @@ class TextSide {
   std::vector<std::string> format_stops_;
 };
 
+enum class TextNeed {
+  required,  // a tokenizer that is missing or bad is an Error
+  optional,  // it is a note, and the engine turns ids into ids
+};
+
 class Engine {
  public:
   // Throws Error. `settings.config` is kept.
-  explicit Engine(const RuntimeSettings& settings);
+  Engine(const RuntimeSettings& settings, TextNeed text);
   ~Engine();
 
   const Config& config() const { return config_; }
+  bool has_text() const { return text_ != nullptr; }
+  // REQUIRES: has_text().
   const TextSide& text() const { return *text_; }
   const Tokenizer& tokenizer() const { return text_->tokenizer(); }
   Runtime& runtime() { return *runtime_; }
@@ -60,9 +68,11 @@ class Engine {
 
   // Ids that end a reply: the model's, the tokenizer's, and those of the format's stops that are
   // tokens.
-  const std::vector<int32_t>& end_ids() const { return end_ids_; }
-  // Ids that may be sampled: rows beyond the tokenizer's are padding.
-  uint32_t sampled_vocab() const;
+  const std::vector<int32_t>& end_ids() const { return ids_.end_ids; }
+  // Ids below this may be sampled, but for those of banned_ids(): rows beyond the tokenizer's are
+  // padding.
+  uint32_t sampled_vocab() const { return ids_.sampled; }
+  const std::vector<int32_t>& banned_ids() const { return ids_.banned; }
 
   // The samplers of one sequence, in order. Any thread may call it. Throws Error (plugin, usage)
   // where one cannot be made.
@@ -71,7 +81,7 @@ class Engine {
  private:
   class Host;
 
-  std::vector<int32_t> gather_end_ids() const;
+  void add_stop_tokens();
 
   Config config_;
   Registry registry_;
@@ -79,7 +89,7 @@ class Engine {
   std::unique_ptr<Checkpoint> checkpoint_;
   std::unique_ptr<TextSide> text_;
   std::unique_ptr<Runtime> runtime_;
-  std::vector<int32_t> end_ids_;
+  ModelIds ids_;
   std::unique_ptr<Host> host_;
 };
 

@@ -41,7 +41,7 @@ struct ScoredWindow {
   uint32_t scored;  // index of the first id whose log-probability counts
 };
 
-// `bos` -1: the model has none, and the first token stays.
+// `bos` -1: the model's texts have none, and the first token stays.
 std::vector<ScoredWindow> fill_windows(std::span<const Window> windows,
                                        std::span<const int32_t> text, int32_t bos);
 

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <limits>
 
 #include "core/base/error.h"
 
@@ -24,6 +25,22 @@ ScoredToken score_choice(int32_t id, std::span<const abi::Candidate> choices, ui
   return token;
 }
 
+// A token of the tokenizer that is not one of its pieces; nullptr: no such token.
+const AddedToken* added_token(const Vocabulary& vocabulary, int32_t id) {
+  return vocabulary.tokenizer ? vocabulary.tokenizer->added().find_id(id) : nullptr;
+}
+
+// Special tokens are invisible in the text, where a stop is looked for: a stop that begins with the
+// name of one is found by its id.
+std::vector<int32_t> stop_ids_of(const Vocabulary& vocabulary, const Request& request) {
+  std::vector<int32_t> ids = request.stop_ids;
+  if (!vocabulary.tokenizer) return ids;
+  for (const AddedToken& token : vocabulary.tokenizer->added().all())
+    for (const std::string& stop : request.stops)
+      if (token.special && stop.starts_with(token.name)) ids.push_back(token.id);
+  return ids;
+}
+
 }  // namespace
 
 uint32_t checked_limit(const Vocabulary& vocabulary, uint32_t capacity, const Request& request) {
@@ -41,6 +58,12 @@ uint32_t checked_limit(const Vocabulary& vocabulary, uint32_t capacity, const Re
   }
   for (const int32_t id : request.prompt_ids) {
     if (id >= 0 && static_cast<uint32_t>(id) < vocabulary.rows) continue;
+    if (const AddedToken* token = added_token(vocabulary, id))
+      throw Error(ExitCode::usage, "prompt.format",
+                  fmt::format("{} needs the token {} (id {}), for which the model of {} rows has "
+                              "none",
+                              vocabulary.format, printable(token->name), id, vocabulary.rows),
+                  "Choose a format that the model was tuned for, or take its own tokenizer");
     throw Error(ExitCode::limit, "prompt",
                 fmt::format("found token id {}, expected 0 to {}", id, vocabulary.rows - 1),
                 "Use ids of this model's tokenizer");
@@ -53,7 +76,7 @@ Running::Running(const Vocabulary& vocabulary, CachedText& text, const Request& 
     : vocabulary_(vocabulary),
       limit_(checked_limit(vocabulary, text.sequence().capacity(), request)),
       logprobs_(request.logprobs),
-      stop_ids_(request.stop_ids),
+      stop_ids_(stop_ids_of(vocabulary, request)),
       text_(text),
       chain_(std::move(chain)),
       stream_(request.stops, request.leading_space) {
@@ -109,9 +132,17 @@ void Running::score_prompt(std::span<const float> logits, Taken& taken) {
   }
 }
 
+std::span<const float> Running::allowed(std::span<const float> logits) {
+  if (vocabulary_.banned.empty()) return logits;
+  allowed_.assign(logits.begin(), logits.end());
+  for (const int32_t id : vocabulary_.banned)
+    allowed_[static_cast<size_t>(id)] = std::numeric_limits<float>::lowest();
+  return allowed_;
+}
+
 void Running::sample(std::span<const float> logits, Taken& taken) {
-  const int32_t id =
-      chain_.sample(logits.first(vocabulary_.sampled), text_.ids(), reply_.stats.prompt_tokens);
+  const int32_t id = chain_.sample(allowed(logits.first(vocabulary_.sampled)), text_.ids(),
+                                   reply_.stats.prompt_tokens);
   text_.append({&id, 1});
   reply_.ids.push_back(id);
   reply_.stats.new_tokens = static_cast<uint32_t>(reply_.ids.size());
@@ -123,7 +154,7 @@ void Running::sample(std::span<const float> logits, Taken& taken) {
   else
     taken.token = score_token(id, logits, vocabulary_.sampled, logprobs_->top);
   const bool ends = ends_reply(id);
-  if (!ends) taken.text = stream_.push(vocabulary_.tokenizer.text_of(id));
+  if (!ends && vocabulary_.tokenizer) taken.text = stream_.push(vocabulary_.tokenizer->text_of(id));
   reply_.text += taken.text;
   if (ends) reply_.stop_id = id;
   if (const auto stop = stream_.stopped_by()) reply_.stop = *stop;

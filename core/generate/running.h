@@ -63,17 +63,19 @@ class Running {
  private:
   void score_prompt(std::span<const float> logits, Taken& taken);
   void sample(std::span<const float> logits, Taken& taken);
+  std::span<const float> allowed(std::span<const float> logits);
   bool ends_reply(int32_t id) const;
 
   const Vocabulary vocabulary_;
   const uint32_t limit_;  // new tokens
   const std::optional<LogprobsWanted> logprobs_;
-  const std::vector<int32_t> stop_ids_;
+  const std::vector<int32_t> stop_ids_;  // the request's, and those of its stops that are tokens
   CachedText& text_;
   Chain chain_;
   TextStream stream_;
   Reply reply_;
-  uint32_t scored_ = 0;  // tokens of the prompt whose log-probability is known
+  std::vector<float> allowed_;  // logits without those of banned ids; empty where there are none
+  uint32_t scored_ = 0;         // tokens of the prompt whose log-probability is known
   bool finished_ = false;
 };
 

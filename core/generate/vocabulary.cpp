@@ -5,8 +5,12 @@
 namespace ropewalk {
 
 Vocabulary vocabulary_of(Engine& engine) {
-  return {engine.tokenizer(), engine.end_ids(), engine.runtime().executor().vocab_size(),
-          engine.sampled_vocab()};
+  return {.tokenizer = engine.has_text() ? &engine.tokenizer() : nullptr,
+          .end_ids = engine.end_ids(),
+          .rows = engine.runtime().executor().vocab_size(),
+          .sampled = engine.sampled_vocab(),
+          .banned = engine.banned_ids(),
+          .format = engine.config().prompt.format.name};
 }
 
 }  // namespace ropewalk

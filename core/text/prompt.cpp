@@ -58,7 +58,7 @@ std::vector<Segment> segments_of(const Tokenizer& tokenizer, std::span<const Pro
     if (token) segments.push_back({.text = token->name, .token = token});
   };
   for (const PromptPiece& piece : pieces) {
-    if (piece.kind == PieceKind::bos && segments.empty()) continue;
+    if (piece.kind == PieceKind::bos && (segments.empty() || tokenizer.omits_bos())) continue;
     if (piece.kind == PieceKind::bos && segments.back().token == tokenizer.bos()) continue;
     const AddedToken* added =
         piece.kind == PieceKind::added ? tokenizer.added().find(piece.text) : nullptr;
@@ -76,7 +76,8 @@ std::vector<Segment> segments_of(const Tokenizer& tokenizer, std::span<const Pro
 std::vector<int32_t> prompt_ids(const Tokenizer& tokenizer, std::span<const PromptPiece> pieces) {
   const bool emits_bos = !pieces.empty() && pieces.front().kind == PieceKind::bos;
   std::vector<int32_t> ids;
-  if (tokenizer.bos() && (emits_bos || tokenizer.add_bos())) ids.push_back(tokenizer.bos_id());
+  const bool bos = tokenizer.add_bos() || (emits_bos && !tokenizer.omits_bos());
+  if (tokenizer.bos() && bos) ids.push_back(tokenizer.bos_id());
   const std::vector<int32_t> rest = tokenizer.encode_segments(segments_of(tokenizer, pieces));
   ids.insert(ids.end(), rest.begin(), rest.end());
   return ids;

@@ -50,7 +50,8 @@ std::vector<PromptPiece> render_messages(const abi::PromptFormat& format,
                                          std::span<const ChatMessage> messages);
 
 // BOS where the tokenizer adds one, and exactly one where the format emits it too; then the pieces.
-// Where the model has no BOS or no EOS, a format that emits it emits nothing.
+// Where the model has no BOS or no EOS, a format that emits it emits nothing; where its texts have
+// no BOS (Tokenizer::omits_bos()), the same.
 // A text after a token is tokenised as transformers' slow LlamaTokenizer would tokenise the
 // rendered string, with the tokens of the pieces recognised and those that a text spells not. The
 // BOS in front does not count as such a token, because transformers adds it after tokenising.

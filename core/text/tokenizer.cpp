@@ -95,10 +95,16 @@ Tokenizer::Tokenizer(TextParts parts)
       bos_(added().find(parts.config.bos)),
       eos_(added().find(parts.config.eos)),
       add_bos_(parts.config.add_bos && bos_),
+      omits_bos_(parts.config.omits_bos),
       legacy_(parts.config.legacy) {}
 
 void Tokenizer::reserve(std::string_view name) {
   if (const AddedToken* token = added().find(name)) encoder_->reserve(*token);
+}
+
+void Tokenizer::set_add_bos(bool add) {
+  add_bos_ = add && bos_;
+  omits_bos_ = !add;
 }
 
 std::vector<int32_t> Tokenizer::encode_text(std::string_view text, SpecialTokens special) const {

@@ -2,8 +2,8 @@
 // LlamaTokenizer (src/transformers/models/llama/tokenization_llama.py), of a tokenizer.json the
 // tokenizers library.
 //
-// Owns the vocabulary. Const after construction and reserve() and then safe to share between
-// threads.
+// Owns the vocabulary. Const after construction, reserve() and set_add_bos(), and then safe to share
+// between threads.
 #pragma once
 
 #include <cstdint>
@@ -80,6 +80,10 @@ class Tokenizer {
   int32_t bos_id() const { return bos_ ? bos_->id : -1; }     // -1: none
   int32_t eos_id() const { return eos_ ? eos_->id : -1; }
   bool add_bos() const { return add_bos_; }  // only where there is one
+  // Whether prompts have no BOS even where a format emits it: add_bos_token is false.
+  bool omits_bos() const { return omits_bos_; }
+  // Instead of what the files say: prompts begin with BOS, or have none.
+  void set_add_bos(bool add);
   bool legacy() const { return legacy_; }    // false with tokenizer.json
   const AddedTokens& added() const { return encoder_->added(); }
 
@@ -88,7 +92,7 @@ class Tokenizer {
   std::vector<DecodedName> texts_;  // by id
   const AddedToken* bos_;
   const AddedToken* eos_;
-  bool add_bos_, legacy_;
+  bool add_bos_, omits_bos_, legacy_;
 };
 
 }  // namespace ropewalk

@@ -292,6 +292,7 @@ TokenizerConfig parse_tokenizer_config(const SideFiles& json, const TokenizerMod
     require_control(reader.name_of(key, ""), reader, model, pieces);
   TokenizerConfig config = reader.finish();
   config.add_bos = reader.add_bos().value_or(true);
+  config.omits_bos = !config.add_bos;
   return config;
 }
 
@@ -307,6 +308,7 @@ TokenizerConfig parse_bpe_config(const SideFiles& json, BpeFacts facts, const Js
   TokenizerConfig config = reader.finish();
   config.legacy = false;
   config.add_bos = own ? reader.add_bos().value_or(true) : facts.front.has_value();
+  config.omits_bos = reader.add_bos() == false && !config.add_bos;
   check_against(vocabulary, config.added, source);
   for (AddedToken& token : config.added) {
     token.special |= token.named;

@@ -21,6 +21,7 @@ struct TokenizerConfig {
   // began with a space. Absent means true.
   bool legacy = true;
   bool add_bos = true;
+  bool omits_bos = false;                 // add_bos_token: false; a format's BOS is left out too
   bool add_prefix_space = true;           // read only where legacy is false
   std::string bos = "<s>", eos = "</s>";  // empty: the model has none (tokenizer.json only)
   std::vector<AddedToken> added;          // the special tokens included; ids checked, names unique

@@ -14,6 +14,7 @@ TEST(Config, DefaultsAreThoseOfTheManual) {
   EXPECT_FALSE(config.rope);
   EXPECT_EQ(config.prompt.format.name, "raw");
   EXPECT_FALSE(config.prompt.system);
+  EXPECT_EQ(config.prompt.bos, BosRule::automatic);
   EXPECT_EQ(config.prompt.truncate, Truncate::drop_oldest);
   EXPECT_TRUE(config.sampling.empty());
   EXPECT_EQ(config.generation.max_new_tokens, 512u);
@@ -38,6 +39,7 @@ prompt:
   format: vicuna-v1.1
   system: "A chat between ..."
   truncate: refuse
+  bos: never
 sampling:
   - repetition-penalty: {penalty: 1.15, range: 1024}
   - temperature: 0.7
@@ -61,6 +63,7 @@ plugins: {paths: [./my-plugins, /opt/p.so]}
   EXPECT_EQ(config.prompt.format.name, "vicuna-v1.1");
   EXPECT_EQ(config.prompt.system, "A chat between ...");
   EXPECT_EQ(config.prompt.truncate, Truncate::refuse);
+  EXPECT_EQ(config.prompt.bos, BosRule::never);
   ASSERT_EQ(config.sampling.size(), 3u);
   EXPECT_EQ(config.sampling[0].name, "repetition-penalty");
   EXPECT_EQ(config.sampling[0].key, "sampling[0]");

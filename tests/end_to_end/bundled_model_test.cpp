@@ -79,7 +79,7 @@ Accuracy measure(Engine& engine) {
 }
 
 TEST(BundledModel, AnswersTheCardsQuestionToTheLetter) {
-  Engine engine(settings_for("airophin-mini"));
+  Engine engine(settings_for("airophin-mini"), TextNeed::required);
   const std::string prompt =
       read_text(std::string(RW_SOURCE_DIR) + "/configs/prompts/blueberries.txt");
   EXPECT_EQ(answer(engine, prompt),
@@ -88,7 +88,8 @@ TEST(BundledModel, AnswersTheCardsQuestionToTheLetter) {
 
 // Minutes under a sanitizer, so the asan preset leaves this one out by its name.
 TEST(BundledModelAccuracy, HoldsOnQuestionsItNeverSaw) {
-  Engine engine(settings_for("airophin-mini")), parent(settings_for("airophin-mini-f16"));
+  Engine engine(settings_for("airophin-mini"), TextNeed::required),
+      parent(settings_for("airophin-mini-f16"), TextNeed::required);
   std::printf("quantised\n");
   const Accuracy quantised = measure(engine);
   std::printf("its f16 parent\n");
@@ -112,7 +113,7 @@ TEST(BundledModel, LogProbabilitiesAreThoseOfTransformers) {
   RuntimeSettings settings = settings_for("airophin-mini");
   settings.config.context.kv_cache = KvCacheType::f32;
   settings.max_wanted = 512;
-  Engine engine(settings);
+  Engine engine(settings, TextNeed::required);
   const Score result = score(engine.runtime(), ids, nullptr);
   double ours = 0, theirs = 0;
   for (size_t i = 1; i < ids.size(); ++i) {
@@ -130,7 +131,7 @@ TEST(BundledModel, TheSameSeedGivesTheSameTokens) {
   // Hot, so that two seeds have every chance to differ.
   settings.config = load_config({std::string(RW_SOURCE_DIR) + "/configs/airophin-mini-chat.yaml",
                                  {"sampling=[{temperature: 3.0}]", "backend=cpu"}});
-  Engine engine(settings);
+  Engine engine(settings, TextNeed::required);
   Request request;
   request.prompt_ids =
       engine.tokenizer().encode_text("USER: Hello! ASSISTANT:", SpecialTokens::as_text);

@@ -103,7 +103,7 @@ class Promise : public testing::Test {
 };
 
 TEST_F(Promise, AReplyDoesNotDependOnWhoElseIsServed) {
-  Engine engine(settings(0));
+  Engine engine(settings(0), TextNeed::required);
   EXPECT_EQ(engine.runtime().device().batch_dependence(), "");  // what the backend declares
   const std::vector<Request> asked = requests(engine);
   std::vector<Said> want;
@@ -127,7 +127,7 @@ TEST_F(Promise, AReplyDoesNotDependOnWhoElseIsServed) {
 }
 
 TEST_F(Promise, AReplyDoesNotDependOnPreemptions) {
-  Engine engine(settings(3));
+  Engine engine(settings(3), TextNeed::required);
   std::vector<Request> asked = requests(engine);
   // Two that run at a time grow into their second pages, and one page is left.
   asked.resize(request_count(12));

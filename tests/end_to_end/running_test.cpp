@@ -18,7 +18,7 @@ namespace {
 using testing::HasSubstr;
 
 struct Rig {
-  Rig() : engine(settings()) {}
+  Rig() : engine(settings(), TextNeed::required) {}
 
   static RuntimeSettings settings() {
     RuntimeSettings settings;

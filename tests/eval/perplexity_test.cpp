@@ -69,6 +69,8 @@ TEST(FillWindows, PutsBosWhereTheProtocolWantsIt) {
   EXPECT_EQ(filled[0].ids, (std::vector<int32_t>{10, 11, 12}));
   EXPECT_EQ(filled[1].ids, (std::vector<int32_t>{1, 14, 15}));
   EXPECT_EQ(filled[1].scored, 2u);
+  // A model whose texts have none keeps its windows.
+  EXPECT_EQ(fill_windows(windows, text, -1)[1].ids, (std::vector<int32_t>{13, 14, 15}));
 }
 
 }  // namespace

@@ -77,7 +77,7 @@ inline Chain make_chain(std::span<const PluginChoice> samplers, uint64_t seed) {
 
 inline Vocabulary vocabulary() {
   static const std::vector<int32_t> end_ids = {kEnd};
-  return {tokenizer(), end_ids, kVocab, kVocab};
+  return {&tokenizer(), end_ids, kVocab, kVocab};
 }
 
 inline Request request(std::vector<int32_t> prompt, uint32_t max_new_tokens, uint64_t seed) {

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "apps/progress.h"
+#include "apps/signals.h"
 #include "core/base/error.h"
 #include "core/base/utf8.h"
 #include "core/checkpoint/weights/checkpoint_weights.h"
@@ -102,7 +103,10 @@ OpenModel open_checkpoint(const CommonArguments& arguments, RuntimeSettings sett
 OpenModel open_weights(const CommonArguments& arguments, RuntimeSettings settings,
                        const WeightSource& weights) {
   Progress progress("loading the model", ProgressUnit::bytes, progress_for(arguments));
-  settings.load_progress = [&](uint64_t done, uint64_t total) { progress.show(done, total); };
+  settings.load_progress = [&](uint64_t done, uint64_t total) {
+    throw_if_stopped();  // of a command that asks for signals before it loads
+    progress.show(done, total);
+  };
   return OpenModel(settings, weights);
 }
 

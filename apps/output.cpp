@@ -1,8 +1,10 @@
 #include "apps/output.h"
 
+#include <fmt/format.h>
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstdio>
 #include <cstring>
 
 #include "apps/signals.h"
@@ -30,6 +32,18 @@ void print(std::string_view text) {
 void print_json(const Json& json) {
   print(json.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n");
 }
+
+namespace {
+
+void say(std::string_view kind, std::string_view text) {
+  fmt::print(stderr, "{}: {}\n", kind, printable(text, 2000));
+}
+
+}  // namespace
+
+void tell(std::string_view text) { say("note", text); }
+
+void tell_wrong(std::string_view text) { say("warning", text); }
 
 bool stderr_is_terminal() { return isatty(STDERR_FILENO) == 1; }
 

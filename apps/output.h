@@ -16,6 +16,11 @@ void print(std::string_view text);
 // On one line. Text in it that is not UTF-8 is printed with U+FFFD.
 void print_json(const Json& json);
 
+// Answers to what a user typed, a line on stderr each, also with --quiet: "note: ...", and
+// "warning: ..." for what could not be done.
+void tell(std::string_view text);
+void tell_wrong(std::string_view text);
+
 bool stderr_is_terminal();
 bool stdin_is_terminal();
 

@@ -4,6 +4,7 @@
 #include <signal.h>
 
 #include <algorithm>
+#include <filesystem>
 #include <utility>
 
 #include "apps/chat/statistics.h"
@@ -26,6 +27,20 @@ uint32_t reply_room(const Config& config, uint32_t context_length) {
 
 // Seeds are this far apart, so that a retry never gets the seed of a later message.
 constexpr uint64_t kRetryStride = 0x9E3779B97F4A7C15;
+
+// A file that is no saved conversation is somebody's work.
+void check_replaceable(const std::string& file) {
+  std::error_code error;
+  if (!std::filesystem::is_regular_file(file, error) ||
+      std::filesystem::file_size(file, error) == 0)
+    return;
+  try {
+    parse_conversation(read_saved(file), file);
+  } catch (const Error&) {
+    throw Error(ExitCode::usage, file, "is there and is no saved conversation, it stays as it is",
+                "Give another name");
+  }
+}
 
 // Only these keys may change while a model is loaded.
 void check_settable(const std::string& override) {
@@ -90,20 +105,34 @@ int Conversation::answer() {
     const StopRequest stop;
     const Reply answer = reply(stop);
     print("\n");
+    saved_ = false;
     if (answer.text.empty()) {
       messages_.pop_back();
       note("the reply was empty: your message was dropped");
     } else {
       messages_.push_back({abi::Role::assistant, answer.text});
     }
-    if (common_.verbose) note(statistics_line(engine_, answer.stats));
+    tell_of(answer);
     return stop.signal() == SIGTERM ? SIGTERM : 0;
   } catch (const Error& error) {
     if (error.code() != ExitCode::limit) throw;
     messages_.pop_back();
-    warn(error.what());
+    tell_wrong(error.what());
     return 0;
   }
+}
+
+// On a terminal a short line after each reply, and why it broke off.
+void Conversation::tell_of(const Reply& answer) {
+  if (common_.verbose) note(statistics_line(engine_, answer.stats));
+  if (!stderr_is_terminal()) return;
+  if (!common_.verbose) note(short_statistics_line(answer.stats));
+  if (answer.finish == Finish::length &&
+      answer.stats.new_tokens == config_.generation.max_new_tokens)
+    note(
+        fmt::format("generation.max_new_tokens, {}, cut the reply off; /set "
+                    "generation.max_new_tokens=N changes it",
+                    config_.generation.max_new_tokens));
 }
 
 int Conversation::say(const std::string& text) {
@@ -114,7 +143,7 @@ int Conversation::say(const std::string& text) {
 
 int Conversation::retry() {
   if (messages_.empty()) {
-    warn("there is no reply yet");
+    tell_wrong("there is no reply yet");
     return 0;
   }
   const std::vector<ChatMessage> before = messages_;
@@ -127,13 +156,14 @@ int Conversation::retry() {
 
 void Conversation::undo() {
   if (messages_.empty()) {
-    warn("there is nothing to undo");
+    tell_wrong("there is nothing to undo");
     return;
   }
+  saved_ = false;
   const std::string forgotten = messages_[messages_.size() - 2].content;
   messages_.resize(messages_.size() - 2);
   retries_ = 0;
-  note(fmt::format("forgot \"{}\" and its reply", printable(forgotten, 60)));
+  tell(fmt::format("forgot \"{}\" and its reply", printable(forgotten, 60)));
 }
 
 void Conversation::reset() {
@@ -144,7 +174,10 @@ void Conversation::reset() {
 
 std::string Conversation::system() const { return system_ ? *system_ : engine_.text().system(); }
 
-void Conversation::set_system(std::string text) { system_ = std::move(text); }
+void Conversation::set_system(std::string text) {
+  system_ = std::move(text);
+  saved_ = false;
+}
 
 void Conversation::set(const std::string& override) {
   check_settable(override);
@@ -158,10 +191,17 @@ void Conversation::set(const std::string& override) {
   overrides_ = std::move(changed.overrides);
 }
 
-void Conversation::save(const std::string& file) const {
+void Conversation::save(const std::string& file) {
+  check_replaceable(file);
   const std::vector<ChatMessage> all = all_messages();
   save_file(file, conversation_text(all));
-  note(fmt::format("{} messages are in {}", all.size(), file));
+  saved_ = true;
+  tell(fmt::format("{} messages are in {}", all.size(), file));
+}
+
+void Conversation::offer(const std::string& file) {
+  if (saved_ || messages_.empty()) return;
+  save(file);
 }
 
 void Conversation::load(const std::string& file) {
@@ -175,7 +215,8 @@ void Conversation::load(const std::string& file) {
   messages_.assign(loaded.begin() + (has_system ? 1 : 0), loaded.end());
   retries_ = 0;
   told_of_dropping_ = false;
-  note(fmt::format("{} messages from {}", count, file));
+  saved_ = true;
+  tell(fmt::format("{} messages from {}", count, file));
 }
 
 }  // namespace ropewalk

@@ -40,15 +40,18 @@ class Conversation {
   // "key=value" of sampling or generation. Throws Error(usage) for other keys and wrong values.
   void set(const std::string& override);
 
-  // Throw Error: output, and usage for what is no saved conversation.
-  void save(const std::string& file) const;
+  // Throw Error: output, and usage for what is no saved conversation; save() leaves that alone.
+  void save(const std::string& file);
   void load(const std::string& file);
+  // Saves what would be lost; does nothing where nothing would.
+  void offer(const std::string& file);
 
  private:
   std::vector<ChatMessage> all_messages() const;
   FittedPrompt fit() const;
   Reply reply(const StopRequest& stop);
   int answer();
+  void tell_of(const Reply& answer);
 
   Engine& engine_;
   const CommonArguments& common_;
@@ -59,6 +62,7 @@ class Conversation {
   std::vector<ChatMessage> messages_;   // user and assistant alternate
   uint64_t retries_ = 0;                // of the last message
   bool told_of_dropping_ = false;
+  bool saved_ = true;  // nothing was said since it was saved or loaded
 };
 
 }  // namespace ropewalk

@@ -43,6 +43,10 @@ Json statistics_json(Engine& engine, const ReplyStats& stats) {
             {"workspace", plan.workspace}}}};
 }
 
+std::string short_statistics_line(const ReplyStats& stats) {
+  return fmt::format("{} tokens, {:.1f} tokens/s", stats.new_tokens, Rates(stats).decode);
+}
+
 std::string statistics_line(Engine& engine, const ReplyStats& stats) {
   const Rates rates(stats);
   const std::string cached =

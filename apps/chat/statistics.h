@@ -13,6 +13,9 @@ namespace ropewalk {
 Json statistics_json(Engine& engine, const ReplyStats& stats);
 
 // "loaded in 1.2 s; prompt 512 tokens, 4300 tokens/s; reply 96 tokens, 61.0 tokens/s, 512 GB/s"
+// "12 tokens, 25.0 tokens/s".
+std::string short_statistics_line(const ReplyStats& stats);
+
 std::string statistics_line(Engine& engine, const ReplyStats& stats);
 
 }  // namespace ropewalk

@@ -108,6 +108,52 @@ TEST_F(ChatCommands, SetRefusesInWordsAndChangesNothing) {
   }
 }
 
+TEST_F(ChatCommands, AnswersToCommandsAreNeverQuiet) {
+  const std::string typed = "/undo\n/dance\n/system\nhello\n/undo\n/save " + path("q.json") + "\n";
+  EXPECT_EQ(chat(typed, {"--quiet"}).err, chat(typed).err);
+}
+
+TEST_F(ChatCommands, SaveLeavesOtherFilesAlone) {
+  for (const char* work : {"my thesis", "[]", R"({"messages": []})"}) {
+    write_file(path("c.json"), work);
+    EXPECT_THAT(chat("hello\n/save " + path("c.json") + "\n").err,
+                HasSubstr("c.json: is there and is no saved conversation, it stays as it is"));
+    EXPECT_EQ(read_file(path("c.json")), work);
+  }
+  write_file(path("c.json"), "");
+  for (int twice = 0; twice < 2; ++twice) {
+    chat("hello\n/save " + path("c.json") + "\n");
+    EXPECT_EQ(saved("c.json").size(), 2u);
+  }
+}
+
+TEST_F(ChatCommands, OtherWordsForLeavingAndHelp) {
+  const std::string nothing = chat("").out;
+  for (const char* quit : {"/exit\nhello\n", "/bye\nhello\n"}) EXPECT_EQ(chat(quit).out, nothing);
+  EXPECT_EQ(chat("/?\n").err, chat("/help\n").err);
+  EXPECT_THAT(chat("/sytsem\n").err, HasSubstr("/sytsem is no command, did you mean /system;"));
+}
+
+TEST_F(ChatCommands, ReadSaysWhatIsInAFile) {
+  write_file(path("t.txt"), "hello\nthere\n");
+  const Outcome outcome = chat("/read " + path("t.txt") + "\n/save " + path("c.json") + "\n");
+  EXPECT_EQ(saved("c.json")[0]["content"], "hello\nthere\n");
+  write_file(path("t.txt"), "caf\xe9");
+  EXPECT_THAT(chat("/read " + path("t.txt") + "\nhello\n").err,
+              HasSubstr("t.txt: is not UTF-8 at byte 3"));
+  EXPECT_THAT(chat("/read " + path("none.txt") + "\nhello\n").err, HasSubstr("could not be read"));
+}
+
+TEST_F(ChatCommands, QuotesHoldAMessageOfSeveralLines) {
+  const auto said = [&](const std::string& typed) {
+    chat(typed + "/save " + path("c.json") + "\n");
+    return saved("c.json")[0]["content"].get<std::string>();
+  };
+  EXPECT_EQ(said("\"\"\"\none\n\n/two\n\"\"\"\n"), "one\n\n/two");
+  EXPECT_EQ(said("\"\"\"one\ntwo\"\"\"\n"), "one\ntwo");
+  EXPECT_THAT(chat("\"\"\"\nhello\n").err, HasSubstr("was not closed"));
+}
+
 TEST_F(ChatCommands, StopsCanBeSet) {
   const std::string reply = chat("hello\n").out;
   const std::string word = reply.substr(reply.size() / 2, 3);

@@ -24,7 +24,7 @@ using ::testing::HasSubstr;
 // The program with a pseudo terminal for all three streams.
 class OnTerminal {
  public:
-  explicit OnTerminal(Arguments arguments) {
+  OnTerminal(Arguments arguments, const std::filesystem::path& state) {
     std::string program = RW_PROGRAM;
     std::vector<char*> argv = {program.data()};
     for (std::string& argument : arguments) argv.push_back(argument.data());
@@ -36,6 +36,7 @@ class OnTerminal {
       setenv("TERM", "xterm", 1);
       unsetenv("LANG");
       unsetenv("LC_ALL");
+      setenv("XDG_STATE_HOME", state.c_str(), 1);
       execv(RW_PROGRAM, argv.data());
       _exit(127);
     }
@@ -109,11 +110,12 @@ class Terminal : public ::testing::Test {
 
   TemporaryFolder folder_;
   std::string config_ = write_small_config(folder_.path(), {});
+  std::filesystem::path state_ = folder_.path() / "state";
   std::string save_ = "/save " + (folder_.path() / "c.json").string() + "\r";
 };
 
 TEST_F(Terminal, LinesAreEditedAndRemembered) {
-  OnTerminal chat(chat_arguments());
+  OnTerminal chat(chat_arguments(), state_);
   ASSERT_TRUE(chat.shows("> ")) << chat.seen();
   const char* const lines[] = {
       "hellx\x7fo\r",                  // backspace
@@ -135,12 +137,88 @@ TEST_F(Terminal, LinesAreEditedAndRemembered) {
   EXPECT_TRUE(chat.is_cooked());
 }
 
-TEST_F(Terminal, CtrlCAtThePromptGivesTheTerminalBack) {
-  OnTerminal chat(chat_arguments());
+TEST_F(Terminal, CtrlCClearsTheLineAndLeavesOnTheSecondPress) {
+  OnTerminal chat(chat_arguments(), state_);
   ASSERT_TRUE(chat.shows("> ")) << chat.seen();
   chat.type("half a line\x03");
+  ASSERT_TRUE(chat.shows("(Ctrl-C again leaves)")) << chat.seen();
+  ASSERT_TRUE(chat.shows("> ")) << chat.seen();
+  chat.type("whole\r");
+  ASSERT_TRUE(chat.shows("tokens/s")) << chat.seen();
+  ASSERT_TRUE(chat.shows("\n> ")) << chat.seen();
+  chat.type("\x03");
+  ASSERT_TRUE(chat.shows("(Ctrl-C again leaves)")) << chat.seen();  // a line was between
+  ASSERT_TRUE(chat.shows("> ")) << chat.seen();
+  chat.type("\x03");
   EXPECT_EQ(chat.end(), 130);
   EXPECT_TRUE(chat.is_cooked());
+  // What was said is not lost.
+  const Json left = Json::parse(read_file(state_ / "ropewalk/last-chat.json"));
+  EXPECT_EQ(left["messages"][0]["content"], "whole");
+}
+
+TEST_F(Terminal, CtrlCWithNothingSaidLeavesNoFile) {
+  OnTerminal chat(chat_arguments(), state_);
+  ASSERT_TRUE(chat.shows("> ")) << chat.seen();
+  chat.type("\x03");
+  ASSERT_TRUE(chat.shows("(Ctrl-C again leaves)")) << chat.seen();
+  ASSERT_TRUE(chat.shows("> ")) << chat.seen();
+  chat.type("\x03");
+  EXPECT_EQ(chat.end(), 130);
+  EXPECT_FALSE(std::filesystem::exists(state_ / "ropewalk/last-chat.json"));
+}
+
+TEST_F(Terminal, LinesAreRememberedAcrossStarts) {
+  {
+    OnTerminal chat(chat_arguments(), state_);
+    ASSERT_TRUE(chat.shows("> ")) << chat.seen();
+    chat.type("remember gr\xc3\xa9\r");
+    ASSERT_TRUE(chat.shows("\n> ")) << chat.seen();
+    chat.type("\x04");
+    EXPECT_EQ(chat.end(), 0);
+  }
+  const auto mode = std::filesystem::status(state_ / "ropewalk/history").permissions();
+  EXPECT_EQ(mode & std::filesystem::perms(077), std::filesystem::perms::none);
+  OnTerminal chat(chat_arguments(), state_);
+  ASSERT_TRUE(chat.shows("> ")) << chat.seen();
+  chat.type("\x1b[A\r");
+  ASSERT_TRUE(chat.shows("\n> ")) << chat.seen();
+  chat.type(save_);
+  ASSERT_TRUE(chat.shows("messages are in")) << chat.seen();
+  EXPECT_THAT(said(), ::testing::ElementsAre("remember gr\xc3\xa9"));
+}
+
+TEST_F(Terminal, APastedTextOfSeveralLinesIsOneMessage) {
+  OnTerminal chat(chat_arguments(), state_);
+  ASSERT_TRUE(chat.shows("> ")) << chat.seen();
+  chat.type("say: \x1b[200~one gr\xc3\xa9\r\rtwo\r\x1b[201~\r");
+  ASSERT_TRUE(chat.shows("tokens/s")) << chat.seen();
+  ASSERT_TRUE(chat.shows("> ")) << chat.seen();
+  chat.type(save_);
+  ASSERT_TRUE(chat.shows("messages are in")) << chat.seen();
+  EXPECT_THAT(said(), ::testing::ElementsAre("say: one gr\xc3\xa9\n\ntwo")) << chat.seen();
+}
+
+TEST_F(Terminal, TabCompletesCommandsAndFiles) {
+  folder_.write("text-to-read.txt", "hello");
+  OnTerminal chat(chat_arguments(), state_);
+  ASSERT_TRUE(chat.shows("> ")) << chat.seen();
+  chat.type("/rea\t " + (folder_.path() / "text-to").string() + "\t\r");
+  ASSERT_TRUE(chat.shows("tokens/s")) << chat.seen();
+  ASSERT_TRUE(chat.shows("> ")) << chat.seen();
+  chat.type(save_);
+  ASSERT_TRUE(chat.shows("messages are in")) << chat.seen();
+  EXPECT_THAT(said(), ::testing::ElementsAre("hello")) << chat.seen();
+}
+
+TEST_F(Terminal, SaysWhatItTalksToAndHowFast) {
+  OnTerminal chat(chat_arguments(), state_);
+  ASSERT_TRUE(chat.shows("model on cpu")) << chat.seen();
+  ASSERT_TRUE(chat.shows("prompt format vicuna-v1.1, context 256 tokens")) << chat.seen();
+  ASSERT_TRUE(chat.shows("> ")) << chat.seen();
+  chat.type("hello\r");
+  ASSERT_TRUE(chat.shows("6 tokens, ")) << chat.seen();
+  ASSERT_TRUE(chat.shows("generation.max_new_tokens, 6, cut the reply off")) << chat.seen();
 }
 
 TEST_F(Terminal, ABatchTellsHowLongItTakes) {

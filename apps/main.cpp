@@ -10,6 +10,7 @@
 #include "apps/output.h"
 #include "apps/signals.h"
 #include "core/base/error.h"
+#include "core/modules/crash.h"
 #include "core/modules/probe.h"
 
 namespace {
@@ -55,5 +56,6 @@ int main(int argc, char** argv) {
   // First of all: the child that probes a strange library must not run anything else.
   if (is_probe(argc, argv)) _exit(probe_child(argv[3]));
   install_signal_handlers();
+  install_crash_handlers();
   return guarded_main(argc, argv);
 }

@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "core/modules/crash.h"
 #include "core/modules/options.h"
 
 namespace ropewalk {
@@ -82,7 +83,9 @@ abi::Status call_create(Create create, const abi::CreateInfo& info, void** objec
 }  // namespace
 
 Library::Library(const std::filesystem::path& file)
-    : file_(file), module_(&load(file)), description_(describe_module(*module_, file.string())) {}
+    : file_(file), module_(&load(file)), description_(describe_module(*module_, file.string())) {
+  remember_module(file, module_);
+}
 
 void* Library::create_object(abi::ModuleKind kind, const PluginChoice& choice,
                              const abi::Host* host) const {

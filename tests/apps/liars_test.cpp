@@ -47,6 +47,12 @@ INSTANTIATE_TEST_SUITE_P(
                       Lie{"writes-past", "wrote past the candidates that it was given"},
                       Lie{"writes-before", "wrote past the candidates that it was given"},
                       Lie{"leaves-nothing", "left no candidate, expected at least one"},
+                      Lie{"crashes-later", "crashes-later.so: crashed in its own code (signal 11)"},
+                      Lie{"aborts-later", "aborts-later.so: crashed in its own code (signal 6)"},
+                      Lie{"throws-later",
+                          "threw \"five tokens were too many\" out of a function "
+                          "that must not throw"},
+                      Lie{"throws-own-later", "threw an exception out of a function that must "},
                       Lie{"hollow", "crashed while it was loaded to be looked at (signal 11"},
                       Lie{"throws-at-load", "crashed while it was loaded to be looked at"}));
 

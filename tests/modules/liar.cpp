@@ -2,6 +2,7 @@
 // The honest one doubles the logits.
 #include <pthread.h>
 #include <signal.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include <array>
@@ -29,6 +30,17 @@ constexpr std::string_view kLie = RW_LIE;
 
 struct OwnType {};
 
+// Not in the noexcept function itself, where the compiler would warn.
+template <class Exception>
+[[noreturn]] void throw_from_here(Exception exception) {
+  throw exception;
+}
+
+[[maybe_unused]] void touch_closed_page() {
+  void* page = mmap(nullptr, 1, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  *static_cast<volatile char*>(page) = 1;
+}
+
 class Doubler final : public abi::Sampler {
  public:
   explicit Doubler(const abi::Options& options) : factor_(options.number("factor")) {
@@ -55,6 +67,11 @@ class Doubler final : public abi::Sampler {
       if constexpr (kLie == "writes-past") candidates.data[candidates.size] = {0, 0};
       if constexpr (kLie == "writes-before") candidates.data[-1] = {0, 0};
       if constexpr (kLie == "leaves-nothing") candidates.size = 0;
+      if constexpr (kLie == "crashes-later") touch_closed_page();
+      if constexpr (kLie == "aborts-later") std::abort();
+      if constexpr (kLie == "throws-later")
+        throw_from_here(std::runtime_error("five tokens were too many"));
+      if constexpr (kLie == "throws-own-later") throw_from_here(OwnType{});
       if constexpr (kLie == "hangs-later")
         while (true) pause();
     }

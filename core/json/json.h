@@ -27,7 +27,7 @@ struct JsonSource {
   std::string_view advice = "Restore the file from where it came from, or correct it";
 };
 
-// Throws Error with the byte offset: not UTF-8, not JSON, duplicate key, nested deeper than 64,
+// Throws Error with line and column: not UTF-8, not JSON, duplicate key, nested deeper than 64,
 // bytes after the value; also for more than two million values. The caller limits the file's size.
 Json parse_json(std::string_view text, const JsonSource& source);
 

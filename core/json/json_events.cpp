@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cstring>
 #include <iterator>
 #include <set>
@@ -17,6 +18,14 @@ constexpr size_t kMaxDepth = 64;
 
 [[noreturn]] void fail(const JsonSource& source, std::string_view what) {
   throw Error(source.code, source.file, what, source.advice);
+}
+
+// A byte's place as an editor counts it; the column in bytes.
+std::string place(std::string_view text, size_t byte) {
+  const std::string_view before = text.substr(0, byte);
+  const size_t line = static_cast<size_t>(std::ranges::count(before, '\n')) + 1;
+  const size_t start = before.rfind('\n');  // npos + 1 is 0
+  return fmt::format("line {}, column {}", line, before.size() - (start + 1) + 1);
 }
 
 // The library's "[json.exception.parse_error.101] parse error at line 1, column 2: REASON", or
@@ -60,8 +69,9 @@ class CountingIterator {
 // Adapts the library's SAX interface to ours and makes the checks.
 class StrictWalker final : public nlohmann::json_sax<Json> {
  public:
-  StrictWalker(const JsonSource& source, const size_t& read, JsonEvents& events)
-      : source_(source), read_(read), events_(events) {}
+  StrictWalker(std::string_view text, const JsonSource& source, const size_t& read,
+               JsonEvents& events)
+      : text_(text), source_(source), read_(read), events_(events) {}
 
   bool null() override { return events_.null(), true; }
   bool boolean(bool value) override { return events_.boolean(value), true; }
@@ -79,7 +89,8 @@ class StrictWalker final : public nlohmann::json_sax<Json> {
   }
   bool key(std::string& name) override {
     if (!keys_.back().insert(name).second)
-      fail(source_, fmt::format("duplicate key \"{}\" before byte {}", printable(name), read_));
+      fail(source_,
+           fmt::format("duplicate key \"{}\" before {}", printable(name), place(text_, read_)));
     return events_.key(std::move(name)), true;
   }
   bool end_object() override {
@@ -96,18 +107,20 @@ class StrictWalker final : public nlohmann::json_sax<Json> {
   }
   bool parse_error(size_t position, const std::string&,
                    const nlohmann::detail::exception& error) override {
-    fail(source_, fmt::format("not valid JSON at byte {}: {}", position > 0 ? position - 1 : 0,
-                              printable(reason(error.what()), 200)));
+    fail(source_,
+         fmt::format("not valid JSON at {}: {}", place(text_, position > 0 ? position - 1 : 0),
+                     printable(reason(error.what()), 200)));
   }
 
  private:
   void enter() {
     if (keys_.size() == kMaxDepth)
-      fail(source_, fmt::format("nested too deeply at byte {}, expected at most {} levels",
-                                read_ - 1, kMaxDepth));
+      fail(source_, fmt::format("nested too deeply at {}, expected at most {} levels",
+                                place(text_, read_ - 1), kMaxDepth));
     keys_.emplace_back();
   }
 
+  const std::string_view text_;
   const JsonSource& source_;
   const size_t& read_;
   JsonEvents& events_;
@@ -123,13 +136,13 @@ void walk_json(std::string_view text, const JsonSource& source, JsonEvents& even
   if (text.starts_with("\xef\xbb\xbf"))
     fail(source, "starts with a byte order mark, which JSON forbids");
   if (const size_t bad = utf8_first_error(text); bad != text.npos)
-    fail(source, fmt::format("not UTF-8 at byte {}", bad));
+    fail(source, fmt::format("not UTF-8 at {}", place(text, bad)));
   // The library takes a NUL for the end of the text and ignores what follows.
   if (const size_t nul = text.find('\0'); nul != text.npos)
-    fail(source, fmt::format("not valid JSON at byte {}: a NUL", nul));
+    fail(source, fmt::format("not valid JSON at {}: a NUL", place(text, nul)));
 
   size_t read = 0;
-  StrictWalker walker(source, read, events);
+  StrictWalker walker(text, source, read, events);
   Json::sax_parse(CountingIterator(text.data(), &read),
                   CountingIterator(text.data() + text.size(), &read), &walker);
 }

@@ -28,7 +28,7 @@ class JsonEvents {
   virtual void end_array() = 0;
 };
 
-// Throws Error (the source's code) with the byte offset where `text` is not JSON as in RFC 8259:
+// Throws Error (the source's code) with line and column where `text` is not JSON as in RFC 8259:
 // not UTF-8, a byte order mark, a NUL, a duplicate key in one object, more than 64 levels, bytes
 // after the value. Takes n log n time in the number of keys, whatever the keys are.
 void walk_json(std::string_view text, const JsonSource& source, JsonEvents& events);

@@ -67,7 +67,8 @@ std::vector<BadModel> bad_frames() {
     return file_with("model.safetensors", std::move(bytes));
   };
   return {
-      {"D01", "LfsPointer", file_regex("is a Git LFS pointer.* Run git lfs pull"),
+      {"D01", "LfsPointer",
+       file_regex("is a Git LFS pointer, expected the file itself. Run git lfs pull"),
        raw("version https://git-lfs.github.com/spec/v1\noid sha256:abc\nsize 7\n")},
       {"D01", "Gguf", file_regex("is a GGUF file, expected safetensors"), raw("GGUF\3 and more")},
       {"D01", "Empty", file_regex("has 0 bytes"), raw("")},
@@ -89,9 +90,10 @@ std::vector<BadModel> bad_frames() {
        header_size([](uint64_t size) { return size - 1; })},
       {"D09", "LengthOneMore", file_regex("the header ends with"),
        header_size([](uint64_t size) { return size + 1; })},
-      {"D10", "NotUtf8", file_regex("not UTF-8 at byte 1"),
+      {"D10", "NotUtf8", file_regex("not UTF-8 at line 1, column 2"),
        parts([](TinyFile& file) { file.header[1] = '\xff'; })},
-      {"D11", "NotJson", file_regex("not valid JSON at byte 2"), header_text("{tensors}")},
+      {"D11", "NotJson", file_regex("not valid JSON at line 1, column 3"),
+       header_text("{tensors}")},
       {"D12", "Array", file_regex("the header begins with"), header_text("[]")},
       {"D12", "Scalar", file_regex("the header begins with"), header_text("7")},
       {"D13", "LeadingSpace", file_regex("the header begins with \" "),

@@ -45,22 +45,23 @@ INSTANTIATE_TEST_SUITE_P(
     Table, ParseJsonRefuses,
     testing::Values(
         Refused{"Empty", "", "^config.json: the file is empty"},
-        Refused{"Blank", "  ", "not valid JSON at byte 2"},
+        Refused{"Blank", "  ", "not valid JSON at line 1, column 3"},
         Refused{"ByteOrderMark", "\xef\xbb\xbf{}", "byte order mark"},
-        Refused{"NotUtf8", "{\"a\": \"\xff\"}", "not UTF-8 at byte 7"},
-        Refused{"Utf16", std::string("\xff\xfe{\0}\0", 6), "not UTF-8 at byte 0"},
-        Refused{"LoneSurrogate", R"("\ud800")", "not valid JSON at byte"},
-        Refused{"Nul", std::string("{}\0{}", 5), "byte 2: a NUL"},
-        Refused{"Truncated", R"({"a": [1,)", "not valid JSON at byte 9"},
-        Refused{"TrailingBytes", "{} x", "not valid JSON at byte 3"},
-        Refused{"TwoValues", "{}{}", "not valid JSON at byte 2"},
-        Refused{"TrailingComma", "[1,]", "not valid JSON at byte 3"},
-        Refused{"Comment", "// no\n{}", "not valid JSON at byte"},
-        Refused{"SingleQuotes", "{'a': 1}", "not valid JSON at byte 1"},
-        Refused{"NotANumber", "[NaN]", "not valid JSON at byte 1"},
-        Refused{"TooLargeANumber", "[1e400]", "byte 5: number overflow parsing .1e400"},
+        Refused{"NotUtf8", "{\"a\": \"\xff\"}", "not UTF-8 at line 1, column 8"},
+        Refused{"Utf16", std::string("\xff\xfe{\0}\0", 6), "not UTF-8 at line 1, column 1"},
+        Refused{"LoneSurrogate", R"("\ud800")", "not valid JSON at line 1, column"},
+        Refused{"Nul", std::string("{}\0{}", 5), "line 1, column 3: a NUL"},
+        Refused{"Truncated", R"({"a": [1,)", "not valid JSON at line 1, column 10"},
+        Refused{"TrailingBytes", "{} x", "not valid JSON at line 1, column 4"},
+        Refused{"TwoValues", "{}{}", "not valid JSON at line 1, column 3"},
+        Refused{"TrailingComma", "[1,]", "not valid JSON at line 1, column 4"},
+        Refused{"Comment", "// no\n{}", "not valid JSON at line 1, column"},
+        Refused{"OnALaterLine", "{\n  \"a\": 1,\n  b\n}", "not valid JSON at line 3, column 3"},
+        Refused{"SingleQuotes", "{'a': 1}", "not valid JSON at line 1, column 2"},
+        Refused{"NotANumber", "[NaN]", "not valid JSON at line 1, column 2"},
+        Refused{"TooLargeANumber", "[1e400]", "line 1, column 6: number overflow parsing .1e400"},
         Refused{"DuplicateKey", R"({"a": 1, "b": 2, "a": 3})",
-                "duplicate key \"a\" before byte 20"},
+                "duplicate key \"a\" before line 1, column 21"},
         Refused{"EscapedDuplicateKey", R"({"a": 1, "\u0061": 3})", "duplicate key \"a\""},
         Refused{"DeepDuplicateKey", R"([{"x": {"k": 1, "k": 1}}])", "duplicate key \"k\""},
         Refused{"ControlBytesInAKey", R"({"\u001b[31m": 1, "\u001b[31m": 2})",
@@ -75,8 +76,9 @@ std::string nested(size_t depth) { return std::string(depth, '[') + std::string(
 
 TEST(ParseJson, Nests64LevelsAndNoMore) {
   EXPECT_EQ(refusal(nested(64)), "");
-  EXPECT_THAT(refusal(nested(65)), testing::HasSubstr("nested too deeply at byte 64, expected at "
-                                                      "most 64 levels"));
+  EXPECT_THAT(refusal(nested(65)),
+              testing::HasSubstr("nested too deeply at line 1, column 65, expected at "
+                                 "most 64 levels"));
   EXPECT_THAT(refusal(std::string(100'000, '[')), testing::HasSubstr("nested too deeply"));
 }
 

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <fstream>
 #include <utility>
 
 #include "apps/progress.h"
@@ -28,18 +29,38 @@ void check_plugin_folders(const Config& config, Trust trust) {
   }
 }
 
-// A file of a model in the configuration's place.
+// The first bytes of a regular file; empty: there are none to read.
+std::string first_bytes(const std::string& path) {
+  std::error_code error;
+  if (!std::filesystem::is_regular_file(path, error)) return "";
+  std::string bytes(16, '\0');
+  std::ifstream file(path, std::ios::binary);
+  file.read(bytes.data(), static_cast<std::streamsize>(bytes.size()));
+  bytes.resize(static_cast<size_t>(file.gcount()));
+  return bytes;
+}
+
+std::string folder_of(const std::filesystem::path& file) {
+  return file.has_parent_path() ? file.parent_path().string() : ".";
+}
+
+// A file of a model in the configuration's place, by its name or by what it begins with.
 void refuse_model_file(const std::string& target) {
-  if (target.ends_with(".gguf"))
+  const std::string begin = first_bytes(target);
+  if (target.ends_with(".gguf") || begin.starts_with("GGUF"))
     throw Error(ExitCode::usage, target,
                 "is a GGUF file, expected a configuration or a model's folder",
                 "GPTQ models in safetensors files are read, and dense ones: take those files");
   const std::filesystem::path file(target);
+  // safetensors: eight bytes of a length, of which the last is zero, and a JSON object.
+  const bool safetensors = begin.size() > 8 && begin[7] == '\0' && begin[8] == '{';
+  bool weights = safetensors || begin.starts_with("PK\x03\x04") || file.filename() == "config.json";
   for (const char* ending : {".safetensors", ".bin", ".pt", ".pth"})
-    if (file.extension() == ending || file.filename() == "config.json")
-      throw Error(ExitCode::usage, target,
-                  "is a file of a model, expected a configuration or a model's folder",
-                  "Give the folder that it lies in");
+    weights |= file.extension() == ending;
+  if (weights)
+    throw Error(ExitCode::usage, target,
+                "is a file of a model, expected a configuration or a model's folder",
+                fmt::format("Give the folder: {}", folder_of(file)));
 }
 
 ConfigSource source_of(const CommonArguments& arguments, const std::string& file) {

@@ -9,6 +9,7 @@
 #include <cstring>
 
 #include "core/base/error.h"
+#include "core/base/git_lfs.h"
 
 namespace ropewalk {
 namespace {
@@ -43,6 +44,7 @@ std::optional<std::string> read_model_file(const std::filesystem::path& file, si
     if (got == 0) refuse(fmt::format("ends after {} bytes, expected {}", have, size));
     have += static_cast<size_t>(got);
   }
+  if (is_lfs_pointer(bytes)) throw Error(ExitCode::model, file.string(), kLfsPointer, kLfsAdvice);
   return bytes;
 }
 

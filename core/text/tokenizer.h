@@ -2,8 +2,8 @@
 // LlamaTokenizer (src/transformers/models/llama/tokenization_llama.py), of a tokenizer.json the
 // tokenizers library.
 //
-// Owns the vocabulary. Const after construction, reserve() and set_add_bos(), and then safe to share
-// between threads.
+// Owns the vocabulary. Const after construction, reserve() and set_add_bos(), and then safe to
+// share between threads.
 #pragma once
 
 #include <cstdint>
@@ -84,7 +84,7 @@ class Tokenizer {
   bool omits_bos() const { return omits_bos_; }
   // Instead of what the files say: prompts begin with BOS, or have none.
   void set_add_bos(bool add);
-  bool legacy() const { return legacy_; }    // false with tokenizer.json
+  bool legacy() const { return legacy_; }  // false with tokenizer.json
   const AddedTokens& added() const { return encoder_->added(); }
 
  private:

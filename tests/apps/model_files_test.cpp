@@ -227,9 +227,55 @@ TEST_F(ModelFiles, AFileOfAModelIsNoConfiguration) {
   const Outcome weights = run_program({"run", (model_ / "model.safetensors").string()}, "hi");
   EXPECT_EQ(weights.code, 2);
   EXPECT_THAT(weights.err, HasSubstr("is a file of a model, expected a configuration or a model's "
-                                     "folder. Give the folder that it lies in."));
+                                     "folder. Give the folder: " +
+                                     model_.string() + "."));
+  fs::rename(model_ / "model.safetensors", folder_.path() / "weights");
+  EXPECT_THAT(run_program({"run", (folder_.path() / "weights").string()}, "hi").err,
+              HasSubstr("weights: is a file of a model"));
   const std::string gguf = folder_.write("x.gguf", "GGUF");
   EXPECT_THAT(run_program({"inspect", gguf}, "").err, HasSubstr("x.gguf: is a GGUF file"));
+  EXPECT_THAT(run_program({"run", folder_.write("blob", "GGUF\3\0\0")}, "hi").err,
+              HasSubstr("blob: is a GGUF file"));
+}
+
+TEST_F(ModelFiles, AGitLfsPointerIsNamedWhateverFileItStandsFor) {
+  const std::string pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 9\n";
+  for (const char* name : {"model.safetensors", "tokenizer.model", "tokenizer_config.json"}) {
+    const std::string whole = read_file(model_ / name);
+    write_file(model_ / name, pointer);
+    const Outcome outcome = run({"--prompt", "hi"});
+    EXPECT_EQ(outcome.code, 3) << name;
+    EXPECT_THAT(outcome.err, HasSubstr(std::string(name) +
+                                       ": is a Git LFS pointer, expected the file itself. Run git "
+                                       "lfs pull in the model's folder."));
+    write_file(model_ / name, whole);
+  }
+}
+
+TEST_F(ModelFiles, AnAdapterIsNoModel) {
+  fs::rename(model_ / "config.json", model_ / "adapter_config.json");
+  set_json("adapter_config.json", "base_model_name_or_path", "org/base");
+  const Outcome outcome = run({"--prompt", "hi"});
+  EXPECT_EQ(outcome.code, 3);
+  EXPECT_THAT(outcome.err,
+              HasSubstr("adapter_config.json: is a PEFT adapter, expected a model with "
+                        "config.json. Merge it into org/base with PEFT's"));
+}
+
+// The tokenizer of such a model is another kind too, but that is not why it cannot be run.
+TEST_F(ModelFiles, AModelOfAnotherArchitectureIsRefusedByItsName) {
+  set_json("config.json", "model_type", "t5");
+  set_json("config.json", "architectures", {"T5ForConditionalGeneration"});
+  fs::remove(model_ / "tokenizer.model");
+  write_file(model_ / "tokenizer.json", R"({"model": {"type": "Unigram", "vocab": []}})");
+  for (const Arguments& command :
+       {Arguments{"run", config_, "--prompt", "hi"}, Arguments{"inspect", config_},
+        Arguments{"tokenize", config_, "--text", "-"},
+        Arguments{"perplexity", config_, "--text", "-", "--context", "8"}}) {
+    const Outcome outcome = run_program(command, "hi");
+    EXPECT_EQ(outcome.code, 3) << command.front();
+    EXPECT_THAT(outcome.err, HasSubstr("config.json: model_type: found \"t5\"")) << command.front();
+  }
 }
 
 TEST_F(ModelFiles, AFolderOrAnEntryOfTheCacheTakesTheConfigurationsPlace) {

@@ -10,6 +10,7 @@
 #include "core/base/log.h"
 #include "core/checkpoint/config/rope_config.h"
 #include "core/checkpoint/formats/files.h"
+#include "core/checkpoint/refuse.h"
 
 namespace ropewalk {
 namespace {
@@ -238,6 +239,22 @@ void read_special_ids(const ModelDirectory& directory, const JsonFields& fields,
   if (!eos.empty()) config.eos_ids = eos;
 }
 
+// PEFT saves adapters without the model they change.
+void refuse_adapter(const ModelDirectory& directory) {
+  constexpr std::string_view kAdapter = "adapter_config.json";
+  if (directory.contains("config.json") || !directory.contains(kAdapter)) return;
+  const JsonSource source{directory.path_of(kAdapter), ExitCode::model};
+  const Json json = parse_json(directory.read_text(kAdapter, kMaxConfigBytes), source);
+  const JsonFields fields(json, source, "");
+  const std::string base = fields.has("base_model_name_or_path")
+                               ? fields.text("base_model_name_or_path")
+                               : "its base model";
+  refuse(directory.path_of(kAdapter), "is a PEFT adapter, expected a model with config.json",
+         fmt::format("Merge it into {} with PEFT's merge_and_unload() and save_pretrained(), and "
+                     "give that folder",
+                     printable(base)));
+}
+
 }  // namespace
 
 ModelConfig parse_model_config(const Json& json, const JsonSource& source,
@@ -258,10 +275,18 @@ ModelConfig parse_model_config(const Json& json, const JsonSource& source,
   return config;
 }
 
+void check_family(const std::filesystem::path& path, std::span<const ConfigFamily> families) {
+  const ModelDirectory directory(path);
+  const JsonSource source{directory.path_of("config.json"), ExitCode::model};
+  if (const auto json = read_json(directory, source, "config.json"))
+    find_family(JsonFields(*json, source, ""), families);
+}
+
 ModelConfig read_model_config(const std::filesystem::path& path,
                               std::span<const ConfigFamily> families) {
   const ModelDirectory directory(path);
   const JsonSource source{directory.path_of("config.json"), ExitCode::model};
+  refuse_adapter(directory);
   const Json json = parse_json(directory.read_text("config.json", kMaxConfigBytes), source);
   ModelConfig config = parse_model_config(json, source, families);
   read_special_ids(directory, JsonFields(json, source, ""), config);

@@ -106,6 +106,10 @@ struct ConfigFamily {
 ModelConfig read_model_config(const std::filesystem::path& directory,
                               std::span<const ConfigFamily> families);
 
+// Whether DIR/config.json names one of these families; does nothing where there is none. Throws
+// Error (model) that names the model's own.
+void check_family(const std::filesystem::path& directory, std::span<const ConfigFamily> families);
+
 // The part of it that is a pure function of config.json's text: everything but the special ids.
 ModelConfig parse_model_config(const Json& json, const JsonSource& source,
                                std::span<const ConfigFamily> families);

@@ -12,6 +12,7 @@
 #include <memory>
 #include <utility>
 
+#include "core/base/git_lfs.h"
 #include "core/checkpoint/refuse.h"
 
 namespace ropewalk {
@@ -151,7 +152,11 @@ File ModelDirectory::open(std::string_view name) const {
   if (!fd.valid() && errno == ENXIO)
     refuse(path, "is a socket or a device, expected a regular file", "");
   if (!fd.valid()) cannot_open(path, errno);
-  return File(std::move(fd), path);
+  File file(std::move(fd), path);
+  std::string begin(std::min<uint64_t>(file.size(), kLfsPointerBegin.size()), '\0');
+  file.read(0, std::as_writable_bytes(std::span(begin)));
+  if (is_lfs_pointer(begin)) refuse(path, kLfsPointer, kLfsAdvice);
+  return file;
 }
 
 Descriptor ModelDirectory::open_blob(const std::string& name, const std::string& path) const {

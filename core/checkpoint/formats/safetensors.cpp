@@ -88,9 +88,6 @@ uint64_t safetensors_header_size(std::span<const std::byte> prefix, uint64_t fil
                 fmt::format("has {} bytes, too few for a safetensors file", file_size),
                 kDownloadAgain);
   const std::string_view begin(reinterpret_cast<const char*>(prefix.data()), prefix.size());
-  if (begin == "version ")  // https://git-lfs.github.com/spec/v1
-    throw Error(source.code, source.file, "is a Git LFS pointer, expected the file it stands for",
-                "Run git lfs pull in the model's folder");
   if (begin.starts_with("GGUF"))
     throw Error(source.code, source.file, "is a GGUF file, expected safetensors",
                 "Take the GPTQ or the f16 files of this model");

@@ -1,9 +1,11 @@
 #include "apps/bench/bench_report.h"
 
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include "apps/output.h"
 #include "core/base/bytes.h"
+#include "core/base/log.h"
 
 namespace ropewalk {
 namespace {
@@ -14,6 +16,13 @@ std::string figure(std::optional<double> value, int digits) {
   return value ? fmt::format("{:.{}f}", *value, digits) : "?";
 }
 
+// Of the last level; 0: not known, or the device has memory of its own.
+uint64_t cache_bytes_of(const abi::DeviceInfo& device) {
+  if (device.type != abi::DeviceType::cpu) return 0;
+  const long bytes = sysconf(_SC_LEVEL3_CACHE_SIZE);
+  return bytes > 0 ? static_cast<uint64_t>(bytes) : 0;
+}
+
 }  // namespace
 
 void BenchReport::say(const std::string& text) const {
@@ -22,6 +31,8 @@ void BenchReport::say(const std::string& text) const {
 
 void BenchReport::begin(const std::string& model, const Runtime& runtime, const Ceiling& ceiling) {
   const MemoryPlan& plan = runtime.model().plan();
+  const uint64_t cache = cache_bytes_of(runtime.device().device->info());
+  const bool weights_fit_cache = plan.weights <= cache;
   const std::string driver(runtime.device().device->info().driver);
   ceiling_ = ceiling;
   json_ = {{"device", runtime.device().name()},
@@ -30,6 +41,7 @@ void BenchReport::begin(const std::string& model, const Runtime& runtime, const 
            {"measured_bandwidth_gbs", number(ceiling.read_gbs)},
            {"measured_copy_gbs", number(ceiling.copy_gbs)},
            {"measured_f16_tflops", number(ceiling.tflops)},
+           {"weights_fit_cache", weights_fit_cache},
            {"load_seconds", runtime.load_seconds()},
            {"peak_host_bytes", 0},
            {"memory",
@@ -49,6 +61,11 @@ void BenchReport::begin(const std::string& model, const Runtime& runtime, const 
                   format_bytes(plan.weights), format_bytes(plan.cache), format_bytes(plan.scratch),
                   format_bytes(plan.workspace), runtime.load_seconds(), "kind", "batch", "context",
                   "tokens/s", "GB/s", "of ideal", "by copy"));
+  if (weights_fit_cache)
+    note(
+        fmt::format("the weights, {}, fit the processor's cache of {}: fractions of the memory's "
+                    "bandwidth say little",
+                    format_bytes(plan.weights), format_bytes(cache)));
 }
 
 void BenchReport::add_row(const BenchRow& row) {

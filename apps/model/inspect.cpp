@@ -7,12 +7,16 @@
 
 #include "apps/commands.h"
 #include "apps/model/checkpoint_facts.h"
+#include "apps/model/inspect_text.h"
 #include "apps/open.h"
 #include "apps/output.h"
 #include "apps/progress.h"
 #include "core/base/error.h"
+#include "core/checkpoint/weights/checkpoint_weights.h"
 #include "core/config/model_path.h"
 #include "core/engine/engine.h"
+#include "core/engine/format_choice.h"
+#include "core/engine/memory_need.h"
 #include "core/engine/rope_choice.h"
 #include "core/model/families.h"
 
@@ -72,17 +76,37 @@ KvType kv_type(KvCacheType type) {
   }
 }
 
-Json memory_json(const ModelConfig& model, const Config& config, uint64_t weights) {
+// What `run` would allocate. Without a device that it could run on the weights are those of the
+// files.
+Json memory_json(const Checkpoint& checkpoint, const Config& config, uint64_t stored) {
+  const ModelConfig& model = checkpoint.config();
   const KvType kv = kv_type(config.context.kv_cache);
   const uint64_t context = config.context.length.value_or(model.trained_length);
   const uint64_t page =
       2 * model.layers * abi::kv_page_bytes(kv.type, model.kv_heads, model.head_dim);
   const uint64_t pages = (context + abi::kPageTokens - 1) / abi::kPageTokens;
-  return {{"weights", weights},
-          {"kv_cache", kv.name},
-          {"cache_per_token", page / abi::kPageTokens},
-          {"context_length", context},
-          {"cache_at_context", page * pages}};
+  Json json = {{"weights", stored},
+               {"kv_cache", kv.name},
+               {"cache_per_token", page / abi::kPageTokens},
+               {"context_length", context},
+               {"cache_at_context", page * pages}};
+  try {
+    Registry registry = make_registry(config);
+    const CheckpointWeights weights(checkpoint);
+    RuntimeSettings settings;
+    settings.config = config;
+    const MemoryNeed need = plan_memory(registry, weights, settings);
+    json["weights"] = need.plan.weights;
+    json["scratch"] = need.plan.scratch;
+    json["workspace"] = need.plan.workspace;
+    json["total"] = need.plan.total();
+    json["device"] = need.device;
+    json["free"] = need.free;
+    json["fits"] = need.fits();
+  } catch (const Error& error) {
+    json["error"] = error.what();
+  }
+  return json;
 }
 
 Json id_json(const AddedToken* token) { return token ? Json(token->id) : Json(); }
@@ -99,6 +123,17 @@ Json tokenizer_json(const Config& config, const ModelConfig& model) {
             {"add_bos", tokenizer.add_bos()},
             {"legacy", tokenizer.legacy()},
             {"added_tokens", tokenizer.added().all().size()}};
+  } catch (const Error& error) {
+    return {{"error", error.what()}};
+  }
+}
+
+// As `run` and `chat` would choose it.
+Json prompt_json(const Config& config) {
+  try {
+    const PluginChoice format = choose_format(config);
+    return {{"format", format.name},
+            {"from", format.where.file.empty() ? "default" : format.where.text()}};
   } catch (const Error& error) {
     return {{"error", error.what()}};
   }
@@ -137,8 +172,9 @@ Json model_json(const Checkpoint& checkpoint, const Config& config, const Checkp
           {"parameters", facts.parameters},
           {"quantization", quantization_json(facts.quantization)},
           {"rope", rope_json(choose_rope(config, model, context))},
-          {"memory", memory_json(model, config, facts.bytes)},
+          {"memory", memory_json(checkpoint, config, facts.bytes)},
           {"tokenizer", tokenizer_json(config, model)},
+          {"prompt", prompt_json(config)},
           {"files", files_json(checkpoint)}};
 }
 
@@ -154,22 +190,6 @@ Json names_json(const std::vector<const TensorInfo*>& tensors) {
   Json list = Json::array();
   for (const TensorInfo* tensor : tensors) list.push_back(tensor->name);
   return list;
-}
-
-// One fact a line, inner objects indented.
-std::string lines(const Json& json, const std::string& indent) {
-  std::string text;
-  for (const auto& [key, value] : json.items()) {
-    const std::string name = json.is_array() ? "-" : key + ":";
-    if (value.is_structured() && !value.empty() && !(value.is_array() && value[0].is_primitive())) {
-      text += indent + name + "\n" + lines(value, indent + "  ");
-    } else {
-      text +=
-          fmt::format("{}{} {}\n", indent, name,
-                      value.is_string() ? printable(value.get<std::string>(), 1000) : value.dump());
-    }
-  }
-  return text;
 }
 
 void refuse_non_finite(const Checkpoint& checkpoint, const TensorFault& fault, size_t tensors) {
@@ -199,7 +219,7 @@ int inspect(const InspectArguments& arguments) {
                       {"zero_scales", faults_json(verification.zero_scales)},
                       {"unread", names_json(facts.unread)}};
   }
-  common.json ? print_json(json) : print(lines(json, ""));
+  common.json ? print_json(json) : print(inspect_text(json));
   if (!verification.non_finite.empty())
     refuse_non_finite(*checkpoint, verification.non_finite.front(), verification.non_finite.size());
   return 0;

@@ -99,6 +99,7 @@ Runtime::Runtime(Registry& registry, const WeightSource& weights, const RuntimeS
   load.progress = settings.load_progress;
   load.planned = [&](const MemoryPlan& plan) {
     verbose("memory: " + describe(plan, info.memory_free));
+    if (settings.planned) settings.planned(plan, device_);
   };
   model_ = std::make_unique<LoadedModel>(*device_.device, weights, std::move(graph), load);
   cache_ = std::make_unique<KvCache>(model_->cache_pages(), context_length_);

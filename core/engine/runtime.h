@@ -34,6 +34,8 @@ struct RuntimeSettings {
   Folding folding = Folding::fold;
   std::function<void(uint64_t done, uint64_t total)> load_progress;  // bytes packed; may throw
   std::function<void(const ModelGraph&)> graph_built;  // called before any weight is read
+  // Called before anything is allocated, also where it does not fit; may throw.
+  std::function<void(const MemoryPlan&, const OpenDevice&)> planned;
 };
 
 class Runtime {

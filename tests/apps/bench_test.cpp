@@ -1,5 +1,6 @@
 // bench: its rows and that its figures agree with each other. How fast anything is, is not tested.
 #include <gmock/gmock.h>
+#include <unistd.h>
 
 #include "tests/apps/program.h"
 #include "tests/apps/small_model.h"
@@ -43,6 +44,10 @@ TEST(Bench, MeasuresARandomModel) {
   EXPECT_THAT(json["device"].get<std::string>(), ::testing::StartsWith("cpu: "));
   EXPECT_GT(json["measured_bandwidth_gbs"].get<double>(), 0.1);
   EXPECT_GT(json["peak_host_bytes"].get<uint64_t>(), json["memory"]["weights"].get<uint64_t>());
+  // What the C library knows of the cache; the weights are a few MiB.
+  const bool fits = sysconf(_SC_LEVEL3_CACHE_SIZE) >= json["memory"]["weights"].get<int64_t>();
+  EXPECT_EQ(json["weights_fit_cache"], fits);
+  EXPECT_EQ(outcome.err.find("fit the processor's cache") != std::string::npos, fits);
   ASSERT_EQ(json["rows"].size(), 6);
   for (const int context : {64, 128}) {
     ASSERT_NE(row(json["rows"], "prefill", 1, context), nullptr);

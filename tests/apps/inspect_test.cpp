@@ -69,8 +69,6 @@ TEST(Inspect, TellsShapeRopeAndMemory) {
   EXPECT_EQ(json["vocab_size"], config["vocab_size"]);
   EXPECT_TRUE(json["quantization"].is_null());
   EXPECT_EQ(json["rope"]["policy"], "none");
-  EXPECT_EQ(json["memory"]["weights"],
-            json["files"][0]["bytes"]);  // one file, and tensors fill it
   // Keys and values of every layer and head, two bytes each.
   const uint64_t per_token = 2 * 2 * config["num_hidden_layers"].get<uint64_t>() *
                              config["num_key_value_heads"].get<uint64_t>() *
@@ -78,6 +76,39 @@ TEST(Inspect, TellsShapeRopeAndMemory) {
   EXPECT_EQ(json["memory"]["cache_per_token"], per_token);
   EXPECT_EQ(json["memory"]["cache_at_context"],
             per_token * config["max_position_embeddings"].get<uint64_t>());
+}
+
+TEST(Inspect, PlansTheMemoryThatARunAllocates) {
+  const TemporaryFolder folder;
+  const std::string ids = folder.write("ids", "1 5 7");
+  for (const char* model : {"dense-gqa", "dense-tied", "gptq-b4-g32-act"}) {
+    const Arguments cpu = {"--backend", "cpu", "--json"};
+    Arguments inspect = {"inspect", fixture(model)};
+    Arguments run = {"run", fixture(model), "--prompt-ids", ids, "--max-new-tokens", "1"};
+    inspect.insert(inspect.end(), cpu.begin(), cpu.end());
+    run.insert(run.end(), cpu.begin(), cpu.end());
+    const Outcome planned = run_program(inspect, ""), made = run_program(run, "");
+    ASSERT_EQ(planned.code, 0) << planned.err;
+    ASSERT_EQ(made.code, 0) << made.err;
+    const Json plan = planned.json()["memory"], memory = made.json()["stats"]["memory"];
+    for (const char* part : {"weights", "scratch", "workspace"})
+      EXPECT_EQ(plan[part], memory[part]) << model << " " << part;
+    EXPECT_EQ(plan["cache_at_context"], memory["cache"]) << model;
+    EXPECT_EQ(plan["fits"], true);
+  }
+}
+
+TEST(Inspect, PlansAlsoWhatDoesNotFit) {
+  const TemporaryFolder folder;
+  const std::string config = write_small_config(folder.path(), {.layers = 64});
+  const Arguments inspect = {"inspect", config, "--set",
+                             "context={length: 16777216, kv_cache: f32}"};  // 512 GiB
+  EXPECT_THAT(run_program(inspect, "").out, HasSubstr("does not fit"));
+  Arguments json = inspect;
+  json.push_back("--json");
+  const Json memory = run_program(json, "").json()["memory"];
+  EXPECT_EQ(memory["fits"], false) << memory;
+  EXPECT_GT(memory["total"], memory["free"]);
 }
 
 TEST(Inspect, ShowsTheRopeThatARunWouldUse) {
@@ -103,7 +134,8 @@ TEST(Inspect, TakesAConfigurationAndShowsTheTokenizer) {
   EXPECT_EQ(outcome.json()["tokenizer"]["vocab_size"], 1024);
   EXPECT_EQ(outcome.json()["tokenizer"]["bos_id"], 1);
   EXPECT_THAT(run_program({"inspect", config}, "").out,
-              AllOf(HasSubstr("layers: 2\n"), HasSubstr("  policy: none\n")));
+              AllOf(HasSubstr("layers: 2\n"), HasSubstr("  policy: none\n"),
+                    HasSubstr("  cache_at_context: 128 KiB\n"), HasSubstr(": fits\n")));
 }
 
 TEST(Inspect, VerifiesSoundTensors) {
@@ -113,6 +145,8 @@ TEST(Inspect, VerifiesSoundTensors) {
   const Json verify = outcome.json()["verify"];
   EXPECT_EQ(verify["tensors"], outcome.json()["files"][0]["tensors"]);
   EXPECT_EQ(verify["non_finite"], Json::array());
+  EXPECT_THAT(run_program({"inspect", fixture("gptq-b4-g32-act"), "--verify"}, "").out,
+              HasSubstr("sound: " + verify["tensors"].dump() + " tensors read"));
 }
 
 // Puts `bytes` at the beginning of a tensor of a single-file checkpoint.

@@ -8,6 +8,7 @@
 #include <limits>
 
 #include "core/base/error.h"
+#include "core/config/foreign_names.h"
 #include "core/config/nearest.h"
 #include "core/config/scalars.h"
 
@@ -231,21 +232,44 @@ std::string spaced_to_commas(std::string_view words) {
   return out;
 }
 
-void check_map(const ConfigValue& map, const std::string& path) {
+// The known key of `path` that `name` is another spelling of; empty: none.
+std::string spelled(const std::string& name, const std::string& path) {
+  if (path == "rope") return name == "type" || name == "rope_type" ? "policy" : "";
+  const std::vector<std::string> known = keys_under(path);
+  const auto found =
+      std::ranges::find_if(known, [&](const std::string& key) { return same_name(key, name); });
+  return found == known.end() || *found == name ? "" : *found;
+}
+
+void settle_spellings(ConfigValue& map, const std::string& path) {
+  for (ConfigEntry& entry : map.entries)
+    if (std::string key = spelled(entry.key, path); !key.empty() && !map.find(key))
+      entry.key = std::move(key);
+}
+
+std::string meaning_of(const std::string& key, const std::string& path) {
+  const std::string meant = key_meant_by(key);
+  if (meant.empty()) return suggestion(key, keys_under(path));
+  return fmt::format("It is {} here", meant);
+}
+
+void check_map(ConfigValue& map, const std::string& path) {
   if (map.kind != ValueKind::map)
     throw Error(
         ExitCode::usage, map.where.text(),
         fmt::format("{}{}", path.empty() ? "" : path + ": ",
                     mismatch(map, fmt::format("a map of {}", fmt::join(keys_under(path), ", ")))),
         "Indent its keys below it, or remove it");
-  for (const ConfigEntry& entry : map.entries) {
+  settle_spellings(map, path);
+  for (ConfigEntry& entry : map.entries) {
     const std::string key = path.empty() ? entry.key : path + "." + entry.key;
     const KeyInfo* info = find_key(key);
     if (!info)
       throw Error(ExitCode::usage, entry.where.text(),
                   fmt::format("found the unknown key {}", printable(key)),
-                  suggestion(entry.key, keys_under(path)));
+                  meaning_of(entry.key, path));
     if (info->type == KeyType::map) check_map(entry.value, key);
+    if (key == "rope") settle_spellings(entry.value, key);
   }
 }
 
@@ -297,6 +321,12 @@ std::string expectation(const KeyInfo& key) {
   return "";
 }
 
-void check_keys(const ConfigValue& tree) { check_map(tree, ""); }
+void settle_keys(ConfigValue& tree) { check_map(tree, ""); }
+
+bool same_name(std::string_view a, std::string_view b) {
+  return std::ranges::equal(a, b, [](char x, char y) {
+    return x == y || ((x == '-' || x == '_') && (y == '-' || y == '_'));
+  });
+}
 
 }  // namespace ropewalk

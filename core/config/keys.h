@@ -54,8 +54,13 @@ std::vector<std::string> keys_under(std::string_view path);
 // What a value must be: "an integer from 1 to 16777216", "one of f16, int8, f32".
 std::string expectation(const KeyInfo& key);
 
-// Throws Error(usage) for the first key of `tree` that is not in the table, with the nearest known
-// one. The options of plugins are left to the plugins.
-void check_keys(const ConfigValue& tree);
+// Writes keys as the table does where their meaning is certain: max-new-tokens as max_new_tokens,
+// and type or rope_type as rope.policy. Then throws Error(usage) for the first key of `tree` that
+// is not in the table, with the one that it means or the nearest. The options of plugins are left
+// to the plugins.
+void settle_keys(ConfigValue& tree);
+
+// Whether two names of plugins or options are one: top_p and top-p are.
+bool same_name(std::string_view a, std::string_view b);
 
 }  // namespace ropewalk

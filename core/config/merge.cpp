@@ -36,7 +36,9 @@ bool names_plugin(const ConfigValue& value, const std::string& path) {
 }
 
 bool is_link(const ConfigValue& item, const std::string& name) {
-  return item.kind == ValueKind::scalar ? item.text == name : item.find(name) != nullptr;
+  if (item.kind == ValueKind::scalar) return same_name(item.text, name);
+  return std::ranges::any_of(item.entries,
+                             [&](const ConfigEntry& e) { return same_name(e.key, name); });
 }
 
 void merge_into(ConfigValue& base, ConfigValue over, const std::string& path);
@@ -52,6 +54,7 @@ void tune_chain(ConfigValue& chain, const ConfigValue& over, const std::string& 
       chain.items.push_back(std::move(link));
     } else if (present->kind == ValueKind::map) {
       present->where = entry.where;
+      link.entries.front().key = present->entries.front().key;  // top_p may stand for top-p
       merge_into(*present, std::move(link), path + "[]");
     } else {
       *present = std::move(link);
@@ -81,7 +84,7 @@ void merge_into(ConfigValue& base, ConfigValue over, const std::string& path) {
 ConfigValue read_chain(std::string_view text, const std::filesystem::path& file, Trust trust,
                        std::vector<std::filesystem::path>& chain) {
   ConfigValue tree = parse_yaml(text, file.string());
-  check_keys(tree);
+  settle_keys(tree);
   const auto entry =
       std::ranges::find_if(tree.entries, [](const ConfigEntry& e) { return e.key == "extends"; });
   if (entry == tree.entries.end()) return tree;
@@ -102,7 +105,17 @@ ConfigValue read_chain(std::string_view text, const std::filesystem::path& file,
     refuse(fmt::format("found a chain of more than {} files", kMaxBases), "Remove one extends");
   chain.push_back(identity);
 
-  ConfigValue base = read_chain(read_config_file(base_file, trust), base_file, trust, chain);
+  const auto text_of_base = [&] {
+    try {
+      return read_config_file(base_file, trust);
+    } catch (const Error& error) {  // the base, and also the line that names it
+      std::string found = error.what();
+      if (found.ends_with('.')) found.pop_back();
+      refuse(found, "");
+      throw;
+    }
+  };
+  ConfigValue base = read_chain(text_of_base(), base_file, trust, chain);
   return merge(std::move(base), std::move(tree));
 }
 
@@ -154,7 +167,7 @@ void apply_overrides(ConfigValue& tree, std::span<const std::string> overrides) 
                             : parse_yaml(text, where.file);
     set_origin(value, where);
     ConfigValue layer = nest(path, std::move(value));
-    check_keys(layer);
+    settle_keys(layer);
     if (layer.find("extends"))
       throw Error(ExitCode::usage, where.file, "extends stands in files only",
                   "Give the other file instead");

@@ -6,6 +6,7 @@
 #include <cmath>
 
 #include "core/base/error.h"
+#include "core/config/keys.h"
 #include "core/config/nearest.h"
 #include "core/config/scalars.h"
 #include "core/modules/option_value.h"
@@ -50,6 +51,25 @@ std::optional<abi::OptionType> item_type(abi::OptionType type) {
 std::string lowest(const OptionDescription& option) { return fmt::format("{}", option.minimum); }
 std::string highest(const OptionDescription& option) { return fmt::format("{}", option.maximum); }
 
+std::string capitalised(std::string text) {
+  if (!text.empty() && text[0] >= 'a' && text[0] <= 'z') text[0] = static_cast<char>(text[0] - 32);
+  return text;
+}
+
+// A value out of range. Names that the place ends with, as "--set sampling.temperature" does, are
+// not repeated, nor is the option's name where it is the plugin's.
+[[noreturn]] void refuse_value(const ConfigValue& value, const PluginChoice& choice,
+                               const OptionDescription& option) {
+  std::string subject;
+  if (!value.where.file.ends_with("." + option.name)) {
+    if (!value.where.file.ends_with("." + choice.name))
+      subject = fmt::format("{}: {}: ", choice.key, choice.name);
+    if (option.name != choice.name) subject += option.name + ": ";
+  }
+  throw Error(ExitCode::usage, value.where.text(),
+              subject + mismatch(value, expected_value(option)), capitalised(option.help));
+}
+
 [[noreturn]] void refuse(const Where& where, const PluginChoice& choice, std::string_view what,
                          std::string_view advice) {
   throw Error(ExitCode::usage, where.text(),
@@ -59,11 +79,11 @@ std::string highest(const OptionDescription& option) { return fmt::format("{}", 
 // The configured value of `option`. A lone value after the plugin's name sets the first option.
 const ConfigValue* given_value(const OptionDescription& option, const ModuleDescription& plugin,
                                const PluginChoice& choice) {
-  const auto entry = std::ranges::find(choice.options, option.name, &ConfigEntry::key);
+  const auto is_it = [&](const ConfigEntry& entry) { return same_name(entry.key, option.name); };
+  const auto entry = std::ranges::find_if(choice.options, is_it);
   const bool is_main = choice.main && option.name == plugin.options.front().name;
   if (entry == choice.options.end()) return is_main ? &*choice.main : nullptr;
-  if (is_main || std::ranges::find(entry + 1, choice.options.end(), option.name,
-                                   &ConfigEntry::key) != choice.options.end())
+  if (is_main || std::find_if(entry + 1, choice.options.end(), is_it) != choice.options.end())
     refuse(entry->where, choice, fmt::format("found the option {} a second time", option.name),
            "Remove one of them");
   return &entry->value;
@@ -73,7 +93,8 @@ void refuse_unknown(const ModuleDescription& plugin, const PluginChoice& choice)
   std::vector<std::string> names;
   for (const OptionDescription& option : plugin.options) names.push_back(option.name);
   for (const ConfigEntry& entry : choice.options)
-    if (std::ranges::find(names, entry.key) == names.end())
+    if (std::ranges::none_of(names,
+                             [&](const std::string& name) { return same_name(name, entry.key); }))
       refuse(entry.where, choice, fmt::format("found the unknown option {}", printable(entry.key)),
              names.empty() ? "It has no options" : suggestion(entry.key, names));
   if (choice.main && names.empty())
@@ -142,10 +163,7 @@ ResolvedOptions resolve_options(const ModuleDescription& plugin, const PluginCho
       continue;
     }
     const std::optional<std::string> text = encode_value(option, *given);
-    if (!text)
-      refuse(given->where, choice,
-             fmt::format("{}: {}", option.name, mismatch(*given, expected_value(option))),
-             option.help);
+    if (!text) refuse_value(*given, choice, option);
     resolved.values.emplace_back(option.name, *text);
   }
   return resolved;

@@ -7,6 +7,7 @@
 #include <array>
 #include <utility>
 
+#include "core/config/keys.h"
 #include "core/config/nearest.h"
 #include "core/modules/door.h"
 
@@ -89,19 +90,19 @@ const Library* Registry::find_if_present(abi::ModuleKind kind, std::string_view 
   std::vector<fs::path> found;
   std::vector<Candidate> others;
   for (Candidate& candidate : candidates(kind)) {
-    if (candidate.file.stem() != name) {
+    if (!same_name(candidate.file.stem().string(), name)) {
       others.push_back(std::move(candidate));
       continue;
     }
     const ModuleDescription module = describe(candidate);
-    if (module.kind == kind && module.name == name) found.push_back(candidate.file);
+    if (module.kind == kind && same_name(module.name, name)) found.push_back(candidate.file);
   }
   // Another file may declare the name. Faults of files that nobody asked for are not reported.
   for (const Candidate& candidate : others) {
     if (!found.empty()) break;
     try {
       if (check_door(candidate.file).kind != kind) continue;
-      if (probes_.probe(candidate.file, settings_.probe).name == name)
+      if (same_name(probes_.probe(candidate.file, settings_.probe).name, name))
         found.push_back(candidate.file);
     } catch (const Error&) {
       continue;

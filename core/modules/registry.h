@@ -45,6 +45,7 @@ class Registry {
   // The library that declares `name`, loaded. Throws Error(plugin): none (with the places searched
   // and the nearest names), several (with both files), a file that the door, the probe or the
   // loader refuses. Files named NAME.so are looked at first and, where one fits, alone.
+  // - and _ are the same in a name.
   const Library& find(abi::ModuleKind kind, std::string_view name);
 
   // The same, but the error names the place in the configuration.

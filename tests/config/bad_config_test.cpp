@@ -36,6 +36,16 @@ INSTANTIATE_TEST_SUITE_P(
         Bad{"model: m\ntemprature: 1\n",
             ":2:1: found the unknown key temprature. Known are extends, model, backend, context, "
             "rope, prompt, sampling, generation, tokenizer, serve, plugins."},
+        Bad{"model: m\nmax_tokens: 9\n",
+            ":2:1: found the unknown key max_tokens. It is generation.max_new_tokens here."},
+        Bad{"model: m\nrope_scaling: {type: linear}\n",
+            ":2:1: found the unknown key rope_scaling. It is rope here."},
+        Bad{"model: m\ngeneration: {top_p: 0.9}\n",
+            ":2:14: found the unknown key generation.top_p. It is sampling.top-p here."},
+        Bad{"model: m\nseed: 3\n", ":2:1: found the unknown key seed. It is generation.seed here."},
+        Bad{"model: m\ngeneration: {max-new-tokens: 1, max_new_tokens: 2}\n",
+            ":2:14: found the unknown key generation.max-new-tokens. It is "
+            "generation.max_new_tokens here."},
         Bad{"modle: m\n", ":1:1: found the unknown key modle. Did you mean model."},
         Bad{"model: m\ncontext:\n  lenght: 3\n",
             ":3:3: found the unknown key context.lenght. Did you mean length."},

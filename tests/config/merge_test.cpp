@@ -101,7 +101,19 @@ TEST(Extends, AFaultOfTheBaseIsTheBases) {
               HasSubstr(base.string() + ":2:19: context.length: found many"));
   EXPECT_THAT(
       error_of([&] { load_config({.file = scratch.write("d.yaml", "extends: gone.yaml\n")}); }),
-      HasSubstr("gone.yaml: cannot be opened"));
+      AllOf(HasSubstr("d.yaml:1:10: extends: "), HasSubstr("gone.yaml: cannot be opened")));
+}
+
+TEST(Spellings, AreTakenWhereTheirMeaningIsCertain) {
+  const Config config = parse(
+      "model: m\nrope: {type: linear, factor: 2}\ngeneration: {max-new-tokens: 9}\n"
+      "sampling: [temperature: 0.7, top-p: 0.9]\n",
+      {"sampling.top_p=0.5", "rope.rope_type=yarn"});
+  EXPECT_EQ(config.generation.max_new_tokens, 9u);
+  ASSERT_TRUE(config.rope);
+  EXPECT_EQ(config.rope->name, "yarn");
+  ASSERT_EQ(config.sampling.size(), 2u);  // top_p changed the sampler that was there
+  EXPECT_EQ(config.sampling[1].main->text, "0.5");
 }
 
 TEST(Set, OverridesInOrder) {

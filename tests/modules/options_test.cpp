@@ -86,6 +86,28 @@ TEST(Options, BadOnesAreNamedWithTheirPlace) {
             "at least 0. Help about it.");
 }
 
+TEST(ResolveOptions, NamesNothingTwice) {
+  ModuleDescription temperature = plugin();
+  temperature.name = "temperature";
+  temperature.options[0].name = "temperature";
+  temperature.options[0].help = "what logits are divided by";
+  PluginChoice choice{.name = "temperature", .key = "sampling[0]"};
+  choice.main = make_scalar("-1", {"t.yaml", 1, 2});
+  EXPECT_EQ(
+      error_of([&] { resolve_options(temperature, choice); }),
+      "2 t.yaml:1:2: sampling[0]: temperature: found -1, expected a number from 0 to 10. What "
+      "logits are divided by.");
+  choice.main = make_scalar("-1", {"--set sampling.temperature"});
+  EXPECT_EQ(error_of([&] { resolve_options(temperature, choice); }),
+            "2 --set sampling.temperature: found -1, expected a number from 0 to 10. What logits "
+            "are divided by.");
+  choice.main.reset();
+  choice.options = parse_yaml("{range: x}", "t.yaml").entries;
+  choice.options[0].value.where = {"--set sampling.temperature"};
+  EXPECT_THAT(error_of([&] { resolve_options(temperature, choice); }),
+              testing::StartsWith("2 --set sampling.temperature: range: found x"));
+}
+
 TEST(Options, NoCoercion) {
   for (const char* bad :
        {"{penalty: .inf}", "{penalty: .nan}", "{penalty: ~}", "{penalty: \"1\"}", "{penalty: [1]}",

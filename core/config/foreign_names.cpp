@@ -1,0 +1,87 @@
+#include "core/config/foreign_names.h"
+
+#include <algorithm>
+
+#include "core/config/keys.h"
+
+namespace ropewalk {
+namespace {
+
+struct ForeignName {
+  std::string_view name;  // with _
+  std::string_view key;
+};
+
+// Of llama.cpp, exllama, text-generation-webui, transformers and OpenAI's API.
+constexpr ForeignName kForeign[] = {
+    {"max_tokens", "generation.max_new_tokens"},
+    {"max_completion_tokens", "generation.max_new_tokens"},
+    {"n_predict", "generation.max_new_tokens"},
+    {"predict", "generation.max_new_tokens"},
+    {"max_seq_len", "context.length"},
+    {"max_model_len", "context.length"},
+    {"ctx_size", "context.length"},
+    {"n_ctx", "context.length"},
+    {"context_length", "context.length"},
+    {"cache_type", "context.kv_cache"},
+    {"cache_mode", "context.kv_cache"},
+    {"rope_scaling", "rope"},
+    {"rope_freq_scale", "rope"},
+    {"compress_pos_emb", "rope"},
+    {"alpha_value", "rope"},
+    {"chat_template", "prompt.format"},
+    {"instruction_template", "prompt.format"},
+    {"system_prompt", "prompt.system"},
+    {"stop_strings", "generation.stop"},
+    {"stopping_strings", "generation.stop"},
+    {"reverse_prompt", "generation.stop"},
+    {"add_bos_token", "prompt.bos"},
+    {"main_gpu", "backend.device"},
+    {"samplers", "sampling"},
+    {"temp", "sampling.temperature"},
+    {"temperature", "sampling.temperature"},
+    {"top_p", "sampling.top-p"},
+    {"top_k", "sampling.top-k"},
+    {"top_a", "sampling.top-a"},
+    {"min_p", "sampling.min-p"},
+    {"typical_p", "sampling.typical"},
+    {"tfs", "sampling.tail-free"},
+    {"repeat_penalty", "sampling.repetition-penalty"},
+    {"repetition_penalty", "sampling.repetition-penalty"},
+    {"presence_penalty", "sampling.frequency-presence"},
+    {"frequency_penalty", "sampling.frequency-presence"},
+    {"mirostat", "sampling.mirostat"},
+    {"logit_bias", "sampling.logit-bias"},
+    {"host", "serve.listen"},
+    {"port", "serve.listen"},
+    {"api_key", "serve.keys.file"},
+};
+
+std::string with_underscores(std::string_view name) {
+  std::string text(name);
+  std::ranges::replace(text, '-', '_');
+  return text;
+}
+
+}  // namespace
+
+std::string key_meant_by(std::string_view name) {
+  const std::string plain = with_underscores(name);
+  const auto foreign = std::ranges::find(kForeign, plain, &ForeignName::name);
+  if (foreign != std::end(kForeign)) return std::string(foreign->key);
+  std::string found;
+  for (const KeyInfo& key : config_keys()) {
+    const size_t dot = key.path.rfind('.');
+    if (dot == std::string_view::npos || key.path.substr(dot + 1) != plain) continue;
+    if (!found.empty()) return "";  // it could be either
+    found = key.path;
+  }
+  return found;
+}
+
+std::string key_of_option(std::string_view option) {
+  if (!option.starts_with("--")) return option == "-c" ? "context.length" : "";
+  return key_meant_by(option.substr(2));
+}
+
+}  // namespace ropewalk

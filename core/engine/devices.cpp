@@ -9,6 +9,7 @@
 #include "core/abi/batch_invariance.h"
 #include "core/base/error.h"
 #include "core/base/log.h"
+#include "core/config/nearest.h"
 
 namespace ropewalk {
 namespace {
@@ -16,6 +17,30 @@ namespace {
 // The backends that `auto` tries, in order. The last may run on any device, the others only on a
 // GPU.
 constexpr std::string_view kAutoOrder[] = {RW_AUTO_BACKENDS};
+
+// "cuda: no nvcc": backends that were not built, and why. May be one empty text.
+constexpr std::string_view kLeftOut[] = {RW_LEFT_OUT};
+
+std::string why_not_built(std::string_view backend) {
+  for (const std::string_view entry : kLeftOut)
+    if (entry.starts_with(backend) && entry.substr(backend.size()).starts_with(": "))
+      return fmt::format("not built: {}", entry.substr(backend.size() + 2));
+  return "not built";
+}
+
+// Throws where the named backend is one that was not built, or close to the name of one of ours.
+void refuse_unbuilt(Registry& registry, const PluginChoice& choice) {
+  if (registry.find_if_present(abi::ModuleKind::backend, choice.name)) return;
+  const std::vector<std::string> ours(std::begin(kAutoOrder), std::end(kAutoOrder));
+  if (std::ranges::find(ours, choice.name) != ours.end())
+    throw Error(ExitCode::plugin, choice.where.text(),
+                fmt::format("the backend {} was {}", choice.name, why_not_built(choice.name)),
+                "Install what is missing, and configure and build again; or use --backend auto");
+  if (const std::string near = nearest(choice.name, ours); !near.empty())
+    throw Error(ExitCode::plugin, choice.where.text(),
+                fmt::format("found no backend called {}", printable(choice.name)),
+                fmt::format("Did you mean {}", near));
+}
 
 bool is_gpu(abi::DeviceType type) {
   return type == abi::DeviceType::discrete || type == abi::DeviceType::integrated ||
@@ -109,6 +134,7 @@ OpenDevice open(const Library& library, const PluginChoice& choice, const Pick& 
 }
 
 OpenDevice open_named(Registry& registry, const BackendConfig& config) {
+  refuse_unbuilt(registry, config.plugin);
   const Library& library = registry.find_choice(abi::ModuleKind::backend, config.plugin);
   const PluginChoice choice = choice_for(config, config.plugin.name);
   Owned<abi::Backend> backend = library.create<abi::Backend>(choice, nullptr);
@@ -128,7 +154,7 @@ OpenDevice open_auto(Registry& registry, const BackendConfig& config) {
     try {
       const Library* library = registry.find_if_present(abi::ModuleKind::backend, name);
       if (!library) {
-        reason = "not built";
+        reason = why_not_built(name);
       } else {
         const PluginChoice choice = choice_for(config, name);
         Owned<abi::Backend> backend = library->create<abi::Backend>(choice, nullptr);
@@ -180,7 +206,7 @@ std::vector<DeviceListing> list_devices(Registry& registry, const BackendConfig&
       if (library)
         list(*library, name);
       else
-        all.push_back({std::string(name), 0, false, "not built", {}});
+        all.push_back({std::string(name), 0, false, why_not_built(name), {}});
     } catch (const Error& error) {
       all.push_back({std::string(name), 0, false, error.what(), {}});
     }

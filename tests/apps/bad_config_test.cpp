@@ -166,6 +166,8 @@ TEST(BadPluginName, IsRefusedWithItsPlace) {
               HasSubstr(start + ":3:11: found no rope scaling called pntk"));
   EXPECT_THAT(refusal("backend: metal\n"),
               StartsWith(start + ":2:10: found no backend called metal"));
+  EXPECT_THAT(refusal("backend: cdua\n"),
+              HasSubstr(":2:10: found no backend called cdua. Did you mean cuda."));
 }
 
 TEST(Dump, ReadsBackToItself) {

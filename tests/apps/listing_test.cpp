@@ -82,6 +82,12 @@ TEST(Devices, ListsEveryBackendAndWhyNot) {
     ASSERT_NE(device, nullptr) << backend;
     if (!(*device)["usable"].get<bool>()) {
       EXPECT_NE((*device)["reason"], "") << backend;
+      EXPECT_NE((*device)["reason"], "not built") << "without the reason";
+    }
+    if ((*device)["reason"].get<std::string>().starts_with("not built: ")) {
+      EXPECT_THAT(run_program({"bench", "--shape", "airophin-mini", "--backend", backend}, "").err,
+                  HasSubstr(std::string("the backend ") + backend + " was " +
+                            (*device)["reason"].get<std::string>()));
     }
   }
   const Json& cpu = *find(devices, "backend", "cpu");

@@ -4,6 +4,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <memory>
 #include <utility>
 
@@ -16,6 +17,7 @@
 #include "core/abi/plugin.h"
 #include "core/base/error.h"
 #include "core/base/log.h"
+#include "core/config/foreign_names.h"
 #include "core/config/nearest.h"
 
 namespace ropewalk {
@@ -65,7 +67,7 @@ void add_common(CLI::App& app, CommonArguments& common) {
 CLI::Option* add_config(CLI::App& app, CommonArguments& common) {
   return app
       .add_option(
-          "CONFIG", common.target,
+          "CONFIG,-m,--model", common.target,
           "The configuration, a YAML file; or a model's folder, or ORG/NAME as Hugging Face's "
           "cache has it")
       ->type_name("CONFIG|MODEL");
@@ -86,8 +88,13 @@ CLI::Option* add_file(CLI::App& app, const std::string& name, File& file, const 
   return app.add_option(name, file, help + "; - is standard input")->type_name("FILE");
 }
 
-void add_length(CLI::App& app, CommonArguments& common) {
-  add_shorthand(app, common, "--max-new-tokens", "generation.max_new_tokens", "Tokens of a reply");
+// What people set most often, by the names that other programs taught them.
+void add_generation(CLI::App& app, CommonArguments& common) {
+  add_shorthand(app, common, "-n,--max-new-tokens", "generation.max_new_tokens",
+                "Tokens of a reply");
+  add_shorthand(app, common, "--seed", "generation.seed", "Of the random numbers");
+  add_shorthand(app, common, "--temp,--temperature", "sampling.temperature",
+                "Of the sampler temperature");
 }
 
 // Each --meta belongs to the --input before it, so both are taken as they come.
@@ -115,9 +122,9 @@ std::vector<CLI::Option*> add_inputs(CLI::App& app, RunArguments& run) {
 
 void add_options(CLI::App& app, RunArguments& run) {
   add_config(app, run.common)->required();
-  CLI::Option* text =
-      app.add_option("--prompt", run.prompt, "What the user says; - reads it from standard input")
-          ->type_name("TEXT");
+  CLI::Option* text = app.add_option("PROMPT,-p,--prompt", run.prompt,
+                                     "What the user says; - reads it from standard input")
+                          ->type_name("TEXT");
   CLI::Option* file = add_file(app, "--prompt-file", run.prompt_file, "The same, from a file");
   CLI::Option* ids =
       add_file(app, "--prompt-ids", run.prompt_ids, "Token ids to continue, exactly as they are");
@@ -131,14 +138,14 @@ void add_options(CLI::App& app, RunArguments& run) {
     for (CLI::Option* prompt : prompts) option->excludes(prompt);
   app.add_flag("--plain", run.plain, "Ask for code alone: PLAINFORMAT after the instructions")
       ->excludes(ids);
-  add_length(app, run.common);
+  add_generation(app, run.common);
   add_trace(app, run.common);
   add_json(app, run.common);
 }
 
 void add_options(CLI::App& app, ChatArguments& chat) {
   add_config(app, chat.common)->required();
-  add_length(app, chat.common);
+  add_generation(app, chat.common);
 }
 
 void add_options(CLI::App& app, ServeArguments& serve) {
@@ -202,6 +209,8 @@ void add_options(CLI::App& app, InspectArguments& inspect) {
 
 void add_options(CLI::App& app, PluginsArguments& plugins) {
   add_config(app, plugins.common);
+  app.add_option("FILTER", plugins.filter,
+                 "A kind (samplers, ...) or a plugin's name, to see alone");
   add_json(app, plugins.common);
   app.add_flag("--markdown", plugins.markdown, "Print docs/plugins.md")->excludes("--json");
 }
@@ -354,8 +363,11 @@ void refuse_extras(const CLI::App& app) {
   for (const std::string& extra : extras) {
     if (!extra.starts_with('-') || extra == "-" || extra == "--") continue;
     const std::string name = extra.substr(0, extra.find('='));
+    const std::string key = key_of_option(name);
     refuse(fmt::format("unknown option {}", printable(name)),
-           fmt::format("{}, see `{} --help`", suggestion(name, option_names(app)), typed(app)));
+           key.empty()
+               ? fmt::format("{}, see `{} --help`", suggestion(name, option_names(app)), typed(app))
+               : fmt::format("Write --set {}=VALUE, or the key into the configuration", key));
   }
   for (const std::string& extra : extras) {
     if (extra == "--") continue;
@@ -380,9 +392,20 @@ Action printing(std::string text) {
   };
 }
 
+// `ropewalk help run` as `ropewalk run --help`.
+std::vector<const char*> with_help_as_option(int argc, const char* const* argv) {
+  std::vector<const char*> words(argv, argv + argc);
+  if (argc < 2 || words[1] != std::string_view("help")) return words;
+  words.erase(words.begin() + 1);
+  words.resize(std::min<size_t>(words.size(), 2));
+  words.push_back("--help");
+  return words;
+}
+
 }  // namespace
 
 std::function<int()> parse_command_line(int argc, const char* const* argv) {
+  const std::vector<const char*> words = with_help_as_option(argc, argv);
   CLI::App program{"Runs Llama-2 models quantised with GPTQ, as a YAML file says.", "ropewalk"};
   program.set_version_flag("--version", version_text());
   program.set_help_flag("-h,--help", "Print this help and exit");
@@ -391,7 +414,7 @@ std::function<int()> parse_command_line(int argc, const char* const* argv) {
   Action action;
   add_commands(program, action);
   try {
-    program.parse(argc, argv);
+    program.parse(static_cast<int>(words.size()), words.data());
   } catch (const CLI::CallForHelp&) {
     return printing(program.help());
   } catch (const CLI::CallForVersion& version) {
@@ -399,6 +422,7 @@ std::function<int()> parse_command_line(int argc, const char* const* argv) {
   } catch (const CLI::ParseError& error) {
     std::string what = error.what();
     if (what.ends_with('.')) what.pop_back();
+    if (what == "--model is required") what = "CONFIG is required";  // it has both names
     // An unknown option may be why something else is missing.
     if (&chosen_command(program) != &program) refuse_extras(chosen_command(program));
     refuse(what, fmt::format("See `{} --help`", typed(chosen_command(program))));

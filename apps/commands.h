@@ -79,7 +79,8 @@ struct InspectArguments {
 
 struct PluginsArguments {
   CommonArguments common = {};
-  bool markdown = false;  // docs/plugins.md
+  std::string filter = {};  // a kind or a name; may stand in the target's place
+  bool markdown = false;    // docs/plugins.md
 };
 
 struct NewArguments {

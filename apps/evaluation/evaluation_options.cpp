@@ -10,7 +10,10 @@ namespace {
 constexpr uint32_t kMaxTokens = 1 << 24;
 
 void add_config(CLI::App& app, CommonArguments& common) {
-  app.add_option("CONFIG", common.target, "The configuration, a YAML file")->required();
+  app.add_option("CONFIG,-m,--model", common.target,
+                 "The configuration, a YAML file; or a model's folder or name")
+      ->type_name("CONFIG|MODEL")
+      ->required();
 }
 
 void add_json(CLI::App& app, CommonArguments& common) {

@@ -2,6 +2,7 @@
 #include <gmock/gmock.h>
 
 #include "tests/apps/program.h"
+#include "tests/apps/small_model.h"
 
 namespace ropewalk::test {
 namespace {
@@ -79,6 +80,12 @@ INSTANTIATE_TEST_SUITE_P(
         Wrong{{"bench", "--shape", "airophin-mini", "--quant", "gptq5-g32"}, "found gptq5-g32"},
         Wrong{{"bench", "--shape", "llama2-7b", "--batch", "0"}, "--batch"},
         Wrong{{"bench", "--shape", "llama2-7b", "--prompt", "512,many"}, "--prompt"},
+        Wrong{{"run", "x.yaml", "--top-p", "0.9"},
+              "unknown option --top-p. Write --set sampling.top-p=VALUE, or the key into the "
+              "configuration"},
+        Wrong{{"run", "x.yaml", "--ctx-size", "9"}, "Write --set context.length=VALUE"},
+        Wrong{{"chat", "x.yaml", "--kv-cache", "f16"}, "Write --set context.kv_cache=VALUE"},
+        Wrong{{"run", "x.yaml", "hi", "there"}, "unexpected argument there"},
         Wrong{{"run", "\x1b[31m.yaml"}, "\\x1b[31m.yaml"}));
 
 TEST(CommandLine, EveryOverrideIsTaken) {
@@ -93,6 +100,30 @@ TEST(CommandLine, EveryOverrideIsTaken) {
   EXPECT_THAT(dump.out, HasSubstr("backend: cpu  # --set backend"));
   EXPECT_THAT(dump.out, HasSubstr("seed: 5"));
   EXPECT_THAT(dump.out, HasSubstr("system: \"a=b\""));
+}
+
+TEST(CommandLine, HelpIsACommandToo) {
+  EXPECT_EQ(run_program({"help"}, "").out, run_program({"--help"}, "").out);
+  EXPECT_EQ(run_program({"help", "run"}, "").out, run_program({"run", "--help"}, "").out);
+}
+
+// What fingers have learned elsewhere.
+TEST(CommandLine, ShortFormsAreTheKeysTheyStandFor) {
+  const TemporaryFolder folder;
+  const std::string config = write_small_config(folder.path(), {});
+  const std::string expected =
+      run_program({"run", config, "--prompt", "hi", "--set", "generation.max_new_tokens=5", "--set",
+                   "sampling=[temperature: 1.5]", "--set", "generation.seed=3"},
+                  "")
+          .out;
+  for (const Arguments& arguments :
+       {Arguments{"run", config, "-p", "hi", "-n", "5", "--temp", "1.5", "--seed", "3"},
+        Arguments{"run", config, "hi", "-n", "5", "--temperature", "1.5", "--seed", "3"},
+        Arguments{"run", "-m", config, "hi", "-n", "5", "--temp", "1.5", "--seed", "3"}}) {
+    const Outcome outcome = run_program(arguments, "");
+    EXPECT_EQ(outcome.code, 0) << outcome.err;
+    EXPECT_EQ(outcome.out, expected);
+  }
 }
 
 TEST(CommandLine, ABackendMayBeNamedBesideItsOptions) {

@@ -73,6 +73,26 @@ TEST(Plugins, StrangersAreProbedAndListed) {
   EXPECT_THAT((*crashing)["verdict"].get<std::string>(), HasSubstr("signal 6"));
 }
 
+TEST(Plugins, AreFilteredByKindAndName) {
+  const auto names = [](const std::string& filter) {
+    std::vector<std::string> found;
+    const Json json = run_program({"plugins", filter, "--json"}, "").json();
+    for (const Json& module : json["modules"]) found.push_back(module["name"]);
+    return found;
+  };
+  for (const char* kind : {"rope-scaling", "rope_scaling", "rope scaling"})
+    EXPECT_THAT(names(kind), ::testing::IsSupersetOf({"linear", "yarn", "none"})) << kind;
+  EXPECT_THAT(names("sampler"), ::testing::Not(::testing::Contains("yarn")));
+  EXPECT_THAT(names("top_p"), ::testing::ElementsAre("top-p"));
+  const TemporaryFolder folder;
+  const std::string config = folder.write("a.yaml", "model: m\n");
+  EXPECT_EQ(run_program({"plugins", config, "top-p"}, "").out,
+            run_program({"plugins", "top-p"}, "").out);
+  const Outcome wrong = run_program({"plugins", "top-o"}, "");
+  EXPECT_EQ(wrong.code, 2);
+  EXPECT_THAT(wrong.err, HasSubstr("found no plugin and no kind called top-o. Did you mean top-"));
+}
+
 TEST(Devices, ListsEveryBackendAndWhyNot) {
   const Outcome outcome = run_program({"devices", "--json"}, "");
   ASSERT_EQ(outcome.code, 0) << outcome.err;

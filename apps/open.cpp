@@ -92,13 +92,6 @@ Config config_without_file(const CommonArguments& arguments, const std::string& 
   return config;
 }
 
-Config open_config_or_model(const CommonArguments& arguments) {
-  std::error_code error;
-  return std::filesystem::is_directory(arguments.target, error)
-             ? config_without_file(arguments, arguments.target)
-             : open_config(arguments);
-}
-
 std::unique_ptr<TraceFile> open_trace(const CommonArguments& arguments) {
   return arguments.trace.empty() ? nullptr : std::make_unique<TraceFile>(arguments.trace);
 }

@@ -17,9 +17,6 @@ Config open_config(const CommonArguments& arguments);
 // relative to the current one.
 Config config_without_file(const CommonArguments& arguments, const std::string& model);
 
-// Of a target that is a configuration or a model's folder.
-Config open_config_or_model(const CommonArguments& arguments);
-
 // The file of --trace; null where none is asked for. Throws Error (output).
 std::unique_ptr<TraceFile> open_trace(const CommonArguments& arguments);
 

@@ -12,6 +12,7 @@
 #include "apps/open.h"
 #include "core/base/error.h"
 #include "core/base/log.h"
+#include "core/config/model_path.h"
 
 namespace ropewalk {
 namespace {
@@ -60,7 +61,9 @@ OpenAdapters open_adapters(const std::vector<std::string>& names) {
 Config open_base_config(const CommonArguments& arguments, const std::string& base) {
   CommonArguments with_base = arguments;
   with_base.target = base;
-  return open_config_or_model(with_base);
+  Config config = open_config(with_base);
+  require_model(config.model, config.hub_name);
+  return config;
 }
 
 void warn_of(const std::vector<std::string>& doubts) {

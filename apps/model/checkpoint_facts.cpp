@@ -27,7 +27,7 @@ std::vector<std::byte> read_tensor(const Checkpoint& checkpoint, const TensorInf
 // a row of equal codes repeats a pattern of that many words.
 bool is_symmetric(const Checkpoint& checkpoint, const WeightInfo& info, ZeroPoints zeros) {
   const uint32_t bits = info.shape.bits;
-  const TensorInfo& qzeros = checkpoint.get(info.name + ".qzeros");
+  const TensorInfo& qzeros = checkpoint.get(info.stored.name + ".qzeros");
   std::vector<uint32_t> words(qzeros.bytes / sizeof(uint32_t));
   checkpoint.read(qzeros, std::as_writable_bytes(std::span(words)));
   const uint64_t row_words = qzeros.shape[1];

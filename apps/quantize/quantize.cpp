@@ -19,6 +19,7 @@
 #include "apps/signals.h"
 #include "core/base/error.h"
 #include "core/base/log.h"
+#include "core/config/model_path.h"
 #include "core/engine/engine.h"
 #include "core/eval/dataset.h"
 #include "core/model/families.h"
@@ -30,7 +31,7 @@ constexpr uint32_t kDefaultLength = 2048;
 
 uint32_t window_length(const QuantizeArguments& arguments, const Config& config,
                        const ModelConfig& model) {
-  const uint32_t context = config.context.length.value_or(model.max_position);
+  const uint32_t context = config.context.length.value_or(model.trained_length);
   if (arguments.length > context)
     throw Error(ExitCode::limit, "--length",
                 fmt::format("found {}, the model's context has {}", arguments.length, context),
@@ -150,7 +151,8 @@ int quantize_model(const QuantizeArguments& arguments) {
   quantize::Settings settings = settings_of(arguments);
   const QuantizeMethod method = method_of(arguments);
   const uint64_t shard_bytes = shard_bytes_of(arguments);
-  const Config config = open_config_or_model(arguments.common);
+  const Config config = open_config(arguments.common);
+  require_model(config.model, config.hub_name);
   const auto base = Checkpoint::open(config.model, config_families());
   check_out(arguments.out, config.model);
   const uint32_t length = window_length(arguments, config, base->config());

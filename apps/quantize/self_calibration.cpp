@@ -7,7 +7,8 @@
 #include <utility>
 
 #include "apps/open.h"
-#include "core/base/error.h"
+#include "core/engine/engine.h"
+#include "core/engine/model_ids.h"
 #include "core/sample/rng.h"
 
 namespace ropewalk {
@@ -53,7 +54,9 @@ quantize::Calibration sample_windows(
   settings.config.context.length = kind.length;
   settings.max_sequences = settings.max_wanted = std::min(kTogether, kind.count);
   OpenModel model = open_checkpoint(common, settings);
-  const int32_t first = model.runtime.model_config().bos_id;
+  const Tokenizer tokenizer = open_tokenizer(config);
+  const ModelIds ids = match_ids(tokenizer, model.runtime.model_config());
+  const int32_t first = tokenizer.bos() ? tokenizer.bos_id() : ids.end_ids.front();
   quantize::Calibration calibration;
   calibration.asked = uint64_t{kind.length} * kind.count;
   for (uint32_t begin = 0; begin < kind.count; begin += kTogether) {
@@ -67,7 +70,8 @@ quantize::Calibration sample_windows(
             {&window.sequence, std::span(window.ids).last(1), Wanted::last, kind.length});
       const std::span<const ChunkResult> results = model.runtime.executor().run(chunks);
       for (size_t i = 0; i < windows.size(); ++i)
-        windows[i].ids.push_back(draw(results[i].value(), windows[i].random.uniform()));
+        windows[i].ids.push_back(
+            draw(results[i].value().first(ids.sampled), windows[i].random.uniform()));
       progress(uint64_t{begin} * kind.length + length * windows.size(), calibration.asked);
     }
     for (Window& window : windows) {

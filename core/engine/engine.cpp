@@ -34,6 +34,7 @@ Registry make_registry(const Config& config) {
 Tokenizer open_tokenizer(const Config& config) {
   require_model(config.model, config.hub_name);
   check_family(config.model,
+               config_families());  // before its tokenizer is found to be another kind
   TokenizerOptions options{.legacy = config.tokenizer.legacy};
   switch (config.tokenizer.source) {
     case TokenizerFile::automatic:

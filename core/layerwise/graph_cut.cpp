@@ -73,7 +73,7 @@ class Cutter {
     table.dtype = type;
     table.dims = {tokens_, value.width};
     const TensorId id = part().add_tensor(std::move(table));
-    part().add_node({name, abi::Op::embed, {id}, {mapped(t)}});
+    part().add_node({name, abi::Op::embed, {id}, {mapped(t)}, abi::EmbedParams{}});
     WeightInfo info{
         .name = name,
         .shape = {

@@ -45,6 +45,16 @@ std::set<std::string> names_of(const LinearSet& set) {
   return names;
 }
 
+// Phi-3 has q, k and v in one tensor, and its GPTQ files too.
+void check_stored(const std::vector<LinearSet>& sets, const Checkpoint& base) {
+  for (const LinearSet& set : sets)
+    for (const Linear& linear : set.linears)
+      if (!base.find(linear.name + ".weight"))
+        throw Error(ExitCode::model, base.directory().string(),
+                    fmt::format("has no {}.weight, expected a tensor for each layer", linear.name),
+                    "Layers that are stored in one tensor with others cannot be quantised yet");
+}
+
 // A folder is taken unless a journal says that it is a run's of ours.
 void check_folder(const fs::path& path) {
   std::error_code error;
@@ -82,6 +92,7 @@ QuantizeRun::QuantizeRun(const QuantizeJob& job, const fs::path& folder)
   const ModelGraph whole = build_model(*base_weights_, options_);
   sets_ = linear_sets(whole, job_.skip);
   check_shapes(sets_, job_.settings);
+  check_stored(sets_, *job_.base);
   uint64_t widest = 0;
   std::set<std::string> linears;
   for (const LinearSet& set : sets_) {

@@ -77,8 +77,7 @@ QuantizedOutput::QuantizedOutput(const Checkpoint& base, const std::set<std::str
   quant_.group_size = settings.group_size == 0 ? -1 : static_cast<int32_t>(settings.group_size);
   quant_.act_order = settings.order == quantize::Order::act;
   quant_.symmetric = settings.symmetric;
-  quant_.zero_format =
-      settings.zeros == quantize::ZeroForm::v2 ? ZeroFormat::v2 : ZeroFormat::v1;
+  quant_.zero_format = settings.zeros == quantize::ZeroForm::v2 ? ZeroFormat::v2 : ZeroFormat::v1;
   quant_.file = "quantize_config.json";
   std::vector<TensorInfo> tensors;
   for (const TensorInfo& tensor : base.tensors()) {

@@ -22,7 +22,7 @@ std::set<std::string> read_names(const ModelGraph& model) {
     const std::vector<const char*> parts =
         packed ? std::vector{".qweight", ".qzeros", ".scales", ".g_idx", ".bias"}
                : std::vector{".weight", ".bias"};
-    for (const char* part : parts) names.insert(load.info.name + part);
+    for (const char* part : parts) names.insert(load.info.stored.name + part);
   }
   return names;
 }

@@ -57,7 +57,7 @@ class Server:
         response = connection.getresponse()
         answer = response.read().decode()
         connection.close()
-        if response.status == 503:  # not an answer: Ray gives the block to another worker
+        if response.status == 503:  # not an answer: the job ends, rather than to write it down as one
             raise RuntimeError(answer)
         return response.status, answer
 
@@ -75,7 +75,8 @@ def main():
     (ray.data.read_text(questions)
      .repartition(16 * workers)
      .map(parse)
-     .map_batches(Server, fn_constructor_args=(config,), batch_size=4 * AT_A_TIME, num_gpus=GPUS,
+     .map_batches(Server, fn_constructor_args=(config,), batch_size=4 * AT_A_TIME,
+                  num_cpus=0, num_gpus=GPUS,  # no core: on a small machine reading would find none
                   compute=ray.data.ActorPoolStrategy(size=workers))
      .write_json(folder))
 

@@ -229,11 +229,12 @@ TEST_F(Terminal, ABatchTellsHowLongItTakes) {
     lines += Json({{"custom_id", std::to_string(i)},
                    {"method", "POST"},
                    {"url", "/v1/completions"},
-                   {"body", {{"prompt", "hi"}, {"max_tokens", 500}}}})
+                   {"body", {{"prompt", "hi"}, {"max_tokens", 300}}}})
                  .dump() +
              "\n";
   OnTerminal batch({"batch", slow, "--input", folder_.write("in", lines), "--output",
-                    (folder_.path() / "out").string(), "--set", "serve.max_sequences=1"});
+                    (folder_.path() / "out").string(), "--set", "serve.max_sequences=1"},
+                   state_);
   EXPECT_TRUE(batch.shows(" of 6 lines, 0 failed")) << batch.seen();
   EXPECT_TRUE(batch.shows(" tokens/s")) << batch.seen();
   EXPECT_TRUE(batch.shows(" left")) << batch.seen();

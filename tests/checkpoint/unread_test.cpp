@@ -85,9 +85,9 @@ TEST(Unread, IsAnOutputLayerBesideTiedEmbeddings) {
 
 TEST(Unread, IsWhatTheFamilyHasNoNameFor) {
   TinyModel model = tiny_dense();
-  model.tensors["model.layers.0.self_attn.q_norm.weight"] = kSome;
+  model.tensors["model.layers.0.self_attn.extra.weight"] = kSome;
   EXPECT_THAT(unread_of(model).said, HasSubstr("1 of 13 tensors are not read, such as "
-                                               "model.layers.0.self_attn.q_norm.weight\n"));
+                                               "model.layers.0.self_attn.extra.weight\n"));
 }
 
 }  // namespace

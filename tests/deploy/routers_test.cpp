@@ -116,7 +116,7 @@ class Routers : public testing::TestWithParam<const char*> {
     size_t count = 0;
     for (const auto& server : servers_) {
       const std::string text = server->get("/metrics").body;
-      const std::string mark = "finished_reason=\"cancelled\"} ";
+      const std::string mark = "finished_reason=\"abort\"} ";
       count += std::stoul(text.substr(text.find(mark) + mark.size()));
     }
     return count;

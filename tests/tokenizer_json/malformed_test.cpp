@@ -28,14 +28,15 @@ constexpr char kDamaged[] = ". The file is damaged: download it again.";
 TEST(MalformedTokenizerJson, TheSmallFileIsRead) { EXPECT_EQ(refusal(SmallFile{}), "was read"); }
 
 TEST(MalformedTokenizerJson, NotJson) {
-  EXPECT_THAT(refusal("\xff", {}), StartsWith("tokenizer.json: not UTF-8 at byte 0."));
+  EXPECT_THAT(refusal("\xff", {}), StartsWith("tokenizer.json: not UTF-8 at line 1, column 1."));
   EXPECT_THAT(refusal("", {}), StartsWith("tokenizer.json: the file is empty, expected JSON."));
   EXPECT_THAT(refusal("[]", {}), StartsWith("tokenizer.json: found a list, expected an object."));
   EXPECT_THAT(refusal("{} x", {}),
               StartsWith("tokenizer.json: not valid JSON at line 1, column 4"));
   SmallFile twice;
   twice.vocabulary += R"(,"ab":300)";
-  EXPECT_THAT(refusal(twice), StartsWith("tokenizer.json: duplicate key \"ab\" before byte "));
+  EXPECT_THAT(refusal(twice),
+              StartsWith("tokenizer.json: duplicate key \"ab\" before line 1, column "));
   SmallFile deep;
   deep.rest = ",\"x\":" + std::string(24, '[') + std::string(24, ']');
   EXPECT_THAT(refusal(deep),

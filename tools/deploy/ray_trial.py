@@ -16,7 +16,7 @@ import threading
 import time
 
 RECIPE = pathlib.Path(__file__).parents[2] / "deploy/batch/ray_data.py"
-QUESTIONS = 600
+QUESTIONS = 400
 
 
 def workers():

@@ -85,8 +85,9 @@ class Batch : public testing::Test {
     config_ = write_small_config(folder_->path(), {});
     input_ = folder_->write("questions.jsonl", joined(make_lines(kLines)));
     whole_ = folder_->path() / "whole.jsonl";
-    const Json said = run(input_, whole_, {"--json"}).json();
-    EXPECT_EQ(said["answered"], kLines);
+    const Outcome outcome = run(input_, whole_, {"--json"});
+    EXPECT_EQ(outcome.json()["answered"], kLines);
+    whole_seconds_ = outcome.seconds;
   }
   static void TearDownTestSuite() { delete folder_; }
 
@@ -105,9 +106,11 @@ class Batch : public testing::Test {
   static constexpr int kLines = 120;
   static TemporaryFolder* folder_;
   static std::string config_, input_, whole_;
+  static double whole_seconds_;  // that the whole took
 };
 TemporaryFolder* Batch::folder_ = nullptr;
 std::string Batch::config_, Batch::input_, Batch::whole_;
+double Batch::whole_seconds_ = 0;
 
 // The server is asked over HTTP, each line alone, with the seed that the answer reports.
 TEST_F(Batch, AnswersAsTheServerDoes) {
@@ -152,16 +155,15 @@ TEST_F(Batch, IsTheSameInAnyShardsAndOrder) {
   EXPECT_EQ(read_answers(path("shuffled")), whole);
 }
 
-// Runs until it is through, killed at a random moment each time. Longer lives become likelier, so
-// that a slow machine gets there too.
+// Runs until it is through, killed at a random moment each time, 60 times at most.
 TEST_F(Batch, AnswersEveryLineOnceHoweverOftenItIsKilled) {
   std::mt19937 random(7);
   int kills = 0, kills_within = 0;
   for (const std::string output = path("killed");;) {
     Program program(arguments(input_, output, {"--quiet"}));
-    const int life = std::uniform_int_distribution(0, 200 + 10 * kills)(random);
     if (kills < 60) {
-      std::this_thread::sleep_for(std::chrono::milliseconds(life));
+      const double life = std::uniform_real_distribution(0.0, 0.7 * whole_seconds_)(random);
+      std::this_thread::sleep_for(std::chrono::duration<double>(life));
       program.signal(SIGKILL);
     }
     const Outcome outcome = program.finish();
@@ -198,7 +200,7 @@ TEST_F(Batch, FinishesWhatHasBegunAtASignal) {
       write_small_config(scratch.path(), {.layers = 8, .hidden = 256, .context = 1024});
   std::string lines;
   for (int i = 0; i < 12; ++i)
-    lines += line_of(std::to_string(i), {{"prompt", "hi"}, {"max_tokens", 60 + 40 * i}});
+    lines += line_of(std::to_string(i), {{"prompt", "hi"}, {"max_tokens", 60 + 15 * i}});
   const std::string input = scratch.write("in", lines), output = scratch.path() / "out";
   const Arguments all = {"batch",  slow,       "--input",
                          input,    "--output", output,

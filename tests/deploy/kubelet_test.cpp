@@ -94,7 +94,7 @@ class Kubelet {
 
 class KubeletTest : public testing::Test {
  protected:
-  // A reply of 1200 tokens takes a second or more.
+  // A reply of 8000 tokens takes several seconds.
   const TemporaryFolder folder_;
   const std::string config_ =
       write_small_config(folder_.path(), {.layers = 16, .hidden = 256, .context = 8192});
@@ -120,18 +120,18 @@ TEST_F(KubeletTest, StartsAndIsReadyAndAlive) {
 
 // While a pod is deleted, others still send requests to it until all of them know.
 TEST_F(KubeletTest, DrainsWithoutLosingAReply) {
-  Kubelet kubelet(config_, {"--set", "serve.drain={delay: 1, seconds: 60}"});
+  Kubelet kubelet(config_, {"--set", "serve.drain={delay: 3, seconds: 60}"});
   ASSERT_TRUE(kubelet.start());
-  Client running = kubelet.stream(1200);
+  Client running = kubelet.stream(600);
   const auto deleted = Clock::now();
   kubelet.delete_pod();
   while (kubelet.ask(kubelet.pod().readiness)) Kubelet::pause(kubelet.pod().readiness);
-  EXPECT_LT(Clock::now() - deleted, std::chrono::milliseconds(900)) << "ready after SIGTERM";
+  EXPECT_LT(Clock::now() - deleted, std::chrono::milliseconds(2500)) << "ready after SIGTERM";
   EXPECT_EQ(kubelet.complete().status, 200) << "a late request within serve.drain.delay";
 
   EXPECT_TRUE(kubelet.ask(kubelet.pod().liveness)) << "a server that drains is alive";
   while (kubelet.takes_connections()) Kubelet::pause(kubelet.pod().readiness);
-  EXPECT_GE(Clock::now() - deleted, std::chrono::milliseconds(990));
+  EXPECT_GE(Clock::now() - deleted, std::chrono::milliseconds(2990));
 
   const std::string body = rest_of(running);
   EXPECT_THAT(body, HasSubstr(R"("finish_reason":"length")"));
@@ -150,8 +150,7 @@ TEST_F(KubeletTest, EndsBeforeItWouldBeKilled) {
   EXPECT_THAT(rest_of(running), HasSubstr(R"("code":"draining")"));
   const Outcome outcome = kubelet.finish();
   EXPECT_EQ(outcome.code, 143) << outcome.err;
-  // In the proportions of the files: 25 s remain of the grace after 65 s.
-  EXPECT_LT(Clock::now() - deleted, std::chrono::seconds(4));
+  EXPECT_LT(Clock::now() - deleted, kubelet.pod().grace);
 }
 
 TEST(Manifests, GiveMoreTimeThanADrainTakes) {

@@ -196,10 +196,12 @@ TEST_P(FusedLayers, AreColumnsOfTheStoredOne) {
   const auto check = [&](const std::string& stored, size_t first, size_t count) {
     uint32_t cols = 0, offset = 0;
     for (size_t i = first; i < first + count; ++i) cols += layers[i].cols;
-    const auto whole = load_whole(weights, describe(weights, {stored, layers[first].rows, cols}));
+    const WeightInfo of_whole = describe(weights, {stored, layers[first].rows, cols});
+    const auto whole = load_whole(weights, of_whole);
     for (size_t i = first; i < first + count; offset += layers[i++].cols) {
       SCOPED_TRACE(layers[i].prefix);
-      const auto part = load_whole(weights, describe(weights, layers[i]));
+      const WeightInfo of_part = describe(weights, layers[i]);  // its row order is borrowed
+      const auto part = load_whole(weights, of_part);
       for (uint32_t k = 0; k < layers[i].rows; ++k)
         for (uint32_t n = 0; n < layers[i].cols; ++n)
           ASSERT_EQ(dequantised(part.weight, k, n), dequantised(whole.weight, k, offset + n));

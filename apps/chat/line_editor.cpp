@@ -3,6 +3,7 @@
 #include <histedit.h>
 #include <langinfo.h>
 #include <locale.h>
+#include <poll.h>
 #include <signal.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -21,6 +22,7 @@ namespace ropewalk {
 namespace {
 
 constexpr int kHistory = 1000;
+constexpr int kWaitMilliseconds = 100;
 constexpr size_t kMaxPaste = size_t{1} << 20;
 // A terminal puts \x1b[200~ and this around a text that is pasted, until it is asked not to.
 constexpr std::wstring_view kPasteEnd = L"\x1b[201~";
@@ -77,14 +79,19 @@ struct LineEditor::Terminal {
 int LineEditor::Terminal::read_character(EditLine* editor, wchar_t* out) {
   std::mbstate_t state{};
   while (true) {
+    // A Ctrl-C just before the wait would not interrupt it, so the wait is short.
+    if (of(editor).stop->flag()) return -1;
+    pollfd input{STDIN_FILENO, POLLIN, 0};
+    const int ready = poll(&input, 1, kWaitMilliseconds);
+    if (ready < 0 && errno != EINTR) return -1;
+    if (ready < 0 && !of(editor).stop->flag())
+      el_set(editor, EL_REFRESH);  // the window has another size, or the program was continued
+    if (ready <= 0) continue;
     char byte = 0;
     const ssize_t count = read(STDIN_FILENO, &byte, 1);
     if (count == 0) return 0;
-    if (count < 0) {
-      if (errno != EINTR || of(editor).stop->flag()) return -1;
-      el_set(editor, EL_REFRESH);  // the window has another size, or the program was continued
-      continue;
-    }
+    if (count < 0 && errno == EINTR) continue;
+    if (count < 0) return -1;
     const size_t length = std::mbrtowc(out, &byte, 1, &state);
     if (length == static_cast<size_t>(-2)) continue;  // the character goes on
     if (length == static_cast<size_t>(-1)) *out = L'?';

@@ -56,8 +56,7 @@ constexpr std::array kKeys = {
     KeyInfo{"prompt", KeyType::map, "", "how a conversation becomes text"},
     KeyInfo{
         "prompt.format", KeyType::plugin, "raw",
-        "the wording that the model was trained on, or auto: that of its chat template; `ropewalk "
-        "plugins` lists them"},
+        "the wording the model was trained on (`ropewalk plugins`); auto: by its chat template"},
     KeyInfo{"prompt.system", KeyType::text, "<the format's own>", "the system message"},
     KeyInfo{.path = "prompt.bos",
             .type = KeyType::choice,

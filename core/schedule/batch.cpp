@@ -64,7 +64,8 @@ bool Batch::step() {
     jobs.push_back(running_[i].get());
     chunks.push_back(running_[i]->running.next(rows[i]));
   }
-  count_held();  // a step may take a second
+  count_held();
+  if (admitted_) admitted_();
   if (chunks.empty()) {
     counters_.idle();
     return false;

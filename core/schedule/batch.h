@@ -38,6 +38,8 @@ class Batch {
   // whether a step ran: otherwise nothing can before somebody calls add(), cancels or reads, or
   // before next_due().
   bool step();
+  // `call` is called in each step() behind admission: the device's step may take a second.
+  void on_admitted(std::function<void()> call) { admitted_ = std::move(call); }
   // Ends everything.
   void end_all(EndCause cause, const std::optional<Error>& error);
 
@@ -84,6 +86,7 @@ class Batch {
   const Served served_;
   ScheduleSettings settings_;
   const std::function<Time()> now_;
+  std::function<void()> admitted_;
   const PlanBudget budget_;
   PrefixCache prefixes_;
   ThreadPool sampling_threads_;

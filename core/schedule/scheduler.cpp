@@ -18,7 +18,9 @@ class Scheduler::Impl {
         reader_bytes_(settings.reader_bytes),
         inbox_(std::make_shared<Inbox>(settings.max_waiting, settings.max_waiting_tokens)),
         batch_(served, settings, &std::chrono::steady_clock::now),
-        last_turn_(std::chrono::steady_clock::now()) {}
+        last_turn_(std::chrono::steady_clock::now()) {
+    batch_.on_admitted([this] { tell_inbox(); });
+  }
 
   void start() {
     if (!thread_.joinable()) thread_ = std::thread([this] { work(); });
@@ -87,8 +89,11 @@ class Scheduler::Impl {
       const std::lock_guard lock(mutex_);
       failure_ = batch_.failure();
     }
-    inbox_->report(batch_.queued(), batch_.queued_tokens(), batch_.empty());
+    tell_inbox();
   }
+
+  // What runs no longer waits: the queue has room for others while its step runs.
+  void tell_inbox() { inbox_->report(batch_.queued(), batch_.queued_tokens(), batch_.empty()); }
 
   // When the prompts that wait will have run, by the rate of all steps until now.
   Seconds retry_after() const {

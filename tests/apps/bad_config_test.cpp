@@ -97,11 +97,19 @@ TEST(BadConfigFile, ThatIsMissing) {
   EXPECT_THAT(outcome.err, StartsWith("error: /nowhere/x.yaml"));
 }
 
+// A folder is a model's, and is missed where the model is read.
+TEST(BadConfigFile, ThatIsAFolderWithoutAModel) {
+  const TemporaryFolder folder;
+  const Outcome outcome = run_program({"inspect", folder.path().string()}, "");
+  EXPECT_EQ(outcome.code, 3);
+  EXPECT_THAT(outcome.err, HasSubstr("config.json: does not exist"));
+}
+
 TEST(BadConfigFile, ThatIsNoRegularFile) {
   const TemporaryFolder folder;
   const std::string fifo = (folder.path() / "fifo").string();
   ASSERT_EQ(mkfifo(fifo.c_str(), 0600), 0);
-  for (const std::string& file : {folder.path().string(), fifo, std::string("/dev/zero")}) {
+  for (const std::string& file : {fifo, std::string("/dev/zero")}) {
     const Outcome outcome = run_program({"config", file, "--dump"}, "");
     EXPECT_EQ(outcome.code, 2) << file;
     EXPECT_THAT(outcome.err, AllOf(StartsWith("error: " + file), HasSubstr("regular file")));

@@ -7,6 +7,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cctype>
 #include <cerrno>
 #include <cstring>
@@ -120,11 +121,13 @@ Answer Client::read_head() {
     const std::optional<std::string> line = take_line();
     if (!line) return {};
     if (line->empty()) return answer;
-    const size_t colon = line->find(": ");
+    const size_t colon = line->find(':');
     if (colon == std::string::npos) throw std::runtime_error("client: found header " + *line);
     std::string name = line->substr(0, colon);
     for (char& c : name) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
-    answer.headers.emplace_back(name, line->substr(colon + 2));
+    // The space is usual, but no law: chromedriver has none.
+    const size_t value = std::min(line->find_first_not_of(' ', colon + 1), line->size());
+    answer.headers.emplace_back(name, line->substr(value));
   }
 }
 

@@ -114,8 +114,7 @@ class ChatTemplate : public testing::TestWithParam<const char*> {};
 TEST_P(ChatTemplate, IsRenderedByteForByte) {
   const Json fixture = read_fixture("prompts/chat-" + std::string(GetParam()) + ".json");
   TestOptions options;
-  for (const auto& [name, value] : fixture["options"].items())
-    options[name] = value.get<std::string>();
+  for (const auto& [name, value] : fixture["options"].items()) options[name] = value;
   const auto format = make_plugin<abi::PromptFormat>(fixture["plugin"].get<std::string>(), options);
   EXPECT_GE(fixture["rows"].size(), 50u);
   for (const Json& row : fixture["rows"]) {

@@ -49,8 +49,8 @@ class Fixtures : public testing::TestWithParam<std::tuple<TestBackend, std::stri
   void SetUp() override { skip_without_gpu(std::get<0>(GetParam())); }
 };
 
-// On tensor cores 24 tokens of other families than Llama are off by 0.010 to 0.028: dense
-// weights in bf16 meet x in bf16, 8 bits of it, and Granite's logits are larger. In f32 all agree to 1e-3.
+// On tensor cores 24 tokens of other families than Llama are off by 0.010 to 0.028: dense weights
+// in bf16 meet x in bf16, 8 bits of it; Granite's logits are larger. In f32 all agree to 1e-3.
 double tolerance_of(const TestBackend& backend, const std::string& variant) {
   const bool is_llama = std::ranges::any_of(
       std::initializer_list<const char*>{"config-", "dense-", "gptq-", "rope-", "llama3-"},

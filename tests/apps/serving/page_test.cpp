@@ -107,7 +107,8 @@ class Page : public testing::Test {
 TEST_F(Page, SendsStreamsAndStops) {
   const TemporaryFolder folder;
   const RunningServer server(
-      write_small_config(folder.path(), {.layers = 8, .hidden = 256, .context = 4096}));
+      write_small_config(folder.path(), {.layers = 8, .hidden = 256, .context = 4096}),
+      {"--set", "generation.max_new_tokens=4000"});
   Browser browser;
   browser.open("http://" + server.address + "/");
   ASSERT_TRUE(browser.wait_for("!document.getElementById('send').disabled"));

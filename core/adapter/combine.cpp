@@ -151,7 +151,7 @@ class Combination {
   void plan() {
     for (const auto& [module, stack] : stacks_) {
       const LowRank& like = stack.like();
-      const auto key = [&](AdapterRole role) { return adapter_key(role, module); };
+      const auto key = [&module = module](AdapterRole role) { return adapter_key(role, module); };
       tensors_.push_back(f32_tensor(key(like.table ? AdapterRole::table_a : AdapterRole::a),
                                     {stack.rank, like.a->shape[1]}));
       tensors_.push_back(f32_tensor(key(like.table ? AdapterRole::table_b : AdapterRole::b),

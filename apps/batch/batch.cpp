@@ -15,7 +15,7 @@
 #include "apps/serve/hosted_model.h"
 #include "apps/signals.h"
 #include "core/batch/batch_run.h"
-#include "core/eval/dataset.h"
+#include "core/digest/sha256.h"
 
 namespace ropewalk {
 namespace {

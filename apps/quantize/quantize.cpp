@@ -20,8 +20,8 @@
 #include "core/base/error.h"
 #include "core/base/log.h"
 #include "core/config/model_path.h"
+#include "core/digest/sha256.h"
 #include "core/engine/engine.h"
-#include "core/eval/dataset.h"
 #include "core/model/families.h"
 
 namespace ropewalk {

@@ -8,7 +8,7 @@
 #include <unordered_map>
 
 #include "core/base/error.h"
-#include "core/eval/dataset.h"
+#include "core/digest/sha256.h"
 
 namespace ropewalk::batch {
 namespace {

@@ -6,7 +6,7 @@
 #include <optional>
 
 #include "core/base/error.h"
-#include "core/eval/dataset.h"
+#include "core/digest/sha256.h"
 #include "core/json/json.h"
 #include "core/serve/answer/json_text.h"
 

@@ -115,9 +115,12 @@ void read_features(const Instance& instance, VkPhysicalDevice device, const Opti
                         options.has("memory-budget");
 }
 
-bool accelerates_dot(const Instance& instance, VkPhysicalDevice device) {
-  if (!has_extension(instance, device, VK_KHR_SHADER_INTEGER_DOT_PRODUCT_EXTENSION_NAME))
-    return false;
+// Where the instruction is not the hardware's own, floating point is faster. A processor that plays
+// a GPU takes it, so that it is tested. REQUIRES: the device has the extension.
+bool wants_dot(const Instance& instance, VkPhysicalDevice device, const Options& options,
+               const Features& found) {
+  if (options.dot != Switch::automatic) return options.dot == Switch::always;
+  if (found.info.type == abi::DeviceType::software) return !found.processor;
   auto dot = structure<VkPhysicalDeviceShaderIntegerDotProductProperties>(
       VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SHADER_INTEGER_DOT_PRODUCT_PROPERTIES);
   auto properties =
@@ -187,11 +190,7 @@ Features examine(const Instance& instance, VkPhysicalDevice device, const Option
   // A processor computes f16 in f32, with a conversion before and one after each operation.
   if (options.float16 == Switch::never || (options.float16 == Switch::automatic && found.processor))
     found.float16 = false;
-  // Where the instruction is not the hardware's own, floating point is faster.
-  if (options.dot == Switch::never || (options.dot == Switch::automatic && found.processor) ||
-      (options.dot == Switch::automatic && found.info.type != abi::DeviceType::software &&
-       !accelerates_dot(instance, device)))
-    found.integer_dot = false;
+  if (found.integer_dot && !wants_dot(instance, device, options, found)) found.integer_dot = false;
   found.max_invocations = core.limits.maxComputeWorkGroupInvocations;
   found.timestamps.tick_ns = core.limits.timestampPeriod;
   found.shared_bytes = core.limits.maxComputeSharedMemorySize;

@@ -96,8 +96,8 @@ void matmul(const Operands& op, const Epilogue& epilogue, Recorder& recorder);
 void rope(const Operands& op, Recorder& recorder);
 void kv_append(const Operands& op, const RopeBefore& rope, Recorder& recorder);
 void attention(const Operands& op, Recorder& recorder);
-void silu_mul(const Operands& op, Recorder& recorder);
-void gelu_mul(const Operands& op, Recorder& recorder);
+// `activation` is kSiluMul or kGeluMul.
+void gate_mul(const Operands& op, const Shader& activation, Recorder& recorder);
 void add(const Operands& op, Recorder& recorder);
 void permute(const Operands& op, Recorder& recorder);
 void select(const Operands& op, Recorder& recorder);

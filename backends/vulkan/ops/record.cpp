@@ -24,9 +24,9 @@ void record_node(const Operands& op, Recorder& recorder) {
     case Op::attention:
       return attention(op, recorder);
     case Op::silu_mul:
-      return silu_mul(op, recorder);
+      return gate_mul(op, kSiluMul, recorder);
     case Op::gelu_mul:
-      return gelu_mul(op, recorder);
+      return gate_mul(op, kGeluMul, recorder);
     case Op::add:
       return add(op, recorder);
     case Op::permute:

@@ -35,13 +35,14 @@ bool unpacks_to_f16(const Features& features, abi::DType weight) {
   return features.float16 && (weight == abi::DType::gptq || weight == abi::DType::f16);
 }
 
-// Codes of 4 bits times x as two planes of int8: a fifth of the instructions, so that one row and
-// eight cost the same. A subgroup is a slice of the sum.
+// Codes of 4 bits times x as two planes of int8: few enough instructions that up to eight rows wait
+// for W alone.
 bool is_lean(const Features& features, abi::DType weight, uint32_t bits, uint32_t rows) {
   constexpr uint32_t kMaxRows = 8;
   return features.integer_dot && weight == abi::DType::gptq && bits == 4 && rows <= kMaxRows;
 }
 
+// A subgroup is a slice of the sum.
 Tiling lean_tiling(const Features& features, const PackedShape& weight, uint32_t rows) {
   // 10 KB of a subgroup of 64 under way; with more rows the registers would cost subgroups.
   const uint32_t ahead = rows <= 2 ? 8 : 4;

@@ -9,7 +9,7 @@
 
 #include "core/base/error.h"
 #include "core/base/log.h"
-#include "core/eval/dataset.h"
+#include "core/digest/sha256.h"
 
 namespace ropewalk::serve {
 namespace {

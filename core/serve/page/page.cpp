@@ -4,7 +4,7 @@
 
 #include <iterator>
 
-#include "core/eval/dataset.h"
+#include "core/digest/sha256.h"
 #include "texts/page.css.h"
 #include "texts/page.html.h"
 #include "texts/page.js.h"

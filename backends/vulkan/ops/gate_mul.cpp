@@ -2,7 +2,7 @@
 
 namespace ropewalk::vulkan {
 
-void gelu_mul(const Operands& op, Recorder& recorder) {
+void gate_mul(const Operands& op, const Shader& activation, Recorder& recorder) {
   const struct {
     VkDeviceAddress gate, up, y, step;
     uint32_t width, over_wanted;
@@ -12,7 +12,7 @@ void gelu_mul(const Operands& op, Recorder& recorder) {
          .step = op.step(),
          .width = op.width(),
          .over_wanted = op.over_wanted()};
-  const Dispatch dispatch{kGeluMul, {kElementGroup, 1}, element_groups(op.width(), op.rows()), 0};
+  const Dispatch dispatch{activation, {kElementGroup, 1}, element_groups(op.width(), op.rows()), 0};
   recorder.dispatch(dispatch, push, {op.range(0), op.range(1)}, {op.result()});
 }
 

@@ -12,11 +12,6 @@
 namespace ropewalk {
 namespace {
 
-bool is_float(StoredType type) {
-  return type == StoredType::f16 || type == StoredType::bf16 || type == StoredType::f32 ||
-         type == StoredType::f64;
-}
-
 std::vector<std::byte> read_tensor(const Checkpoint& checkpoint, const TensorInfo& tensor) {
   std::vector<std::byte> bytes(tensor.bytes);
   checkpoint.read(tensor, bytes);
@@ -107,7 +102,7 @@ Verification verify_tensors(const Checkpoint& checkpoint,
   for (const TensorInfo& tensor : checkpoint.tensors()) {
     const std::vector<std::byte> bytes = read_tensor(checkpoint, tensor);
     ++result.tensors;
-    if (is_float(tensor.type)) {
+    if (is_float(tensor.type) || tensor.type == StoredType::f64) {
       const NonFinite found = count_non_finite(tensor.type, bytes);
       if (found.count > 0) result.non_finite.push_back({&tensor, found.count, found.first});
       const bool scales = tensor.name.ends_with(".scales");

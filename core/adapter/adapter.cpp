@@ -36,17 +36,6 @@ std::unique_ptr<TensorFile> open_weights(const ModelDirectory& directory) {
               : open_torch_bin(directory.open(kBin));
 }
 
-bool is_float(StoredType type) {
-  return type == StoredType::f32 || type == StoredType::f16 || type == StoredType::bf16;
-}
-
-std::string shape_text(const TensorInfo& tensor) {
-  std::string text = "(";
-  for (const uint64_t size : tensor.shape)
-    text += (text.size() > 1 ? ", " : "") + std::to_string(size);
-  return text + ")";
-}
-
 const std::vector<uint32_t>* ids_of(const AdapterConfig& config, const std::string& module) {
   for (const auto& [name, ids] : config.token_rows)
     if (name.empty() ? module == kTable : module == name || module.ends_with("." + name))
@@ -95,9 +84,9 @@ void Adapter::sort_tensors() {
       const auto* ids = ids_of(config_, key->target);
       if (!ids || tensor.shape.size() != 2 || tensor.shape[0] != ids->size())
         refuse(place_of(tensor),
-               fmt::format("has the shape {}, expected a row for each of the {} tokens of "
+               fmt::format("has the shape [{}], expected a row for each of the {} tokens of "
                            "trainable_token_indices",
-                           shape_text(tensor), ids ? ids->size() : 0),
+                           fmt::join(tensor.shape, ", "), ids ? ids->size() : 0),
                kDownloadAgain);
       token_rows_.push_back({key->target, *ids, &tensor});
       continue;
@@ -145,7 +134,8 @@ void Adapter::check_pair(LowRank& pair) const {
   for (const TensorInfo* vector : {pair.bias, pair.magnitude})
     if (vector && (vector->shape.size() != 1 || vector->shape[0] != pair.rows))
       refuse(place_of(*vector),
-             fmt::format("has the shape {}, expected ({})", shape_text(*vector), pair.rows),
+             fmt::format("has the shape [{}], expected [{}]", fmt::join(vector->shape, ", "),
+                         pair.rows),
              kDownloadAgain);
   if (config_.dora != (pair.magnitude != nullptr))
     refuse(pair.magnitude ? place_of(*pair.magnitude) : place_of(*pair.a),

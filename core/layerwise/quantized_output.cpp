@@ -34,10 +34,6 @@ void add_packed(const std::string& name, uint64_t rows, uint64_t cols,
   tensors.push_back(tensor_of(name + ".scales", StoredType::f16, {groups, rows}));
 }
 
-bool is_float(StoredType type) {
-  return type == StoredType::f32 || type == StoredType::f16 || type == StoredType::bf16;
-}
-
 // Some layers of the output.
 class Written final : public Checkpoint {
  public:

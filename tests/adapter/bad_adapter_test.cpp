@@ -128,7 +128,7 @@ std::vector<BadAdapter> refused_tensors() {
       {"magnitude", tensor(kModule + ".lora_magnitude_vector", floats({4}, values(4, 1))),
        "is a magnitude, but .*use_dora: false"},
       {"bias_shape", tensor(kModule + ".lora_B.bias", floats({5}, values(5, 1))),
-       "has the shape \\(5\\), expected \\(4\\)"},
+       "has the shape \\[5\\], expected \\[4\\]"},
       {"token_rows",
        tensor("model.embed_tokens.token_adapter.trainable_tokens_delta",
               floats({1, 64}, values(64, 1))),

@@ -15,6 +15,11 @@ uint64_t stored_size(StoredType type);                         // bytes of one e
 std::string_view stored_name(StoredType type);                 // as safetensors spells it: "F16"
 std::optional<StoredType> stored_type(std::string_view name);  // nullopt: none that we read
 
+// The types that dense weights are stored in.
+constexpr bool is_float(StoredType type) {
+  return type == StoredType::f32 || type == StoredType::f16 || type == StoredType::bf16;
+}
+
 struct TensorInfo {
   std::string name;
   StoredType type;

@@ -19,6 +19,7 @@
 #include "core/base/log.h"
 #include "core/config/foreign_names.h"
 #include "core/config/nearest.h"
+#include "core/json/json.h"
 
 namespace ropewalk {
 namespace {

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "core/base/error.h"
+#include "core/json/json.h"
 
 namespace ropewalk {
 namespace {

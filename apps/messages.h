@@ -10,7 +10,6 @@
 
 #include "core/config/config.h"
 #include "core/engine/engine.h"
-#include "core/json/json.h"
 #include "core/text/prompt.h"
 
 namespace ropewalk {

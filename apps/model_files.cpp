@@ -5,6 +5,7 @@
 #include <string>
 
 #include "core/checkpoint/formats/files.h"
+#include "core/json/json.h"
 
 namespace ropewalk {
 namespace {

@@ -5,7 +5,7 @@
 #include <string_view>
 
 #include "core/checkpoint/formats/output_folder.h"
-#include "core/json/json.h"
+#include "core/json/json_fwd.h"
 
 namespace ropewalk {
 

@@ -9,6 +9,7 @@
 
 #include "apps/signals.h"
 #include "core/base/error.h"
+#include "core/json/json.h"
 
 namespace ropewalk {
 

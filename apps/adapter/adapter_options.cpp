@@ -4,6 +4,8 @@
 #include <CLI/Config.hpp>
 #include <CLI/Formatter.hpp>
 
+#include "core/json/json.h"
+
 namespace ropewalk {
 namespace {
 

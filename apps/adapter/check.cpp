@@ -14,6 +14,7 @@
 #include "core/adapter/base_fit.h"
 #include "core/base/error.h"
 #include "core/checkpoint/weights/checkpoint_weights.h"
+#include "core/json/json.h"
 #include "core/model/families.h"
 
 namespace ropewalk {

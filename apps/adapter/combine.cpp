@@ -7,6 +7,7 @@
 #include "apps/adapter/adapter_input.h"
 #include "apps/output.h"
 #include "core/base/error.h"
+#include "core/json/json.h"
 
 namespace ropewalk {
 

@@ -6,6 +6,7 @@
 
 #include "apps/model_files.h"
 #include "core/base/error.h"
+#include "core/json/json.h"
 #include "core/text/tokenizer.h"
 
 namespace ropewalk {

@@ -18,6 +18,7 @@
 #include "core/base/bytes.h"
 #include "core/base/error.h"
 #include "core/config/nearest.h"
+#include "core/json/json.h"
 #include "core/model/families.h"
 
 namespace ropewalk {

@@ -16,6 +16,7 @@
 #include "apps/signals.h"
 #include "core/batch/batch_run.h"
 #include "core/digest/sha256.h"
+#include "core/json/json.h"
 
 namespace ropewalk {
 namespace {

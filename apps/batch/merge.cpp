@@ -7,6 +7,7 @@
 #include "apps/commands.h"
 #include "apps/output.h"
 #include "core/batch/merge.h"
+#include "core/json/json.h"
 
 namespace ropewalk {
 

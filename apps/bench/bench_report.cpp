@@ -6,6 +6,7 @@
 #include "apps/output.h"
 #include "core/base/bytes.h"
 #include "core/base/log.h"
+#include "core/json/json.h"
 
 namespace ropewalk {
 namespace {

@@ -14,6 +14,7 @@
 #include "core/base/log.h"
 #include "core/generate/generate.h"
 #include "core/generate/logits_hash.h"
+#include "core/json/json.h"
 
 namespace ropewalk {
 namespace {

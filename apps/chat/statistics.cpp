@@ -1,5 +1,6 @@
 #include "apps/chat/statistics.h"
 #include "core/base/bytes.h"
+#include "core/json/json.h"
 
 #include <fmt/format.h>
 

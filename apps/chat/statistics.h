@@ -5,7 +5,7 @@
 
 #include "core/engine/engine.h"
 #include "core/generate/request.h"
-#include "core/json/json.h"
+#include "core/json/json_fwd.h"
 
 namespace ropewalk {
 

@@ -11,6 +11,7 @@
 #include "apps/running_line.h"
 #include "apps/signals.h"
 #include "core/base/error.h"
+#include "core/json/json.h"
 
 namespace ropewalk {
 namespace {

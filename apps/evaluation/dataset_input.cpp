@@ -9,6 +9,7 @@
 #include "core/base/error.h"
 #include "core/engine/engine.h"
 #include "core/eval/dataset.h"
+#include "core/json/json.h"
 
 namespace ropewalk {
 namespace {

@@ -9,7 +9,7 @@
 #include "core/engine/runtime.h"
 #include "core/eval/perplexity.h"
 #include "core/eval/windows.h"
-#include "core/json/json.h"
+#include "core/json/json_fwd.h"
 #include "core/text/tokenizer.h"
 
 namespace ropewalk {

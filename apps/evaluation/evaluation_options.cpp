@@ -3,6 +3,7 @@
 #include <string>
 
 #include "apps/number_options.h"
+#include "core/json/json.h"
 
 namespace ropewalk {
 namespace {

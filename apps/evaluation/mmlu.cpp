@@ -18,6 +18,7 @@
 #include "core/base/log.h"
 #include "core/config/nearest.h"
 #include "core/eval/continuation.h"
+#include "core/json/json.h"
 
 namespace ropewalk {
 namespace {

@@ -14,6 +14,7 @@
 #include "apps/signals.h"
 #include "core/base/error.h"
 #include "core/config/nearest.h"
+#include "core/json/json.h"
 
 namespace ropewalk {
 namespace {

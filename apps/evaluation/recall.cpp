@@ -17,6 +17,7 @@
 #include "core/base/error.h"
 #include "core/eval/dataset.h"
 #include "core/generate/generate.h"
+#include "core/json/json.h"
 
 namespace ropewalk {
 namespace {

@@ -10,6 +10,7 @@
 #include "apps/progress.h"
 #include "apps/signals.h"
 #include "core/base/error.h"
+#include "core/json/json.h"
 
 namespace ropewalk {
 namespace {

@@ -18,6 +18,7 @@
 #include "core/engine/format_choice.h"
 #include "core/engine/memory_need.h"
 #include "core/engine/rope_choice.h"
+#include "core/json/json.h"
 #include "core/model/families.h"
 
 namespace ropewalk {

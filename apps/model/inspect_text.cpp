@@ -7,6 +7,7 @@
 
 #include "core/base/bytes.h"
 #include "core/base/error.h"
+#include "core/json/json.h"
 
 namespace ropewalk {
 namespace {

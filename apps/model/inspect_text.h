@@ -4,7 +4,7 @@
 
 #include <string>
 
-#include "core/json/json.h"
+#include "core/json/json_fwd.h"
 
 namespace ropewalk {
 

@@ -4,6 +4,7 @@
 #include "apps/messages.h"
 #include "apps/open.h"
 #include "apps/output.h"
+#include "core/json/json.h"
 #include "core/text/prompt.h"
 
 namespace ropewalk {

@@ -8,6 +8,7 @@
 #include "apps/open.h"
 #include "apps/output.h"
 #include "core/engine/engine.h"
+#include "core/json/json.h"
 
 namespace ropewalk {
 

@@ -7,6 +7,7 @@
 #include "apps/open.h"
 #include "apps/output.h"
 #include "core/base/bytes.h"
+#include "core/json/json.h"
 
 namespace ropewalk {
 namespace {

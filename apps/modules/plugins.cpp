@@ -13,6 +13,7 @@
 #include "core/base/error.h"
 #include "core/config/keys.h"
 #include "core/config/nearest.h"
+#include "core/json/json.h"
 
 namespace ropewalk {
 namespace {

@@ -14,6 +14,7 @@
 #include "core/base/log.h"
 #include "core/base/utf8.h"
 #include "core/engine/engine.h"
+#include "core/json/json.h"
 #include "core/text/prompt.h"
 
 namespace ropewalk {

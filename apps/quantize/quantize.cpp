@@ -22,6 +22,7 @@
 #include "core/config/model_path.h"
 #include "core/digest/sha256.h"
 #include "core/engine/engine.h"
+#include "core/json/json.h"
 #include "core/model/families.h"
 
 namespace ropewalk {

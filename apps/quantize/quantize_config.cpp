@@ -2,6 +2,7 @@
 
 #include "apps/model_files.h"
 #include "apps/quantize/quantize_options.h"
+#include "core/json/json.h"
 
 namespace ropewalk {
 namespace {

@@ -16,6 +16,7 @@
 #include "apps/number_options.h"
 #include "core/base/error.h"
 #include "core/config/nearest.h"
+#include "core/json/json_fields.h"
 
 namespace ropewalk {
 namespace {

@@ -8,6 +8,7 @@
 #include "core/adapter/adapter_keys.h"
 #include "core/checkpoint/refuse.h"
 #include "core/checkpoint/weights/finite.h"
+#include "core/json/json.h"
 
 namespace ropewalk {
 namespace {

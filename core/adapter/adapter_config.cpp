@@ -7,6 +7,8 @@
 #include <cmath>
 #include <limits>
 
+#include "core/json/json.h"
+
 namespace ropewalk {
 namespace {
 

@@ -12,7 +12,7 @@
 #include <vector>
 
 #include "core/base/module_pattern.h"
-#include "core/json/json.h"
+#include "core/json/json_fwd.h"
 
 namespace ropewalk {
 

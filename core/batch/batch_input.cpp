@@ -9,6 +9,7 @@
 
 #include "core/base/error.h"
 #include "core/digest/sha256.h"
+#include "core/json/json.h"
 
 namespace ropewalk::batch {
 namespace {

@@ -14,6 +14,7 @@
 
 #include "core/batch/line_reply.h"
 #include "core/batch/result_line.h"
+#include "core/json/json.h"
 #include "core/serve/api_error.h"
 #include "core/serve/run/responses.h"
 

@@ -16,6 +16,7 @@
 #include "core/base/new_file.h"
 #include "core/batch/jsonl_file.h"
 #include "core/batch/result_line.h"
+#include "core/json/json.h"
 
 namespace ropewalk::batch {
 namespace {

@@ -9,6 +9,7 @@
 #include "core/base/utf8.h"
 #include "core/bpe/byte_map.h"
 #include "core/bpe/merge_word.h"
+#include "core/json/json_fields.h"
 
 namespace ropewalk {
 namespace {

@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include "core/json/json_fields.h"
+
 namespace ropewalk {
 namespace {
 

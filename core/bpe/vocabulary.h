@@ -9,7 +9,7 @@
 
 #include "core/bpe/bpe_model.h"
 #include "core/bpe/hash_tables.h"
-#include "core/json/json.h"
+#include "core/json/json_fwd.h"
 
 namespace ropewalk {
 

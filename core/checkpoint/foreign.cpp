@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "core/checkpoint/refuse.h"
+#include "core/json/json.h"
 
 namespace ropewalk {
 namespace {

@@ -7,7 +7,7 @@
 
 #include "core/checkpoint/formats/files.h"
 #include "core/checkpoint/formats/tensor_info.h"
-#include "core/json/json.h"
+#include "core/json/json_fwd.h"
 
 namespace ropewalk {
 

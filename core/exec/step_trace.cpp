@@ -6,6 +6,7 @@
 #include <cmath>
 
 #include "core/graph/work.h"
+#include "core/json/json.h"
 #include "core/modules/library.h"
 
 namespace ropewalk {

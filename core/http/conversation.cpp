@@ -7,6 +7,7 @@
 
 #include "core/base/log.h"
 #include "core/http/refused.h"
+#include "core/json/json.h"
 
 namespace ropewalk::http {
 namespace {

@@ -1,31 +1,16 @@
 // json.h — JSON as the core reads and writes it; the only room that includes nlohmann-json.
 //
 // Files come from strangers: parse_json() refuses what the library accepts silently (duplicate
-// keys, trailing bytes, deep nesting, invalid UTF-8), and the errors of the typed getters name the
-// file and the field.
+// keys, trailing bytes, deep nesting, invalid UTF-8).
 #pragma once
 
-#include <cstdint>
 #include <functional>
 #include <nlohmann/json.hpp>
-#include <optional>
-#include <string>
 #include <string_view>
-#include <vector>
 
-#include "core/base/error.h"
+#include "core/json/json_fields.h"
 
 namespace ropewalk {
-
-// Keeps the order of keys, so that answers read as docs/cli.md shows them.
-using Json = nlohmann::ordered_json;
-
-// Where a document came from, which exit code its errors carry, and what to do about it.
-struct JsonSource {
-  std::string file;
-  ExitCode code;
-  std::string_view advice = "Restore the file from where it came from, or correct it";
-};
 
 // Throws Error with line and column: not UTF-8, not JSON, duplicate key, nested deeper than 64,
 // bytes after the value; also for more than two million values. The caller limits the file's size.
@@ -35,41 +20,5 @@ Json parse_json(std::string_view text, const JsonSource& source);
 // `source` names FILE:LINE. Throws as parse_json() does.
 void for_each_json_line(std::string_view lines, const JsonSource& source,
                         const std::function<bool(const Json&, const JsonSource&)>& take);
-
-// One object of a document with its path, for errors such as
-// `config.json: rope_scaling.factor: found "2", expected a number`.
-class JsonFields {
- public:
-  // REQUIRES: `object` and `source` outlive this. Throws Error unless `object` is a JSON object.
-  JsonFields(const Json& object, const JsonSource& source, std::string path);
-
-  bool has(std::string_view key) const;  // present and not null
-  JsonFields child(std::string_view key) const;
-  // An object of a list. REQUIRES: `key` is a list with an element `index`.
-  JsonFields item(std::string_view key, size_t index) const;
-
-  // Each throws Error when the field is present with another type or out of range, and, without a
-  // fallback, when it is absent. Integers are exact: 4096.0 is taken, 4096.5 and "4096" are not.
-  uint64_t unsigned_integer(std::string_view key, uint64_t low, uint64_t high) const;
-  double number(std::string_view key) const;  // finite
-  bool boolean(std::string_view key) const;
-  std::string text(std::string_view key) const;
-  std::vector<double> numbers(std::string_view key) const;
-
-  // "FILE: PATH.KEY", as errors begin.
-  std::string where(std::string_view key) const;
-  [[noreturn]] void fail(std::string_view key, std::string_view what,
-                         std::string_view advice) const;
-  const Json& json() const { return object_; }
-
- private:
-  const Json* find(std::string_view key) const;  // nullptr: absent or null
-  const Json& required(std::string_view key, std::string_view expected) const;
-  [[noreturn]] void wrong(std::string_view key, const Json& value, std::string_view expected) const;
-
-  const Json& object_;
-  const JsonSource& source_;
-  std::string path_;
-};
 
 }  // namespace ropewalk

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "core/base/utf8.h"
+#include "core/json/json.h"
 
 namespace ropewalk {
 namespace {

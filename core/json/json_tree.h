@@ -6,6 +6,7 @@
 #include <utility>
 #include <vector>
 
+#include "core/json/json.h"
 #include "core/json/json_events.h"
 
 namespace ropewalk {

@@ -14,6 +14,7 @@
 #include "core/checkpoint/weights/checkpoint_weights.h"
 #include "core/checkpoint/weights/finite.h"
 #include "core/exec/kv_cache.h"
+#include "core/json/json.h"
 #include "core/layerwise/layer_weights.h"
 #include "core/model/families.h"
 

@@ -8,6 +8,7 @@
 #include <stdexcept>
 #include <string_view>
 
+#include "core/json/json.h"
 #include "core/model/decoder.h"
 
 namespace ropewalk {

@@ -11,6 +11,7 @@
 #include <optional>
 
 #include "core/base/error.h"
+#include "core/json/json.h"
 #include "core/quantize/checksum.h"
 
 namespace ropewalk::quantize {

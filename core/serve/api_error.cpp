@@ -3,6 +3,8 @@
 #include <array>
 #include <utility>
 
+#include "core/json/json.h"
+
 namespace ropewalk::serve {
 namespace {
 

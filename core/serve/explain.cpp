@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "core/json/json.h"
 #include "core/modules/options.h"
 #include "core/serve/request/chain_edit.h"
 

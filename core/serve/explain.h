@@ -4,7 +4,7 @@
 #include <map>
 #include <string>
 
-#include "core/json/json.h"
+#include "core/json/json_fwd.h"
 #include "core/modules/description.h"
 #include "core/modules/registry.h"
 #include "core/serve/request/ask.h"

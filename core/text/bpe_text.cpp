@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "core/json/json_fields.h"
 #include "core/tokenizer_json/added_matcher.h"
 
 namespace ropewalk {

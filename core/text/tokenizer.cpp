@@ -7,6 +7,7 @@
 #include "core/base/error.h"
 #include "core/base/log.h"
 #include "core/base/utf8.h"
+#include "core/json/json.h"
 #include "core/text/bpe_text.h"
 #include "core/text/model_file.h"
 #include "core/text/spm_text.h"

@@ -4,6 +4,7 @@
 
 #include "core/base/utf8.h"
 #include "core/bpe/merge_encoder.h"
+#include "core/json/json_fields.h"
 #include "core/tokenizer_json/added_matcher.h"
 #include "core/tokenizer_json/pre_tokenizer.h"
 

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "core/base/utf8.h"
+#include "core/json/json.h"
 
 namespace ropewalk {
 namespace {

@@ -5,7 +5,7 @@
 #include <string>
 #include <string_view>
 
-#include "core/json/json.h"
+#include "core/json/json_fwd.h"
 
 namespace ropewalk {
 

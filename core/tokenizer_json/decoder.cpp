@@ -6,6 +6,7 @@
 #include <optional>
 
 #include "core/bpe/byte_map.h"
+#include "core/json/json.h"
 #include "core/tokenizer_json/component.h"
 #include "core/tokenizer_json/normalizer.h"
 

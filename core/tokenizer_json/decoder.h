@@ -9,7 +9,7 @@
 #include <string_view>
 #include <vector>
 
-#include "core/json/json.h"
+#include "core/json/json_fwd.h"
 
 namespace ropewalk {
 

@@ -7,6 +7,7 @@
 #include <cstdlib>
 #include <memory>
 
+#include "core/json/json.h"
 #include "core/tokenizer_json/component.h"
 
 namespace ropewalk {

@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "core/json/json.h"
+#include "core/json/json_fwd.h"
 
 namespace ropewalk {
 

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "core/json/json.h"
 #include "core/tokenizer_json/component.h"
 
 namespace ropewalk {

@@ -7,7 +7,7 @@
 #include <variant>
 #include <vector>
 
-#include "core/json/json.h"
+#include "core/json/json_fwd.h"
 #include "core/pattern/pattern.h"
 #include "core/tokenizer_json/component.h"
 #include "core/tokenizer_json/normalizer.h"

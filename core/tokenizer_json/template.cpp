@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "core/base/log.h"
+#include "core/json/json.h"
 #include "core/tokenizer_json/component.h"
 #include "core/tokenizer_json/tokenizer_json.h"
 

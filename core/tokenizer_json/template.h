@@ -5,7 +5,7 @@
 #include <optional>
 #include <string>
 
-#include "core/json/json.h"
+#include "core/json/json_fwd.h"
 
 namespace ropewalk {
 

@@ -6,6 +6,7 @@
 #include <unordered_set>
 
 #include "core/base/log.h"
+#include "core/json/json.h"
 #include "core/json/json_tree.h"
 #include "core/tokenizer_json/component.h"
 

@@ -8,6 +8,7 @@
 #include "core/adapter/base_fit.h"
 #include "core/adapter/merged_checkpoint.h"
 #include "core/checkpoint/weights/finite.h"
+#include "core/json/json.h"
 #include "core/model/families.h"
 #include "tests/files.h"
 

@@ -8,6 +8,7 @@
 
 #include "core/engine/engine.h"
 #include "core/engine/rope_choice.h"
+#include "core/json/json.h"
 #include "core/model/families.h"
 
 namespace ropewalk::test {

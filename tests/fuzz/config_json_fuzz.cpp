@@ -5,6 +5,7 @@
 
 #include "core/base/log.h"
 #include "core/checkpoint/config/model_config.h"
+#include "core/json/json.h"
 #include "core/model/families.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {

@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "core/checkpoint/formats/safetensors.h"
+#include "core/json/json_fields.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   using namespace ropewalk;

@@ -11,6 +11,7 @@
 #include "core/checkpoint/config/rope_config.h"
 #include "core/checkpoint/formats/files.h"
 #include "core/checkpoint/refuse.h"
+#include "core/json/json.h"
 
 namespace ropewalk {
 namespace {

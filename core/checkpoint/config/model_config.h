@@ -10,7 +10,7 @@
 #include <string_view>
 #include <vector>
 
-#include "core/json/json.h"
+#include "core/json/json_fwd.h"
 
 namespace ropewalk {
 

@@ -11,6 +11,7 @@
 
 #include "core/abi/options.h"
 #include "core/base/log.h"
+#include "core/json/json.h"
 
 namespace ropewalk {
 namespace {

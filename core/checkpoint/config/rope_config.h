@@ -4,7 +4,7 @@
 #include <cstdint>
 
 #include "core/checkpoint/config/model_config.h"
-#include "core/json/json.h"
+#include "core/json/json_fwd.h"
 
 namespace ropewalk {
 

@@ -9,6 +9,7 @@
 #include "core/checkpoint/formats/safetensors_events.h"
 #include "core/checkpoint/formats/tensor_file.h"
 #include "core/checkpoint/refuse.h"
+#include "core/json/json_fields.h"
 
 namespace ropewalk {
 namespace {

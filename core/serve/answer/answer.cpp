@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "core/json/json.h"
+
 namespace ropewalk::serve {
 
 Json Usage::json() const {

@@ -5,7 +5,7 @@
 #include <optional>
 #include <string>
 
-#include "core/json/json.h"
+#include "core/json/json_fwd.h"
 #include "core/schedule/update.h"
 #include "core/serve/request/ask.h"
 

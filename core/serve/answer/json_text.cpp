@@ -3,6 +3,8 @@
 #include <array>
 #include <string_view>
 
+#include "core/json/json.h"
+
 namespace ropewalk::serve {
 namespace {
 

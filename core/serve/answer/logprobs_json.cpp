@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "core/base/utf8.h"
+#include "core/json/json.h"
 
 namespace ropewalk::serve {
 namespace {

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "core/json/json.h"
 #include "core/serve/answer/json_text.h"
 
 namespace ropewalk::serve {

@@ -4,6 +4,7 @@
 #include <limits>
 #include <numeric>
 
+#include "core/json/json.h"
 #include "core/serve/answer/logprobs_json.h"
 
 namespace ropewalk::serve {

@@ -9,7 +9,7 @@
 
 #include "core/http/reply.h"
 #include "core/http/server.h"
-#include "core/json/json.h"
+#include "core/json/json_fwd.h"
 #include "core/serve/service.h"
 
 namespace ropewalk::serve {

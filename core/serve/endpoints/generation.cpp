@@ -4,6 +4,7 @@
 #include <ctime>
 #include <utility>
 
+#include "core/json/json.h"
 #include "core/serve/endpoints/endpoints.h"
 #include "core/serve/request/chat_prompt.h"
 #include "core/serve/request/fields.h"

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "core/json/json.h"
 #include "core/serve/endpoints/endpoints.h"
 #include "core/serve/run/responses.h"
 

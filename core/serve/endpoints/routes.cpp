@@ -1,5 +1,6 @@
 #include <utility>
 
+#include "core/json/json.h"
 #include "core/serve/endpoints/endpoints.h"
 #include "core/serve/run/responses.h"
 

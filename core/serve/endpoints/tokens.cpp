@@ -1,5 +1,6 @@
 #include <fmt/format.h>
 
+#include "core/json/json.h"
 #include "core/serve/answer/logprobs_json.h"
 #include "core/serve/endpoints/endpoints.h"
 #include "core/serve/request/chat_prompt.h"

@@ -8,6 +8,7 @@
 #include <cmath>
 #include <utility>
 
+#include "core/json/json.h"
 #include "core/serve/answer/json_text.h"
 
 namespace ropewalk::serve {

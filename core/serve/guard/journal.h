@@ -14,7 +14,7 @@
 #include <vector>
 
 #include "core/http/server.h"
-#include "core/json/json.h"
+#include "core/json/json_fwd.h"
 
 namespace ropewalk::serve {
 

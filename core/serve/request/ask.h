@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "core/generate/request.h"
-#include "core/json/json.h"
+#include "core/json/json_fwd.h"
 #include "core/serve/request/served_model.h"
 #include "core/serve/request/told.h"
 

@@ -8,6 +8,7 @@
 #include <limits>
 
 #include "core/base/error.h"
+#include "core/json/json.h"
 #include "core/serve/api_error.h"
 #include "core/serve/request/other_fields.h"
 #include "core/serve/request/sampling_fields.h"

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "core/json/json.h"
 #include "core/serve/api_error.h"
 #include "core/serve/request/ask.h"
 #include "core/serve/request/common_fields.h"

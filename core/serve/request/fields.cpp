@@ -6,6 +6,7 @@
 #include <limits>
 
 #include "core/config/nearest.h"
+#include "core/json/json.h"
 #include "core/serve/api_error.h"
 
 namespace ropewalk::serve {

@@ -13,7 +13,7 @@
 #include <string_view>
 #include <vector>
 
-#include "core/json/json.h"
+#include "core/json/json_fwd.h"
 
 namespace ropewalk::serve {
 

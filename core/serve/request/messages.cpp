@@ -4,6 +4,7 @@
 
 #include <optional>
 
+#include "core/json/json.h"
 #include "core/serve/api_error.h"
 #include "core/serve/request/fields.h"
 

@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "core/config/config.h"
-#include "core/json/json.h"
+#include "core/json/json_fwd.h"
 #include "core/serve/request/told.h"
 #include "core/text/prompt.h"
 

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 
+#include "core/json/json.h"
 #include "core/serve/api_error.h"
 
 namespace ropewalk::serve {

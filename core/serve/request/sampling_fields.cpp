@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "core/config/plugin_choice.h"
+#include "core/json/json.h"
 #include "core/serve/api_error.h"
 #include "core/serve/request/chain_edit.h"
 #include "core/serve/request/token_fields.h"

@@ -5,6 +5,7 @@
 #include <charconv>
 #include <optional>
 
+#include "core/json/json.h"
 #include "core/serve/api_error.h"
 #include "core/serve/request/fields.h"
 

@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "core/config/value.h"
-#include "core/json/json.h"
+#include "core/json/json_fwd.h"
 #include "core/text/tokenizer.h"
 
 namespace ropewalk::serve {

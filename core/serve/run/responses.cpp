@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "core/json/json.h"
 #include "core/serve/answer/json_text.h"
 
 namespace ropewalk::serve {

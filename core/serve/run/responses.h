@@ -5,7 +5,7 @@
 #include <string>
 
 #include "core/http/reply.h"
-#include "core/json/json.h"
+#include "core/json/json_fwd.h"
 #include "core/schedule/scheduler.h"
 #include "core/serve/api_error.h"
 #include "core/serve/request/told.h"

@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "core/json/json.h"
 #include "core/serve/run/responses.h"
 
 namespace ropewalk::serve {

@@ -11,6 +11,7 @@ add_custom_target(modules ALL)
 function(rw_add_module name)
   cmake_parse_arguments(MODULE "" "KIND" "SOURCES;USES" ${ARGN})
   add_library(${name} MODULE ${MODULE_SOURCES})
+  target_precompile_headers(${name} REUSE_FROM rw_module_headers)
   target_link_libraries(${name} PRIVATE rw_abi rw_warnings rw_hardening ${MODULE_USES})
   target_link_options(${name} PRIVATE -Wl,--version-script=${RW_MODULE_EXPORTS} -Wl,--exclude-libs,ALL)
   set_target_properties(${name} PROPERTIES

@@ -109,14 +109,14 @@ void Conversation::on_head() {
   const bool probe = match_.route && match_.route->run_on == RunOn::io_thread;
   if (service_.draining && !probe) return answer_refusal(draining(), {});
   if (match_.allow.empty())
-    refuse(404, "unknown_url", "path: " + quoted(request.path) + " is unknown");
+    refuse(404, "unknown_url", "path: " + in_quotes(request.path) + " is unknown");
   if (request.method == "OPTIONS")
     return answer({.status = 204, .headers = {{.name = "Allow", .value = match_.allow}}});
   if (!match_.route)
     return answer_refusal(
         {.status = 405,
          .code = "method_not_allowed",
-         .message = "method: found " + quoted(request.method) + ", expected " + match_.allow},
+         .message = "method: found " + in_quotes(request.method) + ", expected " + match_.allow},
         {{.name = "Allow", .value = match_.allow}});
   request.rest = match_.rest;
   if (service_.hooks.gate)

@@ -30,6 +30,6 @@ class Refused : public std::exception {
 }
 
 // A client's value for use in a message: in quotes, printable, at most 64 bytes.
-inline std::string quoted(std::string_view value) { return "\"" + printable(value, 64) + "\""; }
+inline std::string in_quotes(std::string_view value) { return "\"" + printable(value, 64) + "\""; }
 
 }  // namespace ropewalk::http

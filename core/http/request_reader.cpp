@@ -90,13 +90,13 @@ class RequestReader::Parser : public beast::basic_parser<true> {
   void check_length(std::string_view value) {
     ++lengths_;
     if (!is_length(value))
-      refuse_malformed("Content-Length: found " + quoted(value) + ", expected a number");
+      refuse_malformed("Content-Length: found " + in_quotes(value) + ", expected a number");
   }
 
   void check_encoding(std::string_view value) {
     ++encodings_;
     if (lower(value) != "chunked")
-      refuse_malformed("Transfer-Encoding: found " + quoted(value) + ", expected chunked");
+      refuse_malformed("Transfer-Encoding: found " + in_quotes(value) + ", expected chunked");
   }
 
   void on_chunk_header_impl(uint64_t, string_view extension, error_code&) override {
@@ -191,11 +191,11 @@ void RequestReader::check_head() {
   const std::string* const encoding = request_.header("content-encoding");
   if (encoding && lower(*encoding) != "identity")
     refuse(415, "compressed_body",
-           "Content-Encoding: found " + quoted(*encoding) + ", expected none");
+           "Content-Encoding: found " + in_quotes(*encoding) + ", expected none");
   const std::string* const expect = request_.header("expect");
   if (expect && lower(*expect) != "100-continue")
     refuse(417, "expectation_failed",
-           "Expect: found " + quoted(*expect) + ", expected 100-continue");
+           "Expect: found " + in_quotes(*expect) + ", expected 100-continue");
   expects_continue_ = expect && http_1_1_;
 }
 

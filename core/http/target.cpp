@@ -27,7 +27,7 @@ std::string decode(std::string_view path) {
     const int high = i + 2 < path.size() ? hex_digit(path[i + 1]) : -1;
     const int low = i + 2 < path.size() ? hex_digit(path[i + 2]) : -1;
     if (high < 0 || low < 0)
-      refuse_malformed("path: found " + quoted(path.substr(i, 3)) +
+      refuse_malformed("path: found " + in_quotes(path.substr(i, 3)) +
                        ", expected % and two hexadecimal digits");
     decoded += static_cast<char>(high * 16 + low);
     i += 2;
@@ -41,7 +41,7 @@ std::string take_authority(std::string_view& rest) {
   const auto same = [](char a, char b) { return std::tolower(static_cast<unsigned char>(a)) == b; };
   if (rest.size() <= kScheme.size() || !std::equal(kScheme.begin(), kScheme.end(), rest.begin(),
                                                    [&](char b, char a) { return same(a, b); }))
-    refuse_malformed("request target: found " + quoted(rest) +
+    refuse_malformed("request target: found " + in_quotes(rest) +
                      ", expected a path that begins with /");
   rest.remove_prefix(kScheme.size());
   const size_t end = std::min(rest.find_first_of("/?"), rest.size());
@@ -57,7 +57,7 @@ std::string take_authority(std::string_view& rest) {
 Target parse_target(std::string_view target, std::string_view method) {
   for (const char c : target)
     if (c <= ' ' || c > '~' || c == '#')
-      refuse_malformed("request target: found " + quoted(target) +
+      refuse_malformed("request target: found " + in_quotes(target) +
                        ", expected printable ASCII without #");
   if (target == "*" && method == "OPTIONS") return {.path = "*", .query = {}, .authority = {}};
 
@@ -70,7 +70,7 @@ Target parse_target(std::string_view target, std::string_view method) {
   const auto control = [](unsigned char c) { return c < 0x20 || c == 0x7f; };
   if (std::any_of(parsed.path.begin(), parsed.path.end(), control) ||
       utf8_first_error(parsed.path) != std::string_view::npos)
-    refuse_malformed("path: found " + quoted(parsed.path) +
+    refuse_malformed("path: found " + in_quotes(parsed.path) +
                      " after decoding, expected UTF-8 without control characters");
   return parsed;
 }

@@ -29,7 +29,8 @@ constexpr std::pair<const char*, abi::Op> kPlainOps[] = {
     {"embed", abi::Op::embed},       {"rms_norm", abi::Op::rms_norm},
     {"rope", abi::Op::rope},         {"kv_append", abi::Op::kv_append},
     {"silu_mul", abi::Op::silu_mul}, {"gelu_mul", abi::Op::gelu_mul},
-    {"add", abi::Op::add},           {"permute", abi::Op::permute}};
+    {"add", abi::Op::add},           {"permute", abi::Op::permute},
+    {"low_rank", abi::Op::low_rank}};
 
 // Measured once for each device.
 double ceiling(const std::string& name, abi::Measurement what) {
@@ -131,6 +132,15 @@ void plain(State& state, const std::string& name, abi::Op op, uint32_t rows) {
            {k, v, c.cache("keys", abi::DType::f16, dims), c.cache("values", abi::DType::f16, dims)},
            {}, {});
     touched = 2 + 2 * 2 / activation_bytes(name);
+  } else if (op == abi::Op::low_rank) {  // rank 64, one adapter
+    constexpr uint32_t kRank = 64;
+    const std::vector<float> matrix = random.values(uint64_t{kRank} * kHidden);
+    const uint32_t x = input(wide), y = input(wide);
+    c.node(op,
+           {x, y, c.matrices("a", {1, kHidden, kRank}, matrix),
+            c.matrices("b", {1, kRank, kHidden}, matrix), c.ranks("ranks", {kRank})},
+           {c.activation("y", wide)}, {});
+    touched = 3 + 2.0 * kRank * 2 / (activation_bytes(name) * rows);
   } else {
     const uint32_t a = input(wide), b = input(wide);
     const bool adds = op == abi::Op::add;
@@ -142,6 +152,7 @@ void plain(State& state, const std::string& name, abi::Op op, uint32_t rows) {
   for (const uint32_t x : inputs) session.set(x, random.values(uint64_t{rows} * kHidden));
   StepData step = plain_step(rows);
   step.inv_freq.assign(kDim / 2, 0.01f);
+  if (op == abi::Op::low_rank) step.adapter = {0};
   for (auto _ : state) session.repeat(step);
   report(state, name, {touched * activation_bytes(name) * rows * kHidden, 0});
 }

@@ -20,6 +20,7 @@ class Operands : public abi::NodePointers<Memory> {
   // Runs of a row that rms_norm normalises.
   uint32_t runs() const { return width() / in(1).dim[0]; }
   Cache cache(size_t i) const { return {bytes(i), in(i).dtype, in(i).dim[2], in(i).dim[3]}; }
+  const uint16_t* halves(size_t i) const { return reinterpret_cast<const uint16_t*>(bytes(i)); }
   // Throws Failure (invalid_argument) where no weight of this shape was packed.
   const std::byte* weight(size_t i, abi::WeightUse use) const {
     PackedHeader header;
@@ -69,23 +70,31 @@ std::function<void(const Frame&)> bind(const abi::Node& node, const Operands& o)
       return stage(permute, Permute{o.floats(0), o.order(1), o.result(), o.width(), o.extent()});
     case Op::select:
       return stage(select, Select{o.floats(0), o.result(), o.width()});
+    case Op::low_rank:
+      return stage(low_rank, LowRank{o.floats(0), o.floats(1), o.halves(2), o.halves(3), o.order(4),
+                                     o.result(), o.width_in(), o.width(), o.in(2).dim[2],
+                                     o.in(3).dim[2], o.extent()});
   }
   throw abi::Failure(abi::StatusCode::unsupported, "an op that this version does not know");
 }
 
 // Floats of the workspace.
 struct Workspace {
-  uint64_t attention = 0;  // for the largest need: attention ops run one after another
+  uint64_t one_op = 0;     // for the largest need: ops run one after another
   uint64_t rotations = 0;  // for rotation_tables()
   uint32_t head_dim = 0;   // of the keys that are rotated on reading; 0: none are
 
-  uint64_t bytes() const { return (attention + rotations) * sizeof(float); }
+  uint64_t bytes() const { return (one_op + rotations) * sizeof(float); }
 };
 
 Workspace workspace_of(const abi::CompileRequest& request, uint32_t lanes) {
   const abi::ProgramShape& shape = request.shape;
   Workspace workspace;
   for (const abi::Node& node : request.graph->nodes) {
+    if (node.op == Op::low_rank)
+      workspace.one_op =
+          std::max(workspace.one_op,
+                   low_rank_workspace(shape.rows, request.graph->tensors[node.in[2]].dim[2]));
     if (node.op != Op::attention) continue;
     // Sizes alone: of addresses attention_workspace() asks only whether there is an order.
     const Tensor& keys = request.graph->tensors[node.in[1]];
@@ -94,8 +103,8 @@ Workspace workspace_of(const abi::CompileRequest& request, uint32_t lanes) {
     op.order = node.in.size() == 4 ? &some_order : nullptr;
     op.keys = {nullptr, keys.dtype, keys.dim[2], keys.dim[3]};
     op.heads = heads_of(request.graph->tensors[node.in[0]], keys);
-    workspace.attention = std::max(
-        workspace.attention, attention_workspace(op, shape.rows, shape.pages_per_sequence, lanes));
+    workspace.one_op = std::max(
+        workspace.one_op, attention_workspace(op, shape.rows, shape.pages_per_sequence, lanes));
     if (node.attention().rotation == abi::KeyRotation::before_cache) continue;
     if (workspace.head_dim && workspace.head_dim != keys.dim[3])
       throw abi::Failure(abi::StatusCode::unsupported,
@@ -121,7 +130,7 @@ Program::Program(const abi::CompileRequest& request, const DeviceParts& parts)
     throw abi::Failure(abi::StatusCode::invalid_argument, "the workspace is too small");
   workspace_ = workspace.bytes() ? reinterpret_cast<float*>(parts.memory.address(request.workspace))
                                  : nullptr;
-  rotations_ = workspace_ + workspace.attention;
+  rotations_ = workspace_ + workspace.one_op;
   blocks_.reserve(shape_.rows);
   if (workspace.head_dim)
     stages_.push_back([this, dim = workspace.head_dim](const Frame& frame) {

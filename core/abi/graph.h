@@ -27,6 +27,7 @@ enum class Op : uint16_t {
   permute,
   select,
   gelu_mul,
+  low_rank,
 };
 
 struct OpInfo {
@@ -42,7 +43,7 @@ inline constexpr OpInfo kOps[] = {
     {Op::kv_append, "kv_append"}, {Op::attention, "attention"},
     {Op::silu_mul, "silu_mul"},   {Op::add, "add"},
     {Op::permute, "permute"},     {Op::select, "select"},
-    {Op::gelu_mul, "gelu_mul"},
+    {Op::gelu_mul, "gelu_mul"},   {Op::low_rank, "low_rank"},
 };
 
 // "unknown" for a value outside the enumeration.
@@ -79,6 +80,9 @@ enum class TensorKind : uint8_t {
   constant = 2,  // written once by Device::write: f32 vectors, i32 orders, as ops.md says
   cache = 3,     // (pages, kPageTokens, kv_heads, head_dim); layout in a page chosen by the device
   scratch = 4,   // activations; offsets planned by the core
+  // (slots, ...) the low-rank matrices of adapters, f16, and their ranks, i32, dense; a slot is
+  // written by Device::write between steps
+  adapter = 5,
 };
 
 struct Tensor {
@@ -152,6 +156,9 @@ struct Graph {
   std::span<const uint32_t> outputs;  // tensors that the host reads after wait()
 };
 
+// The adapter of a sequence that has none.
+inline constexpr uint32_t kNoAdapter = 0xffffffffu;
+
 // Tokens per page of the key-value cache.
 inline constexpr uint32_t kPageTokens = 256;
 
@@ -187,6 +194,8 @@ struct Step {
   std::span<const uint32_t> wanted;    // (W)  ascending rows whose logits will be read
   // (S, head_dim / 2) the sequences' RoPE tables; 0 for a pair that is not rotated
   std::span<const float> inv_freq;
+  // (S) the slots of the sequences' adapters, or kNoAdapter; for graphs with the op low_rank
+  std::span<const uint32_t> adapter = {};
 };
 
 }  // namespace ropewalk::abi

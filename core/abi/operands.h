@@ -61,6 +61,12 @@ constexpr uint32_t first_key_of(uint32_t position, uint32_t window) {
   return window != 0 && position >= window ? position - window + 1 : 0;
 }
 
+// The slot of the adapter of an op's row, or kNoAdapter.
+inline uint32_t adapter_of(const Step& step, uint32_t row, Extent extent) {
+  const uint32_t of_step = extent == Extent::wanted ? step.wanted[row] : row;
+  return step.adapter[step.sequence[of_step]];
+}
+
 // One node with its tensors. Borrows both. A backend derives from it and adds their addresses.
 class NodeTensors {
  public:

@@ -45,7 +45,7 @@ inline uint32_t max_rows(const ProgramShape& shape, Extent extent) {
 // recorded commands can hold their addresses.
 struct StepArrays {
   uint32_t pages_per_sequence, half_dim;
-  uint64_t token, position, sequence, wanted, page, inv_freq;  // offsets in bytes
+  uint64_t token, position, sequence, wanted, page, inv_freq, adapter;  // offsets in bytes
 
   // Places them after what `cursor` has placed; `table_length` is half_dim_of(graph).
   StepArrays(WorkspaceCursor& cursor, const ProgramShape& shape, uint32_t table_length)
@@ -56,7 +56,8 @@ struct StepArrays {
         sequence(cursor.place(uint64_t{shape.rows} * 4)),
         wanted(cursor.place(uint64_t{shape.wanted} * 4)),
         page(cursor.place(uint64_t{shape.sequences} * pages_per_sequence * 4)),
-        inv_freq(cursor.place(uint64_t{shape.sequences} * half_dim * 4)) {}
+        inv_freq(cursor.place(uint64_t{shape.sequences} * half_dim * 4)),
+        adapter(cursor.place(uint64_t{shape.sequences} * 4)) {}
 
   // Copies the step's arrays into the block at `to`. REQUIRES: check_step() has passed the step.
   void fill(std::byte* to, const Step& step) const {
@@ -66,6 +67,7 @@ struct StepArrays {
     copy(to + wanted, step.wanted, step.wanted.size());
     copy(to + page, step.page, uint64_t{step.sequences} * pages_per_sequence);
     copy(to + inv_freq, step.inv_freq, uint64_t{step.sequences} * half_dim);
+    copy(to + adapter, step.adapter, step.adapter.size());
   }
 
  private:

@@ -17,6 +17,8 @@ using abi::Op;
 using abi::TensorKind;
 using abi::WeightUse;
 
+constexpr uint32_t kMaxAdapterRank = 512;
+
 struct Broken {
   const char* rule;
 };
@@ -68,6 +70,8 @@ class NodeCheck {
         return constant(in(1), DType::i32, width(out()));
       case Op::select:
         return select();
+      case Op::low_rank:
+        return low_rank();
     }
     throw Broken{"an op that ops.md does not know"};
   }
@@ -196,6 +200,30 @@ class NodeCheck {
     activation(out());
     require(out().dims[0] == kWanted, "an output that is not the wanted rows");
     require(width(in(0)) == width(out()), "different widths in and out");
+  }
+
+  void low_rank() const {
+    takes<std::monostate>(5, 5, 1);
+    activation(in(0));
+    activation(out());
+    activation(in(1));
+    require(in(0).dims[0] == out().dims[0] && in(1).dims[0] == out().dims[0],
+            "a different number of rows in and out");
+    require(width(in(1)) == width(out()), "different widths in and out");
+    const GraphTensor &a = in(2), &b = in(3), &ranks = in(4);
+    for (const GraphTensor* t : {&a, &b})
+      require(t->kind == TensorKind::adapter && t->dtype == DType::f16 && t->dims.size() == 3,
+              "matrices of adapters that are not (slots, rows, columns) f16");
+    require(
+        ranks.kind == TensorKind::adapter && ranks.dtype == DType::i32 && ranks.dims.size() == 1,
+        "ranks that are not (slots) i32");
+    require(ranks.dims[0] && a.dims[0] == ranks.dims[0] && b.dims[0] == ranks.dims[0],
+            "different numbers of slots");
+    require(
+        a.dims[2] % 32 == 0 && a.dims[2] && a.dims[2] <= kMaxAdapterRank && a.dims[2] == b.dims[1],
+        "ranks that are no multiple of 32 up to 512");
+    require(a.dims[1] == width(in(0)) && b.dims[2] == (width(out()) + 1) / 2 * 2,
+            "matrices that do not fit the widths in and out");
   }
 
   const Graph& graph_;

@@ -19,7 +19,7 @@ void require_of(bool holds, const char* of, uint64_t index, const char* rule) {
   if (!holds) throw std::logic_error(fmt::format("step: {} {} has {}", of, index, rule));
 }
 
-void check_sizes(const abi::Step& step, const abi::ProgramShape& shape, uint32_t half_dim) {
+void check_sizes(const abi::Step& step, const abi::ProgramShape& shape, const StepLimits& limits) {
   require(step.rows <= shape.rows && step.wanted.size() <= shape.wanted &&
               step.sequences <= shape.sequences,
           "it is larger than the program was compiled for");
@@ -30,8 +30,10 @@ void check_sizes(const abi::Step& step, const abi::ProgramShape& shape, uint32_t
   require(step.length.size() >= step.sequences, "it has fewer lengths than sequences");
   require(step.page.size() >= uint64_t{step.sequences} * shape.pages_per_sequence,
           "its page table is shorter than its sequences");
-  require(step.inv_freq.size() >= uint64_t{step.sequences} * half_dim,
+  require(step.inv_freq.size() >= uint64_t{step.sequences} * limits.half_dim,
           "its RoPE tables are shorter than its sequences");
+  require(limits.slots ? step.adapter.size() == step.sequences : step.adapter.empty(),
+          "it has adapters for another number of sequences");
 }
 
 bool is_first_of_sequence(const abi::Step& step, uint32_t row) {
@@ -69,21 +71,26 @@ void check_row(const abi::Step& step, uint32_t r, const abi::ProgramShape& shape
 
 StepLimits step_limits(const abi::Graph& graph) {
   constexpr uint32_t kAny = std::numeric_limits<uint32_t>::max();
-  StepLimits limits{kAny, kAny, half_dim_of(graph)};
+  StepLimits limits{kAny, kAny, half_dim_of(graph), 0};
   for (const abi::Node& node : graph.nodes)
     if (node.op == abi::Op::embed)
       limits.tokens = std::min(limits.tokens, graph.tensors[node.in[0]].dim[0]);
-  for (const abi::Tensor& tensor : graph.tensors)
+  for (const abi::Tensor& tensor : graph.tensors) {
     if (tensor.kind == abi::TensorKind::cache) limits.pages = std::min(limits.pages, tensor.dim[0]);
+    if (tensor.kind == abi::TensorKind::adapter) limits.slots = tensor.dim[0];
+  }
   return limits;
 }
 
 void check_step(const abi::Step& step, const abi::ProgramShape& shape, const StepLimits& limits) {
-  check_sizes(step, shape, limits.half_dim);
+  check_sizes(step, shape, limits);
   for (uint32_t r = 0; r < step.rows; ++r) check_row(step, r, shape, limits);
   for (uint32_t s = 0; s < step.sequences; ++s)
     require_of(step.length[s] <= uint64_t{shape.pages_per_sequence} * abi::kPageTokens, "sequence",
                s, "a length beyond the page table");
+  for (size_t s = 0; s < step.adapter.size(); ++s)
+    require_of(step.adapter[s] == abi::kNoAdapter || step.adapter[s] < limits.slots, "sequence", s,
+               "an adapter's slot that is not there");
   for (size_t w = 0; w < step.wanted.size(); ++w) {
     require_of(step.wanted[w] < step.rows, "wanted row", w, "a number beyond the step's rows");
     require_of(w == 0 || step.wanted[w - 1] < step.wanted[w], "wanted row", w,

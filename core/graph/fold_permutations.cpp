@@ -52,19 +52,24 @@ bool read_once(const Graph& graph, TensorId tensor) {
   return !graph.is_output(tensor) && graph.readers(tensor).size() == 1;
 }
 
-// Whether the matmul that writes `tensor` can store its columns in another order: the tensor and
-// the weight have no other reader.
+// Whether the matmul that writes `tensor` can store its columns in another order, and the adapters'
+// change of it too: the tensor and the weight have no other reader.
 bool can_order_columns(const Graph& graph, TensorId tensor) {
   const size_t writer = graph.writer(tensor);
-  if (writer == graph.nodes.size() || graph.nodes[writer].op != Op::matmul) return false;
-  const GraphTensor& weight = graph.tensors[graph.nodes[writer].in[1]];
-  return read_once(graph, tensor) && weight.column_order.empty() &&
-         graph.readers(graph.nodes[writer].in[1]).size() == 1;
+  if (writer == graph.nodes.size() || !read_once(graph, tensor)) return false;
+  const GraphNode& node = graph.nodes[writer];
+  if (node.op == Op::low_rank) return can_order_columns(graph, node.in[1]);
+  return node.op == Op::matmul && graph.tensors[node.in[1]].column_order.empty() &&
+         graph.readers(node.in[1]).size() == 1;
 }
 
 void order_columns(Graph& graph, TensorId tensor, const std::vector<uint32_t>& order) {
-  const GraphNode& matmul = graph.nodes[graph.writer(tensor)];
-  for (size_t i = 1; i < matmul.in.size(); ++i) graph.tensors[matmul.in[i]].column_order = order;
+  const GraphNode& node = graph.nodes[graph.writer(tensor)];
+  if (node.op == Op::low_rank) {
+    graph.tensors[node.in[3]].column_order = order;
+    return order_columns(graph, node.in[1], order);
+  }
+  for (size_t i = 1; i < node.in.size(); ++i) graph.tensors[node.in[i]].column_order = order;
 }
 
 // Whether the node can store its output in an order and has none yet. A norm of several runs

@@ -9,7 +9,8 @@
 //   rms_norm   a norm whose only reader is a permute stores permuted (input `order`)
 //   attention  the same for attention, before o_proj
 //   columns    silu_mul or gelu_mul read only by a permute: its order becomes the column order of
-//              the gate and up weights, so that they compute in down_proj's order
+//              the gate and up weights, and of their adapters, so that they compute in down_proj's
+//              order
 //
 // The other permutes stay, or a device claims one together with its matmul. The graph before the
 // pass computes the same and is the oracle in tests.

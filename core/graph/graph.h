@@ -24,7 +24,8 @@ struct GraphTensor {
   uint32_t group_size = 0;     // GPTQ weights
   // Constants that the graph itself computes (orders); those read from the checkpoint have none.
   std::vector<uint32_t> values;
-  // Weights and biases: the order in which the columns are laid out; empty: as stored.
+  // Weights, biases and the second matrices of adapters: the order in which the columns are laid
+  // out; empty: as stored.
   std::vector<uint32_t> column_order;
   abi::Slice at;  // its memory, once placed
 };

@@ -27,6 +27,13 @@ double flop_of_node(const Graph& graph, const GraphNode& node, const StepSize& s
     const double rows = x.dims[0] == abi::kWanted ? size.wanted : size.rows;
     return 2.0 * weight.dims[0] * weight.dims[1] * rows;
   }
+  if (node.op == abi::Op::low_rank) {
+    const double rows =
+        graph.tensors[node.out[0]].dims[0] == abi::kWanted ? size.wanted : size.rows;
+    const std::vector<uint32_t>&a = graph.tensors[node.in[2]].dims,
+          &b = graph.tensors[node.in[3]].dims;
+    return 2.0 * rows * a[2] * (a[1] + b[2]);
+  }
   if (node.op == abi::Op::attention) {
     const std::vector<uint32_t>& query = graph.tensors[node.in[0]].dims;  // (R, heads, head_dim)
     return 4.0 * query[1] * query[2] * size.pairs;
@@ -46,6 +53,9 @@ double bytes_touched(const GraphNode& node, const GraphTensor& tensor, const Ste
   if (tensor.kind == abi::TensorKind::weight)
     return node.op == abi::Op::embed ? size.rows * tensor.dims[1] * element
                                      : static_cast<double>(tensor.at.bytes);
+  // As if all rows had one adapter.
+  if (tensor.kind == abi::TensorKind::adapter)
+    return static_cast<double>(tensor.at.bytes) / tensor.dims[0];
   double elements = 1;
   for (const uint32_t dim : tensor.dims)
     elements *= dim == abi::kRows ? size.rows : dim == abi::kWanted ? size.wanted : dim;

@@ -17,7 +17,8 @@ struct StepSize {
   double keys = 0;    // cached keys of all sequences at the end of the step
 };
 
-// Matmuls: 2 for each row and weight. Attention: 4 * heads * head_dim for each pair.
+// Matmuls: 2 for each row and weight. Attention: 4 * heads * head_dim for each pair. Adapters: 2
+// for each row and element of matrices of the largest rank.
 double flop_of(const Graph& graph, const StepSize& size);
 // The same of one launch group.
 double flop_of_group(const Graph& graph, const OwnedClaim& group, const StepSize& size);

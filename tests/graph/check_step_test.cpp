@@ -19,13 +19,14 @@ struct GoodStep {
   std::vector<uint32_t> page = {4, 99, 2, 0, 99, 99};  // (3, 2); 99 is behind the last position
   std::vector<uint32_t> wanted = {1, 2};
   std::vector<float> inv_freq = std::vector<float>(3 * 3);
+  std::vector<uint32_t> adapter = {0, abi::kNoAdapter, 3};
   uint32_t prompt_rows = 2;
   abi::ProgramShape shape{4, 2, 3, 2};
-  StepLimits limits{10, 5, 3};
+  StepLimits limits{10, 5, 3, 4};
 
   std::string complaint() const {
-    const abi::Step step{3,        prompt_rows, 3,    token,  position,
-                         sequence, length,      page, wanted, inv_freq};
+    const abi::Step step{3,      prompt_rows, 3,      token,    position, sequence,
+                         length, page,        wanted, inv_freq, adapter};
     try {
       check_step(step, shape, limits);
       return "";
@@ -68,6 +69,12 @@ const BadStep kBadSteps[] = {
      "step: its page table is shorter than its sequences"},
     {"rope_tables", [](GoodStep& s) { s.inv_freq.pop_back(); },
      "step: its RoPE tables are shorter than its sequences"},
+    {"adapters", [](GoodStep& s) { s.adapter.pop_back(); },
+     "step: it has adapters for another number of sequences"},
+    {"adapters_without_need", [](GoodStep& s) { s.limits.slots = 0; },
+     "step: it has adapters for another number of sequences"},
+    {"absent_slot", [](GoodStep& s) { s.adapter[2] = 4; },
+     "step: sequence 2 has an adapter's slot that is not there"},
     {"large_token", [](GoodStep& s) { s.token[1] = 10; },
      "step: row 1 has a token outside the vocabulary"},
     {"negative_token", [](GoodStep& s) { s.token[2] = -1; },
@@ -105,6 +112,7 @@ TEST(CheckStep, LimitsAreThoseOfTheGraph) {
       {"table", abi::TensorKind::weight, abi::DType::f16, 0, 2, 0, {300, 8}, {}},
       {"x", abi::TensorKind::scratch, abi::DType::f32, 0, 3, 0, {abi::kRows, 2, 6}, {}},
       {"keys", abi::TensorKind::cache, abi::DType::f16, 0, 4, 0, {7, abi::kPageTokens, 1, 6}, {}},
+      {"ranks", abi::TensorKind::adapter, abi::DType::i32, 0, 1, 0, {5}, {}},
   };
   const uint32_t table[] = {0}, x[] = {1};
   const abi::Node nodes[] = {{"embed", abi::Op::embed, table, x},
@@ -113,6 +121,7 @@ TEST(CheckStep, LimitsAreThoseOfTheGraph) {
   EXPECT_EQ(limits.tokens, 300u);
   EXPECT_EQ(limits.pages, 7u);
   EXPECT_EQ(limits.half_dim, 3u);
+  EXPECT_EQ(limits.slots, 5u);
 }
 
 }  // namespace

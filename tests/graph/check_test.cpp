@@ -30,7 +30,7 @@ std::string complaint(const std::function<void()>& body) {
 struct Decoder {
   Graph graph;
   TensorId table, x, norm_weight, normed, by, permuted, w, bias, q, k, cache, rotated, seen, up,
-      product, sum, last;
+      product, sum, last, a, b, ranks, changed;
 
   TensorId tensor(const std::string& name, TensorKind kind, DType dtype,
                   std::vector<uint32_t> dims) {
@@ -64,10 +64,15 @@ struct Decoder {
     product = activation("product", {kRows, 8});
     sum = activation("sum", {kRows, 8});
     last = activation("last", {kWanted, 8});
+    a = tensor("a", TensorKind::adapter, DType::f16, {2, 8, 64});
+    b = tensor("b", TensorKind::adapter, DType::f16, {2, 64, 8});
+    ranks = tensor("ranks", TensorKind::adapter, DType::i32, {2});
+    changed = activation("changed", {kRows, 2, 4});
     graph.add_node({"embed", Op::embed, {table}, {x}, abi::EmbedParams{}});
     graph.add_node({"norm", Op::rms_norm, {x, norm_weight, by}, {normed}, abi::NormParams{}});
     graph.add_node({"permute", Op::permute, {normed, by}, {permuted}});
     graph.add_node({"matmul", Op::matmul, {permuted, w, bias}, {q}});
+    graph.add_node({"low_rank", Op::low_rank, {permuted, q, a, b, ranks}, {changed}});
     graph.add_node({"rope", Op::rope, {q}, {rotated}, abi::RopeParams{}});
     graph.add_node({"append", Op::kv_append, {k, k, cache, cache}, {}});
     graph.add_node(
@@ -139,6 +144,22 @@ const BadGraph kBadGraphs[] = {
      "graph: matmul (matmul) has a weight that is not f32, f16, bf16 or gptq"},
     {"bias_length", [](Decoder& d) { d.dims(d.bias)[0] = 7; },
      "graph: matmul (matmul) has a constant that is not as long as the row"},
+    {"adapter_type", [](Decoder& d) { d.dtype(d.a) = DType::f32; },
+     "graph: low_rank (low_rank) has matrices of adapters that are not (slots, rows, columns) f16"},
+    {"adapter_ranks", [](Decoder& d) { d.dtype(d.ranks) = DType::f32; },
+     "graph: low_rank (low_rank) has ranks that are not (slots) i32"},
+    {"adapter_slots", [](Decoder& d) { d.dims(d.b)[0] = 3; },
+     "graph: low_rank (low_rank) has different numbers of slots"},
+    {"adapter_cap",
+     [](Decoder& d) {
+       d.dims(d.a)[2] = 48;
+       d.dims(d.b)[1] = 48;
+     },
+     "graph: low_rank (low_rank) has ranks that are no multiple of 32 up to 512"},
+    {"adapter_depth", [](Decoder& d) { d.dims(d.a)[1] = 9; },
+     "graph: low_rank (low_rank) has matrices that do not fit the widths in and out"},
+    {"adapter_width", [](Decoder& d) { d.dims(d.b)[2] = 10; },
+     "graph: low_rank (low_rank) has matrices that do not fit the widths in and out"},
     {"rope_rank",
      [](Decoder& d) {
        d.dims(d.q) = {kRows, 8};

@@ -74,6 +74,29 @@ TEST(FoldPermutations, ANormThatIsAlsoReadAsItIsStays) {
   EXPECT_EQ(n.graph.nodes[0].in.size(), 2u);
 }
 
+// x . W and the change that adapters make to it.
+TensorId adapted(Graph& graph, const std::string& name, TensorId x, uint32_t cols) {
+  const TensorId y =
+      add(graph, Op::matmul, name, {x, weight(graph, name + ".weight", 4, cols)}, cols);
+  const TensorId a = vector(graph, name + ".a", 1), b = vector(graph, name + ".b", 1),
+                 ranks = vector(graph, name + ".ranks", 1);
+  return add(graph, Op::low_rank, name + ".adapters", {x, y, a, b, ranks}, cols);
+}
+
+TEST(FoldPermutations, AdaptersOfGateAndUpTakeTheOrderOfDown) {
+  Graph graph;
+  const TensorId x = scratch(graph, "x", 4);
+  const TensorId gate = adapted(graph, "gate", x, 4), up = adapted(graph, "up", x, 4);
+  const TensorId y = add(graph, Op::silu_mul, "silu", {gate, up}, 4);
+  graph.add_output(act_order_matmul(graph, "down", y, kA, 4));
+  EXPECT_EQ(fold_permutations(graph).permutes_after, 0u);
+  for (const GraphTensor& tensor : graph.tensors) {
+    const bool ordered = tensor.name == "gate.weight" || tensor.name == "up.weight" ||
+                         tensor.name == "gate.b" || tensor.name == "up.b";
+    EXPECT_EQ(tensor.column_order, ordered ? kA : std::vector<uint32_t>()) << tensor.name;
+  }
+}
+
 TEST(FoldPermutations, AnOutputOfTheModelKeepsItsOrder) {
   Normed n(4);
   n.graph.add_output(act_order_matmul(n.graph, "q", n.norm, kA, 4));

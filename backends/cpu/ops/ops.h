@@ -30,7 +30,7 @@ struct Frame {
   Pool& pool;
   const Kernels& kernels;
   uint32_t pages_per_sequence;
-  float* workspace;               // sized by attention_workspace()
+  float* workspace;               // sized by attention_workspace() and low_rank_workspace()
   const float* rotations;         // rotation_tables(); unused if no keys are rotated on reading
   std::vector<RowBlock>& blocks;  // room for attention's plan of the step
 
@@ -134,6 +134,17 @@ struct Select {
   uint32_t width;
 };
 
+struct LowRank {
+  const float* x;        // (R, depth)
+  const float* y;        // (R, width)
+  const uint16_t* a;     // (slots, depth, cap) f16
+  const uint16_t* b;     // (slots, cap, stride) f16
+  const int32_t* ranks;  // (slots)
+  float* result;         // (R, width)
+  uint32_t depth, width, cap, stride;
+  Extent extent;
+};
+
 void embed(const Embed& op, const Frame& frame) noexcept;
 void rms_norm(const RmsNorm& op, const Frame& frame) noexcept;
 void matmul(const Matmul& op, const Frame& frame) noexcept;
@@ -145,6 +156,7 @@ void gelu_mul(const GateMul& op, const Frame& frame) noexcept;
 void add(const Add& op, const Frame& frame) noexcept;
 void permute(const Permute& op, const Frame& frame) noexcept;
 void select(const Select& op, const Frame& frame) noexcept;
+void low_rank(const LowRank& op, const Frame& frame) noexcept;
 
 // For keys that are rotated on reading: cosines and sines of every position of every sequence in
 // the step, computed once and read by all layers. tables (S, 2, head_dim / 2, pages_per_sequence *
@@ -154,5 +166,7 @@ void rotation_tables(uint32_t head_dim, float* tables, const Frame& frame) noexc
 // Floats that attention() needs in Frame::workspace for steps of up to `rows` rows.
 uint64_t attention_workspace(const Attention& op, uint32_t rows, uint32_t pages_per_sequence,
                              uint32_t lanes);
+// The same for low_rank() with matrices of up to `cap` ranks.
+uint64_t low_rank_workspace(uint32_t rows, uint32_t cap);
 
 }  // namespace ropewalk::cpu

@@ -18,6 +18,7 @@ struct StepView {
   const uint32_t* wanted;    // (W)
   const uint32_t* page;      // (S, pages_per_sequence)
   const float* inv_freq;     // (S, half_dim)
+  const uint32_t* adapter;   // (S)
   uint32_t pages_per_sequence;
   uint32_t half_dim;
 };

@@ -5,8 +5,10 @@
 // of rows beyond the step's return at once. Errors of a launch are left for cudaGetLastError().
 #pragma once
 
+#include <cuda_fp16.h>
 #include <cuda_runtime_api.h>
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 
@@ -135,6 +137,21 @@ struct Select {
   uint32_t width;
 };
 
+inline constexpr uint32_t kMaxAdapterRank = 512;
+
+struct LowRank {
+  const float* x;        // (R, depth)
+  const float* y;        // (R, width)
+  const __half* a;       // (slots, depth, cap)
+  const __half* b;       // (slots, cap, stride)
+  const int32_t* ranks;  // (slots)
+  float* result;         // (R, width)
+  float* partials;       // (R, splits, cap) of x . A
+  uint32_t depth, width, cap, stride;
+  uint32_t splits;  // of the depth
+  Extent extent;
+};
+
 void embed(const Embed& op, const Launch& launch);
 void rms_norm(const RmsNorm& op, const Launch& launch);
 void dense_matmul(const DenseMatmul& op, const Launch& launch);
@@ -150,6 +167,13 @@ void gelu_mul(const GateMul& op, const Launch& launch);
 void add(const Add& op, const Launch& launch);
 void permute(const Permute& op, const Launch& launch);
 void select(const Select& op, const Launch& launch);
+void low_rank(const LowRank& op, const Launch& launch);
+
+// Parts of K that thread blocks sum on their own: enough to fill a GPU with one row.
+inline uint32_t low_rank_splits(uint32_t depth) {
+  constexpr uint32_t kDepth = 512, kMost = 16;
+  return std::min((depth + kDepth - 1) / kDepth, kMost);
+}
 
 // Heads of a group for which attention_split() loads keys and values once: as many as registers
 // allow.

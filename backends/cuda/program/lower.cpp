@@ -94,6 +94,22 @@ LaunchNode lower_rope_append(std::span<const uint32_t> nodes, const CompileConte
               context);
 }
 
+LowRank low_rank_of(const Operands& op, const CompileContext& context) {
+  return {op.floats(0),
+          op.floats(1),
+          reinterpret_cast<const __half*>(op.bytes(2)),
+          reinterpret_cast<const __half*>(op.bytes(3)),
+          op.order(4),
+          op.result(),
+          context.partials,
+          op.width_in(),
+          op.width(),
+          op.in(2).dim[2],
+          op.in(3).dim[2],
+          low_rank_splits(op.width_in()),
+          op.extent()};
+}
+
 LaunchNode lower_node(const abi::Node& node, const CompileContext& context) {
   const Operands op(node, context.tensors);
   switch (node.op) {
@@ -133,6 +149,8 @@ LaunchNode lower_node(const abi::Node& node, const CompileContext& context) {
                   context);
     case Op::select:
       return bind(select, Select{op.floats(0), op.result(), op.width()}, context);
+    case Op::low_rank:
+      return bind(low_rank, low_rank_of(op, context), context);
   }
   throw abi::Failure(abi::StatusCode::unsupported, "an op that this version does not know");
 }
@@ -162,6 +180,11 @@ WorkspaceNeeds workspace_needs(const abi::CompileRequest& request, const Target&
     } else if (node.op == Op::attention) {
       const AttentionPlan plan(graph, node, request.shape, target);
       needs.partial_floats = std::max(needs.partial_floats, plan.partial_floats);
+    } else if (node.op == Op::low_rank) {
+      const Tensor& a = graph.tensors[node.in[2]];  // (slots, depth, cap)
+      const uint32_t rows = launch_rows(request.shape, extent_of(graph.tensors[node.out[0]]));
+      needs.partial_floats =
+          std::max(needs.partial_floats, uint64_t{rows} * low_rank_splits(a.dim[1]) * a.dim[2]);
     }
   }
   return needs;

@@ -26,6 +26,7 @@ StepView StepBlock::view() const {
           static_cast<const uint32_t*>(at(layout_.arrays.wanted)),
           static_cast<const uint32_t*>(at(layout_.arrays.page)),
           static_cast<const float*>(at(layout_.arrays.inv_freq)),
+          static_cast<const uint32_t*>(at(layout_.arrays.adapter)),
           layout_.arrays.pages_per_sequence,
           layout_.arrays.half_dim};
 }

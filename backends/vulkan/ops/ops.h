@@ -24,7 +24,7 @@ struct CompileContext {
   const PackedWeights& weights;
   VkDeviceAddress step;  // of the shaders' block Step
   Range workspace;       // of products: what they read instead of x
-  Range partials;        // of attention
+  Range partials;        // of attention and low_rank
 };
 
 // One node with its tensors and where they lie.
@@ -101,16 +101,19 @@ void gate_mul(const Operands& op, const Shader& activation, Recorder& recorder);
 void add(const Operands& op, Recorder& recorder);
 void permute(const Operands& op, Recorder& recorder);
 void select(const Operands& op, Recorder& recorder);
+void low_rank(const Operands& op, Recorder& recorder);
 
 // One claimed step: a node or a fusion (program/fusions.h). Throws Failure (unsupported) for nodes
 // that are neither.
 void record_step(const CompileContext& context, std::span<const uint32_t> nodes,
                  Recorder& recorder);
 
-// Bytes of workspace that matmul() and attention() need.
+// Bytes of workspace that matmul(), attention() and low_rank() need.
 uint64_t matmul_workspace(const abi::Graph& graph, const abi::Node& node,
                           const abi::ProgramShape& shape, const Features& features);
 uint64_t attention_workspace(const abi::Graph& graph, const abi::Node& node,
                              const abi::ProgramShape& shape, const Features& features);
+uint64_t low_rank_workspace(const abi::Graph& graph, const abi::Node& node,
+                            const abi::ProgramShape& shape);
 
 }  // namespace ropewalk::vulkan

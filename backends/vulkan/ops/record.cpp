@@ -33,6 +33,8 @@ void record_node(const Operands& op, Recorder& recorder) {
       return permute(op, recorder);
     case Op::select:
       return select(op, recorder);
+    case Op::low_rank:
+      return low_rank(op, recorder);
   }
 }
 

@@ -11,8 +11,8 @@ using abi::Op;
 
 namespace {
 
-// Bytes of the workspace that products need, and attention behind them: a product reads what the
-// attention before it has prepared.
+// Bytes of the workspace that products need, and attention and low_rank behind them: a product
+// reads what the attention before it has prepared.
 struct Workspace {
   Workspace(const abi::CompileRequest& request, const Features& features) {
     for (const abi::Node& node : request.graph->nodes) {
@@ -20,20 +20,22 @@ struct Workspace {
         products =
             std::max(products, matmul_workspace(*request.graph, node, request.shape, features));
       if (node.op == Op::attention)
-        attention =
-            std::max(attention, attention_workspace(*request.graph, node, request.shape, features));
+        partials =
+            std::max(partials, attention_workspace(*request.graph, node, request.shape, features));
+      if (node.op == Op::low_rank)
+        partials = std::max(partials, low_rank_workspace(*request.graph, node, request.shape));
     }
     products = abi::align_up(products, 256);
   }
 
-  uint64_t products = 0, attention = 0;
+  uint64_t products = 0, partials = 0;
 };
 
 }  // namespace
 
 uint64_t workspace_bytes(const abi::CompileRequest& request, const Features& features) {
   const Workspace parts(request, features);
-  return parts.products + parts.attention;
+  return parts.products + parts.partials;
 }
 
 Program::Program(const abi::CompileRequest& request, const DeviceParts& parts)
@@ -41,7 +43,7 @@ Program::Program(const abi::CompileRequest& request, const DeviceParts& parts)
       step_(parts.memory, request.shape, half_dim_of(*request.graph), parts.context.features()) {
   const abi::Graph& graph = *request.graph;
   const Workspace parts_of(request, parts.context.features());
-  const uint64_t bytes = parts_of.products + parts_of.attention;
+  const uint64_t bytes = parts_of.products + parts_of.partials;
   if (request.workspace.bytes < bytes)
     throw abi::Failure(abi::StatusCode::invalid_argument, "the workspace is too small");
   const VkDeviceAddress workspace = bytes ? parts.memory.address(request.workspace) : 0;

@@ -15,6 +15,8 @@
 #include "shaders/gptq_tile.spv.h"
 #include "shaders/gptq_tile_f16.spv.h"
 #include "shaders/kv_append.spv.h"
+#include "shaders/low_rank_expand.spv.h"
+#include "shaders/low_rank_shrink.spv.h"
 #include "shaders/permute.spv.h"
 #include "shaders/products.spv.h"
 #include "shaders/rms_norm.spv.h"
@@ -49,6 +51,8 @@ const Shader kGeluMul{"gelu_mul", spirv::k_gelu_mul};
 const Shader kAdd{"add", spirv::k_add};
 const Shader kPermute{"permute", spirv::k_permute};
 const Shader kSelect{"select", spirv::k_select};
+const Shader kLowRankShrink{"low_rank_shrink", spirv::k_low_rank_shrink};
+const Shader kLowRankExpand{"low_rank_expand", spirv::k_low_rank_expand};
 const Shader kStream{"stream", spirv::k_stream};
 const Shader kProducts{"products", spirv::k_products};
 

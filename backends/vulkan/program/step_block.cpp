@@ -9,7 +9,7 @@ namespace {
 // The shaders' block Step (common.glsl): sizes, then the addresses of the arrays behind it.
 struct Header {
   uint32_t rows, prompt_rows, wanted_rows, pages_per_sequence, half_dim;
-  VkDeviceAddress token, position, sequence, wanted, page, inv_freq, angles;
+  VkDeviceAddress token, position, sequence, wanted, page, inv_freq, adapter, angles;
 };
 
 }  // namespace
@@ -61,6 +61,7 @@ void StepBlock::write(const abi::Step& step) {
                       .wanted = at + arrays.wanted,
                       .page = at + arrays.page,
                       .inv_freq = at + arrays.inv_freq,
+                      .adapter = at + arrays.adapter,
                       .angles = at + layout_.angles};
   std::memcpy(block_.mapped + layout_.header, &header, sizeof header);
   arrays.fill(block_.mapped, step);

@@ -25,6 +25,7 @@ layout(buffer_reference, std430, buffer_reference_align = 16) restrict readonly 
   Words wanted;     // (W)
   Words page;       // (S, pages_per_sequence)
   Floats inv_freq;  // (S, half_dim)
+  Words adapter;    // (S)
   Floats angles;    // (R, half_dim, 2)  cosine and sine of position * inv_freq, from the host
 };
 

@@ -30,6 +30,17 @@ class Builder {
     add(Op::matmul, {x, case_.weight(name + " weight", weight)}, y, {});
     return y;
   }
+  // y with the change of two adapters, of ranks 20 and 7.
+  uint32_t adapted(uint32_t x, uint32_t y, const std::string& name) {
+    const uint32_t changed = case_.activation(name, {abi::kRows, kHidden});
+    std::vector<float> b = random_.values(2 * 32 * kHidden);
+    for (float& value : b) value /= 16;
+    add(Op::low_rank,
+        {x, y, case_.matrices(name + " a", {2, kHidden, 32}, random_.values(2 * kHidden * 32)),
+         case_.matrices(name + " b", {2, 32, kHidden}, b), case_.ranks(name + " ranks", {20, 7})},
+        changed, {});
+    return changed;
+  }
   uint32_t rope(uint32_t x, const std::string& name, uint32_t heads) {
     const uint32_t y = case_.activation(name, {abi::kRows, heads, kDim});
     add(Op::rope, {x}, y, abi::RopeParams{});
@@ -78,8 +89,8 @@ Block::Block(uint32_t sequence_count) : sequences(sequence_count) {
   const uint32_t o = c.activation("o", {abi::kRows, kHidden});
   b.add(Op::attention, {q, keys, values, c.order("o order", random.permutation(kHidden))}, o,
         abi::AttentionParams{static_cast<float>(1 / std::sqrt(kDim))});
-  const uint32_t h =
-      b.sum(x, b.matmul(o, "o proj", kHidden, {abi::kRows, kHidden}), "after attention");
+  const uint32_t o_proj = b.matmul(o, "o proj", kHidden, {abi::kRows, kHidden});
+  const uint32_t h = b.sum(x, b.adapted(o, o_proj, "o proj adapted"), "after attention");
 
   const uint32_t m = b.norm(h, "post norm");
   const uint32_t permuted = c.activation("permuted", {abi::kRows, kHidden});
@@ -105,6 +116,7 @@ StepData Block::step(uint32_t sequence, uint32_t first, uint32_t count) const {
   step.sequence.assign(count, sequence);
   step.length.assign(sequences, 0);
   step.length[sequence] = first + count;
+  for (uint32_t s = 0; s < sequences; ++s) step.adapter.push_back(s % 2);
   step.page.clear();
   for (uint32_t p = 0; p < sequences * kBlockPages; ++p) step.page.push_back(p);
   for (uint32_t i = 0; i < sequences * kDim / 2; ++i)

@@ -7,6 +7,8 @@
 #include <stdexcept>
 #include <utility>
 
+#include "tests/ops/harness/half.h"
+
 namespace ropewalk::test {
 namespace {
 
@@ -45,6 +47,7 @@ abi::Step StepData::view() const {
   step.page = page;
   step.wanted = wanted;
   step.inv_freq = inv_freq;
+  step.adapter = adapter;
   return step;
 }
 
@@ -112,6 +115,23 @@ uint32_t Case::weight(const std::string& name, const StoredWeight& weight) {
   graph_.tensors[tensor].bits = w.bits;
   graph_.tensors[tensor].group_size = w.group_size;
   stored_[tensor] = weight;
+  return tensor;
+}
+
+uint32_t Case::matrices(const std::string& name, std::vector<uint32_t> dims,
+                        const std::vector<float>& values) {
+  const uint32_t tensor = add(name, TensorKind::adapter, DType::f16, std::move(dims));
+  std::vector<uint16_t> halves;
+  for (const float value : values)  // NaN stays what it is
+    halves.push_back(value == value ? f16_bits(static_cast<double>(value)) : uint16_t{0x7e00});
+  contents_[tensor] = bytes_of(halves);
+  return tensor;
+}
+
+uint32_t Case::ranks(const std::string& name, const std::vector<uint32_t>& values) {
+  const uint32_t tensor =
+      add(name, TensorKind::adapter, DType::i32, {static_cast<uint32_t>(values.size())});
+  contents_[tensor] = bytes_of(values);
   return tensor;
 }
 

@@ -17,6 +17,7 @@ struct StepData {
   std::vector<int32_t> token;
   std::vector<uint32_t> position, sequence, length, page, wanted;
   std::vector<float> inv_freq;
+  std::vector<uint32_t> adapter;  // (S), or empty
 
   uint32_t prompt_rows() const;
   abi::Step view() const;
@@ -33,6 +34,10 @@ class Case {
   uint32_t vector(const std::string& name, const std::vector<float>& values);
   uint32_t order(const std::string& name, const std::vector<uint32_t>& values);
   uint32_t weight(const std::string& name, const StoredWeight& weight);
+  // Matrices of adapters (slots, rows, cols), rounded to f16, and their ranks (slots).
+  uint32_t matrices(const std::string& name, std::vector<uint32_t> dims,
+                    const std::vector<float>& values);
+  uint32_t ranks(const std::string& name, const std::vector<uint32_t>& values);
   uint32_t cache(const std::string& name, abi::DType dtype, std::vector<uint32_t> dims);
 
   void node(abi::Op op, std::vector<uint32_t> in, std::vector<uint32_t> out,

@@ -1,0 +1,163 @@
+#include <algorithm>
+#include <limits>
+
+#include "tests/ops/harness/half.h"
+#include "tests/ops/op_test.h"
+
+namespace ropewalk::test {
+namespace {
+
+class LowRank : public OpTest {};
+
+struct Shape {
+  uint32_t depth, width, cap;
+  std::vector<uint32_t> ranks;  // of the slots
+};
+
+// What no rank reaches is NaN, so that a device that reads it shows.
+std::vector<float> matrices(const Shape& shape, uint32_t rows, uint32_t columns,
+                            bool ranks_are_rows, Random& random) {
+  std::vector<float> values;
+  for (const uint32_t rank : shape.ranks)
+    for (uint32_t r = 0; r < rows; ++r)
+      for (uint32_t c = 0; c < columns; ++c) {
+        const float value = random.value();
+        const bool within = (ranks_are_rows ? r : c) < rank;
+        values.push_back(within ? value : std::numeric_limits<float>::quiet_NaN());
+      }
+  return values;
+}
+
+// Rows of several sequences; `adapters` has one of each. With several rows a sequence comes first.
+void set_sequences(OpCase& c, const std::vector<uint32_t>& rows,
+                   const std::vector<uint32_t>& adapters) {
+  c.step = {};
+  for (uint32_t s = 0; s < rows.size(); ++s) {
+    for (uint32_t r = 0; r < rows[s]; ++r) {
+      c.step.wanted.push_back(static_cast<uint32_t>(c.step.token.size()));
+      c.step.token.push_back(0);
+      c.step.position.push_back(r);
+      c.step.sequence.push_back(s);
+    }
+    c.step.length.push_back(rows[s]);
+    c.step.page.push_back(0);
+  }
+  c.step.adapter = adapters;
+  c.shape.sequences = static_cast<uint32_t>(rows.size());
+}
+
+OpCase low_rank(const Shape& shape, const std::vector<uint32_t>& rows,
+                const std::vector<uint32_t>& adapters, bool wanted) {
+  uint32_t all = 0;
+  for (const uint32_t count : rows) all += count;
+  OpCase c(all);
+  set_sequences(c, rows, adapters);
+  if (wanted && all > 2) {
+    c.step.wanted = {all / 3, all - 1};
+    c.shape.wanted = 2;
+  }
+  const auto slots = static_cast<uint32_t>(shape.ranks.size());
+  const uint32_t stride = (shape.width + 1) / 2 * 2;
+  const auto a = matrices(shape, shape.depth, shape.cap, false, c.random);
+  const auto b = matrices(shape, shape.cap, stride, true, c.random);
+  const uint32_t a_id = c.graph.matrices("a", {slots, shape.depth, shape.cap}, a);
+  const uint32_t b_id = c.graph.matrices("b", {slots, shape.cap, stride}, b);
+  const uint32_t ranks = c.graph.ranks("ranks", shape.ranks);
+  const auto input = [&](uint32_t width) {
+    if (!wanted) return c.random_input({width});
+    const uint32_t id = c.graph.activation("w" + std::to_string(width), {abi::kWanted, width});
+    c.inputs.push_back({id, width, c.random.values(uint64_t{width} * c.step.wanted.size())});
+    return c.inputs.back();
+  };
+  const Input x = input(shape.depth), y = input(shape.width);
+  const uint32_t out = c.graph.activation("out", {wanted ? abi::kWanted : abi::kRows, shape.width});
+  c.graph.node(abi::Op::low_rank, {x, y, a_id, b_id, ranks}, {out}, {});
+  c.expect(ToleranceClass::matmul, out, [&](uint32_t r, uint32_t n) {
+    const uint32_t slot = c.step.adapter[c.step.sequence[wanted ? c.step.wanted[r] : r]];
+    double sum = y(r, n);
+    if (slot == abi::kNoAdapter) return sum;
+    for (uint32_t i = 0; i < shape.ranks[slot]; ++i) {
+      double middle = 0;
+      for (uint32_t k = 0; k < shape.depth; ++k)
+        middle += x(r, k) * rounded_to_f16(a[(uint64_t{slot} * shape.depth + k) * shape.cap + i]);
+      sum += middle * rounded_to_f16(b[(uint64_t{slot} * shape.cap + i) * stride + n]);
+    }
+    return sum;
+  });
+  return c;
+}
+
+// Ranks that fill no panel, a slot that leaves the layer alone, odd sizes.
+const Shape kOdd{77, 39, 64, {40, 0, 1, 64}};
+
+TEST_P(LowRank, row_counts_of_one_adapter) {
+  run_row_counts([](uint32_t rows) { return low_rank(kOdd, {rows}, {0}, false); });
+}
+
+TEST_P(LowRank, no_adapter_copies) {
+  OpCase c = low_rank(kOdd, {3, 1}, {abi::kNoAdapter, 1}, false);
+  c.expected.front().kind = ToleranceClass::copy;
+  run(c);
+}
+
+// Prompts and replies with different adapters and without, in tiles and across them.
+TEST_P(LowRank, mixed_step) {
+  constexpr uint32_t kNone = abi::kNoAdapter;
+  run(low_rank(kOdd, {5, 70, 3, 1, 1, 1, 1, 1}, {3, 0, kNone, 0, 0, 2, kNone, 1}, false));
+  run(low_rank(kOdd, {1, 1, 1, 1, 1, 1, 1, 1}, {0, 1, 2, 3, kNone, 0, 2, 3}, false));
+}
+
+TEST_P(LowRank, wanted_rows) { run(low_rank(kOdd, {4, 6, 1}, {0, 3, 2}, true)); }
+
+// More than one split of K and several blocks of columns, of 13B's form.
+TEST_P(LowRank, deep_and_wide) {
+  run(low_rank({1344, 700, 512, {512, 16}}, {9, 1}, {0, 1}, false));
+}
+
+// x through s B A of the golden adapter (tests/adapter/golden_test.cpp), exact in f16.
+TEST_P(LowRank, literal) {
+  OpCase c(1);
+  c.step.adapter = {0};
+  const Input x = c.input({6}, {1, -2, 0.5f, 3, -1, 2});
+  const Input y = c.input({4}, {-2, 1.875f, 0.96875f, -1.53125f});
+  std::vector<float> a(6 * 32, 0.0f), b(32 * 4, 0.0f);
+  for (uint32_t i = 0; i < 2; ++i) {
+    for (uint32_t k = 0; k < 6; ++k)
+      a[k * 32 + i] = (static_cast<float>((5 * i + 3 * k) % 7) - 3) / 8;
+    for (uint32_t n = 0; n < 4; ++n)
+      b[i * 4 + n] = 1.5f * (static_cast<float>((2 * n + 5 * i) % 5) - 2) / 4;
+  }
+  const uint32_t a_id = c.graph.matrices("a", {1, 6, 32}, a);
+  const uint32_t b_id = c.graph.matrices("b", {1, 32, 4}, b), ranks = c.graph.ranks("ranks", {2});
+  c.expect_values(ToleranceClass::matmul,
+                  c.op(abi::Op::low_rank, {x, y, a_id, b_id, ranks}, {4}, {}),
+                  {-1.34375, 1.875, 0.3125, -1.203125});
+  run(c);
+}
+
+// A row has the same bits alone as beside others, with whatever adapters.
+TEST_P(LowRank, bits_alone_and_beside_others) {
+  if (!is_cpu(GetParam())) GTEST_SKIP() << "promised for CPUs";
+  const std::vector<uint32_t> adapters = {0, 3, abi::kNoAdapter, 2, 0};
+  const OpCase together = low_rank(kOdd, {7, 2, 1, 1, 1}, adapters, false);
+  Session all(together.graph, device(), together.shape, Steps::alone);
+  for (const Input& input : together.inputs) all.set(input, input.values);
+  all.run(together.step);
+  const uint32_t out = together.expected.front().tensor;
+  const std::vector<float> expected = all.get(out);
+  for (uint32_t row = 0; row < together.step.token.size(); ++row) {
+    StepData alone = plain_step(1);
+    alone.adapter = {adapters[together.step.sequence[row]]};
+    Session one(together.graph, device(), {1, 1, 1, 1}, Steps::alone);
+    for (const Input& input : together.inputs)
+      one.set(input, std::span(input.values).subspan(row * input.width, input.width));
+    one.run(alone);
+    const std::vector<float> got = one.get(out);
+    EXPECT_TRUE(std::ranges::equal(got, std::span(expected).subspan(row * 39, 39))) << row;
+  }
+}
+
+RW_ON_EVERY_DEVICE(LowRank);
+
+}  // namespace
+}  // namespace ropewalk::test

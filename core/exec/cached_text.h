@@ -36,6 +36,12 @@ class CachedText {
   void replace_page(uint32_t index, uint32_t page) { sequence_.replace(index, page); }
   // Caches nothing any longer: all tokens are pending.
   void uncache() { sequence_.truncate(0); }
+  // Another adapter computes all of it from now on: nothing is cached any longer.
+  void set_adapter(uint32_t adapter) {
+    if (adapter == sequence_.adapter()) return;
+    uncache();
+    sequence_.set_adapter(adapter);
+  }
   // The pages hold the first tokens. REQUIRES: none is cached; the pages hold fewer than size().
   void adopt(std::span<const uint32_t> pages) { sequence_.adopt(pages); }
 

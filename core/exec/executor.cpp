@@ -57,24 +57,44 @@ Executor::Executor(abi::Device& device, const LoadedModel& model, RopeTables& ro
       rope_(rope),
       widest_(widest),
       limits_(step_limits(model.view())),
+      adapted_limits_(model.has_adapters() ? step_limits(model.of(StepKind::adapted).view->get())
+                                           : limits_),
       vocab_size_(model.graph().tensors[model.graph().outputs[0]].dims[1]),
-      programs_(narrower) {}
+      programs_{Programs(narrower), Programs(narrower)} {}
 
-abi::Program& Executor::program(const abi::ProgramShape& shape) {
-  const auto found = programs_.find(shape);
-  if (found != programs_.end()) return *found->second;
+abi::Program& Executor::program(StepKind kind, const abi::ProgramShape& shape) {
+  Programs& programs = programs_[static_cast<size_t>(kind)];
+  const auto found = programs.find(shape);
+  if (found != programs.end()) return *found->second;
+  const PlacedGraph& placed = model_.of(kind);
   abi::Program* compiled = nullptr;
-  check(device_.compile({&model_.view(), model_.claims(), shape, model_.workspace()}, &compiled),
+  check(device_.compile({&placed.view->get(), placed.claims, shape, placed.workspace}, &compiled),
         "compile");
-  return *programs_.emplace(shape, compiled).first->second;
+  return *programs.emplace(shape, compiled).first->second;
 }
 
 WarmUp Executor::warm_up() {
   const auto start = std::chrono::steady_clock::now();
-  const size_t before = programs_.size();
-  for (const abi::ProgramShape& shape : shapes_within(widest_)) program(shape);
-  return {programs_.size() - before,
+  const auto count = [&] { return programs_[0].size() + programs_[1].size(); };
+  const size_t before = count();
+  for (const abi::ProgramShape& shape : shapes_within(widest_)) {
+    program(StepKind::plain, shape);
+    if (model_.has_adapters()) program(StepKind::adapted, shape);
+  }
+  return {count() - before,
           std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count()};
+}
+
+// The slots of the chunks' adapters in the order of the step. A step without any is a plain one.
+StepKind Executor::place_adapters(std::span<const Chunk> chunks) {
+  slots_.clear();
+  for (const size_t c : order_) slots_.push_back(chunks[c].sequence->adapter());
+  if (std::ranges::all_of(slots_, [](uint32_t adapter) { return adapter == abi::kNoAdapter; })) {
+    slots_.clear();
+    return StepKind::plain;
+  }
+  adapters_->place(slots_);
+  return StepKind::adapted;
 }
 
 void Executor::gather(std::span<const Chunk> chunks) {
@@ -87,11 +107,16 @@ void Executor::gather(std::span<const Chunk> chunks) {
   page_.assign(chunks.size() * widest_.pages_per_sequence, 0);
   order_.clear();
   for (const bool prompts : {true, false}) {  // in this order, as abi::Step asks
-    for (size_t c = 0; c < chunks.size(); ++c) {
-      if (is_prompt(chunks[c]) != prompts) continue;
-      order_.push_back(c);
-      add_to_step(chunks[c]);
-    }
+    const size_t first = order_.size();
+    for (size_t c = 0; c < chunks.size(); ++c)
+      if (is_prompt(chunks[c]) == prompts) order_.push_back(c);
+    // Rows of one adapter side by side read its matrices together.
+    if (model_.has_adapters())
+      std::stable_sort(order_.begin() + static_cast<ptrdiff_t>(first), order_.end(),
+                       [&](size_t a, size_t b) {
+                         return chunks[a].sequence->adapter() < chunks[b].sequence->adapter();
+                       });
+    for (size_t i = first; i < order_.size(); ++i) add_to_step(chunks[order_[i]]);
     if (prompts) prompt_rows_ = static_cast<uint32_t>(token_.size());
   }
 }
@@ -121,6 +146,7 @@ std::span<const ChunkResult> Executor::run(std::span<const Chunk> chunks) {
       chunk.sequence->reserve(static_cast<uint32_t>(chunk.tokens.size()));
     }
     gather(chunks);
+    const StepKind kind = place_adapters(chunks);
     const abi::Step step{static_cast<uint32_t>(token_.size()),
                          prompt_rows_,
                          static_cast<uint32_t>(chunks.size()),
@@ -130,17 +156,18 @@ std::span<const ChunkResult> Executor::run(std::span<const Chunk> chunks) {
                          length_,
                          page_,
                          wanted_,
-                         inv_freq_};
+                         inv_freq_,
+                         slots_};
     const abi::ProgramShape shape =
         shape_for(step.rows, static_cast<uint32_t>(wanted_.size()), widest_);
-    check_step(step, shape, limits_);
-    abi::Program& compiled = program(shape);
+    check_step(step, shape, kind == StepKind::plain ? limits_ : adapted_limits_);
+    abi::Program& compiled = program(kind, shape);
     if (trace_) trace_->begin_step();
     check(compiled.enqueue(step), "step");
     check(device_.wait(), "step");
     if (trace_) trace_->end_step(step);
     ++steps_run_;
-    read_logits();
+    read_logits(kind);
   } catch (...) {
     // Frees the reserved pages.
     for (const Chunk& chunk : chunks) chunk.sequence->truncate(chunk.sequence->length());
@@ -154,10 +181,11 @@ std::span<const float> Executor::run_one(const Chunk& chunk) {
   return run({&chunk, 1}).front().value();
 }
 
-void Executor::read_logits() {
+void Executor::read_logits(StepKind kind) {
   logits_.resize(wanted_.size() * vocab_size_);
   if (logits_.empty()) return;
-  abi::Slice from = model_.graph().tensors[model_.graph().outputs[0]].at;
+  const Graph& graph = model_.of(kind).model.graph;
+  abi::Slice from = graph.tensors[graph.outputs[0]].at;
   from.bytes = logits_.size() * sizeof(float);
   check(device_.read(std::as_writable_bytes(std::span(logits_)), from), "logits");
   if (const float cap = model_.logit_cap(); cap > 0)

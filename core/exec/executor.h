@@ -17,6 +17,7 @@
 #include "core/exec/kv_cache.h"
 #include "core/exec/step_trace.h"
 #include "core/graph/check_step.h"
+#include "core/load/adapter_pool.h"
 #include "core/load/loaded_model.h"
 #include "core/model/rope_tables.h"
 #include "core/modules/library.h"
@@ -69,6 +70,10 @@ class Executor {
   // A step of one chunk. Returns its logits. Throws Error also for non_finite.
   std::span<const float> run_one(const Chunk& chunk);
 
+  // Sequences may have adapters from here on: indices of the pool's. REQUIRES: the pool outlives
+  // this; no step has run.
+  void use_adapters(AdapterPool& adapters) { adapters_ = &adapters; }
+
   // Compiles every program that a step may need and that does not exist yet.
   WarmUp warm_up();
 
@@ -79,14 +84,20 @@ class Executor {
   uint32_t vocab_size() const { return vocab_size_; }
   uint32_t max_rows() const { return widest_.rows; }
   uint32_t max_wanted() const { return widest_.wanted; }
+  // Different adapters that a step may have; 0: none.
+  uint32_t adapter_slots() const { return adapters_ ? adapters_->slots() : 0; }
   uint32_t max_sequences() const { return widest_.sequences; }
   uint64_t steps_run() const { return steps_run_; }
 
  private:
-  abi::Program& program(const abi::ProgramShape& shape);
+  using Programs = std::map<abi::ProgramShape, Owned<abi::Program>,
+                            bool (*)(const abi::ProgramShape&, const abi::ProgramShape&)>;
+
+  abi::Program& program(StepKind kind, const abi::ProgramShape& shape);
+  StepKind place_adapters(std::span<const Chunk> chunks);
   void gather(std::span<const Chunk> chunks);
   void add_to_step(const Chunk& chunk);
-  void read_logits();
+  void read_logits(StepKind kind);
   void judge(std::span<const Chunk> chunks);
   std::optional<Error> find_bad_logit(size_t first_row, std::span<const float> logits) const;
 
@@ -94,19 +105,19 @@ class Executor {
   const LoadedModel& model_;
   RopeTables& rope_;
   abi::ProgramShape widest_;
-  const StepLimits limits_;
+  const StepLimits limits_, adapted_limits_;
   StepTrace* trace_ = nullptr;
   uint32_t vocab_size_;
   uint64_t steps_run_ = 0;
-  std::map<abi::ProgramShape, Owned<abi::Program>,
-           bool (*)(const abi::ProgramShape&, const abi::ProgramShape&)>
-      programs_;
+  Programs programs_[2];  // by StepKind
+  AdapterPool* adapters_ = nullptr;
 
   // The step's inputs and outputs, kept to avoid an allocation per token.
   std::vector<size_t> order_;  // of the chunks in the step
   uint32_t prompt_rows_ = 0;
   std::vector<int32_t> token_;
   std::vector<uint32_t> position_, sequence_, length_, page_, wanted_;
+  std::vector<uint32_t> slots_;  // (chunks in the step)
   std::vector<float> inv_freq_, logits_;
   std::vector<ChunkResult> results_;
 };

@@ -24,6 +24,8 @@ uint32_t KvCache::take_free() {
   return page;
 }
 
+Sequence::Sequence(KvCache& cache) : cache_(cache), adapter_(cache.default_adapter()) {}
+
 Sequence::~Sequence() { truncate(0); }
 
 uint32_t Sequence::capacity() const { return cache_.capacity(); }

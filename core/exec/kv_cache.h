@@ -19,7 +19,7 @@ class KvCache;
 // One sequence's pages. The destructor stops using them. REQUIRES: the cache outlives this.
 class Sequence {
  public:
-  explicit Sequence(KvCache& cache) : cache_(cache) {}
+  explicit Sequence(KvCache& cache);
   ~Sequence();
   Sequence(const Sequence&) = delete;
   Sequence& operator=(const Sequence&) = delete;
@@ -27,6 +27,12 @@ class Sequence {
   uint32_t length() const { return length_; }  // tokens whose keys and values are cached
   std::span<const uint32_t> pages() const { return pages_; }
   uint32_t capacity() const;  // the most that length() may be
+
+  // Which of the model's adapters computes its keys and values; abi::kNoAdapter: none. At first the
+  // cache's default.
+  uint32_t adapter() const { return adapter_; }
+  // REQUIRES: nothing is cached.
+  void set_adapter(uint32_t adapter) { adapter_ = adapter; }
 
   // Uses the pages that another sequence has filled as its own first ones. REQUIRES: it is empty.
   void adopt(std::span<const uint32_t> pages);
@@ -45,6 +51,7 @@ class Sequence {
 
  private:
   KvCache& cache_;
+  uint32_t adapter_;
   std::vector<uint32_t> pages_;
   uint32_t length_ = 0;
 };
@@ -60,6 +67,10 @@ class KvCache {
   uint32_t pages_per_sequence() const { return pages_for(context_length_); }
   // The most tokens that one sequence may have.
   uint32_t capacity() const { return std::min(context_length_, pages_ * abi::kPageTokens); }
+
+  // The adapter of sequences that are not given another.
+  uint32_t default_adapter() const { return default_adapter_; }
+  void set_default_adapter(uint32_t adapter) { default_adapter_ = adapter; }
 
   uint32_t users(uint32_t page) const { return users_[page]; }
   void use(uint32_t page) { ++users_[page]; }
@@ -77,6 +88,7 @@ class KvCache {
 
   uint32_t pages_;
   uint32_t context_length_;
+  uint32_t default_adapter_ = abi::kNoAdapter;
   std::vector<uint32_t> users_;  // (pages)
   std::vector<uint32_t> free_;   // a stack: the page freed last is taken first
 };

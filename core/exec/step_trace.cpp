@@ -31,13 +31,11 @@ StepSize size_of(const abi::Step& step) {
 
 StepTrace::StepTrace(abi::Device& device, const LoadedModel& model, const Ceiling& ceiling,
                      TraceFile& file)
-    : model_(model), ceiling_(ceiling), file_(file), ends_us_(model.steps().size()) {
+    : model_(model), ceiling_(ceiling), file_(file) {
   void* interface = nullptr;
   check(device.extension(abi::kStepTiming, &interface), "--trace");
   timing_ = static_cast<abi::StepTiming*>(interface);
   check(timing_->enable(), "--trace");
-  for (const abi::Claim& group : model.claims())
-    names_.push_back(abi::group_name(model.view(), group.nodes));
   file_.name_track(kStepTrack, "steps");
   file_.name_track(kGroupTrack, device.info().name + describe(ceiling));
   file_.flush();
@@ -62,19 +60,22 @@ void StepTrace::begin_step() { step_begin_ns_ = now_ns(); }
 
 void StepTrace::end_step(const abi::Step& step) {
   const int64_t step_end_ns = now_ns();
+  const PlacedGraph& placed = model_.of(step.adapter.empty() ? StepKind::plain : StepKind::adapted);
+  ends_us_.resize(placed.steps.size());
   check(timing_->last_step(ends_us_), "--trace");
-  const Graph& graph = model_.graph();
+  const Graph& graph = placed.model.graph;
   const StepSize size = size_of(step);
   double all_bytes = 0, all_flop = 0;
   int64_t begin = step_begin_ns_;
   for (size_t i = 0; i < ends_us_.size(); ++i) {
-    const OwnedClaim& group = model_.steps()[i];
+    const OwnedClaim& group = placed.steps[i];
     const double bytes = bytes_of_group(graph, group, size);
     const double flop = flop_of_group(graph, group, size);
     all_bytes += bytes;
     all_flop += flop;
     const int64_t end = step_begin_ns_ + std::llround(ends_us_[i] * 1e3);
-    file_.add({kGroupTrack, names_[i], abi::op_name(graph.nodes[group.nodes[0]].op), begin, end,
+    file_.add({kGroupTrack, abi::group_name(placed.view->get(), group.nodes),
+               abi::op_name(graph.nodes[group.nodes[0]].op), begin, end,
                "{" + work_json(bytes, flop, end - begin) + "}"});
     begin = end;
   }

@@ -38,8 +38,7 @@ class StepTrace {
   const Ceiling ceiling_;
   TraceFile& file_;
   abi::StepTiming* timing_ = nullptr;
-  std::vector<std::string> names_;  // of the groups
-  std::vector<double> ends_us_;     // of the groups
+  std::vector<double> ends_us_;  // of the groups
   const Clock::time_point start_ = Clock::now();
   int64_t step_begin_ns_ = 0;
   uint64_t steps_ = 0;

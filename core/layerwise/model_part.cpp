@@ -65,8 +65,9 @@ abi::Program& ModelPart::program(const abi::ProgramShape& shape) {
   const auto found = programs_.find(shape.rows);
   if (found != programs_.end()) return *found->second;
   abi::Program* compiled = nullptr;
-  check(on_.device().compile({&model_->view(), model_->claims(), shape, model_->workspace()},
-                             &compiled),
+  check(on_.device().compile(
+            {&model_->view(), model_->claims(), shape, model_->of(StepKind::plain).workspace},
+            &compiled),
         "compile");
   return *programs_.emplace(shape.rows, compiled).first->second;
 }

@@ -1,6 +1,8 @@
 #include "core/load/loaded_model.h"
 
 #include <algorithm>
+#include <map>
+#include <stdexcept>
 
 #include "core/graph/check.h"
 #include "core/graph/scratch_plan.h"
@@ -34,10 +36,10 @@ class Staging {
 
 LoadedModel::LoadedModel(abi::Device& device, const WeightSource& weights, ModelGraph model,
                          const LoadSettings& settings)
-    : device_(device), model_(std::move(model)) {
-  if (settings.folding == Folding::fold) folding_ = fold_permutations(model_.graph);
+    : device_(device), plain_{std::move(model)} {
+  if (settings.adapted) adapted_.emplace(PlacedGraph{*settings.adapted});
   try {
-    claim(settings.device_name);
+    for (PlacedGraph* placed : graphs()) prepare(*placed, settings);
     plan(settings);
     allocate();
     fill(weights, settings);
@@ -51,23 +53,29 @@ LoadedModel::~LoadedModel() {
   for (const abi::Buffer buffer : buffers_) device_.free(buffer);
 }
 
-void LoadedModel::refresh_view() { view_ = std::make_unique<GraphView>(model_.graph); }
+std::vector<PlacedGraph*> LoadedModel::graphs() {
+  if (!adapted_) return {&plain_};
+  return {&plain_, &*adapted_};
+}
 
-void LoadedModel::claim(std::string_view device_name) {
-  check_graph(model_.graph);
-  refresh_view();
+void LoadedModel::prepare(PlacedGraph& placed, const LoadSettings& settings) {
+  if (settings.folding == Folding::fold) placed.folding = fold_permutations(placed.graph());
+  check_graph(placed.graph());
+  placed.view = std::make_unique<GraphView>(placed.graph());
   ClaimList offered;
-  check(device_.claim(view(), offered), device_name);
-  steps_ = choose_steps(model_.graph, offered, device_name);
-  for (const OwnedClaim& step : steps_) claims_.push_back({step.nodes, step.hidden, step.gain_us});
+  check(device_.claim(placed.view->get(), offered), settings.device_name);
+  placed.steps = choose_steps(placed.graph(), offered, settings.device_name);
+  for (const OwnedClaim& step : placed.steps)
+    placed.claims.push_back({step.nodes, step.hidden, step.gain_us});
 }
 
 // The max over all programs: a narrow one may need more, because its attention has more splits.
-uint64_t LoadedModel::workspace_bytes(const LoadSettings& settings) {
+uint64_t LoadedModel::workspace_bytes(const PlacedGraph& placed, const LoadSettings& settings) {
   uint64_t largest = 0;
   for (const abi::ProgramShape& shape : settings.programs) {
     uint64_t bytes = 0;
-    check(device_.workspace_bytes({&view(), claims_, shape}, &bytes), settings.device_name);
+    check(device_.workspace_bytes({&placed.view->get(), placed.claims, shape}, &bytes),
+          settings.device_name);
     largest = std::max(largest, bytes);
   }
   return WeightArena::aligned(largest);
@@ -75,8 +83,21 @@ uint64_t LoadedModel::workspace_bytes(const LoadSettings& settings) {
 
 // Sets the bytes of every tensor that needs memory; buffers come later.
 void LoadedModel::plan(const LoadSettings& settings) {
-  Graph& graph = model_.graph;
-  for (const WeightLoad& load : model_.weights) {
+  plan_weights();
+  plan_scratch(settings);
+  for (PlacedGraph* placed : graphs()) {
+    placed->workspace.bytes = workspace_bytes(*placed, settings);
+    plan_.workspace += placed->workspace.bytes;
+  }
+  plan_cache(settings.cache);
+  if (settings.planned) settings.planned(plan_);
+
+  check_fits(plan_, device_.info().memory_free, settings.device_name);
+}
+
+void LoadedModel::plan_weights() {
+  Graph& graph = plain_.graph();
+  for (const WeightLoad& load : plain_.model.weights) {
     const GraphTensor& tensor = graph.tensors[load.tensor];
     check(device_.packed_bytes(load.info.shape, &graph.tensors[load.tensor].at.bytes), tensor.name);
   }
@@ -89,26 +110,32 @@ void LoadedModel::plan(const LoadSettings& settings) {
       plan_.weights += tensor.at.bytes;
     }
   }
+  if (!adapted_) return;
+  for (TensorId t = 0; t < adapted_->graph().tensors.size(); ++t) {
+    GraphTensor& tensor = adapted_->graph().tensors[t];
+    if (tensor.kind != TensorKind::adapter) continue;
+    tensor.at.bytes = WeightArena::aligned(adapted_->graph().bytes(t, 0, 0));
+    plan_.adapters += tensor.at.bytes;
+  }
+}
+
+void LoadedModel::plan_scratch(const LoadSettings& settings) {
   uint32_t rows = 0, wanted = 0;
   for (const abi::ProgramShape& shape : settings.programs) {
     rows = std::max(rows, shape.rows);
     wanted = std::max(wanted, shape.wanted);
   }
-  const ScratchPlan scratch = plan_scratch(graph, steps_, rows, wanted);
-  plan_.scratch = scratch.bytes;
-  scratch_ = scratch.slices;
-
-  plan_.workspace = workspace_bytes(settings);
-  plan_cache(settings.cache);
-  if (settings.planned) settings.planned(plan_);
-
-  check_fits(plan_, device_.info().memory_free, settings.device_name);
+  for (PlacedGraph* placed : graphs()) {
+    ScratchPlan scratch = ropewalk::plan_scratch(placed->graph(), placed->steps, rows, wanted);
+    plan_.scratch = std::max(plan_.scratch, scratch.bytes);
+    placed->scratch = std::move(scratch.slices);
+  }
 }
 
 // Last, as it gets what the rest leaves.
 void LoadedModel::plan_cache(const CacheLimit& limit) {
   uint64_t page_bytes = 0;  // of all layers
-  for (const GraphTensor& tensor : model_.graph.tensors) {
+  for (const GraphTensor& tensor : plain_.graph().tensors) {
     if (tensor.kind != TensorKind::cache) continue;
     cache_pages_ = tensor.dims[0];
     page_bytes += abi::kv_page_bytes(tensor.dtype, tensor.dims[2], tensor.dims[3]);
@@ -120,7 +147,7 @@ void LoadedModel::plan_cache(const CacheLimit& limit) {
     cache_pages_ = static_cast<uint32_t>(
         std::min<uint64_t>(cache_pages_, std::max<uint64_t>(fitting, limit.min_pages)));
   }
-  for (GraphTensor& tensor : model_.graph.tensors) {
+  for (GraphTensor& tensor : plain_.graph().tensors) {
     if (tensor.kind != TensorKind::cache) continue;
     tensor.dims[0] = cache_pages_;
     tensor.at.bytes =
@@ -137,36 +164,62 @@ abi::Buffer LoadedModel::allocate_buffer(abi::Arena arena, uint64_t bytes, std::
 }
 
 void LoadedModel::allocate() {
-  Graph& graph = model_.graph;
-  WeightArena arena;
-  for (GraphTensor& tensor : graph.tensors) {
-    const bool stored = tensor.kind == TensorKind::weight || tensor.kind == TensorKind::constant;
-    if (stored && tensor.at.bytes > 0) arena.add(&tensor.at);
-  }
-  arena.place(
-      [&](uint64_t bytes) { return allocate_buffer(abi::Arena::weights, bytes, "weights"); });
+  WeightArena weights, adapters;
+  for (PlacedGraph* placed : graphs())
+    for (GraphTensor& tensor : placed->graph().tensors) {
+      if (tensor.at.bytes == 0) continue;
+      if (tensor.kind == TensorKind::weight || tensor.kind == TensorKind::constant)
+        weights.add(&tensor.at);
+      if (tensor.kind == TensorKind::adapter) adapters.add(&tensor.at);
+    }
+  const auto allocate_as = [&](std::string_view what) {
+    return
+        [this, what](uint64_t bytes) { return allocate_buffer(abi::Arena::weights, bytes, what); };
+  };
+  weights.place(allocate_as("weights"));
+  adapters.place(allocate_as("adapters"));
 
-  for (GraphTensor& tensor : graph.tensors) {
+  for (GraphTensor& tensor : plain_.graph().tensors) {
     if (tensor.kind != TensorKind::cache) continue;
     tensor.at.buffer = allocate_buffer(abi::Arena::cache, tensor.at.bytes, tensor.name);
   }
-  if (plan_.scratch > 0) {
-    const abi::Buffer scratch = allocate_buffer(abi::Arena::scratch, plan_.scratch, "scratch");
-    for (TensorId t = 0; t < graph.tensors.size(); ++t) {
-      if (scratch_[t].bytes == 0) continue;
-      graph.tensors[t].at = scratch_[t];
-      graph.tensors[t].at.buffer = scratch;
+  if (adapted_) share_tensors();
+  abi::Buffer scratch;
+  if (plan_.scratch > 0) scratch = allocate_buffer(abi::Arena::scratch, plan_.scratch, "scratch");
+  for (PlacedGraph* placed : graphs()) {
+    for (TensorId t = 0; t < placed->graph().tensors.size(); ++t) {
+      if (placed->scratch[t].bytes == 0) continue;
+      placed->graph().tensors[t].at = placed->scratch[t];
+      placed->graph().tensors[t].at.buffer = scratch;
     }
+    if (placed->workspace.bytes > 0)
+      placed->workspace.buffer =
+          allocate_buffer(abi::Arena::scratch, placed->workspace.bytes, "workspace");
+    placed->view = std::make_unique<GraphView>(placed->graph());
   }
-  if (plan_.workspace > 0) {
-    workspace_ = {allocate_buffer(abi::Arena::scratch, plan_.workspace, "workspace"), 0,
-                  plan_.workspace};
+}
+
+// The second graph uses what the first has under the same names.
+void LoadedModel::share_tensors() {
+  std::map<std::string_view, const GraphTensor*> first;
+  for (const GraphTensor& tensor : plain_.graph().tensors) first.emplace(tensor.name, &tensor);
+  for (TensorId t = 0; t < adapted_->graph().tensors.size(); ++t) {
+    GraphTensor& tensor = adapted_->graph().tensors[t];
+    if (tensor.kind == TensorKind::scratch || tensor.kind == TensorKind::adapter ||
+        adapted_->graph().readers(t).empty())
+      continue;
+    const auto found = first.find(tensor.name);
+    if (found == first.end() || found->second->at.bytes == 0 ||
+        found->second->column_order != tensor.column_order)
+      throw std::logic_error("graph: the graph with adapters lays out " + tensor.name +
+                             " in another way");
+    tensor.dims = found->second->dims;  // a cache may have shrunk
+    tensor.at = found->second->at;
   }
-  refresh_view();
 }
 
 void LoadedModel::fill(const WeightSource& weights, const LoadSettings& settings) {
-  Graph& graph = model_.graph;
+  Graph& graph = plain_.graph();
   uint64_t done = 0;
   const auto advance = [&](uint64_t bytes) {
     done += bytes;
@@ -185,12 +238,12 @@ void LoadedModel::fill(const WeightSource& weights, const LoadSettings& settings
       write(t, std::as_bytes(std::span(tensor.values)));
     }
   }
-  for (const VectorLoad& load : model_.vectors) {
+  for (const VectorLoad& load : plain_.model.vectors) {
     std::vector<float> values = weights.load_vector(load.name, load.size);
     for (float& value : values) value = (value + load.plus) * load.scale;
     write(load.tensor, std::as_bytes(std::span(values)));
   }
-  for (const WeightLoad& load : model_.weights) {
+  for (const WeightLoad& load : plain_.model.weights) {
     if (!load.bias) continue;
     const std::vector<float> bias =
         weights.load_bias(load.info, graph.tensors[load.tensor].column_order);
@@ -198,7 +251,7 @@ void LoadedModel::fill(const WeightSource& weights, const LoadSettings& settings
   }
 
   const Staging staging(device_, plan_.weights);
-  WeightStream stream(weights, model_, staging.memory());
+  WeightStream stream(weights, plain_.model, staging.memory());
   while (const WeightStream::Part* part = stream.next()) {
     const abi::Weight& weight = part->weight;
     const GraphTensor& tensor = graph.tensors[part->tensor];

@@ -1,5 +1,8 @@
 // loaded_model.h — a model's graph on a device: claimed, placed in memory, weights packed.
 //
+// A model may have a second graph, for steps in which sequences have adapters. Both share weights,
+// constants, cache and activations.
+//
 // Owns the device's buffers. Nothing is allocated before everything is known to fit: fold, claim,
 // plan, compare the plan with the device's free memory, allocate, then read and pack one tensor at
 // a time.
@@ -7,6 +10,8 @@
 
 #include <cstdint>
 #include <functional>
+#include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -27,11 +32,27 @@ struct CacheLimit {
   uint32_t min_pages = 0;  // 0: it may not shrink
 };
 
+// A graph, claimed and placed.
+struct PlacedGraph {
+  ModelGraph model;
+  FoldReport folding = {};
+  std::unique_ptr<GraphView> view = {};
+  std::vector<OwnedClaim> steps = {};
+  std::vector<abi::Claim> claims = {};
+  std::vector<abi::Slice> scratch = {};
+  abi::Slice workspace = {};  // of this graph alone: devices keep state there from step to step
+
+  Graph& graph() { return model.graph; }
+};
+
+enum class StepKind { plain, adapted };
+
 struct LoadSettings {
   std::vector<abi::ProgramShape> programs;  // every shape that will be compiled, at least one
   Folding folding = Folding::fold;
   std::string device_name;  // for messages
   CacheLimit cache = {};
+  std::optional<ModelGraph> adapted = {};  // the same model with room for adapters
   // Called as tensors are packed, with bytes of the packed weights. May throw to cancel.
   std::function<void(uint64_t done, uint64_t total)> progress;
   // Called once, before anything is allocated.
@@ -48,36 +69,38 @@ class LoadedModel {
   LoadedModel(const LoadedModel&) = delete;
   LoadedModel& operator=(const LoadedModel&) = delete;
 
-  const Graph& graph() const { return model_.graph; }
-  float logit_cap() const { return model_.logit_cap; }
-  const abi::Graph& view() const { return view_->get(); }
-  std::span<const OwnedClaim> steps() const { return steps_; }
-  std::span<const abi::Claim> claims() const { return claims_; }
+  const Graph& graph() const { return plain_.model.graph; }
+  float logit_cap() const { return plain_.model.logit_cap; }
+  const abi::Graph& view() const { return plain_.view->get(); }
+  std::span<const OwnedClaim> steps() const { return plain_.steps; }
+  std::span<const abi::Claim> claims() const { return plain_.claims; }
+  // REQUIRES: of adapted ones only where has_adapters().
+  const PlacedGraph& of(StepKind kind) const {
+    return kind == StepKind::plain ? plain_ : *adapted_;
+  }
+  bool has_adapters() const { return adapted_.has_value(); }
   const MemoryPlan& plan() const { return plan_; }
-  const abi::Slice& workspace() const { return workspace_; }
-  const FoldReport& folding() const { return folding_; }
+  const FoldReport& folding() const { return plain_.folding; }
   uint32_t cache_pages() const { return cache_pages_; }  // of every layer
 
  private:
-  void claim(std::string_view device_name);
+  std::vector<PlacedGraph*> graphs();
+  void prepare(PlacedGraph& placed, const LoadSettings& settings);
   void plan(const LoadSettings& settings);
+  void plan_weights();
+  void plan_scratch(const LoadSettings& settings);
   void plan_cache(const CacheLimit& limit);
   void allocate();
+  void share_tensors();
   void fill(const WeightSource& weights, const LoadSettings& settings);
   abi::Buffer allocate_buffer(abi::Arena arena, uint64_t bytes, std::string_view what);
-  void refresh_view();
-  uint64_t workspace_bytes(const LoadSettings& settings);
+  uint64_t workspace_bytes(const PlacedGraph& placed, const LoadSettings& settings);
 
   abi::Device& device_;
-  ModelGraph model_;
-  FoldReport folding_;
-  std::unique_ptr<GraphView> view_;
-  std::vector<OwnedClaim> steps_;
-  std::vector<abi::Claim> claims_;
+  PlacedGraph plain_;
+  std::optional<PlacedGraph> adapted_;
   MemoryPlan plan_;
   uint32_t cache_pages_ = 0;
-  std::vector<abi::Slice> scratch_;
-  abi::Slice workspace_;
   std::vector<abi::Buffer> buffers_;
 };
 

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cmath>
 #include <utility>
 
@@ -120,6 +121,44 @@ class Builder {
     return node(Op::matmul, name, std::move(in), std::move(out_dims), {});
   }
 
+  TensorId adapter_tensor(const std::string& name, DType dtype, std::vector<uint32_t> dims) {
+    GraphTensor tensor;
+    tensor.name = name;
+    tensor.kind = TensorKind::adapter;
+    tensor.dtype = dtype;
+    tensor.dims = std::move(dims);
+    return graph().add_tensor(std::move(tensor));
+  }
+
+  // A product's result with the change that the rows' adapters make, where the layer has room for
+  // them.
+  TensorId adapted(TensorId y) {
+    const GraphNode product = graph().nodes[graph().writer(y)];
+    const WeightInfo& info =
+        std::ranges::find(model_.weights, product.in[1], &WeightLoad::tensor)->info;
+    const bool is_part = !info.stored.name.empty() && info.stored.name != info.name;
+    const std::string module = is_part ? info.stored.name : product.name;
+    const AdapterRoom* room = options_.adapters;
+    if (!room || !room->modules.contains(module)) return y;
+    const uint32_t depth = info.shape.rows, width = info.shape.cols;
+    const auto tensor = [&](const char* part, DType dtype, std::vector<uint32_t> dims) {
+      GraphTensor made;
+      made.name = product.name + ".adapters." + part;
+      made.kind = TensorKind::adapter;
+      made.dtype = dtype;
+      made.dims = std::move(dims);
+      return graph().add_tensor(std::move(made));
+    };
+    const TensorId a = tensor("a", DType::f16, {room->slots, depth, room->rank});
+    const TensorId b = tensor("b", DType::f16, {room->slots, room->rank, (width + 1) / 2 * 2});
+    const TensorId ranks = tensor("ranks", DType::i32, {room->slots});
+    graph().tensors[b].column_order = graph().tensors[product.in[1]].column_order;
+    model_.adapters.push_back({module, info.stored.first, width, a, b, ranks, info.row_order});
+    std::vector<uint32_t> dims = graph().tensors[y].dims;
+    return node(Op::low_rank, product.name + ".adapters", {product.in[0], y, a, b, ranks},
+                std::move(dims), {});
+  }
+
   TensorId linear(const std::string& prefix, TensorId x, uint32_t rows, uint32_t cols,
                   std::vector<uint32_t> out_dims) {
     return matmul(prefix, x, weights_.describe(prefix, abi::WeightUse::matmul, rows, cols),
@@ -181,7 +220,8 @@ class Builder {
     const std::vector<uint32_t> kv_dims = {kRows, config_.kv_heads, d};
     TensorId q = heads_of(prefix + ".q_proj", x, config_.heads);
     TensorId k = heads_of(prefix + ".k_proj", x, config_.kv_heads);
-    const TensorId v = linear(prefix + ".v_proj", x, hidden, kv_width, kv_dims);
+    TensorId v = linear(prefix + ".v_proj", x, hidden, kv_width, kv_dims);
+    for (TensorId* y : {&q, &k, &v}) *y = adapted(*y);
 
     if (config_.norms_heads) {
       q = norm(prefix + ".q_norm", q, d);
@@ -204,17 +244,18 @@ class Builder {
                                       config_.window_of(layer_),
                                       static_cast<float>(config_.scales.score_cap)};
     const TensorId y = node(Op::attention, prefix, {q, keys, values}, {kRows, width}, params);
-    return linear(prefix + ".o_proj", y, width, hidden, {kRows, hidden});
+    return adapted(linear(prefix + ".o_proj", y, width, hidden, {kRows, hidden}));
   }
 
   TensorId mlp(const std::string& prefix, TensorId x) {
     const uint32_t hidden = config_.hidden_size, inner = config_.intermediate_size;
-    const TensorId gate = linear(prefix + ".gate_proj", x, hidden, inner, {kRows, inner});
-    const TensorId up = linear(prefix + ".up_proj", x, hidden, inner, {kRows, inner});
+    TensorId gate = linear(prefix + ".gate_proj", x, hidden, inner, {kRows, inner});
+    TensorId up = linear(prefix + ".up_proj", x, hidden, inner, {kRows, inner});
+    for (TensorId* y : {&gate, &up}) *y = adapted(*y);
     const Op op = config_.activation == Activation::silu ? Op::silu_mul : Op::gelu_mul;
     const std::string name = fmt::format("{}.{}", prefix, abi::op_name(op));
     const TensorId y = node(op, name, {gate, up}, {kRows, inner}, {});
-    return linear(prefix + ".down_proj", y, inner, hidden, {kRows, hidden});
+    return adapted(linear(prefix + ".down_proj", y, inner, hidden, {kRows, hidden}));
   }
 
   TensorId layer(const std::string& prefix, TensorId x) {
@@ -242,9 +283,11 @@ class Builder {
     model_.vectors.back().scale = static_cast<float>(config_.scales.logits);
     // Tied: a second copy of the embedding table, in the layout that the device wants for a matmul.
     const std::string_view stored = config_.tied_embeddings ? kEmbedding : kHead;
-    const TensorId out =
+    TensorId out =
         matmul(std::string(kHead), normed,
                weights_.describe(stored, abi::WeightUse::matmul, hidden, vocab), {kWanted, vocab});
+    graph().tensors[out].dtype = DType::f32;
+    out = adapted(out);
     graph().tensors[out].dtype = DType::f32;
     graph().add_output(out);
     model_.logit_cap = static_cast<float>(config_.scales.logit_cap);

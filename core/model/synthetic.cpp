@@ -168,7 +168,56 @@ class Synthetic final : public WeightSource {
   uint64_t seed_;
 };
 
+class SyntheticAdapter final : public AdapterSource {
+ public:
+  SyntheticAdapter(const ModelConfig& config, uint32_t rank, uint64_t seed)
+      : config_(config), rank_(rank), seed_(seed) {}
+
+  std::vector<std::string> modules() const override {
+    std::vector<std::string> names;
+    for (uint32_t layer = 0; layer < config_.layers; ++layer)
+      for (const char* part : {"self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj",
+                               "self_attn.o_proj", "mlp.gate_proj", "mlp.up_proj", "mlp.down_proj"})
+        names.push_back("model.layers." + std::to_string(layer) + "." + part);
+    return names;
+  }
+
+  uint32_t max_rank() const override { return rank_; }
+
+  std::optional<LowRankMatrices> read(std::string_view module) const override {
+    const auto is = [&](std::string_view part) { return module.ends_with(part); };
+    const uint32_t q = config_.heads * config_.head_dim, kv = config_.kv_heads * config_.head_dim;
+    LowRankMatrices matrices{.rank = rank_, .rows = config_.hidden_size, .cols = q};
+    if (is("k_proj") || is("v_proj")) matrices.cols = kv;
+    if (is("gate_proj") || is("up_proj")) matrices.cols = config_.intermediate_size;
+    if (is("o_proj") || is("down_proj")) {
+      matrices.rows = is("o_proj") ? q : config_.intermediate_size;
+      matrices.cols = config_.hidden_size;
+    }
+    SplitMix random(hash_name(module, seed_));
+    const auto fill = [&](uint64_t count, uint32_t terms, float size, std::vector<float>& values) {
+      values.resize(count);
+      const float scale = size / std::sqrt(static_cast<float>(terms));
+      for (float& value : values)
+        value = scale * (static_cast<float>(random.next() >> 40) * 0x1p-23f - 1.0f);
+    };
+    fill(uint64_t{rank_} * matrices.rows, matrices.rows, 1.0f, matrices.a);
+    fill(uint64_t{matrices.cols} * rank_, rank_, 0.1f, matrices.b);
+    return matrices;
+  }
+
+ private:
+  const ModelConfig config_;
+  const uint32_t rank_;
+  const uint64_t seed_;
+};
+
 }  // namespace
+
+std::shared_ptr<const AdapterSource> make_synthetic_adapter(const ModelConfig& config,
+                                                            uint32_t rank, uint64_t seed) {
+  return std::make_shared<SyntheticAdapter>(config, rank, seed);
+}
 
 std::optional<ModelConfig> known_shape(std::string_view name) {
   const auto* shape = std::find_if(std::begin(kShapes), std::end(kShapes),

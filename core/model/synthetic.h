@@ -2,10 +2,12 @@
 // checkpoint.
 #pragma once
 
+#include <memory>
 #include <optional>
 #include <string_view>
 #include <vector>
 
+#include "core/checkpoint/weights/adapter_source.h"
 #include "core/checkpoint/weights/weight_source.h"
 
 namespace ropewalk {
@@ -25,5 +27,10 @@ std::vector<std::string_view> known_shapes();
 // chosen so that activations stay of order one through all layers.
 std::unique_ptr<WeightSource> make_synthetic(const ModelConfig& config,
                                              std::optional<SyntheticQuant> quant, uint64_t seed);
+
+// An adapter of random numbers on every linear layer of a model's layers, a tenth of the weights'
+// size.
+std::shared_ptr<const AdapterSource> make_synthetic_adapter(const ModelConfig& config,
+                                                            uint32_t rank, uint64_t seed);
 
 }  // namespace ropewalk

@@ -96,6 +96,7 @@ void add_generation(CLI::App& app, CommonArguments& common) {
   add_shorthand(app, common, "--seed", "generation.seed", "Of the random numbers");
   add_shorthand(app, common, "--temp,--temperature", "sampling.temperature",
                 "Of the sampler temperature");
+  add_shorthand(app, common, "--adapter", "adapter", "Which of the configuration's adapters runs");
 }
 
 // Each --meta belongs to the --input before it, so both are taken as they come.
@@ -265,6 +266,16 @@ void add_options(CLI::App& app, BenchArguments& bench) {
   app.add_option("--decode", bench.decode, "Decode steps to time")
       ->type_name("N")
       ->check(between(1u, kMaxTokens))
+      ->capture_default_str();
+  app.add_option(
+         "--adapters", bench.adapters,
+         "Random adapters on all linear layers; each decode row comes without and with them")
+      ->type_name("N")
+      ->check(between(1u, kMaxBatch));
+  bench.adapter_rank = 64;
+  app.add_option("--adapter-rank", bench.adapter_rank, "Of --adapters")
+      ->type_name("R")
+      ->check(between(1u, 512u))
       ->capture_default_str();
   add_trace(app, bench.common);
   add_json(app, bench.common);

@@ -118,7 +118,9 @@ struct BenchArguments {
   uint32_t layers = 0;  // of the shape; 0: all
   std::vector<uint32_t> prompts = {};
   std::vector<uint32_t> batches = {};
-  uint32_t decode = 0;  // steps
+  uint32_t decode = 0;    // steps
+  uint32_t adapters = 0;  // of random numbers, which sequences share out
+  uint32_t adapter_rank = 0;
 };
 
 int run(const RunArguments& arguments);

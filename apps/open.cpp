@@ -11,6 +11,7 @@
 #include "core/base/utf8.h"
 #include "core/checkpoint/weights/checkpoint_weights.h"
 #include "core/config/model_path.h"
+#include "core/engine/run_adapters.h"
 #include "core/json/json.h"
 #include "core/model/families.h"
 #include "core/model/unread.h"
@@ -110,6 +111,7 @@ OpenModel open_checkpoint(const CommonArguments& arguments, RuntimeSettings sett
   const std::unique_ptr<Checkpoint> checkpoint =
       Checkpoint::open(settings.config.model, config_families());
   const CheckpointWeights weights(*checkpoint);
+  settings.adapters = adapters_of(settings.config, *checkpoint);
   settings.graph_built = [&](const ModelGraph& graph) { warn_of_unread(*checkpoint, graph); };
   return open_weights(arguments, std::move(settings), weights);
 }

@@ -104,12 +104,18 @@ struct Subject {
   const WeightSource& weights;
 };
 
-RuntimeSettings settings_for(const Subject& subject, const BenchPlan& plan) {
+RuntimeSettings settings_for(const BenchArguments& arguments, const Subject& subject,
+                             const BenchPlan& plan) {
   RuntimeSettings settings;
   settings.config = subject.config;
   settings.config.context.length = plan.context_length();
   settings.max_sequences = settings.max_wanted = plan.batch();
   settings.cache_pages = plan.pages();
+  if (!settings.config.adapter_slots) settings.config.adapter_slots = arguments.adapters;
+  for (uint32_t i = 0; i < arguments.adapters; ++i)
+    settings.adapters.push_back(
+        {fmt::format("random{}", i),
+         make_synthetic_adapter(subject.weights.config(), arguments.adapter_rank, i)});
   return settings;
 }
 
@@ -117,7 +123,8 @@ RuntimeSettings settings_for(const Subject& subject, const BenchPlan& plan) {
 OpenModel open_what_fits(const BenchArguments& arguments, const Subject& subject, BenchPlan& plan) {
   for (;;) {
     try {
-      return open_weights(arguments.common, settings_for(subject, plan), subject.weights);
+      return open_weights(arguments.common, settings_for(arguments, subject, plan),
+                          subject.weights);
     } catch (const Error& error) {
       if (error.code() != ExitCode::out_of_memory || !plan.leave_out_largest()) throw;
       const DecodeRun& run = plan.left_out.back();

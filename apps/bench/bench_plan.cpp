@@ -82,7 +82,11 @@ BenchPlan make_bench_plan(const BenchArguments& arguments, BenchDefault fallback
   const Counts contexts =
       table ? cut_down({512, 4096, 8192}, room(steps), context_length) : plan.prefills;
   for (const uint32_t batch : table ? Counts{1, 8, 32} : value_or(arguments.batches, {1}))
-    for (const uint32_t context : contexts) plan.decodes.push_back({batch, context, steps});
+    for (const uint32_t context : contexts) {
+      plan.decodes.push_back({batch, context, steps});
+      if (arguments.adapters)
+        plan.decodes.push_back({batch, context, steps, std::min(batch, arguments.adapters)});
+    }
   return plan;
 }
 

@@ -76,6 +76,7 @@ void BenchReport::add_row(const BenchRow& row) {
   json_["rows"].push_back({{"kind", row.kind},
                            {"batch", row.batch},
                            {"context", row.context},
+                           {"adapters", row.adapters},
                            {"tokens_per_s", row.tokens_per_s},
                            {"gbs", row.gbs},
                            {"fraction_of_ideal", number(of_ideal)},
@@ -87,6 +88,7 @@ void BenchReport::add_row(const BenchRow& row) {
     counts = fmt::format("  {} dispatches and {} barriers a step", row.counts->dispatches,
                          row.counts->barriers);
   }
+  if (row.adapters) counts += fmt::format("  {} adapters", row.adapters);
   say(fmt::format("{:>8} {:>6} {:>8} {:>12.1f} {:>9.2f} {:>9} {:>9}{}\n", row.kind, row.batch,
                   row.context, row.tokens_per_s, row.gbs, figure(of_ideal, 3), figure(by_copy, 3),
                   counts));

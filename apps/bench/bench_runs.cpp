@@ -138,6 +138,7 @@ BenchRow bench_prefill(Runtime& runtime, uint32_t context) {
   return {.kind = "prefill",
           .batch = 1,
           .context = context,
+          .adapters = 0,
           .tokens_per_s = rounds * context / seconds,
           .gbs = bytes / seconds / 1e9,
           .tflops = rounds * prefill_flop(runtime, context) / seconds / 1e12,
@@ -150,6 +151,7 @@ BenchRow bench_decode(Runtime& runtime, const DecodeRun& run) {
   std::vector<std::unique_ptr<Sequence>> sequences;
   for (uint32_t i = 0; i < run.batch; ++i) {
     sequences.push_back(std::make_unique<Sequence>(runtime.cache()));
+    sequences.back()->set_adapter(run.adapters ? i % run.adapters : abi::kNoAdapter);
     sequences.back()->reserve(run.context);
     sequences.back()->advance(run.context);
   }
@@ -177,6 +179,7 @@ BenchRow bench_decode(Runtime& runtime, const DecodeRun& run) {
   return {.kind = "decode",
           .batch = run.batch,
           .context = run.context,
+          .adapters = run.adapters,
           .tokens_per_s = double{1} * run.batch * run.steps / seconds,
           .gbs = rate(static_cast<double>(runtime.weight_bytes_per_step())),
           .tflops = 0,

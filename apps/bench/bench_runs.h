@@ -14,6 +14,7 @@ struct BenchRow {
   std::string_view kind;  // "prefill" or "decode"
   uint32_t batch;
   uint32_t context;
+  uint32_t adapters;    // that its sequences have
   double tokens_per_s;  // of all sequences together
   double gbs;           // weights as they are packed, and cache, 1e9 bytes per second
   double tflops;        // of a prefill; 0 for decode steps, which are bound by reading
@@ -37,6 +38,7 @@ struct DecodeRun {
   uint32_t batch;
   uint32_t context;  // tokens in the cache before the first step
   uint32_t steps;
+  uint32_t adapters = 0;  // sequence i has number i % adapters; 0: none has one
 };
 
 // REQUIRES: context + steps fit the context, and fill_cache() has been called.

@@ -18,6 +18,7 @@
 #include "core/engine/format_choice.h"
 #include "core/engine/memory_need.h"
 #include "core/engine/rope_choice.h"
+#include "core/engine/run_adapters.h"
 #include "core/json/json.h"
 #include "core/model/families.h"
 
@@ -96,10 +97,12 @@ Json memory_json(const Checkpoint& checkpoint, const Config& config, uint64_t st
     const CheckpointWeights weights(checkpoint);
     RuntimeSettings settings;
     settings.config = config;
+    settings.adapters = adapters_of(config, checkpoint);
     const MemoryNeed need = plan_memory(registry, weights, settings);
     json["weights"] = need.plan.weights;
     json["scratch"] = need.plan.scratch;
     json["workspace"] = need.plan.workspace;
+    if (need.plan.adapters) json["adapters"] = need.plan.adapters;
     json["total"] = need.plan.total();
     json["device"] = need.device;
     json["free"] = need.free;

@@ -112,6 +112,14 @@ struct ServeConfig {
   uint32_t drain_seconds = 60;
 };
 
+// A LoRA adapter that a sequence may run with.
+struct AdapterChoice {
+  std::string name;            // of the user's
+  std::filesystem::path path;  // absolute; a PEFT folder
+  double scale = 1;            // of its change
+};
+inline constexpr std::string_view kNoAdapterName = "none";
+
 struct Config {
   std::filesystem::path file;
   std::filesystem::path model = {};  // absolute; may be missing
@@ -119,6 +127,9 @@ struct Config {
   BackendConfig backend = {};
   ContextConfig context = {};
   std::optional<PluginChoice> rope = {};  // absent: what config.json says
+  std::vector<AdapterChoice> adapters = {};
+  std::string adapter = std::string(kNoAdapterName);  // where nobody asks for another
+  std::optional<uint32_t> adapter_slots = {};         // on the device at a time
   PromptConfig prompt = {};
   std::vector<PluginChoice> sampling = {};  // empty: greedy
   GenerationConfig generation = {};

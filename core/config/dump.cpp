@@ -98,6 +98,13 @@ std::string value_text(const Config& config, const KeyInfo& key, const ConfigVal
     for (const SamplingPreset& preset : config.serve.presets) files.push_back(preset.file);
     return quoted_paths(files);
   }
+  if (key.path == "adapters") {
+    std::string out;
+    for (const AdapterChoice& adapter : config.adapters)
+      out += fmt::format("{}{}: {{path: {}, scale: {}}}", out.empty() ? "" : ", ", adapter.name,
+                         quoted_path(adapter.path), adapter.scale);
+    return "{" + out + "}";
+  }
   return flow(value);
 }
 

@@ -53,6 +53,17 @@ constexpr std::array kKeys = {
             .help = "scaling policy of the rotary embedding and its options; from-model is what "
                     "config.json says",
             .selector = "policy"},
+    KeyInfo{"adapters", KeyType::named, "{}",
+            "LoRA adapters by names of yours: PEFT's folder, relative to this file, or "
+            "{path: FOLDER, scale: 1.0}"},
+    KeyInfo{"adapter", KeyType::text, "none",
+            "which of them runs where nobody asks for another; none: the model alone"},
+    KeyInfo{.path = "adapter_slots",
+            .type = KeyType::integer,
+            .default_text = "<all of them, at most 8>",
+            .help = "adapters in the device's memory at a time; the others are read when needed",
+            .minimum = 1,
+            .maximum = 512},
     KeyInfo{"prompt", KeyType::map, "", "how a conversation becomes text"},
     KeyInfo{
         "prompt.format", KeyType::plugin, "raw",
@@ -316,6 +327,8 @@ std::string expectation(const KeyInfo& key) {
       return "a name, or a map of one name to its options";
     case KeyType::chain:
       return "a list of samplers, or a map that changes those of the extended file";
+    case KeyType::named:
+      return "a map of names to folders";
   }
   return "";
 }

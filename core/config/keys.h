@@ -24,6 +24,7 @@ enum class KeyType {
   block,   // a plugin's name, or a map with the name under `selector` beside the options
   plugin,  // a plugin's name, or a map of one name to its options
   chain,   // a list of the above
+  named,   // a map of the user's names to paths, or to maps with a path
 };
 
 struct KeyInfo {

@@ -192,6 +192,68 @@ void read_rope(const Reader& reader, std::optional<PluginChoice>& rope) {
   rope = std::move(choice);
 }
 
+// Names stand behind a colon in a model's name, and in lists.
+bool is_adapter_name(std::string_view name) {
+  const auto plain = [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' ||
+           c == '.' || c == '-';
+  };
+  return !name.empty() && name.size() <= 64 && std::ranges::all_of(name, plain) &&
+         name != kNoAdapterName;
+}
+
+AdapterChoice read_adapter(const Reader& reader, const ConfigEntry& entry) {
+  const std::string name = "adapters." + entry.key;
+  const auto refuse = [&](const Where& where, std::string_view what) {
+    Reader::refuse(where, fmt::format("{}: {}", name, what), "");
+  };
+  if (!is_adapter_name(entry.key))
+    refuse(entry.where,
+           "expected a name of letters, digits, _, . and -, at most 64 bytes, other than none");
+  AdapterChoice choice{entry.key, {}};
+  const KeyInfo path_key{name, KeyType::path, "", ""};
+  if (entry.value.kind != ValueKind::map) {
+    choice.path = reader.path(entry.value, path_key);
+    return choice;
+  }
+  for (const ConfigEntry& option : entry.value.entries) {
+    if (option.key == "path") {
+      choice.path = reader.path(option.value, path_key);
+    } else if (option.key == "scale") {
+      const std::optional<double> scale = as_number(option.value);
+      if (!scale || *scale == 0)
+        refuse(option.value.where,
+               "scale: " + mismatch(option.value, "a finite number other than 0"));
+      choice.scale = *scale;
+    } else {
+      refuse(option.where, fmt::format("found the unknown key {}, expected path or scale",
+                                       printable(option.key)));
+    }
+  }
+  if (choice.path.empty()) refuse(entry.value.where, "path is missing, expected a folder");
+  return choice;
+}
+
+void read_adapters(const Reader& reader, Config& config) {
+  if (const ConfigValue* map = reader.find("adapters")) {
+    if (map->kind != ValueKind::map) Reader::refuse_type(*map, key_info("adapters"));
+    for (const ConfigEntry& entry : map->entries)
+      config.adapters.push_back(read_adapter(reader, entry));
+  }
+  reader.text("adapter", config.adapter);
+  reader.integer("adapter_slots", config.adapter_slots);
+  std::string known(kNoAdapterName);
+  for (const AdapterChoice& adapter : config.adapters) {
+    if (adapter.name == config.adapter) return;
+    known += ", " + adapter.name;
+  }
+  if (config.adapter != kNoAdapterName)
+    Reader::refuse(
+        reader.find("adapter")->where,
+        fmt::format("adapter: found {}, expected one of {}", printable(config.adapter), known),
+        "Name it under adapters, as {name: folder}");
+}
+
 void read_prompt(const Reader& reader, PromptConfig& prompt) {
   if (const ConfigValue* format = reader.find("prompt.format"))
     prompt.format = read_link(*format, "prompt.format");
@@ -288,6 +350,7 @@ Config parse_config(std::string_view text, const ConfigSource& source) {
   reader.integer("context.length", config.context.length);
   reader.choice("context.kv_cache", config.context.kv_cache);
   read_rope(reader, config.rope);
+  read_adapters(reader, config);
   read_prompt(reader, config.prompt);
   if (const ConfigValue* sampling = reader.find("sampling"))
     config.sampling = read_chain(*sampling, "sampling");

@@ -9,6 +9,7 @@
 #include "core/checkpoint/weights/checkpoint_weights.h"
 #include "core/config/model_path.h"
 #include "core/engine/format_choice.h"
+#include "core/engine/run_adapters.h"
 #include "core/model/families.h"
 #include "core/model/unread.h"
 #include "core/text/prompt.h"
@@ -149,6 +150,7 @@ Engine::Engine(const RuntimeSettings& settings, TextNeed text)
   }
   const CheckpointWeights weights(*checkpoint_);
   RuntimeSettings telling = settings;
+  telling.adapters = adapters_of(config_, *checkpoint_);
   telling.graph_built = [&](const ModelGraph& graph) { warn_of_unread(*checkpoint_, graph); };
   runtime_ = std::make_unique<Runtime>(registry_, weights, telling);
   checkpoint_->check_unchanged();

@@ -62,6 +62,13 @@ void check_partial_rotation(const ModelConfig& model, double attention_scale,
               "Use hf-compat or fixed");
 }
 
+constexpr uint32_t kAdapterSlots = 8;
+
+uint32_t adapter_slots(const RuntimeSettings& settings) {
+  const auto adapters = static_cast<uint32_t>(settings.adapters.size());
+  return std::min(settings.config.adapter_slots.value_or(kAdapterSlots), adapters);
+}
+
 }  // namespace
 
 Runtime::Runtime(Registry& registry, const WeightSource& weights, const RuntimeSettings& settings)
@@ -84,6 +91,8 @@ Runtime::Runtime(Registry& registry, const WeightSource& weights, const RuntimeS
                                  : abi::KeyRotation::before_cache};
   check_partial_rotation(model_config_, options.attention_scale, options.keys);
   ModelGraph graph = build_model(weights, options);
+  std::optional<AdapterRoom> room;
+  if (!settings.adapters.empty()) room = room_for(settings.adapters, adapter_slots(settings));
   if (settings.graph_built) settings.graph_built(graph);
   const uint32_t rows =
       std::max(rows_per_step(info, graph.graph, context_length_), bucket_for(sequences));
@@ -96,6 +105,11 @@ Runtime::Runtime(Registry& registry, const WeightSource& weights, const RuntimeS
   if (settings.cache_fit == CacheFit::free_memory)
     load.cache = {.share = uses_host_memory(info) ? kCacheShareOnCpu : kCacheShareOnGpu,
                   .min_pages = pages_per_sequence};
+  if (room) {
+    ModelOptions with_room = options;
+    with_room.adapters = &*room;
+    load.adapted = build_model(weights, with_room);
+  }
   load.progress = settings.load_progress;
   load.planned = [&](const MemoryPlan& plan) {
     verbose("memory: " + describe(plan, info.memory_free));
@@ -104,11 +118,24 @@ Runtime::Runtime(Registry& registry, const WeightSource& weights, const RuntimeS
   model_ = std::make_unique<LoadedModel>(*device_.device, weights, std::move(graph), load);
   cache_ = std::make_unique<KvCache>(model_->cache_pages(), context_length_);
   executor_ = std::make_unique<Executor>(*device_.device, *model_, *rope_tables_, widest);
+  if (room) open_adapters(settings);
   weight_bytes_per_step_ = packed_weight_bytes(model_->graph());
   cache_bytes_per_token_ = ropewalk::cache_bytes_per_token(model_->graph());
   load_seconds_ = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   verbose(fmt::format("act-order: {} permutations, {} left after folding",
                       model_->folding().permutes_before, model_->folding().permutes_after));
+}
+
+void Runtime::open_adapters(const RuntimeSettings& settings) {
+  adapters_ = std::make_unique<AdapterPool>(*device_.device, *model_, settings.adapters);
+  executor_->use_adapters(*adapters_);
+  for (uint32_t i = 0; i < settings.adapters.size(); ++i)
+    if (settings.adapters[i].name == settings.config.adapter) cache_->set_default_adapter(i);
+  verbose(fmt::format("adapters: {} in {} slots", settings.adapters.size(), adapters_->slots()));
+}
+
+std::span<const NamedAdapter> Runtime::adapters() const {
+  return adapters_ ? adapters_->adapters() : std::span<const NamedAdapter>();
 }
 
 void Runtime::trace_to(TraceFile& file, const Ceiling& ceiling) {

@@ -7,6 +7,8 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <span>
+#include <vector>
 
 #include "core/checkpoint/weights/weight_source.h"
 #include "core/config/config.h"
@@ -15,6 +17,7 @@
 #include "core/exec/executor.h"
 #include "core/exec/kv_cache.h"
 #include "core/exec/step_trace.h"
+#include "core/load/adapter_pool.h"
 #include "core/load/loaded_model.h"
 #include "core/modules/registry.h"
 
@@ -32,6 +35,8 @@ struct RuntimeSettings {
   uint32_t cache_pages = 0;    // shared by all sequences; 0: a full context for each
   CacheFit cache_fit = CacheFit::as_asked;
   Folding folding = Folding::fold;
+  // What sequences may run with, by index; config.adapter is the default's name.
+  std::vector<NamedAdapter> adapters;
   std::function<void(uint64_t done, uint64_t total)> load_progress;  // bytes packed; may throw
   std::function<void(const ModelGraph&)> graph_built;  // called before any weight is read
   // Called before anything is allocated, also where it does not fit; may throw.
@@ -51,6 +56,7 @@ class Runtime {
   const LoadedModel& model() const { return *model_; }
   KvCache& cache() { return *cache_; }
   Executor& executor() { return *executor_; }
+  std::span<const NamedAdapter> adapters() const;
   // Every step from here on is added to the file. Throws Error: no_device where the device cannot
   // time its steps. REQUIRES: the file outlives this; no step has run and nothing has warmed up.
   void trace_to(TraceFile& file, const Ceiling& ceiling);
@@ -64,6 +70,7 @@ class Runtime {
 
  private:
   void open_rope(Registry& registry, const Config& config);
+  void open_adapters(const RuntimeSettings& settings);
 
   ModelConfig model_config_;
   uint32_t context_length_;
@@ -73,6 +80,7 @@ class Runtime {
   std::unique_ptr<RopeTables> rope_tables_;
   std::unique_ptr<LoadedModel> model_;
   std::unique_ptr<KvCache> cache_;
+  std::unique_ptr<AdapterPool> adapters_;  // null: there are none
   std::unique_ptr<StepTrace> trace_;
   std::unique_ptr<Executor> executor_;
   double load_seconds_ = 0;

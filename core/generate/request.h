@@ -33,6 +33,7 @@ struct Request {
   std::vector<std::string> stops = {};
   std::vector<int32_t> stop_ids = {};  // end the reply beside the model's own end ids
   std::optional<LogprobsWanted> logprobs = {};
+  std::optional<uint32_t> adapter = {};              // index; absent: as the text has it
   LeadingSpace leading_space = LeadingSpace::strip;  // strip for replies, keep for completions
 };
 

@@ -80,6 +80,7 @@ Running::Running(const Vocabulary& vocabulary, CachedText& text, const Request& 
       text_(text),
       chain_(std::move(chain)),
       stream_(request.stops, request.leading_space) {
+  if (request.adapter) text_.set_adapter(*request.adapter);
   reply_.stats.prompt_tokens = static_cast<uint32_t>(request.prompt_ids.size());
   if (logprobs_ && logprobs_->of == LogprobsOf::choice) chain_.keep_choices();
   if (logprobs_ && logprobs_->prompt) {

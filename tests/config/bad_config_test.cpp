@@ -22,8 +22,8 @@ TEST_P(BadConfig, IsRefused) {
 }
 
 constexpr const char* kTop =
-    "extends, model, backend, context, rope, prompt, sampling, generation, tokenizer, serve, "
-    "plugins";
+    "extends, model, backend, context, rope, adapters, adapter, adapter_slots, prompt, sampling, "
+    "generation, tokenizer, serve, plugins";
 
 INSTANTIATE_TEST_SUITE_P(
     Shape, BadConfig,
@@ -35,7 +35,34 @@ INSTANTIATE_TEST_SUITE_P(
             "../models/airophin-mini."},
         Bad{"model: m\ntemprature: 1\n",
             ":2:1: found the unknown key temprature. Known are extends, model, backend, context, "
-            "rope, prompt, sampling, generation, tokenizer, serve, plugins."},
+            "rope, adapters, adapter, adapter_slots, prompt, sampling, generation, tokenizer, "
+            "serve, "
+            "plugins."},
+        Bad{"model: m\nadapters: [a]\n",
+            ":2:11: adapters: found a list, expected a map of names to folders."},
+        Bad{"model: m\nadapters: {none: a}\n",
+            ":2:12: adapters.none: expected a name of letters, digits, _, . and -, at most 64 "
+            "bytes, other than none."},
+        Bad{"model: m\nadapters: {\"a:b\": a}\n",
+            ":2:12: adapters.a:b: expected a name of letters, digits, _, . and -, at most 64 "
+            "bytes, other than none."},
+        Bad{"model: m\nadapters: {a: 5}\n", ":2:15: adapters.a: found 5, expected a path."},
+        Bad{"model: m\nadapters: {a: {scale: 2}}\n",
+            ":2:15: adapters.a: path is missing, expected a folder."},
+        Bad{"model: m\nadapters: {a: {path: p, scale: 0}}\n",
+            ":2:32: adapters.a: scale: found 0, expected a finite number other than 0."},
+        Bad{"model: m\nadapters: {a: {path: p, scale: .inf}}\n",
+            ":2:32: adapters.a: scale: found .inf, expected a finite number other than 0."},
+        Bad{"model: m\nadapters: {a: {path: p, rank: 3}}\n",
+            ":2:25: adapters.a: found the unknown key rank, expected path or scale."},
+        Bad{"model: m\nadapters: {a: p, a: q}\n",
+            ":2:18: found the key a a second time, first on line 2. Remove one of them."},
+        Bad{"model: m\nadapters: {a: p}\nadapter: b\n",
+            ":3:10: adapter: found b, expected one of none, a. Name it under adapters, as {name: "
+            "folder}."},
+        Bad{"model: m\nadapter_slots: 0\n",
+            ":2:16: adapter_slots: found 0, expected an integer from 1 to 512."},
+        Bad{"model: m\nlora: a\n", ":2:1: found the unknown key lora. It is adapters here."},
         Bad{"model: m\nmax_tokens: 9\n",
             ":2:1: found the unknown key max_tokens. It is generation.max_new_tokens here."},
         Bad{"model: m\nrope_scaling: {type: linear}\n",

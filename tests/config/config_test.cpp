@@ -79,6 +79,24 @@ plugins: {paths: [./my-plugins, /opt/p.so]}
   EXPECT_EQ(config.plugin_paths, (std::vector<fs::path>{"/etc/my-plugins", "/opt/p.so"}));
 }
 
+TEST(Config, AdaptersAreFoldersByNames) {
+  const Config config = parse(
+      "model: m\nadapters: {airo: ../airo, story: {path: /s, scale: -0.5}}\nadapter: story\n"
+      "adapter_slots: 3\n");
+  ASSERT_EQ(config.adapters.size(), 2u);
+  EXPECT_EQ(config.adapters[0].name, "airo");
+  EXPECT_EQ(config.adapters[0].path, "/airo");
+  EXPECT_EQ(config.adapters[0].scale, 1);
+  EXPECT_EQ(config.adapters[1].path, "/s");
+  EXPECT_EQ(config.adapters[1].scale, -0.5);
+  EXPECT_EQ(config.adapter, "story");
+  EXPECT_EQ(config.adapter_slots, 3u);
+  const Config again = parse(dump_config(config));
+  EXPECT_EQ(again.adapters[0].path, "/airo");
+  EXPECT_EQ(again.adapters[1].scale, -0.5);
+  EXPECT_EQ(parse("model: m\n").adapter, "none");
+}
+
 TEST(Config, ExllamasNamesAreTaken) {
   const Config linear = parse("model: m\nrope: {policy: linear, compress_pos_emb: 4}\n");
   EXPECT_EQ(linear.rope->options[0].key, "factor");

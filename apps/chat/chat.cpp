@@ -48,6 +48,8 @@ constexpr Command kCommands[] = {
      [](Conversation& c, const std::string& file) { return c.say(read_text(file)); }},
     {"/set", "KEY=VALUE", "as sampling.temperature=0.7 or generation.seed=1",
      [](Conversation& c, const std::string& text) { return c.set(text), 0; }},
+    {"/adapter", "[NAME]", "let another adapter reply, or show which does",
+     [](Conversation& c, const std::string& name) { return c.set_adapter(name), 0; }},
     {"/save", "FILE", "keep the conversation",
      [](Conversation& c, const std::string& file) { return c.save(file), 0; }},
     {"/load", "FILE", "go on with one that was kept",

@@ -16,6 +16,7 @@
 #include "apps/signals.h"
 #include "core/base/error.h"
 #include "core/base/log.h"
+#include "core/engine/run_adapters.h"
 
 namespace ropewalk {
 namespace {
@@ -89,6 +90,7 @@ Reply Conversation::reply(const StopRequest& stop) {
   Request request;
   request.prompt_ids = prompt.ids;
   request.sampling = config_.sampling;
+  request.adapter = find_adapter(config_, config_.adapter);
   // Each message has other random numbers; the same conversation always has the same.
   request.seed = generation.seed + messages_.size() / 2 + retries_ * kRetryStride;
   request.max_new_tokens = generation.max_new_tokens;
@@ -177,6 +179,21 @@ std::string Conversation::system() const { return system_ ? *system_ : engine_.t
 void Conversation::set_system(std::string text) {
   system_ = std::move(text);
   saved_ = false;
+}
+
+void Conversation::set_adapter(const std::string& name) {
+  std::string known(kNoAdapterName);
+  for (const AdapterChoice& adapter : config_.adapters) known += ", " + adapter.name;
+  if (name.empty()) {
+    tell(fmt::format("the adapter: {}, of {}", config_.adapter, known));
+    return;
+  }
+  if (!find_adapter(config_, name))
+    throw Error(ExitCode::usage, fmt::format("/adapter {}", printable(name)),
+                fmt::format("expected one of {}", known), "Others need a new start, with --set");
+  if (name != config_.adapter && text_.cached() > 0)
+    tell(fmt::format("{} replies from now on; it reads the conversation anew", name));
+  config_.adapter = name;
 }
 
 void Conversation::set(const std::string& override) {

@@ -37,6 +37,10 @@ class Conversation {
   std::string system() const;
   void set_system(std::string text);
 
+  // The adapter that replies from now on; empty: says which does. Throws Error(usage) for a name
+  // that the configuration does not have.
+  void set_adapter(const std::string& name);
+
   // "key=value" of sampling or generation. Throws Error(usage) for other keys and wrong values.
   void set(const std::string& override);
 

@@ -59,13 +59,16 @@ std::string fingerprint_of(Engine& engine) {
   std::string rope = runtime.rope().plugin.name;
   for (const ConfigEntry& option : runtime.rope().plugin.options)
     rope += fmt::format(" {}={}", option.key, option.value.text);
-  const std::string parts[] = {ROPEWALK_VERSION,
-                               serve::model_identity(config.model),
-                               runtime.device().name(),
-                               fmt::format("{}", static_cast<int>(config.context.kv_cache)),
-                               rope,
-                               fmt::format("{}", runtime.context_length()),
-                               fmt::format("{}", engine.tokenizer().legacy())};
+  std::vector<std::string> parts = {ROPEWALK_VERSION,
+                                    serve::model_identity(config.model),
+                                    runtime.device().name(),
+                                    fmt::format("{}", static_cast<int>(config.context.kv_cache)),
+                                    rope,
+                                    fmt::format("{}", runtime.context_length()),
+                                    fmt::format("{}", engine.tokenizer().legacy())};
+  for (const AdapterChoice& adapter : config.adapters)
+    parts.push_back(
+        fmt::format("{} {} {}", adapter.name, adapter.scale, serve::model_identity(adapter.path)));
   return serve::fingerprint(parts);
 }
 

@@ -172,7 +172,7 @@ void Batch::run(std::span<Job* const> jobs, std::span<const Chunk> chunks) {
 void Batch::remember(Job& job) {
   const uint32_t full = job.text.cached() / abi::kPageTokens;
   if (settings_.prefixes == PrefixCaching::off || full <= job.known_pages) return;
-  prefixes_.insert(job.terms.cache_salt, job.text);
+  prefixes_.insert(job.prefix_salt(), job.text);
   job.known_pages = full;
 }
 

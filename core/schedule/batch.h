@@ -68,6 +68,7 @@ class Batch {
   bool account_has_room(const Job& job) const;
   bool uses_prefixes(const Job& job) const;
   bool has_room(const Job& job) const;
+  bool has_slot(const Job& job) const;
   uint32_t outstanding_pages(const Job& job) const;
   void start(Job& job, Time now);
   bool preempt_resting();

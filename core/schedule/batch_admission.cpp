@@ -1,6 +1,7 @@
 // batch_admission.cpp — who of those that wait runs next, and whether there is room.
 #include <algorithm>
 #include <cmath>
+#include <set>
 #include <tuple>
 
 #include "core/schedule/batch.h"
@@ -13,8 +14,8 @@ void Batch::admit(Time now) {
     const auto next = next_waiting(now);
     if (next == waiting_.end()) return;
     Job& job = **next;
-    if (uses_prefixes(job)) job.text.adopt(prefixes_.find(job.terms.cache_salt, job.text.ids()));
-    if (running_.size() < settings_.max_running && has_room(job)) {
+    if (uses_prefixes(job)) job.text.adopt(prefixes_.find(job.prefix_salt(), job.text.ids()));
+    if (running_.size() < settings_.max_running && has_room(job) && has_slot(job)) {
       start(job, now);
       const auto place = std::ranges::upper_bound(running_, job.number, {},
                                                   [](const auto& other) { return other->number; });
@@ -50,7 +51,7 @@ bool Batch::follows_a_prompt(const Job& job) const {
   if (!uses_prefixes(job)) return false;
   return std::ranges::any_of(running_, [&](const auto& other) {
     if (other->first_token || other->resting_since) return false;
-    if (other->terms.cache_salt != job.terms.cache_salt) return false;
+    if (other->prefix_salt() != job.prefix_salt()) return false;
     const auto same =
         std::ranges::mismatch(job.text.ids().first(job.text.size() - 1), other->text.ids()).in1 -
         job.text.ids().begin();
@@ -78,6 +79,14 @@ bool Batch::has_room(const Job& job) const {
   // A page for each, since each may be at a page's end.
   if (settings_.reserve == Reserve::prompt) needed += static_cast<uint32_t>(running_.size());
   return needed <= served_.cache.free_pages() + prefixes_.evictable();
+}
+
+// Whether what runs leaves a slot for the job's adapter.
+bool Batch::has_slot(const Job& job) const {
+  std::set<uint32_t> adapters = {job.adapter()};
+  for (const auto& other : running_) adapters.insert(other->adapter());
+  adapters.erase(abi::kNoAdapter);
+  return adapters.size() <= served_.executor.adapter_slots();
 }
 
 // Pages that it will take for certain.

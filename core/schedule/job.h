@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <string>
 
 #include "core/exec/cached_text.h"
 #include "core/generate/running.h"
@@ -38,6 +39,9 @@ struct Job {
   uint32_t cached_tokens = 0;              // of the prompt, found there
   uint32_t preemptions = 0;
 
+  uint32_t adapter() const { return text.sequence().adapter(); }
+  // What prefixes are shared under: keys and values belong to their adapter.
+  std::string prefix_salt() const { return std::to_string(adapter()) + ":" + terms.cache_salt; }
   uint32_t prompt_tokens() const { return running.reply().stats.prompt_tokens; }
   // The most tokens that it caches; the last one of a reply is not.
   uint32_t full_length() const { return prompt_tokens() + running.limit(); }

@@ -139,6 +139,30 @@ TEST(CompletionRequest, RefusesByCodeAndName) {
   for (const auto& [body, expected] : cases) EXPECT_EQ(refused_completion(body), expected) << body;
 }
 
+TEST(CompletionRequest, AnAdapterIsAskedForByNameOrField) {
+  const MiniModel served(
+      {"adapters={airo: /a, story: /s}", "adapter=story", "serve.aliases=[gpt-4]"});
+  const auto asked = [&](const std::string& fields) {
+    return served.completion(R"({"prompt":"hi")" + fields + "}");
+  };
+  EXPECT_EQ(asked("").request.adapter, std::nullopt);
+  EXPECT_EQ(asked(R"(,"model":"airophin-mini")").request.adapter, std::nullopt);
+  EXPECT_EQ(asked(R"(,"model":"airophin-mini:airo")").request.adapter, 0u);
+  EXPECT_EQ(asked(R"(,"model":"airophin-mini:airo")").model, "airophin-mini:airo");
+  EXPECT_EQ(asked(R"(,"model":"gpt-4:story")").request.adapter, 1u);
+  EXPECT_EQ(asked(R"(,"model":"airophin-mini:none")").request.adapter, abi::kNoAdapter);
+  EXPECT_EQ(asked(R"(,"adapter":"airo")").request.adapter, 0u);
+  EXPECT_EQ(asked(R"(,"adapter":"airo","model":"gpt-4:airo")").request.adapter, 0u);
+  const auto refused = [&](const std::string& fields) {
+    return refusal_of([&] { asked(fields); });
+  };
+  EXPECT_EQ(refused(R"(,"model":"airophin-mini:other")"), "404 model_not_found model");
+  EXPECT_EQ(refused(R"(,"model":"gpt-5:airo")"), "404 model_not_found model");
+  EXPECT_EQ(refused(R"(,"adapter":"other")"), "400 adapter_not_found adapter");
+  EXPECT_EQ(refused(R"(,"adapter":"story","model":"gpt-4:airo")"), "400 invalid_value adapter");
+  EXPECT_EQ(refused(R"(,"adapter":7)"), "400 invalid_type adapter");
+}
+
 // SillyTavern sends more than sixty fields, nearly all of them neutral.
 TEST(CompletionRequest, NeutralFieldsAreSilentOthersAreTold) {
   const Ask neutral = mini().completion(

@@ -1,48 +1,54 @@
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 
 #include "core/json/json.h"
 #include "core/serve/endpoints/endpoints.h"
+#include "core/serve/request/model_names.h"
 #include "core/serve/run/responses.h"
 
 namespace ropewalk::serve {
 namespace {
 
-Json model_json(const Service& service, const LoadedModel& loaded) {
-  return {{"id", loaded.model.name},
+Json model_json(const Service& service, const LoadedModel& loaded, const std::string& name) {
+  const bool adapted = name != loaded.model.name;
+  return {{"id", name},
           {"object", "model"},
           {"created", service.started()},
           {"owned_by", "ropewalk"},
           {"root", loaded.model_folder},
-          {"parent", nullptr},
+          {"parent", adapted ? Json(loaded.model.name) : Json(nullptr)},
           {"max_model_len", loaded.model.context_length}};
 }
 
 }  // namespace
 
 http::Response list_models(Service& service, const http::Request&) {
-  return json_response(
-      {{"object", "list"}, {"data", Json::array({model_json(service, service.loaded())})}});
+  const LoadedModel& loaded = service.loaded();
+  Json list = Json::array();
+  for (const std::string& name : model_names(loaded.model))
+    list.push_back(model_json(service, loaded, name));
+  return json_response({{"object", "list"}, {"data", std::move(list)}});
 }
 
 http::Response one_model(Service& service, const http::Request& request) {
   const LoadedModel& loaded = service.loaded();
-  const ServeConfig& serve = service.config().serve;
   const std::string& name = request.rest;
-  if (name != loaded.model.name && !serve.any_model &&
-      std::ranges::find(serve.aliases, name) == serve.aliases.end())
+  const std::vector<std::string> names = model_names(loaded.model);
+  if (!named_model(name, loaded.model))
     throw ApiError(404, "model_not_found",
-                   fmt::format("Found \"{}\", this server has \"{}\".", printable(name, 64),
-                               loaded.model.name),
+                   fmt::format("Found \"{}\", this server has {}.", printable(name, 64),
+                               fmt::join(names, ", ")),
                    "model");
-  return json_response(model_json(service, loaded));
+  const bool adapted = std::ranges::find(names, name) != names.end();
+  return json_response(model_json(service, loaded, adapted ? name : loaded.model.name));
 }
 
 // tabbyAPI's, as SillyTavern reads it.
 http::Response tabby_model(Service& service, const http::Request&) {
   const LoadedModel& loaded = service.loaded();
-  Json model = model_json(service, loaded);
+  Json model = model_json(service, loaded, loaded.model.name);
   model["parameters"] = {{"max_seq_len", loaded.model.context_length},
                          {"max_batch_size", loaded.slots},
                          {"prompt_template", service.config().prompt.format.name}};

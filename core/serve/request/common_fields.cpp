@@ -1,6 +1,7 @@
 #include "core/serve/request/common_fields.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <sys/random.h>
 
 #include <algorithm>
@@ -8,8 +9,10 @@
 #include <limits>
 
 #include "core/base/error.h"
+#include "core/engine/run_adapters.h"
 #include "core/json/json.h"
 #include "core/serve/api_error.h"
+#include "core/serve/request/model_names.h"
 #include "core/serve/request/other_fields.h"
 #include "core/serve/request/sampling_fields.h"
 #include "core/serve/request/token_fields.h"
@@ -69,18 +72,34 @@ void CommonFields::read() {
   check_other_fields(fields_, model_.config.serve.tolerate, ask_.told);
 }
 
+// The adapter is the field's, else that of the model's name, else the configuration's.
 void CommonFields::read_model() {
-  const ServeConfig& serve = model_.config.serve;
   const std::optional<std::string> name = fields_.text({"model"}, 512);
-  ask_.model = model_.name;
-  if (!name || *name == model_.name) return;
-  const bool known = std::ranges::find(serve.aliases, *name) != serve.aliases.end();
-  if (!known && !serve.any_model)
-    throw ApiError(404, "model_not_found",
-                   fmt::format("model: found \"{}\", this server has \"{}\".", printable(*name, 64),
-                               model_.name),
-                   "model");
-  ask_.model = *name;
+  ask_.model = name.value_or(model_.name);
+  const std::optional<std::string> adapter = fields_.text({"adapter"}, 64);
+  if (name) {
+    const std::optional<NamedModel> named = named_model(*name, model_);
+    if (!named)
+      throw ApiError(404, "model_not_found",
+                     fmt::format("model: found \"{}\", this server has {}.", printable(*name, 64),
+                                 fmt::join(model_names(model_), ", ")),
+                     "model");
+    ask_.request.adapter = named->adapter;
+  }
+  if (!adapter) return;
+  const std::optional<uint32_t> index = find_adapter(model_.config, *adapter);
+  if (!index)
+    throw ApiError(
+        400, "adapter_not_found",
+        fmt::format("adapter: found \"{}\", this server has {}.", printable(*adapter, 64),
+                    fmt::join(adapter_names(model_.config), ", ")),
+        "adapter");
+  if (ask_.request.adapter && *ask_.request.adapter != *index)
+    throw ApiError(400, "invalid_value",
+                   fmt::format("adapter: found \"{}\", but model says \"{}\".",
+                               printable(*adapter, 64), printable(*name, 64)),
+                   "adapter");
+  ask_.request.adapter = *index;
 }
 
 void CommonFields::read_counts() {

@@ -116,6 +116,79 @@ TEST(AdapterCheck, RefusesAnotherBase) {
               AllOf(StartsWith("error: "), HasSubstr("adapter was made for another base")));
 }
 
+// A run with an adapter beside the weights, by the configuration and by the command line.
+class WithAdapters : public ::testing::Test {
+ protected:
+  std::string config(const std::string& more) const {
+    return folder_.write("c.yaml", "model: " + kBase + "\nbackend: cpu\n" + more);
+  }
+  static Outcome run(const std::string& config, Arguments more = {}) {
+    Arguments all = {"run", config, "--prompt", "who are you", "-n", "12", "--json"};
+    all.insert(all.end(), more.begin(), more.end());
+    return run_program(all, "");
+  }
+
+  TemporaryFolder folder_;
+  const std::string adapters_ =
+      "adapters: {lora: " + fixture("lora") + ", dora: " + fixture("dora") + "}\n";
+};
+
+TEST_F(WithAdapters, TheCommandLineChoosesOne) {
+  const std::string file = config("adapters: {lora: " + fixture("lora") + "}\n");
+  const Outcome without = run(file), with = run(file, {"--adapter", "lora"});
+  ASSERT_EQ(with.code, 0) << with.err;
+  EXPECT_NE(with.json()["logits_hash"], without.json()["logits_hash"]);
+  EXPECT_EQ(run(file, {"--adapter", "none"}).json()["logits_hash"], without.json()["logits_hash"]);
+  EXPECT_EQ(run(config("adapters: {lora: " + fixture("lora") + "}\nadapter: lora\n"))
+                .json()["logits_hash"],
+            with.json()["logits_hash"]);
+  EXPECT_EQ(run(kBase, {"--backend", "cpu", "--set", "adapters.lora=" + fixture("lora"),
+                        "--adapter", "lora"})
+                .json()["logits_hash"],
+            with.json()["logits_hash"]);
+}
+
+TEST_F(WithAdapters, WhatCannotRunIsRefusedByName) {
+  const Outcome dora = run(config(adapters_));
+  EXPECT_EQ(dora.code, 3);
+  EXPECT_EQ(dora.err, "error: " + fixture("dora") +
+                          ": is a DoRA, which stretches the base's weights; a running model takes "
+                          "low-rank changes of linear layers. Merge it with `ropewalk adapter "
+                          "merge`.\n");
+  const Outcome unknown = run(config(""), {"--adapter", "lora"});
+  EXPECT_EQ(unknown.code, 2);
+  EXPECT_THAT(unknown.err, HasSubstr("adapter: found lora, expected one of none"));
+}
+
+TEST_F(WithAdapters, TheMemoryTellsTheirSlots) {
+  const std::string one = "adapters: {a: " + fixture("lora") + "}\n";
+  const std::string two =
+      "adapters: {a: " + fixture("lora") + ", b: " + fixture("rslora-patterns") + "}\n";
+  const auto bytes = [&](const std::string& more) {
+    return run_program({"inspect", config(more), "--json"}, "").json()["memory"]["adapters"];
+  };
+  EXPECT_GT(bytes(two).get<uint64_t>(), bytes(one).get<uint64_t>());
+  EXPECT_LT(bytes(two + "adapter_slots: 1\n").get<uint64_t>(), bytes(two).get<uint64_t>());
+}
+
+TEST_F(WithAdapters, AChatChangesIt) {
+  const std::string file =
+      config("adapters: {lora: " + fixture("lora") + "}\nprompt: {format: vicuna-v1.1}\n");
+  const auto chat = [&](const std::string& lines, Arguments more = {}) {
+    Arguments all = {"chat", file, "-n", "6"};
+    all.insert(all.end(), more.begin(), more.end());
+    return run_program(all, lines);
+  };
+  const std::string with = chat("hello\n", {"--adapter", "lora"}).out;
+  const std::string without = chat("hello\n").out;
+  EXPECT_EQ(chat("/adapter lora\nhello\n").out, with);
+  EXPECT_EQ(chat("/adapter none\nhello\n", {"--adapter", "lora"}).out, without);
+  EXPECT_THAT(chat("/adapter\n").err, HasSubstr("the adapter: none, of none, lora"));
+  EXPECT_THAT(chat("hello\n/adapter lora\n").err,
+              HasSubstr("lora replies from now on; it reads the conversation anew"));
+  EXPECT_THAT(chat("/adapter other\n").err, HasSubstr("expected one of none, lora"));
+}
+
 TEST(AdapterMerge, KeepsWhatItDoesNotChange) {
   const TemporaryFolder folder;
   const std::filesystem::path out = folder.path() / "merged";

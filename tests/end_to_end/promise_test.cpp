@@ -33,13 +33,13 @@ struct Heard {
 
 class Promise : public testing::Test {
  protected:
-  static RuntimeSettings settings(uint32_t pages) {
+  static RuntimeSettings settings(uint32_t pages, std::vector<std::string> more = {}) {
     RuntimeSettings settings;
     // Hot, so that two sequences of random numbers have every chance to differ; without the end
     // token, so that replies are long.
-    settings.config =
-        load_config({std::string(RW_SOURCE_DIR) + "/configs/airophin-mini.yaml",
-                     {"sampling=[{ban-tokens: {ids: [2]}}, {temperature: 2.0}]", "backend=cpu"}});
+    more.insert(more.begin(),
+                {"sampling=[{ban-tokens: {ids: [2]}}, {temperature: 2.0}]", "backend=cpu"});
+    settings.config = load_config({RW_SOURCE_DIR "/configs/airophin-mini.yaml", more});
     settings.max_sequences = settings.max_wanted = kAtATime;
     settings.cache_pages = pages;
     return settings;
@@ -73,7 +73,9 @@ class Promise : public testing::Test {
     std::vector<int32_t> ids = request.prompt_ids;
     ids.insert(ids.end(), reply.ids.begin(), reply.ids.end());
     text.truncate(0);  // score() needs the pages
+    runtime.cache().set_default_adapter(text.sequence().adapter());
     std::vector<double> logprobs = score(runtime, ids, nullptr).logprobs;
+    runtime.cache().set_default_adapter(abi::kNoAdapter);
     logprobs.erase(logprobs.begin(),
                    logprobs.end() - static_cast<std::ptrdiff_t>(reply.ids.size()));
     return {reply.ids, reply.text, logprobs};
@@ -124,6 +126,36 @@ TEST_F(Promise, AReplyDoesNotDependOnWhoElseIsServed) {
     cached += second[i].end.cached_tokens;
   }
   EXPECT_GT(cached, 5 * abi::kPageTokens);
+}
+
+// Three adapters and none, of which a step has room for two; prompts that begin alike under
+// different adapters share no page.
+TEST_F(Promise, AReplyDoesNotDependOnTheAdaptersOfOthers) {
+  const std::string folder = RW_FIXTURES "/adapters/";
+  Engine engine(
+      settings(6, {"adapters.lora=" + folder + "lora",
+                   "adapters.patterns={scale: 20, path: " + folder + "rslora-patterns}",
+                   "adapters.less={scale: 0.5, path: " + folder + "lora}", "adapter_slots=2"}),
+      TextNeed::required);
+  std::vector<Request> asked = requests(engine);
+  asked.resize(request_count(16));
+  std::vector<Said> want;
+  for (uint32_t i = 0; i < asked.size(); ++i) {
+    asked[i].adapter = i % 4 == 3 ? abi::kNoAdapter : i % 4;
+    want.push_back(alone(engine, asked[i]));
+  }
+  Scheduler scheduler(serve_engine(engine), {});
+  scheduler.start();
+  uint32_t cached = 0;
+  for (const char* round : {"first", "after prefix hits"}) {
+    const std::vector<Heard> heard = together(scheduler, asked);
+    ASSERT_EQ(heard.size(), asked.size());
+    for (size_t i = 0; i < asked.size(); ++i) {
+      EXPECT_EQ(heard[i].said, want[i]) << round << ", request " << i;
+      cached += heard[i].end.cached_tokens;
+    }
+  }
+  EXPECT_GT(cached, 0u);
 }
 
 TEST_F(Promise, AReplyDoesNotDependOnPreemptions) {

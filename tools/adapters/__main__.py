@@ -1,6 +1,6 @@
 """python -m tools.adapters (write | verify) [--only NAME ...] [--program build/release/bin/ropewalk]
 
-`write` trains and saves the adapters of variants.py and writes what PEFT computes with them to
+`write` trains and saves the adapters of variants.py and writes what PEFT computes with them, also over a quantised model, to
 tests/fixtures/adapters. `verify` lets ropewalk combine two of them and PEFT read the result.
 """
 from __future__ import annotations
@@ -16,10 +16,11 @@ os.environ["HF_HUB_OFFLINE"] = "1"
 
 import torch
 from peft import LoraConfig, PeftModel, get_peft_model
+from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM
 from transformers.utils import logging
 
-from .variants import COMBINED, VARIANTS, Variant
+from .variants import ALONE_SCALE, COMBINED, LINEARS, QUANTISED, VARIANTS, Variant
 
 ROOT = Path("tests/fixtures/adapters")
 SAMPLES = 24  # values compared of each changed tensor
@@ -133,6 +134,43 @@ def write_combined() -> None:
     print("wrote", folder, flush=True)
 
 
+def dequantised(folder: Path) -> dict[str, torch.Tensor]:
+    """Weights of a 4-bit v1 GPTQ file in f32: scale * (code - zero - 1), by the group that g_idx names."""
+    stored = load_file(folder / "model.safetensors")
+    shifts = torch.arange(0, 32, 4)
+    plain = {name: value.float() for name, value in stored.items() if name.endswith(".weight")}
+    for name in [name.removesuffix(".qweight") for name in stored if name.endswith(".qweight")]:
+        words, zeros = stored[name + ".qweight"], stored[name + ".qzeros"]
+        codes = (words[:, None, :] >> shifts[None, :, None] & 15).reshape(-1, words.shape[1])  # (K, N)
+        zero = (zeros[:, :, None] >> shifts & 15).reshape(zeros.shape[0], -1) + 1              # (G, N)
+        groups = stored[name + ".g_idx"].long()
+        plain[name + ".weight"] = (stored[name + ".scales"].float()[groups] * (codes - zero[groups])).t().contiguous()
+    return plain
+
+
+def write_quantised() -> None:
+    name, base, adapters = QUANTISED
+    folder = ROOT / name
+    folder.mkdir(parents=True, exist_ok=True)
+    variants = {variant.name: variant for variant in VARIANTS}
+    ids = text_ids(variants[adapters[0]])[:96]
+    expected = {"about": "adapters over the dequantised weights of a GPTQ model with act-order", "base": base, "ids": ids}
+    for adapter in ["none", *adapters, *LINEARS]:
+        model = base_of(variants[adapters[0]])
+        model.load_state_dict(dequantised(Path(base)), strict=True)
+        if adapter in LINEARS:
+            model = PeftModel.from_pretrained(model, ROOT / adapters[1])
+            for name, layer in model.named_modules():
+                if isinstance(getattr(layer, "scaling", None), dict):
+                    layer.scaling["default"] *= ALONE_SCALE if name.endswith(adapter) else 0
+        elif adapter != "none":
+            model = PeftModel.from_pretrained(model, ROOT / adapter)
+        expected[adapter] = logprobs(model.to(torch.float32).eval(), ids)
+    lines = ",\n".join(f" {json.dumps(key)}: {json.dumps(value)}" for key, value in expected.items())
+    (folder / "expected.json").write_text("{\n" + lines + "\n}\n")
+    print("wrote", folder, flush=True)
+
+
 def verify(program: str) -> None:
     """PEFT reads what `ropewalk adapter combine` wrote and computes the same."""
     name, parts = COMBINED
@@ -165,6 +203,8 @@ def main() -> None:
             write_variant(variant)
     if not options.only or COMBINED[0] in options.only:
         write_combined()
+    if not options.only or QUANTISED[0] in options.only:
+        write_quantised()
 
 
 main()

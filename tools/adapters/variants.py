@@ -41,3 +41,7 @@ VARIANTS = [
 ]
 # Two others at once with these scales: no weights of its own, only what comes out.
 COMBINED = ("combined", [("lora", 1.0), ("rslora-patterns", -0.75)])
+# Adapters on the bundled model as it is quantised: with PEFT over its dequantised weights.
+QUANTISED = ("gptq", "models/airophin-mini", ["lora", "rslora-patterns"])
+# The second of them again, so much stronger and on one kind of layer alone.
+ALONE_SCALE = 20

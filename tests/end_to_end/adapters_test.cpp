@@ -1,0 +1,228 @@
+// Adapters beside a model's weights: against PEFT over the dequantised weights (tools/adapters),
+// and against the graph whose permutes stay, on models with act-order.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "core/adapter/run_time.h"
+#include "core/engine/run_adapters.h"
+#include "core/exec/cached_text.h"
+#include "core/model/synthetic.h"
+#include "tests/end_to_end/fixture_model.h"
+
+namespace ropewalk::test {
+namespace {
+
+const std::string kAdapters = RW_FIXTURES "/adapters/";
+constexpr const char* kLinears[] = {"q_proj",    "k_proj",  "v_proj",   "o_proj",
+                                    "gate_proj", "up_proj", "down_proj"};
+
+// Those modules of another adapter that end so, scaled.
+class Alone final : public AdapterSource {
+ public:
+  Alone(std::shared_ptr<const AdapterSource> of, std::string ending, float scale)
+      : of_(std::move(of)), ending_(std::move(ending)), scale_(scale) {}
+
+  std::vector<std::string> modules() const override {
+    std::vector<std::string> names = of_->modules();
+    std::erase_if(names, [&](const std::string& name) { return !name.ends_with(ending_); });
+    return names;
+  }
+  uint32_t max_rank() const override { return of_->max_rank(); }
+  std::optional<LowRankMatrices> read(std::string_view module) const override {
+    std::optional<LowRankMatrices> matrices;
+    if (module.ends_with(ending_)) matrices = of_->read(module);
+    if (matrices)
+      for (float& value : matrices->b) value *= scale_;
+    return matrices;
+  }
+
+ private:
+  const std::shared_ptr<const AdapterSource> of_;
+  const std::string ending_;
+  const float scale_;
+};
+
+RuntimeSettings mini_settings() {
+  RuntimeSettings settings;
+  settings.config = load_config({std::string(RW_SOURCE_DIR) + "/configs/airophin-mini.yaml",
+                                 {"backend=cpu", "context.kv_cache=f32"}});
+  settings.max_wanted = 64;
+  return settings;
+}
+
+std::vector<double> scores(const Checkpoint& base, RuntimeSettings settings,
+                           const std::vector<int32_t>& ids) {
+  Registry registry = make_registry(settings.config);
+  Runtime runtime(registry, CheckpointWeights(base), settings);
+  return score(runtime, ids, nullptr).logprobs;
+}
+
+class OverQuantised : public testing::TestWithParam<const char*> {};
+
+// One after another in one model: the first two whole, the others on one kind of layer alone.
+TEST_P(OverQuantised, PredictsWhatPeftPredicts) {
+  const std::string file = kAdapters + "gptq/expected.json", name = GetParam();
+  const Json expected = parse_json(read_text(file), {file, ExitCode::model});
+  const auto base =
+      Checkpoint::open(std::filesystem::path(RW_SOURCE_DIR) / expected["base"], config_families());
+  const bool alone = std::ranges::find(kLinears, name) != std::end(kLinears);
+  RuntimeSettings settings = mini_settings();
+  settings.config.adapter = name;
+  if (name != "none") {
+    auto source = open_for_run(kAdapters + (alone ? "rslora-patterns" : name), 1, *base);
+    if (alone) source = std::make_shared<Alone>(source, name, 20.0f);
+    settings.adapters = {{name, source}};
+  }
+  const std::vector<double> found =
+      scores(*base, settings, expected["ids"].get<std::vector<int32_t>>());
+  const auto truth = expected[name].get<std::vector<double>>();
+  const auto without = expected["none"].get<std::vector<double>>();
+  // The matrices are rounded to f16: 2^-11 of the change that they make, here at most 3.6.
+  EXPECT_LT(max_difference(found, truth), 2e-3);
+  EXPECT_EQ(max_difference(found, without) > 3e-2, name != "none");
+}
+
+INSTANTIATE_TEST_SUITE_P(All, OverQuantised,
+                         testing::Values("none", "lora", "rslora-patterns", "q_proj", "k_proj",
+                                         "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"),
+                         [](const auto& row) {
+                           std::string name = row.param;
+                           std::erase(name, '-');
+                           return name;
+                         });
+
+// The same over the dense model.
+TEST(AdaptersAtRunTime, PredictWhatPeftPredictsOverDenseWeights) {
+  const std::string file = kAdapters + "lora/expected.json";
+  const Json expected = parse_json(read_text(file), {file, ExitCode::model});
+  const auto base =
+      Checkpoint::open(std::filesystem::path(RW_SOURCE_DIR) / expected["base"], config_families());
+  RuntimeSettings settings = mini_settings();
+  settings.config.adapter = "lora";
+  settings.adapters = {{"lora", open_for_run(kAdapters + "lora", 1, *base)}};
+  EXPECT_LT(max_difference(scores(*base, settings, expected["ids"].get<std::vector<int32_t>>()),
+                           expected["logprobs"].get<std::vector<double>>()),
+            2e-3);
+}
+
+class FoldedAdapters : public testing::TestWithParam<const char*> {};
+
+// Each kind of layer alone: orders of q, k and v apart, orders that fold away and orders that stay.
+TEST_P(FoldedAdapters, ComputeWhatUnfoldedOnesDo) {
+  const std::string variant = GetParam();
+  const Json expected = expected_of(variant);
+  const auto ids = expected["ids"].get<std::vector<int32_t>>();
+  const auto base = Checkpoint::open(models_folder() / variant, config_families());
+  RuntimeSettings settings = fixture_settings(fixture_config(variant, expected));
+  const std::vector<double> plain = scores(*base, settings, ids);
+  settings.config.adapter = "alone";
+  const auto random = make_synthetic_adapter(base->config(), 5, 1);
+  for (const char* module : kLinears) {
+    settings.adapters = {{"alone", std::make_shared<Alone>(random, module, 1.0f)}};
+    settings.folding = Folding::fold;
+    const std::vector<double> folded = scores(*base, settings, ids);
+    settings.folding = Folding::keep_permutes;
+    EXPECT_EQ(folded, scores(*base, settings, ids)) << module;
+    EXPECT_GT(max_difference(folded, plain), 1e-3) << module;
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Fixtures, FoldedAdapters,
+                         testing::Values("gptq-b4-g32-act", "gptq-b4-g128-act-gqa",
+                                         "gptq-b4-act-apart", "phi3-gptq-act"),
+                         [](const auto& row) {
+                           std::string name = row.param;
+                           std::ranges::replace(name, '-', '_');
+                           return name;
+                         });
+
+// Adapters give way to each other and come back with the same bits; a step without any computes
+// what a model without adapters does.
+TEST(AdaptersAtRunTime, TakeTurnsInASlot) {
+  const auto base = Checkpoint::open(RW_SOURCE_DIR "/models/airophin-mini", config_families());
+  RuntimeSettings settings = mini_settings();
+  const std::vector<int32_t> ids = {1, 17, 200, 3, 99, 1000, 5, 5, 64};
+  const std::vector<double> plain = scores(*base, settings, ids);
+  for (uint32_t i = 0; i < 3; ++i)
+    settings.adapters.push_back(
+        {"a" + std::to_string(i), make_synthetic_adapter(base->config(), 8 << i, i)});
+  std::vector<std::vector<double>> want;
+  Registry registry = make_registry(settings.config);
+  Runtime wide(registry, CheckpointWeights(*base), settings);
+  settings.config.adapter_slots = 1;
+  Runtime narrow(registry, CheckpointWeights(*base), settings);
+  EXPECT_EQ(narrow.executor().adapter_slots(), 1u);
+  EXPECT_LT(narrow.model().plan().adapters, wide.model().plan().adapters / 2);
+  const auto with = [&](Runtime& runtime, uint32_t adapter) {
+    runtime.cache().set_default_adapter(adapter);
+    return score(runtime, ids, nullptr).logprobs;
+  };
+  EXPECT_EQ(with(wide, abi::kNoAdapter), plain);
+  for (uint32_t i = 0; i < 3; ++i) {
+    want.push_back(with(wide, i));
+    EXPECT_GT(max_difference(want[i], plain), 1e-3);
+  }
+  for (const uint32_t i : {2u, 0u, 1u, 0u, 2u}) EXPECT_EQ(with(narrow, i), want[i]) << i;
+  EXPECT_EQ(with(narrow, abi::kNoAdapter), plain);
+}
+
+TEST(AdaptersAtRunTime, MoreThanTheSlotsInAStepAreRefused) {
+  const auto base = Checkpoint::open(RW_SOURCE_DIR "/models/airophin-mini", config_families());
+  RuntimeSettings settings = mini_settings();
+  settings.max_sequences = 2;
+  settings.config.adapter_slots = 1;
+  settings.adapters = {{"a", make_synthetic_adapter(base->config(), 4, 1)},
+                       {"b", make_synthetic_adapter(base->config(), 4, 2)}};
+  Registry registry = make_registry(settings.config);
+  Runtime runtime(registry, CheckpointWeights(*base), settings);
+  CachedText a(runtime.cache(), runtime.rope_tables()), b(runtime.cache(), runtime.rope_tables());
+  a.set_adapter(0);
+  b.set_adapter(1);
+  for (CachedText* text : {&a, &b}) text->append(std::vector<int32_t>{1, 2});
+  const std::vector<Chunk> chunks = {a.next(8), b.next(8)};
+  try {
+    runtime.executor().run(chunks);
+    FAIL() << "two adapters fitted one slot";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), ExitCode::limit);
+    EXPECT_STREQ(error.what(),
+                 "adapter_slots: a step needs 2 adapters, there are 1 slots. Raise adapter_slots.");
+  }
+  EXPECT_EQ(a.cached(), 0u);
+}
+
+struct Refused {
+  const char* adapter;
+  const char* what;
+};
+
+class RefusedAtRunTime : public testing::TestWithParam<Refused> {};
+
+TEST_P(RefusedAtRunTime, ByName) {
+  const bool bias = std::string(GetParam().adapter) == "bias";
+  const auto base = Checkpoint::open(
+      bias ? RW_FIXTURES "/models/dense-bias" : RW_SOURCE_DIR "/models/airophin-mini-f16",
+      config_families());
+  try {
+    open_for_run(kAdapters + GetParam().adapter, 1, *base);
+    FAIL() << "it was taken";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), ExitCode::model);
+    EXPECT_EQ(error.what(), kAdapters + GetParam().adapter + ": " + GetParam().what +
+                                "; a running model takes low-rank changes of linear layers. Merge "
+                                "it with `ropewalk adapter merge`.");
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    All, RefusedAtRunTime,
+    testing::Values(Refused{"dora", "is a DoRA, which stretches the base's weights"},
+                    Refused{"tables", "brings model.layers.0.input_layernorm.weight whole"},
+                    Refused{"tokens", "brings rows of model.embed_tokens"},
+                    Refused{"bias", "brings lm_head.bias whole"}),
+    [](const auto& row) { return std::string(row.param.adapter); });
+
+}  // namespace
+}  // namespace ropewalk::test

@@ -144,15 +144,18 @@ quantize::Calibration of_windows(std::vector<Ids> windows, uint32_t length) {
 }  // namespace
 
 quantize::Calibration read_calibration(const QuantizeArguments& arguments, const Config& config,
-                                       const ModelConfig& model, uint32_t length) {
+                                       const ModelConfig& model,
+                                       const std::vector<quantize::WindowKind>& kinds) {
   Reader reader(config, model);
   for (const std::string& file : arguments.calibration) reader.read(file);
   if (!reader.windows.empty() && !reader.documents.empty())
     refuse("--calibration", "names files of windows (.ids) and of documents",
            "Give one kind: --dump-calibration makes windows of documents");
-  if (!reader.windows.empty()) return of_windows(std::move(reader.windows), length);
+  if (!reader.windows.empty())
+    return of_windows(std::move(reader.windows),
+                      std::ranges::max(kinds, {}, &quantize::WindowKind::length).length);
   quantize::CalibrationSettings settings;
-  settings.windows = {{length, arguments.samples}};
+  settings.windows = kinds;
   settings.seed = arguments.seed;
   settings.bos = reader.bos();
   settings.eos = model.eos_ids.empty() ? 0 : model.eos_ids.front();

@@ -14,11 +14,12 @@ namespace ropewalk {
 //   NAME.ids     windows, one a line: taken exactly as they are, as --dump-calibration writes them
 //   any other    one document, UTF-8
 //
-// `length` is that of a window, `vocab_size` the model's. Warns where there are fewer tokens than
+// `kinds` are the windows that documents are cut into. Warns where there are fewer tokens than
 // asked for. Throws Error: usage for a file that is none of these or has ids beyond the vocabulary,
 // limit for fewer than 512 tokens.
 quantize::Calibration read_calibration(const QuantizeArguments& arguments, const Config& config,
-                                       const ModelConfig& model, uint32_t length);
+                                       const ModelConfig& model,
+                                       const std::vector<quantize::WindowKind>& kinds);
 
 // One window a line, ids separated by spaces.
 std::string ids_text(const quantize::Calibration& calibration);

@@ -17,6 +17,7 @@
 #include "apps/quantize/self_calibration.h"
 #include "apps/save_file.h"
 #include "apps/signals.h"
+#include "core/base/bytes.h"
 #include "core/base/error.h"
 #include "core/base/log.h"
 #include "core/config/model_path.h"
@@ -30,14 +31,25 @@ namespace {
 
 constexpr uint32_t kDefaultLength = 2048;
 
-uint32_t window_length(const QuantizeArguments& arguments, const Config& config,
-                       const ModelConfig& model) {
+std::vector<quantize::WindowKind> window_kinds(const QuantizeArguments& arguments,
+                                               const Config& config, const ModelConfig& model) {
   const uint32_t context = config.context.length.value_or(model.trained_length);
-  if (arguments.length > context)
-    throw Error(ExitCode::limit, "--length",
-                fmt::format("found {}, the model's context has {}", arguments.length, context),
-                "Take a shorter one, or set context.length and rope");
-  return arguments.length > 0 ? arguments.length : std::min(kDefaultLength, context);
+  std::vector<uint32_t> lengths = arguments.lengths;
+  if (lengths.empty()) lengths = {std::min(kDefaultLength, context)};
+  const std::vector<uint32_t>& samples = arguments.samples;
+  if (samples.size() != 1 && samples.size() != lengths.size())
+    throw Error(ExitCode::usage, "--samples",
+                fmt::format("found {} counts for {} lengths", samples.size(), lengths.size()),
+                "Give one for each --length, or one for all");
+  std::vector<quantize::WindowKind> kinds;
+  for (size_t i = 0; i < lengths.size(); ++i) {
+    if (lengths[i] > context)
+      throw Error(ExitCode::limit, "--length",
+                  fmt::format("found {}, the model's context has {}", lengths[i], context),
+                  "Take a shorter one, or set context.length and rope");
+    kinds.push_back({lengths[i], samples[samples.size() == 1 ? 0 : i]});
+  }
+  return kinds;
 }
 
 void check_out(const std::filesystem::path& out, const std::filesystem::path& base) {
@@ -129,21 +141,47 @@ void warn_of_few(const quantize::Calibration& calibration, const ModelConfig& mo
 }
 
 quantize::Calibration calibration_of(const QuantizeArguments& arguments, const Config& config,
-                                     const ModelConfig& model, uint32_t length) {
+                                     const ModelConfig& model,
+                                     const std::vector<quantize::WindowKind>& kinds) {
   const bool self = std::ranges::find(arguments.calibration, "self") != arguments.calibration.end();
-  if (!self) return read_calibration(arguments, config, model, length);
+  if (!self) return read_calibration(arguments, config, model, kinds);
   if (arguments.calibration.size() > 1)
     throw Error(ExitCode::usage, "--calibration", "names self and files", "Give one kind");
   Progress progress("writing the calibration text", ProgressUnit::steps,
                     progress_for(arguments.common));
-  quantize::Calibration calibration =
-      sample_windows(arguments.common, config, {length, arguments.samples}, arguments.seed,
-                     [&](uint64_t done, uint64_t total) {
-                       throw_if_stopped();
-                       progress.show(done, total);
-                     });
+  quantize::Calibration calibration = sample_windows(
+      arguments.common, config, kinds, arguments.seed, [&](uint64_t done, uint64_t total) {
+        throw_if_stopped();
+        progress.show(done, total);
+      });
   check_tokens(calibration);
   return calibration;
+}
+
+// What it will take, before it is begun. Rates are not measured for what takes a minute.
+void tell_plan(const QuantizePlan& plan, const LayerDevice& on, const std::string& out) {
+  constexpr double kWorthMeasuring = 2e12;  // FLOP
+  std::string time;
+  double rate = 0;
+  if (plan.flop > kWorthMeasuring &&
+      on.device().measure(abi::Measurement::f16_matmul_rate, &rate).ok())
+    time = fmt::format("; about {} at the measured {:.3f} TFLOP/s", duration(plan.flop / rate),
+                       rate / 1e12);
+  note(fmt::format("{}: takes {} on the disk and {} more while it runs, and up to {} of memory{}",
+                   out, format_bytes(plan.model_bytes), format_bytes(plan.activation_bytes),
+                   format_bytes(plan.host_bytes), time));
+}
+
+// Those whose inputs could not be factorised.
+void refuse_rounded(const std::string& out, const Json& matrices) {
+  const auto is_rounded = [](const Json& matrix) { return matrix["method"] == "rtn"; };
+  const auto first = std::ranges::find_if(matrices, is_rounded);
+  if (first == matrices.end()) return;
+  throw Error(
+      ExitCode::non_finite, out,
+      fmt::format("{} matrices were rounded to the nearest codes, the first {}",
+                  std::ranges::count_if(matrices, is_rounded), (*first)["name"].get<std::string>()),
+      "Give more text, or go on without --strict");
 }
 
 }  // namespace
@@ -156,16 +194,17 @@ int quantize_model(const QuantizeArguments& arguments) {
   require_model(config.model, config.hub_name);
   const auto base = Checkpoint::open(config.model, config_families());
   check_out(arguments.out, config.model);
-  const uint32_t length = window_length(arguments, config, base->config());
+  const std::vector<quantize::WindowKind> kinds = window_kinds(arguments, config, base->config());
   const StopRequest stop;
   const quantize::Calibration calibration =
-      calibration_of(arguments, config, base->config(), length);
+      calibration_of(arguments, config, base->config(), kinds);
   warn_of_few(calibration, base->config());
   const std::string ids = ids_text(calibration), ids_sha256 = sha256(ids);
   if (!arguments.dump_calibration.empty()) save_file(arguments.dump_calibration, ids);
 
   Registry registry = make_registry(config);
-  const LayerDevice device(registry, config, base->config(), length);
+  const uint32_t longest = std::ranges::max(kinds, {}, &quantize::WindowKind::length).length;
+  const LayerDevice device(registry, config, base->config(), longest);
   const abi::DeviceInfo& info = device.info();
   settings.threads = info.type == abi::DeviceType::cpu
                          ? info.lanes
@@ -176,6 +215,7 @@ int quantize_model(const QuantizeArguments& arguments) {
                   .settings = settings,
                   .method = method,
                   .skip = arguments.skip,
+                  .true_sequential = !arguments.layer_sequential,
                   .shard_bytes = shard_bytes,
                   .fingerprint = fingerprint_of(arguments, *base, ids_sha256, device),
                   .start = arguments.fresh ? quantize::Start::anew : quantize::Start::resume,
@@ -187,10 +227,13 @@ int quantize_model(const QuantizeArguments& arguments) {
   if (run.done() > 0)
     note(fmt::format("{}: going on with an interrupted run, {:.0f} % are done", arguments.out,
                      100 * run.done()));
+  tell_plan(run.plan(), device, arguments.out);
   lines = std::make_unique<Lines>(arguments.common.json, base->config().layers, run.done());
   run.run();
 
   const Json matrices = run.matrices();
+  if (arguments.common.trust == Trust::refuse && method == QuantizeMethod::gptq)
+    refuse_rounded(arguments.out, matrices);
   copy_tokenizer_files(config.model, run.folder());
   copy_model_documents(config.model, run.folder());
   add_quantize_config(arguments, {ids_sha256, calibration.tokens, matrices}, config.model,

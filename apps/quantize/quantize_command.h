@@ -24,8 +24,11 @@ struct QuantizeArguments {
   std::string search = "weighted";
   std::string method = "gptq";
   std::vector<std::string> skip = {};  // patterns of layers that stay dense
-  uint32_t samples = 128;
-  uint32_t length = 0;  // tokens; 0: 2048, or the model's context where that is shorter
+  bool layer_sequential = false;       // sets of a layer see what its dense weights compute
+  std::string compat = {};             // autogptq, or empty
+  // Kinds of windows: how many of them, and of how many tokens; one count is that of every length.
+  std::vector<uint32_t> samples = {128};
+  std::vector<uint32_t> lengths = {};  // empty: 2048, or the model's context where that is shorter
   uint64_t seed = 0;
   std::string shard_size = {};  // "4GB"; empty: one file
   bool fresh = false;

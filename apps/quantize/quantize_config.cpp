@@ -24,7 +24,7 @@ Json quantization_of(const QuantizeArguments& arguments, const QuantizedFacts& f
           {"desc_act", arguments.order == "act" && arguments.method == "gptq"},
           {"static_groups", false},
           {"sym", !arguments.asymmetric},
-          {"true_sequential", true},
+          {"true_sequential", !arguments.layer_sequential},
           {"damp_percent", arguments.damp},
           {"lm_head", false},
           {"quant_method", "gptq"},

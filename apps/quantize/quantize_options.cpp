@@ -94,11 +94,15 @@ void add_options(CLI::App& app, QuantizeArguments& quantize) {
                  "Layers that stay as they are: the end of a name, .* for any run of characters")
       ->type_name("PATTERN")
       ->allow_extra_args(false);
-  app.add_option("--samples", quantize.samples, "Windows of text")
-      ->check(between(1u, 1u << 20))
-      ->capture_default_str();
-  app.add_option("--length", quantize.length, "Tokens of a window, default 2048")
-      ->check(between(1u, 1u << 24));
+  app.add_flag("--no-true-sequential", quantize.layer_sequential,
+               "Show all matrices of a layer what its dense weights compute");
+  app.add_option("--compat", quantize.compat,
+                 "Find groups' ranges when another program does: autogptq")
+      ->type_name("NAME");
+  add_counts(app, "--samples", quantize.samples, between(1u, 1u << 20),
+             "Windows of text, default 128; for several lengths as many counts");
+  add_counts(app, "--length", quantize.lengths, between(1u, 1u << 24),
+             "Tokens of a window, default 2048");
   app.add_option("--seed", quantize.seed, "For the order of the documents")->capture_default_str();
   app.add_option("--shard-size", quantize.shard_size, "Cut the weights into files of at most this")
       ->type_name("4GB|500MB");
@@ -125,6 +129,9 @@ quantize::Settings settings_of(const QuantizeArguments& arguments) {
   settings.zeros = find("--zeros", arguments.zeros, kZeros);
   settings.damp = arguments.damp;
   settings.search = find("--search", arguments.search, kSearches);
+  if (!arguments.compat.empty() && arguments.compat != "autogptq")
+    refuse(fmt::format("unknown --compat {}", printable(arguments.compat)), "Known is autogptq");
+  settings.ranges_before_block = !arguments.compat.empty();
   return settings;
 }
 
@@ -158,7 +165,9 @@ Json settings_json(const QuantizeArguments& arguments) {
           {"method", arguments.method},
           {"skip", arguments.skip},
           {"samples", arguments.samples},
-          {"length", arguments.length},
+          {"length", arguments.lengths},
+          {"true_sequential", !arguments.layer_sequential},
+          {"compat", arguments.compat},
           {"seed", arguments.seed},
           {"shard_size", arguments.shard_size}};
 }

@@ -47,38 +47,48 @@ uint64_t seed_of(uint64_t seed, uint32_t window) {
 }  // namespace
 
 quantize::Calibration sample_windows(
-    const CommonArguments& common, const Config& config, const quantize::WindowKind& kind,
-    uint64_t seed, const std::function<void(uint64_t done, uint64_t total)>& progress) {
+    const CommonArguments& common, const Config& config,
+    const std::vector<quantize::WindowKind>& kinds, uint64_t seed,
+    const std::function<void(uint64_t done, uint64_t total)>& progress) {
+  quantize::Calibration calibration;
+  uint32_t most = 1;
+  for (const quantize::WindowKind& kind : kinds) {
+    calibration.asked += uint64_t{kind.length} * kind.count;
+    most = std::max(most, kind.count);
+  }
   RuntimeSettings settings;
   settings.config = config;
-  settings.config.context.length = kind.length;
-  settings.max_sequences = settings.max_wanted = std::min(kTogether, kind.count);
+  settings.config.context.length =
+      std::ranges::max(kinds, {}, &quantize::WindowKind::length).length;
+  settings.max_sequences = settings.max_wanted = std::min(kTogether, most);
   OpenModel model = open_checkpoint(common, settings);
   const Tokenizer tokenizer = open_tokenizer(config);
   const ModelIds ids = match_ids(tokenizer, model.runtime.model_config());
   const int32_t first = tokenizer.bos() ? tokenizer.bos_id() : ids.end_ids.front();
-  quantize::Calibration calibration;
-  calibration.asked = uint64_t{kind.length} * kind.count;
-  for (uint32_t begin = 0; begin < kind.count; begin += kTogether) {
-    std::deque<Window> windows;  // a Sequence cannot be moved
-    for (uint32_t i = begin; i < std::min(begin + kTogether, kind.count); ++i)
-      windows.emplace_back(model.runtime.cache(), seed_of(seed, i), first);
-    for (uint32_t length = 1; length < kind.length; ++length) {
-      std::vector<Chunk> chunks;
-      for (Window& window : windows)
-        chunks.push_back(
-            {&window.sequence, std::span(window.ids).last(1), Wanted::last, kind.length});
-      const std::span<const ChunkResult> results = model.runtime.executor().run(chunks);
-      for (size_t i = 0; i < windows.size(); ++i)
-        windows[i].ids.push_back(
-            draw(results[i].value().first(ids.sampled), windows[i].random.uniform()));
-      progress(uint64_t{begin} * kind.length + length * windows.size(), calibration.asked);
+  for (const quantize::WindowKind& kind : kinds)
+    for (uint32_t begin = 0; begin < kind.count; begin += kTogether) {
+      std::deque<Window> windows;  // a Sequence cannot be moved
+      for (uint32_t i = begin; i < std::min(begin + kTogether, kind.count); ++i)
+        windows.emplace_back(
+            model.runtime.cache(),
+            seed_of(seed, static_cast<uint32_t>(calibration.windows.size() + windows.size())),
+            first);
+      for (uint32_t length = 1; length < kind.length; ++length) {
+        std::vector<Chunk> chunks;
+        for (Window& window : windows)
+          chunks.push_back(
+              {&window.sequence, std::span(window.ids).last(1), Wanted::last, kind.length});
+        const std::span<const ChunkResult> results = model.runtime.executor().run(chunks);
+        for (size_t i = 0; i < windows.size(); ++i)
+          windows[i].ids.push_back(
+              draw(results[i].value().first(ids.sampled), windows[i].random.uniform()));
+        progress(calibration.tokens + length * windows.size(), calibration.asked);
+      }
+      for (Window& window : windows) {
+        calibration.tokens += window.ids.size();
+        calibration.windows.push_back(std::move(window.ids));
+      }
     }
-    for (Window& window : windows) {
-      calibration.tokens += window.ids.size();
-      calibration.windows.push_back(std::move(window.ids));
-    }
-  }
   return calibration;
 }
 

@@ -11,12 +11,13 @@
 
 namespace ropewalk {
 
-// `kind.count` windows of `kind.length` tokens, each begun with BOS, or an end id where the model
+// Windows of these kinds, each begun with BOS, or an end id where the model
 // has none, and sampled at temperature 1 from the ids that the tokenizer knows. Window i depends on
 // the seed and i only. `progress` is called after every step and may throw to stop. Throws what
 // loading the model throws.
 quantize::Calibration sample_windows(
-    const CommonArguments& common, const Config& config, const quantize::WindowKind& kind,
-    uint64_t seed, const std::function<void(uint64_t done, uint64_t total)>& progress);
+    const CommonArguments& common, const Config& config,
+    const std::vector<quantize::WindowKind>& kinds, uint64_t seed,
+    const std::function<void(uint64_t done, uint64_t total)>& progress);
 
 }  // namespace ropewalk

@@ -10,7 +10,8 @@ ActivationFile::ActivationFile(const std::filesystem::path& file, uint64_t token
                                uint64_t max_width)
     : file_(file, tokens * max_width * stored_size(type), Existing::keep),
       tokens_(tokens),
-      type_(type) {}
+      type_(type),
+      bytes_(tokens * max_width * stored_size(type)) {}
 
 size_t ActivationFile::index_of(const std::string& name) const {
   return static_cast<size_t>(std::ranges::find(values_, name, &LiveValue::name) - values_.begin());

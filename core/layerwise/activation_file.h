@@ -31,6 +31,7 @@ class ActivationFile {
 
   uint64_t row_bytes(size_t value) const { return values_[value].width * stored_size(type_); }
   StoredType type() const { return type_; }
+  uint64_t bytes() const { return bytes_; }  // that it takes on the disk
   // Whole rows from `token` on.
   void write(size_t value, uint64_t token, std::span<const std::byte> rows) const;
   void read(size_t value, uint64_t token, std::span<std::byte> rows) const;
@@ -45,6 +46,7 @@ class ActivationFile {
   OutputFile file_;
   uint64_t tokens_;
   StoredType type_;
+  uint64_t bytes_;
   std::vector<LiveValue> values_;
 };
 

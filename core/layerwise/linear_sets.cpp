@@ -59,12 +59,18 @@ std::vector<LinearSet> linear_sets(const ModelGraph& model, std::span<const std:
     if (node.op != abi::Op::matmul) continue;
     const GraphTensor& weight = graph.tensors[node.in[1]];
     if (!weight.name.starts_with(kLayers) || !weight.name.ends_with(kWeight)) continue;
-    const std::string name = weight.name.substr(0, weight.name.size() - kWeight.size());
+    const std::string layer = weight.name.substr(0, weight.name.size() - kWeight.size());
+    const StoredIn& stored =
+        std::ranges::find(model.weights, node.in[1], &WeightLoad::tensor)->info.stored;
+    const std::string& name = stored.name.empty() ? layer : stored.name;
     if (is_skipped(name, skipped)) continue;
     if (sets.empty() || node.in[0] != last)
       sets.push_back({{}, graph.tensors[node.in[0]].name, weight.dims[0]});
     last = node.in[0];
-    sets.back().linears.push_back({name, weight.dims[1]});
+    std::vector<Linear>& linears = sets.back().linears;
+    if (linears.empty() || linears.back().name != name)
+      linears.push_back({name, stored.name.empty() ? weight.dims[1] : stored.cols});
+    linears.back().layers.push_back(layer);
   }
   for (const Skipped& pattern : skipped)
     if (!pattern.found) refuse_skip(pattern.text, "means no layer of this model");
@@ -72,8 +78,13 @@ std::vector<LinearSet> linear_sets(const ModelGraph& model, std::span<const std:
   return sets;
 }
 
-size_t node_of(const LinearSet& set, const Graph& graph) {
+std::string layer_of(const LinearSet& set) {
   const std::string& name = set.linears.front().name;
+  return name.substr(0, name.find('.', kLayers.size()) + 1);
+}
+
+size_t node_of(const LinearSet& set, const Graph& graph) {
+  const std::string& name = set.linears.front().layers.front();
   const auto found = std::ranges::find_if(graph.nodes, [&](const GraphNode& node) {
     return node.name == name || node.name == name + ".permute";
   });

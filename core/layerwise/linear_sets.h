@@ -15,8 +15,11 @@
 namespace ropewalk {
 
 struct Linear {
-  std::string name;  // "model.layers.0.self_attn.q_proj"
+  std::string name;  // as the file has it: "model.layers.0.self_attn.q_proj"
   uint32_t rows;     // outputs N
+  // The layers of the graph that are its rows: itself, or those that the file stores as one
+  // (Phi-3's qkv_proj).
+  std::vector<std::string> layers = {};
 };
 
 struct LinearSet {
@@ -29,6 +32,9 @@ struct LinearSet {
 // pattern of `skip` means (core/base/module_pattern.h). Throws Error (usage) for a pattern that is
 // none or means no layer, and where nothing is left. REQUIRES: the graph of a dense model.
 std::vector<LinearSet> linear_sets(const ModelGraph& model, std::span<const std::string> skip);
+
+// The model's layer that the set is in: "model.layers.7.".
+std::string layer_of(const LinearSet& set);
 
 // The first node of the set in a graph of the model, whether it is dense there or packed.
 size_t node_of(const LinearSet& set, const Graph& graph);

@@ -24,7 +24,9 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr const char* kJournal = "quantize.journal";
-constexpr std::array kActivations = {"quantize.activations-0", "quantize.activations-1"};
+constexpr std::array kActivations = {"quantize.activations-0", "quantize.activations-1",
+                                     "quantize.activations-layer-0",
+                                     "quantize.activations-layer-1"};
 
 double seconds_since(std::chrono::steady_clock::time_point start) {
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
@@ -46,14 +48,11 @@ std::set<std::string> names_of(const LinearSet& set) {
   return names;
 }
 
-// Phi-3 has q, k and v in one tensor, and its GPTQ files too.
-void check_stored(const std::vector<LinearSet>& sets, const Checkpoint& base) {
-  for (const LinearSet& set : sets)
-    for (const Linear& linear : set.linears)
-      if (!base.find(linear.name + ".weight"))
-        throw Error(ExitCode::model, base.directory().string(),
-                    fmt::format("has no {}.weight, expected a tensor for each layer", linear.name),
-                    "Layers that are stored in one tensor with others cannot be quantised yet");
+// The graph's names of a set's layers.
+std::set<std::string> layers_of(const LinearSet& set) {
+  std::set<std::string> names;
+  for (const Linear& linear : set.linears) names.insert(linear.layers.begin(), linear.layers.end());
+  return names;
 }
 
 // A folder is taken unless a journal says that it is a run's of ours.
@@ -93,7 +92,6 @@ QuantizeRun::QuantizeRun(const QuantizeJob& job, const fs::path& folder)
   const ModelGraph whole = build_model(*base_weights_, options_);
   sets_ = linear_sets(whole, job_.skip);
   check_shapes(sets_, job_.settings);
-  check_stored(sets_, *job_.base);
   uint64_t widest = 0;
   std::set<std::string> linears;
   for (const LinearSet& set : sets_) {
@@ -109,6 +107,7 @@ QuantizeRun::QuantizeRun(const QuantizeJob& job, const fs::path& folder)
   if (job_.start == quantize::Start::anew) remove_earlier(path_);
   output_ = std::make_unique<QuantizedOutput>(*job_.base, linears, job_.settings, job_.shard_bytes,
                                               *folder_);
+  files_.resize(job_.true_sequential ? 2 : 4);
   for (size_t i = 0; i < files_.size(); ++i)
     files_[i] = std::make_unique<ActivationFile>(path_ / kActivations[i], tokens_of(*job_.texts),
                                                  activation_type(job_.on), widest);
@@ -121,14 +120,28 @@ size_t QuantizeRun::finished() const {
   return entries == 0 ? 0 : entries - 1;
 }
 
+double QuantizeRun::flop_of_sets(size_t first, size_t last) const {
+  double flop = 0;
+  for (size_t i = first; i < last; ++i) flop += flop_of(sets_[i], tokens_of(*job_.texts));
+  return flop;
+}
+
 double QuantizeRun::share(size_t sets) const {
-  const uint64_t tokens = tokens_of(*job_.texts);
-  double part = 0, whole = 0;
-  for (size_t i = 0; i < sets_.size(); ++i) {
-    whole += flop_of(sets_[i], tokens);
-    if (i < sets) part = whole;
+  return flop_of_sets(0, sets) / flop_of_sets(0, sets_.size());
+}
+
+// The widest set counts: its Hessian and what factorises it in f64, U in f32, a matrix twice in
+// f32.
+QuantizePlan QuantizeRun::plan() const {
+  uint64_t host = 0;
+  for (const LinearSet& set : sets_) {
+    uint64_t rows = 0;
+    for (const Linear& linear : set.linears) rows = std::max<uint64_t>(rows, linear.rows);
+    host = std::max(host, uint64_t{set.cols} * set.cols * 20 + rows * set.cols * 8);
   }
-  return part / whole;
+  uint64_t activations = 0;
+  for (const auto& file : files_) activations += file->bytes();
+  return {output_->bytes(), activations, host, flop_of_sets(finished(), sets_.size())};
 }
 
 double QuantizeRun::done() const { return share(finished()); }
@@ -139,9 +152,31 @@ void QuantizeRun::verify() const {
       for (const Json& matrix : entry["matrices"])
         if (output_->checksum(matrix["name"].get<std::string>()) != matrix["check"])
           damaged(path_, matrix["name"].get<std::string>());
-  const size_t set = finished();
-  if (set < sets_.size() && at(set).checksum() != journal_->entries().back()["inputs"])
-    damaged(path_ / kActivations[set % 2], "it");
+  if (finished() == sets_.size()) return;
+  for (const size_t set : {finished(), first_of_layer(finished())})
+    if ((set == finished() || !job_.true_sequential) &&
+        at(set).checksum() != journal_->entries()[set]["inputs"])
+      damaged(path_ / kActivations[file_of(set)], "it");
+}
+
+bool QuantizeRun::begins_layer(size_t set) const {
+  return set == 0 || layer_of(sets_[set]) != layer_of(sets_[set - 1]);
+}
+
+size_t QuantizeRun::first_of_layer(size_t set) const {
+  while (!begins_layer(set)) --set;
+  return set;
+}
+
+size_t QuantizeRun::source_of(size_t set) const {
+  return job_.true_sequential || !begins_layer(set) ? set - 1 : first_of_layer(set - 1);
+}
+
+size_t QuantizeRun::file_of(size_t set) const {
+  if (job_.true_sequential || !begins_layer(set)) return set % 2;
+  size_t layers = 0;
+  for (size_t i = 0; i < set; ++i) layers += begins_layer(i) ? 1 : 0;
+  return 2 + layers % 2;
 }
 
 void QuantizeRun::run() {
@@ -150,7 +185,9 @@ void QuantizeRun::run() {
     forward(0);
     journal_->append({{"inputs", at(0).settle()}});
   } else {
-    if (finished() < sets_.size()) at(finished()).hold(live_[finished()]);
+    if (const size_t set = finished(); set < sets_.size())
+      for (const size_t held : {set, first_of_layer(set)})
+        if (held == set || !job_.true_sequential) at(held).hold(live_[held]);
     verify();
   }
   for (size_t i = finished(); i < sets_.size(); ++i) {
@@ -168,19 +205,24 @@ void QuantizeRun::forward(size_t set) {
   std::unique_ptr<Checkpoint> written;
   std::unique_ptr<WeightSource> packed;
   std::set<std::string> names;
-  if (set > 0) {
-    names = names_of(sets_[set - 1]);
-    written = output_->written(names);
+  const size_t source = set > 0 ? source_of(set) : 0;
+  if (set > 0 && (job_.true_sequential || begins_layer(set))) {
+    std::set<std::string> stored;
+    for (size_t i = source; i < set; ++i) {
+      stored.merge(names_of(sets_[i]));
+      names.merge(layers_of(sets_[i]));
+    }
+    written = output_->written(stored);
     packed = std::make_unique<CheckpointWeights>(*written);
   }
   const LayerWeights weights(*base_weights_, packed.get(), names);
   const ModelGraph whole = build_model(weights, options_);
-  const size_t first = set == 0 ? 0 : node_of(sets_[set - 1], whole.graph);
+  const size_t first = set == 0 ? 0 : node_of(sets_[source], whole.graph);
   ModelPart part(*job_.on, weights,
                  cut_graph(whole, first, node_of(sets_[set], whole.graph), job_.on->max_tokens()));
 
   at(set).hold(live_[set]);
-  const ActivationFile* before = set > 0 ? &at(set - 1) : nullptr;
+  const ActivationFile* before = set > 0 ? &at(source) : nullptr;
   const ActivationFile& after = at(set);
   // A value that passes by the part unchanged is copied.
   const auto is_computed = [&](const LiveValue& value) {

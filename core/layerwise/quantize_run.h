@@ -2,6 +2,9 @@
 //
 //   texts -> A | q k v | B | o | C | gate up | D | down | E ...
 //
+// Without true_sequential the sets of a layer see what its dense weights compute, and the layer
+// runs once more with the quantised ones.
+//
 // A part of the model runs all texts from one set's inputs to the next's; the inputs at a cut are
 // in a file. After a set: its tensors are written and flushed, the part behind it runs with them as
 // the ordinary reader reads them, the values at the next cut are written, and one line goes into
@@ -49,6 +52,7 @@ struct QuantizeJob {
   quantize::Settings settings;
   QuantizeMethod method = QuantizeMethod::gptq;
   std::vector<std::string> skip = {};  // patterns of layers that stay dense
+  bool true_sequential = true;  // else all sets of a layer see what its dense weights compute
   uint64_t shard_bytes;
   Json fingerprint;  // what else the bytes depend on
   quantize::Start start = quantize::Start::resume;
@@ -56,6 +60,14 @@ struct QuantizeJob {
   std::function<void(const MatrixReport& matrix, double done)> report;
   // Called often; may throw to stop.
   std::function<void()> tick;
+};
+
+// What a run takes.
+struct QuantizePlan {
+  uint64_t model_bytes;       // on the disk, and stay there
+  uint64_t activation_bytes;  // on the disk while it runs
+  uint64_t host_bytes;        // of memory, beside the device's
+  double flop;                // of what is left
 };
 
 class QuantizeRun {
@@ -69,6 +81,7 @@ class QuantizeRun {
   // The rest of the model's files are to be added here before finish(), config.json last.
   OutputFolder& folder() { return *folder_; }
   double done() const;  // share of the work that an earlier run did
+  QuantizePlan plan() const;
 
   // Quantises what is left. Throws Error: model for a bad base or a damaged earlier run, non_finite
   // where a value overflows, output; and what tick() throws.
@@ -81,12 +94,17 @@ class QuantizeRun {
  private:
   size_t finished() const;  // sets
   void verify() const;
-  void forward(size_t set);  // the part that ends where `set` begins, behind the set before it
+  bool begins_layer(size_t set) const;
+  size_t first_of_layer(size_t set) const;
+  size_t source_of(size_t set) const;  // where the part that ends at `set` begins
+  void forward(size_t set);            // that part
   Json solve_set(const LinearSet& set);
   quantize::Hessian hessian_of(const LinearSet& set);
   std::vector<float> weight_of(const Linear& linear, uint32_t cols) const;
-  ActivationFile& at(size_t set) { return *files_[set % 2]; }
-  const ActivationFile& at(size_t set) const { return *files_[set % 2]; }
+  size_t file_of(size_t set) const;
+  ActivationFile& at(size_t set) { return *files_[file_of(set)]; }
+  const ActivationFile& at(size_t set) const { return *files_[file_of(set)]; }
+  double flop_of_sets(size_t first, size_t last) const;
   double share(size_t sets) const;
 
   QuantizeJob job_;
@@ -98,7 +116,9 @@ class QuantizeRun {
   std::unique_ptr<quantize::Journal> journal_;
   std::unique_ptr<OutputFolder> folder_;
   std::unique_ptr<QuantizedOutput> output_;
-  std::array<std::unique_ptr<ActivationFile>, 2> files_;  // where an even or odd set begins
+  // Where an even or odd set begins; without true_sequential also where an even or odd layer does,
+  // which runs again when all of it is quantised.
+  std::vector<std::unique_ptr<ActivationFile>> files_;
 };
 
 }  // namespace ropewalk

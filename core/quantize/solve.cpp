@@ -46,6 +46,10 @@ class RowSolver {
     if (settings_.order == Order::fixed) fix_ranges();
     for (uint32_t begin = 0; begin < cols(); begin = end_of_block(begin)) {
       const uint32_t end = end_of_block(begin);
+      if (settings_.order != Order::fixed && settings_.ranges_before_block)
+        for (uint32_t row = 0; row < count; ++row)
+          for (uint32_t i = begin; i < end; ++i)
+            if (i % out_.group_size == 0) begin_group(row, i);
       for (uint32_t row = 0; row < count; ++row) round_block(row, begin, end);
       pass_on(begin, end);
     }
@@ -109,7 +113,9 @@ class RowSolver {
     float* weights = row_of(row);
     float* errors = errors_.data() + size_t{row} * kBlock;
     for (uint32_t i = begin; i < end; ++i) {
-      if (settings_.order != Order::fixed && i % out_.group_size == 0) begin_group(row, i);
+      if (settings_.order != Order::fixed && !settings_.ranges_before_block &&
+          i % out_.group_size == 0)
+        begin_group(row, i);
       const uint32_t column = factor_.order[i];
       const Range& found = range(row, out_.group_of[column]);
       const int32_t code = found.code_of(weights[i], settings_.max_code());

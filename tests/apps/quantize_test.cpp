@@ -3,8 +3,10 @@
 
 #include <algorithm>
 #include <csignal>
+#include <cstring>
 #include <filesystem>
 #include <map>
+#include <sstream>
 #include <thread>
 
 #include "tests/apps/program.h"
@@ -54,6 +56,8 @@ TEST(Quantize, MakesAModelThatPredictsAlike) {
   const Outcome made =
       run_program(quantize(kBase, out, {"--calibration", kText, "--length", "256"}), "");
   ASSERT_EQ(made.code, 0) << made.err;
+  EXPECT_THAT(made.err, HasSubstr("out: takes 1."));
+  EXPECT_THAT(made.err, HasSubstr(" MiB of memory\n"));
   EXPECT_THAT(made.out,
               AllOf(StartsWith("layer 1/5  self_attn.q_proj  e 0.00"),
                     HasSubstr("layer 5/5  mlp.down_proj"), HasSubstr("out: 35 matrices")));
@@ -132,6 +136,46 @@ TEST(Quantize, TakesTheWindowsThatItDumped) {
             0);
   EXPECT_EQ(read_file(folder.path() / "a/model.safetensors"),
             read_file(folder.path() / "b/model.safetensors"));
+}
+
+TEST(Quantize, TakesWindowsOfSeveralLengths) {
+  const TemporaryFolder folder;
+  const std::string ids = folder.path() / "windows.ids";
+  const Outcome made =
+      run_program(quantize(kBase, folder.path() / "out",
+                           {"--calibration", kText, "--length", "64,256", "--samples", "6,2",
+                            "--method", "rtn", "--dump-calibration", ids}),
+                  "");
+  ASSERT_EQ(made.code, 0) << made.err;
+  std::istringstream lines(read_file(ids));
+  std::vector<size_t> lengths;
+  for (std::string line; std::getline(lines, line);)
+    lengths.push_back(static_cast<size_t>(std::ranges::count(line, ' ')) + 1);
+  EXPECT_EQ(lengths, (std::vector<size_t>{64, 64, 64, 64, 64, 64, 256, 256}));
+}
+
+// A norm of zeros leaves nothing to factorise.
+TEST(Quantize, IsStrictAboutMatricesThatItCouldOnlyRound) {
+  const TemporaryFolder folder;
+  const fs::path base = folder.path() / "base";
+  fs::copy(kSmall, base);
+  std::string bytes = read_file(base / "model.safetensors");
+  uint64_t header = 0;
+  std::memcpy(&header, bytes.data(), 8);
+  const Json tensors = Json::parse(bytes.substr(8, header));
+  const Json& norm = tensors["model.layers.0.input_layernorm.weight"]["data_offsets"];
+  std::fill_n(bytes.begin() + static_cast<ptrdiff_t>(8 + header + norm[0].get<uint64_t>()),
+              norm[1].get<uint64_t>() - norm[0].get<uint64_t>(), '\0');
+  write_file(base / "model.safetensors", bytes);
+  const std::string ids = folder.write("w.ids", windows_of_ids(20, 64, 96));
+  const std::string out = folder.path() / "out";
+  const Outcome strict = run_program(quantize(base, out, {"--calibration", ids, "--strict"}), "");
+  EXPECT_EQ(strict.code, 9);
+  EXPECT_THAT(strict.err, HasSubstr("out: 4 matrices were rounded to the nearest codes, the first "
+                                    "model.layers.0.self_attn.q_proj. Give more text, or go on "
+                                    "without --strict."));
+  EXPECT_FALSE(fs::exists(out + "/config.json")) << "it does not look whole";
+  EXPECT_EQ(run_program(quantize(base, out, {"--calibration", ids}), "").code, 0);
 }
 
 TEST(Quantize, LetsTheModelWriteTheText) {
@@ -313,6 +357,16 @@ INSTANTIATE_TEST_SUITE_P(
                 {"--calibration", "@w.ids", "--search", "best"},
                 2,
                 "unknown --search best"},
+        Refused{"compat",
+                kFixture,
+                {"--calibration", "@w.ids", "--compat", "gptqmodel"},
+                2,
+                "unknown --compat gptqmodel. Known is autogptq"},
+        Refused{"samples",
+                kFixture,
+                {"--calibration", "@w.ids", "--length", "32,64", "--samples", "1,2,3"},
+                2,
+                "--samples: found 3 counts for 2 lengths"},
         Refused{"shard",
                 kFixture,
                 {"--calibration", "@w.ids", "--shard-size", "4"},

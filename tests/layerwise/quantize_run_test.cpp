@@ -99,6 +99,62 @@ TEST(QuantizeRun, GoesOnWithTheSameBytes) {
   EXPECT_EQ(parts.matrices, whole.matrices);
 }
 
+// All matrices of a layer see what its dense weights compute, so of the first layer those that no
+// other one comes before are the same; the second layer sees the quantised first one.
+TEST(QuantizeRun, LayerByLayerItGoesOnToo) {
+  const LayerRig rig(kModel, 1);
+  const TemporaryFolder folder;
+  Job sequential(rig), whole(rig), parts(rig);
+  ASSERT_TRUE(sequential.run(folder.path() / "sequential", -1));
+  whole.job.true_sequential = parts.job.true_sequential = false;
+  ASSERT_TRUE(whole.run(folder.path() / "whole", -1));
+  int runs = 1;
+  while (!parts.run(folder.path() / "parts", 23)) ASSERT_LT(++runs, 100);
+  EXPECT_GT(runs, 4);
+  EXPECT_EQ(files_of(folder.path() / "parts"), files_of(folder.path() / "whole"));
+  for (size_t i = 0; i < 3; ++i) EXPECT_EQ(whole.matrices[i], sequential.matrices[i]) << i;
+  for (size_t i = 3; i < whole.matrices.size(); ++i)
+    EXPECT_NE(whole.matrices[i]["error"], sequential.matrices[i]["error"]) << i;
+}
+
+// What down sees in the first layer is what the dense model computes there: it is rounded as where
+// all before it stays dense.
+TEST(QuantizeRun, LayerByLayerInputsAreTheDenseLayers) {
+  const LayerRig rig(kModel, 1);
+  const TemporaryFolder folder;
+  Job layers(rig), alone(rig);
+  layers.job.true_sequential = false;
+  ASSERT_TRUE(layers.run(folder.path() / "layers", -1));
+  alone.job.skip = {"q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj"};
+  ASSERT_TRUE(alone.run(folder.path() / "alone", -1));
+  EXPECT_EQ(alone.matrices[0]["name"], "model.layers.0.mlp.down_proj");
+  EXPECT_EQ(layers.matrices[6], alone.matrices[0]);
+}
+
+// Phi-3 stores q, k and v as one layer, and gate and up: they are quantised as one.
+TEST(QuantizeRun, LayersThatAreStoredAsOneAreQuantisedAsOne) {
+  LayerRig rig("phi3-window", 1);
+  const TemporaryFolder folder;
+  Job job(rig);
+  job.job.settings.bits = 8;
+  const fs::path out = folder.path() / "out";
+  ASSERT_TRUE(job.run(out, -1));
+  EXPECT_EQ(job.matrices[0]["name"], "model.layers.0.self_attn.qkv_proj");
+  EXPECT_EQ(job.matrices[2]["name"], "model.layers.0.mlp.gate_up_proj");
+  Json config = parse_json(read_file(rig.config.model / "config.json"), {"c", ExitCode::model});
+  config["quantization_config"] = {
+      {"bits", 8}, {"group_size", 32}, {"desc_act", true}, {"sym", true}, {"quant_method", "gptq"}};
+  write_file(out / "config.json", config.dump());
+  const auto packed = Checkpoint::open(out, config_families());
+  Config with_packed = rig.config;
+  with_packed.model = out;
+  Runtime runtime(rig.registry, CheckpointWeights(*packed), fixture_settings(with_packed));
+  const std::vector<int32_t> text = rig.texts().front();
+  EXPECT_LT(max_difference(score(runtime, text, nullptr).logprobs,
+                           logprobs_of("phi3-window", rig.config, text)),
+            0.05);
+}
+
 TEST(QuantizeRun, ReportsEachMatrixOnce) {
   const LayerRig rig(kModel, 1);
   const TemporaryFolder folder;

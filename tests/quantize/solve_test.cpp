@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include "core/checkpoint/weights/finite.h"
 #include "tests/quantize/golden_matrix.h"
 
 namespace ropewalk::test {
@@ -90,6 +91,33 @@ TEST(Solve, IsTheSameWithoutBlocks) {
       for (uint32_t j = i + 1; j < layer.cols; ++j) w[j] -= error * factor->at(i, j);
     }
   }
+}
+
+// Of the first 128 columns every group's range is then that of the weights as they were given.
+TEST(Solve, TakesRangesBeforeTheBlockWhereAsked) {
+  const Layer layer = layer_of(5, 256);
+  Settings settings;
+  settings.search = Search::none;
+  settings.group_size = 32;
+  const auto factor = factorise(layer.hessian, settings);
+  const QuantizedMatrix fresh = solve_layer(layer, settings);
+  settings.ranges_before_block = true;
+  const QuantizedMatrix found = solve_layer(layer, settings);
+  bool differs = false;
+  for (uint32_t row = 0; row < layer.rows; ++row)
+    for (uint32_t group = 0; group < 4; ++group) {
+      float most = 0;
+      for (uint32_t i = 0; i < 32; ++i)
+        most = std::max(most,
+                        std::abs(layer.weight[row * layer.cols + factor->order[group * 32 + i]]));
+      const uint32_t at = group * layer.rows + row;
+      const float scale =
+          to_floats(StoredType::f16, std::as_bytes(std::span(&found.scales[at], 1)))[0];
+      EXPECT_NEAR(scale, 2 * most / 15, most / 1000) << row << " " << group;
+      differs |= group > 0 && found.scales[at] != fresh.scales[at];
+      if (group == 0) EXPECT_EQ(found.scales[at], fresh.scales[at]);
+    }
+  EXPECT_TRUE(differs);
 }
 
 TEST(Solve, KeepsWeightsOfDeadInputsAtZero) {

@@ -1,0 +1,101 @@
+"""python -m tools.quantize.loaders [--program P] [--base DIR]: GPTQModel and transformers with optimum open what ropewalk wrote.
+
+Quantises the base in several forms and compares logits with those of transformers on weights that this file dequantises
+itself, in f32. A form that a loader refuses is printed with its reason.
+"""
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import tempfile
+import traceback
+from pathlib import Path
+
+os.environ["HF_HUB_OFFLINE"] = "1"
+os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")
+
+import torch
+from safetensors.torch import load_file
+from transformers import AutoModelForCausalLM, GPTQConfig
+from transformers.utils import logging
+
+BOUND = 1e-3  # relative, of the logits' norm
+FORMS = (("4 bits g32 act", []), ("4 bits g128 static", ["--group-size", "64", "--order", "static"]),
+         ("8 bits g32 act", ["--bits", "8"]), ("4 bits one group, none", ["--group-size", "-1", "--order", "none"]),
+         ("3 bits g32 act", ["--bits", "3"]), ("2 bits g32 gar", ["--bits", "2", "--order", "gar"]),
+         ("4 bits g32 act, asym v2", ["--asym", "--zeros", "v2"]), ("4 bits g32 act, asym v1", ["--asym", "--zeros", "v1"]))
+
+
+def unpacked(words: torch.Tensor, bits: int, count: int) -> torch.Tensor:
+    """Codes of the bit streams that run down the columns of int32 words: (words, N) -> (count, N)."""
+    stream = (words.long() & 0xFFFFFFFF)[:, None, :] >> torch.arange(32)[None, :, None] & 1  # (words, 32, N)
+    stream = stream.reshape(-1, bits, words.shape[1])[:count]
+    return (stream << torch.arange(bits)[None, :, None]).sum(1)
+
+
+def dequantised(folder: Path, bits: int, offset: int) -> dict[str, torch.Tensor]:
+    """f32 weights under their dense names: scale * (code - zero - offset), by the group that g_idx names."""
+    stored = load_file(folder / "model.safetensors")
+    plain = {name: value.float() for name, value in stored.items() if name.endswith(".weight")}
+    for name in [name.removesuffix(".qweight") for name in stored if name.endswith(".qweight")]:
+        groups = stored[name + ".g_idx"].long()
+        codes = unpacked(stored[name + ".qweight"], bits, len(groups))
+        zeros = unpacked(stored[name + ".qzeros"].t().contiguous(), bits, codes.shape[1]).t() + offset
+        plain[name + ".weight"] = (stored[name + ".scales"].float()[groups] * (codes - zeros[groups])).t().contiguous()
+    return plain
+
+
+def by_gptqmodel(folder: Path):
+    from gptqmodel import BACKEND, GPTQModel
+    return GPTQModel.load(str(folder), device="cpu", backend=BACKEND.TORCH, dtype=torch.float32).model
+
+
+def by_transformers(folder: Path, bits: int):
+    return AutoModelForCausalLM.from_pretrained(folder, torch_dtype=torch.float32, device_map="cpu",
+                                                quantization_config=GPTQConfig(bits=bits, backend="torch"))
+
+
+def logits_of(model, ids: torch.Tensor) -> torch.Tensor:
+    with torch.no_grad():
+        return model(input_ids=ids).logits[0].double()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m tools.quantize.loaders")
+    parser.add_argument("--program", default="build/release/bin/ropewalk")
+    parser.add_argument("--base", default="models/airophin-mini-f16")
+    parser.add_argument("--calibration", default="tests/fixtures/airophin-mini/text.txt")
+    parser.add_argument("--only", type=int, nargs="*", help="numbers of forms")
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    logging.set_verbosity_error()
+    failed = []
+    for number, (form, settings) in enumerate(FORMS):
+        if options.only and number not in options.only:
+            continue
+        with tempfile.TemporaryDirectory() as work:
+            out, ids = Path(work, "out"), Path(work, "w.ids")
+            subprocess.run([options.program, "quantize", options.base, "--out", str(out), "--calibration", options.calibration,
+                            "--samples", "8", "--length", "256", "--backend", "cpu", "--dump-calibration", str(ids), *settings],
+                           check=True, capture_output=True)
+            window = torch.tensor([[int(x) for x in ids.read_text().splitlines()[0].split()][:128]])
+            bits = int(settings[settings.index("--bits") + 1]) if "--bits" in settings else 4
+            plain = AutoModelForCausalLM.from_pretrained(options.base, torch_dtype=torch.float32).eval()
+            plain.load_state_dict(dequantised(out, bits, 0 if "v2" in settings else 1), strict=False)
+            meant = logits_of(plain, window)
+            for loader, load in (("GPTQModel", lambda: by_gptqmodel(out)), ("transformers", lambda: by_transformers(out, bits))):
+                try:
+                    found = logits_of(load().eval(), window)
+                    error = float((found - meant).norm() / meant.norm())
+                    print(f"{form}: {loader} {error:.1e}", flush=True)
+                    if not error < BOUND:
+                        failed.append(f"{form}: {loader}")
+                except Exception as refusal:  # what a loader refuses is told, not hidden
+                    if os.environ.get("TRACE"):
+                        traceback.print_exc()
+                    print(f"{form}: {loader} refuses it: {type(refusal).__name__}: {str(refusal).splitlines()[0][:160]}", flush=True)
+    assert not failed, failed
+
+
+main()

@@ -74,7 +74,8 @@ QuantizedOutput::QuantizedOutput(const Checkpoint& base, const std::set<std::str
   quant_.act_order = settings.order == quantize::Order::act;
   quant_.symmetric = settings.symmetric;
   quant_.zero_format = settings.zeros == quantize::ZeroForm::v2 ? ZeroFormat::v2 : ZeroFormat::v1;
-  quant_.file = "quantize_config.json";
+  constexpr const char* kFile = "quantize_config.json";
+  quant_.files = {kFile, kFile, kFile, kFile};
   std::vector<TensorInfo> tensors;
   for (const TensorInfo& tensor : base.tensors()) {
     constexpr std::string_view kWeight = ".weight";

@@ -37,9 +37,18 @@ size_t count_of(const Names& unread, std::initializer_list<std::string_view> par
   }));
 }
 
+// Those that this family does not have. Layers beyond the last may have the family's own.
+size_t count_of_norms(const Names& unread, const ModelConfig& config) {
+  size_t count = config.norms_heads ? 0 : count_of(unread, {".q_norm.", ".k_norm."});
+  if (config.norms != Norms::before_and_after)
+    count += count_of(unread, {"_feedforward_layernorm.", ".post_self_attn_layernorm."});
+  return count;
+}
+
 std::string what_they_are(const Names& unread, const ModelConfig& config) {
   const size_t lora = count_of(unread, {".lora_", "lora_magnitude_vector"});
   const size_t head = config.tied_embeddings ? count_of(unread, {"lm_head."}) : 0;
+  const size_t norms = count_of_norms(unread, config);
   const std::string beyond = fmt::format("model.layers.{}.", config.layers);
   std::vector<std::string> said;
   if (lora > 0)
@@ -50,6 +59,11 @@ std::string what_they_are(const Names& unread, const ModelConfig& config) {
   if (head > 0)
     said.push_back(
         "lm_head is not used, because config.json ties the output to model.embed_tokens");
+  if (norms > 0)
+    said.push_back(
+        fmt::format("{} are norms, which {} models do not have: if the model was trained with "
+                    "them, its answers are wrong and config.json names another family than its own",
+                    norms, config.model_type));
   if (count_of(unread, {beyond}) > 0)
     said.push_back(fmt::format("config.json says {} layers, the tensors have more", config.layers));
   return said.empty() ? "" : fmt::format("; {}", fmt::join(said, "; "));

@@ -15,7 +15,7 @@ std::vector<const TensorInfo*> unread_tensors(const Checkpoint& checkpoint,
 
 // One warning with their count and first names, which says what they are where that shows: an
 // adapter that was not merged, layers beyond those of config.json, an output layer beside tied
-// embeddings.
+// embeddings, norms of another family.
 void warn_of_unread(const Checkpoint& checkpoint, const ModelGraph& model);
 
 }  // namespace ropewalk

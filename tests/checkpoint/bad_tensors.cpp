@@ -60,8 +60,6 @@ Write of_family(std::string model_type, std::string architecture, std::string bi
 // What a checkpoint has and its family has not would be left out in silence.
 std::vector<BadModel> tensors_of_other_families() {
   return {
-      {"E01", "AnotherFamilysNorm", "q_norm\\.weight: is a norm that llama models do not have",
-       added("model.layers.0.self_attn.q_norm.weight", {"F16", {32}, std::string(64, '\x3c')})},
       {"E01", "Qwen2sBias", "q_proj\\.bias: the tensor is missing",
        of_family("qwen2", "Qwen2ForCausalLM", "")},
       {"E01", "Qwen3sBias", kPlace + "bias: is a bias that qwen3 models do not have",

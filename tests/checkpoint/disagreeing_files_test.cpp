@@ -153,6 +153,21 @@ TEST(TwoQuantisationConfigs, WhatOneLeavesOutTheOtherSays) {
   }
 }
 
+// config.json alone says it.
+TEST(TwoQuantisationConfigs, AreEachBlamedForWhatTheySay) {
+  const auto blamed = [](const char* key, const Json& value) {
+    return said_of(spoil([&](TinyModel& model) {
+      model.config["quantization_config"] = model.quantize;
+      model.config["quantization_config"][key] = value;
+      model.quantize.erase(key);
+    }));
+  };
+  EXPECT_THAT(blamed("desc_act", false), HasSubstr("/config.json: says desc_act false"));
+  EXPECT_THAT(blamed("bits", 8), HasSubstr("/config.json and "));
+  EXPECT_THAT(blamed("checkpoint_format", "gptq_v2"),
+              HasSubstr("/config.json: checkpoint_format says \"gptq_v2\""));
+}
+
 TEST(TwoQuantisationConfigs, WhereTheyDifferTheTensorsDecide) {
   struct {
     const char* key;

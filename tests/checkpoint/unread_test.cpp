@@ -83,6 +83,17 @@ TEST(Unread, IsAnOutputLayerBesideTiedEmbeddings) {
       HasSubstr("lm_head is not used, because config.json ties the output to model.embed_"));
 }
 
+TEST(Unread, IsANormOfAnotherFamily) {
+  TinyModel model = tiny_dense();
+  for (const char* norm : {"self_attn.q_norm", "self_attn.k_norm", "pre_feedforward_layernorm"})
+    model.tensors[std::string("model.layers.0.") + norm + ".weight"] = kSome;
+  const Found found = unread_of(model);
+  EXPECT_EQ(found.names.size(), 3u);
+  EXPECT_THAT(found.said, AllOf(HasSubstr("3 of 15 tensors are not read"),
+                                HasSubstr("3 are norms, which llama models do not have: if the "
+                                          "model was trained with them, its answers are wrong")));
+}
+
 TEST(Unread, IsWhatTheFamilyHasNoNameFor) {
   TinyModel model = tiny_dense();
   model.tensors["model.layers.0.self_attn.extra.weight"] = kSome;

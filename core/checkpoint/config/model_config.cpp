@@ -247,13 +247,13 @@ void refuse_adapter(const ModelDirectory& directory) {
   const JsonSource source{directory.path_of(kAdapter), ExitCode::model};
   const Json json = parse_json(directory.read_text(kAdapter, kMaxConfigBytes), source);
   const JsonFields fields(json, source, "");
-  const std::string base = fields.has("base_model_name_or_path")
-                               ? fields.text("base_model_name_or_path")
-                               : "its base model";
+  const std::string base =
+      fields.has("base_model_name_or_path") ? fields.text("base_model_name_or_path") : "BASE";
   refuse(directory.path_of(kAdapter), "is a PEFT adapter, expected a model with config.json",
-         fmt::format("Merge it into {} with PEFT's merge_and_unload() and save_pretrained(), and "
-                     "give that folder",
-                     printable(base)));
+         fmt::format("Merge it with `ropewalk adapter merge {} --adapter {} --out MODEL`, and give "
+                     "MODEL",
+                     printable(base),
+                     std::filesystem::path(directory.path_of(kAdapter)).parent_path().string()));
 }
 
 }  // namespace

@@ -127,45 +127,52 @@ std::optional<Claims> read_place(const ModelDirectory& directory, std::string_vi
 // Two places in one: the first wins where they differ, and `differences` says where.
 class Merge {
  public:
+  Merge(const Claims& a, const Claims& b) : a_(a), b_(b) {}
+
   template <class T>
-  std::optional<T> take(std::string_view field, const std::optional<T>& a,
-                        const std::optional<T>& b) {
-    if (a && b && *a != *b) {
-      differences.push_back(fmt::format("{} {} and {}", field, *a, *b));
-      differs_ = true;
-    } else {
-      differs_ = false;
-    }
+  std::optional<T> take(std::string_view field, std::optional<T> Claims::*said) {
+    const std::optional<T>&a = a_.*said, &b = b_.*said;
+    differs_ = a && b && *a != *b;
+    file_ = a || !b ? a_.file : b_.file;
+    if (differs_) differences.push_back(fmt::format("{} {} and {}", field, *a, *b));
     return a ? a : b;
   }
-  bool differs() const { return differs_; }  // of the last take()
+  // Of the last take().
+  bool differs() const { return differs_; }
+  const std::string& file() const { return file_; }
 
   std::vector<std::string> differences;
 
  private:
+  const Claims &a_, &b_;
   bool differs_ = false;
+  std::string file_;
 };
 
 QuantConfig merged(const Claims& a, const Claims& b) {
-  Merge merge;
+  Merge merge(a, b);
   QuantConfig config;
-  config.file = a.file;
   const auto required = [&](std::string_view field, bool said) {
     if (!said)
       refuse(fmt::format("{}: {}", a.file, field), "is missing",
              "Download the quantisation config of this model");
   };
-  const auto bits = merge.take("bits", a.bits, b.bits);
+  const auto bits = merge.take("bits", &Claims::bits);
   required("bits", bits.has_value());
   config.bits = *bits;
-  const auto group_size = merge.take("group_size", a.group_size, b.group_size);
+  config.files.sizes = merge.file();
+  const auto group_size = merge.take("group_size", &Claims::group_size);
   required("group_size", group_size.has_value());
   config.group_size = *group_size;
-  config.act_order = merge.take("desc_act", a.desc_act, b.desc_act);
+  if (merge.file() != config.files.sizes) config.files.sizes += " and " + merge.file();
+  config.act_order = merge.take("desc_act", &Claims::desc_act);
+  config.files.act_order = merge.file();
   if (merge.differs()) config.act_order.reset();
-  config.symmetric = merge.take("sym", a.sym, b.sym);
+  config.symmetric = merge.take("sym", &Claims::sym);
+  config.files.symmetric = merge.file();
   if (merge.differs()) config.symmetric.reset();
-  const auto format = merge.take("checkpoint_format", a.checkpoint_format, b.checkpoint_format);
+  const auto format = merge.take("checkpoint_format", &Claims::checkpoint_format);
+  config.files.zero_format = merge.file();
   if (format) config.zero_format = *format == "gptq_v2" ? ZeroFormat::v2 : ZeroFormat::v1;
   if (merge.differs()) config.zero_format = ZeroFormat::contradicted;
   config.model_file_base_name = a.base_name.value_or(b.base_name.value_or(""));

@@ -22,7 +22,11 @@ struct QuantConfig {
   bool by_gptqmodel = false;  // meta.quantizer: its v1 zeros were subtracted from whole words
   bool dynamic = false;       // rules give some layers other bits or groups, or leave them dense
   std::string model_file_base_name;
-  std::string file;  // the file that said so, the first of two
+  // For messages: the file that says each, the first of two; the first that is there where none
+  // says it.
+  struct Files {
+    std::string sizes, act_order, symmetric, zero_format;  // sizes: bits and group_size
+  } files;
 };
 
 // nullopt where neither place has one. What one place leaves out the other says; where they differ,

@@ -91,25 +91,6 @@ bool needs_bias(Biases biases, std::string_view name) {
          (biases == Biases::of_attention && name.ends_with(".o_proj"));
 }
 
-// Norms that the model's family does not have. A model that needs one would come out as another.
-void refuse_unused_norms(const Checkpoint& checkpoint) {
-  constexpr std::string_view kOfHeads[] = {".q_norm.weight", ".k_norm.weight"};
-  constexpr std::string_view kOfBranches[] = {".pre_feedforward_layernorm.weight",
-                                              ".post_feedforward_layernorm.weight",
-                                              ".post_self_attn_layernorm.weight"};
-  const auto is_one_of = [](std::span<const std::string_view> ends, std::string_view name) {
-    return std::ranges::any_of(ends, [&](auto end) { return name.ends_with(end); });
-  };
-  const bool norms_heads = checkpoint.config().norms_heads;
-  const bool norms_branches = checkpoint.config().norms == Norms::before_and_after;
-  for (const TensorInfo& tensor : checkpoint.tensors())
-    if ((!norms_branches && is_one_of(kOfBranches, tensor.name)) ||
-        (!norms_heads && is_one_of(kOfHeads, tensor.name)))
-      refuse(place_of(checkpoint, tensor),
-             fmt::format("is a norm that {} models do not have", checkpoint.config().model_type),
-             "Only families that `ropewalk inspect` takes can be run");
-}
-
 // bf16 has a wider range than f16, so only f32 holds every value of it.
 abi::DType laid_out_scales(StoredType stored) {
   return stored == StoredType::f16 ? abi::DType::f16 : abi::DType::f32;
@@ -161,9 +142,7 @@ ZeroPoints sized_zero_points(const Checkpoint& checkpoint) {
 }  // namespace
 
 CheckpointWeights::CheckpointWeights(const Checkpoint& checkpoint)
-    : checkpoint_(checkpoint), zero_points_(sized_zero_points(checkpoint)) {
-  refuse_unused_norms(checkpoint);
-}
+    : checkpoint_(checkpoint), zero_points_(sized_zero_points(checkpoint)) {}
 
 WeightInfo CheckpointWeights::describe(std::string_view name, abi::WeightUse use, uint32_t rows,
                                        uint32_t cols) const {
@@ -239,7 +218,7 @@ void CheckpointWeights::warn_of_shape(const std::string& name, const GptqShape& 
   warn(
       fmt::format("{}: says {} bits and {}, but {} has {} bits and {} by its shapes; each layer is "
                   "read as its shapes say",
-                  config.file, config.bits, groups(config.group_size), name, shape.bits,
+                  config.files.sizes, config.bits, groups(config.group_size), name, shape.bits,
                   groups(shape.groups == 1 ? -1 : int64_t{shape.group_size})));
 }
 

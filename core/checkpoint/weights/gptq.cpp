@@ -23,7 +23,7 @@ uint8_t inferred_bits(const Checkpoint& checkpoint, const TensorInfo& qweight, u
   refuse(place_of(checkpoint, qweight),
          fmt::format("found shape [{}], expected {} rows for {} inputs of {} bits ({})",
                      fmt::join(qweight.shape, ", "), static_cast<double>(rows) * config.bits / 32,
-                     rows, config.bits, config.file),
+                     rows, config.bits, config.files.sizes),
          kOtherSource);
 }
 
@@ -51,7 +51,7 @@ uint32_t inferred_group_size(const Checkpoint& checkpoint, const TensorInfo& qze
          fmt::format("has {} groups for {} inputs by its shape [{}], expected {} ({} says "
                      "group_size {}) or another number that groups of one size make",
                      groups, rows, fmt::join(qzeros.shape, ", "), groups_of(rows, claimed),
-                     config.file, config.group_size),
+                     config.files.sizes, config.group_size),
          kOtherSource);
 }
 
@@ -188,10 +188,10 @@ void warn_of_order(const Checkpoint& checkpoint) {
     warn(fmt::format(
         "{}: says desc_act true, but no tensor is named g_idx; rows taken as grouped in "
         "order",
-        config.file));
+        config.files.act_order));
   if (!config.act_order.value_or(true) && !config.dynamic && !ordered)
     warn(fmt::format("{}: says desc_act false, but g_idx orders the rows; g_idx is used",
-                     config.file));
+                     config.files.act_order));
 }
 
 }  // namespace ropewalk

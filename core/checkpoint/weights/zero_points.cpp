@@ -91,8 +91,8 @@ void warn_of_format(const QuantConfig& config, ZeroPoints decided, uint32_t bits
   warn(
       fmt::format("{}: checkpoint_format {}, but all zero points are stored as {}, which only "
                   "\"{}\" writes; read as \"{}\"",
-                  config.file, claim, v2 ? centre : centre - 1, v2 ? "gptq_v2" : "gptq",
-                  v2 ? "gptq_v2" : "gptq"));
+                  config.files.zero_format, claim, v2 ? centre : centre - 1,
+                  v2 ? "gptq_v2" : "gptq", v2 ? "gptq_v2" : "gptq"));
 }
 
 }  // namespace
@@ -112,18 +112,19 @@ ZeroPoints detect_zero_points(const Checkpoint& checkpoint) {
     return decided;
   }
   if (config.zero_format == ZeroFormat::contradicted)
-    refuse(fmt::format("{}: checkpoint_format", config.file),
+    refuse(fmt::format("{}: checkpoint_format", config.files.zero_format),
            "config.json's quantization_config says another one, and the zero points, which differ "
            "from each other, do not tell which is right",
            "Delete the one that is wrong");
   const ZeroPoints claimed = claimed_by(config);
   const bool uniform = claimed == ZeroPoints::v1_borrowed && statistics.all_returned();
   if (config.symmetric.value_or(false) && !uniform)
-    warn(fmt::format("{}: says sym true, but the zero points differ; used as stored", config.file));
+    warn(fmt::format("{}: says sym true, but the zero points differ; used as stored",
+                     config.files.symmetric));
   if (claimed == ZeroPoints::v1 && statistics.top > 0)
     warn(fmt::format(
         "{}: {} zero points are stored as {}, which may mean {} or a lost 0; used as {}",
-        config.file, statistics.top, 2 * centre - 1, 2 * centre, 2 * centre));
+        config.files.zero_format, statistics.top, 2 * centre - 1, 2 * centre, 2 * centre));
   return claimed;
 }
 

@@ -5,7 +5,10 @@
 //
 // BOS stands in front only where the tokenizer adds one: SmolLM2's is <|im_start|> itself, and
 // would be there twice. The marks are tokens that the model added to its vocabulary; where it has
-// none they are text. No system text, no system block. An empty content leaves the bare role.
+// none they are text. No system text, no system block. An empty content leaves the bare role in
+// FastChat's wording, and is a block like any other in that of models' chat templates.
+#include <array>
+
 #include "plugins/prompt-formats/turns.h"
 
 namespace {
@@ -16,9 +19,11 @@ using namespace ropewalk::abi;
 constexpr std::string_view kStart = "<|im_start|>";
 constexpr std::string_view kEnd = "<|im_end|>";
 
+constexpr std::array kOptions = {formats::kWordingOption};
+
 class ChatMl final : public PromptFormat {
  public:
-  explicit ChatMl(const Options&) {}
+  explicit ChatMl(const Options& options) : wording_(formats::wording_of(options)) {}
 
   void default_system(TextSink&) const noexcept override {}
   Status render(std::span<const Message> messages, PieceSink& sink) const noexcept override {
@@ -27,7 +32,7 @@ class ChatMl final : public PromptFormat {
       if (first == 1 && !messages[0].content.empty()) emit("system", messages[0].content, sink);
       for (const Message& message : messages.subspan(first))
         emit(message.role == Role::user ? "user" : "assistant", message.content, sink);
-      if (formats::awaits_reply(messages)) emit("assistant", "", sink);
+      if (formats::awaits_reply(messages)) open("assistant", sink);
     });
   }
   void stops(TextSink& sink) const noexcept override {
@@ -37,15 +42,20 @@ class ChatMl final : public PromptFormat {
   void release() noexcept override { delete this; }
 
  private:
-  static void emit(std::string_view role, std::string_view content, PieceSink& sink) {
-    sink.added_token(kStart);
-    sink.text(role);
-    sink.text("\n");
-    if (content.empty()) return;
+  void emit(std::string_view role, std::string_view content, PieceSink& sink) const {
+    open(role, sink);
+    if (content.empty() && wording_ == formats::Wording::fastchat) return;
     sink.text(content);
     sink.added_token(kEnd);
     sink.text("\n");
   }
+  static void open(std::string_view role, PieceSink& sink) {
+    sink.added_token(kStart);
+    sink.text(role);
+    sink.text("\n");
+  }
+
+  formats::Wording wording_;
 };
 
 }  // namespace
@@ -55,4 +65,5 @@ const Module ropewalk_module = make_module<PromptFormat, ChatMl>({
     .version = "1.0.0",
     .help = "ChatML: <|im_start|>user ... <|im_end|>",
     .source = "lm-sys/FastChat fastchat/conversation.py CHATML; openai/openai-python chatml.md",
+    .options = kOptions,
 });

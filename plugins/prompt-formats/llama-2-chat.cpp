@@ -2,22 +2,29 @@
 //
 //   <s>[INST] <<SYS>>\nSYSTEM\n<</SYS>>\n\nhi [/INST] hello </s><s>[INST] again [/INST]
 //
-// Without a system text the first turn is "[INST] hi". An empty content leaves the bare tag.
-#include "plugins/prompt-formats/turns.h"
+// Without a system text the first turn is "[INST] hi". In FastChat's wording an empty content leaves
+// the bare tag; in that of the model's chat template contents are stripped, and all spaces stay.
+#include <array>
+#include <string>
+
+#include "plugins/prompt-formats/blocks.h"
 
 namespace {
 
 using namespace ropewalk;
 using namespace ropewalk::abi;
 
+constexpr std::array kOptions = {formats::kWordingOption};
+
 class Llama2Chat final : public PromptFormat {
  public:
-  explicit Llama2Chat(const Options&) {}
+  explicit Llama2Chat(const Options& options) : wording_(formats::wording_of(options)) {}
 
   void default_system(TextSink&) const noexcept override {}
   Status render(std::span<const Message> messages, PieceSink& sink) const noexcept override {
     return guard([&] {
       const size_t first = formats::check_turns(messages);
+      if (wording_ == formats::Wording::chat_template) return emit_stripped(messages, first, sink);
       sink.control(Control::bos);
       sink.text("[INST] ");
       if (first == 1) emit_system(messages[0].content, sink);
@@ -39,6 +46,19 @@ class Llama2Chat final : public PromptFormat {
   void release() noexcept override { delete this; }
 
  private:
+  static void emit_stripped(std::span<const Message> messages, size_t first, PieceSink& sink) {
+    std::string system;
+    if (first == 1) system = "<<SYS>>\n" + std::string(messages[0].content) + "\n<</SYS>>\n\n";
+    for (size_t i = first; i < messages.size(); ++i) {
+      const bool user = messages[i].role == Role::user;
+      const std::string content = (i == first ? system : "") + std::string(messages[i].content);
+      if (user) sink.control(Control::bos);
+      sink.text(user ? "[INST] " : " ");
+      sink.text(formats::trimmed(content));
+      sink.text(user ? " [/INST]" : " ");
+      if (!user) sink.control(Control::eos);
+    }
+  }
   static void emit_system(std::string_view content, PieceSink& sink) {
     if (content.empty()) return;
     sink.text("<<SYS>>\n");
@@ -56,6 +76,8 @@ class Llama2Chat final : public PromptFormat {
     sink.control(Control::eos);
     sink.control(Control::bos);
   }
+
+  formats::Wording wording_;
 };
 
 }  // namespace
@@ -65,4 +87,5 @@ const Module ropewalk_module = make_module<PromptFormat, Llama2Chat>({
     .version = "1.0.0",
     .help = "Llama 2 Chat: [INST] <<SYS>> ... [/INST] ...",
     .source = "lm-sys/FastChat fastchat/conversation.py llama-2; meta-llama/llama generation.py",
+    .options = kOptions,
 });

@@ -28,6 +28,23 @@ inline bool awaits_reply(std::span<const abi::Message> messages) {
   return !messages.empty() && messages.back().role == abi::Role::user;
 }
 
+// Of formats that FastChat and models' chat templates word differently.
+enum class Wording { fastchat, chat_template };
+
+inline constexpr abi::OptionInfo kWordingOption{
+    .name = "wording",
+    .type = abi::OptionType::text,
+    .default_value = "fastchat",
+    .help = "fastchat, or chat-template: as the template in models' folders has it"};
+
+inline Wording wording_of(const abi::Options& options) {
+  const std::string_view name = options.text("wording");
+  if (name == "fastchat") return Wording::fastchat;
+  if (name == "chat-template") return Wording::chat_template;
+  throw abi::Failure(abi::StatusCode::invalid_argument, "wording: found " + std::string(name) +
+                                                            ", expected fastchat or chat-template");
+}
+
 // SYSTEM sep USER: text sep ASSISTANT: text </s> USER: ... ASSISTANT:
 //
 // Contents are not stripped, so a user's text that ends in a line end gives "...\n ASSISTANT:"

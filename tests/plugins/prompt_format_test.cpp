@@ -132,11 +132,11 @@ TEST_P(ChatTemplate, IsRenderedByteForByte) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Models, ChatTemplate,
-                         testing::Values("llama-3", "llama-3.1", "llama-3.2", "mistral-v1",
-                                         "mistral-v3", "mistral-tekken", "mistral-v7", "qwen-2.5",
-                                         "qwen-3", "qwen-3-quick", "gemma-2", "phi-3.5", "phi-4",
-                                         "zephyr", "deepseek-llm", "deepseek-coder", "deepseek-r1",
-                                         "granite-3.0", "granite-3.3"),
+                         testing::Values("llama-2", "chatml", "llama-3", "llama-3.1", "llama-3.2",
+                                         "mistral-v1", "mistral-v3", "mistral-tekken", "mistral-v7",
+                                         "qwen-2.5", "qwen-3", "qwen-3-quick", "gemma-2", "phi-3.5",
+                                         "phi-4", "zephyr", "deepseek-llm", "deepseek-coder",
+                                         "deepseek-r1", "granite-3.0", "granite-3.3"),
                          [](const auto& row) {
                            std::string name = row.param;
                            for (char& c : name)

@@ -197,18 +197,27 @@ void print_banner(const Engine& engine, uint32_t context_length, const std::stri
   fmt::print(
       stderr, "{} on {}, prompt format {}, context {} tokens; /help lists the commands\n",
       printable(config.hub_name.empty() ? config.model.filename().string() : config.hub_name),
-      device, config.prompt.format.name, context_length);
+      device, engine.text().format_choice().plugin.name, context_length);
 }
 
-int hold_on_terminal(Engine& engine, Conversation& conversation) {
-  print_banner(engine, engine.runtime().context_length(), engine.runtime().device().name());
+int hold_on_terminal(Conversation& conversation) {
   const std::filesystem::path folder = state_folder();
   LineEditor editor(folder.empty() ? folder : folder / "history", completions);
+  const auto offer = [&] {
+    if (!folder.empty()) conversation.offer((folder / "last-chat.json").string());
+  };
+  stop_at_hangup();
   int signal = 0;
-  const Input end = hold(
-      conversation, [&](std::string& line) { return editor.next(line); }, signal);
+  Input end = Input::end;
+  try {
+    end = hold(
+        conversation, [&](std::string& line) { return editor.next(line); }, signal);
+  } catch (const Error&) {
+    offer();  // also where the device is lost, or the terminal
+    throw;
+  }
   if (end != Input::stopped) return 0;
-  if (!folder.empty()) conversation.offer((folder / "last-chat.json").string());
+  offer();
   return 128 + (signal != 0 ? signal : editor.signal());
 }
 

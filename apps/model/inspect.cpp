@@ -135,9 +135,13 @@ Json tokenizer_json(const Config& config, const ModelConfig& model) {
 // As `run` and `chat` would choose it.
 Json prompt_json(const Config& config) {
   try {
-    const PluginChoice format = choose_format(config);
-    return {{"format", format.name},
-            {"from", format.where.file.empty() ? "default" : format.where.text()}};
+    const FormatChoice format = choose_format(config);
+    tell_of_format(format);
+    const bool chosen = format.source == FormatSource::configuration ||
+                        format.source == FormatSource::chat_template;
+    Json json = {{"format", format.plugin.name}, {"from", chosen ? format.from : "default"}};
+    if (!chosen) json["why"] = reason_of(format);
+    return json;
   } catch (const Error& error) {
     return {{"error", error.what()}};
   }
@@ -215,9 +219,9 @@ int inspect(const InspectArguments& arguments) {
   Json json = model_json(*checkpoint, config, facts);
   Verification verification;
   if (arguments.verify) {
-    Progress progress("verifying", ProgressUnit::bytes, progress_for(common));
+    Progress progress("verifying", progress_for(common));
     verification = verify_tensors(
-        *checkpoint, [&](uint64_t done, uint64_t total) { progress.show(done, total); });
+        *checkpoint, [&](uint64_t done, uint64_t total) { progress.show_bytes(done, total); });
     json["verify"] = {{"tensors", verification.tensors},
                       {"non_finite", faults_json(verification.non_finite)},
                       {"zero_scales", faults_json(verification.zero_scales)},

@@ -45,7 +45,8 @@ enum class Truncate { drop_oldest, refuse };
 enum class BosRule { automatic, always, never };
 
 struct PromptConfig {
-  PluginChoice format = {.name = "raw", .key = "prompt.format"};
+  // absent: what the model's chat template says, else raw (core/engine/format_choice.h)
+  std::optional<PluginChoice> format = {};
   std::optional<std::string> system = {};  // absent: the format's own
   BosRule bos = BosRule::automatic;
   Truncate truncate = Truncate::drop_oldest;

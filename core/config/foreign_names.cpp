@@ -31,6 +31,8 @@ constexpr ForeignName kForeign[] = {
     {"alpha_value", "rope"},
     {"chat_template", "prompt.format"},
     {"instruction_template", "prompt.format"},
+    {"prompt_format", "prompt.format"},
+    {"prompt_template", "prompt.format"},
     {"system_prompt", "prompt.system"},
     {"stop_strings", "generation.stop"},
     {"stopping_strings", "generation.stop"},

@@ -65,9 +65,8 @@ constexpr std::array kKeys = {
             .minimum = 1,
             .maximum = 512},
     KeyInfo{"prompt", KeyType::map, "", "how a conversation becomes text"},
-    KeyInfo{
-        "prompt.format", KeyType::plugin, "raw",
-        "the wording the model was trained on (`ropewalk plugins`); auto: by its chat template"},
+    KeyInfo{"prompt.format", KeyType::plugin, "<by the model's chat template, else raw>",
+            "the wording the model was trained on, see `ropewalk plugins prompt-formats`"},
     KeyInfo{"prompt.system", KeyType::text, "<the format's own>", "the system message"},
     KeyInfo{.path = "prompt.bos",
             .type = KeyType::choice,

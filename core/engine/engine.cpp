@@ -76,10 +76,10 @@ void reserve_emitted(const abi::PromptFormat& format, Tokenizer& tokenizer) {
 
 }  // namespace
 
-TextSide::TextSide(Registry& registry, const Config& config) : tokenizer_(open_tokenizer(config)) {
-  const PluginChoice choice = choose_format(config);
-  const Library& library = registry.find_choice(abi::ModuleKind::prompt_format, choice);
-  format_ = library.create<abi::PromptFormat>(choice, nullptr);
+TextSide::TextSide(Registry& registry, const Config& config)
+    : tokenizer_(open_tokenizer(config)), choice_(choose_format(config)) {
+  const Library& library = registry.find_choice(abi::ModuleKind::prompt_format, choice_.plugin);
+  format_ = library.create<abi::PromptFormat>(choice_.plugin, nullptr);
 
   StringSink system;
   format_->default_system(system);
@@ -144,6 +144,7 @@ Engine::Engine(const RuntimeSettings& settings, TextNeed text)
   const ModelConfig& model = checkpoint_->config();
   ids_ = text_ ? match_ids(tokenizer(), model) : all_ids(model);
   if (text_) add_stop_tokens();
+  if (text_ && text == TextNeed::required) tell_of_format(text_->format_choice());
   // Reports a wrong name before the model is loaded, not after.
   for (const PluginChoice& choice : config_.sampling) {
     registry_.find_choice(abi::ModuleKind::sampler, choice);

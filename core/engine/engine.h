@@ -12,6 +12,7 @@
 
 #include "core/abi/prompt_format.h"
 #include "core/checkpoint/checkpoint.h"
+#include "core/engine/format_choice.h"
 #include "core/engine/model_ids.h"
 #include "core/engine/runtime.h"
 #include "core/sample/chain.h"
@@ -34,6 +35,7 @@ class TextSide {
 
   const Tokenizer& tokenizer() const { return tokenizer_; }
   const abi::PromptFormat& format() const { return *format_; }
+  const FormatChoice& format_choice() const { return choice_; }
 
   // The configured system message, else the format's own; may be empty.
   const std::string& system() const { return system_; }
@@ -42,6 +44,7 @@ class TextSide {
 
  private:
   Tokenizer tokenizer_;
+  FormatChoice choice_;
   Owned<abi::PromptFormat> format_;
   std::string system_;
   std::vector<std::string> format_stops_;

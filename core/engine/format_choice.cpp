@@ -6,6 +6,7 @@
 #include <optional>
 
 #include "core/base/error.h"
+#include "core/base/log.h"
 #include "core/checkpoint/formats/files.h"
 #include "core/digest/sha256.h"
 #include "core/json/json.h"
@@ -21,6 +22,8 @@ constexpr KnownFormat kKnown[] = {
     {"b48c47f644389271", "llama-3"},
     {"93c0e9aa3629bbd7", "llama-3.1"},
     {"d82792f95932f1c9", "llama-3.1"},
+    {"e8d5b5a546d3f19d", "llama-2-chat", "wording", "chat-template"},
+    {"fcf7a096fe99a48f", "chatml", "wording", "chat-template"},
     {"bbc58aad99454df6", "mistral", "spaces", "v1"},
     {"cafb64e0e9e5fd25", "mistral"},
     {"e7deee034838db2b", "mistral", "spaces", "tekken"},
@@ -84,30 +87,91 @@ std::string template_hash(std::string_view chat_template) {
 
 std::span<const KnownFormat> known_formats() { return kKnown; }
 
-PluginChoice choose_format(const Config& config) {
-  const PluginChoice& choice = config.prompt.format;
-  if (choice.name != "auto") return choice;
-  constexpr const char* kAdvice = "Name a format in prompt.format; `ropewalk plugins` lists them";
-  const std::optional<Found> found = find_template(ModelDirectory(config.model));
-  if (!found)
-    throw Error(ExitCode::usage, choice.where.text() + ": prompt.format",
-                "found auto, but the model's folder has no chat template", kAdvice);
-  const std::string hash = template_hash(found->text);
+namespace {
+
+constexpr const char* kAdvice =
+    "Name a format in prompt.format; `ropewalk plugins prompt-formats` lists them";
+
+const KnownFormat* known_by(const std::string& hash) {
   const auto known = std::ranges::find_if(
       kKnown, [&](const KnownFormat& row) { return hash.starts_with(row.hash); });
-  if (known == std::end(kKnown))
-    throw Error(ExitCode::usage, choice.where.text() + ": prompt.format",
-                fmt::format("found auto, but no format is known for the chat template of {} "
-                            "(SHA-256 {})",
-                            found->file, hash),
-                kAdvice);
-  PluginChoice format = choice;
-  format.name = known->format;
-  format.options.clear();
+  return known == std::end(kKnown) ? nullptr : known;
+}
+
+// The format of the folder's chat template, where it is known.
+FormatChoice by_template(const std::filesystem::path& model) {
+  FormatChoice choice;
+  const std::optional<Found> found = find_template(ModelDirectory(model));
+  if (!found) return choice;
+  choice.from = "the chat template of " + found->file;
+  choice.hash = template_hash(found->text);
+  choice.source = FormatSource::unknown_template;
+  const KnownFormat* known = known_by(choice.hash);
+  if (!known) return choice;
+  choice.source = FormatSource::chat_template;
+  choice.plugin.name = known->format;
+  choice.plugin.where = {.file = choice.from};
   if (!known->option.empty())
-    format.options.push_back({std::string(known->option), choice.where,
-                              make_scalar(std::string(known->value), choice.where)});
-  return format;
+    choice.plugin.options.push_back({std::string(known->option), choice.plugin.where,
+                                     make_scalar(std::string(known->value), choice.plugin.where)});
+  return choice;
+}
+
+// What `auto` stands for.
+FormatChoice automatic(const Config& config, const Where& where) {
+  FormatChoice choice = by_template(config.model);
+  if (choice.source == FormatSource::nothing)
+    throw Error(ExitCode::usage, where.text() + ": prompt.format",
+                "found auto, but the model's folder has no chat template", kAdvice);
+  if (choice.source == FormatSource::unknown_template)
+    throw Error(ExitCode::usage, where.text() + ": prompt.format",
+                fmt::format("found auto, but no format is known for {} (SHA-256 {})", choice.from,
+                            choice.hash),
+                kAdvice);
+  return choice;
+}
+
+}  // namespace
+
+FormatChoice choose_format(const Config& config) {
+  const std::optional<PluginChoice>& named = config.prompt.format;
+  if (named && named->name == "auto") return automatic(config, named->where);
+  if (named)
+    return {.plugin = *named,
+            .source = FormatSource::configuration,
+            .from = named->where.text(),
+            .hash = ""};
+  try {
+    return by_template(config.model);
+  } catch (const Error& error) {
+    // A template that was not asked for must not keep a model from running.
+    std::string said = error.what();
+    if (said.ends_with('.')) said.pop_back();
+    return {.source = FormatSource::unknown_template, .from = said, .hash = ""};
+  }
+}
+
+void tell_of_format(const FormatChoice& choice) {
+  if (choice.source == FormatSource::chat_template)
+    note(fmt::format("prompt format {}, by {}; prompt.format names another", choice.plugin.name,
+                     choice.from));
+  if (choice.source == FormatSource::unknown_template)
+    warn(fmt::format("prompts are raw text, because {}. {}, or raw", reason_of(choice), kAdvice));
+}
+
+std::string reason_of(const FormatChoice& choice) {
+  switch (choice.source) {
+    case FormatSource::configuration:
+    case FormatSource::chat_template:
+      return choice.from;
+    case FormatSource::unknown_template:
+      return choice.hash.empty()
+                 ? fmt::format("the chat template cannot be read ({})", choice.from)
+                 : fmt::format("no format is known for {} (SHA-256 {})", choice.from, choice.hash);
+    case FormatSource::nothing:
+      return "the model's folder has no chat template";
+  }
+  return "";
 }
 
 }  // namespace ropewalk

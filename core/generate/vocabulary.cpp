@@ -10,7 +10,7 @@ Vocabulary vocabulary_of(Engine& engine) {
           .rows = engine.runtime().executor().vocab_size(),
           .sampled = engine.sampled_vocab(),
           .banned = engine.banned_ids(),
-          .format = engine.config().prompt.format.name};
+          .format = engine.has_text() ? engine.text().format_choice().plugin.name : ""};
 }
 
 }  // namespace ropewalk

@@ -12,7 +12,7 @@ TEST(Config, DefaultsAreThoseOfTheManual) {
   EXPECT_FALSE(config.context.length);
   EXPECT_EQ(config.context.kv_cache, KvCacheType::f16);
   EXPECT_FALSE(config.rope);
-  EXPECT_EQ(config.prompt.format.name, "raw");
+  EXPECT_FALSE(config.prompt.format);
   EXPECT_FALSE(config.prompt.system);
   EXPECT_EQ(config.prompt.bos, BosRule::automatic);
   EXPECT_EQ(config.prompt.truncate, Truncate::drop_oldest);
@@ -60,7 +60,7 @@ plugins: {paths: [./my-plugins, /opt/p.so]}
   EXPECT_EQ(config.rope->where.text(), "/etc/c.yaml:8:11");
   ASSERT_EQ(config.rope->options.size(), 1u);
   EXPECT_EQ(config.rope->options[0].value.text, "2.0");
-  EXPECT_EQ(config.prompt.format.name, "vicuna-v1.1");
+  EXPECT_EQ(config.prompt.format->name, "vicuna-v1.1");
   EXPECT_EQ(config.prompt.system, "A chat between ...");
   EXPECT_EQ(config.prompt.truncate, Truncate::refuse);
   EXPECT_EQ(config.prompt.bos, BosRule::never);
@@ -113,8 +113,8 @@ TEST(Config, RopeFromTheModelIsNoChoice) {
 
 TEST(Config, FormatsMayHaveOptions) {
   const Config config = parse("model: m\nprompt: {format: {airoboros-1.4: {suffix: ': '}}}\n");
-  EXPECT_EQ(config.prompt.format.name, "airoboros-1.4");
-  EXPECT_EQ(config.prompt.format.options[0].value.text, ": ");
+  EXPECT_EQ(config.prompt.format->name, "airoboros-1.4");
+  EXPECT_EQ(config.prompt.format->options[0].value.text, ": ");
 }
 
 TEST(Config, WindowsLineEndsAndAByteOrderMarkAreText) {

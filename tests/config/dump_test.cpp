@@ -39,7 +39,7 @@ TEST(Dump, NamesTheOriginOfEveryValue) {
           "adapter: none  # default\n"
           "# adapter_slots: <all of them, at most 8>  # default\n"
           "prompt:\n"
-          "  format: raw  # default\n"
+          "  # format: <by the model's chat template, else raw>  # default\n"
           "  # system: <the format's own>  # default\n"
           "  bos: auto  # default\n"
           "  truncate: drop-oldest  # default\n"
@@ -151,7 +151,7 @@ TEST(Dump, OfDefaultsIsTheDefaults) {
   EXPECT_EQ(written.backend.plugin.name, bare.backend.plugin.name);
   EXPECT_EQ(written.context.kv_cache, bare.context.kv_cache);
   EXPECT_EQ(written.rope.has_value(), bare.rope.has_value());
-  EXPECT_EQ(written.prompt.format.name, bare.prompt.format.name);
+  EXPECT_EQ(written.prompt.format.has_value(), bare.prompt.format.has_value());
   EXPECT_EQ(written.prompt.truncate, bare.prompt.truncate);
   EXPECT_EQ(written.sampling.size(), bare.sampling.size());
   EXPECT_EQ(written.generation.max_new_tokens, bare.generation.max_new_tokens);

@@ -36,7 +36,7 @@ TEST(Extends, ABlockThatNamesItsPluginReplacesTheOptions) {
   ASSERT_EQ(other.rope->options.size(), 1u);
   EXPECT_EQ(other.rope->options[0].key, "factor");
   EXPECT_FALSE(other.backend.device);
-  EXPECT_EQ(other.prompt.format.name, "b");
+  EXPECT_EQ(other.prompt.format->name, "b");
 
   const Config same = load("rope: {alpha: 3}\nbackend: {device: 2}\n");
   EXPECT_EQ(same.rope->name, "ntk");

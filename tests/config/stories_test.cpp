@@ -59,7 +59,7 @@ TEST(Stories, FirstRunIsGreedyVicuna) {
   const Config config = load_config({.file = kFolder / "airophin-mini.yaml"});
   EXPECT_EQ(config.model, fs::path(RW_SOURCE_DIR) / "models/airophin-mini");
   EXPECT_EQ(config.backend.plugin.name, "auto");
-  EXPECT_EQ(config.prompt.format.name, "vicuna-v1.1");
+  EXPECT_EQ(config.prompt.format->name, "vicuna-v1.1");
   EXPECT_TRUE(config.sampling.empty());
   EXPECT_EQ(config.generation.max_new_tokens, 128u);
   EXPECT_EQ(load_config({.file = kFolder / "cpu.yaml"}).backend.plugin.name, "cpu");
@@ -83,7 +83,7 @@ TEST(Stories, ReferenceHasEveryKey) {
 TEST(Stories, ReferenceIsTheDefaults) {
   const Config config = load_config({.file = kFolder / "reference.yaml"});
   EXPECT_FALSE(config.rope);
-  EXPECT_EQ(config.prompt.format.name, "raw");
+  EXPECT_FALSE(config.prompt.format);
   EXPECT_EQ(config.generation.max_new_tokens, 512u);
 }
 

@@ -51,15 +51,16 @@ TEST(TemplateHash, LeavesOutWhatEditorsChange) {
             "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
 }
 
+// Without a format where it is empty.
 Config config_of(const std::filesystem::path& model, const std::string& format) {
   Config config;
   config.model = model;
-  config.prompt.format.name = format;
+  if (!format.empty()) config.prompt.format = PluginChoice{.name = format, .key = "prompt.format"};
   return config;
 }
 
 TEST(FormatChoice, AFormatThatIsNamedIsTaken) {
-  EXPECT_EQ(choose_format(config_of("/nowhere", "vicuna-v1.1")).name, "vicuna-v1.1");
+  EXPECT_EQ(choose_format(config_of("/nowhere", "vicuna-v1.1")).plugin.name, "vicuna-v1.1");
 }
 
 TEST(FormatChoice, AutoNeedsATemplateThatIsKnown) {
@@ -78,6 +79,49 @@ TEST(FormatChoice, AutoNeedsATemplateThatIsKnown) {
       << refusal();
   write_file(folder.path() / "chat_template.jinja", "\n");
   EXPECT_NE(refusal().find("of chat_template.jinja (SHA-256 e3b0c442"), std::string::npos);
+}
+
+// What a run says of it.
+std::string said_of(const FormatChoice& choice) {
+  testing::internal::CaptureStderr();
+  tell_of_format(choice);
+  return testing::internal::GetCapturedStderr();
+}
+
+TEST(FormatChoice, WithoutANameNothingIsRefused) {
+  const TemporaryFolder folder;
+  const Config config = config_of(folder.path(), "");
+  const auto expect_raw = [&](FormatSource source, const std::string& said) {
+    const FormatChoice choice = choose_format(config);
+    EXPECT_EQ(choice.plugin.name, "raw");
+    EXPECT_EQ(choice.source, source);
+    EXPECT_EQ(said_of(choice), said);
+  };
+  expect_raw(FormatSource::nothing, "");
+  write_file(folder.path() / "tokenizer_config.json", R"({"chat_template": "a\n\tb"})");
+  expect_raw(FormatSource::unknown_template,
+             "warning: prompts are raw text, because no format is known for the chat template of "
+             "tokenizer_config.json (SHA-256 "
+             "07784d120e6762ac0099528b31f41ebfda1e7534fbca2239f9cc31c04deab0a3). Name a format in "
+             "prompt.format; `ropewalk plugins prompt-formats` lists them, or raw\n");
+  write_file(folder.path() / "tokenizer_config.json", R"({"chat_template": [{"name": "tools"}]})");
+  const FormatChoice unread = choose_format(config);
+  EXPECT_EQ(unread.source, FormatSource::unknown_template);
+  EXPECT_NE(said_of(unread).find("has no template named \"default\""), std::string::npos);
+}
+
+TEST(FormatChoice, WithoutANameAKnownTemplateChooses) {
+  const TemporaryFolder folder;
+  std::filesystem::copy_file(RW_FIXTURES "/prompts/zephyr.jinja",
+                             folder.path() / "chat_template.jinja");
+  const FormatChoice choice = choose_format(config_of(folder.path(), ""));
+  EXPECT_EQ(choice.plugin.name, "zephyr");
+  EXPECT_EQ(choice.source, FormatSource::chat_template);
+  EXPECT_EQ(said_of(choice),
+            "note: prompt format zephyr, by the chat template of chat_template.jinja; "
+            "prompt.format names another\n");
+  EXPECT_EQ(choose_format(config_of(folder.path(), "auto")).plugin.name, "zephyr");
+  EXPECT_EQ(said_of(choose_format(config_of(folder.path(), "raw"))), "");
 }
 
 }  // namespace

@@ -73,7 +73,7 @@ TEST_P(Card, ResolvesToItsTable) {
       fs::path(RW_SOURCE_DIR) / "configs/card" / (std::string(card.name) + ".yaml");
   const Config config = load_config({.file = file});
   EXPECT_EQ(config.model.filename(), card.name);
-  EXPECT_EQ(config.prompt.format.name, card.format);
+  EXPECT_EQ(config.prompt.format->name, card.format);
   EXPECT_EQ(config.context.length, card.context);
 
   const JsonSource source{"config.json", ExitCode::model};
@@ -88,7 +88,7 @@ TEST_P(Card, ResolvesToItsTable) {
   const RopeChoice choice = choose_rope(config, model, *config.context.length);
   Registry registry = make_registry(config);
   // The prompt format is there too, not only named.
-  registry.find(abi::ModuleKind::prompt_format, config.prompt.format.name);
+  registry.find(abi::ModuleKind::prompt_format, config.prompt.format->name);
   const Library& library = registry.find(abi::ModuleKind::rope_scaling, choice.plugin.name);
   const Owned<abi::RopeScaling> policy = library.create<abi::RopeScaling>(choice.plugin, nullptr);
   RopeTables tables(*policy, choice.request, choice.mode);

@@ -105,7 +105,8 @@ TEST(Plugins, ConfigurationsNameWhatThereIs) {
           load_plugin(abi::ModuleKind::sampler, choice.name).create<abi::Sampler>(choice, nullptr))
           << entry.path();
     }
-    const PluginChoice& format = config.prompt.format;
+    if (!config.prompt.format) continue;
+    const PluginChoice& format = *config.prompt.format;
     EXPECT_TRUE(load_plugin(abi::ModuleKind::prompt_format, format.name)
                     .create<abi::PromptFormat>(format, nullptr));
   }

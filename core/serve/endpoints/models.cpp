@@ -51,7 +51,7 @@ http::Response tabby_model(Service& service, const http::Request&) {
   Json model = model_json(service, loaded, loaded.model.name);
   model["parameters"] = {{"max_seq_len", loaded.model.context_length},
                          {"max_batch_size", loaded.slots},
-                         {"prompt_template", service.config().prompt.format.name}};
+                         {"prompt_template", loaded.model.text.format_choice().plugin.name}};
   return json_response(model);
 }
 

@@ -36,10 +36,13 @@ void refuse_unbuilt(Registry& registry, const PluginChoice& choice) {
     throw Error(ExitCode::plugin, choice.where.text(),
                 fmt::format("the backend {} was {}", choice.name, why_not_built(choice.name)),
                 "Install what is missing, and configure and build again; or use --backend auto");
-  if (const std::string near = nearest(choice.name, ours); !near.empty())
-    throw Error(ExitCode::plugin, choice.where.text(),
-                fmt::format("found no backend called {}", printable(choice.name)),
-                fmt::format("Did you mean {}", near));
+  const std::string near = nearest(choice.name, ours);
+  if (near.empty()) return;
+  throw Error(ExitCode::plugin, choice.where.text(),
+              fmt::format("found no backend called {}", printable(choice.name)),
+              choice.name == "gpu"  // which is near cpu
+                  ? "Write auto, which takes a GPU where one can be used"
+                  : fmt::format("Did you mean {}", near));
 }
 
 bool is_gpu(abi::DeviceType type) {
@@ -161,8 +164,8 @@ OpenDevice open_auto(Registry& registry, const BackendConfig& config) {
         const Pick pick = pick_device(list_backend(*backend, name), std::nullopt, !last);
         if (pick.device) {
           OpenDevice opened = open(*library, choice, pick, std::move(backend));
-          note(fmt::format("backend {}{}{}{}", opened.name(), passed.empty() ? "" : " (",
-                           fmt::join(passed, "; "), passed.empty() ? "" : ")"));
+          opened.passed_over = fmt::format("{}", fmt::join(passed, "; "));
+          opened.automatic = true;
           return opened;
         }
         reason = pick.reason;
@@ -189,6 +192,12 @@ std::string OpenDevice::batch_dependence() const {
 
 OpenDevice open_device(Registry& registry, const BackendConfig& config) {
   return config.plugin.name == "auto" ? open_auto(registry, config) : open_named(registry, config);
+}
+
+void tell_of_device(const OpenDevice& device) {
+  if (!device.automatic) return;
+  const std::string& passed = device.passed_over;
+  note(fmt::format("backend {}{}", device.name(), passed.empty() ? "" : " (" + passed + ")"));
 }
 
 std::vector<DeviceListing> list_devices(Registry& registry, const BackendConfig& config) {

@@ -16,6 +16,8 @@ struct OpenDevice {
   uint32_t index = 0;   // among the backend's devices
   Owned<abi::Backend> owner;
   Owned<abi::Device> device;  // dies before its backend
+  std::string passed_over;    // by auto: the backends that it could not take, and why
+  bool automatic = false;     // auto chose it
 
   std::string name() const;  // "cpu: AMD EPYC 9654"
   // Empty where a row's logits do not depend on the rows that share its step; otherwise why they
@@ -24,10 +26,13 @@ struct OpenDevice {
 };
 
 // The configured backend, or for `auto` the first usable of ROPEWALK_AUTO_BACKENDS
-// (CMakeLists.txt). One line on stderr says what auto took and why it passed the others over.
-// Within a backend: the configured device, else discrete before integrated before virtual before
-// the rest. Throws Error: no_device with the backend's reason, plugin where its library is missing.
+// (CMakeLists.txt). Within a backend: the configured device, else discrete before integrated before
+// virtual before the rest. Throws Error: no_device with the backend's reason, plugin where its
+// library is missing.
 OpenDevice open_device(Registry& registry, const BackendConfig& config);
+
+// A note of what auto took and why it passed the others over; nothing where the backend was named.
+void tell_of_device(const OpenDevice& device);
 
 struct DeviceListing {
   std::string backend;

@@ -114,6 +114,7 @@ Runtime::Runtime(Registry& registry, const WeightSource& weights, const RuntimeS
   load.planned = [&](const MemoryPlan& plan) {
     verbose("memory: " + describe(plan, info.memory_free));
     if (settings.planned) settings.planned(plan, device_);
+    tell_of_device(device_);  // not where only the plan was asked for
   };
   model_ = std::make_unique<LoadedModel>(*device_.device, weights, std::move(graph), load);
   cache_ = std::make_unique<KvCache>(model_->cache_pages(), context_length_);

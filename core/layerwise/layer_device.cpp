@@ -17,6 +17,7 @@ LayerDevice::LayerDevice(Registry& registry, const Config& config, const ModelCo
     : opened_(open_device(registry, config.backend)),
       kv_type_(kv_type_of(config, opened_)),
       max_tokens_(max_tokens) {
+  tell_of_device(opened_);
   const RopeChoice choice = choose_rope(config, model, max_tokens);
   const Library& library = registry.find_choice(abi::ModuleKind::rope_scaling, choice.plugin);
   policy_ = library.create<abi::RopeScaling>(choice.plugin, nullptr);

@@ -98,6 +98,13 @@ TEST(Inspect, PlansTheMemoryThatARunAllocates) {
   }
 }
 
+// What auto took is in the answer; the note about it is a run's.
+TEST(Inspect, SaysNothingOfTheBackendsThatItPassedOver) {
+  const Outcome outcome = run_program({"inspect", fixture("dense-gqa"), "--json"}, "");
+  EXPECT_NE(outcome.json()["memory"]["device"], "");
+  EXPECT_EQ(outcome.err.find("backend"), std::string::npos) << outcome.err;
+}
+
 TEST(Inspect, PlansAlsoWhatDoesNotFit) {
   const TemporaryFolder folder;
   const std::string config = write_small_config(folder.path(), {.layers = 64});

@@ -124,7 +124,7 @@ TEST(Backend, ThatIsMissingIsNoDeviceOrPlugin) {
       folder.write("a.yaml", "model: " RW_FIXTURES "/models/dense-f32\nbackend: gpu\n");
   const Outcome outcome = run_program({"score", config, "--ids", "-"}, "1 2 3");
   EXPECT_EQ(outcome.code, 4);
-  EXPECT_THAT(outcome.err, HasSubstr("gpu"));
+  EXPECT_THAT(outcome.err, HasSubstr("found no backend called gpu. Write auto, which takes a GPU"));
 }
 
 }  // namespace

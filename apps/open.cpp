@@ -55,10 +55,12 @@ void refuse_model_file(const std::string& target) {
   const std::filesystem::path file(target);
   // safetensors: eight bytes of a length, of which the last is zero, and a JSON object.
   const bool safetensors = begin.size() > 8 && begin[7] == '\0' && begin[8] == '{';
-  bool weights = safetensors || begin.starts_with("PK\x03\x04") || file.filename() == "config.json";
+  bool of_model = safetensors || begin.starts_with("PK\x03\x04");
   for (const char* ending : {".safetensors", ".bin", ".pt", ".pth"})
-    weights |= file.extension() == ending;
-  if (weights)
+    of_model |= file.extension() == ending;
+  for (const char* name : {"config.json", "tokenizer.model", "tokenizer.json"})
+    of_model |= file.filename() == name;
+  if (of_model)
     throw Error(ExitCode::usage, target,
                 "is a file of a model, expected a configuration or a model's folder",
                 fmt::format("Give the folder: {}", folder_of(file)));
@@ -99,10 +101,10 @@ std::unique_ptr<TraceFile> open_trace(const CommonArguments& arguments) {
 
 Engine open_engine(const CommonArguments& arguments, const Config& config, TextNeed text) {
   require_model(config.model, config.hub_name);
-  Progress progress("loading the model", ProgressUnit::bytes, progress_for(arguments));
+  Progress progress("loading the model", progress_for(arguments));
   RuntimeSettings settings;
   settings.config = config;
-  settings.load_progress = [&](uint64_t done, uint64_t total) { progress.show(done, total); };
+  settings.load_progress = [&](uint64_t done, uint64_t total) { progress.show_bytes(done, total); };
   return Engine(settings, text);
 }
 
@@ -118,10 +120,10 @@ OpenModel open_checkpoint(const CommonArguments& arguments, RuntimeSettings sett
 
 OpenModel open_weights(const CommonArguments& arguments, RuntimeSettings settings,
                        const WeightSource& weights) {
-  Progress progress("loading the model", ProgressUnit::bytes, progress_for(arguments));
+  Progress progress("loading the model", progress_for(arguments));
   settings.load_progress = [&](uint64_t done, uint64_t total) {
     throw_if_stopped();  // of a command that asks for signals before it loads
-    progress.show(done, total);
+    progress.show_bytes(done, total);
   };
   return OpenModel(settings, weights);
 }

@@ -5,6 +5,7 @@
 
 #include <cerrno>
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
 
 #include "apps/signals.h"
@@ -47,6 +48,23 @@ void tell(std::string_view text) { say("note", text); }
 void tell_wrong(std::string_view text) { say("warning", text); }
 
 bool stderr_is_terminal() { return isatty(STDERR_FILENO) == 1; }
+
+namespace {
+
+bool understands_escapes() {
+  const char* term = std::getenv("TERM");
+  return term && term != std::string_view("dumb");
+}
+
+}  // namespace
+
+bool stderr_can_redraw() { return stderr_is_terminal() && understands_escapes(); }
+
+// https://no-color.org: any value but an empty one.
+bool stdout_shows_colour() {
+  const char* none = std::getenv("NO_COLOR");
+  return isatty(STDOUT_FILENO) == 1 && understands_escapes() && !(none && *none);
+}
 
 bool stdin_is_terminal() { return isatty(STDIN_FILENO) == 1; }
 

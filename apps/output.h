@@ -22,6 +22,10 @@ void tell(std::string_view text);
 void tell_wrong(std::string_view text);
 
 bool stderr_is_terminal();
+// A terminal that takes a line back: not TERM=dumb.
+bool stderr_can_redraw();
 bool stdin_is_terminal();
+// Whether stdout is a terminal that may be sent colours and the like: NO_COLOR is not set.
+bool stdout_shows_colour();
 
 }  // namespace ropewalk

@@ -1,34 +1,113 @@
 #include "apps/progress.h"
 
 #include <fmt/format.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
 
+#include <algorithm>
 #include <iostream>
 
 #include "apps/output.h"
 #include "core/base/bytes.h"
 
 namespace ropewalk {
+namespace {
 
-void Progress::show(uint64_t done, uint64_t total) {
+constexpr std::chrono::milliseconds kBetween(200);
+constexpr size_t kMinBar = 8, kMaxBar = 30;  // columns, without its brackets
+
+size_t terminal_columns() {
+  winsize size{};
+  const bool known = ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0;
+  return known ? size.ws_col : 80;
+}
+
+bool begins_character(char byte) { return (static_cast<unsigned char>(byte) & 0xc0) != 0x80; }
+
+size_t width_of(std::string_view text) {
+  return static_cast<size_t>(std::ranges::count_if(text, begins_character));
+}
+
+// The first `columns` characters.
+std::string_view cut(std::string_view text, size_t columns) {
+  size_t end = 0;
+  for (size_t width = 0; end < text.size(); ++end)
+    if (begins_character(text[end]) && width++ == columns) break;
+  return text.substr(0, end);
+}
+
+std::string bar(double share, size_t room) {
+  if (room < kMinBar) return "";
+  const size_t width = std::min(room, kMaxBar);
+  const auto filled = static_cast<size_t>(share * static_cast<double>(width));
+  return fmt::format(" [{}{}]", std::string(filled, '#'), std::string(width - filled, '.'));
+}
+
+}  // namespace
+
+std::string progress_text(const ProgressLine& line, size_t columns) {
+  const double share = std::clamp(line.share, 0.0, 1.0);
+  const std::string percent = fmt::format("{:3.0f} %", 100 * share);
+  const std::string left = line.left.empty() ? "" : fmt::format("  {} left", line.left);
+  size_t room = columns - std::min(columns, percent.size() + left.size() + 1);
+  const auto take = [&room](size_t width) { room -= std::min(room, width); };
+
+  std::string title(cut(line.title, room));
+  if (!title.empty()) title += ' ';
+  take(width_of(title));
+  std::string text(cut(line.text, room < 2 ? 0 : room - 2));
+  if (!text.empty()) text = "  " + text;
+  take(width_of(text));
+  return title + percent + bar(share, room < 3 ? 0 : room - 3) + text + left;
+}
+
+double Progress::seconds() const {
+  return std::chrono::duration<double>(Clock::now() - start_).count();
+}
+
+void Progress::show(double share, std::string_view text) {
   if (!settings_.where) return;
-  if (!bar_) {
-    const bool late = std::chrono::steady_clock::now() - start_ >= settings_.patience;
-    if (!late || done >= total) return;
-    *settings_.where << title_ << '\n';
-    bar_.emplace(total, *settings_.where, "");
-  }
-  if (bar_->count() == total) return;
-  *bar_ += done - bar_->count();
-  if (done < total || unit_ != ProgressUnit::bytes) return;
-  const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start_;
-  *settings_.where << fmt::format("{} in {:.1f} s, {:.2f} GB/s\n", format_bytes(total),
-                                  seconds.count(),
-                                  static_cast<double>(total) / seconds.count() / 1e9);
+  const Clock::time_point now = Clock::now();
+  if (now - start_ < settings_.patience || now - drawn_ < kBetween) return;
+  drawn_ = now;
+  on_screen_ = true;
+  const std::string left = share > 0 ? clock_text(seconds() / share * (1 - share)) : "?";
+  const size_t columns = settings_.columns > 0 ? settings_.columns : terminal_columns();
+  *settings_.where << "\r\033[K" << progress_text({title_, share, text, left}, columns)
+                   << std::flush;
+}
+
+void Progress::show_steps(uint64_t done, uint64_t total) {
+  if (total > 0) show(static_cast<double>(done) / static_cast<double>(total), "");
+}
+
+void Progress::show_bytes(uint64_t done, uint64_t total) {
+  if (total == 0) return;
+  if (done < total)
+    return show(static_cast<double>(done) / static_cast<double>(total),
+                fmt::format("{} of {}", format_bytes(done), format_bytes(total)));
+  if (!on_screen_) return;
+  clear();
+  *settings_.where << fmt::format("{}: {} in {:.1f} s, {:.2f} GB/s\n", title_, format_bytes(total),
+                                  seconds(), static_cast<double>(total) / seconds() / 1e9)
+                   << std::flush;
+}
+
+void Progress::clear() {
+  if (on_screen_) *settings_.where << "\r\033[K" << std::flush;
+  on_screen_ = false;
+  drawn_ = {};
 }
 
 Progress::Settings progress_for(const CommonArguments& arguments) {
-  const bool wanted = stderr_is_terminal() && !arguments.quiet && !arguments.json;
-  return {wanted ? &std::cerr : nullptr, std::chrono::milliseconds(500)};
+  const bool wanted = stderr_can_redraw() && !arguments.quiet && !arguments.json;
+  return {wanted ? &std::cerr : nullptr, std::chrono::milliseconds(500), 0};
+}
+
+std::string clock_text(double seconds) {
+  const auto whole = static_cast<unsigned long>(std::clamp(seconds, 0.0, 1e9) + 0.5);
+  if (whole < 3600) return fmt::format("{}:{:02}", whole / 60, whole % 60);
+  return fmt::format("{}:{:02}:{:02}", whole / 3600, whole / 60 % 60, whole % 60);
 }
 
 }  // namespace ropewalk

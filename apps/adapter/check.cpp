@@ -9,7 +9,7 @@
 #include "apps/evaluation/dataset_input.h"
 #include "apps/open.h"
 #include "apps/output.h"
-#include "apps/running_line.h"
+#include "apps/progress.h"
 #include "apps/signals.h"
 #include "core/adapter/base_fit.h"
 #include "core/base/error.h"
@@ -95,14 +95,14 @@ double perplexity_of(const CommonArguments& common, const Config& config,
   const CheckpointWeights weights(checkpoint);
   OpenModel model = open_weights(common, std::move(settings), weights);
   PerplexitySum sum;
-  RunningLine line(progress_for(common));
+  Progress line("perplexity " + title, progress_for(common));
   WindowEvents events;
   events.scores = [&](size_t, std::span<const double> logprobs) {
     for (const double logprob : logprobs) sum.add(logprob);
   };
   events.progress = [&](uint64_t done, uint64_t total) {
     throw_if_stopped();
-    line.show(static_cast<double>(done) / static_cast<double>(total), title);
+    line.show(static_cast<double>(done) / static_cast<double>(total), "");
   };
   score_windows(model.runtime, windows, events);
   return sum.result().value();

@@ -65,12 +65,12 @@ int adapter_merge(const AdapterMergeArguments& arguments) {
 
   const StopRequest stop;
   OutputFolder folder(arguments.out, Existing::refuse);
-  Progress progress("merging", ProgressUnit::bytes, progress_for(arguments.common));
+  Progress progress("merging", progress_for(arguments.common));
   WriteSettings settings{kShardBytes,
                          std::clamp(std::thread::hardware_concurrency(), 1u, kMaxThreads),
                          [&](uint64_t done, uint64_t total) {
                            throw_if_stopped();
-                           progress.show(done, total);
+                           progress.show_bytes(done, total);
                          }};
   add_companions(merged, folder);
   write_tensors(merged, folder, settings);

@@ -11,7 +11,7 @@
 #include "apps/input.h"
 #include "apps/open.h"
 #include "apps/output.h"
-#include "apps/running_line.h"
+#include "apps/progress.h"
 #include "apps/serve/hosted_model.h"
 #include "apps/signals.h"
 #include "core/batch/batch_run.h"
@@ -92,7 +92,7 @@ RunFigures answer(const BatchArguments& arguments, const Config& config, const b
                       .seconds = std::chrono::duration<double>(Clock::now() - start).count()};
   };
   const Progress::Settings where = progress_for(arguments.common);
-  RunningLine line(where);
+  Progress line("batch", where);
   batch::RunSettings settings;
   settings.in_flight = arguments.max_in_flight.value_or(2 * model.slots());
   settings.finished = model.slots();

@@ -15,6 +15,7 @@
 #include "apps/bench/bench_runs.h"
 #include "apps/commands.h"
 #include "apps/open.h"
+#include "apps/progress.h"
 #include "apps/signals.h"
 #include "core/base/bytes.h"
 #include "core/base/error.h"
@@ -91,10 +92,28 @@ void forget_peak_host_bytes() { std::ofstream("/proc/self/clear_refs") << "5"; }
 
 using TakeRow = std::function<void(const BenchRow&)>;
 
-void run_all(Runtime& runtime, const BenchPlan& plan, const TakeRow& take) {
+// `progress` says what is measured; it is not drawn meanwhile, which would cost time.
+void run_all(Runtime& runtime, const BenchPlan& plan, Progress& progress, const TakeRow& take) {
+  const size_t rows = plan.prefills.size() + plan.decodes.size();
+  size_t done = 0;
+  const auto measure = [&](const std::string& what, const auto& row) {
+    progress.show(static_cast<double>(done++) / static_cast<double>(rows), what);
+    const BenchRow measured = row();
+    progress.clear();
+    take(measured);
+  };
   fill_cache(runtime);
-  for (const uint32_t tokens : plan.prefills) take(bench_prefill(runtime, tokens));
-  for (const DecodeRun& run : plan.decodes) take(bench_decode(runtime, run));
+  for (const uint32_t tokens : plan.prefills)
+    measure(fmt::format("prefill of {}", tokens), [&] { return bench_prefill(runtime, tokens); });
+  for (const DecodeRun& run : plan.decodes)
+    measure(fmt::format("decode, batch {} after {}", run.batch, run.context),
+            [&] { return bench_decode(runtime, run); });
+}
+
+Progress::Settings at_once(const CommonArguments& arguments) {
+  Progress::Settings settings = progress_for(arguments);
+  settings.patience = {};
+  return settings;
 }
 
 // The model and the device to measure.
@@ -144,7 +163,8 @@ void bench_weights(const BenchArguments& arguments, const Subject& subject, Benc
   forget_peak_host_bytes();
   if (trace) model.runtime.trace_to(*trace, ceiling);
   report.begin(subject.name, model.runtime, ceiling);
-  run_all(model.runtime, plan, [&](const BenchRow& row) { report.add_row(row); });
+  Progress progress("bench", at_once(arguments.common));
+  run_all(model.runtime, plan, progress, [&](const BenchRow& row) { report.add_row(row); });
   for (const DecodeRun& run : plan.left_out) report.add_left_out(run);
   report.set_peak_host_bytes(std::max(peak_of_loading, peak_host_bytes()));
 }
@@ -171,7 +191,9 @@ void bench_in_order(const BenchArguments& arguments, const Config& config, const
   plan.decodes = {run};
   const Subject subject{"in order", config, *weights};
   OpenModel model = open_what_fits(arguments, subject, plan);
-  run_all(model.runtime, plan, [&](const BenchRow& row) { report.set_in_order(row.tokens_per_s); });
+  Progress progress("bench", at_once(arguments.common));
+  run_all(model.runtime, plan, progress,
+          [&](const BenchRow& row) { report.set_in_order(row.tokens_per_s); });
 }
 
 void bench_shape(const BenchArguments& arguments, BenchReport& report) {

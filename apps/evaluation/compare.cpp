@@ -8,7 +8,7 @@
 #include "apps/evaluation/evaluation_commands.h"
 #include "apps/open.h"
 #include "apps/output.h"
-#include "apps/running_line.h"
+#include "apps/progress.h"
 #include "apps/signals.h"
 #include "core/base/error.h"
 #include "core/json/json.h"
@@ -82,10 +82,10 @@ int compare(const CompareArguments& arguments) {
   const StopRequest stop;
   ComparisonSum sum;
   try {
-    RunningLine line(progress_for(arguments.common));
+    Progress line("comparing", progress_for(arguments.common));
     compare_windows(a.runtime, b.runtime, windows, sum, [&](uint64_t done, uint64_t total) {
       throw_if_stopped();
-      line.show(static_cast<double>(done) / static_cast<double>(total), "comparing");
+      line.show(static_cast<double>(done) / static_cast<double>(total), "");
     });
   } catch (const Stopped&) {
     // Prints what was compared so far.

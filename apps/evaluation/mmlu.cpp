@@ -12,7 +12,7 @@
 #include "apps/input.h"
 #include "apps/open.h"
 #include "apps/output.h"
-#include "apps/running_line.h"
+#include "apps/progress.h"
 #include "apps/signals.h"
 #include "core/base/error.h"
 #include "core/base/log.h"
@@ -158,7 +158,7 @@ MmluForm form_of(const std::string& name) {
               suggestion(name, known));
 }
 
-void run_exam(Exam& exam, const std::vector<Subject>& subjects, RunningLine& line) {
+void run_exam(Exam& exam, const std::vector<Subject>& subjects, Progress& line) {
   size_t done = 0, total = 0;
   for (const Subject& subject : subjects) total += subject.questions.size();
   for (const Subject& subject : subjects) {
@@ -222,7 +222,7 @@ int mmlu(const MmluArguments& arguments) {
   const StopRequest stop;
   Exam exam(form, bos, tokenizer, model.runtime);
   try {
-    RunningLine line(progress_for(arguments.common));
+    Progress line("mmlu", progress_for(arguments.common));
     run_exam(exam, subjects, line);
   } catch (const Stopped&) {
     // Prints the scores so far.

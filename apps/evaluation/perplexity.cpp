@@ -10,7 +10,7 @@
 #include "apps/evaluation/evaluation_commands.h"
 #include "apps/open.h"
 #include "apps/output.h"
-#include "apps/running_line.h"
+#include "apps/progress.h"
 #include "apps/signals.h"
 #include "core/base/error.h"
 #include "core/config/nearest.h"
@@ -153,7 +153,7 @@ std::string answer_text(const Json& answer, const std::vector<Row>& rows) {
 }
 
 // Scores all rows and updates `line` after every step. A signal ends it by an exception.
-void measure(Runtime& runtime, std::vector<Row>& rows, RunningLine& line) {
+void measure(Runtime& runtime, std::vector<Row>& rows, Progress& line) {
   double all = 0, before = 0;
   const auto tokens_of = [](const Row& row) {
     double tokens = 0;
@@ -170,8 +170,7 @@ void measure(Runtime& runtime, std::vector<Row>& rows, RunningLine& line) {
     events.progress = [&](uint64_t done, uint64_t) {
       throw_if_stopped();
       const Perplexity result = row.sum.result();
-      const std::string value =
-          result.tokens > 0 ? fmt::format("perplexity {:.4f}", result.value()) : "";
+      const std::string value = result.tokens > 0 ? fmt::format("{:.4f}", result.value()) : "";
       line.show((before + static_cast<double>(done)) / all,
                 fmt::format("context {}: {} of {} windows  {}", row.settings.length,
                             row.windows_done, row.windows.size(), value));
@@ -192,8 +191,7 @@ int perplexity(const PerplexityArguments& arguments) {
 
   const StopRequest stop;
   try {
-    Progress::Settings settings = progress_for(arguments.common);
-    RunningLine line(settings);
+    Progress line("perplexity", progress_for(arguments.common));
     measure(model.runtime, rows, line);
   } catch (const Stopped&) {
     // Prints what was measured so far.

@@ -12,7 +12,7 @@
 #include "apps/messages.h"
 #include "apps/open.h"
 #include "apps/output.h"
-#include "apps/running_line.h"
+#include "apps/progress.h"
 #include "apps/signals.h"
 #include "core/base/error.h"
 #include "core/eval/dataset.h"
@@ -67,7 +67,7 @@ void ask(Engine& engine, CachedText& text, const RecallData& data, size_t which,
 }
 
 void run_cells(Engine& engine, const RecallData& data, std::vector<Cell>& cells,
-               const StopRequest& stop, RunningLine& line) {
+               const StopRequest& stop, Progress& line) {
   CachedText text(engine.runtime().cache(), engine.runtime().rope_tables());
   size_t done = 0;
   const size_t total = cells.size() * data.cases.size();
@@ -132,7 +132,7 @@ int recall(const RecallArguments& arguments) {
     for (const double depth : arguments.depths) cells.push_back({length, depth});
   const StopRequest stop;
   try {
-    RunningLine line(progress_for(arguments.common));
+    Progress line("recall", progress_for(arguments.common));
     run_cells(engine, data, cells, stop, line);
   } catch (const Stopped&) {
     // Prints the results so far.

@@ -46,11 +46,12 @@ int score(const ScoreArguments& arguments) {
   settings.max_wanted = kRowsAtATime;
   OpenModel model = open_checkpoint(arguments.common, std::move(settings));
   const StopRequest stop;
-  Progress progress("scoring", ProgressUnit::steps, progress_for(arguments.common));
+  Progress progress("scoring", progress_for(arguments.common));
   const Score result = score(model.runtime, ids, [&](uint32_t done, uint32_t total) {
     throw_if_stopped();
-    progress.show(done, total);
+    progress.show_steps(done, total);
   });
+  progress.clear();
   arguments.common.json ? print_json(score_json(ids, result)) : print(score_text(ids, result));
   return 0;
 }

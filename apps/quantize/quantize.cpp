@@ -89,12 +89,21 @@ std::string duration(double seconds) {
   return fmt::format("{:.1f} h", seconds / 3600);
 }
 
-// A line or an object for each matrix, as it is done.
+// A line or an object for each matrix, as it is done, and the progress below.
 class Lines {
  public:
-  Lines(bool json, uint32_t layers, double done) : json_(json), layers_(layers), first_(done) {}
+  Lines(const CommonArguments& common, uint32_t layers, double done)
+      : json_(common.json),
+        layers_(layers),
+        first_(done),
+        done_(done),
+        progress_("quantizing", progress_for(common)) {}
 
+  void tick() { progress_.show(done_, last_); }
   void show(const MatrixReport& matrix, double done) {
+    progress_.clear();
+    done_ = done;
+    last_ = matrix.name;
     const double elapsed =
         std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count();
     const double left = done > first_ ? elapsed * (1 - done) / (done - first_) : 0;
@@ -121,7 +130,9 @@ class Lines {
  private:
   bool json_;
   uint32_t layers_;
-  double first_;
+  double first_, done_;
+  std::string last_;  // matrix
+  Progress progress_;
   std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
 };
 
@@ -147,12 +158,11 @@ quantize::Calibration calibration_of(const QuantizeArguments& arguments, const C
   if (!self) return read_calibration(arguments, config, model, kinds);
   if (arguments.calibration.size() > 1)
     throw Error(ExitCode::usage, "--calibration", "names self and files", "Give one kind");
-  Progress progress("writing the calibration text", ProgressUnit::steps,
-                    progress_for(arguments.common));
+  Progress progress("writing the calibration text", progress_for(arguments.common));
   quantize::Calibration calibration = sample_windows(
       arguments.common, config, kinds, arguments.seed, [&](uint64_t done, uint64_t total) {
         throw_if_stopped();
-        progress.show(done, total);
+        progress.show_steps(done, total);
       });
   check_tokens(calibration);
   return calibration;
@@ -220,16 +230,21 @@ int quantize_model(const QuantizeArguments& arguments) {
                   .fingerprint = fingerprint_of(arguments, *base, ids_sha256, device),
                   .start = arguments.fresh ? quantize::Start::anew : quantize::Start::resume,
                   .report = {},
-                  .tick = throw_if_stopped};
+                  .tick = {}};
   std::unique_ptr<Lines> lines;
+  job.tick = [&] {
+    throw_if_stopped();
+    if (lines) lines->tick();
+  };
   job.report = [&](const MatrixReport& matrix, double done) { lines->show(matrix, done); };
   QuantizeRun run(job, arguments.out);
   if (run.done() > 0)
     note(fmt::format("{}: going on with an interrupted run, {:.0f} % are done", arguments.out,
                      100 * run.done()));
   tell_plan(run.plan(), device, arguments.out);
-  lines = std::make_unique<Lines>(arguments.common.json, base->config().layers, run.done());
+  lines = std::make_unique<Lines>(arguments.common, base->config().layers, run.done());
   run.run();
+  lines.reset();
 
   const Json matrices = run.matrices();
   if (arguments.common.trust == Trust::refuse && method == QuantizeMethod::gptq)

@@ -78,10 +78,10 @@ HostedModel::HostedModel(const CommonArguments& arguments, const Config& config)
   Registry registry = make_registry(config);
   manual_ = serve::read_manual(registry, config);
   RuntimeSettings settings = runtime_settings(config);
-  Progress progress("loading the model", ProgressUnit::bytes, progress_for(arguments));
+  Progress progress("loading the model", progress_for(arguments));
   settings.load_progress = [&](uint64_t done, uint64_t total) {
     throw_if_stopped();
-    progress.show(done, total);
+    progress.show_bytes(done, total);
   };
   engine_ = std::make_unique<Engine>(settings, TextNeed::required);
   throw_if_stopped();

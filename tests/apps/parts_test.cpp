@@ -25,37 +25,56 @@ TEST(ParseIds, CountsLinesAndColumns) {
                [&] { parse_ids("1\n 2\n  3x", "f"); });
 }
 
+constexpr std::chrono::milliseconds kAtOnce(0);
+
 TEST(Progress, DrawsNothingForWhatIsQuick) {
   std::ostringstream out;
-  Progress progress("loading", ProgressUnit::steps, {&out, std::chrono::hours(1)});
-  for (uint64_t done = 0; done <= 10; ++done) progress.show(done, 10);
+  {
+    Progress progress("loading", {&out, std::chrono::hours(1), 80});
+    for (uint64_t done = 0; done <= 10; ++done) progress.show_steps(done, 10);
+  }
   EXPECT_EQ(out.str(), "");
 }
 
-TEST(Progress, DrawsABarUpToTheEnd) {
+TEST(Progress, IsOneLineThatIsTakenAway) {
   std::ostringstream out;
-  Progress progress("loading", ProgressUnit::steps, {&out, std::chrono::milliseconds(0)});
-  progress.show(5, 10);
-  const std::string half = out.str();
-  EXPECT_THAT(half, HasSubstr("loading\n0%   10"));
-  progress.show(10, 10);
-  const auto stars = [](const std::string& text) {
-    return std::count(text.begin(), text.end(), '*');
-  };
-  EXPECT_EQ(stars(half), 25);
-  EXPECT_EQ(stars(out.str()), 51);
+  {
+    Progress progress("loading", {&out, kAtOnce, 80});
+    progress.show_steps(5, 10);
+    EXPECT_THAT(out.str(), testing::MatchesRegex("\r\x1b\\[K"
+                                                 "loading  50 % \\[#{15}\\.{15}\\]  0:00 left"));
+    progress.show_steps(6, 10);  // at most five times a second
+    EXPECT_EQ(out.str().rfind('\r'), 0u);
+  }
+  EXPECT_THAT(out.str(), testing::EndsWith("left\r\x1b[K"));
 }
 
 TEST(Progress, OfBytesEndsWithTheRate) {
   std::ostringstream out;
-  Progress progress("loading", ProgressUnit::bytes, {&out, std::chrono::milliseconds(0)});
-  for (const uint64_t done : {1u << 20, 3u << 20, 3u << 20}) progress.show(done, 3u << 20);
-  EXPECT_THAT(out.str(), testing::ContainsRegex("\\*\n3.00 MiB in [0-9.]+ s, [0-9.]+ GB/s\n$"));
+  Progress progress("loading", {&out, kAtOnce, 80});
+  for (const uint64_t done : {1u << 20, 3u << 20, 3u << 20}) progress.show_bytes(done, 3u << 20);
+  EXPECT_THAT(out.str(), HasSubstr("]  1.00 MiB of 3.00 MiB  "));
+  EXPECT_THAT(out.str(),
+              testing::ContainsRegex("\x1b\\[Kloading: 3.00 MiB in [0-9.]+ s, [0-9.]+ GB/s\n$"));
+}
+
+TEST(Progress, FitsAnyTerminal) {
+  const ProgressLine line{"loading the model", 0.42, "perplexity 5.1234, größer", "1:02:03"};
+  const auto columns_of = [](std::string_view text) {
+    return std::count_if(text.begin(), text.end(), [](char c) { return (c & 0xc0) != 0x80; });
+  };
+  for (size_t columns = 1; columns < 120; ++columns)
+    EXPECT_LT(columns_of(progress_text(line, columns)),
+              std::max<int>(static_cast<int>(columns), 22))
+        << columns;
+  EXPECT_EQ(progress_text(line, 50), "loading the model  42 %  perplexity  1:02:03 left");
+  EXPECT_EQ(progress_text({"loading the model", 0.42, "", "0:12"}, 50),
+            "loading the model  42 % [#####.......]  0:12 left");
 }
 
 TEST(Progress, NowhereIsAllowed) {
-  Progress progress("loading", ProgressUnit::steps, {nullptr, std::chrono::milliseconds(0)});
-  progress.show(5, 10);
+  Progress progress("loading", {nullptr, kAtOnce, 80});
+  progress.show_steps(5, 10);
 }
 
 TEST(SaveFile, ReplacesAndIsPrivate) {

@@ -37,6 +37,15 @@ void install_signal_handlers() {
   signal(SIGPIPE, SIG_IGN);
 }
 
+void stop_at_hangup() {
+  struct sigaction action {};
+  if (sigaction(SIGHUP, nullptr, &action) == 0 && action.sa_handler == SIG_IGN) return;
+  action = {};
+  action.sa_handler = on_signal;
+  sigemptyset(&action.sa_mask);
+  sigaction(SIGHUP, &action, nullptr);
+}
+
 StopRequest::StopRequest() {
   g_raised = false;
   g_signal = 0;

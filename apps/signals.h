@@ -13,6 +13,10 @@ namespace ropewalk {
 // write(2) instead of a signal.
 void install_signal_handlers();
 
+// From here on SIGHUP, which a terminal sends when it is closed, is as SIGTERM; not where the
+// program was started to ignore it (nohup).
+void stop_at_hangup();
+
 // Ends the command with 128 + signal; main() catches it.
 struct Stopped {
   int signal;

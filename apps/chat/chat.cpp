@@ -15,6 +15,7 @@
 #include "apps/input.h"
 #include "apps/open.h"
 #include "apps/output.h"
+#include "apps/signals.h"
 #include "core/base/error.h"
 #include "core/base/utf8.h"
 #include "core/config/nearest.h"
@@ -226,8 +227,11 @@ int hold_on_terminal(Conversation& conversation) {
 int chat(const ChatArguments& arguments) {
   Engine engine = open_engine(arguments.common, open_config(arguments.common), TextNeed::required);
   Conversation conversation(engine, arguments.common);
-  if (stdin_is_terminal() && stderr_is_terminal() && !arguments.common.quiet)
-    return hold_on_terminal(engine, conversation);
+  if (stdin_is_terminal() && stderr_is_terminal()) {
+    if (!arguments.common.quiet)
+      print_banner(engine, engine.runtime().context_length(), engine.runtime().device().name());
+    return hold_on_terminal(conversation);
+  }
   LineReader reader;
   int signal = 0;
   hold(

@@ -115,10 +115,10 @@ int Conversation::answer() {
       messages_.push_back({abi::Role::assistant, answer.text});
     }
     tell_of(answer);
-    return stop.signal() == SIGTERM ? SIGTERM : 0;
+    return stop.signal() == SIGINT ? 0 : stop.signal();
   } catch (const Error& error) {
-    if (error.code() != ExitCode::limit) throw;
     messages_.pop_back();
+    if (error.code() != ExitCode::limit) throw;
     tell_wrong(error.what());
     return 0;
   }
@@ -151,9 +151,14 @@ int Conversation::retry() {
   const std::vector<ChatMessage> before = messages_;
   messages_.pop_back();
   ++retries_;
-  const int signal = answer();
-  if (messages_.size() < before.size()) messages_ = before;
-  return signal;
+  try {
+    const int signal = answer();
+    if (messages_.size() < before.size()) messages_ = before;
+    return signal;
+  } catch (const Error&) {
+    messages_ = before;
+    throw;
+  }
 }
 
 void Conversation::undo() {

@@ -174,7 +174,7 @@ LineEditor::Input LineEditor::next(std::string& line) {
     show(kNoMarks);
     t.signal = t.stop->signal();
     t.stop.reset();
-    if (t.signal == SIGTERM || (t.signal == SIGINT && t.pressed)) {
+    if (t.signal == SIGTERM || t.signal == SIGHUP || (t.signal == SIGINT && t.pressed)) {
       show("\n");
       return Input::stopped;
     }

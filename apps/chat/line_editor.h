@@ -22,7 +22,7 @@ class LineEditor {
   LineEditor(std::filesystem::path history, Completions completions);
   ~LineEditor();
 
-  // stopped: SIGTERM, or Ctrl-C twice with no line between.
+  // stopped: SIGTERM, SIGHUP, or Ctrl-C twice with no line between.
   enum class Input { line, end, stopped };
 
   // The line without its end; of several where they were pasted at once. The history skips blank

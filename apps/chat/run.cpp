@@ -54,12 +54,16 @@ Json reply_json(Engine& engine, const Request& request, const Reply& reply,
   return json;
 }
 
-// Notes that the context ended the reply, which its text does not show.
-void note_full_context(const Engine& engine, uint32_t context_length, const Reply& reply) {
-  if (reply.finish == Finish::length &&
-      reply.stats.new_tokens < engine.config().generation.max_new_tokens)
+// Notes why the reply was cut off, which its text does not show. That it has the tokens that were
+// asked for is news on a terminal only.
+void note_cut(const Engine& engine, uint32_t context_length, const Reply& reply, bool on_terminal) {
+  if (reply.finish != Finish::length) return;
+  const uint32_t asked = engine.config().generation.max_new_tokens;
+  if (reply.stats.new_tokens < asked)
     note(fmt::format("the context of {} tokens is full: the reply ends after {}", context_length,
                      reply.stats.new_tokens));
+  else if (on_terminal)
+    note(fmt::format("generation.max_new_tokens, {}, cut the reply off; -n N changes it", asked));
 }
 
 }  // namespace
@@ -79,25 +83,29 @@ int run(const RunArguments& arguments) {
   const Request request = make_request(engine, question);
 
   const StopRequest stop;
-  Progress progress("reading the prompt", ProgressUnit::steps, progress_for(common));
+  Progress progress("reading the prompt", progress_for(common));
   GenerateEvents events;
   events.cancel = &stop.flag();
-  events.on_prefill = [&](uint32_t done, uint32_t total) { progress.show(done, total); };
+  events.on_prefill = [&](uint32_t done, uint32_t total) { progress.show_steps(done, total); };
   LogitsHash hash;
   if (common.json)
     events.on_logits = [&](std::span<const float> logits) { hash.add(logits); };
   else
-    events.on_text = [](std::string_view text) { print(text); };
+    events.on_text = [&](std::string_view text) {
+      progress.clear();
+      print(text);
+    };
 
   CachedText text(engine.runtime().cache(), engine.runtime().rope_tables());
   const Reply reply = generate(engine, text, request, events);
+  progress.clear();
   if (common.json)
     print_json(reply_json(engine, request, reply, hash));
   else
     print(engine.has_text() ? "\n" : fmt::format("{}\n", fmt::join(reply.ids, " ")));
-  note_full_context(engine, engine.runtime().context_length(), reply);
-  if (common.verbose || (stderr_is_terminal() && !common.quiet && !common.json))
-    note(statistics_line(engine, reply.stats));
+  const bool on_terminal = stderr_is_terminal() && !common.quiet && !common.json;
+  note_cut(engine, engine.runtime().context_length(), reply, on_terminal);
+  if (common.verbose || on_terminal) note(statistics_line(engine, reply.stats));
   return stop.signal() == 0 ? 0 : 128 + stop.signal();
 }
 

@@ -4,6 +4,7 @@
 #include <poll.h>
 #include <pty.h>
 #include <signal.h>
+#include <sys/ioctl.h>
 #include <sys/wait.h>
 #include <termios.h>
 #include <unistd.h>
@@ -72,6 +73,11 @@ class OnTerminal {
       usleep(100'000);
     }
     return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
+  }
+  void signal(int number) const { kill(pid_, number); }
+  void resize(unsigned short columns) const {
+    const winsize size{.ws_row = 24, .ws_col = columns, .ws_xpixel = 0, .ws_ypixel = 0};
+    ASSERT_EQ(ioctl(terminal_, TIOCSWINSZ, &size), 0);
   }
   bool is_cooked() const {
     termios settings{};
@@ -157,6 +163,18 @@ TEST_F(Terminal, CtrlCClearsTheLineAndLeavesOnTheSecondPress) {
   EXPECT_EQ(left["messages"][0]["content"], "whole");
 }
 
+TEST_F(Terminal, AClosedTerminalLeavesTheConversation) {
+  OnTerminal chat(chat_arguments(), state_);
+  ASSERT_TRUE(chat.shows("> ")) << chat.seen();
+  chat.type("kept\r");
+  ASSERT_TRUE(chat.shows("tokens/s")) << chat.seen();
+  ASSERT_TRUE(chat.shows("\n> ")) << chat.seen();
+  chat.signal(SIGHUP);
+  EXPECT_EQ(chat.end(), 128 + SIGHUP);
+  const Json left = Json::parse(read_file(state_ / "ropewalk/last-chat.json"));
+  EXPECT_EQ(left["messages"][0]["content"], "kept");
+}
+
 TEST_F(Terminal, CtrlCWithNothingSaidLeavesNoFile) {
   OnTerminal chat(chat_arguments(), state_);
   ASSERT_TRUE(chat.shows("> ")) << chat.seen();
@@ -235,11 +253,69 @@ TEST_F(Terminal, ABatchTellsHowLongItTakes) {
   OnTerminal batch({"batch", slow, "--input", folder_.write("in", lines), "--output",
                     (folder_.path() / "out").string(), "--set", "serve.max_sequences=1"},
                    state_);
+  batch.resize(50);
   EXPECT_TRUE(batch.shows(" of 6 lines, 0 failed")) << batch.seen();
-  EXPECT_TRUE(batch.shows(" tokens/s")) << batch.seen();
   EXPECT_TRUE(batch.shows(" left")) << batch.seen();
   EXPECT_TRUE(batch.shows("6 lines: 6 answered, 0 failed, 0 left")) << batch.seen();
   EXPECT_EQ(batch.end(), 0);
+  // One line, which is redrawn in its place and never reaches the last column.
+  size_t redraws = 0;
+  const std::string& seen = batch.seen();
+  for (size_t at = 0; (at = seen.find("\rbatch", at)) != std::string::npos; ++at, ++redraws)
+    ADD_FAILURE() << "the line is not cleared before it is redrawn";
+  for (size_t at = 0; (at = seen.find("\r\x1b[Kbatch", at)) != std::string::npos; ++redraws) {
+    const size_t from = at + 4;
+    at = seen.find('\r', from);
+    EXPECT_LT(at - from, 50u) << seen.substr(from, at - from);
+    EXPECT_EQ(seen.substr(from, at - from).find('\n'), std::string::npos);
+  }
+  EXPECT_GE(redraws, 1u);
+}
+
+TEST_F(Terminal, TokensAreInReverseUnlessNoColourIsWanted) {
+  const std::string messages = folder_.write(
+      "m.json", R"([{"role": "user", "content": "a"}, {"role": "assistant", "content": "</s>"},
+                    {"role": "user", "content": "b"}])");
+  const Arguments render = {"render",     config_, "--set", "prompt.format=vicuna-v1.1",
+                            "--messages", messages};
+  unsetenv("NO_COLOR");
+  {
+    OnTerminal coloured(render, state_);
+    EXPECT_TRUE(coloured.shows("</s>\x1b[7m</s>\x1b[27mUSER: b")) << coloured.seen();
+    EXPECT_EQ(coloured.end(), 0);
+  }
+  setenv("NO_COLOR", "1", 1);
+  OnTerminal plain(render, state_);
+  unsetenv("NO_COLOR");
+  EXPECT_TRUE(plain.shows("</s>⟦</s>⟧USER: b")) << plain.seen();
+  EXPECT_EQ(plain.end(), 0);
+}
+
+TEST_F(Terminal, QuietOrNotNobodyLosesAConversation) {
+  Arguments arguments = chat_arguments();
+  arguments.push_back("--quiet");
+  OnTerminal chat(arguments, state_);
+  ASSERT_TRUE(chat.shows("> ")) << chat.seen();
+  EXPECT_EQ(chat.seen().find("prompt format"), std::string::npos) << "no banner";
+  chat.type("kept\r");
+  ASSERT_TRUE(chat.shows("\n> ")) << chat.seen();
+  for (int presses = 0; presses < 2; ++presses) {
+    chat.type("\x03");
+    if (presses == 0) {
+      ASSERT_TRUE(chat.shows("(Ctrl-C again leaves)")) << chat.seen();
+      ASSERT_TRUE(chat.shows("> ")) << chat.seen();
+    }
+  }
+  EXPECT_EQ(chat.end(), 130);
+  const Json left = Json::parse(read_file(state_ / "ropewalk/last-chat.json"));
+  EXPECT_EQ(left["messages"][0]["content"], "kept");
+}
+
+TEST_F(Terminal, ARunSaysWhatCutItsReply) {
+  OnTerminal run({"run", config_, "hi", "-n", "3"}, state_);
+  EXPECT_TRUE(run.shows("generation.max_new_tokens, 3, cut the reply off; -n N changes it"))
+      << run.seen();
+  EXPECT_EQ(run.end(), 0);
 }
 
 }  // namespace

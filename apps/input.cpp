@@ -102,7 +102,7 @@ std::string read_saved(const std::string& name) {
 }
 
 std::vector<int32_t> read_ids(const std::string& file) {
-  return parse_ids(read_input(file), shown(file));
+  return parse_ids(read_text(file), shown(file));
 }
 
 std::vector<int32_t> parse_ids(std::string_view text, std::string_view file) {

@@ -43,10 +43,8 @@ std::vector<PromptPiece> render_messages(const abi::PromptFormat& format,
   return collector.take();
 }
 
-namespace {
-
-// Segments of the pieces after the BOS in front, with texts joined.
-std::vector<Segment> segments_of(const Tokenizer& tokenizer, std::span<const PromptPiece> pieces) {
+std::vector<Segment> prompt_segments(const Tokenizer& tokenizer,
+                                     std::span<const PromptPiece> pieces) {
   std::vector<Segment> segments;
   const auto add_text = [&](const std::string& text) {
     if (!segments.empty() && !segments.back().token)
@@ -71,21 +69,19 @@ std::vector<Segment> segments_of(const Tokenizer& tokenizer, std::span<const Pro
   return segments;
 }
 
-}  // namespace
-
 std::vector<int32_t> prompt_ids(const Tokenizer& tokenizer, std::span<const PromptPiece> pieces) {
   const bool emits_bos = !pieces.empty() && pieces.front().kind == PieceKind::bos;
   std::vector<int32_t> ids;
   const bool bos = tokenizer.add_bos() || (emits_bos && !tokenizer.omits_bos());
   if (tokenizer.bos() && bos) ids.push_back(tokenizer.bos_id());
-  const std::vector<int32_t> rest = tokenizer.encode_segments(segments_of(tokenizer, pieces));
+  const std::vector<int32_t> rest = tokenizer.encode_segments(prompt_segments(tokenizer, pieces));
   ids.insert(ids.end(), rest.begin(), rest.end());
   return ids;
 }
 
 std::string prompt_text(const Tokenizer& tokenizer, std::span<const PromptPiece> pieces) {
   std::string text;
-  for (const Segment& segment : segments_of(tokenizer, pieces)) text += segment.text;
+  for (const Segment& segment : prompt_segments(tokenizer, pieces)) text += segment.text;
   return text;
 }
 

@@ -57,7 +57,11 @@ std::vector<PromptPiece> render_messages(const abi::PromptFormat& format,
 // BOS in front does not count as such a token, because transformers adds it after tokenising.
 std::vector<int32_t> prompt_ids(const Tokenizer& tokenizer, std::span<const PromptPiece> pieces);
 
-// The pieces as text, tokens by their names, without a BOS in front.
+// Texts and tokens of the prompt in their order, neighbouring texts joined, without a BOS in front.
+std::vector<Segment> prompt_segments(const Tokenizer& tokenizer,
+                                     std::span<const PromptPiece> pieces);
+
+// The same as one text, tokens by their names.
 std::string prompt_text(const Tokenizer& tokenizer, std::span<const PromptPiece> pieces);
 
 // Ids of a text given as it is, without a format: BOS and text. A BOS that the text spells is not

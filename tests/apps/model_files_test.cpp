@@ -193,6 +193,19 @@ TEST_F(ModelFiles, TextsThatAreNotCleanAreRefusedOrReadAloud) {
   const Outcome returns = with_file("two\r\nlines\r\n");
   EXPECT_EQ(returns.out, plain);
   EXPECT_THAT(returns.err, HasSubstr("its lines end in CR LF, which is read as LF"));
+  // Ids and messages as Windows saves them.
+  const auto ids_of = [&](std::string_view bytes) {
+    return run({"--prompt-ids", folder_.write("ids", bytes), "--json"}).json()["prompt_ids"];
+  };
+  EXPECT_EQ(ids_of("\xef\xbb\xbf"
+                   "926 5\r\n7\r\n"),
+            ids_of("926 5\n7\n"));
+  const auto rendered = [&](std::string_view bytes) {
+    return run_program({"render", config_, "--messages", folder_.write("m.json", bytes)}, "").out;
+  };
+  const std::string messages = R"([{"role": "user", "content": "hi"}])";
+  EXPECT_EQ(rendered("\xef\xbb\xbf" + messages + "\r\n"), rendered(messages));
+  EXPECT_NE(rendered(messages), "");
   const Outcome input = run({"--input", folder_.write("i.txt", "\xe9"), "--instruction", "what"});
   EXPECT_EQ(input.code, 2);
   EXPECT_THAT(input.err, HasSubstr("i.txt: is not UTF-8 at byte 0"));
@@ -229,6 +242,8 @@ TEST_F(ModelFiles, AFileOfAModelIsNoConfiguration) {
   EXPECT_THAT(weights.err, HasSubstr("is a file of a model, expected a configuration or a model's "
                                      "folder. Give the folder: " +
                                      model_.string() + "."));
+  EXPECT_THAT(run_program({"run", (model_ / "tokenizer.model").string()}, "hi").err,
+              HasSubstr("tokenizer.model: is a file of a model"));
   fs::rename(model_ / "model.safetensors", folder_.path() / "weights");
   EXPECT_THAT(run_program({"run", (folder_.path() / "weights").string()}, "hi").err,
               HasSubstr("weights: is a file of a model"));
@@ -259,7 +274,8 @@ TEST_F(ModelFiles, AnAdapterIsNoModel) {
   EXPECT_EQ(outcome.code, 3);
   EXPECT_THAT(outcome.err,
               HasSubstr("adapter_config.json: is a PEFT adapter, expected a model with "
-                        "config.json. Merge it into org/base with PEFT's"));
+                        "config.json. Merge it with `ropewalk adapter merge org/base --adapter " +
+                        model_.string() + " --out MODEL`, and give MODEL."));
 }
 
 // The tokenizer of such a model is another kind too, but that is not why it cannot be run.
@@ -312,6 +328,82 @@ TEST_F(ModelFiles, AFolderOrAnEntryOfTheCacheTakesTheConfigurationsPlace) {
   EXPECT_EQ(run_program({"tokenize", "org/other", "--text", "-"}, "hi").code, 3);
   EXPECT_EQ(run_program({"score", "org/other", "--ids", ids}, "").code, 3);
   unsetenv("HF_HUB_CACHE");
+}
+
+TEST_F(ModelFiles, AKnownChatTemplateChoosesTheFormatWhereNoneIsNamed) {
+  const auto ids = [&](const Arguments& arguments) {
+    return run_json(arguments).json()["prompt_ids"];
+  };
+  const auto inspected = [&] {
+    return run_program({"inspect", config_, "--json"}, "").json()["prompt"];
+  };
+  const Json raw = ids({});
+  EXPECT_EQ(run_json({}).err, "");
+  EXPECT_EQ(inspected()["from"], "default");
+  EXPECT_EQ(inspected()["why"], "the model's folder has no chat template");
+
+  set_json("tokenizer_config.json", "chat_template",
+           read_file(RW_FIXTURES "/prompts/zephyr.jinja"));
+  const Json zephyr = ids({"--set", "prompt.format=zephyr"});
+  EXPECT_NE(zephyr, raw);
+  EXPECT_EQ(ids({}), zephyr);
+  EXPECT_EQ(ids({"--set", "prompt.format=raw"}), raw);
+  const std::string note =
+      "note: prompt format zephyr, by the chat template of tokenizer_config.json; prompt.format "
+      "names another\n";
+  EXPECT_EQ(run_json({}).err, note);
+  const std::string messages = R"([{"role": "user", "content": "hi"}])";
+  const Outcome rendered = run_program({"render", config_, "--messages", "-"}, messages);
+  EXPECT_THAT(rendered.out, HasSubstr("<|user|>\nhi"));
+  EXPECT_EQ(rendered.err, note);
+  EXPECT_EQ(inspected()["format"], "zephyr");
+  EXPECT_EQ(inspected()["from"], "the chat template of tokenizer_config.json");
+  EXPECT_THAT(run_program({"chat", config_, "-n", "1"}, "hi\n").err, HasSubstr(note));
+
+  set_json("tokenizer_config.json", "chat_template", "{{ messages }}");
+  EXPECT_EQ(ids({}), raw);
+  EXPECT_THAT(run_json({}).err,
+              AllOf(HasSubstr("warning: prompts are raw text, because no format is known for the "
+                              "chat template of tokenizer_config.json (SHA-256 "),
+                    HasSubstr("Name a format in prompt.format")));
+  EXPECT_EQ(run_json({"--set", "prompt.format=raw"}).err, "");
+  EXPECT_THAT(inspected()["why"].get<std::string>(), HasSubstr("no format is known for"));
+}
+
+TEST_F(ModelFiles, ADumpShowsWhatTheModelDecides) {
+  set_json("tokenizer_config.json", "chat_template",
+           read_file(RW_FIXTURES "/prompts/zephyr.jinja"));
+  set_json("config.json", "rope_scaling", {{"type", "linear"}, {"factor", 2.0}});
+  const Outcome dump = run_program({"config", config_, "--dump"}, "");
+  EXPECT_EQ(dump.code, 0) << dump.err;
+  for (const char* line :
+       {"\n  length: 256  # config.json\n",
+        "\nrope:\n  policy: linear  # config.json: rope_scaling\n  factor: 2",
+        "\n  format: zephyr  # the chat template of tokenizer_config.json\n",
+        "\n  source: sentencepiece  # tokenizer.model\n", "\n  legacy: true  # tokenizer.model\n"})
+    EXPECT_THAT(dump.out, HasSubstr(line));
+  // The dump means the same run, and the same dump.
+  const std::string again = folder_.write("again.yaml", dump.out);
+  EXPECT_EQ(run_program({"run", again, "--prompt", "hi", "--json"}, "").json()["logits_hash"],
+            run_json({}).json()["logits_hash"]);
+  EXPECT_THAT(run_program({"config", again, "--dump"}, "").out,
+              HasSubstr("\n  policy: linear  # "));
+
+  const Outcome vicuna =
+      run_program({"config", config_, "--dump", "--set", "prompt.format=vicuna-v1.1"}, "");
+  EXPECT_THAT(vicuna.out, HasSubstr("\n  system: \"A chat between a curious user"));
+  EXPECT_THAT(vicuna.out, HasSubstr("  # vicuna-v1.1's own\n"));
+
+  // A file that cannot be read is told of, and the rest is there.
+  write_file(model_ / "tokenizer.model", "");
+  const Outcome broken = run_program({"config", config_, "--dump"}, "");
+  EXPECT_EQ(broken.code, 0);
+  EXPECT_THAT(broken.err, HasSubstr("the keys that it decides are shown as they are written"));
+  EXPECT_THAT(broken.out, HasSubstr("\n  length: 256  # config.json\n"));
+  fs::remove_all(model_);
+  const Outcome bare = run_program({"config", config_, "--dump"}, "");
+  EXPECT_EQ(bare.err, "");
+  EXPECT_THAT(bare.out, HasSubstr("# length: <what the model was trained for>  # default\n"));
 }
 
 }  // namespace

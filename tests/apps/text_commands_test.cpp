@@ -69,6 +69,12 @@ constexpr char kVicuna[] =
     "helpful, detailed, and polite answers to the user's questions. USER: hi ASSISTANT: Hello.</s>"
     "USER: </s> ASSISTANT:";
 
+// The same with its token marked.
+constexpr char kMarked[] =
+    "A chat between a curious user and an artificial intelligence assistant. The assistant gives "
+    "helpful, detailed, and polite answers to the user's questions. USER: hi ASSISTANT: Hello."
+    "⟦</s>⟧USER: </s> ASSISTANT:";
+
 TEST(Render, GivesThePromptItsIdsAndStops) {
   const TemporaryFolder folder;
   const std::string config =
@@ -83,7 +89,23 @@ TEST(Render, GivesThePromptItsIdsAndStops) {
   EXPECT_THAT(answer["stop"].dump(), AllOf(HasSubstr("USER:"), HasSubstr("END")));
   const Outcome plain =
       run_program({"render", config, "--messages", folder.write("m.json", kConversation)}, "");
-  EXPECT_EQ(plain.out, std::string(kVicuna) + "\n");
+  EXPECT_EQ(plain.out, std::string(kMarked) + "\n");
+}
+
+// What a user wrote never looks like a token.
+TEST(Render, MarksTokensApartFromTexts) {
+  const TemporaryFolder folder;
+  const std::string config = config_with(folder, "prompt: {format: vicuna-v1.1, system: ''}\n");
+  const char* const messages =
+      R"([{"role": "user", "content": "a"}, {"role": "assistant", "content": "⟦</s>⟧"},
+          {"role": "user", "content": "b"}])";
+  const Outcome plain = run_program({"render", config, "--messages", "-"}, messages);
+  EXPECT_EQ(plain.out, "USER: a ASSISTANT: ⟦⟦</s>⟧⟦</s>⟧USER: b ASSISTANT:\n");
+  const Json pieces =
+      run_program({"render", config, "--messages", "-", "--json"}, messages).json()["pieces"];
+  EXPECT_EQ(pieces, Json::parse(R"([{"text": "USER: a ASSISTANT: ⟦</s>⟧", "token": null},
+                                    {"text": "</s>", "token": 2},
+                                    {"text": "USER: b ASSISTANT:", "token": null}])"));
 }
 
 TEST(Render, TakesTheConfiguredSystemMessageUnlessThereIsOne) {

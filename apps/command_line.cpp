@@ -1,5 +1,5 @@
 // command_line.cpp — every command and option but those of evaluation_options.cpp,
-// adapter_options.cpp and quantize_options.cpp. No other files use CLI11.
+// adapter_options.cpp and quantize_options.cpp. Beside them only shell/command_tree.cpp uses CLI11.
 #include "apps/command_line.h"
 
 #include <fmt/format.h>
@@ -14,6 +14,8 @@
 #include "apps/number_options.h"
 #include "apps/output.h"
 #include "apps/quantize/quantize_options.h"
+#include "apps/shell/completion.h"
+#include "apps/shell/manual.h"
 #include "core/abi/plugin.h"
 #include "core/base/error.h"
 #include "core/base/log.h"
@@ -29,6 +31,10 @@ using Action = std::function<int()>;
 constexpr uint32_t kMaxTokens = 1 << 24;
 constexpr uint32_t kMaxBatch = 512;  // the widest row bucket
 
+[[noreturn]] void refuse(std::string_view what, std::string_view advice) {
+  throw Error(ExitCode::usage, "command line", what, advice);
+}
+
 std::string version_text() {
   return fmt::format("ropewalk {} (plugin ABI {}.{}, {})", ROPEWALK_VERSION, abi::kAbiMajor,
                      abi::kAbiMinor, abi::kToolchain);
@@ -36,14 +42,15 @@ std::string version_text() {
 
 // A shorthand for --set KEY=VALUE; the configuration says which values are allowed. It is applied
 // before --set, so that --backend vulkan --set backend.device=1 gives both.
-void add_shorthand(CLI::App& app, CommonArguments& common, const std::string& name, std::string key,
-                   const std::string& help) {
-  app.add_option_function<std::string>(
-         name,
-         [&common, key](const std::string& value) {
-           common.overrides.insert(common.overrides.begin(), key + "=" + value);
-         },
-         fmt::format("{} (--set {}=...)", help, key))
+CLI::Option* add_shorthand(CLI::App& app, CommonArguments& common, const std::string& name,
+                           std::string key, const std::string& help) {
+  return app
+      .add_option_function<std::string>(
+          name,
+          [&common, key](const std::string& value) {
+            common.overrides.insert(common.overrides.begin(), key + "=" + value);
+          },
+          fmt::format("{} (--set {}=...)", help, key))
       ->type_name("VALUE");
 }
 
@@ -54,7 +61,8 @@ void add_common(CLI::App& app, CommonArguments& common) {
                  "Override the configuration: key.path=value, as often as needed")
       ->type_name("KEY=VALUE")
       ->allow_extra_args(false);
-  add_shorthand(app, common, "--backend", "backend", "auto, cuda, vulkan, cpu or one of yours");
+  add_shorthand(app, common, "--backend", "backend", "auto, cuda, vulkan, cpu or one of yours")
+      ->type_name("auto|cuda|vulkan|cpu|NAME");
   app.add_flag_callback(
       "--strict", [&common] { common.trust = Trust::refuse; },
       "Refuse configurations and plugin folders that every user may write, instead of warning");
@@ -212,13 +220,16 @@ void add_options(CLI::App& app, InspectArguments& inspect) {
 void add_options(CLI::App& app, PluginsArguments& plugins) {
   add_config(app, plugins.common);
   app.add_option("FILTER", plugins.filter,
-                 "A kind (samplers, ...) or a plugin's name, to see alone");
+                 "A kind (samplers, ...) or a plugin's name, to see alone")
+      ->type_name("backends|samplers|prompt-formats|rope-scaling|NAME");
   add_json(app, plugins.common);
   app.add_flag("--markdown", plugins.markdown, "Print docs/plugins.md")->excludes("--json");
 }
 
 void add_options(CLI::App& app, NewArguments& made) {
-  app.add_option("KIND", made.kind, "sampler, prompt-format or rope-scaling")->required();
+  app.add_option("KIND", made.kind, "sampler, prompt-format or rope-scaling")
+      ->type_name("sampler|prompt-format|rope-scaling")
+      ->required();
   app.add_option("NAME", made.name, "Of the plugin and its folder")->required();
   app.add_option("--into", made.into, "Folder to make it in")->type_name("DIR");
   app.add_option("--model", made.model, "Model of the example, default the bundled one")
@@ -256,7 +267,7 @@ void add_options(CLI::App& app, BenchArguments& bench) {
       ->excludes(config);
   app.add_option("--layers", bench.layers, "Only so many layers of --shape")
       ->type_name("N")
-      ->check(CLI::PositiveNumber)
+      ->check(between(1u, kMaxTokens))
       ->excludes(config);
   add_counts(app, "--prompt", bench.prompts, between(1u, kMaxTokens),
              "Tokens in the context, default 512; --shape alone on a GPU takes a table");
@@ -310,6 +321,38 @@ void add_adapter_commands(CLI::App& program, Action& action) {
   add_command(*group, action, "combine", "Make one adapter of several", adapter_combine);
 }
 
+Action printing(std::string text) {
+  return [text = std::move(text)] {
+    print(text);
+    return 0;
+  };
+}
+
+// What the program tells shells and man about itself.
+void add_own_descriptions(CLI::App& program, Action& action) {
+  CLI::App* completion =
+      program.add_subcommand("completion", "Print a script by which a shell completes commands");
+  const auto shell = std::make_shared<std::string>();
+  completion->set_help_flag("-h,--help", "Print this help and exit");
+  completion->add_option("SHELL", *shell, "The shell")->type_name("bash|fish|zsh")->required();
+  completion->footer("For bash: source <(ropewalk completion bash)");
+  completion->allow_extras();
+  completion->callback([&program, &action, shell] {
+    const std::vector<std::string> known = known_shells();
+    if (std::ranges::find(known, *shell) == known.end())
+      refuse(fmt::format("unknown shell {}", printable(*shell)), suggestion(*shell, known));
+    action = printing(completion_script(*shell, describe_commands(program)));
+  });
+  CLI::App* manual = program.add_subcommand("manual", "Print the manual page, for man");
+  manual->set_help_flag("-h,--help", "Print this help and exit");
+  manual->footer("To read it: ropewalk manual | man -l -");
+  manual->allow_extras();
+  manual->callback([&program, &action] {
+    action = printing(
+        manual_page(describe_commands(program), fmt::format("ropewalk {}", ROPEWALK_VERSION)));
+  });
+}
+
 void add_commands(CLI::App& program, Action& action) {
   add_command(program, action, "run", "Answer one prompt", run);
   add_command(program, action, "chat", "Hold a conversation", chat);
@@ -337,6 +380,7 @@ void add_commands(CLI::App& program, Action& action) {
               render);
   add_adapter_commands(program, action);
   add_command(program, action, "quantize", "Make a GPTQ model of a dense one", quantize_model);
+  add_own_descriptions(program, action);
 }
 
 // The innermost command that was named: `merge` of `ropewalk adapter merge`.
@@ -365,10 +409,6 @@ std::vector<std::string> option_names(const CLI::App& app) {
   return names;
 }
 
-[[noreturn]] void refuse(std::string_view what, std::string_view advice) {
-  throw Error(ExitCode::usage, "command line", what, advice);
-}
-
 // Refuses the first argument that the parser left over and suggests the nearest known one.
 void refuse_extras(const CLI::App& app) {
   const std::vector<std::string> extras = app.remaining();
@@ -395,13 +435,6 @@ void refuse_unknown_command(const CLI::App& app) {
   if (extras.front().starts_with('-')) refuse_extras(app);
   refuse(fmt::format("unknown command {}", printable(extras.front())),
          suggestion(extras.front(), command_names(app)));
-}
-
-Action printing(std::string text) {
-  return [text = std::move(text)] {
-    print(text);
-    return 0;
-  };
 }
 
 // `ropewalk help run` as `ropewalk run --help`.

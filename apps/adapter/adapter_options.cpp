@@ -43,10 +43,10 @@ void add_options(CLI::App& app, AdapterMergeArguments& merge) {
       ->required();
   add_out(app, merge.out);
   app.add_option("--dtype", merge.type, "Of the merged weights: f16, bf16, f32; default the base's")
-      ->type_name("TYPE");
+      ->type_name("f16|bf16|f32");
   app.add_option("--base-as", merge.base_as,
                  "nf4: the base's linear layers as a QLoRA training saw them, rounded to 4 bits")
-      ->type_name("NAME");
+      ->type_name("nf4");
   add_json(app, merge.common);
 }
 

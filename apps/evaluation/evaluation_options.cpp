@@ -45,7 +45,7 @@ void add_options(CLI::App& app, PerplexityArguments& perplexity) {
   perplexity.protocol = "chunk";
   app.add_option("--protocol", perplexity.protocol,
                  "Windows and what is scored: chunk, hf-stride, llamacpp, jsonl")
-      ->type_name("NAME")
+      ->type_name("chunk|hf-stride|llamacpp|jsonl")
       ->capture_default_str();
   add_count(app, "--stride", perplexity.stride, 1, "Of hf-stride, default half the context");
   add_count(app, "--last", perplexity.last, 1, "Score only the last N positions of each window");
@@ -92,7 +92,7 @@ void add_options(CLI::App& app, MmluArguments& mmlu) {
       ->required();
   mmlu.form = "hendrycks";
   app.add_option("--form", mmlu.form, "Wording of the prompt: hendrycks or lm-eval")
-      ->type_name("NAME")
+      ->type_name("hendrycks|lm-eval")
       ->capture_default_str();
   mmlu.shots = 5;
   app.add_option("--shots", mmlu.shots, "Answered questions in front of each")

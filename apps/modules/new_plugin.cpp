@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cerrno>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
@@ -30,10 +31,21 @@ constexpr std::array kKinds = {Kind{"sampler", abi::ModuleKind::sampler},
                                Kind{"prompt-format", abi::ModuleKind::prompt_format},
                                Kind{"rope-scaling", abi::ModuleKind::rope_scaling}};
 
-// .../share/ropewalk, in the install tree and in the build tree.
-fs::path data_folder() {
-  return (fs::read_symlink("/proc/self/exe").parent_path() / ".." / ROPEWALK_DATADIR / "ropewalk")
-      .lexically_normal();
+// The install tree, or the build tree, which has the same layout.
+fs::path prefix() { return fs::read_symlink("/proc/self/exe").parent_path().parent_path(); }
+
+fs::path data_folder() { return (prefix() / ROPEWALK_DATADIR / "ropewalk").lexically_normal(); }
+
+// As a shell reads it back.
+std::string shell_word(const std::string& text) {
+  const auto plain = [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+           std::string_view("_./+-=:@%,").find(c) != std::string_view::npos;
+  };
+  if (!text.empty() && std::ranges::all_of(text, plain)) return text;
+  std::string out = "'";
+  for (const char c : text) out += c == '\'' ? std::string("'\\''") : std::string(1, c);
+  return out + "'";
 }
 
 const Kind& find_kind(const std::string& name) {
@@ -131,11 +143,11 @@ int new_plugin(const NewArguments& arguments) {
   }
   print(
       fmt::format("{0} is a {1}. Build it, test it and use it:\n"
-                  "  cmake -S {0} -B {0}/build -DCMAKE_PREFIX_PATH={2}\n"
-                  "  cmake --build {0}/build && ctest --test-dir {0}/build\n"
-                  "  ropewalk run {0}/use.yaml --prompt \"What is a ropewalk?\"\n",
-                  folder.string(), kind.name,
-                  fs::read_symlink("/proc/self/exe").parent_path().parent_path().string()));
+                  "  cmake -S {2} -B {2}/build -DCMAKE_PREFIX_PATH={3}\n"
+                  "  cmake --build {2}/build && ctest --test-dir {2}/build\n"
+                  "  {4} run {2}/use.yaml --prompt \"What is a ropewalk?\"\n",
+                  folder.string(), kind.name, shell_word(folder.string()),
+                  shell_word(prefix().string()), shell_word(program_invocation_name)));
   return 0;
 }
 

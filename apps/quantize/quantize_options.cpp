@@ -76,19 +76,19 @@ void add_options(CLI::App& app, QuantizeArguments& quantize) {
                  "Weights that share a scale: 16, 32 .. 1024, or -1 for all of an output")
       ->capture_default_str();
   app.add_option("--order", quantize.order, "Of the columns: act, static, gar or none")
-      ->type_name("NAME")
+      ->type_name("act|static|gar|none")
       ->capture_default_str();
   app.add_flag("--asym", quantize.asymmetric, "A zero point of its own for each group");
   app.add_option("--zeros", quantize.zeros, "How zero points are stored: v1 or v2")
-      ->type_name("NAME")
+      ->type_name("v1|v2")
       ->capture_default_str();
   app.add_option("--damp", quantize.damp, "Added to the Hessian's diagonal, as a share of its mean")
       ->capture_default_str();
   app.add_option("--search", quantize.search, "For the range of a group: weighted, mse or none")
-      ->type_name("NAME")
+      ->type_name("weighted|mse|none")
       ->capture_default_str();
   app.add_option("--method", quantize.method, "gptq, or rtn: each weight to its nearest code")
-      ->type_name("NAME")
+      ->type_name("gptq|rtn")
       ->capture_default_str();
   app.add_option("--skip", quantize.skip,
                  "Layers that stay as they are: the end of a name, .* for any run of characters")

@@ -1,6 +1,9 @@
 // The program's answers to right and wrong commands and options.
 #include <gmock/gmock.h>
 
+#include <cstdio>
+#include <cstdlib>
+
 #include "tests/apps/program.h"
 #include "tests/apps/small_model.h"
 
@@ -86,6 +89,9 @@ INSTANTIATE_TEST_SUITE_P(
         Wrong{{"run", "x.yaml", "--ctx-size", "9"}, "Write --set context.length=VALUE"},
         Wrong{{"chat", "x.yaml", "--kv-cache", "f16"}, "Write --set context.kv_cache=VALUE"},
         Wrong{{"run", "x.yaml", "hi", "there"}, "unexpected argument there"},
+        Wrong{{"completion"}, "SHELL is required"},
+        Wrong{{"completion", "fsh"}, "unknown shell fsh. Did you mean fish"},
+        Wrong{{"manual", "run"}, "unexpected argument run"},
         Wrong{{"run", "\x1b[31m.yaml"}, "\\x1b[31m.yaml"}));
 
 TEST(CommandLine, EveryOverrideIsTaken) {
@@ -133,6 +139,83 @@ TEST(CommandLine, ABackendMayBeNamedBesideItsOptions) {
       {"config", file, "--dump", "--set", "backend.device=1", "--backend", "vulkan"}, "");
   EXPECT_EQ(dump.code, 0) << dump.err;
   EXPECT_THAT(dump.out, AllOf(HasSubstr("name: vulkan"), HasSubstr("device: 1")));
+}
+
+// What a command line of the shell prints.
+std::string shell_answer(const std::string& command) {
+  std::string answer;
+  FILE* pipe = popen(command.c_str(), "r");
+  for (int c; (c = std::fgetc(pipe)) != EOF;) answer += static_cast<char>(c);
+  return pclose(pipe) == 0 ? answer : "failed: " + answer;
+}
+
+// Bash itself completes the last of the words behind `ropewalk`.
+std::vector<std::string> completed(const TemporaryFolder& folder, const Arguments& words) {
+  std::string list = "ropewalk";
+  for (const std::string& word : words) list += " '" + word + "'";
+  const std::string script = folder.write(
+      "complete.bash", "source <(" RW_PROGRAM " completion bash)\nCOMP_WORDS=(" + list +
+                           ")\nCOMP_CWORD=" + std::to_string(words.size()) +
+                           "\n_ropewalk 2> /dev/null\nprintf '%s\\n' \"${COMPREPLY[@]}\"\n");
+  std::vector<std::string> found;
+  std::string line;
+  for (const char c : shell_answer("bash --norc " + script)) {
+    if (c != '\n')
+      line += c;
+    else if (!line.empty())
+      found.push_back(std::exchange(line, ""));
+  }
+  return found;
+}
+
+TEST(Completion, OfBashKnowsCommandsOptionsAndValues) {
+  using ::testing::ElementsAre;
+  using ::testing::IsSupersetOf;
+  const TemporaryFolder folder;
+  EXPECT_THAT(completed(folder, {""}), IsSupersetOf(kCommands));
+  EXPECT_THAT(completed(folder, {"re"}), ElementsAre("recall", "render"));
+  EXPECT_THAT(completed(folder, {"adapter", ""}), ElementsAre("check", "merge", "combine"));
+  EXPECT_THAT(completed(folder, {"run", "x.yaml", "--prompt-"}),
+              ElementsAre("--prompt-file", "--prompt-ids"));
+  EXPECT_THAT(completed(folder, {"adapter", "merge", "--ad"}), ElementsAre("--adapter"));
+  EXPECT_THAT(completed(folder, {"perplexity", "--te"}), ElementsAre("--text"));
+  EXPECT_THAT(completed(folder, {"chat", "--backend", "v"}), ElementsAre("vulkan"));
+  EXPECT_THAT(completed(folder, {"chat", "--backend", "=", "v"}), ElementsAre("vulkan"));
+  EXPECT_THAT(completed(folder, {"chat", "--set", "context."}),
+              ElementsAre("context.length=", "context.kv_cache="));
+  EXPECT_THAT(completed(folder, {"new", "s"}), ElementsAre("sampler"));
+  // Files, which bash adds itself where nothing is found.
+  EXPECT_THAT(completed(folder, {"run", "--prompt-file", ""}), ElementsAre());
+  EXPECT_THAT(completed(folder, {"run", "conf"}), ElementsAre());
+}
+
+TEST(Completion, OfEveryShellIsRead) {
+  const TemporaryFolder folder;
+  for (const char* shell : {"bash", "fish", "zsh"}) {
+    const Outcome script = run_program({"completion", shell}, "");
+    EXPECT_EQ(script.code, 0);
+    for (const char* word : {"quantize", "max-new-tokens", "hf-stride"})
+      EXPECT_THAT(script.out, HasSubstr(word)) << shell;
+    const std::string known = shell_answer("command -v " + std::string(shell) + " || true");
+    if (known.empty()) continue;  // only bash is everywhere
+    EXPECT_EQ(shell_answer(std::string(shell) + " -n " +
+                           folder.write("script", script.out).string() + " 2>&1"),
+              "")
+        << shell;
+  }
+}
+
+TEST(Manual, IsReadWithoutAWarning) {
+  const TemporaryFolder folder;
+  const Outcome page = run_program({"manual"}, "");
+  ASSERT_EQ(page.code, 0) << page.err;
+  for (const std::string& command : kCommands)
+    EXPECT_THAT(page.out, HasSubstr("\n.SS \"ropewalk " + command));
+  EXPECT_THAT(page.out, HasSubstr(R"(\fB\-n\fR, \fB\-\-max\-new\-tokens\fR \fIVALUE\fR)"));
+  EXPECT_THAT(page.out, HasSubstr("NO_COLOR"));
+  const std::string file = folder.write("ropewalk.1", page.out);
+  if (shell_answer("command -v groff || true").empty()) GTEST_SKIP() << "no groff here";
+  EXPECT_EQ(shell_answer("groff -man -ww -z -Tascii " + file + " 2>&1"), "");
 }
 
 }  // namespace

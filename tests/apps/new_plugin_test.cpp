@@ -21,6 +21,7 @@ TEST(New, WritesAFolder) {
         run_program({"new", kind, name, "--into", folder.path().string(), "--model", "m"}, "");
     ASSERT_EQ(outcome.code, 0) << outcome.err;
     EXPECT_THAT(outcome.out, HasSubstr("cmake -S " + (folder.path() / name).string()));
+    EXPECT_THAT(outcome.out, HasSubstr(RW_PROGRAM " run " + (folder.path() / name).string()));
     const std::string source = read_file(folder.path() / name / (name + ".cpp"));
     EXPECT_LT(std::count(source.begin(), source.end(), '\n'), 40) << "a page at most";
     EXPECT_THAT(source,

@@ -18,7 +18,23 @@ headers=$work/prefix/include/ropewalk
 strangers=$(grep -rhoE '#include [<"][^>"]+' "$headers" | grep -vE '#include ("core/abi/|<[a-z_]+$)' || true)
 [ -z "$strangers" ] || fail "installed headers include $strangers"
 
-for kind in sampler prompt-format rope-scaling; do
+# The commands that `new` prints, as they are, from the build tree and a program named by a relative path.
+(
+  cd "$build"
+  mkdir "$work/a b"
+  bin/ropewalk new prompt-format my-prompt-format --into "$work/a b" > "$work/printed"
+  export CXX=$compiler CXXFLAGS="-Wall -Wextra -Werror"
+  grep '^  ' "$work/printed" > "$work/commands"
+  bash -e "$work/commands" > "$work/commands.log" 2>&1 || { cat "$work/printed" "$work/commands.log"; fail "printed commands"; }
+)
+
+# Documents, what shells and man read.
+for file in doc/ropewalk/LICENSE doc/ropewalk/README.md doc/ropewalk/docs/cli.md man/man1/ropewalk.1 \
+            bash-completion/completions/ropewalk zsh/site-functions/_ropewalk fish/vendor_completions.d/ropewalk.fish; do
+  [ -s "$work/prefix/share/$file" ] || fail "no $file in the prefix"
+done
+
+for kind in sampler rope-scaling; do
   name=my-$kind
   "$ropewalk" new "$kind" "$name" --into "$work" > /dev/null
   lines=$(wc -l < "$work/$name/$name.cpp")

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Real clients against the built `ropewalk serve`: openai-python, langchain-openai, lm-evaluation-harness, bodies of
-# SillyTavern and Open WebUI, nginx and HAProxy in front (tools/clients), and the promise that a reply does not depend on
-# who else is served (tests/end_to_end/promise_test.cpp).
+# SillyTavern and Open WebUI, nginx, HAProxy and (--long) vllm-router in front (tools/clients), and the promise that a
+# reply does not depend on who else is served (tests/end_to_end/promise_test.cpp).
 #
 #   scripts/test-server.sh [--long] [GROUP...]
 #

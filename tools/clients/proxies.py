@@ -1,4 +1,4 @@
-"""nginx and HAProxy of Debian in front of two servers: unbuffered streams, a server that goes, a client that goes."""
+"""nginx, HAProxy and vllm-router in front of two servers: streams unbuffered, a server or a client that goes."""
 
 import contextlib
 import json
@@ -8,6 +8,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import tempfile
 import time
 import urllib.request
@@ -15,43 +16,7 @@ import urllib.request
 from .server import Checks, Server
 
 CHECKS = Checks()
-
-NGINX = """daemon off; pid {folder}/nginx.pid; error_log {folder}/error.log;
-events {{}}
-http {{
-  access_log off; client_body_temp_path {folder}/body; proxy_temp_path {folder}/proxy;
-  fastcgi_temp_path {folder}/f; uwsgi_temp_path {folder}/u; scgi_temp_path {folder}/s;
-  upstream servers {{ least_conn; {nginx_servers} keepalive 32; }}
-  server {{
-    listen 127.0.0.1:{port};
-    location / {{
-      proxy_pass http://servers; proxy_http_version 1.1; proxy_buffering off; proxy_read_timeout 1h;
-      proxy_set_header Connection ""; proxy_set_header Host localhost; client_max_body_size 8m;
-      proxy_next_upstream error http_503 non_idempotent;
-    }}
-  }}
-}}
-"""
-HAPROXY = """defaults
-  mode http
-  timeout connect 5s
-  timeout client 1h
-  timeout server 1h
-  timeout http-request 10s
-  option http-no-delay
-  option redispatch
-  retry-on 503 conn-failure
-frontend front
-  bind 127.0.0.1:{port}
-  default_backend servers
-backend servers
-  balance leastconn
-  option httpchk
-  http-check send meth GET uri /health ver HTTP/1.1 hdr Host localhost
-  default-server check inter 200ms fall 1 rise 1
-  http-request set-header Host localhost
-{haproxy_servers}
-"""
+DEPLOY = pathlib.Path(__file__).parents[2] / "deploy"
 
 
 def free_port():
@@ -60,28 +25,46 @@ def free_port():
         return probe.getsockname()[1]
 
 
+def command(kind, servers, port, folder):
+    """The program that stands in front of the servers at `port`: nginx and HAProxy by the files in deploy/."""
+    if kind == "vllm-router":
+        return [sys.executable, "-m", "vllm_router.launch_router", "--host", "127.0.0.1", "--port", str(port),
+                "--worker-urls", *(server.url for server in servers), "--policy", "cache_aware",
+                "--health-check-interval-secs", "1", "--health-failure-threshold", "1",
+                "--health-success-threshold", "1", "--prometheus-port", str(free_port()), "--log-level", "error"]
+    text = (DEPLOY / {"nginx": "nginx.conf", "haproxy": "haproxy.cfg"}[kind]).read_text()
+    for i, server in enumerate(servers):
+        text = text.replace(f" ropewalk-{i + 1}:8000", " " + server.url.removeprefix("http://"))
+    text = text.replace("listen 8080", f"listen 127.0.0.1:{port}").replace("bind :8080", f"bind 127.0.0.1:{port}")
+    file = pathlib.Path(folder) / "conf"
+    file.write_text(text.replace(" /tmp/", f" {folder}/"))
+    if kind == "nginx":
+        return ["nginx", "-p", folder, "-c", str(file), "-g", "daemon off;"]
+    return ["haproxy", "-db", "-f", str(file)]
+
+
 @contextlib.contextmanager
 def proxy(kind, servers):
-    """The proxy's address, while it runs."""
-    addresses = [server.url.removeprefix("http://") for server in servers]
-    with tempfile.TemporaryDirectory() as folder:
+    """The proxy's port, while it runs."""
+    with tempfile.TemporaryDirectory() as folder, open(os.path.join(folder, "log"), "w+") as log:
         port = free_port()
-        file = pathlib.Path(folder) / "conf"
-        file.write_text((NGINX if kind == "nginx" else HAPROXY).format(
-            folder=folder, port=port, nginx_servers=" ".join(f"server {a} max_fails=1;" for a in addresses),
-            haproxy_servers="\n".join(f"  server s{i} {a}" for i, a in enumerate(addresses))))
-        command = ["nginx", "-p", folder, "-c", str(file)] if kind == "nginx" else ["haproxy", "-db", "-f", str(file)]
-        process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE,
+        process = subprocess.Popen(command(kind, servers, port, folder), stderr=log, stdout=log,
                                    env={**os.environ, "PATH": os.environ["PATH"] + ":/usr/sbin"})
         try:
-            for _ in range(200):
-                with contextlib.suppress(OSError), urllib.request.urlopen(f"http://127.0.0.1:{port}/health"):
+            for _ in range(600):
+                with contextlib.suppress(OSError), urllib.request.urlopen(f"http://127.0.0.1:{port}/v1/models"):
                     break
                 time.sleep(0.05)
+            else:
+                log.seek(0)
+                raise AssertionError(f"{kind} does not answer: {log.read()[-2000:]}")
             yield port
         finally:
             process.send_signal(signal.SIGTERM)
-            process.communicate(timeout=20)
+            try:
+                process.wait(timeout=20)
+            except subprocess.TimeoutExpired:
+                process.kill()
 
 
 def stream(port, tokens):
@@ -96,7 +79,7 @@ def stream(port, tokens):
 
 
 def check(kind, server):
-    if not shutil.which(kind, path=os.environ["PATH"] + ":/usr/sbin"):
+    if kind != "vllm-router" and not shutil.which(kind, path=os.environ["PATH"] + ":/usr/sbin"):
         print(f"SKIPPED proxies.{kind}: it is not installed", flush=True)
         return
     with Server(server.program, server.config) as a, Server(server.program, server.config) as b, \
@@ -118,6 +101,8 @@ def check(kind, server):
         # One server goes: others answer.
         a.process.send_signal(signal.SIGTERM)
         a.process.wait(timeout=60)
+        if kind == "vllm-router":
+            time.sleep(3)  # it learns of it by /health, and answers 500 until then
         for _ in range(10):
             reader = stream(port, 5)
             text = b""
@@ -134,3 +119,8 @@ def nginx(server):
 @CHECKS.add
 def haproxy(server):
     check("haproxy", server)
+
+
+@CHECKS.long
+def vllm_router(server):
+    check("vllm-router", server)

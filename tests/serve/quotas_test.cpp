@@ -44,9 +44,19 @@ TEST(Quotas, WithoutALimitForRunningThoseOfTheServerCount) {
   EXPECT_EQ(retry_after(quotas, "ann", 5, kStart), 1);
 }
 
+TEST(Quotas, APromptThatTheServerRefusesCostsNothing) {
+  Quotas quotas({.tokens_per_minute = 600}, 8);
+  quotas.take("ann", 1, 600, kStart).reset();
+  EXPECT_EQ(retry_after(quotas, "ann", 1, kStart), 0);
+  const auto share = quotas.take("ann", 1, 600, kStart);
+  share->admitted();
+  EXPECT_GT(retry_after(quotas, "ann", 1, kStart), 0);
+}
+
 TEST(Quotas, GiveTokensBackEvenlyOverAMinute) {
   Quotas quotas({.tokens_per_minute = 600}, 8);
   auto share = quotas.take("ann", 1, 500, kStart);
+  share->admitted();
   share->charge(220);  // 120 too many: 12 seconds
   EXPECT_EQ(retry_after(quotas, "ann", 1, kStart), 13);
   EXPECT_EQ(retry_after(quotas, "ann", 1, kStart + 10s), 3);

@@ -60,6 +60,7 @@ void answer(Service& service, const http::Request& request,
       .share = service.share(request, ask.replies(), prompt_tokens(ask))};
   service.journal().count_ignored(ask.told.ignored);
   auto tickets = submit_all(loaded.scheduler, ask, settings.terms);
+  if (settings.share) settings.share->admitted();
   service.writer().add([&](const Bell& bell) {
     return std::make_unique<Answering>(reply, std::move(ask), std::move(settings),
                                        std::move(tickets), bell);

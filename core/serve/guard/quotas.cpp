@@ -48,7 +48,7 @@ std::unique_ptr<Quotas::Share> Quotas::take(const std::string& key, uint32_t rep
                  (1 - account.tokens) * kMinute / *limit);
   account.replies += replies;
   account.tokens -= static_cast<double>(prompt_tokens);
-  return std::make_unique<Share>(*this, key, replies);
+  return std::make_unique<Share>(*this, key, replies, prompt_tokens);
 }
 
 void Quotas::charge(const std::string& key, uint64_t tokens) {
@@ -58,7 +58,9 @@ void Quotas::charge(const std::string& key, uint64_t tokens) {
 
 Quotas::Share::~Share() {
   const std::lock_guard lock(quotas_.mutex_);
-  quotas_.accounts_[key_].replies -= replies_;
+  Account& account = quotas_.accounts_[key_];
+  account.replies -= replies_;
+  account.tokens += static_cast<double>(refundable_);
 }
 
 }  // namespace ropewalk::serve

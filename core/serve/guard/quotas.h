@@ -28,18 +28,21 @@ class Quotas {
   // Replies that a key has from take() on, for as long as this lives.
   class Share {
    public:
-    Share(Quotas& quotas, std::string key, uint32_t replies)
-        : quotas_(quotas), key_(std::move(key)), replies_(replies) {}
+    Share(Quotas& quotas, std::string key, uint32_t replies, uint64_t prompt_tokens)
+        : quotas_(quotas), key_(std::move(key)), replies_(replies), refundable_(prompt_tokens) {}
     ~Share();
     Share(const Share&) = delete;
     Share& operator=(const Share&) = delete;
 
+    // The server has taken the request: without this the tokens of its prompt come back.
+    void admitted() { refundable_ = 0; }
     void charge(uint64_t new_tokens) { quotas_.charge(key_, new_tokens); }
 
    private:
     Quotas& quotas_;
     const std::string key_;
     const uint32_t replies_;
+    uint64_t refundable_;
   };
 
   // Null for a request without a key, which has no quota. Throws ApiError 429 rate_limited with

@@ -21,7 +21,10 @@ class Scoring final : public Job {
 
   bool turn(Clock::time_point now) override;
   // Holds the share of its key until it is over.
-  void keep(std::unique_ptr<Quotas::Share> share) { share_ = std::move(share); }
+  void keep(std::unique_ptr<Quotas::Share> share) {
+    share_ = std::move(share);
+    if (share_) share_->admitted();
+  }
 
  private:
   struct Text {

@@ -100,6 +100,25 @@ TEST(Gate, WithKeysOnlyProbesPassWithoutOne) {
     EXPECT_EQ(gate.pass(request(path, {})), "");
 }
 
+// Who has had how much stays with a key when its line moves.
+TEST(Gate, AKeysNumberDoesNotDependOnItsPlaceInTheFile) {
+  const TemporaryFolder folder;
+  const std::string file = folder.write("keys", "ann:secret-one\nbob:secret-two\n");
+  chmod(file.c_str(), 0600);
+  const ServeConfig serve;
+  Gate gate(serve, Keys(file, ""));
+  const auto number = [&](const char* key) {
+    return gate.caller(request("/", {{"x-api-key", key}})).number;
+  };
+  const uint32_t bob = number("secret-two"), ann = number("secret-one");
+  EXPECT_NE(ann, bob);
+  folder.write("keys", "eve:secret-six\nbob:secret-two\nann:secret-one\n");
+  gate.reload_keys();
+  EXPECT_EQ(number("secret-one"), ann);
+  EXPECT_EQ(number("secret-two"), bob);
+  EXPECT_NE(number("secret-six"), ann);
+}
+
 // A page of another site can point its name at this machine, but not change the Host header.
 TEST(Gate, WithoutKeysTheHostMustBeLocal) {
   ServeConfig serve;

@@ -94,7 +94,10 @@ std::string Gate::pass(const http::Request& request) {
 Caller Gate::caller(const http::Request& request) const {
   const std::lock_guard lock(mutex_);
   const std::optional<uint32_t> key = keys_.find(bearer(request));
-  return key ? Caller{*key + 1, keys_.digest(*key)} : Caller{};
+  if (!key) return {};
+  const std::string& digest = keys_.digest(*key);
+  const auto number = static_cast<uint32_t>(numbers_.size() + 1);
+  return {numbers_.try_emplace(digest, number).first->second, digest};
 }
 
 void Gate::reload_keys() {

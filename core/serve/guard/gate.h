@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <mutex>
 #include <string>
 
@@ -18,7 +19,7 @@ bool is_local(const std::string& listen);
 void check_exposure(const ServeConfig& serve, const Keys& keys);
 
 struct Caller {
-  uint32_t number = 0;      // of the key, from 1; 0: it has none
+  uint32_t number = 0;      // stays with the digest, from 1; 0: there is no key
   std::string digest = {};  // of the key, which stays when the file of keys changes
 };
 
@@ -46,6 +47,7 @@ class Gate {
   const bool local_;
   mutable std::mutex mutex_;
   Keys keys_;
+  mutable std::map<std::string, uint32_t> numbers_;  // by digest, of the keys that have asked
 };
 
 }  // namespace ropewalk::serve

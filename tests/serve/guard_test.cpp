@@ -209,7 +209,9 @@ TEST(MetricsText, HasTheNamesThatRoutersRead) {
   metrics.finished = {4, 1, 5, 2, 6};  // stop, length, cancelled, deadline, failed
   metrics.first_token_seconds.add(0.03);
   metrics.first_token_seconds.add(0.5);
-  const std::string text = metrics_text({.model_name = "a\"b", .version = "1"}, &metrics, {});
+  Journal::Counts counts;
+  counts.choices.add(3);
+  const std::string text = metrics_text({.model_name = "a\"b", .version = "1"}, &metrics, counts);
   const std::string labels = R"({model_name="a\"b",engine="0")";
   for (const std::string& line :
        {"vllm:num_requests_running" + labels + "} 2\n",
@@ -223,7 +225,9 @@ TEST(MetricsText, HasTheNamesThatRoutersRead) {
         "vllm:time_to_first_token_seconds_bucket" + labels + R"(,le="0.02"} 0)" + "\n",
         "vllm:time_to_first_token_seconds_bucket" + labels + R"(,le="0.04"} 1)" + "\n",
         "vllm:time_to_first_token_seconds_bucket" + labels + R"(,le="+Inf"} 2)" + "\n",
-        "vllm:time_to_first_token_seconds_count" + labels + "} 2\n"})
+        "vllm:time_to_first_token_seconds_count" + labels + "} 2\n",
+        "vllm:request_params_n_bucket" + labels + R"(,le="2"} 0)" + "\n",
+        "vllm:request_params_n_bucket" + labels + R"(,le="5"} 1)" + "\n"})
     EXPECT_THAT(text, HasSubstr(line));
   EXPECT_THAT(metrics_text({.model_name = "m"}, nullptr, {}), Not(HasSubstr("vllm:")));
   EXPECT_THAT(metrics_text({.started = 1700000000}, nullptr, {}),

@@ -59,6 +59,7 @@ void answer(Service& service, const http::Request& request,
                   Summary summary) { service.journal().note(id, std::move(summary)); },
       .share = service.share(request, ask.replies(), prompt_tokens(ask))};
   service.journal().count_ignored(ask.told.ignored);
+  service.journal().count_choices(ask.n);
   auto tickets = submit_all(loaded.scheduler, ask, settings.terms);
   if (settings.share) settings.share->admitted();
   service.writer().add([&](const Bell& bell) {

@@ -66,6 +66,11 @@ void Journal::count_ignored(const std::vector<std::string>& fields) {
   }
 }
 
+void Journal::count_choices(uint32_t n) {
+  const std::lock_guard lock(mutex_);
+  counts_.choices.add(n);
+}
+
 void Journal::access(const http::AccessRecord& record, const std::vector<std::string>& known) {
   const bool is_known = std::ranges::find(known, record.path) != known.end();
   Pending pending;

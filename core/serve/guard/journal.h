@@ -14,7 +14,9 @@
 #include <vector>
 
 #include "core/http/server.h"
+#include "core/json/json.h"
 #include "core/json/json_fwd.h"
+#include "core/schedule/metrics.h"
 
 namespace ropewalk::serve {
 
@@ -36,13 +38,16 @@ class Journal {
   // Adds to the line of a request that has not ended.
   void note(const std::string& id, Summary summary);
   void count_ignored(const std::vector<std::string>& fields);
+  void count_choices(uint32_t n);  // that a request asks for
   // Ends a request: writes its line and counts it. `known` are the paths of the routes, as other
   // paths are the client's text.
   void access(const http::AccessRecord& record, const std::vector<std::string>& known);
 
+  static constexpr std::array<double, 5> kChoices = {1, 2, 5, 10, 20};  // vLLM's bounds
   struct Counts {
     std::map<std::pair<std::string, int>, uint64_t> requests;  // by path and status
     std::map<std::string, uint64_t> ignored;                   // by field
+    Histogram choices{kChoices};
   };
   Counts counts() const;
 

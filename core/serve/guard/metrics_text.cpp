@@ -166,6 +166,7 @@ std::string metrics_text(const ServerFacts& facts, const Metrics* metrics,
     write_gauges(out, *metrics);
     write_counters(out, *metrics);
     write_histograms(out, *metrics);
+    out.histogram("vllm:request_params_n", "Choices that were asked for.", counts.choices);
   }
   out.head("ropewalk_http_requests_total", "counter", "Requests by path and status.");
   for (const auto& [key, count] : counts.requests)

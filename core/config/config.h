@@ -75,6 +75,12 @@ struct SamplingPreset {
   std::vector<PluginChoice> sampling;
 };
 
+// The values that a request may give a sampling field.
+struct SamplingBound {
+  std::string field;
+  double min, max;
+};
+
 // What the requests of one API key may have at a time; absent: no limit but the server's.
 struct KeyQuota {
   std::optional<uint32_t> running = {};            // replies
@@ -96,6 +102,7 @@ struct ServeConfig {
   bool strict = false;                     // unknown fields are refused
   std::vector<std::string> tolerate = {};  // unsupported fields that are told instead of refused
   std::vector<std::string> locked_sampling = {};  // fields that keep the configuration's value
+  std::vector<SamplingBound> sampling_bounds = {};
   std::vector<SamplingPreset> presets = {};
   bool deterministic = false;  // refuse a device whose rows depend on their company
   ChatTurns turns = ChatTurns::join;

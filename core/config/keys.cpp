@@ -130,6 +130,8 @@ constexpr std::array kKeys = {
     KeyInfo{"serve.sampling", KeyType::map, "", "what requests may change of `sampling`"},
     KeyInfo{"serve.sampling.lock", KeyType::texts, "[]",
             "fields of requests, such as temperature, that have no effect"},
+    KeyInfo{"serve.sampling.bounds", KeyType::texts, "[]",
+            "values that requests may give fields, each FIELD=MIN..MAX; others are refused"},
     KeyInfo{"serve.presets", KeyType::paths, "[]",
             "files whose `sampling` a request may take by the file's name, relative to this file"},
     KeyInfo{"serve.deterministic", KeyType::boolean, "false",

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <array>
+#include <charconv>
 #include <utility>
 
 #include "core/base/error.h"
@@ -297,6 +298,31 @@ void read_presets(const Reader& reader, Trust trust, std::vector<SamplingPreset>
   }
 }
 
+// FIELD=MIN..MAX
+void read_bounds(const Reader& reader, std::vector<SamplingBound>& bounds) {
+  const ConfigValue* list = reader.find("serve.sampling.bounds");
+  const std::vector<std::string> texts = reader.texts("serve.sampling.bounds");
+  for (size_t i = 0; i < texts.size(); ++i) {
+    const std::string_view text = texts[i];
+    const size_t equals = std::min(text.find('='), text.size());
+    const size_t dots = std::min(text.find("..", equals), text.size());
+    const auto number = [&](size_t first, size_t end, double& out) {
+      const char* stop = text.data() + end;
+      return first < end && std::from_chars(text.data() + first, stop, out) ==
+                                std::from_chars_result{stop, std::errc{}};
+    };
+    SamplingBound bound{.field = std::string(text.substr(0, equals)), .min = 0, .max = 0};
+    if (equals == 0 || !number(equals + 1, dots, bound.min) ||
+        !number(dots + 2, text.size(), bound.max) || bound.min > bound.max)
+      Reader::refuse(list->items[i].where,
+                     fmt::format("serve.sampling.bounds: found {}, expected FIELD=MIN..MAX, such "
+                                 "as temperature=0..1.5",
+                                 printable(texts[i])),
+                     "");
+    bounds.push_back(std::move(bound));
+  }
+}
+
 void read_serve(const Reader& reader, Trust trust, ServeConfig& serve) {
   reader.text("serve.listen", serve.listen);
   if (const ConfigValue* file = reader.find("serve.keys.file"))
@@ -311,6 +337,7 @@ void read_serve(const Reader& reader, Trust trust, ServeConfig& serve) {
   reader.boolean("serve.strict", serve.strict);
   serve.tolerate = reader.texts("serve.tolerate");
   serve.locked_sampling = reader.texts("serve.sampling.lock");
+  read_bounds(reader, serve.sampling_bounds);
   read_presets(reader, trust, serve.presets);
   reader.boolean("serve.deterministic", serve.deterministic);
   reader.choice("serve.chat", serve.turns);

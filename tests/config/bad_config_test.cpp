@@ -145,6 +145,12 @@ INSTANTIATE_TEST_SUITE_P(
             ":2:19: context.length: found .inf, expected an integer from 1 to 16777216."},
         Bad{"model: m\ncontext: {kv_cache: f8}\n",
             ":2:21: context.kv_cache: found f8, expected one of f16, int8, f32."},
+        Bad{"model: m\nserve: {sampling: {bounds: [temperature=2..1]}}\n",
+            ":2:30: serve.sampling.bounds: found temperature=2..1, expected FIELD=MIN..MAX, such "
+            "as "
+            "temperature=0..1.5."},
+        Bad{"model: m\ncontext: {page_tokens: 100}\n",
+            ":2:24: context.page_tokens: found 100, expected one of 32, 64, 128, 256."},
         Bad{"model: m\nprompt: {system: no}\n",
             ":2:18: prompt.system: found no, expected text, quoted where YAML reads it as another "
             "type."},

@@ -214,6 +214,21 @@ TEST(CompletionRequest, ALockHoldsAgainstAnOwnChain) {
   EXPECT_THAT(ask.told.ignored, ElementsAre("ropewalk.sampling"));
 }
 
+TEST(CompletionRequest, ValuesBeyondTheBoundsAreRefused) {
+  const MiniModel bounded(
+      {"serve.sampling.bounds=[temperature=0..1.5, typical=0.2..1, top_k=1..40]"});
+  const auto refusal = [&](const std::string& fields) {
+    return refusal_of([&] { bounded.completion(R"({"prompt":"a",)" + fields + "}"); });
+  };
+  EXPECT_EQ(refusal(R"("temperature":1.5,"top_k":40,"typical_p":0.2,"top_p":0.1)"), "taken");
+  EXPECT_EQ(refusal(R"("temperature":1.6)"), "400 invalid_value temperature");
+  EXPECT_EQ(refusal(R"("typical_p":0.1)"), "400 invalid_value typical_p");
+  EXPECT_EQ(refusal(R"("top_k":-1)"), "400 invalid_value top_k");
+  const Ask ask =
+      bounded.completion(R"({"prompt":"a","ropewalk":{"sampling":[{"temperature":1.9}]}})");
+  EXPECT_THAT(ask.told.ignored, ElementsAre("ropewalk.sampling"));
+}
+
 TEST(CompletionRequest, AsksForLogprobsOfTheModelOrOfTheChoice) {
   EXPECT_EQ(mini().completion(R"({"prompt":"a","logprobs":1})").request.logprobs->of,
             LogprobsOf::model);

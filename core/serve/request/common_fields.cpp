@@ -197,11 +197,13 @@ const std::vector<PluginChoice>& CommonFields::read_preset() {
 
 void CommonFields::read_sampling() {
   const std::span<const std::string> locked = model_.config.serve.locked_sampling;
+  const std::span<const SamplingBound> bounds = model_.config.serve.sampling_bounds;
   ask_.request.sampling = requested_chain(
-      fields_, read_preset(), {.tokenizer = model_.text.tokenizer(), .locked = locked}, ask_.told);
+      fields_, read_preset(),
+      {.tokenizer = model_.text.tokenizer(), .locked = locked, .bounds = bounds}, ask_.told);
   if (!own_sampling_) return;
-  // A chain of the client's own would change what is locked.
-  if (locked.empty())
+  // A chain of the client's own would change what is locked, and know no bounds.
+  if (locked.empty() && bounds.empty())
     ask_.request.sampling = chain_from_json(*own_sampling_, model_.samplers);
   else
     ask_.told.ignored.push_back("ropewalk.sampling");

@@ -142,6 +142,7 @@ class Mapper {
     const auto [name, value] = fields_.find({names[0], names[1], names[2]});
     if (!value || locked(names[0], name)) return std::nullopt;
     if (!value->is_number()) refuse_type(name, *value, "a number");
+    check_bounds(names, name, value->get<double>());
     return std::pair(name, value->get<double>());
   }
   std::optional<std::pair<std::string, int64_t>> integer(
@@ -150,7 +151,17 @@ class Mapper {
     if (!value || locked(names[0], name)) return std::nullopt;
     const std::optional<int64_t> found = exact_integer(*value);
     if (!found) refuse_type(name, *value, "an integer");
+    check_bounds(names, name, static_cast<double>(*found));
     return std::pair(name, *found);
+  }
+  // Bounds may name a field by any of its names.
+  void check_bounds(std::span<const std::string_view> names, const std::string& name,
+                    double value) const {
+    for (const SamplingBound& bound : rules_.bounds)
+      if (std::ranges::find(names, bound.field) != names.end() &&
+          !(value >= bound.min && value <= bound.max))
+        refuse_value(
+            name, fmt::format("found {}, this server takes {} to {}", value, bound.min, bound.max));
   }
 
   void take(const NumberField& row, bool only_there) {

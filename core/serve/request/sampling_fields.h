@@ -19,6 +19,7 @@ namespace ropewalk::serve {
 struct SamplingRules {
   const Tokenizer& tokenizer;
   std::span<const std::string> locked;  // fields that keep the configuration's value
+  std::span<const SamplingBound> bounds = {};
 };
 
 // The chain of a request. A missing field leaves the configuration's option, a field at its neutral

@@ -53,6 +53,13 @@ std::string checked_dependence(const Config& config, const OpenDevice& device) {
   return dependence;
 }
 
+// What of a device decides its bits: of a processor the instruction sets in use, not its name.
+std::string arithmetic_of(const OpenDevice& device) {
+  const abi::DeviceInfo& info = device.device->info();
+  return info.type == abi::DeviceType::cpu ? fmt::format("{}: {}", device.backend, info.driver)
+                                           : device.name();
+}
+
 std::string fingerprint_of(Engine& engine) {
   const Config& config = engine.config();
   const Runtime& runtime = engine.runtime();
@@ -61,7 +68,7 @@ std::string fingerprint_of(Engine& engine) {
     rope += fmt::format(" {}={}", option.key, option.value.text);
   std::vector<std::string> parts = {ROPEWALK_VERSION,
                                     serve::model_identity(config.model),
-                                    runtime.device().name(),
+                                    arithmetic_of(runtime.device()),
                                     fmt::format("{}", static_cast<int>(config.context.kv_cache)),
                                     rope,
                                     fmt::format("{}", runtime.context_length()),

@@ -14,6 +14,7 @@
 #include <cstdio>
 #include <map>
 
+#include "core/abi/kv_page.h"
 #include "tests/ops/harness/devices.h"
 #include "tests/ops/harness/session.h"
 
@@ -82,11 +83,11 @@ void matmul(State& state, const std::string& name, uint32_t rows, uint32_t depth
 }
 
 void attention(State& state, const std::string& name, uint32_t keys, uint32_t rows) {
-  const uint32_t pages = (keys + abi::kPageTokens - 1) / abi::kPageTokens;
+  const uint32_t pages = abi::pages_for(keys, abi::kDefaultPageTokens);
   Case c;
   const uint32_t q = c.activation("q", {abi::kRows, kHeads, kDim});
   const uint32_t y = c.activation("y", {abi::kRows, kHeads * kDim});
-  const std::vector<uint32_t> cache = {pages, abi::kPageTokens, kHeads, kDim};
+  const std::vector<uint32_t> cache = {pages, abi::kDefaultPageTokens, kHeads, kDim};
   c.node(abi::Op::attention,
          {q, c.cache("keys", abi::DType::f16, cache), c.cache("values", abi::DType::f16, cache)},
          {y}, abi::AttentionParams{1 / std::sqrt(static_cast<float>(kDim))});
@@ -106,8 +107,8 @@ void plain(State& state, const std::string& name, abi::Op op, uint32_t rows) {
   Random random(1);
   Case c;
   const std::vector<uint32_t> wide = {abi::kRows, kHidden}, heads = {abi::kRows, kHeads, kDim};
-  const std::vector<uint32_t> dims = {(rows - 1) / abi::kPageTokens + 1, abi::kPageTokens, kHeads,
-                                      kDim};
+  const std::vector<uint32_t> dims = {abi::pages_for(rows, abi::kDefaultPageTokens),
+                                      abi::kDefaultPageTokens, kHeads, kDim};
   std::vector<uint32_t> inputs;
   const auto input = [&](const std::vector<uint32_t>& shape) {
     return inputs.emplace_back(c.activation("x" + std::to_string(inputs.size()), shape));

@@ -203,7 +203,8 @@ void bench_shape(const BenchArguments& arguments, BenchReport& report) {
   const bool asked = !arguments.prompts.empty() || !arguments.batches.empty();
   const BenchDefault fallback = asked ? BenchDefault::one_row : default_for(config);
   const Subject subject{shape_of(arguments), config, *weights};
-  const BenchPlan plan = make_bench_plan(arguments, fallback, context_limit(config, *weights));
+  const BenchPlan plan =
+      make_bench_plan(arguments, fallback, config, context_limit(config, *weights));
   bench_weights(arguments, subject, plan, report);
   if (fallback == BenchDefault::table && quant && quant->act_order)
     bench_in_order(arguments, config, plan.decodes.front(), report);
@@ -218,9 +219,10 @@ void bench_checkpoint(const BenchArguments& arguments, BenchReport& report) {
   require_model(config.model, config.hub_name);
   const std::unique_ptr<Checkpoint> checkpoint = Checkpoint::open(config.model, config_families());
   const CheckpointWeights weights(*checkpoint);
-  bench_weights(arguments, {config.model.string(), config, weights},
-                make_bench_plan(arguments, BenchDefault::one_row, context_limit(config, weights)),
-                report);
+  bench_weights(
+      arguments, {config.model.string(), config, weights},
+      make_bench_plan(arguments, BenchDefault::one_row, config, context_limit(config, weights)),
+      report);
 }
 
 }  // namespace

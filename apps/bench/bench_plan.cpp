@@ -5,14 +5,9 @@
 #include <algorithm>
 
 #include "core/base/log.h"
-#include "core/exec/kv_cache.h"
 
 namespace ropewalk {
 namespace {
-
-uint32_t pages_of(const DecodeRun& run) {
-  return run.batch * KvCache::pages_for(run.context + run.steps);
-}
 
 std::vector<uint32_t> value_or(const std::vector<uint32_t>& values,
                                std::vector<uint32_t> fallback) {
@@ -48,23 +43,28 @@ uint32_t BenchPlan::batch() const {
   return max;
 }
 
+uint32_t BenchPlan::pages_of(const DecodeRun& run) const {
+  return run.batch * abi::pages_for(run.context + run.steps, page_tokens);
+}
+
 uint32_t BenchPlan::pages() const {
   uint32_t max = 0;
-  for (const uint32_t tokens : prefills) max = std::max(max, KvCache::pages_for(tokens));
+  for (const uint32_t tokens : prefills) max = std::max(max, abi::pages_for(tokens, page_tokens));
   for (const DecodeRun& run : decodes) max = std::max(max, pages_of(run));
   return max;
 }
 
 bool BenchPlan::leave_out_largest() {
   if (decodes.size() < 2) return false;
-  const auto largest = std::ranges::max_element(decodes, {}, pages_of);
+  const auto largest =
+      std::ranges::max_element(decodes, {}, [this](const DecodeRun& run) { return pages_of(run); });
   left_out.push_back(*largest);
   decodes.erase(largest);
   return true;
 }
 
 BenchPlan make_bench_plan(const BenchArguments& arguments, BenchDefault fallback,
-                          uint32_t context_length) {
+                          const Config& config, uint32_t context_length) {
   const bool table = fallback == BenchDefault::table;
   const uint32_t steps = std::min(arguments.decode, std::max(context_length / 2, 1u));
   if (steps < arguments.decode)
@@ -74,6 +74,7 @@ BenchPlan make_bench_plan(const BenchArguments& arguments, BenchDefault fallback
   const Counts one = {512};
   const auto room = [&](uint32_t decoded) { return std::max(context_length - decoded, 1u); };
   BenchPlan plan;
+  plan.page_tokens = config.context.page_tokens;
   if (table) {
     plan.prefills = cut_down({512, 2048, 8192}, context_length, context_length);
   } else {

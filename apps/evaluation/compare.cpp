@@ -24,7 +24,7 @@ RuntimeSettings settings_for(const Config& config, uint32_t context) {
   settings.config = config;
   settings.config.context.length = std::max(config.context.length.value_or(0), context);
   settings.max_wanted = kRowsAtATime;
-  settings.cache_pages = KvCache::pages_for(context);
+  settings.cache_pages = abi::pages_for(context, config.context.page_tokens);
   return settings;
 }
 

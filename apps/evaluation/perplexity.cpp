@@ -75,9 +75,10 @@ RuntimeSettings settings_for(const Config& config, const std::vector<Row>& rows)
   // Two steps' worth, so that there is always a next window to fill a step with.
   settings.max_sequences = std::clamp(2 * kRowsAtATime / shortest, 2u, kMaxWindows);
   const uint32_t side_by_side =
-      settings.max_sequences * KvCache::pages_for(std::min(shortest, kRowsAtATime));
-  settings.cache_pages =
-      std::max(KvCache::pages_for(*settings.config.context.length), side_by_side);
+      settings.max_sequences *
+      abi::pages_for(std::min(shortest, kRowsAtATime), config.context.page_tokens);
+  settings.cache_pages = std::max(
+      abi::pages_for(*settings.config.context.length, config.context.page_tokens), side_by_side);
   return settings;
 }
 

@@ -84,12 +84,13 @@ Json memory_json(const Checkpoint& checkpoint, const Config& config, uint64_t st
   const ModelConfig& model = checkpoint.config();
   const KvType kv = kv_type(config.context.kv_cache);
   const uint64_t context = config.context.length.value_or(model.trained_length);
+  const uint32_t page_tokens = config.context.page_tokens;
   const uint64_t page =
-      2 * model.layers * abi::kv_page_bytes(kv.type, model.kv_heads, model.head_dim);
-  const uint64_t pages = (context + abi::kPageTokens - 1) / abi::kPageTokens;
+      2 * model.layers * abi::KvPage{kv.type, page_tokens, model.kv_heads, model.head_dim}.bytes();
+  const uint64_t pages = (context + page_tokens - 1) / page_tokens;
   Json json = {{"weights", stored},
                {"kv_cache", kv.name},
-               {"cache_per_token", page / abi::kPageTokens},
+               {"cache_per_token", page / page_tokens},
                {"context_length", context},
                {"cache_at_context", page * pages}};
   try {

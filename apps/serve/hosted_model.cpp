@@ -24,7 +24,7 @@ RuntimeSettings runtime_settings(const Config& config) {
   settings.config = config;
   settings.max_sequences = serve.max_sequences.value_or(0);
   settings.max_wanted = std::max(settings.max_sequences, kWantedRows);
-  settings.cache_pages = KvCache::pages_for(serve.cache_tokens.value_or(0));
+  settings.cache_pages = abi::pages_for(serve.cache_tokens.value_or(0), config.context.page_tokens);
   settings.cache_fit = serve.cache_tokens ? CacheFit::as_asked : CacheFit::free_memory;
   return settings;
 }
@@ -72,6 +72,7 @@ std::string fingerprint_of(Engine& engine) {
                                     fmt::format("{}", static_cast<int>(config.context.kv_cache)),
                                     rope,
                                     fmt::format("{}", runtime.context_length()),
+                                    fmt::format("{}", config.context.page_tokens),
                                     fmt::format("{}", engine.tokenizer().legacy())};
   for (const AdapterChoice& adapter : config.adapters)
     parts.push_back(

@@ -19,7 +19,7 @@ class Operands : public abi::NodePointers<Memory> {
 
   // Runs of a row that rms_norm normalises.
   uint32_t runs() const { return width() / in(1).dim[0]; }
-  Cache cache(size_t i) const { return {bytes(i), in(i).dtype, in(i).dim[2], in(i).dim[3]}; }
+  Cache cache(size_t i) const { return cache_of(in(i), bytes(i)); }
   const uint16_t* halves(size_t i) const { return reinterpret_cast<const uint16_t*>(bytes(i)); }
   // Throws Failure (invalid_argument) where no weight of this shape was packed.
   const std::byte* weight(size_t i, abi::WeightUse use) const {
@@ -101,7 +101,7 @@ Workspace workspace_of(const abi::CompileRequest& request, uint32_t lanes) {
     static const int32_t some_order = 0;
     Attention op{};
     op.order = node.in.size() == 4 ? &some_order : nullptr;
-    op.keys = {nullptr, keys.dtype, keys.dim[2], keys.dim[3]};
+    op.keys = cache_of(keys, nullptr);
     op.heads = heads_of(request.graph->tensors[node.in[0]], keys);
     workspace.one_op = std::max(
         workspace.one_op, attention_workspace(op, shape.rows, shape.pages_per_sequence, lanes));
@@ -111,7 +111,7 @@ Workspace workspace_of(const abi::CompileRequest& request, uint32_t lanes) {
                          std::string(node.name) + ": layers of different head dimensions");
     workspace.head_dim = keys.dim[3];
     workspace.rotations =
-        uint64_t{shape.sequences} * keys.dim[3] * shape.pages_per_sequence * abi::kPageTokens;
+        uint64_t{shape.sequences} * keys.dim[3] * shape.pages_per_sequence * keys.dim[1];
   }
   return workspace;
 }
@@ -123,7 +123,7 @@ uint64_t workspace_bytes(const abi::CompileRequest& request, uint32_t lanes) {
 }
 
 Program::Program(const abi::CompileRequest& request, const DeviceParts& parts)
-    : parts_(parts), shape_(request.shape) {
+    : parts_(parts), shape_(request.shape), page_tokens_(abi::page_tokens_of(*request.graph)) {
   const abi::Graph& graph = *request.graph;
   const Workspace workspace = workspace_of(request, parts.pool.lanes());
   if (request.workspace.bytes < workspace.bytes())
@@ -150,8 +150,8 @@ Program::~Program() { parts_.timer.forget(*this); }
 
 abi::Status Program::enqueue(const abi::Step& step) noexcept {
   return abi::guard([&] {
-    const Frame frame{step,       parts_.pool, parts_.kernels, shape_.pages_per_sequence,
-                      workspace_, rotations_,  blocks_};
+    const Frame frame{step,         parts_.pool, parts_.kernels, shape_.pages_per_sequence,
+                      page_tokens_, workspace_,  rotations_,     blocks_};
     if (ends_us_.empty())
       for (const auto& stage : stages_) stage(frame);
     else

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "core/abi/guard.h"
+#include "core/abi/kv_page.h"
 
 namespace ropewalk::cuda::bench {
 namespace {
@@ -82,8 +83,9 @@ uint32_t Chain::vector(uint32_t size) {
 }
 
 uint32_t Chain::cache(abi::DType dtype, uint32_t pages, uint32_t heads, uint32_t head_dim) {
-  return add(abi::TensorKind::cache, dtype, {pages, abi::kPageTokens, heads, head_dim},
-             pages * abi::kv_page_bytes(dtype, heads, head_dim));
+  const abi::KvPage page{dtype, abi::kDefaultPageTokens, heads, head_dim};
+  return add(abi::TensorKind::cache, dtype, {pages, page.tokens, heads, head_dim},
+             pages * page.bytes());
 }
 
 uint32_t Chain::weight(const abi::Weight& weight) {
@@ -148,7 +150,7 @@ std::vector<float> Chain::get(uint32_t tensor, uint64_t count) const {
 double Chain::time(const StepSize& size, const Options& options, uint32_t output,
                    std::span<const Sample> samples, int repeats) {
   const abi::Graph all = graph();
-  const uint32_t pages = (size.context + abi::kPageTokens - 1) / abi::kPageTokens;
+  const uint32_t pages = abi::pages_for(size.context, abi::kDefaultPageTokens);
   abi::CompileRequest request{&all, claims_, {size.rows, 1, size.sequences, pages}, {}};
   const DeviceParts parts = machine_.parts(options);
   const uint64_t bytes = workspace_bytes(request, parts);

@@ -1,5 +1,6 @@
 #include "bench/cuda/kernels.h"
 
+#include <bit>
 #include <cmath>
 #include <cstring>
 
@@ -195,9 +196,9 @@ std::vector<double> head_of(const Chain& chain, uint32_t cache, const PageLayout
     std::memcpy(&half, bytes.data() + 2 * i, 2);
     return test::f16_value(half);
   };
-  for (uint32_t key = 0; key < context; key += abi::kPageTokens) {
-    const uint64_t page = (first_page + key / abi::kPageTokens) * page_bytes(l);
-    const uint32_t count = std::min(abi::kPageTokens, context - key);
+  for (uint32_t key = 0; key < context; key += abi::kDefaultPageTokens) {
+    const uint64_t page = (first_page + key / abi::kDefaultPageTokens) * page_bytes(l);
+    const uint32_t count = std::min(abi::kDefaultPageTokens, context - key);
     const std::vector<std::byte> elements = chain.get_bytes(
         cache, page + elements_at(l, head, 0), uint64_t{count} * l.head_dim * l.element_bytes);
     std::vector<std::byte> scales;
@@ -213,7 +214,7 @@ std::vector<double> head_of(const Chain& chain, uint32_t cache, const PageLayout
 
 Kernel make_attention(Machine& machine, const Sizes& sizes, DType type) {
   const uint32_t pages =
-      sizes.cache_sequences * ((sizes.context + abi::kPageTokens - 1) / abi::kPageTokens);
+      sizes.cache_sequences * abi::pages_for(sizes.context, abi::kDefaultPageTokens);
   const uint32_t d = sizes.head_dim, heads = sizes.heads;
   Kernel kernel{std::make_unique<Chain>(machine), 0, {}, {}};
   Chain& chain = *kernel.chain;
@@ -237,7 +238,8 @@ Kernel make_attention(Machine& machine, const Sizes& sizes, DType type) {
     for (float& value : *queries) value /= 64;
   chain.set(q, *queries);
 
-  const PageLayout layout{heads, d, type == DType::i8 ? 1u : 2u};
+  const PageLayout layout{heads, d, type == DType::i8 ? 1u : 2u,
+                          static_cast<uint32_t>(std::countr_zero(abi::kDefaultPageTokens))};
   kernel.work = [=](const StepSize& size) -> Work {
     const double keys = double{1} * size.sequences * size.context * heads;
     const double of_key = d * layout.element_bytes + (layout.element_bytes == 1 ? 2 : 0);
@@ -247,7 +249,7 @@ Kernel make_attention(Machine& machine, const Sizes& sizes, DType type) {
   kernel.samples = [=, &chain](const StepSize& size) {
     std::vector<Sample> samples;
     const uint32_t each = size.rows / size.sequences;
-    const uint32_t per_sequence = (size.context + abi::kPageTokens - 1) / abi::kPageTokens;
+    const uint32_t per_sequence = abi::pages_for(size.context, abi::kDefaultPageTokens);
     for (const auto& [row, head] : {std::pair{0u, 0u}, std::pair{size.rows - 1, heads - 1}}) {
       const uint32_t seen = size.context - each + row % each + 1;
       const auto of = [&](uint32_t cache) {

@@ -78,8 +78,8 @@ inline constexpr uint32_t kWanted = 0xfffffffeu;
 enum class TensorKind : uint8_t {
   weight = 1,    // written once by Device::pack; layout chosen by the device
   constant = 2,  // written once by Device::write: f32 vectors, i32 orders, as ops.md says
-  cache = 3,     // (pages, kPageTokens, kv_heads, head_dim); layout in a page chosen by the device
-  scratch = 4,   // activations; offsets planned by the core
+  cache = 3,  // (pages, page size, kv_heads, head_dim): kv_page.h; a page's layout is the device's
+  scratch = 4,  // activations; offsets planned by the core
   // (slots, ...) the low-rank matrices of adapters, f16, and their ranks, i32, dense; a slot is
   // written by Device::write between steps
   adapter = 5,
@@ -159,28 +159,12 @@ struct Graph {
 // The adapter of a sequence that has none.
 inline constexpr uint32_t kNoAdapter = 0xffffffffu;
 
-// Tokens per page of the key-value cache.
-inline constexpr uint32_t kPageTokens = 256;
-
-// Bytes of one page of one layer's keys (or values): the elements, and for i8 one f16 scale per
-// head and token after them.
-inline uint64_t kv_page_bytes(DType dtype, uint32_t kv_heads, uint32_t head_dim) {
-  const uint64_t heads = uint64_t{kPageTokens} * kv_heads;
-  switch (dtype) {
-    case DType::f32:
-      return heads * head_dim * 4;
-    case DType::i8:
-      return heads * head_dim + heads * 2;
-    default:
-      return heads * head_dim * 2;
-  }
-}
-
 // One step runs R rows (tokens) of S sequences. Prompt chunks and single-token decodes mix freely:
 // sequences that have several rows in the step come first, with prompt_rows in all, then those that
 // have one. So a row's index tells a device whether other rows read the same keys.
 // The rows of a sequence are consecutive and in order of position; a row's position is its rotary
-// position and its place in the cache: page[position / kPageTokens], entry position % kPageTokens.
+// position and its place in the cache: page[position / T], entry position % T, for pages of T
+// tokens (kv_page.h).
 // Row r sees the keys 0 .. position[r] of its sequence, or the last of them (AttentionParams).
 struct Step {
   uint32_t rows = 0;                   // R

@@ -36,6 +36,7 @@ enum class KvCacheType { f16, int8, f32 };
 struct ContextConfig {
   std::optional<uint32_t> length = {};  // tokens; absent: what the model was trained for
   KvCacheType kv_cache = KvCacheType::f16;
+  uint32_t page_tokens = 64;  // 32, 64, 128 or 256
 };
 
 enum class Truncate { drop_oldest, refuse };

@@ -82,7 +82,7 @@ class Reader {
     const ConfigValue* value = find(path);
     if (!value) return;
     const KeyInfo& key = key_info(path);
-    const std::string word = as_text(*value).value_or("");
+    const std::string word = value->kind == ValueKind::scalar ? value->text : "";
     std::string_view rest = key.choices;
     for (int index = 0; !rest.empty(); ++index) {
       const size_t end = std::min(rest.find(' '), rest.size());
@@ -376,6 +376,9 @@ Config parse_config(std::string_view text, const ConfigSource& source) {
   read_backend(reader, config.backend);
   reader.integer("context.length", config.context.length);
   reader.choice("context.kv_cache", config.context.kv_cache);
+  uint32_t page_size = 1;
+  reader.choice("context.page_tokens", page_size);
+  config.context.page_tokens = 32u << page_size;
   read_rope(reader, config.rope);
   read_adapters(reader, config);
   read_prompt(reader, config.prompt);

@@ -80,15 +80,20 @@ Runtime::Runtime(Registry& registry, const WeightSource& weights, const RuntimeS
   open_rope(registry, settings.config);
 
   const abi::DeviceInfo& info = device_.device->info();
-  const uint32_t pages_per_sequence = KvCache::pages_for(context_length_);
+  const uint32_t page_tokens = settings.config.context.page_tokens;
+  const uint32_t pages_per_sequence = abi::pages_for(context_length_, page_tokens);
   const uint32_t sequences =
       settings.max_sequences > 0 ? settings.max_sequences : sequences_on(info);
   const uint32_t pages =
       settings.cache_pages > 0 ? settings.cache_pages : pages_per_sequence * sequences;
-  const ModelOptions options{info.activation, kv_type, pages, rope_tables_->attention_scale(),
-                             rope_choice_.mode == RopeMode::exact && rope_tables_->varies()
-                                 ? abi::KeyRotation::on_read
-                                 : abi::KeyRotation::before_cache};
+  const ModelOptions options{.activation = info.activation,
+                             .kv_type = kv_type,
+                             .cache_pages = pages,
+                             .attention_scale = rope_tables_->attention_scale(),
+                             .keys = rope_choice_.mode == RopeMode::exact && rope_tables_->varies()
+                                         ? abi::KeyRotation::on_read
+                                         : abi::KeyRotation::before_cache,
+                             .page_tokens = page_tokens};
   check_partial_rotation(model_config_, options.attention_scale, options.keys);
   ModelGraph graph = build_model(weights, options);
   std::optional<AdapterRoom> room;
@@ -117,7 +122,7 @@ Runtime::Runtime(Registry& registry, const WeightSource& weights, const RuntimeS
     tell_of_device(device_);  // not where only the plan was asked for
   };
   model_ = std::make_unique<LoadedModel>(*device_.device, weights, std::move(graph), load);
-  cache_ = std::make_unique<KvCache>(model_->cache_pages(), context_length_);
+  cache_ = std::make_unique<KvCache>(model_->cache_pages(), page_tokens, context_length_);
   executor_ = std::make_unique<Executor>(*device_.device, *model_, *rope_tables_, widest);
   if (room) open_adapters(settings);
   weight_bytes_per_step_ = packed_weight_bytes(model_->graph());

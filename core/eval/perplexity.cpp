@@ -51,7 +51,7 @@ class Pool {
   };
 
   uint32_t pages_of(size_t window) const {
-    return KvCache::pages_for(static_cast<uint32_t>(windows_[window].ids.size()) - 1);
+    return runtime_.cache().pages_for(static_cast<uint32_t>(windows_[window].ids.size()) - 1);
   }
 
   void admit() {

@@ -8,8 +8,8 @@
 
 namespace ropewalk {
 
-KvCache::KvCache(uint32_t pages, uint32_t context_length)
-    : pages_(pages), context_length_(context_length), users_(pages) {
+KvCache::KvCache(uint32_t pages, uint32_t page_tokens, uint32_t context_length)
+    : pages_(pages), page_tokens_(page_tokens), context_length_(context_length), users_(pages) {
   for (uint32_t page = pages; page > 0; --page) free_.push_back(page - 1);
 }
 
@@ -33,7 +33,7 @@ uint32_t Sequence::capacity() const { return cache_.capacity(); }
 void Sequence::adopt(std::span<const uint32_t> pages) {
   for (const uint32_t page : pages) cache_.use(page);
   pages_.assign(pages.begin(), pages.end());
-  length_ = static_cast<uint32_t>(pages.size()) * abi::kPageTokens;
+  length_ = static_cast<uint32_t>(pages.size()) * cache_.page_tokens();
 }
 
 void Sequence::replace(uint32_t index, uint32_t page) {
@@ -42,7 +42,7 @@ void Sequence::replace(uint32_t index, uint32_t page) {
 }
 
 uint32_t Sequence::missing_pages(uint32_t tokens) const {
-  const uint32_t wanted = KvCache::pages_for(length_ + tokens);
+  const uint32_t wanted = cache_.pages_for(length_ + tokens);
   return wanted - std::min(wanted, static_cast<uint32_t>(pages_.size()));
 }
 
@@ -58,17 +58,17 @@ void Sequence::reserve(uint32_t tokens) {
   if (missing > cache_.free_.size()) {
     throw Error(ExitCode::out_of_memory, "key-value cache",
                 fmt::format("{} pages of {} tokens are needed and {} are free", missing,
-                            abi::kPageTokens, cache_.free_.size()),
+                            cache_.page_tokens(), cache_.free_.size()),
                 "Run fewer sequences at a time or lower context.length");
   }
   for (uint32_t i = 0; i < missing; ++i) pages_.push_back(cache_.take_free());
 }
 
 uint32_t Sequence::truncate(uint32_t length) {
-  const uint32_t in_last = length % abi::kPageTokens;
-  if (in_last > 0 && cache_.users(pages_[length / abi::kPageTokens]) > 1) length -= in_last;
+  const uint32_t page_tokens = cache_.page_tokens(), in_last = length % page_tokens;
+  if (in_last > 0 && cache_.users(pages_[length / page_tokens]) > 1) length -= in_last;
   length_ = length;
-  while (pages_.size() > KvCache::pages_for(length)) {
+  while (pages_.size() > cache_.pages_for(length)) {
     cache_.leave(pages_.back());
     pages_.pop_back();
   }

@@ -1,8 +1,8 @@
 // kv_cache.h — the pages of the key-value cache, and the sequences that use them.
 //
-// A page holds kPageTokens tokens of every layer; its number is the same in all of them. Pages have
-// users: sequences, and the prefix cache. A page with several users is full and never written to;
-// one without a user is free. Not thread-safe.
+// A page holds page_tokens() tokens of every layer; its number is the same in all of them. Pages
+// have users: sequences, and the prefix cache. A page with several users is full and never written
+// to; one without a user is free. Not thread-safe.
 #pragma once
 
 #include <algorithm>
@@ -10,7 +10,7 @@
 #include <span>
 #include <vector>
 
-#include "core/abi/graph.h"
+#include "core/abi/kv_page.h"
 
 namespace ropewalk {
 
@@ -59,14 +59,15 @@ class Sequence {
 class KvCache {
  public:
   // `context_length` is the max number of tokens in one sequence, if the pages hold them.
-  KvCache(uint32_t pages, uint32_t context_length);
+  KvCache(uint32_t pages, uint32_t page_tokens, uint32_t context_length);
 
   uint32_t pages() const { return pages_; }
+  uint32_t page_tokens() const { return page_tokens_; }
   uint32_t free_pages() const { return static_cast<uint32_t>(free_.size()); }
   uint32_t context_length() const { return context_length_; }
   uint32_t pages_per_sequence() const { return pages_for(context_length_); }
   // The most tokens that one sequence may have.
-  uint32_t capacity() const { return std::min(context_length_, pages_ * abi::kPageTokens); }
+  uint32_t capacity() const { return std::min(context_length_, pages_ * page_tokens_); }
 
   // The adapter of sequences that are not given another.
   uint32_t default_adapter() const { return default_adapter_; }
@@ -77,9 +78,7 @@ class KvCache {
   // One user less. Without any the page is free.
   void leave(uint32_t page);
 
-  static uint32_t pages_for(uint32_t tokens) {
-    return (tokens + abi::kPageTokens - 1) / abi::kPageTokens;
-  }
+  uint32_t pages_for(uint32_t tokens) const { return abi::pages_for(tokens, page_tokens_); }
 
  private:
   friend class Sequence;
@@ -87,6 +86,7 @@ class KvCache {
   uint32_t take_free();
 
   uint32_t pages_;
+  uint32_t page_tokens_;
   uint32_t context_length_;
   uint32_t default_adapter_ = abi::kNoAdapter;
   std::vector<uint32_t> users_;  // (pages)

@@ -15,8 +15,8 @@ PrefixCache::~PrefixCache() {
   for (const Node* node : order_) cache_.leave(node->page);
 }
 
-std::span<const int32_t> PrefixCache::page_ids(std::span<const int32_t> ids, uint32_t page) {
-  return ids.subspan(size_t{page} * abi::kPageTokens, abi::kPageTokens);
+std::span<const int32_t> PrefixCache::page_ids(std::span<const int32_t> ids, uint32_t page) const {
+  return ids.subspan(size_t{page} * cache_.page_tokens(), cache_.page_tokens());
 }
 
 // The nodes of the first `pages` pages of `ids`, as far as they are known.
@@ -43,7 +43,7 @@ void PrefixCache::touch(std::span<Node* const> path) {
 
 std::vector<uint32_t> PrefixCache::find(std::string_view salt, std::span<const int32_t> ids) {
   if (ids.empty()) return {};
-  const auto most = static_cast<uint32_t>((ids.size() - 1) / abi::kPageTokens);
+  const auto most = static_cast<uint32_t>((ids.size() - 1) / cache_.page_tokens());
   const std::vector<Node*> path = walk(salt, ids, most);
   touch(path);
   std::vector<uint32_t> pages;
@@ -52,7 +52,7 @@ std::vector<uint32_t> PrefixCache::find(std::string_view salt, std::span<const i
 }
 
 void PrefixCache::insert(std::string_view salt, CachedText& text) {
-  const uint32_t full = text.cached() / abi::kPageTokens;
+  const uint32_t full = text.cached() / cache_.page_tokens();
   if (!enabled_ || full == 0) return;
   std::vector<Node*> path = walk(salt, text.ids(), full);
   for (uint32_t i = 0; i < path.size(); ++i)

@@ -1,8 +1,8 @@
 // prefix_cache.h — full pages whose tokens are known, so that a text that begins with the same
 // tokens need not compute them again.
 //
-//   salt "" ── page of ids 0..255 ──┬── 256..511 ──── 512..767
-//                                   └── 256..511 of another text
+//   salt "" ── page of ids 0..63 ──┬── 64..127 ──── 128..191
+//                                  └── 64..127 of another text
 //
 // A tree: a page is found by its ids below the page that stands before it, and ids are compared, so
 // that foreign text is never taken for one's own. The cache is one of a page's users; where it is
@@ -69,7 +69,7 @@ class PrefixCache {
     Children children;
   };
 
-  static std::span<const int32_t> page_ids(std::span<const int32_t> ids, uint32_t page);
+  std::span<const int32_t> page_ids(std::span<const int32_t> ids, uint32_t page) const;
   std::vector<Node*> walk(std::string_view salt, std::span<const int32_t> ids,
                           uint32_t pages) const;
   void touch(std::span<Node* const> path);

@@ -2,9 +2,11 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <stdexcept>
 #include <variant>
 
+#include "core/abi/kv_page.h"
 #include "core/abi/operands.h"
 
 namespace ropewalk {
@@ -116,15 +118,18 @@ class NodeCheck {
     require(t.kind == TensorKind::constant && t.dtype == dtype, "a constant of the wrong type");
     require(t.dims.size() == 1 && t.dims[0] == length, "a constant that is not as long as the row");
   }
-  static void cache(const GraphTensor& t) {
-    require(t.kind == TensorKind::cache && t.dims.size() == 4 && t.dims[1] == abi::kPageTokens &&
-                t.dims[2] && t.dims[3],
-            "a cache that is not (pages, 256, kv_heads, head_dim)");
+  void cache(const GraphTensor& t) const {
+    require(t.kind == TensorKind::cache && t.dims.size() == 4 && t.dims[2] && t.dims[3],
+            "a cache that is not (pages, tokens, kv_heads, head_dim)");
+    require(abi::is_page_size(t.dims[1]),
+            "a cache whose pages do not have 32, 64, 128 or 256 tokens");
+    const auto first = std::ranges::find(graph_.tensors, TensorKind::cache, &GraphTensor::kind);
+    require(t.dims[1] == first->dims[1], "a cache whose pages have another size than the first's");
     require(t.dims[3] % 2 == 0, "an odd head dimension");
     require(t.dtype == DType::f16 || t.dtype == DType::f32 || t.dtype == DType::i8,
             "a cache that is not f16, f32 or i8");
   }
-  static void caches(const GraphTensor& keys, const GraphTensor& values) {
+  void caches(const GraphTensor& keys, const GraphTensor& values) const {
     cache(keys);
     cache(values);
     require(keys.dims == values.dims && keys.dtype == values.dtype,
@@ -180,7 +185,7 @@ class NodeCheck {
     caches(in(2), in(3));
     for (size_t i = 0; i < 2; ++i) {
       step_rows(in(i));
-      require(width(in(i)) == width(in(2)) / abi::kPageTokens,
+      require(width(in(i)) == width(in(2)) / in(2).dims[1],
               "a row that is not kv_heads x head_dim of its cache");
     }
   }
@@ -190,7 +195,7 @@ class NodeCheck {
     caches(in(1), in(2));
     step_rows(out());
     rows_of_equal_width(1);
-    require(width(in(0)) % (width(in(1)) / abi::kPageTokens) == 0,
+    require(width(in(0)) % (width(in(1)) / in(1).dims[1]) == 0,
             "queries that are not a multiple of kv_heads x head_dim");
     if (node_.in.size() == 4) constant(in(3), DType::i32, width(in(0)));
   }

@@ -6,6 +6,7 @@
 #include <limits>
 #include <stdexcept>
 
+#include "core/abi/kv_page.h"
 #include "core/abi/operands.h"
 
 namespace ropewalk {
@@ -46,7 +47,7 @@ bool is_last_of_sequence(const abi::Step& step, uint32_t row) {
 
 void check_row(const abi::Step& step, uint32_t r, const abi::ProgramShape& shape,
                const StepLimits& limits) {
-  const uint32_t sequence = step.sequence[r], last_page = step.position[r] / abi::kPageTokens;
+  const uint32_t sequence = step.sequence[r], last_page = step.position[r] / limits.page_tokens;
   require_of(static_cast<uint32_t>(step.token[r]) < limits.tokens, "row", r,
              "a token outside the vocabulary");
   require_of(sequence < step.sequences, "row", r, "a sequence that is not there");
@@ -71,7 +72,7 @@ void check_row(const abi::Step& step, uint32_t r, const abi::ProgramShape& shape
 
 StepLimits step_limits(const abi::Graph& graph) {
   constexpr uint32_t kAny = std::numeric_limits<uint32_t>::max();
-  StepLimits limits{kAny, kAny, half_dim_of(graph), 0};
+  StepLimits limits{kAny, kAny, page_tokens_of(graph), half_dim_of(graph), 0};
   for (const abi::Node& node : graph.nodes)
     if (node.op == abi::Op::embed)
       limits.tokens = std::min(limits.tokens, graph.tensors[node.in[0]].dim[0]);
@@ -86,8 +87,8 @@ void check_step(const abi::Step& step, const abi::ProgramShape& shape, const Ste
   check_sizes(step, shape, limits);
   for (uint32_t r = 0; r < step.rows; ++r) check_row(step, r, shape, limits);
   for (uint32_t s = 0; s < step.sequences; ++s)
-    require_of(step.length[s] <= uint64_t{shape.pages_per_sequence} * abi::kPageTokens, "sequence",
-               s, "a length beyond the page table");
+    require_of(step.length[s] <= uint64_t{shape.pages_per_sequence} * limits.page_tokens,
+               "sequence", s, "a length beyond the page table");
   for (size_t s = 0; s < step.adapter.size(); ++s)
     require_of(step.adapter[s] == abi::kNoAdapter || step.adapter[s] < limits.slots, "sequence", s,
                "an adapter's slot that is not there");

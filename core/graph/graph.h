@@ -9,7 +9,7 @@
 #include <string>
 #include <vector>
 
-#include "core/abi/graph.h"
+#include "core/abi/kv_page.h"
 
 namespace ropewalk {
 
@@ -36,6 +36,11 @@ struct GraphNode {
   std::vector<TensorId> in, out;
   abi::NodeParams params = {};
 };
+
+// REQUIRES: a cache.
+inline abi::KvPage kv_page_of(const GraphTensor& cache) {
+  return {cache.dtype, cache.dims[1], cache.dims[2], cache.dims[3]};
+}
 
 class Graph {
  public:

@@ -10,7 +10,6 @@
 #include "core/base/error.h"
 #include "core/checkpoint/weights/finite.h"
 #include "core/exec/buckets.h"
-#include "core/exec/kv_cache.h"
 #include "core/graph/check_step.h"
 
 namespace ropewalk {
@@ -27,7 +26,8 @@ ModelPart::ModelPart(const LayerDevice& on, const WeightSource& weights, GraphCu
       inputs_(std::move(cut.inputs)),
       outputs_(std::move(cut.outputs)),
       tables_(std::move(cut.tables)),
-      widest_{bucket_for(on.rows()), 1, 1, KvCache::pages_for(on.max_tokens())} {
+      widest_{bucket_for(on.rows()), 1, 1,
+              abi::pages_for(on.max_tokens(), abi::kDefaultPageTokens)} {
   LoadSettings settings;
   settings.programs = shapes_within(widest_);
   settings.folding = Folding::fold;

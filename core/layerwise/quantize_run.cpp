@@ -86,8 +86,8 @@ QuantizeRun::QuantizeRun(const QuantizeJob& job, const fs::path& folder)
                 "is quantised, expected the f16, bf16 or f32 model",
                 "Quantise the model that it was made from");
   options_ = {job_.on->info().activation, job_.on->kv_type(),
-              KvCache::pages_for(job_.on->max_tokens()), job_.on->rope().attention_scale(),
-              abi::KeyRotation::before_cache};
+              abi::pages_for(job_.on->max_tokens(), abi::kDefaultPageTokens),
+              job_.on->rope().attention_scale(), abi::KeyRotation::before_cache};
   base_weights_ = std::make_unique<CheckpointWeights>(*job_.base);
   const ModelGraph whole = build_model(*base_weights_, options_);
   sets_ = linear_sets(whole, job_.skip);

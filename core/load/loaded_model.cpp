@@ -138,7 +138,7 @@ void LoadedModel::plan_cache(const CacheLimit& limit) {
   for (const GraphTensor& tensor : plain_.graph().tensors) {
     if (tensor.kind != TensorKind::cache) continue;
     cache_pages_ = tensor.dims[0];
-    page_bytes += abi::kv_page_bytes(tensor.dtype, tensor.dims[2], tensor.dims[3]);
+    page_bytes += kv_page_of(tensor).bytes();
   }
   const uint64_t used = plan_.total(), free = device_.info().memory_free;
   if (limit.min_pages > 0 && page_bytes > 0) {
@@ -150,8 +150,7 @@ void LoadedModel::plan_cache(const CacheLimit& limit) {
   for (GraphTensor& tensor : plain_.graph().tensors) {
     if (tensor.kind != TensorKind::cache) continue;
     tensor.dims[0] = cache_pages_;
-    tensor.at.bytes =
-        cache_pages_ * abi::kv_page_bytes(tensor.dtype, tensor.dims[2], tensor.dims[3]);
+    tensor.at.bytes = cache_pages_ * kv_page_of(tensor).bytes();
   }
   plan_.cache = cache_pages_ * page_bytes;
 }

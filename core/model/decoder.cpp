@@ -73,7 +73,7 @@ class Builder {
     tensor.name = name;
     tensor.kind = TensorKind::cache;
     tensor.dtype = options_.kv_type;
-    tensor.dims = {options_.cache_pages, abi::kPageTokens, config_.kv_heads, config_.head_dim};
+    tensor.dims = {options_.cache_pages, options_.page_tokens, config_.kv_heads, config_.head_dim};
     return graph().add_tensor(std::move(tensor));
   }
 

@@ -27,6 +27,7 @@ struct ModelOptions {
   uint32_t cache_pages;    // pages of every layer's cache
   double attention_scale;  // of the RoPE table (YaRN, longrope); 1 for most policies
   abi::KeyRotation keys;
+  uint32_t page_tokens = abi::kDefaultPageTokens;
   // The graph is that of steps with adapters; nullptr: of those without. REQUIRES: it outlives
   // build_model().
   const AdapterRoom* adapters = nullptr;

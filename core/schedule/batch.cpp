@@ -43,7 +43,7 @@ Batch::Batch(const Served& served, const ScheduleSettings& settings, std::functi
       budget_{settings_.max_rows, served.executor.max_wanted(), settings_.prefill_share},
       prefixes_(served.cache, served.rope),
       sampling_threads_(settings_.sampling_threads),
-      counters_(served.cache.pages(), abi::kPageTokens) {}
+      counters_(served.cache.pages(), served.cache.page_tokens()) {}
 
 void Batch::add(std::unique_ptr<Job> job) {
   if (job->finished()) return end(*job, {}, {}, now_());
@@ -170,7 +170,7 @@ void Batch::run(std::span<Job* const> jobs, std::span<const Chunk> chunks) {
 
 // REQUIRES: the logits behind what is cached were read and are finite.
 void Batch::remember(Job& job) {
-  const uint32_t full = job.text.cached() / abi::kPageTokens;
+  const uint32_t full = job.text.cached() / served_.cache.page_tokens();
   if (settings_.prefixes == PrefixCaching::off || full <= job.known_pages) return;
   prefixes_.insert(job.prefix_salt(), job.text);
   job.known_pages = full;

@@ -55,7 +55,7 @@ bool Batch::follows_a_prompt(const Job& job) const {
     const auto same =
         std::ranges::mismatch(job.text.ids().first(job.text.size() - 1), other->text.ids()).in1 -
         job.text.ids().begin();
-    return static_cast<uint32_t>(same) / abi::kPageTokens > other->known_pages;
+    return static_cast<uint32_t>(same) / served_.cache.page_tokens() > other->known_pages;
   });
 }
 
@@ -97,7 +97,7 @@ uint32_t Batch::outstanding_pages(const Job& job) const {
 
 void Batch::start(Job& job, Time now) {
   const uint32_t found = job.text.cached();
-  job.known_pages = KvCache::pages_for(found);
+  job.known_pages = served_.cache.pages_for(found);
   if (!job.first_run) {
     job.first_run = now;
     job.cached_tokens = found;

@@ -81,8 +81,8 @@ INSTANTIATE_TEST_SUITE_P(
         Bad{"model: m\ncontext: {length: 1, length: 2}\n",
             ":2:22: found the key length a second time, first on line 2. Remove one of them."},
         Bad{"model: m\ncontext:\n",
-            ":2:1: context: found nothing, expected a map of length, kv_cache. Indent its keys "
-            "below it, or remove it."},
+            ":2:1: context: found nothing, expected a map of length, kv_cache, page_tokens. Indent "
+            "its keys below it, or remove it."},
         Bad{"model: m\ngeneration: [1]\n",
             ":2:13: generation: found a list, expected a map of max_new_tokens, seed, stop. Indent "
             "its "

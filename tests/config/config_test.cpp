@@ -11,6 +11,7 @@ TEST(Config, DefaultsAreThoseOfTheManual) {
   EXPECT_FALSE(config.backend.device);
   EXPECT_FALSE(config.context.length);
   EXPECT_EQ(config.context.kv_cache, KvCacheType::f16);
+  EXPECT_EQ(config.context.page_tokens, 64u);
   EXPECT_FALSE(config.rope);
   EXPECT_FALSE(config.prompt.format);
   EXPECT_FALSE(config.prompt.system);
@@ -32,6 +33,7 @@ backend: {name: vulkan, device: 3, workgroup: 64}
 context:
   length: 8192
   kv_cache: int8
+  page_tokens: 256
 rope:
   policy: linear
   factor: 2.0
@@ -55,6 +57,7 @@ plugins: {paths: [./my-plugins, /opt/p.so]}
   EXPECT_EQ(config.backend.plugin.options[0].key, "workgroup");
   EXPECT_EQ(config.context.length, 8192u);
   EXPECT_EQ(config.context.kv_cache, KvCacheType::int8);
+  EXPECT_EQ(config.context.page_tokens, 256u);
   ASSERT_TRUE(config.rope);
   EXPECT_EQ(config.rope->name, "linear");
   EXPECT_EQ(config.rope->where.text(), "/etc/c.yaml:8:11");

@@ -34,6 +34,7 @@ TEST(Dump, NamesTheOriginOfEveryValue) {
           "context:\n"
           "  # length: <what the model was trained for>  # default\n"
           "  kv_cache: f16  # default\n"
+          "  page_tokens: 64  # default\n"
           "rope: none  # --set rope\n"
           "adapters: {}  # default\n"
           "adapter: none  # default\n"

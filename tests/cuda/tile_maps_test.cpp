@@ -132,28 +132,29 @@ TEST(TileMaps, NoBankTwice) {
     }
 }
 
-// Entries and scales cover a page of core/abi's size once: (kv_heads, 256, head_dim), then
-// (kv_heads, 256) scales.
+// Entries and scales cover a page of core/abi's size once: (kv_heads, tokens, head_dim), then
+// (kv_heads, tokens) scales.
 TEST(Pages, EveryByteHasOneOwner) {
   for (const uint32_t element_bytes : {1u, 2u}) {
-    const PageLayout l{3, 40, element_bytes};
+    const PageLayout l{3, 40, element_bytes, 6};
     const abi::DType type = element_bytes == 1 ? abi::DType::i8 : abi::DType::f16;
-    ASSERT_EQ(page_bytes(l), abi::kv_page_bytes(type, l.kv_heads, l.head_dim));
+    ASSERT_EQ(page_bytes(l), (abi::KvPage{type, 64, l.kv_heads, l.head_dim}.bytes()));
     std::vector<int> owned(page_bytes(l));
     const auto own = [&](uint64_t begin, uint32_t bytes) {
       ASSERT_LE(begin + bytes, owned.size());
       for (uint32_t i = 0; i < bytes; ++i) ++owned[begin + i];
     };
     for (uint32_t head = 0; head < l.kv_heads; ++head)
-      for (uint32_t token = 0; token < abi::kPageTokens; ++token) {
+      for (uint32_t token = 0; token < 64; ++token) {
         own(elements_at(l, head, token), l.head_dim * element_bytes);
         if (element_bytes == 1) own(scale_at(l, head, token), kScaleBytes);
       }
     EXPECT_EQ(std::set<int>(owned.begin(), owned.end()), (std::set<int>{1}));
   }
-  EXPECT_EQ(elements_at({40, 128, 2}, 1, 257), (256u + 1) * 256);
-  EXPECT_EQ(scale_at({40, 128, 1}, 1, 257), 40u * 256 * 128 + (256 + 1) * 2);
-  EXPECT_EQ(page_bytes({40, 128, 1}), 40u * 256 * 130);
+  EXPECT_EQ(elements_at({40, 128, 2, 8}, 1, 257), (256u + 1) * 256);
+  EXPECT_EQ(elements_at({40, 128, 2, 5}, 1, 257), (32u + 1) * 256);
+  EXPECT_EQ(scale_at({40, 128, 1, 8}, 1, 257), 40u * 256 * 128 + (256 + 1) * 2);
+  EXPECT_EQ(page_bytes({40, 128, 1, 8}), 40u * 256 * 130);
 }
 
 }  // namespace

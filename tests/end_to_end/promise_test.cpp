@@ -33,7 +33,8 @@ struct Heard {
 
 class Promise : public testing::Test {
  protected:
-  static RuntimeSettings settings(uint32_t pages, std::vector<std::string> more = {}) {
+  // `cache_tokens` of all replies; 0: as many as they can have.
+  static RuntimeSettings settings(uint32_t cache_tokens, std::vector<std::string> more = {}) {
     RuntimeSettings settings;
     // Hot, so that two sequences of random numbers have every chance to differ; without the end
     // token, so that replies are long.
@@ -41,7 +42,7 @@ class Promise : public testing::Test {
                 {"sampling=[{ban-tokens: {ids: [2]}}, {temperature: 2.0}]", "backend=cpu"});
     settings.config = load_config({RW_SOURCE_DIR "/configs/airophin-mini.yaml", more});
     settings.max_sequences = settings.max_wanted = kAtATime;
-    settings.cache_pages = pages;
+    settings.cache_pages = abi::pages_for(cache_tokens, abi::kDefaultPageTokens);
     return settings;
   }
 
@@ -125,7 +126,7 @@ TEST_F(Promise, AReplyDoesNotDependOnWhoElseIsServed) {
     EXPECT_EQ(second[i].said, want[i]) << "after a prefix hit, request " << i;
     cached += second[i].end.cached_tokens;
   }
-  EXPECT_GT(cached, 5 * abi::kPageTokens);
+  EXPECT_GT(cached, 5 * 256u);
 }
 
 // Three adapters and none, of which a step has room for two; prompts that begin alike under
@@ -133,7 +134,7 @@ TEST_F(Promise, AReplyDoesNotDependOnWhoElseIsServed) {
 TEST_F(Promise, AReplyDoesNotDependOnTheAdaptersOfOthers) {
   const std::string folder = RW_FIXTURES "/adapters/";
   Engine engine(
-      settings(6, {"adapters.lora=" + folder + "lora",
+      settings(1536, {"adapters.lora=" + folder + "lora",
                    "adapters.patterns={scale: 20, path: " + folder + "rslora-patterns}",
                    "adapters.less={scale: 0.5, path: " + folder + "lora}", "adapter_slots=2"}),
       TextNeed::required);
@@ -159,7 +160,7 @@ TEST_F(Promise, AReplyDoesNotDependOnTheAdaptersOfOthers) {
 }
 
 TEST_F(Promise, AReplyDoesNotDependOnPreemptions) {
-  Engine engine(settings(3), TextNeed::required);
+  Engine engine(settings(768), TextNeed::required);
   std::vector<Request> asked = requests(engine);
   // Two that run at a time grow into their second pages, and one page is left.
   asked.resize(request_count(12));

@@ -30,7 +30,7 @@ struct Rig {
 
   LengthPolicy policy;
   RopeTables rope;
-  KvCache cache{8, 1024};
+  KvCache cache{8, 256, 1024};
   CachedText text;
 };
 

@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <memory>
 #include <set>
 
@@ -14,15 +15,21 @@ namespace {
 
 using testing::HasSubstr;
 
-TEST(KvCache, PagesHold256Tokens) {
-  EXPECT_EQ(KvCache::pages_for(0), 0u);
-  EXPECT_EQ(KvCache::pages_for(1), 1u);
-  EXPECT_EQ(KvCache::pages_for(256), 1u);
-  EXPECT_EQ(KvCache::pages_for(257), 2u);
+TEST(KvCache, PagesHoldAsManyTokensAsTheyAreMadeFor) {
+  for (const uint32_t tokens : abi::kPageSizes) {
+    const KvCache cache(8, tokens, 1024);
+    EXPECT_EQ(cache.page_tokens(), tokens);
+    EXPECT_EQ(cache.pages_for(0), 0u);
+    EXPECT_EQ(cache.pages_for(1), 1u);
+    EXPECT_EQ(cache.pages_for(tokens), 1u);
+    EXPECT_EQ(cache.pages_for(tokens + 1), 2u);
+    EXPECT_EQ(cache.pages_per_sequence(), 1024 / tokens);
+    EXPECT_EQ(cache.capacity(), std::min(8 * tokens, 1024u));
+  }
 }
 
 TEST(KvCache, PagesThatSequencesFillAreTheirOwn) {
-  KvCache cache(8, 1024);
+  KvCache cache(8, 256, 1024);
   Sequence a(cache), b(cache);
   a.reserve(300);
   b.reserve(700);
@@ -33,7 +40,7 @@ TEST(KvCache, PagesThatSequencesFillAreTheirOwn) {
 }
 
 TEST(KvCache, APageIsFreeAgainWhenItsSequenceDiesOrShrinks) {
-  KvCache cache(4, 1024);
+  KvCache cache(4, 256, 1024);
   {
     Sequence a(cache);
     a.reserve(1000);
@@ -47,7 +54,7 @@ TEST(KvCache, APageIsFreeAgainWhenItsSequenceDiesOrShrinks) {
 }
 
 TEST(KvCache, AFullPageHasManyUsersAndIsFreeAfterTheLast) {
-  KvCache cache(4, 1024);
+  KvCache cache(4, 256, 1024);
   auto a = std::make_unique<Sequence>(cache);
   Sequence b(cache);
   a->reserve(600);
@@ -69,7 +76,7 @@ TEST(KvCache, AFullPageHasManyUsersAndIsFreeAfterTheLast) {
 
 // The next token would be written into keys that another sequence reads.
 TEST(KvCache, TruncatingNeverEndsInsideASharedPage) {
-  KvCache cache(4, 1024);
+  KvCache cache(4, 256, 1024);
   Sequence a(cache), b(cache);
   a.reserve(512);
   a.advance(512);
@@ -82,7 +89,7 @@ TEST(KvCache, TruncatingNeverEndsInsideASharedPage) {
 }
 
 TEST(KvCache, MissingPagesAreThoseThatReserveTakes) {
-  KvCache cache(4, 1024);
+  KvCache cache(4, 256, 1024);
   Sequence a(cache);
   EXPECT_EQ(a.missing_pages(0), 0u);
   EXPECT_EQ(a.missing_pages(257), 2u);
@@ -93,12 +100,12 @@ TEST(KvCache, MissingPagesAreThoseThatReserveTakes) {
 }
 
 TEST(KvCache, ASequenceHoldsTheContextOrAllPages) {
-  EXPECT_EQ(KvCache(4, 600).capacity(), 600u);
-  EXPECT_EQ(KvCache(2, 600).capacity(), 512u);
+  EXPECT_EQ(KvCache(4, 256, 600).capacity(), 600u);
+  EXPECT_EQ(KvCache(2, 256, 600).capacity(), 512u);
 }
 
 TEST(KvCache, PastTheContextLengthIsALimit) {
-  KvCache cache(4, 600);
+  KvCache cache(4, 256, 600);
   Sequence a(cache);
   a.reserve(600);
   a.advance(600);
@@ -107,7 +114,7 @@ TEST(KvCache, PastTheContextLengthIsALimit) {
 }
 
 TEST(KvCache, NoFreePageIsOutOfMemoryAndChangesNothing) {
-  KvCache cache(3, 1024);
+  KvCache cache(3, 256, 1024);
   Sequence a(cache), b(cache);
   a.reserve(512);
   expect_error(ExitCode::out_of_memory,

@@ -15,9 +15,9 @@ using testing::IsEmpty;
 
 using Ids = std::vector<int32_t>;
 
-constexpr uint32_t kPage = abi::kPageTokens;
+constexpr uint32_t kPage = abi::kDefaultPageTokens;
 
-// Page after page, each filled with one id: of({1, 2}) has 512 tokens.
+// Page after page, each filled with one id: of({1, 2}) has two pages.
 Ids of(const Ids& pages) {
   Ids ids;
   for (const int32_t id : pages) ids.insert(ids.end(), kPage, id);
@@ -25,7 +25,7 @@ Ids of(const Ids& pages) {
 }
 
 struct Rig {
-  explicit Rig(uint32_t pages) : cache(pages, 64 * kPage), prefixes(cache, rope) {}
+  explicit Rig(uint32_t pages) : cache(pages, kPage, 64 * kPage), prefixes(cache, rope) {}
 
   // A text whose tokens are all cached, what is known of them by adoption.
   std::unique_ptr<CachedText> run(const Ids& ids) {
@@ -174,7 +174,7 @@ TEST(PrefixCache, WhoUsesAPageUsesThoseBeforeIt) {
 TEST(PrefixCache, IsOffWhereKeysDoNotStayValid) {
   LengthPolicy policy(true);
   RopeTables rope(policy, {8, 10000.0, 64, 0, 64 * kPage}, RopeMode::hf_compat);
-  KvCache cache(8, 64 * kPage);
+  KvCache cache(8, kPage, 64 * kPage);
   PrefixCache prefixes(cache, rope);
   CachedText text(cache, rope);
   text.append(of({1}));

@@ -31,9 +31,9 @@ struct Rig {
         rope(policy, {32, 10000.0, 1024, 0, 1024}, RopeMode::hf_compat),
         model(device, *weights,
               build_decoder(*weights, {abi::DType::f32, abi::DType::f16, 8, 1.0,
-                                       abi::KeyRotation::before_cache}),
+                                       abi::KeyRotation::before_cache, 256}),
               settings()),
-        cache(8, 1024),
+        cache(8, 256, 1024),
         executor(device, model, rope, shape()) {}
 
   static abi::ProgramShape shape() { return {512, 4, 4, 4}; }

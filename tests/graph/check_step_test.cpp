@@ -22,7 +22,7 @@ struct GoodStep {
   std::vector<uint32_t> adapter = {0, abi::kNoAdapter, 3};
   uint32_t prompt_rows = 2;
   abi::ProgramShape shape{4, 2, 3, 2};
-  StepLimits limits{10, 5, 3, 4};
+  StepLimits limits{10, 5, 256, 3, 4};
 
   std::string complaint() const {
     const abi::Step step{3,      prompt_rows, 3,      token,    position, sequence,
@@ -111,7 +111,7 @@ TEST(CheckStep, LimitsAreThoseOfTheGraph) {
   const abi::Tensor tensors[] = {
       {"table", abi::TensorKind::weight, abi::DType::f16, 0, 2, 0, {300, 8}, {}},
       {"x", abi::TensorKind::scratch, abi::DType::f32, 0, 3, 0, {abi::kRows, 2, 6}, {}},
-      {"keys", abi::TensorKind::cache, abi::DType::f16, 0, 4, 0, {7, abi::kPageTokens, 1, 6}, {}},
+      {"keys", abi::TensorKind::cache, abi::DType::f16, 0, 4, 0, {7, 128, 1, 6}, {}},
       {"ranks", abi::TensorKind::adapter, abi::DType::i32, 0, 1, 0, {5}, {}},
   };
   const uint32_t table[] = {0}, x[] = {1};
@@ -120,6 +120,7 @@ TEST(CheckStep, LimitsAreThoseOfTheGraph) {
   const StepLimits limits = step_limits({nodes, tensors, {}});
   EXPECT_EQ(limits.tokens, 300u);
   EXPECT_EQ(limits.pages, 7u);
+  EXPECT_EQ(limits.page_tokens, 128u);
   EXPECT_EQ(limits.half_dim, 3u);
   EXPECT_EQ(limits.slots, 5u);
 }

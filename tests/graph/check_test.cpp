@@ -57,7 +57,7 @@ struct Decoder {
     bias = tensor("bias", TensorKind::constant, DType::f32, {8});
     q = activation("q", {kRows, 2, 4});
     k = activation("k", {kRows, 1, 4});
-    cache = tensor("cache", TensorKind::cache, DType::f16, {3, abi::kPageTokens, 1, 4});
+    cache = tensor("cache", TensorKind::cache, DType::f16, {3, 128, 1, 4});
     rotated = activation("rotated", {kRows, 2, 4});
     seen = activation("seen", {kRows, 8});
     up = activation("up", {kRows, 8});
@@ -170,22 +170,28 @@ const BadGraph kBadGraphs[] = {
        d.dims(d.q) = {kRows, 8, 1};
      },
      "graph: rope (rope) has an odd head dimension"},
-    {"page_size", [](Decoder& d) { d.dims(d.cache)[1] = 128; },
-     "graph: append (kv_append) has a cache that is not (pages, 256, kv_heads, head_dim)"},
+    {"page_size", [](Decoder& d) { d.dims(d.cache)[1] = 100; },
+     "graph: append (kv_append) has a cache whose pages do not have 32, 64, 128 or 256 tokens"},
+    {"page_sizes_differ",
+     [](Decoder& d) {
+       const TensorId other = d.tensor("other", TensorKind::cache, DType::f16, {3, 64, 1, 4});
+       d.node("attention").in = {d.rotated, other, other};
+     },
+     "graph: attention (attention) has a cache whose pages have another size than the first's"},
+    {"cache_rank", [](Decoder& d) { d.dims(d.cache).pop_back(); },
+     "graph: append (kv_append) has a cache that is not (pages, tokens, kv_heads, head_dim)"},
     {"cache_type", [](Decoder& d) { d.dtype(d.cache) = DType::bf16; },
      "graph: append (kv_append) has a cache that is not f16, f32 or i8"},
     {"key_width", [](Decoder& d) { d.dims(d.k)[1] = 2; },
      "graph: append (kv_append) has a row that is not kv_heads x head_dim of its cache"},
     {"caches_differ",
      [](Decoder& d) {
-       d.node("attention").in[2] =
-           d.tensor("other", TensorKind::cache, DType::i8, {3, abi::kPageTokens, 1, 4});
+       d.node("attention").in[2] = d.tensor("other", TensorKind::cache, DType::i8, {3, 128, 1, 4});
      },
      "graph: attention (attention) has keys and values of different shapes or types"},
     {"query_heads",
      [](Decoder& d) {
-       const TensorId other =
-           d.tensor("other", TensorKind::cache, DType::f16, {3, abi::kPageTokens, 3, 2});
+       const TensorId other = d.tensor("other", TensorKind::cache, DType::f16, {3, 128, 3, 2});
        d.node("attention").in = {d.rotated, other, other};
      },
      "graph: attention (attention) has queries that are not a multiple of kv_heads x head_dim"},

@@ -10,7 +10,7 @@ namespace {
 using abi::DType;
 using abi::KeyRotation;
 
-constexpr uint32_t kMaxRows = 256, kFewRows = 48, kPages = 3;
+constexpr uint32_t kMaxRows = 256, kFewRows = 48, kContext = 768;
 
 class Attention : public OpTest {
  protected:
@@ -23,9 +23,10 @@ class Attention : public OpTest {
 
   void check_turns(const AttentionShape& shape, uint32_t sequences,
                    const std::vector<std::vector<Part>>& turns, uint32_t rows) {
-    Conversation conversation(shape, sequences, kPages);
+    Conversation conversation(shape, sequences, kContext);
     const AttentionCase c(shape, conversation);
-    with_session(c.description, {rows, 1, sequences, kPages}, [&](Session& session) {
+    const abi::ProgramShape program{rows, 1, sequences, conversation.pages_per_sequence()};
+    with_session(c.description, program, [&](Session& session) {
       for (size_t i = 0; i < turns.size(); ++i) {
         SCOPED_TRACE("turn " + std::to_string(i) + " of at most " + std::to_string(rows) + " rows");
         const Turn turn = conversation.next(turns[i]);
@@ -33,7 +34,8 @@ class Attention : public OpTest {
         session.set(c.k, turn.k);
         session.set(c.v, turn.v);
         session.run(turn.step);
-        expect_close(ToleranceClass::attention, session.get(c.y), turn.truth);
+        outputs_.push_back(session.get(c.y));
+        expect_close(ToleranceClass::attention, outputs_.back(), turn.truth);
       }
     });
   }
@@ -56,10 +58,13 @@ class Attention : public OpTest {
     return all;
   }
 
-  // A prompt over a page's end, tokens one by one, and the row counts of the list on top.
+  // A prompt over the end of a span of 256 keys, tokens one by one, and the row counts of the list
+  // on top.
   void check_shape(const AttentionShape& shape) {
     check(shape, 1, {{{0, 250}}, {{0, 1}}, {{0, 8}}, {{0, 1}}, {{0, 33}}});
   }
+
+  std::vector<std::vector<float>> outputs_;  // of each turn so far
 };
 
 TEST_P(Attention, dim_32) { check_shape({3, 3, 32, DType::f16, kRotatedKeys, false}); }
@@ -114,9 +119,10 @@ TEST_P(Attention, groups_of_heads) {
 TEST_P(Attention, values_of_an_i8_cache_beyond_f16) {
   const AttentionShape shape{2, 2, 64, DType::i8, kRotatedKeys, false};
   for (const uint32_t rows : {kMaxRows, kFewRows}) {
-    Conversation conversation(shape, 1, kPages);
+    Conversation conversation(shape, 1, kContext);
     const AttentionCase c(shape, conversation);
-    with_session(c.description, {rows, 1, 1, kPages}, [&](Session& session) {
+    const abi::ProgramShape program{rows, 1, 1, conversation.pages_per_sequence()};
+    with_session(c.description, program, [&](Session& session) {
       for (const uint32_t count : {40u, 40u, 1u}) {
         Turn turn = conversation.next({{0, count}});
         for (float& q : turn.q) q *= 0x1p-16f;
@@ -151,15 +157,35 @@ TEST_P(Attention, mixed_sequences) {
            {{3, 30}, {4, 1}}});
 }
 
+// Pages of every size hold the same text. The CPU's bits do not depend on it.
+TEST_P(Attention, page_sizes) {
+  std::vector<std::vector<float>> smallest;
+  for (const uint32_t page_tokens : abi::kPageSizes) {
+    SCOPED_TRACE("pages of " + std::to_string(page_tokens) + " tokens");
+    outputs_.clear();
+    for (const AttentionShape& shape :
+         {AttentionShape{4, 2, 64, DType::f16, kRotatedKeys, false, 0, 0, page_tokens},
+          AttentionShape{2, 2, 128, DType::f16, kRotatedKeys, true, 150, 0, page_tokens},
+          AttentionShape{4, 2, 32, DType::i8, kRotatedKeys, false, 0, 0, page_tokens},
+          AttentionShape{2, 1, 80, DType::i8, KeyRotation::on_read, true, 0, 2.5f, page_tokens}})
+      check(shape, 2, {{{0, 250}, {1, 3}}, {{0, 90}, {1, 1}}, {{0, 1}, {1, 1}}});
+    if (smallest.empty()) smallest = outputs_;
+    if (GetParam().starts_with("cpu")) {
+      EXPECT_EQ(outputs_, smallest);
+    }
+  }
+}
+
 // NaN stays in its sequence: a request that fails must not affect others in its step.
 TEST_P(Attention, nan_stays_in_its_sequence) {
   for (const DType cache : {DType::f16, DType::f32}) {
     const AttentionShape shape{4, 2, 64, cache, kRotatedKeys, true};
     for (const uint32_t rows : {kMaxRows, kFewRows}) {
       SCOPED_TRACE("a program of " + std::to_string(rows) + " rows");
-      Conversation conversation(shape, 4, kPages);
+      Conversation conversation(shape, 4, kContext);
       const AttentionCase c(shape, conversation);
-      with_session(c.description, {rows, 1, 4, kPages}, [&](Session& session) {
+      const abi::ProgramShape program{rows, 1, 4, conversation.pages_per_sequence()};
+      with_session(c.description, program, [&](Session& session) {
         for (const std::vector<Part>& parts :
              {std::vector<Part>{{0, 13}, {1, 9}, {2, 21}}, {{0, 5}, {1, 3}, {2, 1}, {3, 1}}}) {
           Turn turn = conversation.next(parts);
@@ -223,11 +249,11 @@ TEST_P(Attention, literal) {
 // Rotating keys on read gives the same as rope before kv_append.
 TEST_P(Attention, on_read_equals_rope_before_cache) {
   const AttentionShape read{4, 2, 64, DType::f32, KeyRotation::on_read, false};
-  Conversation conversation(read, 2, kPages);
+  Conversation conversation(read, 2, kContext);
   const AttentionCase on_read(read, conversation);
 
   Case c;
-  const std::vector<uint32_t> dims = {conversation.pages(), abi::kPageTokens, 2, 64};
+  const std::vector<uint32_t> dims = {conversation.pages(), read.page_tokens, 2, 64};
   const uint32_t q = c.activation("q", {abi::kRows, 4, 64}),
                  k = c.activation("k", {abi::kRows, 2, 64});
   const uint32_t v = c.activation("v", {abi::kRows, 2, 64});
@@ -242,7 +268,7 @@ TEST_P(Attention, on_read_equals_rope_before_cache) {
   c.node(abi::Op::attention, {q_rotated, keys, values}, {y},
          abi::AttentionParams{conversation.scale()});
 
-  const abi::ProgramShape shape{kMaxRows, 1, 2, kPages};
+  const abi::ProgramShape shape{kMaxRows, 1, 2, conversation.pages_per_sequence()};
   with_session(c, shape, [&](Session& left) {
     with_session(on_read.description, shape, [&](Session& right) {
       for (const std::vector<Part>& parts :

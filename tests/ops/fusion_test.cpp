@@ -138,8 +138,8 @@ class Fusion : public OpTest {
     uint32_t q, k, v;
   };
   static void attend(Expansion& e, const AttentionShape& shape, uint32_t rows, const Heads& in) {
-    const uint32_t pages = (rows + abi::kPageTokens - 1) / abi::kPageTokens;
-    const std::vector<uint32_t> dims = {pages, abi::kPageTokens, shape.kv_heads, shape.dim};
+    const uint32_t pages = abi::pages_for(rows, shape.page_tokens);
+    const std::vector<uint32_t> dims = {pages, shape.page_tokens, shape.kv_heads, shape.dim};
     const uint32_t keys = e.graph.cache("keys", shape.cache, dims);
     const uint32_t values = e.graph.cache("values", shape.cache, dims);
     const uint32_t q = e.op(Op::rope, {in.q}, {shape.heads, shape.dim}, abi::RopeParams{1.5f});

@@ -2,6 +2,7 @@
 // key's value as the cache holds it. The session checks the bounds.
 #include <cmath>
 
+#include "core/abi/kv_page.h"
 #include "tests/ops/harness/half.h"
 #include "tests/ops/op_test.h"
 
@@ -20,8 +21,8 @@ class KvAppend : public OpTest {
     c.step.page = {1};
     const Input q = c.input({1, kDim}, std::vector<float>(kDim, 1));
     const Input k = c.input({1, kDim}, value), v = c.input({1, kDim}, value);
-    const uint32_t keys = c.graph.cache("keys", cache, {2, abi::kPageTokens, 1, kDim});
-    const uint32_t values = c.graph.cache("values", cache, {2, abi::kPageTokens, 1, kDim});
+    const uint32_t keys = c.graph.cache("keys", cache, {2, abi::kDefaultPageTokens, 1, kDim});
+    const uint32_t values = c.graph.cache("values", cache, {2, abi::kDefaultPageTokens, 1, kDim});
     c.graph.node(abi::Op::kv_append, {k, v, keys, values}, {}, {});
     const uint32_t y = c.op(abi::Op::attention, {q, keys, values}, {kDim}, abi::AttentionParams{});
     c.expect_values(ToleranceClass::attention, y, stored);
@@ -91,7 +92,7 @@ TEST_P(KvAppend, every_f16_boundary) {
   const uint32_t k = c.activation("k", {abi::kRows, kHeads, kWide});
   const uint32_t v = c.activation("v", {abi::kRows, kHeads, kWide});
   const uint32_t y = c.activation("y", {abi::kRows, kCount});
-  const std::vector<uint32_t> dims = {1, abi::kPageTokens, kHeads, kWide};
+  const std::vector<uint32_t> dims = {1, abi::kDefaultPageTokens, kHeads, kWide};
   const uint32_t keys = c.cache("keys", DType::f16, dims);
   const uint32_t values = c.cache("values", DType::f16, dims);
   c.node(abi::Op::kv_append, {k, v, keys, values}, {}, {});

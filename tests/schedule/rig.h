@@ -17,7 +17,7 @@ namespace ropewalk::test {
 
 constexpr uint32_t kVocab = 64;
 constexpr int32_t kEnd = 2;
-constexpr uint32_t kPage = abi::kPageTokens;
+constexpr uint32_t kPage = 256;
 
 // The law of the model: the logits after `history`.
 class History {
@@ -177,7 +177,7 @@ struct TinyModel {
         weights(make_synthetic(config(), std::nullopt, 1)),
         model(device, *weights,
               build_decoder(*weights, {abi::DType::f32, abi::DType::f16, 64, 1.0,
-                                       abi::KeyRotation::before_cache}),
+                                       abi::KeyRotation::before_cache, kPage}),
               settings()) {}
 
   static ModelConfig config() {
@@ -210,7 +210,7 @@ class Rig {
         policy_(rope_varies),
         rope_(policy_, {32, 10000.0, TinyModel::kContext, 0, TinyModel::kContext},
               RopeMode::hf_compat),
-        cache(pages, TinyModel::kContext),
+        cache(pages, kPage, TinyModel::kContext),
         executor_(tiny.device, tiny.model, rope_, tiny.shape),
         device(tiny.device),
         batch(served(), settings, [this] { return Time(now); }),

@@ -80,7 +80,7 @@ std::string refusal_of_cache(uint32_t pages) {
                           .bits = 0,
                           .rank = 4,
                           .group_size = 0,
-                          .dim = {pages, abi::kPageTokens, 40, 128},
+                          .dim = {pages, 256, 40, 128},
                           .at = {}};
   const uint32_t in[] = {0};
   const abi::Node node{"attention", abi::Op::attention, in, {}, abi::AttentionParams{}};
@@ -89,7 +89,8 @@ std::string refusal_of_cache(uint32_t pages) {
   return sink.reason;
 }
 
-// Shaders count words in 31 bits: 8 GiB, which is 3276 pages of 2.5 MiB and a part of one.
+// Shaders count words in 31 bits: 8 GiB, which is 3276 pages of 256 tokens, 2.5 MiB each, and a
+// part of one.
 TEST(VulkanCache, OneBeyondTheIndicesOfShadersIsRefused) {
   EXPECT_EQ(refusal_of_cache(3276), "");
   EXPECT_EQ(refusal_of_cache(3277),

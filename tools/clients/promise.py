@@ -12,7 +12,7 @@ TEXT = "A rope is laid from strands, and a strand from yarns that are twisted th
 
 
 def prompts(count):
-    """Of 3 to 1000 characters, all of which begin alike. Every second one's reply grows into its second page."""
+    """Of 3 to 1000 characters, all of which begin alike. Every second one's reply grows into another page."""
     return [TEXT[:3 + i * 73 % 1000] if i % 2 else TEXT[:480 + i * 7 % 70] for i in range(count)]
 
 
@@ -64,7 +64,7 @@ def compare(server, count):
         assert other.metric("vllm:prefix_cache_hits_total") > 0
         with concurrent.futures.ThreadPoolExecutor(9) as clients:
             all_equal("among eight others", clients.map(lambda case: asked(other, case[1], case[0]), cases))
-    # Three pages for up to eight replies.
+    # 768 tokens for up to eight replies.
     with Server(server.program, server.config, "backend=cpu", "serve.queue.requests=256",
                 "serve.cache_tokens=768") as small, concurrent.futures.ThreadPoolExecutor(9) as clients:
         all_equal("after preemptions", clients.map(lambda case: asked(small, case[1], case[0]), cases))

@@ -1,14 +1,14 @@
 // Attention over pages, online softmax. For a block of rows of one sequence and one key-value head:
 //
-//   for each page:  s = q . k * scale       (queries, keys of the page), soft-capped
-//                   m = max s, w = exp(s - m), l = sum w, o = w . v
-//                   fold (m, l, o) into the running (M, L, O)
+//   for each span of 256 keys:  s = q . k * scale       (queries, keys of the span), soft-capped
+//                               m = max s, w = exp(s - m), l = sum w, o = w . v
+//                               fold (m, l, o) into the running (M, L, O)
 //   y = O / L
 //
 // A query sees the keys up to its position that the window leaves. Tasks: blocks x key-value heads;
-// if single tokens over long contexts are too few tasks for the threads, each of their pages is a
-// task. Pages are folded in order on one thread, so neither other rows nor the number of threads
-// changes a row's bits.
+// if single tokens over long contexts are too few tasks for the threads, each of their spans is a
+// task. Spans are folded in order on one thread, so neither other rows nor the number of threads
+// changes a row's bits; nor does the size of pages, since a span is one page or several.
 // Bottleneck: for one token, the bandwidth of keys and values; for a prompt, multiply-adds.
 #include <algorithm>
 #include <cmath>
@@ -19,8 +19,8 @@
 namespace ropewalk::cpu {
 namespace {
 
-constexpr uint32_t kTokens = abi::kPageTokens;
-constexpr uint32_t kQueries = 32;  // per block, roughly
+constexpr uint32_t kSpan = abi::kMaxPageTokens;  // keys
+constexpr uint32_t kQueries = 32;                // per block, roughly
 
 uint32_t round_up(uint32_t value) { return (value + kPanel - 1) / kPanel * kPanel; }
 
@@ -38,14 +38,14 @@ struct Sizes {
   uint32_t group, block_rows, queries;
 
   uint64_t state(uint32_t count) const { return uint64_t{count} * (2 + wide); }
-  // Floats of one thread: queries, scores, a page's keys or values, two states.
+  // Floats of one thread: queries, scores, a span's keys or values, two states.
   uint64_t lane() const {
-    return uint64_t{queries} * dim + uint64_t{queries} * kTokens + uint64_t{wide} * kTokens +
+    return uint64_t{queries} * dim + uint64_t{queries} * kSpan + uint64_t{wide} * kSpan +
            2 * state(queries);
   }
 };
 
-// Softmax and output of `count` queries, so far or of one page.
+// Softmax and output of `count` queries, so far or of one span.
 struct State {
   float* max;     // (count)
   float* sum;     // (count)
@@ -59,14 +59,14 @@ struct Scratch {
   Scratch(float* at, const Sizes& sizes)
       : q(at),
         scores(q + uint64_t{sizes.queries} * sizes.dim),
-        tile(scores + uint64_t{sizes.queries} * kTokens),
-        total(tile + uint64_t{sizes.wide} * kTokens, sizes.queries),
-        page(total.max + sizes.state(sizes.queries), sizes.queries) {}
+        tile(scores + uint64_t{sizes.queries} * kSpan),
+        total(tile + uint64_t{sizes.wide} * kSpan, sizes.queries),
+        span(total.max + sizes.state(sizes.queries), sizes.queries) {}
 
   float* q;       // (queries, dim)
   float* scores;  // (queries, 256)
   float* tile;    // keys (dim, 256), then values (256, wide)
-  State total, page;
+  State total, span;
 };
 
 // One block of rows and one key-value head.
@@ -85,31 +85,42 @@ struct Job {
   uint32_t first_key(uint32_t query) const {
     return abi::first_key_of(position(query), op.params.window);
   }
-  // The pages [first_page(), pages()) have keys that some query sees.
-  uint32_t first_page() const { return first_key(0) / kTokens; }
-  uint32_t pages() const { return position(queries() - 1) / kTokens + 1; }
+  // The spans [first_span(), spans()) have keys that some query sees.
+  uint32_t first_span() const { return first_key(0) / kSpan; }
+  uint32_t spans() const { return position(queries() - 1) / kSpan + 1; }
   const float* inv_freq() const {
     return frame.step.inv_freq.data() + uint64_t{sequence()} * (sizes.dim / 2);
   }
 };
 
-// A page of one layer's cache, at one key-value head.
+// Up to a page of one layer's cache, at one key-value head.
 struct Page {
-  Page(const Job& job, const Cache& cache, uint32_t index)
-      : dtype(cache.dtype),
-        head_bytes(uint64_t{kTokens} * cache.head_dim * abi::element_bytes(cache.dtype)) {
-    const uint32_t number = job.frame.page(job.sequence(), index * kTokens);
-    const std::byte* begin = cache.data + number * cache.page_bytes();
+  Page(const Job& job, const Cache& cache, uint32_t key, uint32_t key_count)
+      : dtype(cache.dtype), count(key_count) {
+    const uint64_t head_bytes =
+        uint64_t{cache.page_tokens} * cache.head_dim * abi::element_bytes(cache.dtype);
+    const std::byte* begin = cache.data + job.frame.page(job.sequence(), key) * cache.page_bytes();
     elements = begin + job.kv_head * head_bytes;
     scales = reinterpret_cast<const uint16_t*>(begin + cache.kv_heads * head_bytes) +
-             job.kv_head * kTokens;
+             job.kv_head * cache.page_tokens;
   }
 
   abi::DType dtype;
-  uint64_t head_bytes;
-  const std::byte* elements;  // keys (dim, 256) or values (256, dim)
-  const uint16_t* scales;     // i8: (256) f16
+  uint32_t count;             // of the tokens, T in all
+  const std::byte* elements;  // keys (dim, T) or values (T, dim)
+  const uint16_t* scales;     // i8: (T) f16
 };
+
+// Calls use(page, first) for the pages that hold the first `keys` keys of a span; `first` is the
+// index in the span of a page's first key.
+template <class Use>
+void for_each_page(const Job& job, const Cache& cache, uint32_t span, uint32_t keys,
+                   const Use& use) {
+  for (uint32_t first = 0; first < keys; first += cache.page_tokens) {
+    const uint32_t count = std::min(cache.page_tokens, keys - first);
+    use(Page(job, cache, span * kSpan + first, count), first);
+  }
+}
 
 void multiply(const Kernels& kernels, abi::DType dtype, const Product& product) {
   if (dtype == abi::DType::f16)
@@ -133,14 +144,13 @@ void widen(const Kernels& kernels, const Page& page, uint64_t first, float* to, 
 
 // Cosines of the job's sequence, (dim / 2, positions); the sines follow.
 const float* cosines(const Job& job) {
-  const uint64_t positions = uint64_t{job.frame.pages_per_sequence} * kTokens;
-  return job.frame.rotations + job.sequence() * job.sizes.dim * positions;
+  return job.frame.rotations + job.sequence() * job.sizes.dim * job.frame.positions();
 }
 
 // to (queries, dim), rotated where the keys are rotated on reading.
 void gather_queries(const Job& job, float* to) {
   const uint32_t d = job.sizes.dim, half = d / 2;
-  const uint64_t positions = uint64_t{job.frame.pages_per_sequence} * kTokens;
+  const uint64_t positions = job.frame.positions();
   for (uint32_t m = 0; m < job.queries(); ++m, to += d) {
     const uint64_t row = job.rows.first + m / job.sizes.group;
     const uint64_t head = job.kv_head * job.sizes.group + m % job.sizes.group;
@@ -153,53 +163,72 @@ void gather_queries(const Job& job, float* to) {
   }
 }
 
-// scores (queries, 256) = q . k over the first `keys` keys of the page, and up to a whole panel.
-void score_page(const Job& job, const Page& page, uint32_t index, uint32_t keys,
-                const Scratch& scratch) {
+// scores (queries, 256) = q . k over the first `keys` keys of the span, and up to a whole panel.
+void score_span(const Job& job, uint32_t span, uint32_t keys, const Scratch& scratch) {
   const Kernels& kernels = job.frame.kernels;
-  const uint32_t d = job.sizes.dim, half = d / 2, columns = round_up(keys);
-  std::fill_n(scratch.scores, uint64_t{job.queries()} * kTokens, 0.0f);
-  Product product{scratch.scores, scratch.q, page.elements, kTokens, d, kTokens,
-                  job.queries(),  d,         columns};
+  const Cache& cache = job.op.keys;
+  const uint32_t d = job.sizes.dim, half = d / 2;
+  std::fill_n(scratch.scores, uint64_t{job.queries()} * kSpan, 0.0f);
+  Product product{scratch.scores, scratch.q, scratch.tile,  kSpan, d, kSpan,
+                  job.queries(),  d,         round_up(keys)};
   const bool rotates = job.op.params.rotation == abi::KeyRotation::on_read;
-  if (!rotates && job.queries() <= kProductRows) return multiply(kernels, page.dtype, product);
+  if (!rotates && job.queries() <= kProductRows) {
+    product.w_stride = cache.page_tokens;
+    return for_each_page(job, cache, span, keys, [&](const Page& page, uint32_t first) {
+      product.y = scratch.scores + first;
+      product.w = page.elements;
+      product.columns = round_up(page.count);
+      multiply(kernels, page.dtype, product);
+    });
+  }
 
-  for (uint64_t i = 0; i < d; ++i)
-    widen(kernels, page, i * kTokens, scratch.tile + i * kTokens, columns);
-  const uint64_t positions = uint64_t{job.frame.pages_per_sequence} * kTokens;
+  for_each_page(job, cache, span, keys, [&](const Page& page, uint32_t first) {
+    for (uint64_t i = 0; i < d; ++i)
+      widen(kernels, page, i * cache.page_tokens, scratch.tile + i * kSpan + first,
+            round_up(page.count));
+  });
+  const uint64_t positions = job.frame.positions();
   for (uint64_t i = 0; rotates && i < half; ++i) {
-    const float* cosine = cosines(job) + i * positions + uint64_t{index} * kTokens;
-    float* low = scratch.tile + i * kTokens;
-    float* high = low + half * uint64_t{kTokens};
+    const float* cosine = cosines(job) + i * positions + uint64_t{span} * kSpan;
+    float* low = scratch.tile + i * kSpan;
+    float* high = low + half * uint64_t{kSpan};
     kernels.rotate({low, high, cosine, cosine + half * positions, low, high, keys});
   }
-  product.w = scratch.tile;
   kernels.multiply(product);
 }
 
-// output (queries, wide) = weights . v over the first `keys` values of the page.
-void gather_values(const Job& job, const Page& page, uint32_t keys, const Scratch& scratch,
+// output (queries, wide) = weights . v over the first `keys` values of the span.
+void gather_values(const Job& job, uint32_t span, uint32_t keys, const Scratch& scratch,
                    float* output) {
   const Kernels& kernels = job.frame.kernels;
   const uint32_t d = job.sizes.dim, wide = job.sizes.wide;
   std::fill_n(output, uint64_t{job.queries()} * wide, 0.0f);
-  Product product{output, scratch.scores, page.elements, wide, kTokens,
-                  d,      job.queries(),  keys,          wide};
-  if (d == wide && job.queries() <= kProductRows) return multiply(kernels, page.dtype, product);
+  Product product{output, scratch.scores, scratch.tile, wide, kSpan,
+                  wide,   job.queries(),  keys,         wide};
+  if (d == wide && job.queries() <= kProductRows)
+    return for_each_page(job, job.op.values, span, keys, [&](const Page& page, uint32_t first) {
+      product.x = scratch.scores + first;
+      product.w = page.elements;
+      product.depth = page.count;
+      multiply(kernels, page.dtype, product);
+    });
 
-  for (uint64_t j = 0; j < keys; ++j) widen(kernels, page, j * d, scratch.tile + j * wide, d);
-  product.w = scratch.tile;
-  product.w_stride = wide;
+  for_each_page(job, job.op.values, span, keys, [&](const Page& page, uint32_t first) {
+    for (uint64_t j = 0; j < page.count; ++j)
+      widen(kernels, page, j * d, scratch.tile + (first + j) * wide, d);
+  });
   kernels.multiply(product);
 }
 
 // i8 scales stay out of the products: those of keys multiply the scores before the softmax, those
 // of values the weights after it.
-void apply_scales(const Job& job, const Page& page, float* row, uint32_t count) {
-  if (page.dtype != abi::DType::i8) return;
-  float scales[kTokens];
-  job.frame.kernels.widen_f16(page.scales, scales, count);
-  for (uint32_t j = 0; j < count; ++j) row[j] *= scales[j];
+void apply_scales(const Job& job, const Cache& cache, uint32_t span, float* row, uint32_t keys) {
+  if (cache.dtype != abi::DType::i8) return;
+  for_each_page(job, cache, span, keys, [&](const Page& page, uint32_t first) {
+    float scales[kSpan];
+    job.frame.kernels.widen_f16(page.scales, scales, page.count);
+    for (uint32_t j = 0; j < page.count; ++j) row[first + j] *= scales[j];
+  });
 }
 
 // scores = cap * tanh(scores * scale / cap)
@@ -208,38 +237,37 @@ void cap_scores(float* scores, uint32_t count, const abi::AttentionParams& param
   for (uint32_t j = 0; j < count; ++j) scores[j] = cap * std::tanh(scores[j] * params.scale / cap);
 }
 
-// `state` = the state of page `index` alone.
-void attend_page(const Job& job, uint32_t index, const Scratch& scratch, const State& state) {
-  const uint32_t queries = job.queries(), base = index * kTokens;
-  const uint32_t keys = std::min(kTokens, job.position(queries - 1) + 1 - base);
-  const Page key_page(job, job.op.keys, index), value_page(job, job.op.values, index);
-  score_page(job, key_page, index, keys, scratch);
+// `state` = the state of the span alone.
+void attend_span(const Job& job, uint32_t span, const Scratch& scratch, const State& state) {
+  const uint32_t queries = job.queries(), base = span * kSpan;
+  const uint32_t keys = std::min(kSpan, job.position(queries - 1) + 1 - base);
+  score_span(job, span, keys, scratch);
   for (uint32_t m = 0; m < queries; ++m) {
-    float* row = scratch.scores + uint64_t{m} * kTokens;
-    const auto in_page = [&](uint32_t key) { return key <= base ? 0 : std::min(keys, key - base); };
-    const uint32_t first = in_page(job.first_key(m)), end = in_page(job.position(m) + 1);
+    float* row = scratch.scores + uint64_t{m} * kSpan;
+    const auto in_span = [&](uint32_t key) { return key <= base ? 0 : std::min(keys, key - base); };
+    const uint32_t first = in_span(job.first_key(m)), end = in_span(job.position(m) + 1);
     const bool caps = job.op.params.soft_cap != 0;
-    apply_scales(job, key_page, row, end);
+    apply_scales(job, job.op.keys, span, row, end);
     if (caps) cap_scores(row + first, end - first, job.op.params);
     job.frame.kernels.softmax(row + first, end - first, caps ? 1 : job.op.params.scale,
                               &state.max[m], &state.sum[m]);
-    apply_scales(job, value_page, row, end);
+    apply_scales(job, job.op.values, span, row, end);
     std::fill(row, row + first, 0.0f);
     std::fill(row + end, row + keys, 0.0f);
   }
-  gather_values(job, value_page, keys, scratch, state.output);
+  gather_values(job, span, keys, scratch, state.output);
 }
 
-// total += page, both scaled to the larger maximum.
-void fold(const Job& job, const State& page, const State& total) {
+// total += span, both scaled to the larger maximum.
+void fold(const Job& job, const State& span, const State& total) {
   for (uint32_t m = 0; m < job.queries(); ++m) {
-    if (page.sum[m] == 0) continue;  // the query sees no key of this page
-    const float max = std::max(total.max[m], page.max[m]);
-    const float keep = std::exp(total.max[m] - max), take = std::exp(page.max[m] - max);
+    if (span.sum[m] == 0) continue;  // the query sees no key of this span
+    const float max = std::max(total.max[m], span.max[m]);
+    const float keep = std::exp(total.max[m] - max), take = std::exp(span.max[m] - max);
     total.max[m] = max;
-    total.sum[m] = total.sum[m] * keep + page.sum[m] * take;
+    total.sum[m] = total.sum[m] * keep + span.sum[m] * take;
     float* to = total.output + uint64_t{m} * job.sizes.wide;
-    const float* from = page.output + uint64_t{m} * job.sizes.wide;
+    const float* from = span.output + uint64_t{m} * job.sizes.wide;
     for (uint32_t i = 0; i < job.sizes.dim; ++i) to[i] = to[i] * keep + from[i] * take;
   }
 }
@@ -284,8 +312,12 @@ double cost_of(const Attention& op, const Frame& frame) {
   return keys * op.heads * op.keys.head_dim / 8;
 }
 
-// Whether each page is a task: single tokens whose heads alone would leave threads idle.
-bool pages_are_tasks(const Frame& frame, uint64_t tasks) {
+uint32_t spans_of(const Attention& op, uint32_t pages_per_sequence) {
+  return abi::pages_for(pages_per_sequence * op.keys.page_tokens, kSpan);
+}
+
+// Whether each span is a task: single tokens whose heads alone would leave threads idle.
+bool spans_are_tasks(const Frame& frame, uint64_t tasks) {
   return frame.step.prompt_rows == 0 && tasks < 2 * frame.pool.lanes();
 }
 
@@ -298,38 +330,39 @@ void attend_blocks(const Attention& op, const Frame& frame, const Sizes& sizes, 
     const Scratch scratch(frame.workspace + lane * sizes.lane(), sizes);
     gather_queries(job, scratch.q);
     clear(job, scratch.total);
-    for (uint32_t page = job.first_page(); page < job.pages(); ++page) {
-      attend_page(job, page, scratch, scratch.page);
-      fold(job, scratch.page, scratch.total);
+    for (uint32_t span = job.first_span(); span < job.spans(); ++span) {
+      attend_span(job, span, scratch, scratch.span);
+      fold(job, scratch.span, scratch.total);
     }
     store(job, scratch.total, o);
   });
 }
 
-// A task is a page of a block and a key-value head; the caller then folds the pages.
-void attend_pages(const Attention& op, const Frame& frame, const Sizes& sizes, float* o) {
-  const uint32_t heads = op.keys.kv_heads, pages = frame.pages_per_sequence;
+// A task is a span of a block and a key-value head; the caller then folds the spans.
+void attend_spans(const Attention& op, const Frame& frame, const Sizes& sizes, float* o) {
+  const uint32_t heads = op.keys.kv_heads;
+  const uint32_t spans = spans_of(op, frame.pages_per_sequence);
   const auto jobs = static_cast<uint32_t>(frame.blocks.size() * heads);
   float* states = frame.workspace + frame.pool.lanes() * sizes.lane();
-  const auto state_of = [&](uint32_t task, uint32_t page) {
-    return State(states + (uint64_t{task} * pages + page) * sizes.state(sizes.group), sizes.group);
+  const auto state_of = [&](uint32_t task, uint32_t span) {
+    return State(states + (uint64_t{task} * spans + span) * sizes.state(sizes.group), sizes.group);
   };
   const auto job_of = [&](uint32_t task) {
     return Job{op, frame, sizes, frame.blocks[task / heads], task % heads};
   };
-  frame.pool.run(jobs * pages, cost_of(op, frame), [&](uint32_t task, uint32_t lane) noexcept {
-    const Job job = job_of(task / pages);
-    if (task % pages < job.first_page() || task % pages >= job.pages()) return;
+  frame.pool.run(jobs * spans, cost_of(op, frame), [&](uint32_t task, uint32_t lane) noexcept {
+    const Job job = job_of(task / spans);
+    if (task % spans < job.first_span() || task % spans >= job.spans()) return;
     const Scratch scratch(frame.workspace + lane * sizes.lane(), sizes);
     gather_queries(job, scratch.q);
-    attend_page(job, task % pages, scratch, state_of(task / pages, task % pages));
+    attend_span(job, task % spans, scratch, state_of(task / spans, task % spans));
   });
   for (uint32_t task = 0; task < jobs; ++task) {
     const Job job = job_of(task);
     const Scratch scratch(frame.workspace, sizes);
     clear(job, scratch.total);
-    for (uint32_t page = job.first_page(); page < job.pages(); ++page)
-      fold(job, state_of(task, page), scratch.total);
+    for (uint32_t span = job.first_span(); span < job.spans(); ++span)
+      fold(job, state_of(task, span), scratch.total);
     store(job, scratch.total, o);
   }
 }
@@ -338,7 +371,7 @@ void attend_pages(const Attention& op, const Frame& frame, const Sizes& sizes, f
 
 void rotation_tables(uint32_t head_dim, float* tables, const Frame& frame) noexcept {
   const uint32_t half = head_dim / 2;
-  const uint64_t positions = uint64_t{frame.pages_per_sequence} * kTokens;
+  const uint64_t positions = frame.positions();
   double count = 0;
   for (const uint32_t length : frame.step.length) count += length;
   frame.pool.run(frame.step.sequences * half, 20.0 * half * count,
@@ -358,7 +391,8 @@ void rotation_tables(uint32_t head_dim, float* tables, const Frame& frame) noexc
 uint64_t attention_workspace(const Attention& op, uint32_t rows, uint32_t pages_per_sequence,
                              uint32_t lanes) {
   const Sizes sizes(op);
-  const uint64_t split = 2 * uint64_t{lanes} * pages_per_sequence * sizes.state(sizes.group);
+  const uint64_t split =
+      2 * uint64_t{lanes} * spans_of(op, pages_per_sequence) * sizes.state(sizes.group);
   const uint64_t ordered = op.order ? uint64_t{rows} * op.heads * sizes.dim : 0;
   return lanes * sizes.lane() + split + ordered;
 }
@@ -371,8 +405,8 @@ void attention(const Attention& op, const Frame& frame) noexcept {
   if (op.order)  // a row's heads finish at different times: y is filled in order when all have
     o = frame.workspace + attention_workspace(op, 0, frame.pages_per_sequence, frame.pool.lanes());
 
-  if (pages_are_tasks(frame, frame.blocks.size() * op.keys.kv_heads))
-    attend_pages(op, frame, sizes, o);
+  if (spans_are_tasks(frame, frame.blocks.size() * op.keys.kv_heads))
+    attend_spans(op, frame, sizes, o);
   else
     attend_blocks(op, frame, sizes, o);
 

@@ -41,26 +41,26 @@ void store_head(const float* x, const Cache& cache, const Entry& entry) {
     auto* to = reinterpret_cast<uint16_t*>(entry.page) + entry.element;
     for (uint32_t i = 0; i < cache.head_dim; ++i) to[i * entry.stride] = f16_of_f32(x[i]);
   } else {
-    const uint64_t codes = uint64_t{cache.kv_heads} * abi::kPageTokens * cache.head_dim;
+    const uint64_t codes = uint64_t{cache.kv_heads} * cache.page_tokens * cache.head_dim;
     store_i8(x, cache.head_dim, entry, entry.page + codes);
   }
 }
 
 }  // namespace
 
-// Row r's keys and values become entry position % 256 of page[position / 256].
+// Row r's keys and values become entry position % T of page[position / T], for pages of T tokens.
 void kv_append(const KvAppend& op, const Frame& frame) noexcept {
   const uint32_t rows = frame.step.rows, d = op.keys.head_dim, heads = op.keys.kv_heads;
-  constexpr uint64_t kTokens = abi::kPageTokens;
+  const uint64_t tokens = op.keys.page_tokens;
   frame.pool.run(heads, 3.0 * rows * heads * d, [&](uint32_t head, uint32_t) noexcept {
     for (uint32_t r = 0; r < rows; ++r) {
       const uint32_t position = frame.step.position[r];
       const uint64_t page = frame.page(frame.step.sequence[r], position);
-      const uint64_t token = position % kTokens, scale = head * kTokens + token;
+      const uint64_t token = position % tokens, scale = head * tokens + token;
       const uint64_t from = (uint64_t{r} * heads + head) * d;
       store_head(
           op.k + from, op.keys,
-          {op.keys.data + page * op.keys.page_bytes(), head * kTokens * d + token, kTokens, scale});
+          {op.keys.data + page * op.keys.page_bytes(), head * tokens * d + token, tokens, scale});
       store_head(op.v + from, op.values,
                  {op.values.data + page * op.values.page_bytes(), scale * d, 1, scale});
     }

@@ -12,6 +12,7 @@
 #include "backends/cpu/kernels.h"
 #include "backends/cpu/pack.h"
 #include "backends/cpu/pool.h"
+#include "core/abi/kv_page.h"
 #include "core/abi/operands.h"
 
 namespace ropewalk::cpu {
@@ -30,6 +31,7 @@ struct Frame {
   Pool& pool;
   const Kernels& kernels;
   uint32_t pages_per_sequence;
+  uint32_t page_tokens;
   float* workspace;               // sized by attention_workspace() and low_rank_workspace()
   const float* rotations;         // rotation_tables(); unused if no keys are rotated on reading
   std::vector<RowBlock>& blocks;  // room for attention's plan of the step
@@ -38,8 +40,9 @@ struct Frame {
     return extent == Extent::rows ? step.rows : static_cast<uint32_t>(step.wanted.size());
   }
   uint32_t page(uint32_t sequence, uint32_t position) const {
-    return step.page[uint64_t{sequence} * pages_per_sequence + position / abi::kPageTokens];
+    return step.page[uint64_t{sequence} * pages_per_sequence + position / page_tokens];
   }
+  uint64_t positions() const { return uint64_t{pages_per_sequence} * page_tokens; }
 };
 
 struct Embed {
@@ -76,16 +79,23 @@ struct Rope {
 };
 
 // Pages of one layer's keys or values. Inside a page heads follow one another, each a matrix whose
-// fast axis is the one of attention's inner loop. For i8 the scales (kv_heads, 256) f16 follow.
+// fast axis is the one of attention's inner loop. For i8 the scales (kv_heads, T) f16 follow.
 //
-//   keys (kv_heads, head_dim, 256)      values (kv_heads, 256, head_dim)
+//   keys (kv_heads, head_dim, T)      values (kv_heads, T, head_dim)
 struct Cache {
   std::byte* data;
-  abi::DType dtype;  // f32, f16, i8
+  abi::DType dtype;      // f32, f16, i8
+  uint32_t page_tokens;  // T
   uint32_t kv_heads, head_dim;
 
-  uint64_t page_bytes() const { return abi::kv_page_bytes(dtype, kv_heads, head_dim); }
+  uint64_t page_bytes() const {
+    return abi::KvPage{dtype, page_tokens, kv_heads, head_dim}.bytes();
+  }
 };
+
+inline Cache cache_of(const abi::Tensor& cache, std::byte* data) {
+  return {data, cache.dtype, cache.dim[1], cache.dim[2], cache.dim[3]};
+}
 
 struct KvAppend {
   const float* k;  // (R, kv_heads, head_dim)
@@ -159,8 +169,8 @@ void select(const Select& op, const Frame& frame) noexcept;
 void low_rank(const LowRank& op, const Frame& frame) noexcept;
 
 // For keys that are rotated on reading: cosines and sines of every position of every sequence in
-// the step, computed once and read by all layers. tables (S, 2, head_dim / 2, pages_per_sequence *
-// 256): cosines, then sines.
+// the step, computed once and read by all layers. tables (S, 2, head_dim / 2, Frame::positions()):
+// cosines, then sines.
 void rotation_tables(uint32_t head_dim, float* tables, const Frame& frame) noexcept;
 
 // Floats that attention() needs in Frame::workspace for steps of up to `rows` rows.

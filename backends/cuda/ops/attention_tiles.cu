@@ -25,15 +25,36 @@ struct Tile {
   alignas(16) __half rows[kKeys * kPitch];
 };
 
+// The entries of a tile's keys, by row: a page holds all of them or, if it has 32 tokens, a half.
+constexpr uint32_t kHalf = kKeys / 2;
+struct TileEntries {
+  Entry low, high;  // rows below kHalf, and those from it on; both count from row 0
+
+  __device__ __forceinline__ const Entry& of(uint32_t row) const {
+    return row < kHalf ? low : high;
+  }
+};
+
+// A half that begins at the end of the keys is never read.
+__device__ __forceinline__ TileEntries tile_entries(const Cache& cache, const StepView& step,
+                                                    uint32_t sequence, uint32_t head, uint32_t key,
+                                                    uint32_t end) {
+  const Entry low = entry_at(cache, step, sequence, head, key);
+  if (1u << cache.page_shift != kHalf || key + kHalf >= end) return {low, low};
+  const Entry high = entry_at(cache, step, sequence, head, key + kHalf);
+  const uint32_t entry_bytes = cache.head_dim * (cache.dtype == abi::DType::i8 ? 1 : 2);
+  return {low, {high.elements - kHalf * entry_bytes, high.scale - kHalf}};
+}
+
 // The largest power of two that is not above the max scale of `count` entries of an int8 cache. In
 // units of it all values fit f16; without it 127 times a scale may exceed 65504. The same in every
 // warp.
 template <abi::DType kType>
-__device__ __forceinline__ float unit_of(const Entry& entry, uint32_t count) {
+__device__ __forceinline__ float unit_of(const TileEntries& entries, uint32_t count) {
   if constexpr (kType == abi::DType::f16) return 1.0f;
   float max = 0.0f;
   for (uint32_t row = threadIdx.x % 32; row < min(count, kKeys); row += 32)
-    max = fmaxf(max, __half2float(entry.scale[row]));
+    max = fmaxf(max, __half2float(entries.of(row).scale[row]));
   const uint32_t exponent = __float_as_uint(warp_max(max)) >> 23;
   return exponent == 0 || exponent == 255 ? 1.0f : __uint_as_float(exponent << 23);
 }
@@ -41,11 +62,12 @@ __device__ __forceinline__ float unit_of(const Entry& entry, uint32_t count) {
 // Stages 64 keys or values of a head, in units of `unit`. Beyond `count` and beyond the dimensions
 // of the head it writes 0: the memory there may hold NaN.
 template <abi::DType kType, uint32_t kDim>
-__device__ __forceinline__ void stage(const Cache& cache, const Entry& entry, uint32_t count,
-                                      float unit, Tile<kDim>& to) {
+__device__ __forceinline__ void stage(const Cache& cache, const TileEntries& entries,
+                                      uint32_t count, float unit, Tile<kDim>& to) {
   constexpr uint32_t kParts = kDim / 8;
   for (uint32_t i = threadIdx.x; i < kKeys * kParts; i += kTileThreads) {
     const uint32_t row = i / kParts, part = i % kParts;
+    const Entry& entry = entries.of(row);
     __half* at = to.rows + row * Tile<kDim>::kPitch + part * 8;
     if (row >= count || part * 8 >= cache.head_dim) {
       *reinterpret_cast<uint4*>(at) = uint4{0, 0, 0, 0};
@@ -246,12 +268,12 @@ __device__ __forceinline__ void attend(const Attention& op, const StepView& step
   const uint32_t warp_limit = last > max(begin, first) ? step.position[last - 1] + 1 : 0;
 
   const auto stage_at = [&](const Cache& cache, uint32_t key, Tile<kDim>& to) {
-    const Entry entry = entry_at(cache, step, sequence, kv_head, key);
-    const float unit = unit_of<kType>(entry, all - key);
-    stage<kType>(cache, entry, all - key, unit, to);
+    const TileEntries entries = tile_entries(cache, step, sequence, kv_head, key, all);
+    const float unit = unit_of<kType>(entries, all - key);
+    stage<kType>(cache, entries, all - key, unit, to);
     return unit;
   };
-  // Tiles of keys lie in one page: they begin at multiples of their size.
+  // Tiles of keys begin at multiples of their size.
   const uint32_t first_key = first_key_of(op, step.position[begin]) / kKeys * kKeys;
   float key_unit = stage_at(op.keys, first_key, keys);
   for (uint32_t key = first_key; key < all; key += kKeys) {

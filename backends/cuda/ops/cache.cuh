@@ -13,14 +13,15 @@ struct Entry {
 };
 
 __device__ __forceinline__ PageLayout page_layout(const Cache& cache) {
-  return {cache.kv_heads, cache.head_dim, cache.dtype == abi::DType::i8 ? 1u : 2u};
+  return {cache.kv_heads, cache.head_dim, cache.dtype == abi::DType::i8 ? 1u : 2u,
+          cache.page_shift};
 }
 
 __device__ __forceinline__ Entry entry_at(const Cache& cache, const StepView& step,
                                           uint32_t sequence, uint32_t head, uint32_t position) {
   const PageLayout layout = page_layout(cache);
   const uint32_t page =
-      step.page[uint64_t{sequence} * step.pages_per_sequence + position / abi::kPageTokens];
+      step.page[uint64_t{sequence} * step.pages_per_sequence + (position >> cache.page_shift)];
   std::byte* begin = cache.data + page * page_bytes(layout);
   return {begin + elements_at(layout, head, position),
           reinterpret_cast<__half*>(begin + scale_at(layout, head, position))};

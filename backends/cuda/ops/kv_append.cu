@@ -1,5 +1,5 @@
-// Stores row r's keys and values in entry position % 256 of page[position / 256]. Grid (kv_heads,
-// rows, keys and values), a warp a head. Bottleneck: the launch.
+// Stores row r's keys and values in entry position % T of page[position / T], for pages of T
+// tokens. Grid (kv_heads, rows, keys and values), a warp a head. Bottleneck: the launch.
 #include "backends/cuda/ops/cache.cuh"
 
 namespace ropewalk::cuda {

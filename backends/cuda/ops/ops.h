@@ -9,12 +9,13 @@
 #include <cuda_runtime_api.h>
 
 #include <algorithm>
+#include <bit>
 #include <cstddef>
 #include <cstdint>
 
 #include "backends/cuda/gptq/lean/x.h"
 #include "backends/cuda/kernel/step.h"
-#include "core/abi/graph.h"
+#include "core/abi/kv_page.h"
 
 namespace ropewalk::cuda {
 
@@ -65,13 +66,19 @@ struct Rope {
   float scale;
 };
 
-// Pages of one layer's keys or values, each (kv_heads, 256, head_dim); for i8 the scales
-// (kv_heads, 256) f16 follow.
+// Pages of one layer's keys or values, each (kv_heads, T, head_dim); for i8 the scales
+// (kv_heads, T) f16 follow.
 struct Cache {
   std::byte* data;
   abi::DType dtype;  // f16, i8
   uint32_t kv_heads, head_dim;
+  uint32_t page_shift;  // T = 1 << page_shift
 };
+
+inline Cache cache_of(const abi::Tensor& cache, std::byte* data) {
+  return {data, cache.dtype, cache.dim[2], cache.dim[3],
+          static_cast<uint32_t>(std::countr_zero(cache.dim[1]))};
+}
 
 struct KvAppend {
   const float* k;  // (R, kv_heads, head_dim)

@@ -25,13 +25,11 @@ LaunchNode bind(void (*launch)(const Struct&, const Launch&), const Struct& op,
   };
 }
 
-Cache cache_of(const Tensor& t) { return {nullptr, t.dtype, t.dim[2], t.dim[3]}; }
-
 // How an attention node is launched in a program.
 struct AttentionPlan {
   AttentionPlan(const abi::Graph& graph, const abi::Node& node, const abi::ProgramShape& shape,
                 const Target& target)
-      : keys(cache_of(graph.tensors[node.in[1]])),
+      : keys(cache_of(graph.tensors[node.in[1]], nullptr)),
         heads(heads_of(graph.tensors[node.in[0]], graph.tensors[node.in[1]])),
         kernels(attention_kernels(
             shape.rows, {keys.dtype, keys.head_dim, node.attention().rotation}, target.choices)),
@@ -39,7 +37,7 @@ struct AttentionPlan {
     // A row outside of prompts is the only one of its sequence.
     if (kernels.tiles) single_rows = std::min(single_rows, std::max(shape.sequences, 1u));
     splits = attention_splits(uint64_t{single_rows} * (heads / heads_together(heads, keys)),
-                              shape.pages_per_sequence * abi::kPageTokens, target);
+                              shape.pages_per_sequence << keys.page_shift, target);
     partial_floats = attention_partial_floats(single_rows, heads, keys.head_dim, splits);
     // The kernel for tiles keeps its rows there until they are reordered; then the other one runs.
     if (kernels.tiles && node.in.size() == 4)

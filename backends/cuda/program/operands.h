@@ -29,7 +29,7 @@ class Operands : public abi::NodePointers<Memory> {
   Operands(const abi::Node& node, const TensorTable& tensors)
       : NodePointers(tensors.graph, node, tensors.memory), weights_(tensors.weights) {}
 
-  Cache cache(size_t i) const { return {bytes(i), in(i).dtype, in(i).dim[2], in(i).dim[3]}; }
+  Cache cache(size_t i) const { return cache_of(in(i), bytes(i)); }
   // Throws Failure (invalid_argument) where no weight of this shape was packed.
   const gptq::Layout& weight(size_t i, abi::WeightUse use) const { return weights_.of(in(i), use); }
 

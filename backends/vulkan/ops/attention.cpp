@@ -1,9 +1,12 @@
 #include <algorithm>
 
 #include "backends/vulkan/ops/ops.h"
+#include "core/abi/kv_page.h"
 
 namespace ropewalk::vulkan {
 namespace {
+
+constexpr uint32_t kSpan = 256;  // keys; attention.glsl
 
 // Maximum, sum and output of each split.
 uint64_t partial_bytes(uint64_t rows, uint64_t heads, uint64_t splits, uint64_t head_dim) {
@@ -12,17 +15,22 @@ uint64_t partial_bytes(uint64_t rows, uint64_t heads, uint64_t splits, uint64_t 
 
 // Splits of the keys that give a GPU with some hundred compute units enough loads under way: a
 // workgroup of 64 has some 2 KiB of them, and a large card needs megabytes. A split's output goes
-// through memory, 130 numbers where its keys and values are 64 KiB a page.
-uint32_t splits_of(uint32_t rows_and_heads, uint32_t pages_per_sequence) {
+// through memory, 130 numbers where its keys and values are 64 KiB a span.
+uint32_t splits_of(uint32_t rows_and_heads, uint32_t spans) {
   constexpr uint32_t kEnoughGroups = 2048, kMaxSplits = 64;
-  return std::clamp(kEnoughGroups / std::max(1u, rows_and_heads), 1u,
-                    std::min(kMaxSplits, pages_per_sequence));
+  return std::clamp(kEnoughGroups / std::max(1u, rows_and_heads), 1u, std::min(kMaxSplits, spans));
+}
+
+// Of the longest text there can be.
+uint32_t spans_of(const abi::Graph& graph, const abi::Node& node, const abi::ProgramShape& shape) {
+  return abi::pages_for(shape.pages_per_sequence * graph.tensors[node.in[1]].dim[1], kSpan);
 }
 
 // Rows of a tile. Its queries and scores lie in shared memory. 0: the program has no room for one.
 uint32_t queries_of(uint32_t rows, uint32_t head_dim, uint32_t lanes, const Features& features) {
   for (const uint32_t queries : {8u, 4u}) {
-    const uint64_t shared = 4ull * queries * (head_dim + abi::kPageTokens + lanes + 1);
+    const uint64_t shared =
+        4ull * (queries * (head_dim + kSpan + lanes + 1) + 2 * kSpan / abi::kPageSizes[0]);
     if (rows >= queries && shared <= features.shared_bytes) return queries;
   }
   return 0;
@@ -42,7 +50,7 @@ struct Division {
         lanes(features.processor ? features.subgroup_size : 64),
         queries(queries_of(shape.rows, head_dim, lanes, features)),
         singles(queries > 0 ? std::min(shape.rows, shape.sequences) : shape.rows),
-        splits(features.processor ? 1 : splits_of(singles * heads, shape.pages_per_sequence)),
+        splits(features.processor ? 1 : splits_of(singles * heads, spans_of(graph, node, shape))),
         ordered(node.in.size() > 3),
         tile_partials(queries > 0 && ordered ? partial_bytes(shape.rows, heads, 1, head_dim) : 0),
         single_partials(ordered || splits > 1 ? partial_bytes(singles, heads, splits, head_dim)
@@ -93,7 +101,7 @@ void attend(const Operands& op, const Division& division, const Part& part, Reco
                      .window = op.node().attention().window,
                      .soft_cap = op.node().attention().soft_cap};
   Constants constants{division.lanes,
-                      1,
+                      cache.dim[1],
                       division.head_dim,
                       elements_per_word(cache.dtype),
                       op.node().attention().rotation == abi::KeyRotation::on_read,
@@ -101,7 +109,7 @@ void attend(const Operands& op, const Division& division, const Part& part, Reco
   if (part.queries > 1) constants.push_back(part.queries);
 
   // Every row is taken to see the longest text there can be.
-  const double flop_per_row = 4.0 * op.width() * op.shape().pages_per_sequence * abi::kPageTokens;
+  const double flop_per_row = 4.0 * op.width() * op.shape().pages_per_sequence * cache.dim[1];
   const uint32_t at_once = rows_per_dispatch(recorder.budget() / flop_per_row, part.queries);
   const Range all = writes_y ? op.result() : part.partials;
   const uint64_t row_bytes =

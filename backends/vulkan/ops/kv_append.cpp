@@ -28,7 +28,7 @@ void kv_append(const Operands& op, const RopeBefore& rope, Recorder& recorder) {
          .rope_scale = rotates ? rope.q->node().rope().scale : 1};
   const uint32_t group = recorder.features().subgroup_size;
   const Dispatch dispatch{kKvAppend,
-                          {group, 1, head_dim, elements_per_word(cache.dtype), rotates},
+                          {group, cache.dim[1], head_dim, elements_per_word(cache.dtype), rotates},
                           {std::max(heads, kv_heads), op.shape().rows, rotates ? 3u : 2u},
                           0};
   recorder.dispatch(dispatch, push, {k, op.range(1), q}, {op.range(2), op.range(3), q_rotated});

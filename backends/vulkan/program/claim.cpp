@@ -2,6 +2,8 @@
 
 #include <string_view>
 
+#include "core/abi/kv_page.h"
+
 namespace ropewalk::vulkan {
 namespace {
 
@@ -21,8 +23,7 @@ std::string_view refusal(const abi::Tensor& tensor) {
   if (tensor.dim[3] % (tensor.dtype == DType::i8 ? 8 : 4) != 0)
     return "a head dimension that is no multiple of 4, for an int8 cache of 8";
   if (tensor.dim[3] > kMaxHeadDim) return "a head dimension above 256";
-  const uint64_t page_bytes = abi::kv_page_bytes(tensor.dtype, tensor.dim[2], tensor.dim[3]);
-  if (tensor.dim[0] > kMaxCacheBytes / page_bytes)
+  if (tensor.dim[0] > kMaxCacheBytes / kv_page_of(tensor).bytes())
     return "keys or values of more than 8 GiB a layer; lower context.length";
   return "";
 }

@@ -1,8 +1,8 @@
 #version 460
 // w = softmax(q . k[j] * scale) over the keys j up to p that the window leaves, soft-capped before the
-// softmax; o = sum of w[j] * v[j]. Online softmax: page by page, the maximum, the sum and the output of a
-// page are folded into the running ones.
-// Grid: (heads, rows, splits): a workgroup takes one head of one row and the pages of its split;
+// softmax; o = sum of w[j] * v[j]. Online softmax: span by span, the maximum, the sum and the output of a
+// span of keys are folded into the running ones.
+// Grid: (heads, rows, splits): a workgroup takes one head of one row and the spans of its split;
 // attention_combine.comp joins the splits. Where a program also has attention_tile.comp, that takes the
 // rows of prompts. Bottleneck: the memory that keys and values stream from.
 #extension GL_GOOGLE_include_directive : require
@@ -15,13 +15,13 @@ layout(constant_id = 0) const uint kLanes = 32;
 #include "attention.glsl"
 
 shared float query[kHeadDim];
-shared float score[kPageTokens];
+shared float score[kSpan];
 shared float lane_max[kLanes];  // later the lanes' sums
 shared float outputs[kParts * kHeadDim];
 
 const uint kValuesAtOnce = 8 / kWordsPerLane > 1 ? 8 / kWordsPerLane : 1;
 
-// q . k for each of these keys, whose first words are at `base`; later ones are 256 words apart.
+// q . k for each of these keys, whose first words are at `base`; later ones are kPageTokens words apart.
 void dot_keys(uint base[kKeysAtOnce], uint key, uint sequence, out float sum[kKeysAtOnce]) {
   [[unroll]] for (uint k = 0; k < kKeysAtOnce; ++k) sum[k] = 0;
   for (uint w = 0; w < kHeadWords / 2; ++w) {
@@ -51,10 +51,10 @@ void main() {
   const uint position = step.position.at[row], sequence = step.sequence.at[row];
   const uint kv_head = head / (heads / kv_heads);
   const uint first_key = first_key_of(position);
-  const uint begin_page = first_key / kPageTokens, end_page = position / kPageTokens + 1;
-  const uint pages_per_split = (end_page - begin_page + splits - 1) / splits;
-  const uint first_page = begin_page + gl_WorkGroupID.z * pages_per_split;
-  const uint last_page = min(first_page + pages_per_split, end_page);
+  const uint begin_span = first_key / kSpan, end_span = position / kSpan + 1;
+  const uint spans_per_split = (end_span - begin_span + splits - 1) / splits;
+  const uint first_span = begin_span + gl_WorkGroupID.z * spans_per_split;
+  const uint last_span = min(first_span + spans_per_split, end_span);
 
   // load the query, scaled, and rotated where the cached keys are not
   const uint from = (row * heads + head) * kHeadDim;
@@ -64,6 +64,7 @@ void main() {
     query[i] = pair.x * scale;
     query[i + kHeadDim / 2] = pair.y * scale;
   }
+  load_pages(first_span, sequence, lane);
   barrier();
 
   const uint part = lane / kLanesPerValue, lane_in_value = lane % kLanesPerValue;
@@ -71,43 +72,47 @@ void main() {
   float output_part[kWordsPerLane * kElements];
   [[unroll]] for (uint i = 0; i < kWordsPerLane * kElements; ++i) output_part[i] = 0;
 
-  for (uint p = first_page; p < last_page; ++p) {
-    const uint page = step.page.at[sequence * step.pages_per_sequence + p] * page_words(kv_heads);
-    const uint begin_key = max(first_key, p * kPageTokens) - p * kPageTokens;
-    const uint count = min(kPageTokens, position + 1 - p * kPageTokens);
+  for (uint span = first_span; span < last_span; ++span) {
+    load_pages(span + 1, sequence, lane);
+    const uint begin_key = max(first_key, span * kSpan) - span * kSpan;
+    const uint count = min(kSpan, position + 1 - span * kSpan);
 
-    // score the page's keys
-    float page_max = NEGATIVE_INFINITY;
+    // score the span's keys
+    float span_max = NEGATIVE_INFINITY;
     for (uint j = begin_key + lane; j < count; j += kLanes * kKeysAtOnce) {
       uint base[kKeysAtOnce];
       float s[kKeysAtOnce];
-      [[unroll]] for (uint k = 0; k < kKeysAtOnce; ++k)
-        base[k] = page + kv_head * kHeadWords * kPageTokens + min(j + k * kLanes, count - 1);
-      dot_keys(base, p * kPageTokens + j, sequence, s);
+      [[unroll]] for (uint k = 0; k < kKeysAtOnce; ++k) {
+        const uint at = min(j + k * kLanes, count - 1);
+        base[k] = page_of(span, at) + kv_head * kHeadWords * kPageTokens + at % kPageTokens;
+      }
+      dot_keys(base, span * kSpan + j, sequence, s);
       [[unroll]] for (uint k = 0; k < kKeysAtOnce; ++k) {
         const uint at = j + k * kLanes;
         if (at >= count) continue;
-        if (kElements == 4) s[k] *= scale_of(keys, page, kv_head, at);
+        if (kElements == 4) s[k] *= scale_of(keys, page_of(span, at), kv_head, at % kPageTokens);
         s[k] = capped(s[k]);
         score[at] = s[k];
-        page_max = max(page_max, s[k]);
+        span_max = max(span_max, s[k]);
       }
     }
-    lane_max[lane] = page_max;
+    lane_max[lane] = span_max;
     barrier();
 
     // max over the workgroup; scale the running sum down to it
-    page_max = running_max;
-    for (uint i = 0; i < kLanes; ++i) page_max = max(page_max, lane_max[i]);
-    const float keep = exp(running_max - page_max);
-    running_max = page_max;
+    span_max = running_max;
+    for (uint i = 0; i < kLanes; ++i) span_max = max(span_max, lane_max[i]);
+    const float keep = exp(running_max - span_max);
+    running_max = span_max;
     sum *= keep;
 
     // exponentiate scores to weights, and add them up
     for (uint j = begin_key + lane; j < count; j += kLanes) {
       const float weight = exp(score[j] - running_max);
       sum += weight;
-      score[j] = kElements == 4 ? weight * scale_of(values, page, kv_head, j) : weight;
+      score[j] = weight;
+      if (kElements == 4)
+        score[j] *= scale_of(values, page_of(span, j), kv_head, j % kPageTokens);
     }
     barrier();
 
@@ -119,11 +124,12 @@ void main() {
         float weight[kValuesAtOnce];
         [[unroll]] for (uint k = 0; k < kValuesAtOnce; ++k) {
           const uint at = min(j + k * kParts, count - 1);
+          const uint entry = page_of(span, at) +
+                             (kv_head * kPageTokens + at % kPageTokens) * kHeadWords;
           weight[k] = j + k * kParts < count ? score[at] : 0;
           [[unroll]] for (uint i = 0; i < kWordsPerLane; ++i) {
             const uint w = min(i * kLanesPerValue + lane_in_value, kHeadWords - 1);
-            word[k * kWordsPerLane + i] =
-                values.at[page + (kv_head * kPageTokens + at) * kHeadWords + w];
+            word[k * kWordsPerLane + i] = values.at[entry + w];
           }
         }
         [[unroll]] for (uint k = 0; k < kValuesAtOnce; ++k)

@@ -33,6 +33,25 @@ float capped(float score) {
   return soft_cap == 0 ? score : soft_cap - 2 * soft_cap / (exp(2 * score / soft_cap) + 1);
 }
 
+// Keys that are scored before the first is weighted: those of a page, or of several.
+const uint kSpan = 256;
+const uint kPagesOfSpan = kSpan / kPageTokens;
+
+// The first words of a span's pages. While one span is attended the pages of the next are loaded.
+shared uint span_pages[2 * kPagesOfSpan];
+
+// Pages behind the sequence's last one are never read.
+void load_pages(uint span, uint sequence, uint lane) {
+  for (uint i = lane; i < kPagesOfSpan; i += kLanes) {
+    const uint p = min(span * kPagesOfSpan + i, step.pages_per_sequence - 1);
+    span_pages[span % 2 * kPagesOfSpan + i] =
+        step.page.at[sequence * step.pages_per_sequence + p] * page_words(kv_heads);
+  }
+}
+
+// The page of key `at` of a span, whose entry there is at % kPageTokens.
+uint page_of(uint span, uint at) { return span_pages[span % 2 * kPagesOfSpan + at / kPageTokens]; }
+
 // Neighbouring lanes take the words of one value; lanes beyond them take other keys.
 const uint kLanesPerValue = kHeadWords < kLanes ? kHeadWords : kLanes;
 const uint kParts = kLanes / kLanesPerValue;

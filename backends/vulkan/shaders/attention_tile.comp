@@ -14,17 +14,18 @@ layout(constant_id = 0) const uint kLanes = 32;
 layout(constant_id = 6) const uint kQueries = 8;  // a multiple of 4
 #include "attention.glsl"
 
-// Below every score, and finite: a query may see no key of its tile's first page.
+// Below every score, and finite: a query may see no key of its tile's first span.
 #define NO_SCORE -3.0e38
 
 const uint kFours = kQueries / 4;
 
-shared vec4 query[kHeadDim * kFours];     // (d, queries)
-shared vec4 score[kPageTokens * kFours];  // (keys, queries); at the end (parts, d, queries)
-shared vec4 lane_max[kLanes * kFours];    // later the lanes' sums
+shared vec4 query[kHeadDim * kFours];  // (d, queries)
+shared vec4 score[kSpan * kFours];  // (keys, queries); at the end (parts, d, queries)
+shared vec4 lane_max[kLanes * kFours];  // later the lanes' sums
 shared uint positions[kQueries];
 
-// Scores of these keys for all queries; their first words are at `base`, later ones are 256 words apart.
+// Scores of these keys for all queries; their first words are at `base`, later ones are kPageTokens words
+// apart.
 void dot_keys(uint base[kKeysAtOnce], uint key, uint sequence,
               out vec4 sum[kKeysAtOnce][kFours]) {
   [[unroll]] for (uint k = 0; k < kKeysAtOnce; ++k)
@@ -103,7 +104,9 @@ void store(uint row, uint count, uint head, uint lane, vec4 sum[kFours]) {
 void attend(uint row, uint count, uint head, uint lane, uint sequence) {
   const uint kv_head = head / (heads / kv_heads);
   const uint part = lane / kLanesPerValue, lane_in_value = lane % kLanesPerValue;
+  const uint first_span = first_key_of(step.position.at[row]) / kSpan;
   load_queries(row, count, head, lane, sequence);
+  load_pages(first_span, sequence, lane);
   barrier();
   const uint last = positions[count - 1];
   vec4 running_max[kFours], sum[kFours];
@@ -114,23 +117,26 @@ void attend(uint row, uint count, uint head, uint lane, uint sequence) {
   vec4 output_part[kWordsPerLane * kElements * kFours];
   [[unroll]] for (uint i = 0; i < kWordsPerLane * kElements * kFours; ++i) output_part[i] = vec4(0);
 
-  for (uint p = first_key_of(positions[0]) / kPageTokens; p <= last / kPageTokens; ++p) {
-    const uint page = step.page.at[sequence * step.pages_per_sequence + p] * page_words(kv_heads);
-    const uint first = p * kPageTokens, keys_here = min(kPageTokens, last + 1 - first);
+  for (uint span = first_span; span <= last / kSpan; ++span) {
+    load_pages(span + 1, sequence, lane);
+    const uint first = span * kSpan, keys_here = min(kSpan, last + 1 - first);
 
-    // score the page's keys for all queries; a key outside what a query sees counts as none
-    vec4 page_max[kFours];
-    [[unroll]] for (uint f = 0; f < kFours; ++f) page_max[f] = vec4(NEGATIVE_INFINITY);
+    // score the span's keys for all queries; a key outside what a query sees counts as none
+    vec4 span_max[kFours];
+    [[unroll]] for (uint f = 0; f < kFours; ++f) span_max[f] = vec4(NEGATIVE_INFINITY);
     for (uint j = lane; j < keys_here; j += kLanes * kKeysAtOnce) {
       uint base[kKeysAtOnce];
       vec4 s[kKeysAtOnce][kFours];
-      [[unroll]] for (uint k = 0; k < kKeysAtOnce; ++k)
-        base[k] = page + kv_head * kHeadWords * kPageTokens + min(j + k * kLanes, keys_here - 1);
+      [[unroll]] for (uint k = 0; k < kKeysAtOnce; ++k) {
+        const uint at = min(j + k * kLanes, keys_here - 1);
+        base[k] = page_of(span, at) + kv_head * kHeadWords * kPageTokens + at % kPageTokens;
+      }
       dot_keys(base, first + j, sequence, s);
       [[unroll]] for (uint k = 0; k < kKeysAtOnce; ++k) {
         const uint at = j + k * kLanes;
         if (at >= keys_here) continue;
-        const float key_scale = kElements == 4 ? scale_of(keys, page, kv_head, at) : 1;
+        const float key_scale =
+            kElements == 4 ? scale_of(keys, page_of(span, at), kv_head, at % kPageTokens) : 1;
         [[unroll]] for (uint f = 0; f < kFours; ++f) {
           if (kElements == 4) s[k][f] *= key_scale;
           [[unroll]] for (uint c = 0; c < 4; ++c) {
@@ -139,26 +145,27 @@ void attend(uint row, uint count, uint head, uint lane, uint sequence) {
             s[k][f][c] = sees ? capped(s[k][f][c]) : NEGATIVE_INFINITY;
           }
           score[at * kFours + f] = s[k][f];
-          page_max[f] = max(page_max[f], s[k][f]);
+          span_max[f] = max(span_max[f], s[k][f]);
         }
       }
     }
-    [[unroll]] for (uint f = 0; f < kFours; ++f) lane_max[lane * kFours + f] = page_max[f];
+    [[unroll]] for (uint f = 0; f < kFours; ++f) lane_max[lane * kFours + f] = span_max[f];
     barrier();
 
     // max over the workgroup; scale the running sums down to it
     vec4 keep[kFours];
     [[unroll]] for (uint f = 0; f < kFours; ++f) {
-      page_max[f] = running_max[f];
-      for (uint i = 0; i < kLanes; ++i) page_max[f] = max(page_max[f], lane_max[i * kFours + f]);
-      keep[f] = exp(running_max[f] - page_max[f]);
-      running_max[f] = page_max[f];
+      span_max[f] = running_max[f];
+      for (uint i = 0; i < kLanes; ++i) span_max[f] = max(span_max[f], lane_max[i * kFours + f]);
+      keep[f] = exp(running_max[f] - span_max[f]);
+      running_max[f] = span_max[f];
       sum[f] *= keep[f];
     }
 
     // exponentiate scores to weights, and add them up
     for (uint j = lane; j < keys_here; j += kLanes) {
-      const float value_scale = kElements == 4 ? scale_of(values, page, kv_head, j) : 1;
+      const float value_scale =
+          kElements == 4 ? scale_of(values, page_of(span, j), kv_head, j % kPageTokens) : 1;
       [[unroll]] for (uint f = 0; f < kFours; ++f) {
         const vec4 weight = exp(score[j * kFours + f] - running_max[f]);
         sum[f] += weight;
@@ -172,11 +179,13 @@ void attend(uint row, uint count, uint head, uint lane, uint sequence) {
       [[unroll]] for (uint f = 0; f < kFours; ++f) output_part[i * kFours + f] *= keep[f];
     if (part < kParts) {
       for (uint j = part; j < keys_here; j += kParts) {
+        const uint entry =
+            page_of(span, j) + (kv_head * kPageTokens + j % kPageTokens) * kHeadWords;
         vec4 weight[kFours];
         [[unroll]] for (uint f = 0; f < kFours; ++f) weight[f] = score[j * kFours + f];
         [[unroll]] for (uint i = 0; i < kWordsPerLane; ++i) {
           const uint w = min(i * kLanesPerValue + lane_in_value, kHeadWords - 1);
-          const uint word = values.at[page + (kv_head * kPageTokens + j) * kHeadWords + w];
+          const uint word = values.at[entry + w];
           [[unroll]] for (uint e = 0; e < kElements; ++e)
             [[unroll]] for (uint f = 0; f < kFours; ++f)
               output_part[(i * kElements + e) * kFours + f] = fma(

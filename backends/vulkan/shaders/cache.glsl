@@ -1,10 +1,11 @@
 // Pages of the key-value cache, in words of 32 bits that hold 1 (f32), 2 (f16) or 4 (i8) elements
 // along head_dim. Neighbouring invocations read neighbouring keys, but neighbouring dimensions of a value:
 //
-//   keys    (kv_heads, words, 256)
-//   values  (kv_heads, 256, words)
+//   keys    (kv_heads, words, tokens)
+//   values  (kv_heads, tokens, words)
 //
-// For i8 the scales (kv_heads, 256) f16 follow.
+// For i8 the scales (kv_heads, tokens) f16 follow.
+layout(constant_id = 1) const uint kPageTokens = 64;
 layout(constant_id = 2) const uint kHeadDim = 128;
 layout(constant_id = 3) const uint kElements = 2;  // per word
 const uint kHeadWords = kHeadDim / kElements;

@@ -29,8 +29,6 @@ layout(buffer_reference, std430, buffer_reference_align = 16) restrict readonly 
   Floats angles;    // (R, half_dim, 2)  cosine and sine of position * inv_freq, from the host
 };
 
-const uint kPageTokens = 256;
-
 // Rows an op runs over: those of the step, or those whose logits are wanted.
 uint row_count(Step step, uint over_wanted) {
   return over_wanted != 0 ? step.wanted_rows : step.rows;

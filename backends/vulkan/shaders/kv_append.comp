@@ -1,5 +1,5 @@
 #version 460
-// Row r's keys and values become entry position % 256 of page[position / 256]; i8 codes are
+// Row r's keys and values become entry position % T of page[position / T], for pages of T tokens; i8 codes are
 // round(x * 127 / max|x|) with the scale max|x| / 127 in f16.
 // Grid: (kv_heads, rows, 2), a workgroup for each head of keys or of values. Bottleneck: latency.
 // With kRotate it replaces the rope nodes of queries and keys before it. The grid then has a third plane for

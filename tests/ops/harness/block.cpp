@@ -82,7 +82,8 @@ Block::Block(uint32_t sequence_count) : sequences(sequence_count) {
   const uint32_t k =
       b.rope(b.matmul(n, "k", kHidden, {abi::kRows, kKvHeads, kDim}), "k turned", kKvHeads);
   const uint32_t v = b.matmul(n, "v", kHidden, {abi::kRows, kKvHeads, kDim});
-  const std::vector<uint32_t> cache = {sequences * kBlockPages, abi::kPageTokens, kKvHeads, kDim};
+  const std::vector<uint32_t> cache = {sequences * kBlockPages, abi::kDefaultPageTokens, kKvHeads,
+                                       kDim};
   const uint32_t keys = c.cache("keys", DType::f16, cache);
   const uint32_t values = c.cache("values", DType::f16, cache);
   c.node(Op::kv_append, {k, v, keys, values}, {}, {});

@@ -10,15 +10,14 @@ namespace ropewalk::test {
 using abi::DType;
 using abi::KeyRotation;
 
-Conversation::Conversation(const AttentionShape& shape, uint32_t sequences,
-                           uint32_t pages_per_sequence)
+Conversation::Conversation(const AttentionShape& shape, uint32_t sequences, uint32_t context)
     : shape_(shape),
       sequences_(sequences),
-      pages_per_sequence_(pages_per_sequence),
+      pages_per_sequence_(abi::pages_for(context, shape.page_tokens)),
       random_(shape.heads * 131 + shape.dim + sequences),
       memory_(sequences) {
-  page_ = random_.permutation(pages());
-  page_.resize(uint64_t{sequences} * pages_per_sequence);
+  page_ = Random(sequences).permutation(pages());  // not from random_: the text is the same
+  page_.resize(uint64_t{sequences} * pages_per_sequence_);
   if (shape.ordered) order_ = random_.permutation(shape.heads * shape.dim);
   for (uint32_t s = 0; s < sequences; ++s)
     for (uint32_t i = 0; i < shape.dim / 2; ++i)
@@ -141,7 +140,7 @@ std::vector<double> Conversation::attend(const Turn& turn, uint32_t row) const {
 }
 
 AttentionCase::AttentionCase(const AttentionShape& shape, const Conversation& conversation) {
-  const std::vector<uint32_t> dims = {conversation.pages(), abi::kPageTokens, shape.kv_heads,
+  const std::vector<uint32_t> dims = {conversation.pages(), shape.page_tokens, shape.kv_heads,
                                       shape.dim};
   q = description.activation("q", {abi::kRows, shape.heads, shape.dim});
   k = description.activation("k", {abi::kRows, shape.kv_heads, shape.dim});

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "core/abi/kv_page.h"
 #include "tests/ops/harness/session.h"
 
 namespace ropewalk::test {
@@ -16,6 +17,7 @@ struct AttentionShape {
   bool ordered;
   uint32_t window = 0;
   float soft_cap = 0;
+  uint32_t page_tokens = abi::kDefaultPageTokens;
 };
 
 // `count` new tokens of a sequence.
@@ -32,13 +34,14 @@ struct Turn {
 
 class Conversation {
  public:
-  // Sequences have `pages_per_sequence` pages each, scattered over twice as many.
-  Conversation(const AttentionShape& shape, uint32_t sequences, uint32_t pages_per_sequence);
+  // Sequences of at most `context` tokens, whose pages are scattered over twice as many.
+  Conversation(const AttentionShape& shape, uint32_t sequences, uint32_t context);
 
   // Parts of several tokens come first in the step. REQUIRES: one part of a sequence at most.
   Turn next(std::vector<Part> parts);
 
   float scale() const;  // of the attention node
+  uint32_t pages_per_sequence() const { return pages_per_sequence_; }
   uint32_t pages() const { return 2 * sequences_ * pages_per_sequence_; }
   const std::vector<uint32_t>& order() const { return order_; }
   // x (R, heads, dim) of this step rotated as the op `rope` does, with attention scale 1.

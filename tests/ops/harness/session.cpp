@@ -75,7 +75,7 @@ void Session::place() {
     } else if (t.kind == TensorKind::cache) {
       if (!(device_.info().kv_types >> static_cast<uint32_t>(t.dtype) & 1))
         throw Unsupported("no cache of this type");
-      bytes = t.dims[0] * abi::kv_page_bytes(t.dtype, t.dims[2], t.dims[3]);
+      bytes = t.dims[0] * kv_page_of(t).bytes();
     } else {
       bytes = graph_.bytes(i, shape_.rows, shape_.wanted);
     }
@@ -232,11 +232,11 @@ void Session::check_area(Area& area) {
 // change, and at most as many bytes as its entries have.
 void Session::check_cache(const GraphTensor& t, const Area& area, std::span<const std::byte> now,
                           std::vector<bool>& may_change) const {
-  const uint64_t page_bytes = abi::kv_page_bytes(t.dtype, t.dims[2], t.dims[3]);
+  const uint64_t page_bytes = kv_page_of(t).bytes(), page_tokens = t.dims[1];
   std::map<uint64_t, uint64_t> rows_of_page;
   for (size_t r = 0; r < step_.position.size(); ++r)
     ++rows_of_page[step_.page[step_.sequence[r] * shape_.pages_per_sequence +
-                              step_.position[r] / abi::kPageTokens]];
+                              step_.position[r] / page_tokens]];
   for (const auto& [page, rows] : rows_of_page) {
     const uint64_t first = t.at.offset + page * page_bytes;
     uint64_t changed = 0;
@@ -244,7 +244,7 @@ void Session::check_cache(const GraphTensor& t, const Area& area, std::span<cons
       changed += now[i] != area.before[i];
       may_change[i] = true;
     }
-    if (changed > rows * page_bytes / abi::kPageTokens)
+    if (changed > rows * page_bytes / page_tokens)
       throw std::runtime_error("page " + std::to_string(page) + ": " + std::to_string(changed) +
                                " bytes changed for " + std::to_string(rows) + " rows");
   }

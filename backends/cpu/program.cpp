@@ -53,8 +53,8 @@ std::function<void(const Frame&)> bind(const abi::Node& node, const Operands& o)
       return stage(matmul, Matmul{o.floats(0), o.weight(1, abi::WeightUse::matmul), o.floats(2),
                                   o.result(), o.width_in(), o.width(), o.extent()});
     case Op::rope:
-      return stage(
-          rope, Rope{o.floats(0), o.result(), o.in(0).dim[1], o.in(0).dim[2], node.rope().scale});
+      return stage(rope,
+                   Rope{o.floats(0), o.result(), o.in(0).dim[1], o.in(0).dim[2], node.rope()});
     case Op::kv_append:
       return stage(kv_append, KvAppend{o.floats(0), o.floats(1), o.cache(2), o.cache(3)});
     case Op::attention:
@@ -110,8 +110,8 @@ Workspace workspace_of(const abi::CompileRequest& request, uint32_t lanes) {
       throw abi::Failure(abi::StatusCode::unsupported,
                          std::string(node.name) + ": layers of different head dimensions");
     workspace.head_dim = keys.dim[3];
-    workspace.rotations =
-        uint64_t{shape.sequences} * keys.dim[3] * shape.pages_per_sequence * keys.dim[1];
+    workspace.rotations = uint64_t{shape.sequences} * rope_sizes_of(*request.graph).tables *
+                          keys.dim[3] * shape.pages_per_sequence * keys.dim[1];
   }
   return workspace;
 }
@@ -123,7 +123,10 @@ uint64_t workspace_bytes(const abi::CompileRequest& request, uint32_t lanes) {
 }
 
 Program::Program(const abi::CompileRequest& request, const DeviceParts& parts)
-    : parts_(parts), shape_(request.shape), page_tokens_(abi::page_tokens_of(*request.graph)) {
+    : parts_(parts),
+      shape_(request.shape),
+      page_tokens_(abi::page_tokens_of(*request.graph)),
+      rope_(rope_sizes_of(*request.graph)) {
   const abi::Graph& graph = *request.graph;
   const Workspace workspace = workspace_of(request, parts.pool.lanes());
   if (request.workspace.bytes < workspace.bytes())
@@ -133,9 +136,7 @@ Program::Program(const abi::CompileRequest& request, const DeviceParts& parts)
   rotations_ = workspace_ + workspace.one_op;
   blocks_.reserve(shape_.rows);
   if (workspace.head_dim)
-    stages_.push_back([this, dim = workspace.head_dim](const Frame& frame) {
-      rotation_tables(dim, rotations_, frame);
-    });
+    stages_.push_back([this](const Frame& frame) { rotation_tables(rotations_, frame); });
   for (const abi::Claim& step : request.steps) {
     for (const uint32_t n : step.nodes) {
       const abi::Node& node = graph.nodes[n];
@@ -151,7 +152,8 @@ Program::~Program() { parts_.timer.forget(*this); }
 abi::Status Program::enqueue(const abi::Step& step) noexcept {
   return abi::guard([&] {
     const Frame frame{step,         parts_.pool, parts_.kernels, shape_.pages_per_sequence,
-                      page_tokens_, workspace_,  rotations_,     blocks_};
+                      page_tokens_, workspace_,  rope_,          rotations_,
+                      blocks_};
     if (ends_us_.empty())
       for (const auto& stage : stages_) stage(frame);
     else

@@ -46,6 +46,7 @@ class Program final : public abi::Program {
   const DeviceParts parts_;
   const abi::ProgramShape shape_;
   const uint32_t page_tokens_;
+  const abi::RopeSizes rope_;
   std::vector<std::function<void(const Frame&)>> stages_;
   std::vector<size_t> group_ends_;  // for each launch group, the stage after its last
   std::vector<double> ends_us_;     // of the last step's groups; empty: not timed

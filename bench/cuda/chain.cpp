@@ -25,7 +25,7 @@ struct StepData {
   std::vector<uint32_t> position, sequence, length, page;
   std::vector<float> inv_freq;
 
-  StepData(const StepSize& size, uint32_t pages, uint32_t half_dim)
+  StepData(const StepSize& size, uint32_t pages, uint32_t rope_pairs)
       : token(size.rows), length(size.sequences, size.context) {
     const uint32_t each = size.rows / size.sequences;
     for (uint32_t r = 0; r < size.rows; ++r) {
@@ -33,7 +33,7 @@ struct StepData {
       position.push_back(size.context - each + r % each);
     }
     for (uint32_t i = 0; i < size.sequences * pages; ++i) page.push_back(i);
-    inv_freq.assign(size_t{size.sequences} * half_dim, 0.0f);
+    inv_freq.assign(size_t{size.sequences} * rope_pairs, 0.0f);
   }
   abi::Step view() const {
     const auto rows = static_cast<uint32_t>(token.size());
@@ -162,7 +162,7 @@ double Chain::time(const StepSize& size, const Options& options, uint32_t output
   double seconds = 0;
   const abi::Status status = abi::guard([&] {
     Program program(request, parts);
-    const StepData data(size, pages, abi::half_dim_of(all));
+    const StepData data(size, pages, abi::rope_sizes_of(all).pairs());
     const auto run = [&] { require(program.enqueue(data.view())); };
     seconds = machine_.time(run);
     double errors = 0, truths = 0;

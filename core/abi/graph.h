@@ -119,7 +119,8 @@ struct NormParams {
 };
 
 struct RopeParams {
-  float scale = 1;  // multiplies sine and cosine: the attention scale of the RoPE policy
+  float scale = 1;     // multiplies sine and cosine: the attention scale of the RoPE policy
+  uint32_t table = 0;  // of the sequence's RoPE tables
 };
 
 struct AttentionParams {
@@ -127,6 +128,7 @@ struct AttentionParams {
   KeyRotation rotation = KeyRotation::before_cache;
   uint32_t window = 0;  // keys that a query sees, its own included; 0: no limit
   float soft_cap = 0;   // scores become soft_cap * tanh(score / soft_cap); 0: no cap
+  uint32_t table = 0;   // on_read: of the sequence's RoPE tables
 };
 
 struct AddParams {
@@ -176,7 +178,8 @@ struct Step {
   std::span<const uint32_t> length;    // (S)  keys visible to the sequence's last row in this step
   std::span<const uint32_t> page;      // (S, pages_per_sequence)  key-value page table
   std::span<const uint32_t> wanted;    // (W)  ascending rows whose logits will be read
-  // (S, head_dim / 2) the sequences' RoPE tables; 0 for a pair that is not rotated
+  // (S, T, head_dim / 2) the sequences' RoPE tables, as many as nodes name; 0 for a pair that is
+  // not rotated
   std::span<const float> inv_freq;
   // (S) the slots of the sequences' adapters, or kNoAdapter; for graphs with the op low_rank
   std::span<const uint32_t> adapter = {};

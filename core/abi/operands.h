@@ -44,16 +44,33 @@ inline uint32_t heads_of(const Tensor& rows, const Tensor& cache) {
   return width_of(rows) / cache.dim[3];
 }
 
-// Half the head dimension of the rotated tensors, which is the stride of Step::inv_freq; 0 where
-// the graph rotates nothing.
-inline uint32_t half_dim_of(const Graph& graph) {
-  uint32_t half = 0;
+// The RoPE table by which a node rotates; 0 too where it rotates nothing.
+inline uint32_t rope_table_of(const Node& node) {
+  if (node.op == Op::rope) return node.rope().table;
+  if (node.op != Op::attention || node.attention().rotation != KeyRotation::on_read) return 0;
+  return node.attention().table;
+}
+
+// A sequence's part of Step::inv_freq: (tables, half_dim), all 0 where the graph rotates nothing.
+struct RopeSizes {
+  uint32_t tables = 0;
+  uint32_t half_dim = 0;  // half the head dimension of the rotated tensors
+
+  uint32_t pairs() const { return tables * half_dim; }
+};
+
+inline RopeSizes rope_sizes_of(const Graph& graph) {
+  RopeSizes sizes;
+  const auto include = [&](const Node& node, uint32_t head_dim) {
+    sizes.tables = std::max(sizes.tables, rope_table_of(node) + 1);
+    sizes.half_dim = std::max(sizes.half_dim, head_dim / 2);
+  };
   for (const Node& node : graph.nodes) {
-    if (node.op == Op::rope) half = std::max(half, graph.tensors[node.in[0]].dim[2] / 2);
+    if (node.op == Op::rope) include(node, graph.tensors[node.in[0]].dim[2]);
     if (node.op == Op::attention && node.attention().rotation == KeyRotation::on_read)
-      half = std::max(half, graph.tensors[node.in[1]].dim[3] / 2);
+      include(node, graph.tensors[node.in[1]].dim[3]);
   }
-  return half;
+  return sizes;
 }
 
 // The first key that a query at this position sees; AttentionParams says what a window is.

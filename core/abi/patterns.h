@@ -39,12 +39,13 @@ inline bool matches_epilogue(const Graph& graph, std::span<const Node> nodes) {
 }
 
 // Rope of queries, rope of keys, kv_append of those keys: both ropes with the cache's head size and
-// one scale, and no other node reads the rotated keys.
+// one scale and table, and no other node reads the rotated keys.
 inline bool matches_rope_append(const Graph& graph, std::span<const Node> nodes) {
   if (!ops_are(nodes, {Op::rope, Op::rope, Op::kv_append})) return false;
   const uint32_t q = nodes[0].out[0], k = nodes[1].out[0];
   const uint32_t head_dim = graph.tensors[nodes[2].in[2]].dim[3];
-  return nodes[0].rope().scale == nodes[1].rope().scale && nodes[2].in[0] == k &&
+  const RopeParams &of_q = nodes[0].rope(), &of_k = nodes[1].rope();
+  return of_q.scale == of_k.scale && of_q.table == of_k.table && nodes[2].in[0] == k &&
          nodes[2].in[1] != q && nodes[1].in[0] != q && graph.tensors[q].dim[2] == head_dim &&
          graph.tensors[k].dim[2] == head_dim && only_reader(graph, k, nodes[2]);
 }

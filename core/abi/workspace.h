@@ -44,19 +44,19 @@ inline uint32_t max_rows(const ProgramShape& shape, Extent extent) {
 // The arrays of a Step in device memory. Their offsets follow from the program's shape alone, so
 // recorded commands can hold their addresses.
 struct StepArrays {
-  uint32_t pages_per_sequence, half_dim;
+  uint32_t pages_per_sequence, rope_pairs;
   uint64_t token, position, sequence, wanted, page, inv_freq, adapter;  // offsets in bytes
 
-  // Places them after what `cursor` has placed; `table_length` is half_dim_of(graph).
-  StepArrays(WorkspaceCursor& cursor, const ProgramShape& shape, uint32_t table_length)
+  // Places them after what `cursor` has placed; `pairs` is rope_sizes_of(graph).pairs().
+  StepArrays(WorkspaceCursor& cursor, const ProgramShape& shape, uint32_t pairs)
       : pages_per_sequence(shape.pages_per_sequence),
-        half_dim(table_length),
+        rope_pairs(pairs),
         token(cursor.place(uint64_t{shape.rows} * 4)),
         position(cursor.place(uint64_t{shape.rows} * 4)),
         sequence(cursor.place(uint64_t{shape.rows} * 4)),
         wanted(cursor.place(uint64_t{shape.wanted} * 4)),
         page(cursor.place(uint64_t{shape.sequences} * pages_per_sequence * 4)),
-        inv_freq(cursor.place(uint64_t{shape.sequences} * half_dim * 4)),
+        inv_freq(cursor.place(uint64_t{shape.sequences} * rope_pairs * 4)),
         adapter(cursor.place(uint64_t{shape.sequences} * 4)) {}
 
   // Copies the step's arrays into the block at `to`. REQUIRES: check_step() has passed the step.
@@ -66,7 +66,7 @@ struct StepArrays {
     copy(to + sequence, step.sequence, step.rows);
     copy(to + wanted, step.wanted, step.wanted.size());
     copy(to + page, step.page, uint64_t{step.sequences} * pages_per_sequence);
-    copy(to + inv_freq, step.inv_freq, uint64_t{step.sequences} * half_dim);
+    copy(to + inv_freq, step.inv_freq, uint64_t{step.sequences} * rope_pairs);
     copy(to + adapter, step.adapter, step.adapter.size());
   }
 

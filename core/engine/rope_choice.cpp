@@ -108,6 +108,7 @@ RopeChoice choose_rope(const Config& config, const ModelConfig& model, uint32_t 
   }
   choice.request = {model.rotated(), model.rope.theta, model.max_position,
                     model.rope.original_max_position, context_length};
+  choice.heads = {model.head_dim, model.rope.local_theta};
   if (context_length > model.trained_length) {
     warn(fmt::format(
         "context.length is {}, but the model was trained for {} positions ({}); expect worse "

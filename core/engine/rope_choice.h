@@ -12,6 +12,7 @@ struct RopeChoice {
   PluginChoice plugin;
   abi::RopeRequest request;  // length: the context length
   RopeMode mode = RopeMode::hf_compat;
+  RopeHeads heads;
   bool from_model = true;
 };
 

@@ -154,8 +154,8 @@ void Runtime::open_rope(Registry& registry, const Config& config) {
   const Library& library = registry.find_choice(abi::ModuleKind::rope_scaling, rope_choice_.plugin);
   try {
     rope_policy_ = library.create<abi::RopeScaling>(rope_choice_.plugin, nullptr);
-    rope_tables_ =
-        std::make_unique<RopeTables>(*rope_policy_, rope_choice_.request, rope_choice_.mode);
+    rope_tables_ = std::make_unique<RopeTables>(*rope_policy_, rope_choice_.request,
+                                                rope_choice_.mode, rope_choice_.heads);
   } catch (const Error& error) {
     if (!rope_choice_.from_model || error.code() != ExitCode::usage) throw;
     // Options that config.json gives are the model's fault, not the user's.

@@ -137,7 +137,7 @@ void Executor::add_to_step(const Chunk& chunk) {
   std::ranges::copy(chunk.sequence->pages(), page_.begin() + s * widest_.pages_per_sequence);
   const std::span<const float> table = rope_.inv_freq(std::max(chunk.final_length, start + count));
   inv_freq_.insert(inv_freq_.end(), table.begin(), table.end());
-  inv_freq_.resize(uint64_t{s + 1} * limits_.half_dim, 0);  // pairs that are not rotated
+  inv_freq_.resize(uint64_t{s + 1} * limits_.rope_pairs, 0);  // without tables that no layer reads
 }
 
 std::span<const ChunkResult> Executor::run(std::span<const Chunk> chunks) {

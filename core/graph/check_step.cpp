@@ -31,7 +31,7 @@ void check_sizes(const abi::Step& step, const abi::ProgramShape& shape, const St
   require(step.length.size() >= step.sequences, "it has fewer lengths than sequences");
   require(step.page.size() >= uint64_t{step.sequences} * shape.pages_per_sequence,
           "its page table is shorter than its sequences");
-  require(step.inv_freq.size() >= uint64_t{step.sequences} * limits.half_dim,
+  require(step.inv_freq.size() >= uint64_t{step.sequences} * limits.rope_pairs,
           "its RoPE tables are shorter than its sequences");
   require(limits.slots ? step.adapter.size() == step.sequences : step.adapter.empty(),
           "it has adapters for another number of sequences");
@@ -72,7 +72,7 @@ void check_row(const abi::Step& step, uint32_t r, const abi::ProgramShape& shape
 
 StepLimits step_limits(const abi::Graph& graph) {
   constexpr uint32_t kAny = std::numeric_limits<uint32_t>::max();
-  StepLimits limits{kAny, kAny, page_tokens_of(graph), half_dim_of(graph), 0};
+  StepLimits limits{kAny, kAny, page_tokens_of(graph), rope_sizes_of(graph).pairs(), 0};
   for (const abi::Node& node : graph.nodes)
     if (node.op == abi::Op::embed)
       limits.tokens = std::min(limits.tokens, graph.tensors[node.in[0]].dim[0]);

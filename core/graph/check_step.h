@@ -13,8 +13,8 @@ struct StepLimits {
   uint32_t tokens;  // rows of the embedding table
   uint32_t pages;   // of the cache
   uint32_t page_tokens;
-  uint32_t half_dim;   // of a sequence's RoPE table
-  uint32_t slots = 0;  // of adapters; 0: the graph has none
+  uint32_t rope_pairs;  // of a sequence's RoPE tables
+  uint32_t slots = 0;   // of adapters; 0: the graph has none
 };
 StepLimits step_limits(const abi::Graph& graph);
 

@@ -21,7 +21,7 @@ LayerDevice::LayerDevice(Registry& registry, const Config& config, const ModelCo
   const RopeChoice choice = choose_rope(config, model, max_tokens);
   const Library& library = registry.find_choice(abi::ModuleKind::rope_scaling, choice.plugin);
   policy_ = library.create<abi::RopeScaling>(choice.plugin, nullptr);
-  tables_ = std::make_unique<RopeTables>(*policy_, choice.request, choice.mode);
+  tables_ = std::make_unique<RopeTables>(*policy_, choice.request, choice.mode, choice.heads);
 }
 
 uint32_t LayerDevice::rows() const { return std::min(info().max_rows, kMaxRows); }

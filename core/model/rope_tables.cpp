@@ -9,26 +9,21 @@
 namespace ropewalk {
 
 RopeTables::RopeTables(const abi::RopeScaling& policy, const abi::RopeRequest& request,
-                       RopeMode mode)
+                       RopeMode mode, const RopeHeads& heads)
     : policy_(policy),
       request_(request),
+      heads_(heads),
       varies_(policy.varies_with_length() && mode != RopeMode::fixed),
       keys_stay_valid_(!varies_ || mode == RopeMode::exact) {
-  const std::vector<double> table = fill(request.length);
-  table_.assign(table.begin(), table.end());
-  filled_for_ = request.length;
+  fill(request.length);
 }
 
 std::span<const float> RopeTables::inv_freq(uint32_t length) {
-  if (varies_ && length != filled_for_) {
-    const std::vector<double> table = fill(length);
-    table_.assign(table.begin(), table.end());
-    filled_for_ = length;
-  }
+  if (varies_ && length != filled_for_) fill(length);
   return table_;
 }
 
-std::vector<double> RopeTables::fill(uint32_t length) {
+void RopeTables::fill(uint32_t length) {
   std::vector<double> inv_freq(request_.head_dim / 2, 0);
   abi::RopeTable table{inv_freq, 1.0};
   abi::RopeRequest request = request_;
@@ -53,7 +48,12 @@ std::vector<double> RopeTables::fill(uint32_t length) {
                             attention_scale_),
                 "Correct the policy's options or its code");
   }
-  return inv_freq;
+  table_.assign(inv_freq.begin(), inv_freq.end());
+  table_.resize(heads_.dim / 2, 0);
+  for (uint32_t i = 0; heads_.local_theta != 0 && i < heads_.dim; i += 2)
+    table_.push_back(
+        static_cast<float>(std::pow(heads_.local_theta, -static_cast<double>(i) / heads_.dim)));
+  filled_for_ = length;
 }
 
 }  // namespace ropewalk

@@ -91,7 +91,7 @@ TEST_P(Card, ResolvesToItsTable) {
   registry.find(abi::ModuleKind::prompt_format, config.prompt.format->name);
   const Library& library = registry.find(abi::ModuleKind::rope_scaling, choice.plugin.name);
   const Owned<abi::RopeScaling> policy = library.create<abi::RopeScaling>(choice.plugin, nullptr);
-  RopeTables tables(*policy, choice.request, choice.mode);
+  RopeTables tables(*policy, choice.request, choice.mode, choice.heads);
   EXPECT_EQ(tables.attention_scale(), 1);
   EXPECT_FALSE(tables.varies());
   // The card's table is measured at lengths on both sides of the context.

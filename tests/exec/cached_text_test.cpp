@@ -16,7 +16,7 @@ using Ids = std::vector<int32_t>;
 
 struct Rig {
   Rig(bool varies, RopeMode mode)
-      : policy(varies), rope(policy, {8, 10000.0, 64, 0, 1024}, mode), text(cache, rope) {}
+      : policy(varies), rope(policy, {8, 10000.0, 64, 0, 1024}, mode, {8}), text(cache, rope) {}
 
   // What the executor does to a chunk's sequence.
   static void cache_chunk(const Chunk& chunk) {

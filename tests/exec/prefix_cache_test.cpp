@@ -52,7 +52,7 @@ struct Rig {
   }
 
   LengthPolicy policy{false};
-  RopeTables rope{policy, {8, 10000.0, 64, 0, 64 * kPage}, RopeMode::hf_compat};
+  RopeTables rope{policy, {8, 10000.0, 64, 0, 64 * kPage}, RopeMode::hf_compat, {8}};
   KvCache cache;
   PrefixCache prefixes;
 };
@@ -70,7 +70,7 @@ TEST(PrefixCache, FindsThePagesThatATextBeginsWith) {
 TEST(PrefixCache, ComparesEveryId) {
   Rig rig(8);
   rig.remember(of({1}));
-  for (const size_t place : {size_t{0}, size_t{100}, size_t{kPage - 1}}) {
+  for (const size_t place : {size_t{0}, size_t{kPage / 2}, size_t{kPage - 1}}) {
     Ids ids = of({1});
     ids[place] = 2;
     EXPECT_THAT(rig.find(ids), IsEmpty()) << place;
@@ -173,7 +173,7 @@ TEST(PrefixCache, WhoUsesAPageUsesThoseBeforeIt) {
 
 TEST(PrefixCache, IsOffWhereKeysDoNotStayValid) {
   LengthPolicy policy(true);
-  RopeTables rope(policy, {8, 10000.0, 64, 0, 64 * kPage}, RopeMode::hf_compat);
+  RopeTables rope(policy, {8, 10000.0, 64, 0, 64 * kPage}, RopeMode::hf_compat, {8});
   KvCache cache(8, kPage, 64 * kPage);
   PrefixCache prefixes(cache, rope);
   CachedText text(cache, rope);

@@ -28,7 +28,7 @@ struct Rig {
   explicit Rig(bool rope_varies)
       : weights(make_synthetic(tiny(), std::nullopt, 1)),
         policy(rope_varies),
-        rope(policy, {32, 10000.0, 1024, 0, 1024}, RopeMode::hf_compat),
+        rope(policy, {32, 10000.0, 1024, 0, 1024}, RopeMode::hf_compat, {32}),
         model(device, *weights,
               build_decoder(*weights, {abi::DType::f32, abi::DType::f16, 8, 1.0,
                                        abi::KeyRotation::before_cache, 256}),

@@ -121,8 +121,10 @@ TEST(CheckStep, LimitsAreThoseOfTheGraph) {
   EXPECT_EQ(limits.tokens, 300u);
   EXPECT_EQ(limits.pages, 7u);
   EXPECT_EQ(limits.page_tokens, 128u);
-  EXPECT_EQ(limits.half_dim, 3u);
   EXPECT_EQ(limits.slots, 5u);
+  EXPECT_EQ(limits.rope_pairs, 3u);
+  const abi::Node second[] = {{"rope", abi::Op::rope, x, x, abi::RopeParams{.table = 1}}};
+  EXPECT_EQ(step_limits({second, tensors, {}}).rope_pairs, 6u);
 }
 
 }  // namespace

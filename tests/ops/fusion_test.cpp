@@ -142,16 +142,19 @@ class Fusion : public OpTest {
     const std::vector<uint32_t> dims = {pages, shape.page_tokens, shape.kv_heads, shape.dim};
     const uint32_t keys = e.graph.cache("keys", shape.cache, dims);
     const uint32_t values = e.graph.cache("values", shape.cache, dims);
-    const uint32_t q = e.op(Op::rope, {in.q}, {shape.heads, shape.dim}, abi::RopeParams{1.5f});
-    const uint32_t k = e.op(Op::rope, {in.k}, {shape.kv_heads, shape.dim}, abi::RopeParams{1.5f});
+    const abi::RopeParams rope{1.5f, shape.table};
+    const uint32_t q = e.op(Op::rope, {in.q}, {shape.heads, shape.dim}, rope);
+    const uint32_t k = e.op(Op::rope, {in.k}, {shape.kv_heads, shape.dim}, rope);
     e.graph.node(Op::kv_append, {k, in.v, keys, values}, {}, {});
     e.results = {e.op(Op::attention, {q, keys, values}, {shape.heads * shape.dim},
                       abi::AttentionParams{1 / std::sqrt(static_cast<float>(shape.dim))})};
     e.shape = {rows, 1, 1, pages};
     e.step.wanted = {0};
     for (uint32_t p = 1; p < pages; ++p) e.step.page.push_back(p);
-    for (uint32_t i = 0; i < shape.dim / 2; ++i)
-      e.step.inv_freq.push_back(static_cast<float>(std::pow(10000.0, -2.0 * i / shape.dim)));
+    for (uint32_t table = 0; table <= shape.table; ++table)
+      for (uint32_t i = 0; i < shape.dim / 2; ++i)
+        e.step.inv_freq.push_back(
+            static_cast<float>(std::pow(10000.0, -2.0 * i / shape.dim) / (table + 1)));
     e.step.inv_freq.back() = 0;  // a pair that is copied
   }
 };
@@ -205,6 +208,14 @@ TEST_P(Fusion, products_to_the_cache_i8) {
 TEST_P(Fusion, rope_then_append_f16) {
   for (const uint32_t rows : kRowCounts)
     check(append({3, 3, 32, DType::f16, kRotatedKeys, false}, rows), 3);
+}
+TEST_P(Fusion, rope_by_the_second_table) {
+  AttentionShape shape{4, 2, 64, DType::f16, kRotatedKeys, false};
+  shape.table = 1;
+  for (const uint32_t rows : {1u, 33u}) {
+    check(append(shape, rows), 3);
+    check(heads(shape, rows), 6);
+  }
 }
 TEST_P(Fusion, rope_then_append_f32) {
   check(append({4, 2, 64, DType::f32, kRotatedKeys, false}, 33), 3);

@@ -209,7 +209,7 @@ class Rig {
       : settings_(settings),
         policy_(rope_varies),
         rope_(policy_, {32, 10000.0, TinyModel::kContext, 0, TinyModel::kContext},
-              RopeMode::hf_compat),
+              RopeMode::hf_compat, {32}),
         cache(pages, kPage, TinyModel::kContext),
         executor_(tiny.device, tiny.model, rope_, tiny.shape),
         device(tiny.device),

@@ -88,9 +88,6 @@ struct Job {
   // The spans [first_span(), spans()) have keys that some query sees.
   uint32_t first_span() const { return first_key(0) / kSpan; }
   uint32_t spans() const { return position(queries() - 1) / kSpan + 1; }
-  const float* inv_freq() const {
-    return frame.step.inv_freq.data() + uint64_t{sequence()} * (sizes.dim / 2);
-  }
 };
 
 // Up to a page of one layer's cache, at one key-value head.
@@ -142,9 +139,10 @@ void widen(const Kernels& kernels, const Page& page, uint64_t first, float* to, 
     std::memcpy(to, from, count * sizeof(float));
 }
 
-// Cosines of the job's sequence, (dim / 2, positions); the sines follow.
+// Cosines of the job's sequence and table, (dim / 2, positions); the sines follow.
 const float* cosines(const Job& job) {
-  return job.frame.rotations + job.sequence() * job.sizes.dim * job.frame.positions();
+  const uint64_t table = uint64_t{job.sequence()} * job.frame.rope.tables + job.op.params.table;
+  return job.frame.rotations + table * job.sizes.dim * job.frame.positions();
 }
 
 // to (queries, dim), rotated where the keys are rotated on reading.
@@ -369,16 +367,16 @@ void attend_spans(const Attention& op, const Frame& frame, const Sizes& sizes, f
 
 }  // namespace
 
-void rotation_tables(uint32_t head_dim, float* tables, const Frame& frame) noexcept {
-  const uint32_t half = head_dim / 2;
+void rotation_tables(float* to, const Frame& frame) noexcept {
+  const uint32_t half = frame.rope.half_dim, pairs = frame.rope.pairs();
   const uint64_t positions = frame.positions();
   double count = 0;
   for (const uint32_t length : frame.step.length) count += length;
-  frame.pool.run(frame.step.sequences * half, 20.0 * half * count,
+  frame.pool.run(frame.step.sequences * pairs, 20.0 * pairs * count,
                  [&](uint32_t task, uint32_t) noexcept {
-                   const uint32_t s = task / half, i = task % half;
+                   const uint32_t table = task / half, i = task % half, s = task / pairs;
                    const float inv_freq = frame.step.inv_freq[task];
-                   float* cosine = tables + (uint64_t{s} * head_dim + i) * positions;
+                   float* cosine = to + (uint64_t{table} * 2 * half + i) * positions;
                    float* sine = cosine + half * positions;
                    for (uint32_t p = 0; p < frame.step.length[s]; ++p) {
                      const float angle = static_cast<float>(p) * inv_freq;

@@ -32,7 +32,8 @@ struct Frame {
   const Kernels& kernels;
   uint32_t pages_per_sequence;
   uint32_t page_tokens;
-  float* workspace;               // sized by attention_workspace() and low_rank_workspace()
+  float* workspace;  // sized by attention_workspace() and low_rank_workspace()
+  abi::RopeSizes rope;
   const float* rotations;         // rotation_tables(); unused if no keys are rotated on reading
   std::vector<RowBlock>& blocks;  // room for attention's plan of the step
 
@@ -75,7 +76,7 @@ struct Rope {
   const float* x;  // (R, heads, head_dim)
   float* y;        // (R, heads, head_dim)
   uint32_t heads, head_dim;
-  float scale;
+  abi::RopeParams params;
 };
 
 // Pages of one layer's keys or values. Inside a page heads follow one another, each a matrix whose
@@ -169,9 +170,9 @@ void select(const Select& op, const Frame& frame) noexcept;
 void low_rank(const LowRank& op, const Frame& frame) noexcept;
 
 // For keys that are rotated on reading: cosines and sines of every position of every sequence in
-// the step, computed once and read by all layers. tables (S, 2, head_dim / 2, Frame::positions()):
-// cosines, then sines.
-void rotation_tables(uint32_t head_dim, float* tables, const Frame& frame) noexcept;
+// the step, computed once and read by all layers. to (S, tables, 2, head_dim / 2,
+// Frame::positions()): cosines, then sines.
+void rotation_tables(float* to, const Frame& frame) noexcept;
 
 // Floats that attention() needs in Frame::workspace for steps of up to `rows` rows.
 uint64_t attention_workspace(const Attention& op, uint32_t rows, uint32_t pages_per_sequence,

@@ -14,9 +14,10 @@ void rope(const Rope& op, const Frame& frame) noexcept {
     float cosine[kMaxHeadDim / 2], sine[kMaxHeadDim / 2];
     for (uint64_t r = first; r < last; ++r) {
       const float position = static_cast<float>(frame.step.position[r]);
-      const float* inv_freq = frame.step.inv_freq.data() + uint64_t{frame.step.sequence[r]} * half;
+      const uint64_t table = uint64_t{frame.step.sequence[r]} * frame.rope.tables + op.params.table;
+      const float* inv_freq = frame.step.inv_freq.data() + table * half;
       for (uint32_t i = 0; i < half; ++i) {
-        const float angle = position * inv_freq[i], scale = inv_freq[i] == 0 ? 1 : op.scale;
+        const float angle = position * inv_freq[i], scale = inv_freq[i] == 0 ? 1 : op.params.scale;
         cosine[i] = std::cos(angle) * scale;
         sine[i] = std::sin(angle) * scale;
       }

@@ -17,10 +17,10 @@ struct StepView {
   const uint32_t* sequence;  // (R)
   const uint32_t* wanted;    // (W)
   const uint32_t* page;      // (S, pages_per_sequence)
-  const float* inv_freq;     // (S, half_dim)
+  const float* inv_freq;     // (S, rope_pairs), from the op's table on
   const uint32_t* adapter;   // (S)
   uint32_t pages_per_sequence;
-  uint32_t half_dim;
+  uint32_t rope_pairs;  // of all tables of a sequence
 };
 
 }  // namespace ropewalk::cuda

@@ -28,7 +28,7 @@ __device__ __forceinline__ void append_head(const RopeAppend& op, const StepView
   const uint32_t position = step.position[at.row];
   if (at.part == 2)
     return store_head(x, op.values, entry_at(op.values, step, sequence, at.head, position));
-  const float* inv_freq = step.inv_freq + uint64_t{sequence} * step.half_dim;
+  const float* inv_freq = step.inv_freq + uint64_t{sequence} * step.rope_pairs;
   float* to = at.part == 0 ? op.q_rotated + (uint64_t{at.row} * op.heads + at.head) * d : scratch;
   rotate_head(x, to, d / 2, static_cast<float>(position), inv_freq, op.scale);
   if (at.part == 0) return;

@@ -87,7 +87,7 @@ __global__ void __launch_bounds__(kAttentionWarps * 32)
   if (begin >= keys.end) return;
   const uint32_t kv_head = head / (op.heads / op.keys.kv_heads);
   const bool rotated = op.params.rotation == abi::KeyRotation::on_read;
-  const float* inv_freq = step.inv_freq + uint64_t{sequence} * step.half_dim;
+  const float* inv_freq = step.inv_freq + uint64_t{sequence} * step.rope_pairs;
 
   // load and rotate the query
   Pairs q = load(op.q + (uint64_t{r} * op.heads + head) * d, half, 1.0f);

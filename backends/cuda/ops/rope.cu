@@ -11,7 +11,7 @@ __global__ void rope_kernel(const Rope op, const StepView step) {
   if (r >= rows_of(step, Extent::rows)) return;
   const uint32_t half = op.head_dim / 2;
   const float position = static_cast<float>(step.position[r]);
-  const float* inv_freq = step.inv_freq + uint64_t{step.sequence[r]} * step.half_dim;
+  const float* inv_freq = step.inv_freq + uint64_t{step.sequence[r]} * step.rope_pairs;
   const uint64_t row = uint64_t{r} * op.heads * op.head_dim;
   for (uint32_t pair = threadIdx.x; pair < op.heads * half; pair += blockDim.x) {
     const uint32_t i = pair % half;

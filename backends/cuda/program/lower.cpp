@@ -165,7 +165,12 @@ LaunchNode lower_nodes(std::span<const uint32_t> nodes, const CompileContext& co
 }  // namespace
 
 LaunchStep lower(std::span<const uint32_t> nodes, const CompileContext& context) {
-  return {abi::group_name(context.tensors.graph, nodes), lower_nodes(nodes, context)};
+  const abi::Graph& graph = context.tensors.graph;
+  CompileContext of_table = context;
+  uint32_t table = 0;  // of all nodes of a fusion that rotate
+  for (const uint32_t n : nodes) table = std::max(table, abi::rope_table_of(graph.nodes[n]));
+  of_table.step.inv_freq += table * abi::rope_sizes_of(graph).half_dim;
+  return {abi::group_name(graph, nodes), lower_nodes(nodes, of_table)};
 }
 
 WorkspaceNeeds workspace_needs(const abi::CompileRequest& request, const Target& target) {

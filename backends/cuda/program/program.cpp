@@ -23,7 +23,7 @@ Target target_of(const DeviceParts& parts) {
 
 WorkspaceNeeds needs_of(const abi::CompileRequest& request, const DeviceParts& parts) {
   WorkspaceNeeds needs = workspace_needs(request, target_of(parts));
-  needs.step_bytes = StepBlock::bytes(request.shape, half_dim_of(*request.graph));
+  needs.step_bytes = StepBlock::bytes(request.shape, rope_sizes_of(*request.graph).pairs());
   return needs;
 }
 
@@ -57,7 +57,8 @@ Program::Program(const abi::CompileRequest& request, const DeviceParts& parts)
       needs_(needs_of(request, parts)),
       workspace_(needs_.pointers(workspace_at(request, needs_, parts.memory))),
       large_batch_(needs_.large_batch.pointers(workspace_.large_batch)),
-      step_(parts.shared.inputs, workspace_.step, request.shape, half_dim_of(*request.graph)) {
+      step_(parts.shared.inputs, workspace_.step, request.shape,
+            rope_sizes_of(*request.graph).pairs()) {
   Context& context = parts_.context;
   reserve(needs_, parts);
   try {

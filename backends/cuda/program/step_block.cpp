@@ -4,16 +4,16 @@
 
 namespace ropewalk::cuda {
 
-StepBlock::Layout::Layout(const abi::ProgramShape& shape, uint32_t half_dim)
-    : cursor(16), counts(cursor.place(3 * sizeof(uint32_t))), arrays(cursor, shape, half_dim) {}
+StepBlock::Layout::Layout(const abi::ProgramShape& shape, uint32_t rope_pairs)
+    : cursor(16), counts(cursor.place(3 * sizeof(uint32_t))), arrays(cursor, shape, rope_pairs) {}
 
-uint64_t StepBlock::bytes(const abi::ProgramShape& shape, uint32_t half_dim) {
-  return Layout(shape, half_dim).cursor.end();
+uint64_t StepBlock::bytes(const abi::ProgramShape& shape, uint32_t rope_pairs) {
+  return Layout(shape, rope_pairs).cursor.end();
 }
 
 StepBlock::StepBlock(StepInputs& inputs, std::byte* block, const abi::ProgramShape& shape,
-                     uint32_t half_dim)
-    : inputs_(inputs), block_(block), layout_(shape, half_dim) {
+                     uint32_t rope_pairs)
+    : inputs_(inputs), block_(block), layout_(shape, rope_pairs) {
   inputs_.reserve(layout_.cursor.end());
 }
 
@@ -28,7 +28,7 @@ StepView StepBlock::view() const {
           static_cast<const float*>(at(layout_.arrays.inv_freq)),
           static_cast<const uint32_t*>(at(layout_.arrays.adapter)),
           layout_.arrays.pages_per_sequence,
-          layout_.arrays.half_dim};
+          layout_.arrays.rope_pairs};
 }
 
 void StepBlock::send(const abi::Step& step) {

@@ -10,21 +10,21 @@ namespace ropewalk::cuda {
 
 class StepBlock {
  public:
-  // `block` has bytes() of device memory, aligned to 16; `half_dim` is half the head dimension of
-  // the graph's rotations, 0 where it has none. REQUIRES: `inputs` outlives this.
+  // `block` has bytes() of device memory, aligned to 16; `rope_pairs` are those of a
+  // sequence's RoPE tables. REQUIRES: `inputs` outlives this.
   StepBlock(StepInputs& inputs, std::byte* block, const abi::ProgramShape& shape,
-            uint32_t half_dim);
+            uint32_t rope_pairs);
 
   StepView view() const;
   // Copies the step to the device, ordered by the stream. Its spans may be reused at once.
   void send(const abi::Step& step);
 
   // How much device memory a block takes.
-  static uint64_t bytes(const abi::ProgramShape& shape, uint32_t half_dim);
+  static uint64_t bytes(const abi::ProgramShape& shape, uint32_t rope_pairs);
 
  private:
   struct Layout {  // offsets in bytes
-    Layout(const abi::ProgramShape& shape, uint32_t half_dim);
+    Layout(const abi::ProgramShape& shape, uint32_t rope_pairs);
 
     abi::WorkspaceCursor cursor;
     uint64_t counts;

@@ -22,7 +22,7 @@ void kv_append(const Operands& op, const RopeBefore& rope, Recorder& recorder) {
          .values = op.at(3),
          .q = q.begin,
          .q_rotated = q_rotated.begin,
-         .step = op.step(),
+         .step = rotates ? rope.q->step() : op.step(),
          .kv_heads = kv_heads,
          .heads = heads,
          .rope_scale = rotates ? rope.q->node().rope().scale : 1};

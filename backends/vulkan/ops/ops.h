@@ -9,6 +9,7 @@
 #include "backends/vulkan/device/memory.h"
 #include "backends/vulkan/device/pack.h"
 #include "backends/vulkan/program/recorder.h"
+#include "backends/vulkan/program/step_block.h"
 #include "core/abi/device_tables.h"
 #include "core/abi/workspace.h"
 
@@ -22,7 +23,7 @@ struct CompileContext {
   abi::ProgramShape shape;
   const Memory& memory;
   const PackedWeights& weights;
-  VkDeviceAddress step;  // of the shaders' block Step
+  VkDeviceAddress step;  // of the shaders' first block Step
   Range workspace;       // of products: what they read instead of x
   Range partials;        // of attention and low_rank
 };
@@ -35,7 +36,9 @@ class Operands : public abi::NodeTensors {
 
   const CompileContext& context() const { return context_; }
   const abi::ProgramShape& shape() const { return context_.shape; }
-  VkDeviceAddress step() const { return context_.step; }
+  VkDeviceAddress step() const {
+    return context_.step + StepBlock::offset_of(rope_table_of(node()));
+  }
 
   // Address 0 and an empty range for an operand that the node does not have.
   VkDeviceAddress at(size_t i) const { return range(i).begin; }

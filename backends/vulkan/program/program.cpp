@@ -40,7 +40,7 @@ uint64_t workspace_bytes(const abi::CompileRequest& request, const Features& fea
 
 Program::Program(const abi::CompileRequest& request, const DeviceParts& parts)
     : parts_(parts),
-      step_(parts.memory, request.shape, half_dim_of(*request.graph), parts.context.features()) {
+      step_(parts.memory, request.shape, rope_sizes_of(*request.graph), parts.context.features()) {
   const abi::Graph& graph = *request.graph;
   const Workspace parts_of(request, parts.context.features());
   const uint64_t bytes = parts_of.products + parts_of.partials;

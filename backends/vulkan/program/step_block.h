@@ -14,8 +14,7 @@ namespace ropewalk::vulkan {
 
 class StepBlock {
  public:
-  // `half_dim` is half the head dimension of the graph's rotations; 0 where it has none.
-  StepBlock(Memory& memory, const abi::ProgramShape& shape, uint32_t half_dim,
+  StepBlock(Memory& memory, const abi::ProgramShape& shape, const abi::RopeSizes& rope,
             const Features& features);
   ~StepBlock();
   StepBlock(const StepBlock&) = delete;
@@ -26,21 +25,24 @@ class StepBlock {
   void record(Recorder& recorder) const;
   void write(const abi::Step& step);
 
-  static uint64_t bytes(const abi::ProgramShape& shape, uint32_t half_dim);
+  // Of the shaders' block Step for the ops of a RoPE table.
+  static uint64_t offset_of(uint32_t table);
+  static uint64_t bytes(const abi::ProgramShape& shape, const abi::RopeSizes& rope);
 
  private:
   struct Layout {  // offsets in bytes
-    Layout(const abi::ProgramShape& shape, uint32_t half_dim);
+    Layout(const abi::ProgramShape& shape, const abi::RopeSizes& rope);
 
     abi::WorkspaceCursor cursor;
-    uint64_t header;
+    uint64_t headers;
     abi::StepArrays arrays;
-    uint64_t angles;  // (R, half_dim, 2) f32
+    uint64_t angles;  // (R, tables, half_dim, 2) f32
   };
 
   void write_angles(const abi::Step& step);
 
   Memory& memory_;
+  const abi::RopeSizes rope_;
   const Layout layout_;
   Block block_;
   Block copy_;  // in the device's memory

@@ -82,8 +82,7 @@ vec2 cos_sin(float angle) {
 const uint kKeysAtOnce = kOnRead != 0 ? 1 : 4;
 
 vec2 rotated(vec2 pair, uint i, uint position, uint sequence) {
-  const vec2 angle =
-      cos_sin(float(position) * step.inv_freq.at[sequence * (kHeadDim / 2) + i]);
+  const vec2 angle = cos_sin(float(position) * step.inv_freq.at[sequence * step.rope_pairs + i]);
   return vec2(pair.x * angle.x - pair.y * angle.y, pair.y * angle.x + pair.x * angle.y);
 }
 

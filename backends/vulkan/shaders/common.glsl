@@ -12,21 +12,21 @@ layout(buffer_reference, std430, buffer_reference_align = 16) restrict readonly 
 layout(buffer_reference, std430, buffer_reference_align = 4) restrict buffer FloatResults { float at[]; };
 layout(buffer_reference, std430, buffer_reference_align = 4) restrict buffer WordResults { uint at[]; };
 
-// Written by the host before each submission (step_block.cpp: Header).
+// Written by the host before each submission (step_block.cpp: Header), one for each RoPE table.
 layout(buffer_reference, std430, buffer_reference_align = 16) restrict readonly buffer Step {
   uint rows;
   uint prompt_rows;  // rows before this one are of sequences with several rows
   uint wanted_rows;
   uint pages_per_sequence;
-  uint half_dim;
+  uint rope_pairs;  // of all tables of a sequence
   Words token;      // (R)
   Words position;   // (R)
   Words sequence;   // (R)
   Words wanted;     // (W)
   Words page;       // (S, pages_per_sequence)
-  Floats inv_freq;  // (S, half_dim)
+  Floats inv_freq;  // (S, rope_pairs), from the table on
   Words adapter;    // (S)
-  Floats angles;    // (R, half_dim, 2)  cosine and sine of position * inv_freq, from the host
+  Floats angles;    // (R, rope_pairs, 2), from the table on: cosine and sine of position * inv_freq
 };
 
 // Rows an op runs over: those of the step, or those whose logits are wanted.
@@ -35,6 +35,6 @@ uint row_count(Step step, uint over_wanted) {
 }
 
 // The scale of a pair's cosine and sine: a pair of frequency 0 is not rotated and has none.
-float rope_scale_of(Step step, uint row, uint pair, uint half_dim, float scale) {
-  return step.inv_freq.at[step.sequence.at[row] * half_dim + pair] == 0 ? 1 : scale;
+float rope_scale_of(Step step, uint row, uint pair, float scale) {
+  return step.inv_freq.at[step.sequence.at[row] * step.rope_pairs + pair] == 0 ? 1 : scale;
 }

@@ -31,8 +31,8 @@ shared float value[kHeadDim];
 // Element i of the head that begins at x, rotated as rope.comp does it.
 float rotated(Floats from, uint x, uint row, uint i) {
   const uint half_dim = kHeadDim / 2, pair = i % half_dim;
-  const uint angle = (row * half_dim + pair) * 2;
-  const float scale = rope_scale_of(step, row, pair, half_dim, rope_scale);
+  const uint angle = (row * step.rope_pairs + pair) * 2;
+  const float scale = rope_scale_of(step, row, pair, rope_scale);
   const float c = step.angles.at[angle] * scale, t = step.angles.at[angle + 1] * scale;
   const float a = from.at[x + pair], b = from.at[x + pair + half_dim];
   return i < half_dim ? a * c - b * t : b * c + a * t;

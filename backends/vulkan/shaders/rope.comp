@@ -22,9 +22,10 @@ void main() {
   if (row >= step.rows || pair >= heads * half_dim) return;
   const uint i = pair % half_dim;
   const uint low = (row * heads + pair / half_dim) * 2 * half_dim + i, high = low + half_dim;
-  const float pair_scale = rope_scale_of(step, row, i, half_dim, scale);
-  const float c = step.angles.at[(row * half_dim + i) * 2] * pair_scale;
-  const float t = step.angles.at[(row * half_dim + i) * 2 + 1] * pair_scale;
+  const float pair_scale = rope_scale_of(step, row, i, scale);
+  const uint angle = (row * step.rope_pairs + i) * 2;
+  const float c = step.angles.at[angle] * pair_scale;
+  const float t = step.angles.at[angle + 1] * pair_scale;
   const float a = x.at[low], b = x.at[high];
   y.at[low] = a * c - b * t;
   y.at[high] = b * c + a * t;

@@ -21,6 +21,7 @@ struct RopeConfig {
   std::string policy = "none";
   std::map<std::string, std::string> options;
   double theta = 10000.0;
+  double local_theta = 0;  // of a second table without scaling, for layers that slide; 0: none
   uint32_t original_max_position = 0;  // 0: not said
 };
 
@@ -39,6 +40,14 @@ enum class Activation { silu, gelu_tanh };
 enum class Norms {
   before,            // what attention and MLP read
   before_and_after,  // and what they add to the residual
+  after,             // what they add alone
+};
+
+// q_norm and k_norm, before rope.
+enum class QueryNorms {
+  none,
+  of_heads,  // each head alone, all by one weight
+  of_rows,   // all heads of a row together
 };
 
 // Factors that a family puts where Llama has none.
@@ -70,7 +79,7 @@ struct ModelConfig {
   Activation activation = Activation::silu;
   Norms norms = Norms::before;
   bool norms_add_one = false;  // a norm multiplies by 1 + its weight
-  bool norms_heads = false;    // q_norm and k_norm: every head of queries and keys, before rope
+  QueryNorms query_norms = QueryNorms::none;
   uint32_t window = 0;  // keys that the queries of sliding layers see, their own included; 0: all
   std::vector<bool> slides = {};   // (layers); empty: every layer slides where there is a window
   std::vector<bool> rotates = {};  // (layers); empty: rope rotates queries and keys of every layer
@@ -81,7 +90,15 @@ struct ModelConfig {
 
   bool rotates_in(uint32_t layer) const { return rotates.empty() || rotates[layer]; }
   uint32_t rotated() const { return rotary_dims ? rotary_dims : head_dim; }
-  uint32_t window_of(uint32_t layer) const { return slides.empty() || slides[layer] ? window : 0; }
+  bool slides_in(uint32_t layer) const { return slides.empty() || slides[layer]; }
+  uint32_t window_of(uint32_t layer) const { return slides_in(layer) ? window : 0; }
+  uint32_t rope_table_of(uint32_t layer) const { return rope.local_theta != 0 && slides_in(layer); }
+};
+
+// What a key of config.json is where it is left out.
+struct KeyDefault {
+  std::string_view key;
+  double value;
 };
 
 // A family of models as its config.json files describe it.
@@ -94,6 +111,10 @@ struct ConfigFamily {
   // Of the keys that change what is computed and are errors elsewhere, those that this family has.
   std::span<const std::string_view> own_keys = {};
   Activation activation = Activation::silu;
+  // The model also has parts for pictures: what its text part is stands in text_config, where
+  // transformers leaves out what is the default.
+  bool within_text_config = false;
+  std::span<const KeyDefault> text_defaults = {};
 
   bool has_key(std::string_view key) const {
     return std::ranges::find(own_keys, key) != own_keys.end();

@@ -19,9 +19,10 @@ Conversation::Conversation(const AttentionShape& shape, uint32_t sequences, uint
   page_ = Random(sequences).permutation(pages());  // not from random_: the text is the same
   page_.resize(uint64_t{sequences} * pages_per_sequence_);
   if (shape.ordered) order_ = random_.permutation(shape.heads * shape.dim);
-  for (uint32_t s = 0; s < sequences; ++s)
+  for (uint32_t table = 0; table < sequences * (shape.table + 1); ++table)
     for (uint32_t i = 0; i < shape.dim / 2; ++i)
-      inv_freq_.push_back(static_cast<float>(std::pow(10000.0, -2.0 * i / shape.dim) / (s + 1)));
+      inv_freq_.push_back(
+          static_cast<float>(std::pow(10000.0, -2.0 * i / shape.dim) / (table + 1)));
 }
 
 float Conversation::scale() const {
@@ -84,9 +85,10 @@ void Conversation::remember(const std::vector<float>& from, uint64_t first,
 
 void Conversation::rotate(double* head, uint32_t position, uint32_t sequence) const {
   const uint32_t half = shape_.dim / 2;
+  const uint32_t table = sequence * (shape_.table + 1) + shape_.table;
   for (uint32_t i = 0; i < half; ++i) {
     // The angle in f32, by the law.
-    const float angle = static_cast<float>(position) * inv_freq_[sequence * half + i];
+    const float angle = static_cast<float>(position) * inv_freq_[table * half + i];
     const double c = std::cos(static_cast<double>(angle)), s = std::sin(static_cast<double>(angle));
     const double low = head[i], high = head[i + half];
     head[i] = low * c - high * s;
@@ -151,9 +153,9 @@ AttentionCase::AttentionCase(const AttentionShape& shape, const Conversation& co
   description.node(abi::Op::kv_append, {k, v, keys, values}, {}, {});
   std::vector<uint32_t> in = {q, keys, values};
   if (shape.ordered) in.push_back(description.order("order", conversation.order()));
-  description.node(
-      abi::Op::attention, in, {y},
-      abi::AttentionParams{conversation.scale(), shape.rotation, shape.window, shape.soft_cap});
+  description.node(abi::Op::attention, in, {y},
+                   abi::AttentionParams{conversation.scale(), shape.rotation, shape.window,
+                                        shape.soft_cap, shape.table});
 }
 
 }  // namespace ropewalk::test

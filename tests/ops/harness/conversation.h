@@ -18,6 +18,7 @@ struct AttentionShape {
   uint32_t window = 0;
   float soft_cap = 0;
   uint32_t page_tokens = abi::kDefaultPageTokens;
+  uint32_t table = 0;  // of the RoPE tables
 };
 
 // `count` new tokens of a sequence.

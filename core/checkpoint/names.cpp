@@ -12,6 +12,7 @@ constexpr std::string_view kTable = "embed_tokens.weight";
 constexpr std::string_view kWrappedTable = "embed_tokens.base_layer.weight";
 constexpr std::string_view kModel = "model.";
 constexpr std::string_view kBaseLayer = ".base_layer.";
+constexpr std::string_view kLanguageModel = "language_model.";  // of a model that reads pictures
 
 // The part of `name` in front of the table's; the name itself where it is another tensor.
 std::string_view before_table(std::string_view name) {
@@ -74,7 +75,7 @@ std::string settle_names(std::span<TensorInfo> tensors) {
   std::vector<std::string> found;
   if (!wrapping.outer.empty())
     found.push_back(fmt::format("the tensors' names begin with {}", whose(wrapping.outer)));
-  if (wrapping.inner == wrapping.outer)
+  if (wrapping.inner == wrapping.outer && !wrapping.inner.ends_with(kLanguageModel))
     found.emplace_back("the tensors' names lack \"model.\", as those of a bare model do");
   if (layers) found.emplace_back("layers have PEFT's \".base_layer\" in their names");
   return fmt::format("{}", fmt::join(found, "; "));

@@ -17,6 +17,8 @@ namespace ropewalk {
 //   module.model.layers.0...                 DataParallel
 //   model.layers.0.self_attn.q_proj.base_layer.weight    PEFT, around one layer
 //   layers.0...                              a bare model, without its output layer
+//   language_model.model.layers.0...         the text part of a model that reads pictures too,
+//   model.language_model.layers.0...         by transformers before and since 4.52
 //
 // All of them become model.layers.0... What was around the table of embeddings is taken from every
 // name that begins with it; other names stay as they are. Returns what was found, a clause for a

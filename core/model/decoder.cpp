@@ -223,18 +223,21 @@ class Builder {
     TensorId v = linear(prefix + ".v_proj", x, hidden, kv_width, kv_dims);
     for (TensorId* y : {&q, &k, &v}) *y = adapted(*y);
 
-    if (config_.norms_heads) {
-      q = norm(prefix + ".q_norm", q, d);
-      k = norm(prefix + ".k_norm", k, d);
+    if (config_.query_norms != QueryNorms::none) {
+      const bool heads = config_.query_norms == QueryNorms::of_heads;
+      q = norm(prefix + ".q_norm", q, heads ? d : width);
+      k = norm(prefix + ".k_norm", k, heads ? d : kv_width);
     }
     double scale = config_.scales.attention;
     if (scale == 0) scale = 1 / std::sqrt(static_cast<double>(d));
     const bool rotates = config_.rotates_in(layer_);
     const abi::KeyRotation rotation = rotates ? options_.keys : abi::KeyRotation::before_cache;
+    const uint32_t table = config_.rope_table_of(layer_);
+    const double rope_scale = table == 0 ? options_.attention_scale : 1;  // the policy's
     if (rotation == abi::KeyRotation::on_read) {
-      scale *= options_.attention_scale * options_.attention_scale;
+      scale *= rope_scale * rope_scale;
     } else if (rotates) {
-      const abi::RopeParams rope{static_cast<float>(options_.attention_scale)};
+      const abi::RopeParams rope{static_cast<float>(rope_scale), table};
       q = node(Op::rope, prefix + ".q_rope", {q}, q_dims, rope);
       k = node(Op::rope, prefix + ".k_rope", {k}, kv_dims, rope);
     }
@@ -242,7 +245,8 @@ class Builder {
     graph().add_node({prefix + ".kv_append", Op::kv_append, {k, v, keys, values}, {}});
     const abi::AttentionParams params{static_cast<float>(scale), rotation,
                                       config_.window_of(layer_),
-                                      static_cast<float>(config_.scales.score_cap)};
+                                      static_cast<float>(config_.scales.score_cap),
+                                      rotation == abi::KeyRotation::on_read ? table : 0};
     const TensorId y = node(Op::attention, prefix, {q, keys, values}, {kRows, width}, params);
     return adapted(linear(prefix + ".o_proj", y, width, hidden, {kRows, hidden}));
   }
@@ -264,13 +268,13 @@ class Builder {
     };
     // Families that normalise branches call the norm of what attention adds as the others call the
     // norm of what the MLP reads.
-    const bool branches = config_.norms == Norms::before_and_after;
-    TensorId a = attention(prefix + ".self_attn", normed(".input_layernorm", x));
-    if (branches) a = normed(".post_attention_layernorm", a);
+    const bool before = config_.norms != Norms::after, after = config_.norms != Norms::before;
+    TensorId a = attention(prefix + ".self_attn", before ? normed(".input_layernorm", x) : x);
+    if (after) a = normed(".post_attention_layernorm", a);
     const TensorId h = add(prefix + ".attention_add", x, a);
-    const char* before = branches ? ".pre_feedforward_layernorm" : ".post_attention_layernorm";
-    TensorId m = mlp(prefix + ".mlp", normed(before, h));
-    if (branches) m = normed(".post_feedforward_layernorm", m);
+    const char* read = after ? ".pre_feedforward_layernorm" : ".post_attention_layernorm";
+    TensorId m = mlp(prefix + ".mlp", before ? normed(read, h) : h);
+    if (after) m = normed(".post_feedforward_layernorm", m);
     return add(prefix + ".mlp_add", h, m);
   }
 

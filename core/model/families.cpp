@@ -23,13 +23,23 @@ constexpr std::string_view kPhi3[] = {"Phi3ForCausalLM"};
 constexpr std::string_view kGranite[] = {"GraniteForCausalLM"};
 constexpr std::string_view kGemma[] = {"GemmaForCausalLM"};
 constexpr std::string_view kGemma2[] = {"Gemma2ForCausalLM"};
+constexpr std::string_view kGemma3[] = {"Gemma3ForCausalLM"};
+constexpr std::string_view kGemma3Pictures[] = {"Gemma3ForConditionalGeneration"};
 
 constexpr std::string_view kPhi3Keys[] = {"partial_rotary_factor"};
 constexpr std::string_view kGraniteKeys[] = {"embedding_multiplier", "residual_multiplier",
                                              "attention_multiplier"};
+constexpr std::string_view kOlmo2[] = {"Olmo2ForCausalLM"};
 constexpr std::string_view kSmolLm3[] = {"SmolLM3ForCausalLM"};
 constexpr std::string_view kSmolLm3Keys[] = {"no_rope_layers", "no_rope_layer_interval"};
 constexpr std::string_view kGemma2Keys[] = {"attn_logit_softcapping", "final_logit_softcapping"};
+constexpr std::string_view kGemma3Keys[] = {"rope_local_base_freq"};
+// Of transformers' class Gemma3TextConfig. The 4B leaves them out.
+constexpr KeyDefault kGemma3Defaults[] = {
+    {"vocab_size", 262208},   {"num_attention_heads", 8},          {"num_key_value_heads", 4},
+    {"head_dim", 256},        {"max_position_embeddings", 131072}, {"rms_norm_eps", 1e-6},
+    {"sliding_window", 4096},
+};
 
 constexpr uint64_t kMaxWindow = 1 << 24;
 
@@ -91,13 +101,17 @@ void read_qwen2(const JsonFields& fields, ModelConfig& config) {
   read_qwen_window(fields, config);
 }
 
+Biases read_attention_bias(const JsonFields& fields) {
+  const bool biased = fields.has("attention_bias") && fields.boolean("attention_bias");
+  return biased ? Biases::of_attention : Biases::none;
+}
+
 // models/qwen3/modeling_qwen3.py
 void read_qwen3(const JsonFields& fields, ModelConfig& config) {
   require(fields, "num_key_value_heads");
   require(fields, "head_dim");
-  const bool biased = fields.has("attention_bias") && fields.boolean("attention_bias");
-  config.biases = biased ? Biases::of_attention : Biases::none;
-  config.norms_heads = true;
+  config.biases = read_attention_bias(fields);
+  config.query_norms = QueryNorms::of_heads;
   read_qwen_window(fields, config);
 }
 
@@ -162,6 +176,33 @@ void read_gemma2(const JsonFields& fields, ModelConfig& config) {
   if (fields.has("layer_types")) config.slides = read_layer_types(fields, config.layers);
 }
 
+// models/gemma3/modeling_gemma3.py: five of six layers slide, with a RoPE table of their own.
+void read_gemma3(const JsonFields& fields, ModelConfig& config) {
+  read_gemma(fields, config);
+  if (fields.has("use_bidirectional_attention") && fields.boolean("use_bidirectional_attention"))
+    fields.fail("use_bidirectional_attention", "found true, expected false",
+                "A model that reads its text backwards too makes embeddings, not replies");
+  config.biases = read_attention_bias(fields);
+  config.norms = Norms::before_and_after;
+  config.query_norms = QueryNorms::of_heads;
+  config.scales.attention = 1 / std::sqrt(read_scale(fields, "query_pre_attn_scalar", 256));
+  config.window = read_window(fields, 4096);
+  uint64_t pattern = 6;
+  for (const std::string_view key : {"_sliding_window_pattern", "sliding_window_pattern"})
+    if (fields.has(key)) pattern = fields.unsigned_integer(key, 1, UINT32_MAX);
+  for (uint32_t i = 0; i < config.layers; ++i) config.slides.push_back((i + 1) % pattern != 0);
+  if (fields.has("layer_types")) config.slides = read_layer_types(fields, config.layers);
+  if (!fields.has("rope_theta") && !fields.has("rope_parameters")) config.rope.theta = 1e6;
+  if (config.rope.local_theta == 0) config.rope.local_theta = 1e4;
+}
+
+// models/olmo2/modeling_olmo2.py: attention and MLP read the residual as it is.
+void read_olmo2(const JsonFields& fields, ModelConfig& config) {
+  config.biases = read_attention_bias(fields);
+  config.norms = Norms::after;
+  config.query_norms = QueryNorms::of_rows;
+}
+
 // models/smollm3/modeling_smollm3.py: every fourth layer has no rope, or those that are 0 in
 // no_rope_layers.
 void read_smollm3(const JsonFields& fields, ModelConfig& config) {
@@ -193,8 +234,14 @@ constexpr Family kFamilies[] = {
     {{"Phi3", "phi3", kPhi3, read_phi3, kPhi3Keys}, build_decoder},
     {{"Granite", "granite", kGranite, read_granite, kGraniteKeys}, build_decoder},
     {{"SmolLM3", "smollm3", kSmolLm3, read_smollm3, kSmolLm3Keys}, build_decoder},
+    {{"OLMo2", "olmo2", kOlmo2, read_olmo2}, build_decoder},
     {{"Gemma", "gemma", kGemma, read_gemma, {}, Activation::gelu_tanh}, build_decoder},
     {{"Gemma2", "gemma2", kGemma2, read_gemma2, kGemma2Keys, Activation::gelu_tanh}, build_decoder},
+    {{"Gemma3", "gemma3_text", kGemma3, read_gemma3, kGemma3Keys, Activation::gelu_tanh},
+     build_decoder},
+    {{"Gemma3", "gemma3", kGemma3Pictures, read_gemma3, kGemma3Keys, Activation::gelu_tanh, true,
+      kGemma3Defaults},
+     build_decoder},
 };
 
 constexpr auto kConfigFamilies = [] {
@@ -209,11 +256,14 @@ std::span<const Family> families() { return kFamilies; }
 
 std::span<const ConfigFamily> config_families() { return kConfigFamilies; }
 
-ModelGraph build_model(const WeightSource& weights, const ModelOptions& options) {
-  const std::string_view wanted = weights.config().model_type;
+const Family& family_of(std::string_view model_type) {
   for (const Family& family : kFamilies)
-    if (family.config.model_type == wanted) return family.build(weights, options);
-  throw std::logic_error("build_model: no family of model_type \"" + std::string(wanted) + "\"");
+    if (family.config.model_type == model_type) return family;
+  throw std::logic_error("no family of model_type \"" + std::string(model_type) + "\"");
+}
+
+ModelGraph build_model(const WeightSource& weights, const ModelOptions& options) {
+  return family_of(weights.config().model_type).build(weights, options);
 }
 
 }  // namespace ropewalk

@@ -18,6 +18,9 @@ struct Family {
 
 std::span<const Family> families();
 
+// REQUIRES: one of them has this model_type.
+const Family& family_of(std::string_view model_type);
+
 // How config.json describes each, for Checkpoint::open() and parse_model_config().
 std::span<const ConfigFamily> config_families();
 

@@ -47,6 +47,7 @@ size_t count_of_norms(const Names& unread, const ModelConfig& config) {
 
 std::string what_they_are(const Names& unread, const ModelConfig& config) {
   const size_t lora = count_of(unread, {".lora_", "lora_magnitude_vector"});
+  const size_t pictures = count_of(unread, {"vision_tower.", "multi_modal_projector."});
   const size_t head = config.tied_embeddings ? count_of(unread, {"lm_head."}) : 0;
   const size_t norms = count_of_norms(unread, config);
   const std::string beyond = fmt::format("model.layers.{}.", config.layers);
@@ -56,6 +57,9 @@ std::string what_they_are(const Names& unread, const ModelConfig& config) {
         fmt::format("{} are a LoRA adapter that is not merged, so the answers are those of the "
                     "model without it: merge it with PEFT's merge_and_unload()",
                     lora));
+  if (pictures > 0)
+    said.push_back(
+        fmt::format("{} are of the part that reads pictures, which is not run", pictures));
   if (head > 0)
     said.push_back(
         "lm_head is not used, because config.json ties the output to model.embed_tokens");

@@ -12,7 +12,7 @@ cd "$1" || exit 2
 
 # Names that are no files of this tree. Files of other projects, which comments give as a source:
 foreign='common.h configuration_mistral.py configuration_qwen2.py encoder.py file_download.py gptq.py LlamaPartNTKScaledRotaryEmbedding.py llama.cpp
-llama-sampler.cpp modeling_gemma.py modeling_gemma2.py modeling_granite.py modeling_llama.py modeling_phi3.py modeling_qwen3.py modeling_rope_utils.py convert_hf_to_gguf.py docs/build.md example_chatbot.py modeling_smollm3.py pickletools.py presets.py q4_matrix.cu qdq_4.cuh
+llama-sampler.cpp modeling_gemma.py modeling_gemma2.py modeling_gemma3.py modeling_granite.py modeling_llama.py modeling_olmo2.py modeling_phi3.py modeling_qwen3.py modeling_rope_utils.py convert_hf_to_gguf.py docs/build.md example_chatbot.py modeling_smollm3.py pickletools.py presets.py q4_matrix.cu qdq_4.cuh
 qlinear_cuda.py quantization/config.py setup.py sampler.py sampler_hijack.py serialization.py sysexits.h
 test-backend-ops.cpp tokenization_llama.py tokenization_llama_fast.py tokenization_utils.py
 tokenization_utils_base.py tokenization_utils_fast.py torch/_utils.py generation/utils.py

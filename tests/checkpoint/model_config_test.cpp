@@ -6,6 +6,7 @@
 #include "core/abi/options.h"
 #include "core/model/families.h"
 #include "tests/checkpoint/tiny_model.h"
+#include "tests/error_of.h"
 
 namespace ropewalk::test {
 namespace {
@@ -84,6 +85,34 @@ TEST(ConfigFamily, AModelOfNoneIsToldOfAll) {
   EXPECT_EQ(said(nullptr, nullptr), "config.json: model_type: is missing, " + expected + ".");
 }
 
+TEST(ConfigFamily, WhatIsRefusedIsToldWhy) {
+  const struct {
+    const char* why;
+    std::vector<const char*> types;
+  } rows[] = {
+      {"experts",
+       {"mixtral", "qwen2_moe", "qwen3_moe", "phimoe", "granitemoe", "gpt_oss", "llama4"}},
+      {"latent", {"deepseek_v2", "deepseek_v3", "minicpm3"}},
+      {"recurrent",
+       {"mamba", "falcon_h1", "zamba", "lfm2", "nemotron_h", "qwen3_next", "qwen3_5",
+        "granitemoehybrid"}},
+      {"LayerNorm",
+       {"stablelm", "cohere", "phi", "starcoder2", "gpt_neox", "gptj", "gpt2", "opt", "falcon"}},
+      {"ALiBi", {"bloom", "mpt"}},
+      {"pictures", {"qwen2_vl", "qwen2_5_vl", "mllama"}},
+      {"embeddings of its own", {"gemma3n", "gemma4"}},
+      {"its own code", {"baichuan", "chatglm", "qwen"}},
+  };
+  for (const auto& row : rows)
+    for (const char* type : row.types)
+      expect_error(ExitCode::model,
+                   testing::MatchesRegex(".*model_type: found \"" + std::string(type) +
+                                         "\", which .*" + row.why + ".*, expected Llama.*"),
+                   [&] {
+                     read({{"model_type", type}, {"architectures", nullptr}});
+                   });
+}
+
 ModelConfig of_family(const char* model_type, const char* architecture, Json changes) {
   changes.update({{"model_type", model_type}, {"architectures", {architecture}}});
   return read(changes);
@@ -128,8 +157,8 @@ TEST(ModelConfig, Qwen3NormsHeadsAndSaysWhetherItHasBiases) {
     changes["head_dim"] = 128;
     return of_family("qwen3", "Qwen3ForCausalLM", std::move(changes));
   };
-  EXPECT_TRUE(qwen3(Json::object()).norms_heads);
-  EXPECT_FALSE(read(Json::object()).norms_heads);
+  EXPECT_EQ(qwen3(Json::object()).query_norms, QueryNorms::of_heads);
+  EXPECT_EQ(read(Json::object()).query_norms, QueryNorms::none);
   EXPECT_EQ(qwen3(Json::object()).biases, Biases::none);
   EXPECT_EQ(qwen3({{"attention_bias", true}}).biases, Biases::of_attention);
   EXPECT_EQ(qwen3({{"use_sliding_window", true}, {"max_window_layers", 0}}).window, 4096u);
@@ -198,6 +227,84 @@ TEST(ModelConfig, Gemma2CapsAndSlidesInEveryOtherLayer) {
   EXPECT_EQ(config.window_of(1), 0u);
   EXPECT_EQ(gemma2({{"attn_logit_softcapping", nullptr}}).scales.score_cap, 0);
   EXPECT_EQ(gemma2({{"final_logit_softcapping", 20.0}}).scales.logit_cap, 20);
+}
+
+TEST(ModelConfig, Gemma3sSlidingLayersHaveATableOfTheirOwn) {
+  const auto gemma3 = [](Json changes) {
+    Json all = {{"head_dim", 32},
+                {"hidden_activation", "gelu_pytorch_tanh"},
+                {"num_hidden_layers", 7},
+                {"rope_scaling", {{"type", "linear"}, {"factor", 8}}}};
+    all.update(changes);
+    return of_family("gemma3_text", "Gemma3ForCausalLM", std::move(all));
+  };
+  const ModelConfig config = gemma3({{"sliding_window", 512}});
+  EXPECT_THAT(config.slides, ElementsAre(true, true, true, true, true, false, true));
+  EXPECT_EQ(config.window_of(0), 512u);
+  EXPECT_EQ(config.window_of(5), 0u);
+  EXPECT_EQ(config.rope_table_of(0), 1u);
+  EXPECT_EQ(config.rope_table_of(5), 0u);
+  EXPECT_EQ(config.rope.theta, 1e6);
+  EXPECT_EQ(config.rope.policy, "linear");
+  EXPECT_EQ(config.rope.local_theta, 1e4);
+  EXPECT_EQ(config.query_norms, QueryNorms::of_heads);
+  EXPECT_EQ(config.norms, Norms::before_and_after);
+  EXPECT_EQ(config.scales.attention, 0.0625);
+  EXPECT_THAT(gemma3({{"sliding_window_pattern", 3}}).slides,
+              ElementsAre(true, true, false, true, true, false, true));
+  EXPECT_EQ(gemma3({{"rope_local_base_freq", 500.0}}).rope.local_theta, 500);
+  EXPECT_EQ(read(Json::object()).rope_table_of(0), 0u);
+}
+
+// As transformers 5 writes both tables.
+TEST(ModelConfig, Gemma3sTablesMayStandTogether) {
+  const Json tables = {
+      {"full_attention", {{"rope_type", "linear"}, {"factor", 8.0}, {"rope_theta", 2e6}}},
+      {"sliding_attention", {{"rope_type", "default"}, {"rope_theta", 2e4}}}};
+  const Json changes = {
+      {"head_dim", 32}, {"hidden_activation", "gelu_pytorch_tanh"}, {"rope_parameters", tables}};
+  const RopeConfig rope = of_family("gemma3_text", "Gemma3ForCausalLM", changes).rope;
+  EXPECT_EQ(rope.policy, "linear");
+  EXPECT_EQ(rope.theta, 2e6);
+  EXPECT_EQ(rope.local_theta, 2e4);
+}
+
+// google/gemma-3-4b-it's config.json.
+TEST(ModelConfig, Gemma3sTextMayStandBesidePictures) {
+  const Json text = {{"hidden_size", 2560},
+                     {"intermediate_size", 10240},
+                     {"model_type", "gemma3_text"},
+                     {"num_hidden_layers", 34},
+                     {"rope_scaling", {{"factor", 8.0}, {"rope_type", "linear"}}},
+                     {"sliding_window", 1024}};
+  Json whole = {{"architectures", {"Gemma3ForConditionalGeneration"}},
+                {"model_type", "gemma3"},
+                {"eos_token_id", {1, 106}},
+                {"torch_dtype", "bfloat16"},
+                {"text_config", text},
+                {"vision_config", {{"hidden_size", 1152}}}};
+  const JsonSource source{"config.json", ExitCode::model};
+  const ModelConfig config = parse_model_config(whole, source, config_families());
+  EXPECT_EQ(config.hidden_size, 2560u);
+  EXPECT_EQ(config.heads, 8u);
+  EXPECT_EQ(config.kv_heads, 4u);
+  EXPECT_EQ(config.head_dim, 256u);
+  EXPECT_EQ(config.vocab_size, 262208u);
+  EXPECT_EQ(config.trained_length, 131072u);
+  EXPECT_EQ(config.window, 1024u);
+  EXPECT_EQ(config.scales.embedding, 50.5);  // sqrt(2560) in bf16
+  EXPECT_EQ(config.rope.theta, 1e6);
+  EXPECT_EQ(config.rope.policy, "linear");
+  whole["text_config"]["hidden_size"] = "wide";
+  expect_error(ExitCode::model, testing::HasSubstr("config.json: text_config.hidden_size: found"),
+               [&] { parse_model_config(whole, source, config_families()); });
+}
+
+TEST(ModelConfig, Olmo2NormalisesWhatItAddsAlone) {
+  const ModelConfig config = of_family("olmo2", "Olmo2ForCausalLM", Json::object());
+  EXPECT_EQ(config.norms, Norms::after);
+  EXPECT_EQ(config.query_norms, QueryNorms::of_rows);
+  EXPECT_EQ(config.biases, Biases::none);
 }
 
 TEST(ModelConfig, SmolLm3LeavesRopeOut) {

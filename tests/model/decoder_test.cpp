@@ -100,6 +100,37 @@ TEST(Decoder, EachLayerHasItsOwnWindow) {
       std::get<abi::AttentionParams>(node_of(model, "model.layers.1.self_attn").params).window, 7u);
 }
 
+// Layers that slide rotate by the second table, which the policy does not scale.
+TEST(Decoder, EachLayerHasItsOwnRopeTable) {
+  ModelConfig config = AllOrdered(false).config();
+  config.layers = 2;
+  config.window = 7;
+  config.slides = {false, true};
+  config.rope.local_theta = 1e4;
+  ModelOptions options{.activation = abi::DType::f32,
+                       .kv_type = abi::DType::f16,
+                       .cache_pages = 1,
+                       .attention_scale = 2,
+                       .keys = abi::KeyRotation::before_cache};
+  const auto rope_of = [](const ModelGraph& model, std::string_view name) {
+    return std::get<abi::RopeParams>(node_of(model, name).params);
+  };
+  const ModelGraph model = build_decoder(AllOrdered(config), options);
+  EXPECT_EQ(rope_of(model, "model.layers.0.self_attn.q_rope").table, 0u);
+  EXPECT_EQ(rope_of(model, "model.layers.0.self_attn.q_rope").scale, 2);
+  EXPECT_EQ(rope_of(model, "model.layers.1.self_attn.k_rope").table, 1u);
+  EXPECT_EQ(rope_of(model, "model.layers.1.self_attn.k_rope").scale, 1);
+
+  options.keys = abi::KeyRotation::on_read;
+  const ModelGraph on_read = build_decoder(AllOrdered(config), options);
+  const auto attention_of = [&](std::string_view name) {
+    return std::get<abi::AttentionParams>(node_of(on_read, name).params);
+  };
+  EXPECT_EQ(attention_of("model.layers.0.self_attn").scale, 4 / 8.0f);
+  EXPECT_EQ(attention_of("model.layers.1.self_attn").scale, 1 / 8.0f);
+  EXPECT_EQ(attention_of("model.layers.1.self_attn").table, 1u);
+}
+
 TEST(Decoder, ALayerMayHaveNoRope) {
   ModelConfig config = AllOrdered(false).config();
   config.layers = 2;

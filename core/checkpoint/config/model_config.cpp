@@ -8,6 +8,7 @@
 #include <string_view>
 
 #include "core/base/log.h"
+#include "core/checkpoint/config/refused_families.h"
 #include "core/checkpoint/config/rope_config.h"
 #include "core/checkpoint/formats/files.h"
 #include "core/checkpoint/refuse.h"
@@ -35,7 +36,7 @@ Expected expected_of(std::span<const ConfigFamily> families) {
   for (const ConfigFamily& family : families) {
     types.push_back(
         fmt::format("{} of model_type \"{}\"", family.architectures[0], family.model_type));
-    names.emplace_back(family.name);
+    if (names.empty() || names.back() != family.name) names.emplace_back(family.name);
   }
   return {fmt::format("expected {}", fmt::join(types, " or ")),
           fmt::format("Only {} models can be run", fmt::join(names, ", "))};
@@ -54,11 +55,14 @@ const ConfigFamily& find_family(const JsonFields& fields, std::span<const Config
   std::vector<const ConfigFamily*> candidates;
   for (const ConfigFamily& family : families)
     if (!typed || fields.text("model_type") == family.model_type) candidates.push_back(&family);
-  if (candidates.empty())
-    fields.fail(
-        "model_type",
-        fmt::format("found \"{}\", {}", printable(fields.text("model_type")), expected.what),
-        expected.advice);
+  if (candidates.empty()) {
+    const std::string found = fields.text("model_type");
+    const std::string_view why = why_refused(found);
+    fields.fail("model_type",
+                fmt::format("found \"{}\"{}{}, {}", printable(found), why.empty() ? "" : ", which ",
+                            why, expected.what),
+                expected.advice);
+  }
   if (!named) return *candidates.front();
   const Json& names = fields.json()["architectures"];
   for (const Json& name : names)
@@ -67,6 +71,16 @@ const ConfigFamily& find_family(const JsonFields& fields, std::span<const Config
   fields.fail("architectures",
               fmt::format("found {}, {}", printable(names.dump(), 80), expected.what),
               expected.advice);
+}
+
+// config.json as a model of the text part alone would have it.
+Json text_part(const JsonFields& fields, const ConfigFamily& family) {
+  Json part = fields.child("text_config").json();
+  for (const char* key : {"dtype", "torch_dtype"})
+    if (fields.has(key) && !part.contains(key)) part[key] = fields.json()[key];
+  for (const KeyDefault& missing : family.text_defaults)
+    if (!part.contains(std::string(missing.key))) part[std::string(missing.key)] = missing.value;
+  return part;
 }
 
 void read_shape(const JsonFields& fields, ModelConfig& config) {
@@ -153,8 +167,9 @@ uint32_t read_rotary_dims(const JsonFields& fields, const ConfigFamily& family, 
 // Keys that change what a model computes where a family has them. One that nobody reads would make
 // another model of it.
 bool is_arithmetic(std::string_view key) {
-  constexpr std::string_view kNames[] = {"qk_norm",     "use_qk_norm",       "clip_qkv",
-                                         "num_experts", "num_local_experts", "attention_sinks"};
+  constexpr std::string_view kNames[] = {
+      "qk_norm",         "use_qk_norm",         "clip_qkv", "num_experts", "num_local_experts",
+      "attention_sinks", "rope_local_base_freq"};
   constexpr std::string_view kEnds[] = {"_multiplier", "_softcapping", "_scale"};
   return key.starts_with("no_rope") || std::ranges::find(kNames, key) != std::end(kNames) ||
          std::ranges::any_of(kEnds, [&](std::string_view end) { return key.ends_with(end); });
@@ -166,13 +181,19 @@ bool is_neutral(std::string_view key, const Json& value) {
   return value.is_number() && value == (key.starts_with("num_") ? 0 : 1);
 }
 
-void refuse_arithmetic(const JsonFields& fields, const ConfigFamily& family) {
+void refuse_arithmetic(const JsonFields& fields, const ConfigFamily& family,
+                       const RopeConfig& rope) {
   for (const auto& [key, value] : fields.json().items())
     if (is_arithmetic(key) && !is_neutral(key, value) && !family.has_key(key))
       fields.fail(key,
                   fmt::format("found {}, which {} models do not have", printable(value.dump(), 60),
                               family.name),
                   "Only what changes nothing can be there");
+  if (rope.local_theta != 0 && !family.has_key("rope_local_base_freq"))
+    fields.fail(
+        "rope_parameters",
+        fmt::format("found sliding_attention, a table which {} models do not have", family.name),
+        "");
 }
 
 // A field that is a length, whatever else others may write there.
@@ -260,8 +281,11 @@ void refuse_adapter(const ModelDirectory& directory) {
 
 ModelConfig parse_model_config(const Json& json, const JsonSource& source,
                                std::span<const ConfigFamily> families) {
-  const JsonFields fields(json, source, "");
-  const ConfigFamily& family = find_family(fields, families);
+  const JsonFields whole(json, source, "");
+  const ConfigFamily& family = find_family(whole, families);
+  const Json text = family.within_text_config ? text_part(whole, family) : Json();
+  const JsonFields fields =
+      family.within_text_config ? JsonFields(text, source, "text_config") : whole;
   ModelConfig config;
   config.model_type = family.model_type;
   read_shape(fields, config);
@@ -271,7 +295,7 @@ ModelConfig parse_model_config(const Json& json, const JsonSource& source,
   config.rotary_dims = read_rotary_dims(fields, family, config.head_dim);
   config.rope = read_rope_config(fields, config.rotary_dims);
   config.trained_length = trained_length(fields, config);
-  refuse_arithmetic(fields, family);
+  refuse_arithmetic(fields, family, config.rope);
   if (family.read) family.read(fields, config);
   return config;
 }

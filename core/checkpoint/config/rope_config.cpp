@@ -171,6 +171,24 @@ void read_theta(const JsonFields& fields, RopeConfig& rope) {
                 "");
 }
 
+// Of Gemma 3, whose layers that slide have a table without scaling: `key` holds its base.
+void read_local_theta(const JsonFields& fields, std::string_view key, RopeConfig& rope) {
+  if (!fields.has(key)) return;
+  rope.local_theta = fields.number(key);
+  if (!(rope.local_theta >= 1 && rope.local_theta <= 1e15))
+    fields.fail(key, fmt::format("found {}, expected a number from 1 to 1e15", rope.local_theta),
+                "");
+}
+
+// transformers 5 writes the tables of both kinds of layers into rope_parameters.
+void read_local_table(const JsonFields& fields, uint32_t rotary_dims, RopeConfig& rope) {
+  RopeConfig local;
+  read_scaling(fields, rotary_dims, local);
+  if (local.policy != "none")
+    fields.fail("rope_type", fmt::format("found {}, expected default", local.policy), "");
+  read_local_theta(fields, "rope_theta", rope);
+}
+
 void read_original(const JsonFields& fields, RopeConfig& rope) {
   if (fields.has(kOriginal))
     rope.original_max_position =
@@ -199,6 +217,7 @@ void read_condense_ratio(const JsonFields& fields, RopeConfig& rope) {
 RopeConfig read_rope_config(const JsonFields& fields, uint32_t rotary_dims) {
   RopeConfig rope;
   read_theta(fields, rope);
+  read_local_theta(fields, "rope_local_base_freq", rope);
   read_original(fields, rope);
   // transformers 5 writes rope_parameters and reads rope_scaling as its old name. Both may be there
   // in two spellings of one policy.
@@ -206,8 +225,11 @@ RopeConfig read_rope_config(const JsonFields& fields, uint32_t rotary_dims) {
   bool found = false;
   for (const std::string_view key : {"rope_parameters", "rope_scaling"}) {
     if (!fields.has(key) || fields.child(key).json().empty()) continue;
-    const JsonFields scaling = fields.child(key);
+    const JsonFields whole = fields.child(key);
+    const bool two = whole.has("full_attention") && whole.has("sliding_attention");
+    const JsonFields scaling = two ? whole.child("full_attention") : whole;
     RopeConfig read = outer;
+    if (two) read_local_table(whole.child("sliding_attention"), rotary_dims, read);
     read_theta(scaling, read);
     read_original(scaling, read);
     read_scaling(scaling, rotary_dims, read);

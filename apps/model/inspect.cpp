@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include <charconv>
+#include <cmath>
 #include <filesystem>
 #include <map>
 
@@ -57,9 +58,34 @@ Json rope_json(const RopeChoice& rope) {
   return {{"policy", rope.plugin.name},
           {"from_model", rope.from_model},
           {"theta", rope.request.theta},
+          {"local_theta", rope.heads.local_theta != 0 ? Json(rope.heads.local_theta) : Json()},
+          {"rotary_dims", rope.request.head_dim},
           {"max_position_embeddings", rope.request.max_position},
           {"original_max_position_embeddings", rope.request.original_max_position},
           {"options", options}};
+}
+
+// Which layers see a window alone, by their numbers.
+Json sliding_layers_json(const ModelConfig& model) {
+  Json list = Json::array();
+  for (uint32_t layer = 0; layer < model.layers; ++layer)
+    if (model.window_of(layer) != 0) list.push_back(layer);
+  return list;
+}
+
+Json scales_json(const ModelConfig& model) {
+  const Scales& scales = model.scales;
+  const double attention = scales.attention != 0 ? scales.attention : 1 / std::sqrt(model.head_dim);
+  return {{"embedding", scales.embedding},
+          {"residual", scales.residual},
+          {"attention", attention},
+          {"logits", scales.logits}};
+}
+
+// null: there is none.
+Json caps_json(const ModelConfig& model) {
+  const auto cap = [](double value) { return value != 0 ? Json(value) : Json(); };
+  return {{"scores", cap(model.scales.score_cap)}, {"logits", cap(model.scales.logit_cap)}};
 }
 
 struct KvType {
@@ -122,6 +148,7 @@ Json tokenizer_json(const Config& config, const ModelConfig& model) {
     const Tokenizer tokenizer = open_tokenizer(config);
     match_ids(tokenizer, model);  // for its warnings
     return {{"file", tokenizer.file()},
+            {"kind", tokenizer.kind()},
             {"vocab_size", tokenizer.vocab_size()},
             {"bos_id", id_json(tokenizer.bos())},
             {"eos_id", id_json(tokenizer.eos())},
@@ -164,6 +191,7 @@ Json model_json(const Checkpoint& checkpoint, const Config& config, const Checkp
   const ModelConfig& model = checkpoint.config();
   const uint32_t context = config.context.length.value_or(model.trained_length);
   return {{"architecture", model.model_type},
+          {"family", family_of(model.model_type).config.name},
           {"model", config.model.string()},
           {"layers", model.layers},
           {"hidden_size", model.hidden_size},
@@ -177,6 +205,9 @@ Json model_json(const Checkpoint& checkpoint, const Config& config, const Checkp
           {"rms_norm_eps", model.rms_norm_eps},
           {"tied_embeddings", model.tied_embeddings},
           {"window", model.window},
+          {"sliding_layers", sliding_layers_json(model)},
+          {"scales", scales_json(model)},
+          {"caps", caps_json(model)},
           {"eos_ids", model.eos_ids},
           {"parameters", facts.parameters},
           {"quantization", quantization_json(facts.quantization)},

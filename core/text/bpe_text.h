@@ -18,6 +18,9 @@ class BpeText final : public TextEncoder {
   std::vector<int32_t> encode_segments(std::vector<Segment> segments) const override;
   void reserve(const AddedToken& token) override { tokenizer_->reserve(token.id); }
   std::string_view file() const override { return "tokenizer.json"; }
+  std::string_view kind() const override {
+    return tokenizer_->byte_level() ? "byte-level BPE" : "BPE";
+  }
   std::vector<DecodedName> texts() const override { return tokenizer_->texts(); }
 
  private:

@@ -24,6 +24,7 @@ class SpmText final : public TextEncoder {
   std::vector<int32_t> encode_segments(std::vector<Segment> segments) const override;
   void reserve(const AddedToken&) override {}  // no text that a user wrote yields an added token
   std::string_view file() const override { return "tokenizer.model"; }
+  std::string_view kind() const override { return "sentencepiece BPE"; }
   std::vector<DecodedName> texts() const override;
 
  private:

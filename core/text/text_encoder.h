@@ -31,6 +31,7 @@ class TextEncoder {
   virtual void reserve(const AddedToken& token) = 0;
 
   virtual std::string_view file() const = 0;  // the file that it was made of
+  virtual std::string_view kind() const = 0;  // of its vocabulary, for people
 
   // By id, what it adds to a text; nothing for special tokens.
   virtual std::vector<DecodedName> texts() const = 0;

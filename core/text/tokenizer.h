@@ -75,9 +75,10 @@ class Tokenizer {
   // no text and must not be sampled.
   uint32_t vocab_size() const { return static_cast<uint32_t>(texts_.size()); }
   std::string_view file() const { return encoder_->file(); }  // tokenizer.model or tokenizer.json
-  const AddedToken* bos() const { return bos_; }              // nullptr: the model has none
-  const AddedToken* eos() const { return eos_; }              // the same
-  int32_t bos_id() const { return bos_ ? bos_->id : -1; }     // -1: none
+  std::string_view kind() const { return encoder_->kind(); }
+  const AddedToken* bos() const { return bos_; }           // nullptr: the model has none
+  const AddedToken* eos() const { return eos_; }           // the same
+  int32_t bos_id() const { return bos_ ? bos_->id : -1; }  // -1: none
   int32_t eos_id() const { return eos_ ? eos_->id : -1; }
   bool add_bos() const { return add_bos_; }  // only where there is one
   // Whether prompts have no BOS even where a format emits it: add_bos_token is false.

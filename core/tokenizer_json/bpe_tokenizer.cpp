@@ -102,6 +102,8 @@ void BpeTokenizer::append_plain(std::string text, TextPlace place,
     parts_->encoder.append(view.substr(piece.begin, piece.end - piece.begin), ids, cache);
 }
 
+bool BpeTokenizer::byte_level() const { return parts_->pre_tokenizer.byte_level(); }
+
 std::vector<DecodedName> BpeTokenizer::texts() const {
   std::vector<DecodedName> texts(vocabulary_->rows());
   for (size_t id = 0; id < texts.size(); ++id)

@@ -46,6 +46,7 @@ class BpeTokenizer {
 
   const std::vector<AddedToken>& added() const { return added_; }
   const BpeVocabulary& vocabulary() const { return *vocabulary_; }
+  bool byte_level() const;  // the characters of its names stand for bytes
   // By id, what a token adds to a text: nothing where it is special, or none.
   std::vector<DecodedName> texts() const;
   // Whether a user's text may yield the id even if it is special: bytes and the unknown token.

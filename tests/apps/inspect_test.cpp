@@ -1,6 +1,7 @@
 // inspect: against what the fixtures' quantisers and exporters say.
 #include <gmock/gmock.h>
 
+#include <cmath>
 #include <filesystem>
 #include <fstream>
 
@@ -76,6 +77,30 @@ TEST(Inspect, TellsShapeRopeAndMemory) {
   EXPECT_EQ(json["memory"]["cache_per_token"], per_token);
   EXPECT_EQ(json["memory"]["cache_at_context"],
             per_token * config["max_position_embeddings"].get<uint64_t>());
+}
+
+TEST(Inspect, TellsWhatAFamilyHasThatLlamaHasNot) {
+  const auto inspect = [](const char* model) {
+    return run_program({"inspect", fixture(model), "--json"}, "").json();
+  };
+  const Json llama = inspect("dense-gqa");
+  EXPECT_EQ(llama["family"], "Llama");
+  EXPECT_EQ(llama["sliding_layers"], Json::array());
+  EXPECT_EQ(llama["caps"], (Json{{"scores", nullptr}, {"logits", nullptr}}));
+  EXPECT_TRUE(llama["rope"]["local_theta"].is_null());
+
+  const Json gemma2 = inspect("gemma2-caps");
+  EXPECT_EQ(gemma2["family"], "Gemma2");
+  EXPECT_EQ(gemma2["window"], 24);
+  EXPECT_EQ(gemma2["sliding_layers"], Json::array({0}));
+  EXPECT_EQ(gemma2["caps"], (Json{{"scores", 2.0}, {"logits", 1.0}}));
+  EXPECT_EQ(gemma2["scales"]["embedding"], 8.0);
+  EXPECT_EQ(gemma2["scales"]["attention"], 1 / std::sqrt(24.0));
+
+  const Json gemma3 = inspect("gemma3-pattern");
+  EXPECT_EQ(gemma3["sliding_layers"], Json::array({0, 1}));
+  EXPECT_EQ(gemma3["rope"]["local_theta"], 1e4);
+  EXPECT_EQ(inspect("phi3-longrope-partial")["rope"]["rotary_dims"], 24);
 }
 
 TEST(Inspect, PlansTheMemoryThatARunAllocates) {

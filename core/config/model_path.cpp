@@ -15,6 +15,7 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::string_view kMain = "main";
+constexpr std::string_view kHuggingFace = "hf:", kModelScope = "ms:";
 
 bool is_name(std::string_view text, std::string_view more) {
   const auto allowed = [&](char c) {
@@ -26,9 +27,12 @@ bool is_name(std::string_view text, std::string_view more) {
          std::all_of(text.begin(), text.end(), allowed);
 }
 
+// As huggingface_hub reads them: "~/" is the home folder.
 fs::path from_environment(const char* variable) {
   const char* value = std::getenv(variable);
-  return value ? fs::path(value) : fs::path();
+  if (!value) return {};
+  if (std::string_view(value).starts_with("~/")) return from_environment("HOME") / (value + 2);
+  return value;
 }
 
 bool is_folder(const fs::path& path) {
@@ -67,6 +71,19 @@ std::optional<fs::path> only_snapshot(const fs::path& repository) {
   return found && is_folder(*found) ? found : std::nullopt;
 }
 
+// Looked for besides Hugging Face's cache, or alone.
+bool may_be_in_modelscope(const HubName& name) {
+  return name.hub == Hub::modelscope || (name.hub == Hub::any && name.revision.empty());
+}
+
+std::optional<fs::path> find_in_modelscope_cache(const HubName& name) {
+  std::string folder;
+  for (const char c : name.name) folder += c == '.' ? "___" : std::string(1, c);
+  for (const fs::path& root : {modelscope_cache() / "models", modelscope_cache()})
+    if (is_folder(root / name.org / folder)) return root / name.org / folder;
+  return std::nullopt;
+}
+
 std::optional<fs::path> main_snapshot(const fs::path& repository) {
   if (auto snapshot = snapshot_of(repository, kMain)) return snapshot;
   return only_snapshot(repository);
@@ -76,6 +93,9 @@ std::optional<fs::path> main_snapshot(const fs::path& repository) {
 
 std::optional<HubName> as_hub_name(std::string_view text) {
   HubName found;
+  if (text.starts_with(kHuggingFace)) found.hub = Hub::hugging_face;
+  if (text.starts_with(kModelScope)) found.hub = Hub::modelscope;
+  if (found.hub != Hub::any) text.remove_prefix(kHuggingFace.size());
   if (const size_t colon = text.find(':'); colon != std::string_view::npos) {
     found.revision = text.substr(colon + 1);
     text = text.substr(0, colon);
@@ -90,16 +110,27 @@ std::optional<HubName> as_hub_name(std::string_view text) {
 }
 
 fs::path hub_cache() {
-  if (const fs::path cache = from_environment("HF_HUB_CACHE"); !cache.empty()) return cache;
+  for (const char* variable : {"HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE"})
+    if (const fs::path cache = from_environment(variable); !cache.empty()) return cache;
   if (const fs::path home = from_environment("HF_HOME"); !home.empty()) return home / "hub";
   fs::path caches = from_environment("XDG_CACHE_HOME");
   if (caches.empty()) caches = from_environment("HOME") / ".cache";
   return caches / "huggingface" / "hub";
 }
 
+fs::path modelscope_cache() {
+  if (const fs::path cache = from_environment("MODELSCOPE_CACHE"); !cache.empty()) return cache;
+  return from_environment("HOME") / ".cache" / "modelscope" / "hub";
+}
+
 std::optional<fs::path> find_in_hub_cache(const HubName& name) {
+  std::optional<fs::path> found;
   const fs::path repository = hub_cache() / fmt::format("models--{}--{}", name.org, name.name);
-  return name.revision.empty() ? main_snapshot(repository) : snapshot_of(repository, name.revision);
+  if (name.hub != Hub::modelscope)
+    found =
+        name.revision.empty() ? main_snapshot(repository) : snapshot_of(repository, name.revision);
+  if (!found && may_be_in_modelscope(name)) found = find_in_modelscope_cache(name);
+  return found;
 }
 
 fs::path within_hub_cache(const fs::path& folder) {
@@ -108,7 +139,9 @@ fs::path within_hub_cache(const fs::path& folder) {
 }
 
 std::string download_command(const HubName& name) {
-  std::string command = fmt::format("hf download {}/{}", name.org, name.name);
+  std::string command = fmt::format(
+      "{} {}/{}", name.hub == Hub::modelscope ? "modelscope download --model" : "hf download",
+      name.org, name.name);
   if (!name.revision.empty()) command += " --revision " + name.revision;
   return command;
 }
@@ -117,10 +150,14 @@ void require_model(const fs::path& model, const std::string& hub_name) {
   std::error_code error;
   const std::optional<HubName> named = as_hub_name(hub_name);
   if (!named || fs::exists(model, error)) return;
-  throw Error(
-      ExitCode::model, hub_name,
-      fmt::format("found no such folder, nor this model in the cache {}", hub_cache().string()),
-      fmt::format("Download it: {}", download_command(*named)));
+  const std::string caches =
+      named->hub == Hub::modelscope ? fmt::format("cache {}", modelscope_cache().string())
+      : may_be_in_modelscope(*named)
+          ? fmt::format("caches {} and {}", hub_cache().string(), modelscope_cache().string())
+          : fmt::format("cache {}", hub_cache().string());
+  throw Error(ExitCode::model, hub_name,
+              fmt::format("found no such folder, nor this model in the {}", caches),
+              fmt::format("Download it: {}", download_command(*named)));
 }
 
 }  // namespace ropewalk

@@ -40,7 +40,8 @@ std::vector<BadModel> bad_configs() {
       {"B05", "NotAnObject", "config\\.json: found a list, expected an object",
        file_with("config.json", "[1]")},
       {"B06", "ModelType",
-       "config\\.json: model_type: found \"mixtral\", expected LlamaForCausalLM",
+       "config\\.json: model_type: found \"mixtral\", which chooses among experts for each token "
+       "\\(MoE\\), expected LlamaForCausalLM",
        config_with("model_type", "mixtral")},
       {"B06", "AnotherFamilysScale",
        "config\\.json: residual_multiplier: found 0\\.22, which Llama models do not have",

@@ -18,6 +18,11 @@ constexpr size_t kMaxStretch = size_t{1} << 20;
 constexpr size_t kMinPairBits = size_t{1} << 12, kMaxPairBits = size_t{1} << 24;
 constexpr char kDamaged[] = "The file is damaged: download it again";
 
+// Bytes that any vocabulary of text has: ASCII that is printed, tab and line feed.
+bool is_common(uint8_t byte) {
+  return byte == '\t' || byte == '\n' || (byte >= 0x20 && byte < 0x7f);
+}
+
 [[noreturn]] void fail(const JsonSource& source, std::string_view field, std::string_view what) {
   throw Error(source.code, fmt::format("{}: {}", source.file, field), what, kDamaged);
 }
@@ -47,9 +52,9 @@ void MergeEncoder::read_bytes(const JsonSource& source) {
     const auto value = static_cast<uint8_t>(byte);
     if (options_.byte_level) {
       bytes_[byte] = vocabulary_.find(byte_character(value));
-      if (bytes_[byte] < 0)
+      if (bytes_[byte] < 0 && is_common(value))
         fail(source, "model.vocab",
-             fmt::format("\"{}\", the token of the byte 0x{:02X}, is missing, expected all 256",
+             fmt::format("\"{}\", the token of the byte 0x{:02X}, is missing, expected one",
                          byte_character(value), byte));
     } else if (model_.byte_fallback) {
       const std::string name = fmt::format("<0x{:02X}>", byte);
@@ -163,26 +168,28 @@ void MergeEncoder::append_stretch(std::string_view stretch, std::vector<int32_t>
 }
 
 void MergeEncoder::append_characters(std::string_view stretch, std::vector<int32_t>& ids) const {
+  bool after_unknown = false;
+  const auto push = [&](int32_t id) {
+    if (id >= 0)
+      ids.push_back(id);
+    else if (vocabulary_.unknown() >= 0 && !(after_unknown && model_.fuse_unknown))
+      ids.push_back(vocabulary_.unknown());
+    after_unknown = id < 0;
+  };
   if (options_.byte_level) {
-    for (const char byte : stretch) ids.push_back(bytes_[static_cast<unsigned char>(byte)]);
+    for (const char byte : stretch) push(bytes_[static_cast<unsigned char>(byte)]);
     return;
   }
-  bool after_unknown = false;
   while (!stretch.empty()) {
     const size_t length = utf8_sequence_length(stretch);
     const std::string_view character = stretch.substr(0, length);
     stretch.remove_prefix(length);
     const int32_t id =
         length == 1 ? ascii_[static_cast<unsigned char>(character[0])] : spelled(character);
-    const bool is_unknown = id < 0 && !model_.byte_fallback;
-    if (id >= 0) {
-      ids.push_back(id);
-    } else if (model_.byte_fallback) {
-      for (const char byte : character) ids.push_back(bytes_[static_cast<unsigned char>(byte)]);
-    } else if (vocabulary_.unknown() >= 0 && !(after_unknown && model_.fuse_unknown)) {
-      ids.push_back(vocabulary_.unknown());
-    }
-    after_unknown = is_unknown;
+    if (id >= 0 || !model_.byte_fallback)
+      push(id);
+    else
+      for (const char byte : character) push(bytes_[static_cast<unsigned char>(byte)]);
   }
 }
 

@@ -25,7 +25,9 @@ struct MergeOptions {
 class MergeEncoder {
  public:
   // Throws Error (model) naming the merge or the token: names that are not in the vocabulary, a
-  // byte without a token. REQUIRES: `vocabulary` outlives this.
+  // common byte without a token. Texts lose other bytes without one, as tokenizers has it
+  // (SmolLM2's vocabulary lacks 21 that its training texts had not).
+  // REQUIRES: `vocabulary` outlives this.
   MergeEncoder(const BpeVocabulary& vocabulary, MergeOptions options, const JsonSource& source);
 
   // Appends the ids of `piece`. Throws Error (limit) for a megabyte on end in which every pair of

@@ -147,7 +147,7 @@ TEST(MalformedTokenizerJson, BytesThatAreMissing) {
   EXPECT_EQ(
       refusal(text, {}),
       std::string("tokenizer.json: model.vocab: \"A\", the token of the byte 0x41, is missing, "
-                  "expected all 256") +
+                  "expected one") +
           kDamaged);
   file.pre_tokenizer = "null";
   file.model = R"(,"byte_fallback":true)";

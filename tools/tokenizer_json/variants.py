@@ -119,6 +119,16 @@ def front(token: str, *before) -> Callable[[Tokenizer], None]:
     return finish
 
 
+def without(characters: str) -> Callable[[Tokenizer], None]:
+    """Leaves out the tokens of some bytes, as vocabularies do whose training texts had not all 256."""
+    def finish(tokenizer: Tokenizer) -> None:
+        model = json.loads(tokenizer.to_str())["model"]
+        names = [name for name in model["vocab"] if not set(name) & set(characters)]
+        merges = [tuple(pair) for pair in model["merges"] if not set(pair[0] + pair[1]) & set(characters)]
+        tokenizer.model = models.BPE(vocab={name: i for i, name in enumerate(names)}, merges=merges)
+    return finish
+
+
 def families() -> Iterator[Variant]:
     yield of_bytes("gpt-2", byte_level(use_regex=True), added=special("<|endoftext|>"), legacy_merges=True)
     yield of_bytes("gpt-2-prefix", byte_level(use_regex=True, add_prefix_space=True), added=special("<|endoftext|>"))
@@ -165,6 +175,8 @@ def switches() -> Iterator[Variant]:
     yield of_bytes("split-categories", byte_level(split(CATEGORIES)), texts="few", vocabulary=300)
     yield of_bytes("split-odd", byte_level(split(ODD)), texts="few", vocabulary=300)
     yield of_bytes("digits-runs", byte_level(pre_tokenizers.Digits(individual_digits=False)), texts="few", vocabulary=300)
+    # The bytes 00, 81, E2 and F0.
+    yield of_bytes("bytes-missing", byte_level(), texts="few", vocabulary=420, finish=without("Āģâð"))
     yield of_bytes("no-pieces", byte_level(), texts="few", vocabulary=420)
     characters = {"texts": "few", "fallback": False}
     yield of_characters("unknown-fused", decoders.Metaspace("▁", "always"), pre_tokenizers.Metaspace("▁", "always"), **characters)

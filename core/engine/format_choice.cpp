@@ -30,6 +30,7 @@ constexpr KnownFormat kKnown[] = {
     {"3c4ad5fa60dd8c7c", "mistral", "spaces", "v7"},
     {"55b2f4a26ac9ee71", "qwen-2.5"},
     {"87a2728cb8dc9fe4", "qwen-3"},
+    {"872be49dbb638044", "smollm2"},
     {"ecd6ae513fe103f0", "gemma"},
     {"78d976a442bcde2f", "phi-3"},
     {"a41fb8727c4f1e72", "phi-4"},

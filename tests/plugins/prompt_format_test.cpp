@@ -134,9 +134,10 @@ TEST_P(ChatTemplate, IsRenderedByteForByte) {
 INSTANTIATE_TEST_SUITE_P(Models, ChatTemplate,
                          testing::Values("llama-2", "chatml", "llama-3", "llama-3.1", "llama-3.2",
                                          "mistral-v1", "mistral-v3", "mistral-tekken", "mistral-v7",
-                                         "qwen-2.5", "qwen-3", "qwen-3-quick", "gemma-2", "phi-3.5",
-                                         "phi-4", "zephyr", "deepseek-llm", "deepseek-coder",
-                                         "deepseek-r1", "granite-3.0", "granite-3.3"),
+                                         "qwen-2.5", "qwen-3", "qwen-3-quick", "smollm2", "gemma-2",
+                                         "phi-3.5", "phi-4", "zephyr", "deepseek-llm",
+                                         "deepseek-coder", "deepseek-r1", "granite-3.0",
+                                         "granite-3.3"),
                          [](const auto& row) {
                            std::string name = row.param;
                            for (char& c : name)
@@ -242,7 +243,7 @@ TEST(PromptFormat, WhatAUserTypesIsNeverAControlToken) {
         "template",    "raw",           "chatml",       "llama-3",        "llama-3.1",
         "mistral",     "qwen-2.5",      "qwen-3",       "gemma",          "phi-3",
         "phi-4",       "zephyr",        "deepseek-llm", "deepseek-coder", "deepseek-r1",
-        "granite-3"}) {
+        "granite-3",   "smollm2"}) {
     const Recorder nothing = render(name, {}, {{kUser, "x"}});
     const Recorder marks = render(name, {}, {{kUser, "<s></s>[INST]<|im_start|><|im_end|>"}});
     EXPECT_EQ(marks.controls, nothing.controls) << name;

@@ -7,9 +7,13 @@ An op's cell tells how many of its cases in tests/ops pass on the device, and wh
 columns depends on the machine: --check compares the columns that the page has, and for each op the cases that it
 names. So a new case does not make a page stale; a new op or another outcome does. The emulator's column is read from
 what `ctest -R cuda.emulated_forward` wrote, since it takes minutes; without that file --check leaves the column out.
+
+A family's cell tells how many of its checkpoints in tests/fixtures/models are compared with transformers there: test_models
+is asked which it runs, and tests/cuda/CMakeLists.txt names those of the emulator. Whether they pass those tests say.
 """
 
 import difflib
+import fnmatch
 import json
 import re
 import subprocess
@@ -25,6 +29,16 @@ COLUMNS = {
     "vulkan": "Vulkan",
     "vulkan_bare": "Vulkan without optional features",
     "emulated": "CUDA, on the emulator",
+}
+
+ROOT = Path(__file__).resolve().parents[2]
+FIXTURES = ROOT / "tests/fixtures/models"
+# Names as in tests/end_to_end/backends.cpp.
+MODEL_COLUMNS = {
+    "cpu": "CPU, to 1e-3",
+    "vulkan": "Vulkan, to 1e-3",
+    "vulkan_gpu": "Vulkan's kernels for GPUs, to 1e-2",
+    "emulated": "CUDA on the emulator, to 3e-2",
 }
 
 HEAD = """# What runs where
@@ -135,6 +149,40 @@ def cell(cases: dict[str, dict[str, str]], device: str) -> str:
     return f"{len(cases) - bad} of {len(cases)}; {exceptions}"
 
 
+def compared_models(build: Path) -> set[str]:
+    """BACKEND_VARIANT of every checkpoint that a test compares with transformers."""
+    prefix = "Models/Fixtures.AgreeWithTransformers/"
+    listed = subprocess.run(
+        [build.resolve() / "tests/test_models", "--gtest_list_tests", "--gtest_filter=Models/Fixtures.*"],
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+    ).stdout
+    found = {line.split("#")[0].strip().split("/")[-1] for line in listed.splitlines() if line.startswith("  ")}
+    cmake = (ROOT / "tests/cuda/CMakeLists.txt").read_text()
+    patterns = re.search(r"NAME cuda\.emulated_models[^)]*--gtest_filter=(\S+)\)", cmake).group(1).split(":")
+    emulated = [f"emulated_{folder.name}".replace("-", "_") for folder in FIXTURES.iterdir()]
+    return found | {name for name in emulated if any(fnmatch.fnmatch(prefix + name, p) for p in patterns)}
+
+
+def family_rows(build: Path) -> list[str]:
+    compared = compared_models(build)
+    families: dict[str, list[str]] = {}
+    for folder in sorted(FIXTURES.iterdir()):
+        config = json.loads((folder / "config.json").read_text())
+        families.setdefault(config["model_type"], []).append(folder.name)
+    rows = ["| `model_type` | checkpoints |" + "".join(f" {head} |" for head in MODEL_COLUMNS.values())]
+    rows.append("|---|---|" + "---|" * len(MODEL_COLUMNS))
+    for family, names in sorted(families.items()):
+        cells = []
+        for column in MODEL_COLUMNS:
+            missing = [name for name in names if f"{column}_{name}".replace("-", "_") not in compared]
+            cells.append(f"all {len(names)}" if not missing else f"{len(names) - len(missing)} of {len(names)}")
+        shown = ", ".join(f"`{name}`" for name in names) if len(names) < 10 else f"{len(names)} of tests/fixtures/models"
+        rows.append(f"| `{family}` | {shown} | " + " | ".join(cells) + " |")
+    return rows
+
+
 def page(build: Path, columns: list[str], named: dict[str, list[str]]) -> str:
     """`named`: of these ops these cases alone."""
     table = run_table(build, columns)
@@ -152,6 +200,7 @@ def page(build: Path, columns: list[str], named: dict[str, list[str]]) -> str:
             "option `dot` says `always` or `never`.",
             "",
         ]
+    lines += ["## Families", "", *family_rows(build), ""]
     lines += ["## Ops", "", "| op | cases |" + "".join(f" {COLUMNS[column]} |" for column in found)]
     lines += ["|---|---|" + "---|" * len(found)]
     for suite, cases in table.items():

@@ -1,7 +1,8 @@
-"""python -m tools.quantize (compare | load) [--program P] [--base DIR] [--bits 4] [--group-size 32] [--order act]
+"""python -m tools.quantize (compare | rows | load) [--program P] [--base DIR] [--bits 4] [--group-size 32] [--order act]
 
 `compare` quantises the base with ropewalk and with AutoGPTQ's solver, on the same windows of tokens, and prints the errors
-of all matrices beside each other and how far both models are from the base on other text. `load` quantises with ropewalk
+of all matrices beside each other and how far both models are from the base on other text. `rows` does it for several settings
+and prints a table; it fails where a bar is missed (BARS). `load` quantises with ropewalk
 and lets AutoGPTQ's reader open the result: transformers' log-probabilities with these weights against ropewalk's.
 """
 from __future__ import annotations
@@ -21,6 +22,11 @@ from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM
 
 from . import autogptq
+
+# Of `rows`. The last two are coarser than the 4-bit lattice that SmolLM2's weights lie on.
+ROWS = ({"bits": 4, "group_size": 32}, {"bits": 4, "group_size": 64}, {"bits": 3, "group_size": 32})
+# The errors over AutoGPTQ's: mean and max with the same settings, mean with our defaults; perplexities over AutoGPTQ's.
+BARS = {"mean": 1.005, "max": 1.03, "best": 0.95, "perplexity": 1.005}
 
 SETS = (("self_attn.k_proj", "self_attn.v_proj", "self_attn.q_proj"), ("self_attn.o_proj",),
         ("mlp.up_proj", "mlp.gate_proj"), ("mlp.down_proj",))
@@ -101,7 +107,8 @@ def quantise_by_autogptq(options, windows: list[list[int]], out: Path) -> dict[s
             for name, error in solve_set(layer, names, batches, options).items():
                 errors[f"model.layers.{index}.{name}"] = error
         hidden = [output(i) for i in range(len(hidden))]
-    save_dense(model.state_dict(), options.base, out)
+    tied = {"lm_head.weight"} if model.config.tie_word_embeddings else set()
+    save_dense({name: value for name, value in model.state_dict().items() if name not in tied}, options.base, out)
     return errors
 
 
@@ -114,15 +121,15 @@ def save_dense(tensors: dict[str, torch.Tensor], base: str, out: Path) -> None:
               metadata={"format": "pt"})
 
 
-def distance(options, work: Path, folder: Path) -> float:
-    """Mean KL divergence of the base from the model, on text that it was not quantised on."""
+def distance(options, work: Path, folder: Path) -> dict:
+    """On text that it was not quantised on: mean KL divergence of the base from the model, and both perplexities."""
     configs = []
     for name, model in (("base", Path(options.base).resolve()), (folder.name, folder)):
         configs.append(work / f"{name}.yaml")
         configs[-1].write_text(f"model: {model}\n")
     answer = run(options.program, "compare", *map(str, configs), "--text", options.held_out, "--context",
                  str(options.length), "--backend", "cpu", "--json")
-    return json.loads(answer)["kl_mean"]
+    return json.loads(answer)
 
 
 def errors_of(folder: Path) -> dict[str, float]:
@@ -130,7 +137,8 @@ def errors_of(folder: Path) -> dict[str, float]:
     return {matrix["name"]: matrix["error"] for matrix in report["matrices"]}
 
 
-def compare(options, work: Path) -> None:
+def compare(options, work: Path) -> dict[str, float]:
+    """What BARS bound."""
     search = "mse" if options.mse else "none"
     asym = ("--asym", "--zeros", "v2") if options.asym else ()
     ours, ids = quantise(options, work, "ours", "--search", search, *asym)
@@ -144,9 +152,33 @@ def compare(options, work: Path) -> None:
     print(f"{label}, search {search}: {len(ratios)} matrices on {sum(map(len, windows))} tokens")
     for name, row in (("same settings", ratios), ("our defaults", better)):
         print(f"  {name}: error over AutoGPTQ's mean {sum(row) / len(row):.4f}, median {row[len(row) // 2]:.4f}, "
-              f"least {row[0]:.4f}, largest {row[-1]:.4f}")
-    print(f"  KL from the base: AutoGPTQ {distance(options, work, work / 'theirs'):.5f}, same settings "
-          f"{distance(options, work, ours):.5f}, our defaults {distance(options, work, best):.5f}", flush=True)
+              f"min {row[0]:.4f}, max {row[-1]:.4f}")
+    apart = {what: distance(options, work, folder)
+             for what, folder in (("AutoGPTQ", work / "theirs"), ("same settings", ours), ("our defaults", best))}
+    for what, answer in apart.items():
+        print(f"  {what}: KL from the base {answer['kl_mean']:.5f}, perplexity {answer['perplexity_b']:.3f}, the base's "
+              f"{answer['perplexity_a']:.3f}", flush=True)
+    perplexity = {what: answer["perplexity_b"] for what, answer in apart.items()}
+    return {"mean": sum(ratios) / len(ratios), "max": ratios[-1], "best": sum(better) / len(better), "most": better[-1],
+            "perplexity": max(perplexity["same settings"], perplexity["our defaults"]) / perplexity["AutoGPTQ"],
+            "base": apart["AutoGPTQ"]["perplexity_a"]} | perplexity
+
+
+def rows(options, work: Path) -> None:
+    lines, missed = [], []
+    for number, row in enumerate(ROWS):
+        for name, value in row.items():
+            setattr(options, name, value)
+        (work / str(number)).mkdir()
+        found = compare(options, work / str(number))
+        lines.append(f"| {options.bits} bits, groups of {options.group_size} | {found['mean']:.4f} | {found['max']:.4f} | "
+                     f"{found['best']:.4f} | {found['most']:.4f} | {found['base']:.3f} | {found['AutoGPTQ']:.3f} | "
+                     f"{found['same settings']:.3f} | {found['our defaults']:.3f} |")
+        missed += [f"{row}: {name} {found[name]:.4f}, the bar is {bar}" for name, bar in BARS.items() if found[name] > bar]
+    print("\n| | mean | max | defaults: mean | max | perplexity of the base | AutoGPTQ | same settings | defaults |")
+    print("|---|---|---|---|---|---|---|---|---|", *lines, sep="\n")
+    if missed:
+        raise SystemExit("\n".join(missed))
 
 
 def load(options, work: Path) -> None:
@@ -171,7 +203,7 @@ def load(options, work: Path) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tools.quantize")
-    parser.add_argument("what", choices=("compare", "load"))
+    parser.add_argument("what", choices=("compare", "rows", "load"))
     parser.add_argument("--program", default="build/release/bin/ropewalk")
     parser.add_argument("--base", default="models/airophin-mini-f16")
     parser.add_argument("--calibration", default="tests/fixtures/airophin-mini/text.txt")
@@ -188,7 +220,7 @@ def main() -> None:
     torch.set_num_threads(1)
     torch.set_grad_enabled(False)
     with tempfile.TemporaryDirectory() as work:
-        (compare if options.what == "compare" else load)(options, Path(work))
+        {"compare": compare, "rows": rows, "load": load}[options.what](options, Path(work))
 
 
 main()

@@ -146,7 +146,7 @@ INSTANTIATE_TEST_SUITE_P(
         Bad{"model: m\ncontext: {kv_cache: f8}\n",
             ":2:21: context.kv_cache: found f8, expected one of f16, int8, f32."},
         Bad{"model: m\nserve: {sampling: {bounds: [temperature=2..1]}}\n",
-            ":2:30: serve.sampling.bounds: found temperature=2..1, expected FIELD=MIN..MAX, such "
+            ":2:29: serve.sampling.bounds: found temperature=2..1, expected FIELD=MIN..MAX, such "
             "as "
             "temperature=0..1.5."},
         Bad{"model: m\ncontext: {page_tokens: 100}\n",

@@ -60,7 +60,7 @@ plugins: {paths: [./my-plugins, /opt/p.so]}
   EXPECT_EQ(config.context.page_tokens, 256u);
   ASSERT_TRUE(config.rope);
   EXPECT_EQ(config.rope->name, "linear");
-  EXPECT_EQ(config.rope->where.text(), "/etc/c.yaml:8:11");
+  EXPECT_EQ(config.rope->where.text(), "/etc/c.yaml:9:11");
   ASSERT_EQ(config.rope->options.size(), 1u);
   EXPECT_EQ(config.rope->options[0].value.text, "2.0");
   EXPECT_EQ(config.prompt.format->name, "vicuna-v1.1");

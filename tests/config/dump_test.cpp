@@ -75,6 +75,7 @@ TEST(Dump, NamesTheOriginOfEveryValue) {
           "  tolerate: []  # default\n"
           "  sampling:\n"
           "    lock: []  # default\n"
+          "    bounds: []  # default\n"
           "  presets: []  # default\n"
           "  deterministic: false  # default\n"
           "  chat: join  # default\n"

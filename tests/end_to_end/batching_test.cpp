@@ -18,7 +18,7 @@ struct Rig {
 
   static RuntimeSettings settings() {
     RuntimeSettings settings = fixture_settings(fixture_config(kModel, expected_of(kModel)));
-    settings.config.context.length = 600;  // three pages
+    settings.config.context.length = 600;  // ten pages
     return settings;
   }
   Executor& executor() { return model.runtime.executor(); }

@@ -41,7 +41,7 @@ inline std::vector<int32_t> ids_of(const std::string& variant) {
   return expected_of(variant)["ids"].get<std::vector<int32_t>>();
 }
 
-// The variant's ids again and again, over three pages of the cache.
+// The variant's ids again and again, over many pages of the cache.
 inline std::vector<int32_t> long_text_of(const std::string& variant) {
   const std::vector<int32_t> ids = ids_of(variant);
   std::vector<int32_t> text;

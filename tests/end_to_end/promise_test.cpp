@@ -162,7 +162,7 @@ TEST_F(Promise, AReplyDoesNotDependOnTheAdaptersOfOthers) {
 TEST_F(Promise, AReplyDoesNotDependOnPreemptions) {
   Engine engine(settings(768), TextNeed::required);
   std::vector<Request> asked = requests(engine);
-  // Two that run at a time grow into their second pages, and one page is left.
+  // The cache does not hold two of the longer ones at a time.
   asked.resize(request_count(12));
   for (Request& request : asked) request.max_new_tokens = 300;
   std::vector<Said> want;

@@ -52,8 +52,8 @@ TEST(LoadedModel, ThePlanIsWhatIsAllocated) {
   EXPECT_EQ(announced.total(), loading.device.allocated);
   // The fake's narrowest program needs the largest workspace.
   EXPECT_EQ(announced.workspace, 1u << 20);
-  // airophin-mini's cache: 5 layers, keys and values, 2 pages of 256 tokens, 3 heads of 64 in f16.
-  EXPECT_EQ(announced.cache, 5u * 2 * 2 * 256 * 3 * 64 * 2);
+  // airophin-mini's cache: 5 layers, keys and values, 2 pages of 64 tokens, 3 heads of 64 in f16.
+  EXPECT_EQ(announced.cache, 5u * 2 * 2 * 64 * 3 * 64 * 2);
 }
 
 TEST(LoadedModel, ActOrderFoldsAwayCompletely) {
@@ -175,7 +175,7 @@ TEST(LoadedModel, TheCacheShrinksToTheFreeMemory) {
     EXPECT_EQ(whole->cache_pages(), 2u);
     return whole->plan().total() - whole->plan().cache;
   }();
-  const uint64_t page = 5u * 2 * 256 * 3 * 64 * 2;
+  const uint64_t page = 5u * 2 * 64 * 3 * 64 * 2;
   loading.settings.cache = {.share = 0.5, .min_pages = 1};
   loading.device.info_.memory_free = rest + 4 * page;
   EXPECT_EQ(loading.load()->cache_pages(), 2u);  // no more than was asked for

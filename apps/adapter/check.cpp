@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <optional>
+#include <utility>
 
 #include "apps/adapter/adapter_commands.h"
 #include "apps/adapter/adapter_input.h"
@@ -12,6 +14,7 @@
 #include "apps/progress.h"
 #include "apps/signals.h"
 #include "core/adapter/base_fit.h"
+#include "core/adapter/run_time.h"
 #include "core/base/error.h"
 #include "core/checkpoint/weights/checkpoint_weights.h"
 #include "core/json/json.h"
@@ -61,6 +64,11 @@ std::string merge_verdict(const Adapter& adapter, const Checkpoint* base) {
   return "yes";
 }
 
+std::string run_time_verdict(const Adapter& adapter) {
+  const std::string refusal = run_time_refusal(adapter);
+  return refusal.empty() ? "yes" : "no: it " + refusal;
+}
+
 Json adapter_json(const Adapter& adapter, const Checkpoint* base,
                   const std::vector<Effect>& effects) {
   const AdapterConfig& config = adapter.config();
@@ -83,19 +91,25 @@ Json adapter_json(const Adapter& adapter, const Checkpoint* base,
           {"whole_tensors", whole},
           {"token_rows", rows},
           {"merge", merge_verdict(adapter, base)},
+          {"run_time", run_time_verdict(adapter)},
           {"modules", modules_json(effects)}};
 }
 
-double perplexity_of(const CommonArguments& common, const Config& config,
-                     const Checkpoint& checkpoint, const std::vector<ScoredWindow>& windows,
-                     const std::string& title) {
+// What is measured: a model, with the adapters of the settings or without any.
+struct Subject {
+  const Checkpoint& checkpoint;
   RuntimeSettings settings;
-  settings.config = config;
+  std::string title;
+};
+
+double perplexity_of(const CommonArguments& common, const Subject& subject,
+                     const std::vector<ScoredWindow>& windows) {
+  RuntimeSettings settings = subject.settings;
   settings.max_wanted = kRowsAtATime;
-  const CheckpointWeights weights(checkpoint);
+  const CheckpointWeights weights(subject.checkpoint);
   OpenModel model = open_weights(common, std::move(settings), weights);
   PerplexitySum sum;
-  Progress line("perplexity " + title, progress_for(common));
+  Progress line("perplexity " + subject.title, progress_for(common));
   WindowEvents events;
   events.scores = [&](size_t, std::span<const double> logprobs) {
     for (const double logprob : logprobs) sum.add(logprob);
@@ -119,18 +133,31 @@ Json text_json(const AdapterCheckArguments& arguments, const Adapter& adapter,
       kMaxWindow));
   config.context.length = length;
   const auto windows = windows_of(dataset, {Protocol::chunk, length, 1, {}});
-  const MergedCheckpoint merged(base, {{{&adapter, 1}}});
-  if (merged.new_vocabulary())
+  RuntimeSettings settings;
+  settings.config = config;
+  settings.config.adapter = kNoAdapterName;
+  Subject with{base, settings, "with the adapter"};
+  // A quantised base runs with it, any other has it in its weights.
+  std::optional<MergedCheckpoint> merged;
+  if (base.quantization()) {
+    with.settings.adapters = {{"checked", open_for_run(adapter.directory(), 1, base)}};
+    with.settings.config.adapter = "checked";
+  } else {
+    merged.emplace(base, MergeSettings{{{&adapter, 1}}});
+  }
+  if (merged && merged->new_vocabulary())
     throw Error(ExitCode::usage, adapter.directory().string(),
                 "brings tables of another size, so the text has other ids without it",
                 "Leave out --text; merge it and measure with `ropewalk perplexity`");
   const StopRequest stop;
-  const double without = perplexity_of(arguments.common, config, base, windows, "without");
-  const double with = perplexity_of(arguments.common, config, merged, windows, "with the adapter");
+  const double without = perplexity_of(arguments.common, {base, settings, "without"}, windows);
+  const double changed = perplexity_of(
+      arguments.common, merged ? Subject{*merged, settings, "with the adapter"} : std::move(with),
+      windows);
   return {{"dataset_sha256", dataset.sha256},
           {"context", length},
           {"without", without},
-          {"with", with}};
+          {"with", changed}};
 }
 
 std::string report(const Json& answer) {
@@ -151,6 +178,7 @@ std::string report(const Json& answer) {
   for (const Json& name : answer["whole_tensors"]) add("whole", name.get<std::string>());
   if (answer["token_rows"] != 0) add("token rows", answer["token_rows"].dump());
   add("merge", answer["merge"].get<std::string>());
+  add("run time", answer["run_time"].get<std::string>());
   if (answer.contains("perplexity"))
     add("perplexity", fmt::format("{:.4f} without, {:.4f} with, windows of {}",
                                   answer["perplexity"]["without"].get<double>(),

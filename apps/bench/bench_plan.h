@@ -30,7 +30,8 @@ struct BenchPlan {
   bool leave_out_largest();
 };
 
-// Cuts prompts and steps to fit the context, with a note. The configuration says how large a page is.
+// Cuts prompts and steps to fit the context, with a note. The configuration says how large a page
+// is.
 BenchPlan make_bench_plan(const BenchArguments& arguments, BenchDefault fallback,
                           const Config& config, uint32_t context_length);
 

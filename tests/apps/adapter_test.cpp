@@ -74,6 +74,7 @@ TEST(AdapterCheck, TellsWhatTheFolderHolds) {
   EXPECT_EQ(answer["coverage"]["adapted"], 14);
   EXPECT_EQ(answer["coverage"]["of"], 35);
   EXPECT_EQ(answer["merge"], "yes");
+  EXPECT_EQ(answer["run_time"], "yes");
   EXPECT_EQ(answer["modules"].size(), 14u);
   EXPECT_GT(answer["modules"][0]["relative_norm"].get<double>(), 1e-5);
   EXPECT_EQ(answer["doubts"].size(), 0u);
@@ -84,6 +85,7 @@ TEST(AdapterCheck, NeedsNoBase) {
   ASSERT_EQ(outcome.code, 0) << outcome.err;
   EXPECT_THAT(outcome.out, AllOf(HasSubstr("rank, alpha    2, 4, DoRA"),
                                  HasSubstr("merge          alone: it is a DoRA"),
+                                 HasSubstr("run time       no: it is a DoRA, which stretches"),
                                  HasSubstr("model.layers.4.mlp.down_proj")));
 }
 
@@ -95,6 +97,18 @@ TEST(AdapterCheck, MeasuresATextWithAndWithout) {
   const Json measured = outcome.json()["perplexity"];
   EXPECT_LT(measured["with"].get<double>(), 0.999 * measured["without"].get<double>())
       << "it was trained on this text";
+}
+
+// A quantised base cannot have it in its weights, but runs with it.
+TEST(AdapterCheck, MeasuresATextOverAQuantisedBase) {
+  const Outcome outcome =
+      adapter({"check", fixture("lora"), "--base", RW_SOURCE_DIR "/models/airophin-mini", "--text",
+               RW_FIXTURES "/airophin-mini/text.txt", "--backend", "cpu", "--json"});
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  const Json answer = outcome.json();
+  EXPECT_EQ(answer["merge"], "no: the base is quantised");
+  EXPECT_LT(answer["perplexity"]["with"].get<double>(),
+            0.999 * answer["perplexity"]["without"].get<double>());
 }
 
 TEST(AdapterCheck, DoubtsABaseUnderAnotherName) {

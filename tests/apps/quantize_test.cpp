@@ -298,11 +298,15 @@ TEST_P(QuantizeRefuses, InWords) {
   folder.write("negative.jsonl", "{\"ids\": [-1]}\n");
   folder.write("long.ids", windows_of_ids(1, 300, 96));
   folder.write("w.ids", windows_of_ids(20, 64, 96));
+  folder.write("one.ids", "7\n");
+  folder.write("opt/config.json", R"({"architectures":["OPTForCausalLM"],"model_type":"opt"})");
   folder.write("taken/config.json", "{}");
   Arguments arguments = GetParam().arguments;
   for (std::string& argument : arguments)
     if (argument.starts_with("@")) argument = folder.path() / argument.substr(1);
-  const std::string base = RW_SOURCE_DIR "/" + std::string(GetParam().base);
+  const std::string named = GetParam().base;
+  const std::string base = named.starts_with("@") ? (folder.path() / named.substr(1)).string()
+                                                  : RW_SOURCE_DIR "/" + named;
   Arguments all = {"quantize", base, "--backend", "cpu"};
   if (std::ranges::find(arguments, "--out") == arguments.end())
     all.insert(all.end(), {"--out", folder.path() / "out"});
@@ -392,6 +396,8 @@ INSTANTIATE_TEST_SUITE_P(
                 2,
                 "latin.txt: is not UTF-8 at byte 3"},
         Refused{"parquet", kMini, {"--calibration", "@f.parquet"}, 2, "is a Parquet file"},
+        Refused{"one_token", kFixture, {"--calibration", "@one.ids"}, 10, "holds 1 tokens"},
+        Refused{"other_family", "@opt", {"--calibration", "@w.ids"}, 3, "opt"},
         Refused{"no_field",
                 kMini,
                 {"--calibration", "@bad.jsonl"},

@@ -54,6 +54,21 @@ TEST(LinearSets, AreThoseThatReadTheSame) {
   EXPECT_EQ(whole.sets[7].cols, rig.checkpoint->config().intermediate_size);
 }
 
+TEST(LinearSets, ShapesThatNoFileHoldsAreRefused) {
+  const auto refusal = [](uint32_t rows, uint32_t cols, uint8_t bits, uint32_t group) {
+    quantize::Settings settings;
+    settings.bits = bits;
+    settings.group_size = group;
+    const std::vector<LinearSet> sets = {LinearSet{{Linear{"up", rows}}, "x", cols}};
+    return error_of([&] { check_shapes(sets, settings); });
+  };
+  EXPECT_THAT(
+      refusal(200, 64, 3, 32),
+      HasSubstr("2 up: has 200 outputs and 64 inputs, expected multiples of 32 for 3 bits"));
+  EXPECT_THAT(refusal(64, 4096, 4, 48), HasSubstr("up: has 4096 inputs, which groups of 48 do"));
+  EXPECT_EQ(refusal(200, 64, 4, 32), "no error");
+}
+
 TEST(GraphCut, CarriesTheResidualAndTheInput) {
   const LayerRig rig("dense-f16", 1);
   const Whole whole(rig);

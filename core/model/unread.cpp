@@ -39,9 +39,12 @@ size_t count_of(const Names& unread, std::initializer_list<std::string_view> par
 
 // Those that this family does not have. Layers beyond the last may have the family's own.
 size_t count_of_norms(const Names& unread, const ModelConfig& config) {
-  size_t count = config.norms_heads ? 0 : count_of(unread, {".q_norm.", ".k_norm."});
+  size_t count = count_of(unread, {".post_self_attn_layernorm."});
+  if (config.query_norms == QueryNorms::none) count += count_of(unread, {".q_norm.", ".k_norm."});
+  if (config.norms == Norms::after) count += count_of(unread, {".input_layernorm."});
+  if (config.norms == Norms::before) count += count_of(unread, {".post_feedforward_layernorm."});
   if (config.norms != Norms::before_and_after)
-    count += count_of(unread, {"_feedforward_layernorm.", ".post_self_attn_layernorm."});
+    count += count_of(unread, {".pre_feedforward_layernorm."});
   return count;
 }
 

@@ -118,8 +118,8 @@ Product product_of(const Graph& graph, Nodes nodes) {
   if (last.op == Op::kv_append) {
     product.epilogue = Epilogue::rope_append;
     const Tensor &keys = graph.tensors[last.in[2]], &values = graph.tensors[last.in[3]];
-    product.append.keys = {nullptr, keys.dtype, keys.dim[2], keys.dim[3]};
-    product.append.values = {nullptr, values.dtype, values.dim[2], values.dim[3]};
+    product.append.keys = cache_of(keys, nullptr);
+    product.append.values = cache_of(values, nullptr);
     product.append.heads = heads_of(graph.tensors[graph.nodes[nodes[0]].out[0]], keys);
     product.append.scale = graph.nodes[nodes[3]].rope().scale;
   }

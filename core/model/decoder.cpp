@@ -121,15 +121,6 @@ class Builder {
     return node(Op::matmul, name, std::move(in), std::move(out_dims), {});
   }
 
-  TensorId adapter_tensor(const std::string& name, DType dtype, std::vector<uint32_t> dims) {
-    GraphTensor tensor;
-    tensor.name = name;
-    tensor.kind = TensorKind::adapter;
-    tensor.dtype = dtype;
-    tensor.dims = std::move(dims);
-    return graph().add_tensor(std::move(tensor));
-  }
-
   // A product's result with the change that the rows' adapters make, where the layer has room for
   // them.
   TensorId adapted(TensorId y) {

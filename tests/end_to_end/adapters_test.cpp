@@ -4,8 +4,12 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstring>
+#include <map>
 
 #include "core/adapter/run_time.h"
+#include "core/checkpoint/weights/finite.h"
+#include "core/checkpoint/weights/weight_room.h"
 #include "core/engine/run_adapters.h"
 #include "core/exec/cached_text.h"
 #include "core/model/synthetic.h"
@@ -132,6 +136,122 @@ TEST_P(FoldedAdapters, ComputeWhatUnfoldedOnesDo) {
 INSTANTIATE_TEST_SUITE_P(Fixtures, FoldedAdapters,
                          testing::Values("gptq-b4-g32-act", "gptq-b4-g128-act-gqa",
                                          "gptq-b4-act-apart", "phi3-gptq-act"),
+                         [](const auto& row) {
+                           std::string name = row.param;
+                           std::ranges::replace(name, '-', '_');
+                           return name;
+                         });
+
+// Matrices of every linear layer that a checkpoint stores, of rank 5.
+class Waves final : public AdapterSource {
+ public:
+  explicit Waves(const Checkpoint& base) {
+    for (const TensorInfo& tensor : base.tensors())
+      if (tensor.name.ends_with("_proj.weight") || tensor.name == "lm_head.weight")
+        shapes_[tensor.name.substr(0, tensor.name.rfind('.'))] = tensor.shape;
+  }
+
+  std::vector<std::string> modules() const override {
+    std::vector<std::string> names;
+    for (const auto& [name, shape] : shapes_) names.push_back(name);
+    return names;
+  }
+  uint32_t max_rank() const override { return 5; }
+  std::optional<LowRankMatrices> read(std::string_view module) const override {
+    const auto found = shapes_.find(module);
+    if (found == shapes_.end()) return std::nullopt;
+    const std::vector<uint64_t>& shape = found->second;
+    LowRankMatrices matrices{.rank = 5,
+                             .rows = static_cast<uint32_t>(shape[1]),
+                             .cols = static_cast<uint32_t>(shape[0])};
+    const auto fill = [&](size_t count, float size, std::vector<float>& values) {
+      for (size_t i = 0; i < count; ++i)
+        values.push_back(size * std::sin(static_cast<float>(i * 7 + i * i % 31 + module.size())));
+    };
+    fill(5 * shape[1], 1 / std::sqrt(static_cast<float>(shape[1])), matrices.a);
+    fill(5 * shape[0], 0.1f, matrices.b);
+    return matrices;
+  }
+
+ private:
+  std::map<std::string, std::vector<uint64_t>, std::less<>> shapes_;
+};
+
+// The same model with an adapter in its weights, in f32.
+class InTheWeights final : public WeightSource {
+ public:
+  InTheWeights(const WeightSource& base, const AdapterSource& adapter)
+      : base_(base), adapter_(adapter) {}
+
+  const ModelConfig& config() const override { return base_.config(); }
+  WeightInfo describe(std::string_view name, abi::WeightUse use, uint32_t rows,
+                      uint32_t cols) const override {
+    WeightInfo info = base_.describe(name, use, rows, cols);
+    if (use == abi::WeightUse::matmul) info.shape.dtype = abi::DType::f32;
+    return info;
+  }
+  abi::Weight load(const WeightInfo& info, const Columns& columns,
+                   std::span<std::byte> room) const override {
+    if (info.shape.use != abi::WeightUse::matmul) return base_.load(info, columns, room);
+    const uint32_t rows = info.shape.rows, cols = info.shape.cols;
+    EXPECT_EQ(columns.count, cols) << "small weights come whole";
+    const WeightInfo plain = base_.describe(info.name, abi::WeightUse::matmul, rows, cols);
+    const bool bf16 = plain.shape.dtype == abi::DType::bf16;
+    std::vector<std::byte> bytes(room_bytes(plain.shape, cols));
+    std::vector<float> values = to_floats(bf16 ? StoredType::bf16 : StoredType::f16,
+                                          base_.load(plain, columns, bytes).dense);
+    const auto adapted = adapter_.read(plain.stored.name);  // not a tied head
+    const LowRankMatrices change = adapted.value_or(LowRankMatrices{});
+    for (uint32_t n = 0; n < cols; ++n)
+      for (uint32_t k = 0; k < rows; ++k)
+        for (uint32_t i = 0; i < change.rank; ++i)
+          values[size_t{n} * rows + k] +=
+              change.b[size_t{plain.stored.first + n} * change.rank + i] *
+              change.a[size_t{i} * rows + k];
+    abi::Weight weight = info.shape;
+    set_columns(weight, columns);
+    const WeightRoom to = lay_out(weight, room);
+    std::memcpy(to.dense.data(), values.data(), values.size() * sizeof(float));
+    return weight;
+  }
+  std::vector<float> load_bias(const WeightInfo& info,
+                               std::span<const uint32_t> order) const override {
+    return base_.load_bias(info, order);
+  }
+  std::vector<float> load_vector(std::string_view name, uint32_t size) const override {
+    return base_.load_vector(name, size);
+  }
+
+ private:
+  const WeightSource& base_;
+  const AdapterSource& adapter_;
+};
+
+class BesideTheWeights : public testing::TestWithParam<const char*> {};
+
+// Layers that are stored as one, heads that are rotated in part, biases, norms of heads, lm_head.
+TEST_P(BesideTheWeights, IsAsInTheWeights) {
+  const std::string variant = GetParam();
+  const Json expected = expected_of(variant);
+  const auto ids = expected["ids"].get<std::vector<int32_t>>();
+  const auto base = Checkpoint::open(models_folder() / variant, config_families());
+  RuntimeSettings settings = fixture_settings(fixture_config(variant, expected));
+  const std::vector<double> without = scores(*base, settings, ids);
+  const auto waves = std::make_shared<Waves>(*base);
+  Registry registry = make_registry(settings.config);
+  const CheckpointWeights weights(*base);
+  Runtime merged(registry, InTheWeights(weights, *waves), settings);
+  settings.config.adapter = "waves";
+  settings.adapters = {{"waves", waves}};
+  const std::vector<double> beside = scores(*base, settings, ids);
+  EXPECT_LT(max_difference(beside, score(merged, ids, nullptr).logprobs), 2e-3);
+  EXPECT_GT(max_difference(beside, without), 3e-2);
+}
+
+INSTANTIATE_TEST_SUITE_P(Fixtures, BesideTheWeights,
+                         testing::Values("dense-f16", "dense-odd-sizes", "phi3-window",
+                                         "phi3-longrope-partial", "qwen2-bias", "qwen3-head-dim",
+                                         "gemma2-caps"),
                          [](const auto& row) {
                            std::string name = row.param;
                            std::ranges::replace(name, '-', '_');

@@ -12,6 +12,8 @@ namespace {
 
 constexpr uint32_t kRunRows = 64;   // of a task
 constexpr uint32_t kColumns = 256;  // of a task
+// Rows of B that a task reads side by side: each is a stream of its own, far from the others.
+constexpr uint32_t kRanksAtOnce = 8;
 
 // Consecutive rows of one adapter, as long as a task takes them.
 void plan_runs(const LowRank& op, const Frame& frame) {
@@ -70,8 +72,10 @@ void expand(const Job& job, uint32_t first, uint32_t last) {
   }
   if (job.rank == 0) return;
   const uint32_t whole = (last - first) / kPanel * kPanel;
-  job.frame.kernels.multiply_f16({result + first, job.middle(), job.b + first, op.width, op.cap,
-                                  op.stride, job.rows.count, job.rank, whole});
+  for (uint32_t i = 0; i < job.rank; i += kRanksAtOnce)
+    job.frame.kernels.multiply_f16(
+        {result + first, job.middle() + i, job.b + uint64_t{i} * op.stride + first, op.width,
+         op.cap, op.stride, job.rows.count, std::min(kRanksAtOnce, job.rank - i), whole});
   for (uint32_t n = first + whole; n < last; ++n)
     for (uint32_t r = 0; r < job.rows.count; ++r)
       for (uint32_t i = 0; i < job.rank; ++i)

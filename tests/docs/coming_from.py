@@ -37,7 +37,7 @@ def right_hand_codes(page: str) -> list[tuple[int, str]]:
 
 def configuration(code: str) -> str | None:
     """A configuration with this setting; None: it is none."""
-    if code in WORDS or code.startswith(("ropewalk ", "-", "model: ", "/")):
+    if code in WORDS or code.startswith(("ropewalk ", "-", "model: ", "adapter", "MODEL", "/")):
         return None
     for word, value in FILLED:
         code = re.sub(rf"(?<![A-Za-z]){re.escape(word)}(?![A-Za-z])", value, code)

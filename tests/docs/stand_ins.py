@@ -15,7 +15,7 @@ DENSE = TREE / "models/airophin-mini-f16"
 # Folders that documents name, and whose first layer stands in for them.
 MODELS = {
     "models/airophin-13b": QUANTISED,
-    "models/llama-2-13b": DENSE,
+    "models/airo-13b-gptq": QUANTISED,
     "llama-2-13b": DENSE,
     "airophin-13b": QUANTISED,
 }

@@ -99,5 +99,21 @@ TEST_F(VulkanChoice, EachIsListedWithDriverMemorySubgroupSizeAndWhatItLacks) {
   EXPECT_FALSE(devices[2].usable);
 }
 
+TEST_F(VulkanChoice, AnIntegratedGpuHasAllHeapsACardItsOwn) {
+  const auto devices = listed(backend({kIntegrated, kCard}));
+  ASSERT_EQ(devices.size(), 2u);
+  EXPECT_EQ(devices[0].info.memory_total, uint64_t{5} << 30);
+  EXPECT_EQ(devices[0].info.memory_free, uint64_t{5} << 30);
+  EXPECT_EQ(devices[1].info.memory_total, uint64_t{8} << 30);
+}
+
+// The fake card's second queue does not draw, and has no timestamps.
+TEST_F(VulkanChoice, TheQueueIsTheFirstOrOneThatDoesNotDraw) {
+  BackendConfig config = backend({kCard});
+  EXPECT_THAT(listed(config)[0].info.missing, StrEq(""));
+  config.plugin.options.push_back({"queue", Where{}, make_scalar("compute", Where{})});
+  EXPECT_THAT(listed(config)[0].info.missing, StrEq("timestamps (no --trace)"));
+}
+
 }  // namespace
 }  // namespace ropewalk::test

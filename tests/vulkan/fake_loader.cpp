@@ -23,6 +23,7 @@ struct FakeDevice {
   uint32_t subgroup_size;
   bool has_addresses, has_optional;
   uint64_t heap, used;
+  uint64_t host_heap = uint64_t{64} << 30;
 };
 
 constexpr uint64_t kGiB = uint64_t{1} << 30;
@@ -31,7 +32,7 @@ const FakeDevice kDevices[] = {
     {"a virtual GPU", VK_PHYSICAL_DEVICE_TYPE_VIRTUAL_GPU, VK_API_VERSION_1_2, 32, true, false,
      4 * kGiB, 0},
     {"an integrated GPU", VK_PHYSICAL_DEVICE_TYPE_INTEGRATED_GPU, VK_API_VERSION_1_2, 16, true,
-     true, 3 * kGiB, 0},
+     true, 3 * kGiB, 0, 2 * kGiB},
     {"an old card", VK_PHYSICAL_DEVICE_TYPE_DISCRETE_GPU, VK_API_VERSION_1_1, 64, true, true,
      8 * kGiB, 0},
     {"a card", VK_PHYSICAL_DEVICE_TYPE_DISCRETE_GPU, VK_API_VERSION_1_3, 64, true, true, 8 * kGiB,
@@ -59,6 +60,11 @@ VkResult VKAPI_CALL create_instance(const VkInstanceCreateInfo*, const VkAllocat
 
 VkResult VKAPI_CALL instance_version(uint32_t* version) {
   *version = VK_API_VERSION_1_3;
+  return VK_SUCCESS;
+}
+
+VkResult VKAPI_CALL no_extensions(const char*, uint32_t* count, VkExtensionProperties*) {
+  *count = 0;
   return VK_SUCCESS;
 }
 
@@ -94,11 +100,14 @@ void VKAPI_CALL properties(VkPhysicalDevice handle, VkPhysicalDeviceProperties2*
           to->pNext, VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_1_PROPERTIES)) {
     v11->subgroupSize = device.subgroup_size;
     v11->subgroupSupportedStages = VK_SHADER_STAGE_COMPUTE_BIT;
-    v11->subgroupSupportedOperations = device.has_optional ? VK_SUBGROUP_FEATURE_SHUFFLE_BIT : 0;
+    v11->subgroupSupportedOperations =
+        device.has_optional ? VK_SUBGROUP_FEATURE_SHUFFLE_BIT | VK_SUBGROUP_FEATURE_ARITHMETIC_BIT
+                            : 0;
     v11->maxMemoryAllocationSize = kGiB;
   }
   if (auto* v12 = find<VkPhysicalDeviceVulkan12Properties>(
           to->pNext, VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_2_PROPERTIES)) {
+    v12->shaderDenormPreserveFloat16 = device.has_optional;
     std::strcpy(v12->driverName, "fake");
     std::strcpy(v12->driverInfo, "1.0");
   }
@@ -126,10 +135,11 @@ void VKAPI_CALL features(VkPhysicalDevice handle, VkPhysicalDeviceFeatures2* to)
 void VKAPI_CALL memory(VkPhysicalDevice handle, VkPhysicalDeviceMemoryProperties2* to) {
   VkPhysicalDeviceMemoryProperties& types = to->memoryProperties;
   types.memoryHeapCount = 2;
-  types.memoryHeaps[0] = {64 * kGiB, 0};  // the host's, larger and not meant
+  types.memoryHeaps[0] = {of(handle).host_heap, 0};
   types.memoryHeaps[1] = {of(handle).heap, VK_MEMORY_HEAP_DEVICE_LOCAL_BIT};
   if (auto* budget = find<VkPhysicalDeviceMemoryBudgetPropertiesEXT>(
           to->pNext, VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MEMORY_BUDGET_PROPERTIES_EXT)) {
+    budget->heapBudget[0] = of(handle).host_heap;
     budget->heapBudget[1] = of(handle).heap;
     budget->heapUsage[1] = of(handle).used;
   }
@@ -138,11 +148,14 @@ void VKAPI_CALL memory(VkPhysicalDevice handle, VkPhysicalDeviceMemoryProperties
 void VKAPI_CALL queues(VkPhysicalDevice handle, uint32_t* count,
                        VkQueueFamilyProperties* families) {
   if (families) {
-    families[0].queueFlags = VK_QUEUE_COMPUTE_BIT;
+    families[0].queueFlags = VK_QUEUE_COMPUTE_BIT | VK_QUEUE_GRAPHICS_BIT;
     families[0].queueCount = 1;
     families[0].timestampValidBits = of(handle).has_optional ? 36 : 0;
+    families[1].queueFlags = VK_QUEUE_COMPUTE_BIT;
+    families[1].queueCount = 1;
+    families[1].timestampValidBits = 0;
   }
-  *count = 1;
+  *count = 2;
 }
 
 VkResult VKAPI_CALL extensions(VkPhysicalDevice handle, const char*, uint32_t* count,
@@ -181,6 +194,7 @@ vkGetInstanceProcAddr(VkInstance, const char* name) {
       {"vkCreateInstance", any(create_instance)},
       {"vkEnumerateInstanceVersion", any(instance_version)},
       {"vkEnumerateInstanceLayerProperties", any(no_layers)},
+      {"vkEnumerateInstanceExtensionProperties", any(no_extensions)},
       {"vkDestroyInstance", any(destroy_instance)},
       {"vkEnumeratePhysicalDevices", any(devices)},
       {"vkGetPhysicalDeviceProperties2", any(properties)},

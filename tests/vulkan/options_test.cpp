@@ -12,8 +12,9 @@ constexpr char kModel[] = "gptq-b4-airophin";  // act-order, groups of 32, linea
 TEST(VulkanOptions, EveryOptionalFeatureMayBeMissing) {
   const auto ids = ids_of(kModel);
   const auto whole = logprobs_of(kModel, vulkan_config(kModel), ids);
-  for (const char* feature : {"subgroup-shuffle", "size-control", "memory-budget", "float16",
-                              "16bit-storage", "timestamps", "integer-dot"}) {
+  for (const char* feature :
+       {"subgroup-shuffle", "size-control", "memory-budget", "float16", "16bit-storage",
+        "timestamps", "integer-dot", "int64", "subgroup-arithmetic", "f16-subnormals"}) {
     Config config = vulkan_config(kModel);
     set_list(config, "mask-features", feature);
     EXPECT_LT(max_difference(logprobs_of(kModel, config, ids), whole), 1e-4) << feature;

@@ -5,25 +5,42 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <cstring>
 #include <filesystem>
 #include <fstream>
 #include <set>
 #include <string>
+
+#include "backends/vulkan/program/subnormals.h"
+#include "tests/ops/harness/devices.h"
+#include "tests/ops/harness/half.h"
+#include "tests/ops/harness/session.h"
 
 namespace ropewalk::vulkan {
 namespace {
 
 // SPIR-V 1.5, section 3.31.
 constexpr uint32_t kShader = 1, kFloat16 = 9, kInt64 = 11, kGroupNonUniform = 61,
-                   kGroupNonUniformShuffle = 65, kStorageBuffer16BitAccess = 4433,
-                   kPhysicalStorageBufferAddresses = 5347, kDotProductInput4x8BitPacked = 6018,
-                   kDotProduct = 6019;
+                   kGroupNonUniformArithmetic = 63, kGroupNonUniformShuffle = 65,
+                   kStorageBuffer16BitAccess = 4433, kPhysicalStorageBufferAddresses = 5347,
+                   kDotProductInput4x8BitPacked = 6018, kDotProduct = 6019;
 
-std::set<uint32_t> capabilities(const Shader& shader) {
-  constexpr uint32_t kHeaderWords = 5, kOpCapability = 17;
+constexpr uint32_t kHeaderWords = 5;
+
+std::set<uint32_t> capabilities(std::span<const uint32_t> words) {
+  constexpr uint32_t kOpCapability = 17;
   std::set<uint32_t> found;
-  for (size_t at = kHeaderWords; at < shader.words.size(); at += shader.words[at] >> 16)
-    if ((shader.words[at] & 0xffff) == kOpCapability) found.insert(shader.words[at + 1]);
+  for (size_t at = kHeaderWords; at < words.size(); at += words[at] >> 16)
+    if ((words[at] & 0xffff) == kOpCapability) found.insert(words[at + 1]);
+  return found;
+}
+std::set<uint32_t> capabilities(const Shader& shader) { return capabilities(shader.words); }
+
+std::vector<uint32_t> opcodes(std::span<const uint32_t> words) {
+  std::vector<uint32_t> found;
+  for (size_t at = kHeaderWords; at < words.size(); at += words[at] >> 16)
+    found.push_back(words[at] & 0xffff);
   return found;
 }
 
@@ -58,6 +75,64 @@ TEST(VulkanShaders, LeanOnesNeedDotProducts) {
       capabilities(kGptqLean),
       testing::UnorderedElementsAre(kShader, kPhysicalStorageBufferAddresses, kInt64,
                                     kGroupNonUniform, kDotProductInput4x8BitPacked, kDotProduct));
+}
+
+TEST(VulkanShaders, WideAttentionNeedsLongAddressesAndSubgroupArithmetic) {
+  EXPECT_THAT(capabilities(kAttentionWide),
+              testing::UnorderedElementsAre(kShader, kPhysicalStorageBufferAddresses, kInt64,
+                                            kGroupNonUniform, kGroupNonUniformArithmetic));
+}
+
+// SPIR-V 1.5, section 2.4: execution modes come behind the entry points and before all else. The
+// shader is otherwise as it was.
+TEST(VulkanShaders, TheDemandForSubnormalsIsAnExecutionModeMore) {
+  constexpr uint32_t kOpEntryPoint = 15, kOpExecutionMode = 16, kDenormPreserve = 4464;
+  for (const Shader* shader : {&kGptqTile, &kGptqLean, &kEmbed}) {
+    const std::vector<uint32_t> words = keep_f16_subnormals(shader->words);
+    std::set<uint32_t> needed = capabilities(*shader);
+    needed.insert(kDenormPreserve);
+    EXPECT_EQ(capabilities(words), needed) << shader->name;
+    std::vector<uint32_t> before = opcodes(shader->words), after = opcodes(words);
+    const auto entry = std::find(after.begin(), after.end(), kOpEntryPoint);
+    ASSERT_NE(entry, after.end());
+    EXPECT_EQ(entry[1], kOpExecutionMode);
+    after.erase(entry + 1);
+    after.erase(after.begin());
+    EXPECT_EQ(after, before) << shader->name;
+  }
+}
+
+// Scales below 2^-14 are subnormal in f16. A device that counts them as zero gives only zeros.
+TEST(VulkanShaders, SmallScalesCount) {
+  using namespace test;
+  constexpr uint32_t kDepth = 64, kWidth = 40;
+  Random random(4);
+  for (const uint8_t bits : {uint8_t{4}, uint8_t{8}}) {
+    StoredWeight weight = random_gptq({kDepth, kWidth, bits, 32, 1, abi::DType::f16}, random);
+    for (size_t i = 0; i < weight.scales.size(); i += 2) {
+      const uint16_t scale = f16_bits(1e-6 * static_cast<double>(1 + i % 7));
+      std::memcpy(&weight.scales[i], &scale, sizeof scale);
+    }
+    for (const char* name : {"vulkan", "vulkan_gpu"}) {
+      Case c;
+      const uint32_t x = c.activation("x", {abi::kRows, kDepth});
+      const uint32_t y = c.activation("y", {abi::kRows, kWidth});
+      c.node(abi::Op::matmul, {x, c.weight("w", weight)}, {y}, {});
+      Session session(c, device(name), {1, 1, 1, 1}, Steps::alone);
+      const std::vector<float> values = random.values(kDepth);
+      session.set(x, values);
+      session.run(plain_step(1));
+      const std::vector<float> sums = session.get(y);
+      double error = 0, size = 0;
+      for (uint32_t n = 0; n < kWidth; ++n) {
+        double truth = 0;
+        for (uint32_t k = 0; k < kDepth; ++k) truth += values[k] * weight.at(k, n);
+        error += (sums[n] - truth) * (sums[n] - truth);
+        size += truth * truth;
+      }
+      EXPECT_LT(error, 1e-6 * size) << name << ", " << int{bits} << " bits";
+    }
+  }
 }
 
 // Each shader's header says what it computes, its grid and its bottleneck.

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "backends/vulkan/device/memory_types.h"
 #include "tests/memory.h"
 #include "tests/ops/harness/devices.h"
 #include "tests/ops/harness/session.h"
@@ -64,6 +65,65 @@ TEST(VulkanStaging, AWeightBeyondTheBindingLimitIsReadToItsEnd) {
   EXPECT_EQ(sums.front(), 2);
   EXPECT_EQ(sums.back(), 3);
   EXPECT_EQ(std::accumulate(sums.begin(), sums.end(), 0.0f), 5);
+}
+
+// Results come with the step's own commands where they fit into staging, else by a copy: both are
+// those of the last step.
+TEST(VulkanStaging, TheResultIsThatOfTheLastStep) {
+  constexpr uint32_t kDepth = 64, kRows = 256;
+  constexpr uint16_t kOne = 0x3c00;             // f16
+  for (const uint32_t width : {64u, 10240u}) {  // 64 KiB and 10 MiB of results
+    StoredWeight weight;
+    weight.shape.dtype = abi::DType::f16;
+    weight.shape.rows = kDepth;
+    weight.shape.cols = width;
+    weight.dense.resize(uint64_t{kDepth} * width * 2);
+    for (uint64_t column = 0; column < width; ++column)
+      std::memcpy(weight.dense.data() + 2 * column * kDepth, &kOne, 2);
+    Case c;
+    const uint32_t x = c.activation("x", {abi::kRows, kDepth});
+    const uint32_t y = c.activation("y", {abi::kRows, width});
+    c.node(abi::Op::matmul, {x, c.weight("w", weight)}, {y}, {});
+    Session session(c, device("vulkan"), {kRows, 1, 1, 1}, Steps::alone);
+    for (const float value : {1.0f, 2.0f, 3.0f}) {
+      session.set(x, std::vector<float>(kDepth * kRows, value));
+      session.repeat(plain_step(kRows));
+      const std::vector<float> sums = session.get(y);
+      EXPECT_EQ(sums.front(), value) << width;
+      EXPECT_EQ(sums.back(), value) << width;
+    }
+  }
+}
+
+// RADV on a Steam Deck: two thirds of the memory as the device's own, a third as the host's. An
+// integrated GPU fills one heap after the other; a card never leaves its own.
+TEST(VulkanMemoryTypes, AnIntegratedGpuGoesOnInTheOtherHeap) {
+  using vulkan::Reach;
+  constexpr VkMemoryPropertyFlags kLocal = VK_MEMORY_PROPERTY_DEVICE_LOCAL_BIT,
+                                  kHost = VK_MEMORY_PROPERTY_HOST_VISIBLE_BIT |
+                                          VK_MEMORY_PROPERTY_HOST_COHERENT_BIT,
+                                  kCached = kHost | VK_MEMORY_PROPERTY_HOST_CACHED_BIT;
+  VkPhysicalDeviceMemoryProperties memory{};
+  memory.memoryHeapCount = 2;
+  memory.memoryHeaps[0] = {uint64_t{3} << 30, 0};
+  memory.memoryHeaps[1] = {uint64_t{6} << 30, VK_MEMORY_HEAP_DEVICE_LOCAL_BIT};
+  memory.memoryTypeCount = 5;
+  memory.memoryTypes[0] = {kLocal, 1};
+  memory.memoryTypes[1] = {kLocal, 1};
+  memory.memoryTypes[2] = {kHost, 0};
+  memory.memoryTypes[3] = {kLocal | kHost, 1};
+  memory.memoryTypes[4] = {kCached, 0};
+  using Types = std::vector<uint32_t>;
+  constexpr abi::DeviceType kIntegrated = abi::DeviceType::integrated,
+                            kCard = abi::DeviceType::discrete;
+  EXPECT_EQ(memory_types(memory, 0x1f, Reach::device, kIntegrated), (Types{0, 2}));
+  EXPECT_EQ(memory_types(memory, 0x1e, Reach::device, kIntegrated), (Types{1, 2}));
+  EXPECT_EQ(memory_types(memory, 0x1f, Reach::device, kCard), (Types{0}));
+  EXPECT_EQ(memory_types(memory, 0x1f, Reach::host, kCard), (Types{4}));
+  EXPECT_EQ(memory_types(memory, 0x0f, Reach::host, kIntegrated), (Types{2, 3}));
+  EXPECT_EQ(memory_types(memory, 0x03, Reach::host, kCard), (Types{}));
+  EXPECT_EQ(vulkan::device_heaps(memory, kIntegrated), (Types{0, 1}));
+  EXPECT_EQ(vulkan::device_heaps(memory, kCard), (Types{1}));
 }
 
 // The device's refusal of a node that reads a cache of 13B's heads; empty: it claims it.

@@ -1,6 +1,10 @@
 #include "backends/vulkan/device/api.h"
 
+#ifdef _WIN32
+#include <windows.h>
+#else
 #include <dlfcn.h>
+#endif
 
 #include "core/abi/guard.h"
 
@@ -18,19 +22,33 @@ void load(Function& to, const char* name, const Find& find) {
                                              ": it is older than Vulkan 1.2");
 }
 
+// Null without such a library. Never closed: drivers that a loader has loaded leave threads and
+// destructors behind.
+PFN_vkGetInstanceProcAddr open_loader(const std::string& name, bool* found) {
+  constexpr char kEntry[] = "vkGetInstanceProcAddr";
+#ifdef _WIN32
+  const HMODULE library = LoadLibraryA(name.c_str());
+  *found = library != nullptr;
+  return library ? reinterpret_cast<PFN_vkGetInstanceProcAddr>(GetProcAddress(library, kEntry))
+                 : nullptr;
+#else
+  void* const library = dlopen(name.c_str(), RTLD_NOW | RTLD_LOCAL);
+  *found = library != nullptr;
+  return library ? reinterpret_cast<PFN_vkGetInstanceProcAddr>(dlsym(library, kEntry)) : nullptr;
+#endif
+}
+
 }  // namespace
 
 #define RW_VK_LOAD(name) load(api.name, "vk" #name, find);
 
-// Never closed: drivers that it has loaded leave threads and destructors behind.
 GlobalApi load_global(const std::string& loader_name) {
-  void* library = dlopen(loader_name.c_str(), RTLD_NOW | RTLD_LOCAL);
-  if (!library)
+  bool found = false;
+  GlobalApi api;
+  api.GetInstanceProcAddr = open_loader(loader_name, &found);
+  if (!found)
     throw Failure(StatusCode::no_device, "no Vulkan loader (" + loader_name +
                                              "): install the package libvulkan1 or a driver");
-  GlobalApi api;
-  api.GetInstanceProcAddr =
-      reinterpret_cast<PFN_vkGetInstanceProcAddr>(dlsym(library, "vkGetInstanceProcAddr"));
   if (!api.GetInstanceProcAddr)
     throw Failure(StatusCode::no_device, loader_name + " is no Vulkan loader");
   const auto find = [&](const char* name) { return api.GetInstanceProcAddr(nullptr, name); };

@@ -15,8 +15,9 @@ namespace ropewalk::vulkan {
 
 // Functions are found in three ways, each with its list. A table's members and its loading are both
 // made from the list, so that neither lacks a function that the other has.
-#define RW_VK_GLOBAL(f) \
-  f(CreateInstance) f(EnumerateInstanceVersion) f(EnumerateInstanceLayerProperties)
+#define RW_VK_GLOBAL(f)                                                             \
+  f(CreateInstance) f(EnumerateInstanceVersion) f(EnumerateInstanceLayerProperties) \
+      f(EnumerateInstanceExtensionProperties)
 
 #define RW_VK_INSTANCE(f)                                                                 \
   f(DestroyInstance) f(EnumeratePhysicalDevices) f(GetPhysicalDeviceProperties2)          \
@@ -61,6 +62,15 @@ Structure structure(VkStructureType type) {
   zeroed.sType = type;
   return zeroed;
 }
+
+// The loader's library on this system.
+#if defined(_WIN32)
+inline constexpr char kLoaderName[] = "vulkan-1.dll";
+#elif defined(__APPLE__)
+inline constexpr char kLoaderName[] = "libvulkan.1.dylib";
+#else
+inline constexpr char kLoaderName[] = "libvulkan.so.1";
+#endif
 
 // Each throws Failure (no_device) without a loader, or where it lacks a function of Vulkan 1.2.
 GlobalApi load_global(const std::string& loader_name);

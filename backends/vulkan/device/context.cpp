@@ -70,7 +70,7 @@ void Context::open() {
       VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SHADER_INTEGER_DOT_PRODUCT_FEATURES);
   dot.shaderIntegerDotProduct = VK_TRUE;
   VkPhysicalDeviceFeatures core{};
-  core.shaderInt64 = features_.integer_dot;
+  core.shaderInt64 = features_.int64;
   std::vector<const char*> extensions;
   if (features_.size_control) {
     extensions.push_back(VK_EXT_SUBGROUP_SIZE_CONTROL_EXTENSION_NAME);
@@ -81,6 +81,7 @@ void Context::open() {
     dot.pNext = v11.pNext;
     v11.pNext = &dot;
   }
+  if (features_.portability_subset) extensions.push_back(kPortabilitySubset);
   if (features_.memory_budget) extensions.push_back(VK_EXT_MEMORY_BUDGET_EXTENSION_NAME);
 
   auto info = structure<VkDeviceCreateInfo>(VK_STRUCTURE_TYPE_DEVICE_CREATE_INFO);

@@ -5,6 +5,8 @@
 #include <cstring>
 #include <vector>
 
+#include "backends/vulkan/device/memory_types.h"
+
 namespace ropewalk::vulkan {
 namespace {
 
@@ -31,20 +33,6 @@ bool has_extension(const Instance& instance, VkPhysicalDevice device, const char
   });
 }
 
-// The largest heap of the device's own memory.
-uint32_t main_heap(const VkPhysicalDeviceMemoryProperties& memory) {
-  uint32_t best = 0;
-  uint64_t size = 0;
-  for (uint32_t i = 0; i < memory.memoryHeapCount; ++i) {
-    const VkMemoryHeap& heap = memory.memoryHeaps[i];
-    if ((heap.flags & VK_MEMORY_HEAP_DEVICE_LOCAL_BIT) && heap.size > size) {
-      best = i;
-      size = heap.size;
-    }
-  }
-  return best;
-}
-
 struct Properties {
   VkPhysicalDeviceProperties2 core =
       structure<VkPhysicalDeviceProperties2>(VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PROPERTIES_2);
@@ -68,9 +56,14 @@ void read_queue(const Instance& instance, VkPhysicalDevice device, const Options
   instance.api().GetPhysicalDeviceQueueFamilyProperties(device, &count, nullptr);
   std::vector<VkQueueFamilyProperties> families(count);
   instance.api().GetPhysicalDeviceQueueFamilyProperties(device, &count, families.data());
-  const auto family = std::find_if(families.begin(), families.end(), [](const auto& f) {
-    return (f.queueFlags & VK_QUEUE_COMPUTE_BIT) && f.queueCount > 0;
-  });
+  const auto first = [&](VkQueueFlags without) {
+    return std::find_if(families.begin(), families.end(), [without](const auto& f) {
+      return (f.queueFlags & VK_QUEUE_COMPUTE_BIT) && !(f.queueFlags & without) && f.queueCount > 0;
+    });
+  };
+  auto family = first(options.queue == Queue::compute ? VkQueueFlags{VK_QUEUE_GRAPHICS_BIT}
+                                                      : VkQueueFlags{0});
+  if (family == families.end()) family = first(0);
   if (family == families.end() || !options.has("compute-queue"))
     found.unusable = "it has no compute queue";
   else
@@ -108,9 +101,11 @@ void read_features(const Instance& instance, VkPhysicalDevice device, const Opti
                        options.has("size-control");
   found.float16 = v12.shaderFloat16 && options.has("float16");
   found.storage_16bit = v11.storageBuffer16BitAccess && options.has("16bit-storage");
+  found.int64 = features.features.shaderInt64 && options.has("int64");
   // Its shader also needs 64-bit addresses to compute with, and whole subgroups.
-  found.integer_dot = has_dot && dot.shaderIntegerDotProduct && features.features.shaderInt64 &&
-                      found.size_control && options.has("integer-dot");
+  found.integer_dot = has_dot && dot.shaderIntegerDotProduct && found.int64 && found.size_control &&
+                      options.has("integer-dot");
+  found.portability_subset = has_extension(instance, device, kPortabilitySubset);
   found.memory_budget = has_extension(instance, device, VK_EXT_MEMORY_BUDGET_EXTENSION_NAME) &&
                         options.has("memory-budget");
 }
@@ -133,9 +128,13 @@ bool wants_dot(const Instance& instance, VkPhysicalDevice device, const Options&
 void read_subgroups(const VkPhysicalDeviceVulkan11Properties& v11, const Options& options,
                     Features& found) {
   found.subgroup_size = std::clamp(v11.subgroupSize, 1u, 128u);
-  found.subgroup_shuffle = (v11.subgroupSupportedStages & VK_SHADER_STAGE_COMPUTE_BIT) &&
-                           (v11.subgroupSupportedOperations & VK_SUBGROUP_FEATURE_SHUFFLE_BIT) &&
-                           options.has("subgroup-shuffle");
+  const auto has = [&](VkSubgroupFeatureFlags operations) {
+    return (v11.subgroupSupportedStages & VK_SHADER_STAGE_COMPUTE_BIT) &&
+           (v11.subgroupSupportedOperations & operations);
+  };
+  found.subgroup_shuffle = has(VK_SUBGROUP_FEATURE_SHUFFLE_BIT) && options.has("subgroup-shuffle");
+  found.subgroup_arithmetic =
+      has(VK_SUBGROUP_FEATURE_ARITHMETIC_BIT) && options.has("subgroup-arithmetic");
 }
 
 void describe(const Properties& properties, Features& found) {
@@ -149,11 +148,14 @@ void describe(const Properties& properties, Features& found) {
   const auto lacks = [&](bool has, const char* what) {
     if (!has) missing += (missing.empty() ? "" : ", ") + std::string(what);
   };
-  lacks(found.subgroup_shuffle, "subgroup shuffles (x is read more often)");
-  lacks(found.size_control, "subgroup size control (the driver chooses)");
+  lacks(found.subgroup_shuffle, "subgroup shuffles");
+  lacks(found.size_control, "subgroup size control");
   lacks(found.float16, "float16 arithmetic (f32 instead)");
   lacks(found.storage_16bit, "16-bit storage (f32 instead)");
-  lacks(found.integer_dot, "integer dot products (slower)");
+  lacks(found.integer_dot, "integer dot products");
+  lacks(found.int64, "64-bit integers");
+  lacks(found.subgroup_arithmetic, "subgroup arithmetic");
+  lacks(found.f16_subnormals, "f16 subnormals (may count as 0)");
   lacks(found.timestamps.bits > 0, "timestamps (no --trace)");
   lacks(found.memory_budget, "a memory budget (all of the heap counts as free)");
   std::snprintf(info.missing, sizeof info.missing, "%s", missing.c_str());
@@ -183,6 +185,8 @@ Features examine(const Instance& instance, VkPhysicalDevice device, const Option
   read_queue(instance, device, options, found);
   read_features(instance, device, options, found);
   read_subgroups(properties.v11, options, found);
+  found.f16_subnormals =
+      properties.v12.shaderDenormPreserveFloat16 && options.has("f16-subnormals");
   describe(properties, found);
   found.processor =
       options.tuning == Tuning::processor ||
@@ -201,27 +205,41 @@ Features examine(const Instance& instance, VkPhysicalDevice device, const Option
   auto memory = structure<VkPhysicalDeviceMemoryProperties2>(
       VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MEMORY_PROPERTIES_2);
   instance.api().GetPhysicalDeviceMemoryProperties2(device, &memory);
-  found.info.memory_total =
-      memory.memoryProperties.memoryHeaps[main_heap(memory.memoryProperties)].size;
+  for (const uint32_t heap : device_heaps(memory.memoryProperties, found.info.type))
+    found.info.memory_total += memory.memoryProperties.memoryHeaps[heap].size;
   found.info.memory_free = memory_free(instance, device, found, options);
   return found;
 }
 
-uint64_t memory_free(const Instance& instance, VkPhysicalDevice device, const Features& features,
-                     const Options& options) {
-  if (options.faults.memory) return options.faults.memory;
+std::vector<uint64_t> free_of_heaps(const Instance& instance, VkPhysicalDevice device,
+                                    const Features& features) {
   auto budget = structure<VkPhysicalDeviceMemoryBudgetPropertiesEXT>(
       VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MEMORY_BUDGET_PROPERTIES_EXT);
   auto memory = structure<VkPhysicalDeviceMemoryProperties2>(
       VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MEMORY_PROPERTIES_2);
   if (features.memory_budget) memory.pNext = &budget;
   instance.api().GetPhysicalDeviceMemoryProperties2(device, &memory);
-  const uint32_t heap = main_heap(memory.memoryProperties);
-  const uint64_t size = memory.memoryProperties.memoryHeaps[heap].size;
-  if (!features.memory_budget) return size;
-  const uint64_t left =
-      budget.heapBudget[heap] - std::min(budget.heapUsage[heap], budget.heapBudget[heap]);
-  return std::min(left, size);
+  std::vector<uint64_t> free;
+  for (uint32_t heap = 0; heap < memory.memoryProperties.memoryHeapCount; ++heap) {
+    const uint64_t size = memory.memoryProperties.memoryHeaps[heap].size;
+    const uint64_t left =
+        budget.heapBudget[heap] - std::min(budget.heapUsage[heap], budget.heapBudget[heap]);
+    free.push_back(features.memory_budget ? std::min(left, size) : size);
+  }
+  return free;
+}
+
+uint64_t memory_free(const Instance& instance, VkPhysicalDevice device, const Features& features,
+                     const Options& options) {
+  if (options.faults.memory) return options.faults.memory;
+  auto memory = structure<VkPhysicalDeviceMemoryProperties2>(
+      VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MEMORY_PROPERTIES_2);
+  instance.api().GetPhysicalDeviceMemoryProperties2(device, &memory);
+  const std::vector<uint64_t> free = free_of_heaps(instance, device, features);
+  uint64_t all = 0;
+  for (const uint32_t heap : device_heaps(memory.memoryProperties, features.info.type))
+    all += free[heap];
+  return all;
 }
 
 }  // namespace ropewalk::vulkan

@@ -5,6 +5,7 @@
 
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "backends/vulkan/device/instance.h"
 #include "backends/vulkan/device/timestamp_clock.h"
@@ -16,33 +17,46 @@ namespace ropewalk::vulkan {
 inline constexpr std::string_view kFeatureNames[] = {
     "buffer-device-address", "timeline-semaphore", "compute-queue", "vulkan-1.2",
     "subgroup-shuffle",      "size-control",       "memory-budget", "float16",
-    "16bit-storage",         "timestamps",         "integer-dot",
+    "16bit-storage",         "timestamps",         "integer-dot",   "int64",
+    "subgroup-arithmetic",   "f16-subnormals",
 };
+
+// Of a device that lacks parts of Vulkan, such as one behind MoltenVK; the headers name it only among
+// unfinished extensions.
+inline constexpr char kPortabilitySubset[] = "VK_KHR_portability_subset";
 
 struct Features {
   abi::DeviceInfo info;    // of the ABI
   std::string unusable;    // why the device cannot be used; empty: it can
   bool processor = false;  // shaders are tuned for a processor's vectors, else for a GPU
   uint32_t queue_family = 0;
-  TimestampClock timestamps;        // of the queue
-  uint32_t subgroup_size = 0;       // invocations that run together
-  bool subgroup_shuffle = false;    // GL_KHR_shader_subgroup_shuffle
-  bool size_control = false;        // a pipeline may demand subgroup_size
-  bool memory_budget = false;       // VK_EXT_memory_budget
-  bool float16 = false;             // shaderFloat16, and matrix products use it
-  bool storage_16bit = false;       // storageBuffer16BitAccess
-  bool integer_dot = false;         // shaderIntegerDotProduct, and products of few rows use it
-  uint32_t max_invocations = 0;     // of a workgroup
-  uint32_t shared_bytes = 0;        // of a workgroup
-  uint64_t largest_allocation = 0;  // bytes
+  TimestampClock timestamps;         // of the queue
+  uint32_t subgroup_size = 0;        // invocations that run together
+  bool subgroup_shuffle = false;     // GL_KHR_shader_subgroup_shuffle
+  bool size_control = false;         // a pipeline may demand subgroup_size
+  bool memory_budget = false;        // VK_EXT_memory_budget
+  bool float16 = false;              // shaderFloat16, and matrix products use it
+  bool storage_16bit = false;        // storageBuffer16BitAccess
+  bool int64 = false;                // shaderInt64
+  bool subgroup_arithmetic = false;  // GL_KHR_shader_subgroup_arithmetic
+  bool f16_subnormals = false;       // shaders may demand that they are kept
+  bool portability_subset = false;   // VK_KHR_portability_subset, which must then be enabled
+  bool integer_dot = false;          // shaderIntegerDotProduct, and products of few rows use it
+  uint32_t max_invocations = 0;      // of a workgroup
+  uint32_t shared_bytes = 0;         // of a workgroup
+  uint64_t largest_allocation = 0;   // bytes
   uint8_t device_uuid[VK_UUID_SIZE] = {};
   uint8_t cache_uuid[VK_UUID_SIZE] = {};  // of pipeline caches that this driver can read
 };
 
 Features examine(const Instance& instance, VkPhysicalDevice device, const Options& options);
 
-// Bytes of the device's own memory that can still be allocated: the driver's budget where it has
-// one, else the size of the heap.
+// Bytes of each heap that can still be allocated: the driver's budget where it has one, else the
+// size of the heap.
+std::vector<uint64_t> free_of_heaps(const Instance& instance, VkPhysicalDevice device,
+                                    const Features& features);
+
+// Of the heaps that weights and caches may lie in, together.
 uint64_t memory_free(const Instance& instance, VkPhysicalDevice device, const Features& features,
                      const Options& options);
 

@@ -28,6 +28,17 @@ void require_layer(const GlobalApi& api) {
                                              "package vulkan-validationlayers");
 }
 
+// Without it the loader hides devices that lack parts of Vulkan, such as those behind MoltenVK.
+bool has_portability_enumeration(const GlobalApi& api) {
+  uint32_t count = 0;
+  check(api.EnumerateInstanceExtensionProperties(nullptr, &count, nullptr), "extensions");
+  std::vector<VkExtensionProperties> extensions(count);
+  check(api.EnumerateInstanceExtensionProperties(nullptr, &count, extensions.data()), "extensions");
+  return std::any_of(extensions.begin(), extensions.end(), [](const auto& extension) {
+    return std::strcmp(extension.extensionName, VK_KHR_PORTABILITY_ENUMERATION_EXTENSION_NAME) == 0;
+  });
+}
+
 void require_version(const GlobalApi& api) {
   uint32_t version = 0;
   check(api.EnumerateInstanceVersion(&version), "the Vulkan loader");
@@ -63,16 +74,21 @@ void Instance::create(const Options& options) {
   validation.enabledValidationFeatureCount = 1;
   validation.pEnabledValidationFeatures = enabled;
 
-  const char* extensions[] = {VK_EXT_DEBUG_UTILS_EXTENSION_NAME};
+  std::vector<const char*> extensions;
   auto info = structure<VkInstanceCreateInfo>(VK_STRUCTURE_TYPE_INSTANCE_CREATE_INFO);
   info.pApplicationInfo = &application;
+  if (has_portability_enumeration(global_)) {
+    info.flags = VK_INSTANCE_CREATE_ENUMERATE_PORTABILITY_BIT_KHR;
+    extensions.push_back(VK_KHR_PORTABILITY_ENUMERATION_EXTENSION_NAME);
+  }
   if (options.validate) {
     info.pNext = &validation;
     info.enabledLayerCount = 1;
     info.ppEnabledLayerNames = &kLayer;
-    info.enabledExtensionCount = 1;
-    info.ppEnabledExtensionNames = extensions;
+    extensions.push_back(VK_EXT_DEBUG_UTILS_EXTENSION_NAME);
   }
+  info.enabledExtensionCount = static_cast<uint32_t>(extensions.size());
+  info.ppEnabledExtensionNames = extensions.data();
   check(global_.CreateInstance(&info, nullptr, &instance_), "Vulkan");
 }
 

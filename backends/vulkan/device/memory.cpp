@@ -15,9 +15,9 @@ namespace {
 using abi::Failure;
 using abi::StatusCode;
 
-constexpr VkMemoryPropertyFlags kDeviceLocal = VK_MEMORY_PROPERTY_DEVICE_LOCAL_BIT;
-constexpr VkMemoryPropertyFlags kHostVisible =
-    VK_MEMORY_PROPERTY_HOST_VISIBLE_BIT | VK_MEMORY_PROPERTY_HOST_COHERENT_BIT;
+bool is_out_of_memory(VkResult result) {
+  return result == VK_ERROR_OUT_OF_DEVICE_MEMORY || result == VK_ERROR_OUT_OF_HOST_MEMORY;
+}
 
 }  // namespace
 
@@ -41,16 +41,36 @@ Memory::~Memory() {
   blocks_.for_each([&](Block& block) { destroy(block); });
 }
 
-// The host reads logits through staging, so memory that its cache holds is preferred.
-uint32_t Memory::memory_type(uint32_t allowed, Reach reach) const {
-  const bool device = reach == Reach::device;
-  const VkMemoryPropertyFlags best =
-      device ? kDeviceLocal : kHostVisible | VK_MEMORY_PROPERTY_HOST_CACHED_BIT;
-  const VkMemoryPropertyFlags enough = device ? VkMemoryPropertyFlags{0} : kHostVisible;
-  for (const VkMemoryPropertyFlags flags : {best, enough})
-    for (uint32_t i = 0; i < types_.memoryTypeCount; ++i)
-      if ((allowed >> i & 1) && (types_.memoryTypes[i].propertyFlags & flags) == flags) return i;
-  throw Failure(StatusCode::out_of_memory, "the device has no memory of the type that is needed");
+// Null where the memory is full.
+VkDeviceMemory Memory::allocate_memory(const VkMemoryRequirements& needs, Reach reach) const {
+  auto flags = structure<VkMemoryAllocateFlagsInfo>(VK_STRUCTURE_TYPE_MEMORY_ALLOCATE_FLAGS_INFO);
+  flags.flags = VK_MEMORY_ALLOCATE_DEVICE_ADDRESS_BIT;
+  auto info = structure<VkMemoryAllocateInfo>(VK_STRUCTURE_TYPE_MEMORY_ALLOCATE_INFO);
+  info.pNext = &flags;
+  info.allocationSize = needs.size;
+  const Features& features = context_.features();
+  std::vector<uint32_t> types =
+      memory_types(types_, needs.memoryTypeBits, reach, features.info.type);
+  if (types.empty())
+    throw Failure(StatusCode::out_of_memory, "the device has no memory of the type that is needed");
+  // A driver may move what exceeds a heap instead of refusing it, so heaps with room come first.
+  if (types.size() > 1) {
+    const std::vector<uint64_t> free =
+        free_of_heaps(context_.instance(), context_.physical(), features);
+    std::stable_partition(types.begin(), types.end(), [&](uint32_t type) {
+      return free[types_.memoryTypes[type].heapIndex] >= needs.size;
+    });
+  }
+  for (const uint32_t type : types) {
+    info.memoryTypeIndex = type;
+    VkDeviceMemory memory = VK_NULL_HANDLE;
+    const VkResult result =
+        context_.api().AllocateMemory(context_.device(), &info, nullptr, &memory);
+    if (is_out_of_memory(result)) continue;
+    check(result, "memory");
+    return memory;
+  }
+  return VK_NULL_HANDLE;
 }
 
 Block Memory::make_block(uint64_t bytes, Reach reach) {
@@ -80,19 +100,8 @@ Block Memory::make_block(uint64_t bytes, Reach reach) {
     check(api.CreateBuffer(context_.device(), &buffer, nullptr, &block.buffer), "a buffer");
     VkMemoryRequirements needs;
     api.GetBufferMemoryRequirements(context_.device(), block.buffer, &needs);
-
-    auto flags = structure<VkMemoryAllocateFlagsInfo>(VK_STRUCTURE_TYPE_MEMORY_ALLOCATE_FLAGS_INFO);
-    flags.flags = VK_MEMORY_ALLOCATE_DEVICE_ADDRESS_BIT;
-    auto info = structure<VkMemoryAllocateInfo>(VK_STRUCTURE_TYPE_MEMORY_ALLOCATE_INFO);
-    info.pNext = &flags;
-    info.allocationSize = needs.size;
-    info.memoryTypeIndex = memory_type(needs.memoryTypeBits, reach);
-    const VkResult result =
-        fits ? api.AllocateMemory(context_.device(), &info, nullptr, &block.memory)
-             : VK_ERROR_OUT_OF_DEVICE_MEMORY;
-    if (result == VK_ERROR_OUT_OF_DEVICE_MEMORY || result == VK_ERROR_OUT_OF_HOST_MEMORY)
-      refuse(std::to_string(free) + " free");
-    check(result, "memory");
+    if (fits) block.memory = allocate_memory(needs, reach);
+    if (!block.memory) refuse(std::to_string(free) + " free");
     check(api.BindBufferMemory(context_.device(), block.buffer, block.memory, 0), "memory");
     if (reach == Reach::host) {
       void* mapped = nullptr;
@@ -126,6 +135,7 @@ void Memory::free(abi::Buffer buffer) {
   if (!context_.alive()) return;
   auto block = blocks_.take(buffer);
   if (!block) return;
+  if (staged_.buffer.id == buffer.id) staged_ = {};
   context_.wait_for_all();
   destroy(*block);
 }
@@ -137,6 +147,7 @@ VkDeviceAddress Memory::address(const abi::Slice& slice) const {
 // Returns when the copy has ended. A barrier on either side: earlier shaders may have written what
 // it reads, later ones read what it writes.
 void Memory::copy(VkBuffer from, VkBuffer to, std::span<const VkBufferCopy> regions) {
+  staged_ = {};
   const DeviceApi& api = context_.api();
   auto begin = structure<VkCommandBufferBeginInfo>(VK_STRUCTURE_TYPE_COMMAND_BUFFER_BEGIN_INFO);
   begin.flags = VK_COMMAND_BUFFER_USAGE_ONE_TIME_SUBMIT_BIT;
@@ -158,6 +169,7 @@ void Memory::copy(VkBuffer from, VkBuffer to, std::span<const VkBufferCopy> regi
 
 void Memory::write(const abi::Slice& to, std::span<const std::byte> from) {
   const Block& block = blocks_.of(to);
+  context_.wait_for_all();  // a step may still copy into staging
   for (uint64_t done = 0; done < to.bytes; done += kStagingBytes) {
     const uint64_t count = std::min(kStagingBytes, to.bytes - done);
     std::memcpy(staging_.mapped, from.data() + done, count);
@@ -171,6 +183,7 @@ void Memory::write_strips(const abi::Slice& to, const Strips& strips,
   const Block& block =
       blocks_.of({to.buffer, to.offset, (count - 1) * strips.stride + strips.bytes});
   if (strips.bytes == strips.stride) return write({to.buffer, to.offset, from.size()}, from);
+  context_.wait_for_all();  // a step may still copy into staging
   const uint64_t at_once = kStagingBytes / strips.bytes;
   std::vector<VkBufferCopy> regions;
   for (uint64_t first = 0; first < count; first += at_once) {
@@ -183,8 +196,23 @@ void Memory::write_strips(const abi::Slice& to, const Strips& strips,
   }
 }
 
+void Memory::expect_in_staging(const abi::Slice& what, uint64_t number) {
+  staged_ = what;
+  staged_by_ = number;
+}
+
+bool Memory::is_in_staging(const abi::Slice& slice) const {
+  return slice.buffer.id == staged_.buffer.id && slice.offset >= staged_.offset &&
+         slice.offset + slice.bytes <= staged_.offset + staged_.bytes;
+}
+
 void Memory::read(std::span<std::byte> to, const abi::Slice& from) {
   const Block& block = blocks_.of(from);
+  if (is_in_staging(from)) {
+    context_.wait_for(staged_by_);
+    std::memcpy(to.data(), staging_.mapped + (from.offset - staged_.offset), from.bytes);
+    return;
+  }
   for (uint64_t done = 0; done < from.bytes; done += kStagingBytes) {
     const uint64_t count = std::min(kStagingBytes, from.bytes - done);
     copy(block.buffer, staging_.buffer, std::array{VkBufferCopy{from.offset + done, 0, count}});

@@ -8,12 +8,11 @@
 #include <span>
 
 #include "backends/vulkan/device/context.h"
+#include "backends/vulkan/device/memory_types.h"
 #include "core/abi/backend.h"
 #include "core/abi/device_tables.h"
 
 namespace ropewalk::vulkan {
-
-enum class Reach { device, host };
 
 // A VkBuffer with memory of its own and an address. The owner destroys it.
 struct Block {
@@ -41,6 +40,7 @@ class Memory {
   void free(abi::Buffer buffer);
   // Throws Failure (invalid_argument) where the slice is not inside its buffer.
   VkDeviceAddress address(const abi::Slice& slice) const;
+  const Block& block(const abi::Slice& slice) const { return blocks_.of(slice); }
   void write(const abi::Slice& to, std::span<const std::byte> from);
   // Copies strips of `bytes` bytes, contiguous in `from`, to places `stride` bytes apart that begin
   // at the offset of `to`. REQUIRES: a strip is at most kStagingBytes.
@@ -49,13 +49,19 @@ class Memory {
   };
   void write_strips(const abi::Slice& to, const Strips& strips, std::span<const std::byte> from);
   void read(std::span<std::byte> to, const abi::Slice& from);
+  // A step may copy what is read after it into staging, which saves a submission. Submission
+  // `number` copies all of `what` there; an empty slice: nothing. Any copy makes staging forget it.
+  VkBuffer staging() const { return staging_.buffer; }
+  void expect_in_staging(const abi::Slice& what, uint64_t number);
 
   // For a program's own inputs.
   Block make_block(uint64_t bytes, Reach reach);
   void destroy(Block& block);
 
  private:
-  uint32_t memory_type(uint32_t allowed, Reach reach) const;
+  VkDeviceMemory allocate_memory(const VkMemoryRequirements& needs, Reach reach) const;
+  bool is_in_staging(const abi::Slice& slice) const;
+  // Copies between buffers, one of which is staging.
   void copy(VkBuffer from, VkBuffer to, std::span<const VkBufferCopy> regions);
 
   Context& context_;
@@ -63,6 +69,8 @@ class Memory {
   abi::BufferTable<Block> blocks_;
   uint64_t allocated_ = 0;  // bytes without the staging buffer, for the fault oom-after
   Block staging_;
+  abi::Slice staged_;       // what staging holds, or will when `staged_by_` has ended
+  uint64_t staged_by_ = 0;  // a submission
   VkCommandBuffer copies_ = VK_NULL_HANDLE;
 };
 

@@ -70,6 +70,13 @@ Tuning parse_tuning(std::string_view text) {
                 "option tuning: expected auto, gpu or processor, found " + std::string(text));
 }
 
+Queue parse_queue(std::string_view text) {
+  if (text == "auto") return Queue::automatic;
+  if (text == "compute") return Queue::compute;
+  throw Failure(StatusCode::invalid_argument,
+                "option queue: expected auto or compute, found " + std::string(text));
+}
+
 Switch parse_switch(std::string_view name, std::string_view text) {
   if (text == "auto") return Switch::automatic;
   if (text == "always") return Switch::always;
@@ -97,9 +104,10 @@ Options::Options(const abi::Options& given)
       submit_mflop(static_cast<uint64_t>(given.integer("submit-mflop"))),
       tuning(parse_tuning(given.text("tuning"))),
       float16(parse_switch("float16", given.text("float16"))),
-      dot(parse_switch("dot", given.text("dot"))) {}
+      dot(parse_switch("dot", given.text("dot"))),
+      queue(parse_queue(given.text("queue"))) {}
 
-const abi::OptionInfo kOptions[10] = {
+const abi::OptionInfo kOptions[11] = {
     {"pipeline-cache", abi::OptionType::boolean, "true",
      "keep compiled shaders in $XDG_CACHE_HOME/ropewalk, or ~/.cache/ropewalk"},
     {"validate", abi::OptionType::boolean, "false",
@@ -113,7 +121,7 @@ const abi::OptionInfo kOptions[10] = {
      "tests"},
     {"submit-limit-ms", abi::OptionType::integer, "30000",
      "milliseconds after which a submission that has not ended counts as hung", 1, 3600000},
-    {"loader", abi::OptionType::text, "libvulkan.so.1", "the Vulkan loader's library; for tests"},
+    {"loader", abi::OptionType::text, kLoaderName, "the Vulkan loader's library; for tests"},
     {"submit-mflop", abi::OptionType::integer, "0",
      "arithmetic of one submission, in MFLOP; 0: by the kind of device", 0, 1e9},
     {"tuning", abi::OptionType::text, "auto",
@@ -126,6 +134,9 @@ const abi::OptionInfo kOptions[10] = {
     {"dot", abi::OptionType::text, "auto",
      "4-bit products of up to 8 rows by integer dot products: auto (where the hardware has the "
      "instruction), always (where the driver has it) or never"},
+    {"queue", abi::OptionType::text, "auto",
+     "the queue that work is submitted to: auto (the first that computes, which mostly draws too) "
+     "or compute (one that does not draw, where there is one)"},
 };
 
 }  // namespace ropewalk::vulkan

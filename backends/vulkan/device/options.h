@@ -23,6 +23,10 @@ enum class Tuning { automatic, gpu, processor };
 
 enum class Switch { automatic, always, never };
 
+// automatic: the first that computes, which mostly draws too; compute: one that does not draw, where
+// there is one.
+enum class Queue { automatic, compute };
+
 struct Options {
   // Throws Failure (invalid_argument) for a name or a fault that does not exist.
   explicit Options(const abi::Options& given);
@@ -40,8 +44,9 @@ struct Options {
   Switch float16;  // matrix products on f16 with sums in f32; automatic: where it is faster
   Switch dot;      // 4-bit products of few rows by integer dot products; automatic: where the
                    // hardware has the instruction
+  Queue queue;
 };
 
-extern const abi::OptionInfo kOptions[10];
+extern const abi::OptionInfo kOptions[11];
 
 }  // namespace ropewalk::vulkan

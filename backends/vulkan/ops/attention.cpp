@@ -6,31 +6,34 @@
 namespace ropewalk::vulkan {
 namespace {
 
-constexpr uint32_t kSpan = 256;  // keys; attention.glsl
-
 // Maximum, sum and output of each split.
 uint64_t partial_bytes(uint64_t rows, uint64_t heads, uint64_t splits, uint64_t head_dim) {
   return rows * heads * splits * (2 + head_dim) * sizeof(float);
 }
 
+// Keys that a workgroup scores at a time. With one for each lane a GPU has the most workgroups; a
+// processor is spared barriers. Tiles have their own.
+constexpr uint32_t kGpuSpan = 64, kProcessorSpan = 256, kTileSpan = 256;
+
 // Splits of the keys that give a GPU with some hundred compute units enough loads under way: a
 // workgroup of 64 has some 2 KiB of them, and a large card needs megabytes. A split's output goes
-// through memory, 130 numbers where its keys and values are 64 KiB a span.
+// through memory, 130 numbers where the keys and values of a span are 32 KiB. The text of a step may
+// be shorter than the program allows: then the spans that it has are divided among the same splits.
 uint32_t splits_of(uint32_t rows_and_heads, uint32_t spans) {
   constexpr uint32_t kEnoughGroups = 2048, kMaxSplits = 64;
   return std::clamp(kEnoughGroups / std::max(1u, rows_and_heads), 1u, std::min(kMaxSplits, spans));
 }
 
 // Of the longest text there can be.
-uint32_t spans_of(const abi::Graph& graph, const abi::Node& node, const abi::ProgramShape& shape) {
-  return abi::pages_for(shape.pages_per_sequence * graph.tensors[node.in[1]].dim[1], kSpan);
+uint32_t gpu_spans_of(const abi::Tensor& cache, const abi::ProgramShape& shape) {
+  return abi::pages_for(shape.pages_per_sequence * cache.dim[1], kGpuSpan);
 }
 
 // Rows of a tile. Its queries and scores lie in shared memory. 0: the program has no room for one.
 uint32_t queries_of(uint32_t rows, uint32_t head_dim, uint32_t lanes, const Features& features) {
   for (const uint32_t queries : {8u, 4u}) {
     const uint64_t shared =
-        4ull * (queries * (head_dim + kSpan + lanes + 1) + 2 * kSpan / abi::kPageSizes[0]);
+        4ull * (queries * (head_dim + kTileSpan + lanes + 1) + 2 * kTileSpan / abi::kPageSizes[0]);
     if (rows >= queries && shared <= features.shared_bytes) return queries;
   }
   return 0;
@@ -48,9 +51,10 @@ struct Division {
       : head_dim(graph.tensors[node.in[1]].dim[3]),
         heads(abi::heads_of(graph.tensors[node.in[0]], graph.tensors[node.in[1]])),
         lanes(features.processor ? features.subgroup_size : 64),
+        span(features.processor ? kProcessorSpan : kGpuSpan),
         queries(queries_of(shape.rows, head_dim, lanes, features)),
         singles(queries > 0 ? std::min(shape.rows, shape.sequences) : shape.rows),
-        splits(features.processor ? 1 : splits_of(singles * heads, spans_of(graph, node, shape))),
+        splits(features.processor ? 1 : splits_of(singles * heads, gpu_spans_of(graph.tensors[node.in[1]], shape))),
         ordered(node.in.size() > 3),
         tile_partials(queries > 0 && ordered ? partial_bytes(shape.rows, heads, 1, head_dim) : 0),
         single_partials(ordered || splits > 1 ? partial_bytes(singles, heads, splits, head_dim)
@@ -58,6 +62,7 @@ struct Division {
 
   uint32_t head_dim, heads;
   uint32_t lanes;
+  uint32_t span;     // keys that attention.comp scores at a time
   uint32_t queries;  // rows of a tile; 0: there are no tiles
   uint32_t singles;  // rows that attention.comp may have
   uint32_t splits;   // of the keys of each of those
@@ -106,7 +111,7 @@ void attend(const Operands& op, const Division& division, const Part& part, Reco
                       elements_per_word(cache.dtype),
                       op.node().attention().rotation == abi::KeyRotation::on_read,
                       writes_y};
-  if (part.queries > 1) constants.push_back(part.queries);
+  constants.push_back(part.queries > 1 ? part.queries : division.span);
 
   // Every row is taken to see the longest text there can be.
   const double flop_per_row = 4.0 * op.width() * op.shape().pages_per_sequence * cache.dim[1];
@@ -141,7 +146,7 @@ void combine(const Operands& op, const Division& division, const Range& tiles, c
   if (after_prompts || op.width() % kElementGroup) planes.reset();
   const struct {
     VkDeviceAddress tiles, singles, order, y, step, planes;
-    uint32_t width, head_dim, splits, has_tiles, after_prompts;
+    uint32_t width, head_dim, splits, has_tiles, after_prompts, window;
   } push{.tiles = tiles.begin,
          .singles = singles.begin,
          .order = op.at(3),
@@ -152,13 +157,14 @@ void combine(const Operands& op, const Division& division, const Range& tiles, c
          .head_dim = division.head_dim,
          .splits = division.splits,
          .has_tiles = has_tiles,
-         .after_prompts = after_prompts};
+         .after_prompts = after_prompts,
+         .window = op.node().attention().window};
   const uint32_t rows = after_prompts ? division.singles : op.shape().rows;
-  const Dispatch dispatch{
-      kAttentionCombine,
-      {kElementGroup, 1, division.ordered, std::min(division.splits, 8u), planes.has_value()},
-      element_groups(op.width(), rows),
-      0};
+  const Dispatch dispatch{kAttentionCombine,
+                          {kElementGroup, 1, division.ordered, std::min(division.splits, 16u),
+                           planes.has_value(), division.span},
+                          element_groups(op.width(), rows),
+                          0};
   recorder.dispatch(dispatch, push, {{tiles.begin, singles.end}},
                     {op.result(), planes ? planes->result : Range{}});
   if (planes) recorder.remember(*planes);
@@ -174,7 +180,8 @@ uint64_t attention_workspace(const abi::Graph& graph, const abi::Node& node,
 
 void attention(const Operands& op, Recorder& recorder) {
   const uint32_t rows = op.shape().rows;
-  const Division division(op.context().graph, op.node(), op.shape(), recorder.features());
+  const Features& features = recorder.features();
+  const Division division(op.context().graph, op.node(), op.shape(), features);
   const VkDeviceAddress begin = op.context().partials.begin;
   const VkDeviceAddress middle = begin + division.tile_partials;
   const Range tiles{begin, middle}, singles{middle, middle + division.single_partials};
@@ -189,7 +196,9 @@ void attention(const Operands& op, Recorder& recorder) {
             .after_prompts = false},
            recorder);
   attend(op, division,
-         {.shader = kAttention,
+         {.shader = features.int64 && features.subgroup_arithmetic && !features.processor
+                        ? kAttentionWide
+                        : kAttention,
           .rows = division.singles,
           .queries = 1,
           .splits = division.splits,

@@ -1,12 +1,10 @@
 #include "backends/vulkan/program/pipeline_cache.h"
 
-#include <fcntl.h>
-#include <unistd.h>
-
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <fstream>
+#include <random>
 #include <string>
 
 namespace ropewalk::vulkan {
@@ -41,44 +39,39 @@ std::string hex(const uint8_t (&uuid)[VK_UUID_SIZE]) {
 }
 
 void note(const fs::path& file, const std::string& what) {
-  std::fprintf(stderr, "note: %s: %s\n", file.c_str(), what.c_str());
+  std::fprintf(stderr, "note: %s: %s\n", file.string().c_str(), what.c_str());
 }
 
-bool write_all(int file, const void* data, size_t bytes) {
-  const auto* at = static_cast<const char*>(data);
-  while (bytes > 0) {
-    const ssize_t wrote = write(file, at, bytes);
-    if (wrote <= 0) return false;
-    at += wrote;
-    bytes -= static_cast<size_t>(wrote);
-  }
-  return true;
-}
-
+// Readable by its owner alone.
 bool write_new(const fs::path& file, std::span<const std::byte> data) {
   Header header{};
   std::memcpy(header.magic, kMagic, sizeof kMagic);
   header.bytes = data.size();
   header.checksum = checksum(data);
-  const int descriptor = open(file.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-  if (descriptor < 0) return false;
-  const bool written = write_all(descriptor, &header, sizeof header) &&
-                       write_all(descriptor, data.data(), data.size()) && fsync(descriptor) == 0;
-  return close(descriptor) == 0 && written;
+  std::ofstream out(file, std::ios::binary);
+  std::error_code failed;
+  fs::permissions(file, fs::perms::owner_read | fs::perms::owner_write, failed);
+  out.write(reinterpret_cast<const char*>(&header), sizeof header);
+  out.write(reinterpret_cast<const char*>(data.data()), static_cast<std::streamsize>(data.size()));
+  out.close();
+  return out.good();
 }
 
 }  // namespace
 
 fs::path pipeline_cache_file(const Features& features) {
   fs::path folder;
-  const char* xdg = std::getenv("XDG_CACHE_HOME");
-  const char* home = std::getenv("HOME");
-  if (xdg && xdg[0] == '/')
-    folder = xdg;
-  else if (home && home[0] == '/')
-    folder = fs::path(home) / ".cache";
-  else
-    return {};
+  const auto absolute = [](const char* variable) {
+    const char* const value = std::getenv(variable);
+    return value && fs::path(value).is_absolute() ? fs::path(value) : fs::path();
+  };
+  if (folder = absolute("XDG_CACHE_HOME"); folder.empty()) {
+    if (folder = absolute("HOME"); !folder.empty()) folder /= ".cache";
+  }
+#ifdef _WIN32
+  if (folder.empty()) folder = absolute("LOCALAPPDATA");
+#endif
+  if (folder.empty()) return {};
   return folder / "ropewalk" /
          ("vulkan-" + hex(features.device_uuid) + "-" + hex(features.cache_uuid) + ".cache");
 }
@@ -111,7 +104,7 @@ void store_pipeline_cache(const Features& features, std::span<const std::byte> d
     if (file.empty()) return;
     std::error_code failed;
     fs::create_directories(file.parent_path(), failed);
-    const fs::path fresh = file.string() + "." + std::to_string(getpid());
+    const fs::path fresh = file.string() + "." + std::to_string(std::random_device{}());
     if (!write_new(fresh, data)) {
       note(fresh, "cannot be written; the next start will compile its shaders again");
       fs::remove(fresh, failed);

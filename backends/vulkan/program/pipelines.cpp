@@ -3,6 +3,7 @@
 #include <chrono>
 
 #include "backends/vulkan/program/pipeline_cache.h"
+#include "backends/vulkan/program/subnormals.h"
 
 namespace ropewalk::vulkan {
 
@@ -54,8 +55,10 @@ VkShaderModule Pipelines::module_of(const Shader& shader) {
   VkShaderModule& module = modules_[&shader];
   if (module) return module;
   auto info = structure<VkShaderModuleCreateInfo>(VK_STRUCTURE_TYPE_SHADER_MODULE_CREATE_INFO);
-  info.codeSize = shader.words.size_bytes();
-  info.pCode = shader.words.data();
+  std::vector<uint32_t> words(shader.words.begin(), shader.words.end());
+  if (context_.features().f16_subnormals) words = keep_f16_subnormals(words);
+  info.codeSize = words.size() * sizeof words[0];
+  info.pCode = words.data();
   check(context_.api().CreateShaderModule(context_.device(), &info, nullptr, &module), shader.name);
   return module;
 }

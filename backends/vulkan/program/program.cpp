@@ -66,8 +66,24 @@ Program::Program(const abi::CompileRequest& request, const DeviceParts& parts)
     record_step(context, step.nodes, recorder);
     if (timestamps_) recorder.timestamp(timestamps_->pool(), ++group);
   }
+  record_result(request, recorder);
   commands_ = recorder.finish();
   counts_ = recorder.counts();
+}
+
+// The host reads the logits of every step: copied by its own commands they need no submission and no
+// wait more. What does not fit into staging is read as anything else is.
+void Program::record_result(const abi::CompileRequest& request, Recorder& recorder) {
+  const abi::Graph& graph = *request.graph;
+  if (graph.outputs.empty()) return;
+  const abi::Tensor& output = graph.tensors[graph.outputs[0]];
+  abi::Slice result = output.at;
+  result.bytes = std::min(result.bytes, max_rows(request.shape, extent_of(output)) *
+                                            row_width(output) * element_bytes(output.dtype));
+  if (result.bytes == 0 || result.bytes > Memory::kStagingBytes) return;
+  recorder.download(parts_.memory.block(result), {result.offset, 0, result.bytes},
+                    parts_.memory.staging());
+  result_ = result;
 }
 
 Program::~Program() {
@@ -88,6 +104,7 @@ abi::Status Program::enqueue(const abi::Step& step) noexcept {
     step_.write(step);
     parts_.context.begin_step();
     if (!commands_.empty()) last_submission_ = parts_.context.submit(commands_);
+    parts_.memory.expect_in_staging(result_, last_submission_);
     parts_.context.instance().require_valid();
     if (timestamps_) parts_.timer.ran(*this);
     parts_.last_counts = counts_;

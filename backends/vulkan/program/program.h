@@ -44,10 +44,13 @@ class Program final : public abi::Program {
   std::vector<double> group_ends_us() const { return timestamps_->ends_us(); }
 
  private:
+  void record_result(const abi::CompileRequest& request, Recorder& recorder);
+
   const DeviceParts parts_;
   StepBlock step_;
   std::optional<Timestamps> timestamps_;
   std::vector<VkCommandBuffer> commands_;
+  abi::Slice result_;  // the part of the graph's first output that the commands copy into staging
   abi::StepCounts counts_;
   uint64_t last_submission_ = 0;
 };

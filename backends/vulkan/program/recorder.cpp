@@ -52,22 +52,33 @@ void Recorder::open() {
 
 // For what was submitted before, copies of weights among it, and for an upload.
 void Recorder::wait_for_earlier() {
-  barrier(VK_ACCESS_SHADER_WRITE_BIT | VK_ACCESS_TRANSFER_WRITE_BIT,
-          VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT | VK_PIPELINE_STAGE_TRANSFER_BIT);
+  barrier({VK_ACCESS_SHADER_WRITE_BIT | VK_ACCESS_TRANSFER_WRITE_BIT,
+           VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT | VK_PIPELINE_STAGE_TRANSFER_BIT},
+          kByShaders);
 }
 
 // Without copies: on RADV's graphics queue these would also flush the caches of colour and depth,
 // and wait for the end of the pipe.
 void Recorder::barrier_between_dispatches() {
-  barrier(VK_ACCESS_SHADER_WRITE_BIT, VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT);
+  barrier({VK_ACCESS_SHADER_WRITE_BIT, VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT}, kByShaders);
 }
 
-void Recorder::barrier(VkAccessFlags writes, VkPipelineStageFlags from) {
+void Recorder::download(const Block& from, const VkBufferCopy& region, VkBuffer to) {
+  if (buffers_.empty()) begin();
+  barrier(
+      {VK_ACCESS_SHADER_WRITE_BIT, VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT},
+      {VK_ACCESS_TRANSFER_READ_BIT | VK_ACCESS_TRANSFER_WRITE_BIT, VK_PIPELINE_STAGE_TRANSFER_BIT});
+  context_.api().CmdCopyBuffer(buffers_.back(), from.buffer, to, 1, &region);
+  barrier({VK_ACCESS_TRANSFER_WRITE_BIT, VK_PIPELINE_STAGE_TRANSFER_BIT},
+          {VK_ACCESS_HOST_READ_BIT, VK_PIPELINE_STAGE_HOST_BIT});
+}
+
+void Recorder::barrier(const Accesses& before, const Accesses& after) {
   auto barrier = structure<VkMemoryBarrier>(VK_STRUCTURE_TYPE_MEMORY_BARRIER);
-  barrier.srcAccessMask = writes;
-  barrier.dstAccessMask = VK_ACCESS_SHADER_READ_BIT | VK_ACCESS_SHADER_WRITE_BIT;
-  context_.api().CmdPipelineBarrier(buffers_.back(), from, VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT, 0,
-                                    1, &barrier, 0, nullptr, 0, nullptr);
+  barrier.srcAccessMask = before.what;
+  barrier.dstAccessMask = after.what;
+  context_.api().CmdPipelineBarrier(buffers_.back(), before.stages, after.stages, 0, 1, &barrier, 0,
+                                    nullptr, 0, nullptr);
   ++counts_.barriers;
 }
 

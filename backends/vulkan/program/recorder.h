@@ -39,6 +39,8 @@ class Recorder {
   // Copies all of `from` before everything else. REQUIRES: nothing is recorded yet, and no earlier
   // submission that uses `to` is under way.
   void upload(const Block& from, const Block& to);
+  // Copies a result behind everything else, for the host to read when the step has ended.
+  void download(const Block& from, const VkBufferCopy& region, VkBuffer to);
   // A result that later dispatches may use again (hazards.h).
   bool remembers(const Derived& derived) const { return hazards_.remembers(derived); }
   void remember(const Derived& derived) { hazards_.remember(derived); }
@@ -60,7 +62,13 @@ class Recorder {
   void begin();
   void open();
   void wait_for_earlier();
-  void barrier(VkAccessFlags writes, VkPipelineStageFlags from);
+  struct Accesses {
+    VkAccessFlags what;
+    VkPipelineStageFlags stages;
+  };
+  static constexpr Accesses kByShaders = {VK_ACCESS_SHADER_READ_BIT | VK_ACCESS_SHADER_WRITE_BIT,
+                                          VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT};
+  void barrier(const Accesses& before, const Accesses& after);
   void barrier_between_dispatches();
 
   Context& context_;

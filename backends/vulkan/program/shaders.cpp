@@ -4,6 +4,7 @@
 #include "shaders/attention.spv.h"
 #include "shaders/attention_combine.spv.h"
 #include "shaders/attention_tile.spv.h"
+#include "shaders/attention_wide.spv.h"
 #include "shaders/embed.spv.h"
 #include "shaders/gelu_mul.spv.h"
 #include "shaders/gptq_lean.spv.h"
@@ -44,6 +45,7 @@ const Shader kXToF16{"x_to_f16", spirv::k_x_to_f16};
 const Shader kRope{"rope", spirv::k_rope};
 const Shader kKvAppend{"kv_append", spirv::k_kv_append};
 const Shader kAttention{"attention", spirv::k_attention};
+const Shader kAttentionWide{"attention_wide", spirv::k_attention_wide};
 const Shader kAttentionTile{"attention_tile", spirv::k_attention_tile};
 const Shader kAttentionCombine{"attention_combine", spirv::k_attention_combine};
 const Shader kSiluMul{"silu_mul", spirv::k_silu_mul};

@@ -14,7 +14,7 @@ struct Shader {
 
 extern const Shader kEmbed, kRmsNorm, kGptqMatvec, kGptqMatvecShuffles, kGptqMatvecF16, kGptqMatmul,
     kGptqMatmulShuffles, kGptqTile, kGptqTileF16, kXToF16, kGptqLean, kXToI8, kRope, kKvAppend,
-    kAttention, kAttentionTile, kAttentionCombine, kSiluMul, kGeluMul, kAdd, kPermute, kSelect,
-    kLowRankShrink, kLowRankExpand, kStream, kProducts;
+    kAttention, kAttentionWide, kAttentionTile, kAttentionCombine, kSiluMul, kGeluMul, kAdd,
+    kPermute, kSelect, kLowRankShrink, kLowRankExpand, kStream, kProducts;
 
 }  // namespace ropewalk::vulkan

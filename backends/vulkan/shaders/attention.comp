@@ -2,42 +2,111 @@
 // w = softmax(q . k[j] * scale) over the keys j up to p that the window leaves, soft-capped before the
 // softmax; o = sum of w[j] * v[j]. Online softmax: span by span, the maximum, the sum and the output of a
 // span of keys are folded into the running ones.
-// Grid: (heads, rows, splits): a workgroup takes one head of one row and the spans of its split;
-// attention_combine.comp joins the splits. Where a program also has attention_tile.comp, that takes the
-// rows of prompts. Bottleneck: the memory that keys and values stream from.
+// Grid: (heads, rows, splits): a workgroup takes one head of one row and the spans of keys of its split
+// (splits.glsl); attention_combine.comp joins the splits. Where a program also has attention_tile.comp, that
+// takes the rows of prompts. Bottleneck: the memory that keys and values stream from.
+// With WIDE addresses are 64-bit numbers, the same for a workgroup but for an offset of 32 bits, and maxima
+// and sums are the subgroups'.
 #extension GL_GOOGLE_include_directive : require
 #extension GL_EXT_control_flow_attributes : require
+#ifdef WIDE
+#extension GL_EXT_shader_explicit_arithmetic_types_int64 : require
+#extension GL_KHR_shader_subgroup_arithmetic : require
+#endif
 #include "common.glsl"
 #include "cache.glsl"
 
 layout(local_size_x_id = 0) in;
 layout(constant_id = 0) const uint kLanes = 32;
+layout(constant_id = 6) const uint kSpan = 256;  // keys that are scored at a time
 #include "attention.glsl"
+#include "splits.glsl"
 
 shared float query[kHeadDim];
 shared float score[kSpan];
 shared float lane_max[kLanes];  // later the lanes' sums
 shared float outputs[kParts * kHeadDim];
 
-const uint kValuesAtOnce = 8 / kWordsPerLane > 1 ? 8 / kWordsPerLane : 1;
+// Short spans give each lane one key, long ones several, so that a query is read once for all of them. One
+// where keys are rotated here: the rotation is then most of the work.
+const bool kShortSpans = kSpan <= kLanes;
+const uint kKeysAtOnce = kOnRead != 0 || kShortSpans ? 1 : 4;
+// Pairs of a key's words, and words of values, that a lane loads before it uses the first.
+const uint kPairsAtOnce = kShortSpans ? 8 : 1;
+const uint kWordsAtOnce = kShortSpans ? 16 : 8;
+const uint kValuesAtOnce = kWordsAtOnce / kWordsPerLane > 1 ? kWordsAtOnce / kWordsPerLane : 1;
 
-// q . k for each of these keys, whose first words are at `base`; later ones are kPageTokens words apart.
-void dot_keys(uint base[kKeysAtOnce], uint key, uint sequence, out float sum[kKeysAtOnce]) {
+// The word `all` + `lane` of a cache. `all` is the same for a workgroup. Where a span has one page, so is the
+// page, and `lane` a part of it; else `lane` has the page too.
+uint word_at(Words cache, uint all, uint lane) {
+#ifdef WIDE
+  const uint64_t base = uint64_t(cache) + uint64_t(all) * 4;
+  return Word(kPagesOfSpan == 1 ? base + lane * 4 : base + uint64_t(lane) * 4).of;
+#else
+  return cache.at[all + lane];
+#endif
+}
+
+// The page of key `at` of a span; `page`: the span's, where it has one.
+uint key_page(uint page, uint span, uint at) { return kPagesOfSpan == 1 ? page : page_of(span, at); }
+
+// The maximum or the sum over the workgroup, always in the same order.
+float workgroup_max(float value, uint lane) {
+#ifdef WIDE
+  value = subgroupMax(value);
+  if (gl_NumSubgroups == 1) return value;
+  if (subgroupElect()) lane_max[gl_SubgroupID] = value;
+  const uint parts = gl_NumSubgroups;
+#else
+  lane_max[lane] = value;
+  const uint parts = kLanes;
+#endif
+  barrier();
+  for (uint i = 0; i < parts; ++i) value = max(value, lane_max[i]);
+  return value;
+}
+float workgroup_sum(float value, uint lane) {
+#ifdef WIDE
+  value = subgroupAdd(value);
+  if (gl_NumSubgroups == 1) return value;
+  if (subgroupElect()) lane_max[gl_SubgroupID] = value;
+  const uint parts = gl_NumSubgroups;
+#else
+  lane_max[lane] = value;
+  const uint parts = kLanes;
+#endif
+  barrier();
+  value = 0;
+  for (uint i = 0; i < parts; ++i) value += lane_max[i];
+  return value;
+}
+
+// q . k for each of these keys. Word w of one is word `all` + kPageTokens w + `lane[k]` of the cache.
+void dot_keys(uint all, uint lane[kKeysAtOnce], uint key, uint sequence, out float sum[kKeysAtOnce]) {
   [[unroll]] for (uint k = 0; k < kKeysAtOnce; ++k) sum[k] = 0;
-  for (uint w = 0; w < kHeadWords / 2; ++w) {
-    // A rotation pairs a word with the one half a head later; without it neighbours are as good.
-    const uint first = kOnRead != 0 ? w : 2 * w;
-    const uint second = kOnRead != 0 ? w + kHeadWords / 2 : 2 * w + 1;
-    uvec2 word[kKeysAtOnce];  // all loads are issued before the first is used
-    [[unroll]] for (uint k = 0; k < kKeysAtOnce; ++k)
-      word[k] = uvec2(keys.at[base[k] + first * kPageTokens],
-                      keys.at[base[k] + second * kPageTokens]);
-    [[unroll]] for (uint e = 0; e < kElements; ++e) {
-      const vec2 q_pair = vec2(query[first * kElements + e], query[second * kElements + e]);
-      [[unroll]] for (uint k = 0; k < kKeysAtOnce; ++k) {
-        vec2 pair = vec2(element(word[k].x, e), element(word[k].y, e));
-        if (kOnRead != 0) pair = rotated(pair, first * kElements + e, key, sequence);
-        sum[k] = fma(q_pair.y, pair.y, fma(q_pair.x, pair.x, sum[k]));
+  const uint pairs = kHeadWords / 2;
+  for (uint begin = 0; begin < pairs; begin += kPairsAtOnce) {
+    // load. A rotation pairs a word with the one half a head later; without it neighbours are as good
+    uvec2 word[kPairsAtOnce][kKeysAtOnce];
+    [[unroll]] for (uint p = 0; p < kPairsAtOnce; ++p) {
+      const uint w = min(begin + p, pairs - 1);
+      const uint first = kOnRead != 0 ? w : 2 * w, second = kOnRead != 0 ? w + pairs : 2 * w + 1;
+      [[unroll]] for (uint k = 0; k < kKeysAtOnce; ++k)
+        word[p][k] = uvec2(word_at(keys, all + first * kPageTokens, lane[k]),
+                           word_at(keys, all + second * kPageTokens, lane[k]));
+    }
+    // multiply
+    [[unroll]] for (uint p = 0; p < kPairsAtOnce; ++p) {
+      const uint w = begin + p;
+      if (w >= pairs) break;
+      const uint first = kOnRead != 0 ? w : 2 * w, second = kOnRead != 0 ? w + pairs : 2 * w + 1;
+      [[unroll]] for (uint e = 0; e < kElements; ++e) {
+        const vec2 q_pair = vec2(query[first * kElements + e], query[second * kElements + e]);
+        [[unroll]] for (uint k = 0; k < kKeysAtOnce; ++k) {
+          vec2 pair = vec2(element(word[p][k].x, e), element(word[p][k].y, e));
+          if (kOnRead != 0) pair = rotated(pair, first * kElements + e, key, sequence);
+          sum[k] = fma(q_pair.y, pair.y, fma(q_pair.x, pair.x, sum[k]));
+        }
       }
     }
   }
@@ -50,11 +119,10 @@ void main() {
   if (row >= step.rows) return;
   const uint position = step.position.at[row], sequence = step.sequence.at[row];
   const uint kv_head = head / (heads / kv_heads);
-  const uint first_key = first_key_of(position);
-  const uint begin_span = first_key / kSpan, end_span = position / kSpan + 1;
-  const uint spans_per_split = (end_span - begin_span + splits - 1) / splits;
-  const uint first_span = begin_span + gl_WorkGroupID.z * spans_per_split;
-  const uint last_span = min(first_span + spans_per_split, end_span);
+  const Spans spans = spans_of(position, window, splits);
+  const uint first_span = spans.begin + gl_WorkGroupID.z * spans.per_split;
+  const uint last_span = min(first_span + spans.per_split, spans.end);
+  if (first_span >= last_span) return;
 
   // load the query, scaled, and rotated where the cached keys are not
   const uint from = (row * heads + head) * kHeadDim;
@@ -64,44 +132,51 @@ void main() {
     query[i] = pair.x * scale;
     query[i + kHeadDim / 2] = pair.y * scale;
   }
-  load_pages(first_span, sequence, lane);
+  uint page = 0, next_page = 0;  // where a span has one
+  if (kPagesOfSpan == 1)
+    next_page = page_words_at(first_span * kSpan / kPageTokens, sequence);
+  else
+    load_pages(first_span, sequence, lane);
   barrier();
 
-  const uint part = lane / kLanesPerValue, lane_in_value = lane % kLanesPerValue;
+  // A compiler does not know that lane / kLanes is 0, and that what it indexes is the workgroup's.
+  const uint part = kParts == 1 ? 0 : lane / kLanesPerValue, lane_in_value = lane % kLanesPerValue;
   float running_max = NEGATIVE_INFINITY, sum = 0;  // sum: of this lane's keys
   float output_part[kWordsPerLane * kElements];
   [[unroll]] for (uint i = 0; i < kWordsPerLane * kElements; ++i) output_part[i] = 0;
 
   for (uint span = first_span; span < last_span; ++span) {
-    load_pages(span + 1, sequence, lane);
-    const uint begin_key = max(first_key, span * kSpan) - span * kSpan;
-    const uint count = min(kSpan, position + 1 - span * kSpan);
+    const uint start = span * kSpan;  // a position
+    page = next_page;
+    if (kPagesOfSpan == 1)
+      next_page = page_words_at((start + kSpan) / kPageTokens, sequence);
+    else
+      load_pages(span + 1, sequence, lane);
+    const uint begin_key = max(spans.first_key, start) - start;
+    const uint count = min(kSpan, position + 1 - start);
 
     // score the span's keys
-    float span_max = NEGATIVE_INFINITY;
+    float span_max = running_max;
     for (uint j = begin_key + lane; j < count; j += kLanes * kKeysAtOnce) {
-      uint base[kKeysAtOnce];
+      uint lane_word[kKeysAtOnce];
       float s[kKeysAtOnce];
       [[unroll]] for (uint k = 0; k < kKeysAtOnce; ++k) {
         const uint at = min(j + k * kLanes, count - 1);
-        base[k] = page_of(span, at) + kv_head * kHeadWords * kPageTokens + at % kPageTokens;
+        lane_word[k] = (kPagesOfSpan == 1 ? 0 : page_of(span, at)) + entry_of(span, at);
       }
-      dot_keys(base, span * kSpan + j, sequence, s);
+      dot_keys(page + kv_head * kHeadWords * kPageTokens, lane_word, start + j, sequence, s);
       [[unroll]] for (uint k = 0; k < kKeysAtOnce; ++k) {
         const uint at = j + k * kLanes;
         if (at >= count) continue;
-        if (kElements == 4) s[k] *= scale_of(keys, page_of(span, at), kv_head, at % kPageTokens);
+        if (kElements == 4) s[k] *= scale_of(keys, key_page(page, span, at), kv_head, entry_of(span, at));
         s[k] = capped(s[k]);
         score[at] = s[k];
         span_max = max(span_max, s[k]);
       }
     }
-    lane_max[lane] = span_max;
-    barrier();
 
     // max over the workgroup; scale the running sum down to it
-    span_max = running_max;
-    for (uint i = 0; i < kLanes; ++i) span_max = max(span_max, lane_max[i]);
+    span_max = workgroup_max(span_max, lane);
     const float keep = exp(running_max - span_max);
     running_max = span_max;
     sum *= keep;
@@ -111,25 +186,27 @@ void main() {
       const float weight = exp(score[j] - running_max);
       sum += weight;
       score[j] = weight;
-      if (kElements == 4)
-        score[j] *= scale_of(values, page_of(span, j), kv_head, j % kPageTokens);
+      if (kElements == 4) score[j] *= scale_of(values, key_page(page, span, j), kv_head, entry_of(span, j));
     }
     barrier();
 
     // add up weighted values: neighbouring lanes take neighbouring words, parts take other keys
     [[unroll]] for (uint i = 0; i < kWordsPerLane * kElements; ++i) output_part[i] *= keep;
     if (part < kParts) {
-      for (uint j = begin_key + part; j < count; j += kParts * kValuesAtOnce) {
+      const uint all = page + kv_head * kPageTokens * kHeadWords;
+      for (uint j = begin_key; j + part < count; j += kParts * kValuesAtOnce) {
         uint word[kValuesAtOnce * kWordsPerLane];
         float weight[kValuesAtOnce];
         [[unroll]] for (uint k = 0; k < kValuesAtOnce; ++k) {
-          const uint at = min(j + k * kParts, count - 1);
-          const uint entry = page_of(span, at) +
-                             (kv_head * kPageTokens + at % kPageTokens) * kHeadWords;
-          weight[k] = j + k * kParts < count ? score[at] : 0;
+          const uint key = j + k * kParts + part, at = min(key, count - 1);
+          // with one page and one part the same for the workgroup
+          const uint value = (kPagesOfSpan == 1 ? 0 : page_of(span, at)) + entry_of(span, at) * kHeadWords;
+          const bool is_same = kPagesOfSpan == 1 && kParts == 1;
+          weight[k] = key < count ? score[at] : 0;
           [[unroll]] for (uint i = 0; i < kWordsPerLane; ++i) {
             const uint w = min(i * kLanesPerValue + lane_in_value, kHeadWords - 1);
-            word[k * kWordsPerLane + i] = values.at[entry + w];
+            word[k * kWordsPerLane + i] =
+                is_same ? word_at(values, all + value, w) : word_at(values, all, value + w);
           }
         }
         [[unroll]] for (uint k = 0; k < kValuesAtOnce; ++k)
@@ -141,8 +218,7 @@ void main() {
     barrier();
   }
 
-  // share the lanes' sums and the parts' outputs
-  lane_max[lane] = sum;
+  // share the parts' outputs
   if (part < kParts)
     [[unroll]] for (uint i = 0; i < kWordsPerLane; ++i) {
       const uint w = i * kLanesPerValue + lane_in_value;
@@ -150,11 +226,8 @@ void main() {
         [[unroll]] for (uint e = 0; e < kElements; ++e)
           outputs[part * kHeadDim + w * kElements + e] = output_part[i * kElements + e];
     }
+  sum = workgroup_sum(sum, lane);
   barrier();
-
-  // sum over the workgroup, in the order of the lanes
-  sum = 0;
-  for (uint i = 0; i < kLanes; ++i) sum += lane_max[i];
 
   // add up the parts and store
   const uint to = ((index * heads + head) * splits + gl_WorkGroupID.z) * (2 + kHeadDim);

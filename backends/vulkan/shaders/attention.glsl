@@ -3,8 +3,6 @@
 layout(constant_id = 4) const uint kOnRead = 0;  // keys are cached unrotated
 layout(constant_id = 5) const uint kWritesY = 1;  // one split and no order: y is written here
 
-#define NEGATIVE_INFINITY uintBitsToFloat(0xff800000u)
-
 layout(push_constant) uniform Push {
   Floats q;  // (R, heads, d)
   Words keys;
@@ -33,24 +31,25 @@ float capped(float score) {
   return soft_cap == 0 ? score : soft_cap - 2 * soft_cap / (exp(2 * score / soft_cap) + 1);
 }
 
-// Keys that are scored before the first is weighted: those of a page, or of several.
-const uint kSpan = 256;
-const uint kPagesOfSpan = kSpan / kPageTokens;
-
-// The first words of a span's pages. While one span is attended the pages of the next are loaded.
+// Keys are scored kSpan at a time before the first is weighted: those of a page, of several, or of a part of
+// one. The first words of a span's pages lie here; while one span is attended those of the next are loaded.
+const uint kPagesOfSpan = kSpan > kPageTokens ? kSpan / kPageTokens : 1;
 shared uint span_pages[2 * kPagesOfSpan];
 
 // Pages behind the sequence's last one are never read.
-void load_pages(uint span, uint sequence, uint lane) {
-  for (uint i = lane; i < kPagesOfSpan; i += kLanes) {
-    const uint p = min(span * kPagesOfSpan + i, step.pages_per_sequence - 1);
-    span_pages[span % 2 * kPagesOfSpan + i] =
-        step.page.at[sequence * step.pages_per_sequence + p] * page_words(kv_heads);
-  }
+uint page_words_at(uint page, uint sequence) {
+  const uint p = min(page, step.pages_per_sequence - 1);
+  return step.page.at[sequence * step.pages_per_sequence + p] * page_words(kv_heads);
 }
 
-// The page of key `at` of a span, whose entry there is at % kPageTokens.
+void load_pages(uint span, uint sequence, uint lane) {
+  for (uint i = lane; i < kPagesOfSpan; i += kLanes)
+    span_pages[span % 2 * kPagesOfSpan + i] = page_words_at(span * kSpan / kPageTokens + i, sequence);
+}
+
+// The page of key `at` of a span, and its entry there.
 uint page_of(uint span, uint at) { return span_pages[span % 2 * kPagesOfSpan + at / kPageTokens]; }
+uint entry_of(uint span, uint at) { return (span * kSpan + at) % kPageTokens; }
 
 // Neighbouring lanes take the words of one value; lanes beyond them take other keys.
 const uint kLanesPerValue = kHeadWords < kLanes ? kHeadWords : kLanes;
@@ -76,10 +75,6 @@ vec2 cos_sin(float angle) {
   return vec2(quarter == 1 || quarter == 2 ? -swapped.x : swapped.x,
               quarter >= 2 ? -swapped.y : swapped.y);
 }
-
-// Keys that a lane multiplies together, so that a query is read once for all of them. One where keys
-// are rotated here: the rotation is then most of the work.
-const uint kKeysAtOnce = kOnRead != 0 ? 1 : 4;
 
 vec2 rotated(vec2 pair, uint i, uint position, uint sequence) {
   const vec2 angle = cos_sin(float(position) * step.inv_freq.at[sequence * step.rope_pairs + i]);

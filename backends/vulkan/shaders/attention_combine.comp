@@ -11,6 +11,8 @@ layout(local_size_x_id = 0) in;
 layout(constant_id = 2) const uint kOrdered = 0;
 layout(constant_id = 3) const uint kAtOnce = 1;  // splits that are loaded before the first is used
 layout(constant_id = 4) const uint kPlanes = 0;  // y is stored as planes too, for the product that reads it
+layout(constant_id = 5) const uint kSpan = 256;  // attention.comp's
+#include "splits.glsl"
 
 layout(push_constant) uniform Push {
   Floats tiles;    // (prompt rows, heads, 2 + d)  maximum, sum, output
@@ -24,6 +26,7 @@ layout(push_constant) uniform Push {
   uint splits;
   uint has_tiles;      // else all rows are in `singles`
   uint after_prompts;  // the rows of prompts are stored already
+  uint window;         // attention.comp's
 };
 
 shared float results[kPlanes != 0 ? gl_WorkGroupSize.x / 32 * 33 : 1];
@@ -35,31 +38,29 @@ void main() {
   const uint prompt_rows = has_tiles != 0 ? step.prompt_rows : 0;
   const bool in_tile = row < prompt_rows;
   Floats partial = in_tile ? tiles : singles;
-  const uint index = in_tile ? row : row - prompt_rows, parts = in_tile ? 1 : splits;
+  const uint index = in_tile ? row : row - prompt_rows;
+  const uint parts = in_tile ? 1 : used_splits(spans_of(step.position.at[row], window, splits));
   const uint source = kOrdered != 0 ? order.at[i] : i;
-  const uint stride = 2 + head_dim;
-  const uint from = (index * (width / head_dim) + source / head_dim) * parts * stride;
-  // max over the splits; the first has the first key
-  float maximum = partial.at[from];
-  for (uint first = 1; first < parts; first += kAtOnce) {
-    float other[kAtOnce];
-    [[unroll]] for (uint n = 0; n < kAtOnce; ++n)
-      other[n] = partial.at[from + min(first + n, parts - 1) * stride];
-    [[unroll]] for (uint n = 0; n < kAtOnce; ++n) maximum = max(maximum, other[n]);
-  }
-
-  // sums and outputs of the splits, scaled down to it
-  float sum = 0, output_sum = 0;
+  const uint stride = 2 + head_dim, of_head = (in_tile ? 1 : splits) * stride;
+  const uint from = (index * (width / head_dim) + source / head_dim) * of_head;
+  // sums and outputs of the splits, scaled down to the maximum so far
+  float maximum = NEGATIVE_INFINITY, sum = 0, output_sum = 0;
   for (uint first = 0; first < parts; first += kAtOnce) {
     vec3 part[kAtOnce];  // maximum, sum, output
     [[unroll]] for (uint n = 0; n < kAtOnce; ++n) {
       const uint at = from + min(first + n, parts - 1) * stride;
       part[n] = vec3(partial.at[at], partial.at[at + 1], partial.at[at + 2 + source % head_dim]);
     }
+    float higher = maximum;
+    [[unroll]] for (uint n = 0; n < kAtOnce; ++n) higher = max(higher, part[n].x);
+    const float keep = exp(maximum - higher);
+    maximum = higher;
+    sum *= keep;
+    output_sum *= keep;
     [[unroll]] for (uint n = 0; n < kAtOnce; ++n) {
-      const float keep = first + n < parts ? exp(part[n].x - maximum) : 0;
-      sum = fma(part[n].y, keep, sum);
-      output_sum = fma(part[n].z, keep, output_sum);
+      const float weight = first + n < parts ? exp(part[n].x - maximum) : 0;
+      sum = fma(part[n].y, weight, sum);
+      output_sum = fma(part[n].z, weight, output_sum);
     }
   }
   const float result = output_sum / sum;

@@ -12,10 +12,15 @@
 layout(local_size_x_id = 0) in;
 layout(constant_id = 0) const uint kLanes = 32;
 layout(constant_id = 6) const uint kQueries = 8;  // a multiple of 4
+const uint kSpan = 256;
 #include "attention.glsl"
 
 // Below every score, and finite: a query may see no key of its tile's first span.
 #define NO_SCORE -3.0e38
+
+// Keys that a lane multiplies together, so that a query is read once for all of them. One where keys
+// are rotated here: the rotation is then most of the work.
+const uint kKeysAtOnce = kOnRead != 0 ? 1 : 4;
 
 const uint kFours = kQueries / 4;
 

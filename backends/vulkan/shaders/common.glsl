@@ -9,6 +9,7 @@ layout(buffer_reference, std430, buffer_reference_align = 4) restrict readonly b
 layout(buffer_reference, std430, buffer_reference_align = 4) restrict readonly buffer Words { uint at[]; };
 layout(buffer_reference, std430, buffer_reference_align = 16) restrict readonly buffer Quads { uvec4 at[]; };
 layout(buffer_reference, std430, buffer_reference_align = 16) restrict readonly buffer Vectors { vec4 at[]; };
+layout(buffer_reference, std430, buffer_reference_align = 4) restrict readonly buffer Word { uint of; };
 layout(buffer_reference, std430, buffer_reference_align = 4) restrict buffer FloatResults { float at[]; };
 layout(buffer_reference, std430, buffer_reference_align = 4) restrict buffer WordResults { uint at[]; };
 
@@ -28,6 +29,8 @@ layout(buffer_reference, std430, buffer_reference_align = 16) restrict readonly 
   Words adapter;    // (S)
   Floats angles;    // (R, rope_pairs, 2), from the table on: cosine and sine of position * inv_freq
 };
+
+#define NEGATIVE_INFINITY uintBitsToFloat(0xff800000u)
 
 // Rows an op runs over: those of the step, or those whose logits are wanted.
 uint row_count(Step step, uint over_wanted) {

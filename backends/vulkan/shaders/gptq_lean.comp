@@ -25,7 +25,6 @@ spirv_instruction(extensions = ["SPV_KHR_integer_dot_product"], capabilities = [
 int dot4(int a, int b, int sum, spirv_literal int packed_format);
 
 layout(buffer_reference, std430, buffer_reference_align = 16) restrict readonly buffer Quad { uvec4 of; };
-layout(buffer_reference, std430, buffer_reference_align = 4) restrict readonly buffer Word { uint of; };
 
 shared float parts[kSlices > 1 ? kSlices * kRows * kLanes : 1];
 

@@ -21,7 +21,10 @@ using Settings = std::map<std::string, std::string>;
 constexpr char kOptionalFeatures[] =
     "subgroup-shuffle\x1fsize-control\x1fmemory-budget\x1f"
     "float16\x1f"
-    "16bit-storage";
+    "16bit-storage\x1f"
+    "int64\x1f"
+    "subgroup-arithmetic\x1f"
+    "f16-subnormals";
 
 struct Entry {
   std::string name;

@@ -9,6 +9,14 @@
 #include "core/abi/batch_invariance.h"
 
 namespace ropewalk::vulkan {
+namespace {
+
+// As the shaders of few rows read them.
+Zeros zeros_of(const Features& features) {
+  return features.integer_dot ? Zeros::packed : Zeros::with_scales;
+}
+
+}  // namespace
 
 Device::Device(std::shared_ptr<Instance> instance, VkPhysicalDevice physical,
                const Options& options)
@@ -38,7 +46,7 @@ abi::Status Device::read(std::span<std::byte> to, abi::Slice from) noexcept {
 }
 
 abi::Status Device::packed_bytes(const abi::Weight& weight, uint64_t* bytes) noexcept {
-  return abi::guard([&] { *bytes = packed_shape(weight).bytes; });
+  return abi::guard([&] { *bytes = packed_shape(weight, zeros_of(context_.features())).bytes; });
 }
 
 abi::Status Device::open_staging(uint64_t wanted, std::span<std::byte>* memory) noexcept {
@@ -51,16 +59,17 @@ abi::Status Device::open_staging(uint64_t wanted, std::span<std::byte>* memory) 
 
 abi::Status Device::pack(const abi::Weight& weight, abi::Slice to) noexcept {
   return on_device([&] {
-    vulkan::pack(weight, to, memory_);
-    weights_.add(to, weight, packed_shape(weight));
+    const PackedShape shape = packed_shape(weight, zeros_of(context_.features()));
+    vulkan::pack(weight, shape, to, memory_);
+    weights_.add(to, weight, shape);
   });
 }
 
 abi::Status Device::claim(const abi::Graph& graph, abi::ClaimSink& sink) noexcept {
   return on_device([&] {
     claim_all(graph, sink);
-    for (const Fusion& fusion : find_fusions(graph))
-      sink.claim({fusion.nodes, {&fusion.hidden, 1}, fusion.gain_us});
+    for (const Fusion& fusion : find_fusions(graph, context_.features()))
+      sink.claim({fusion.nodes, fusion.hidden, fusion.gain_us});
   });
 }
 

@@ -196,8 +196,8 @@ def page(build: Path, columns: list[str], named: dict[str, list[str]]) -> str:
             "With float16 arithmetic, matrix products unpack 2, 3, 4 and 8 bits and f16 in f16 and add up in f32; with",
             "16-bit storage too, those of many rows read x as f16 with a scale a row. A software device computes",
             "them in f32 unless the option `float16` is `always`. bf16 and f32 weights stay what they are.",
-            "With integer dot products in hardware, 4-bit products of up to 8 rows take x as two planes of int8; the",
-            "option `dot` says `always` or `never`.",
+            "With integer dot products in hardware, 4-bit products take x as two planes of int8; the option `dot` says",
+            "`always` or `never`. With 64-bit integers and subgroup arithmetic attention of single rows has short loops.",
             "",
         ]
     lines += ["## Families", "", *family_rows(build), ""]

@@ -98,6 +98,9 @@ TEST(VulkanProgramRuns, BenchCountsDispatchesAndBarriers) {
   Arguments arguments = {"bench",    "--shape", "airophin-mini", "--prompt", "16",
                          "--decode", "1",       "--backend",     "vulkan",   "--json"};
   const Json plain = run_program(arguments, "").json()["rows"].back();
+  Arguments ahead = arguments;
+  ahead.insert(ahead.end(), {"--set", "backend={name: vulkan, prefetch-mib: 1}"});
+  const Json reading_ahead = run_program(ahead, "").json()["rows"].back();
   arguments.insert(arguments.end(), {"--trace", file});
   const Json traced = run_program(arguments, "").json()["rows"].back();
   const Json trace = Json::parse(read_file(file));
@@ -110,6 +113,8 @@ TEST(VulkanProgramRuns, BenchCountsDispatchesAndBarriers) {
   EXPECT_LT(plain["barriers"], plain["dispatches"]);
   EXPECT_GT(plain["barriers"], 0);
   EXPECT_EQ(traced["dispatches"], plain["dispatches"]);
+  EXPECT_GT(reading_ahead["dispatches"], plain["dispatches"]);
+  EXPECT_EQ(reading_ahead["barriers"], plain["barriers"]);
   EXPECT_GE(traced["barriers"], groups / steps + 1);
 }
 

@@ -71,10 +71,15 @@ TEST(VulkanShaders, HalvesNeedFloat16AndTilesOfThem16BitStorage) {
 }
 
 TEST(VulkanShaders, LeanOnesNeedDotProducts) {
-  EXPECT_THAT(
-      capabilities(kGptqLean),
-      testing::UnorderedElementsAre(kShader, kPhysicalStorageBufferAddresses, kInt64,
-                                    kGroupNonUniform, kDotProductInput4x8BitPacked, kDotProduct));
+  EXPECT_THAT(capabilities(kGptqDotTile),
+              testing::UnorderedElementsAre(kShader, kPhysicalStorageBufferAddresses,
+                                            kDotProductInput4x8BitPacked, kDotProduct));
+  for (const Shader* shader : {&kGptqLean, &kGptqLeanGated})
+    EXPECT_THAT(
+        capabilities(*shader),
+        testing::UnorderedElementsAre(kShader, kPhysicalStorageBufferAddresses, kInt64,
+                                      kGroupNonUniform, kDotProductInput4x8BitPacked, kDotProduct))
+        << shader->name;
 }
 
 TEST(VulkanShaders, WideAttentionNeedsLongAddressesAndSubgroupArithmetic) {

@@ -32,16 +32,17 @@ PackedShape shape_of(const Product& product) {
   return shape;
 }
 
-bool is_lean(const Features& features, const Product& product, uint32_t rows) {
+bool uses_dot(const Features& features, const Product& product) {
   const bool gpu = !features.processor || features.float16;
-  return features.integer_dot && gpu && product.dtype == abi::DType::gptq && product.bits == 4 &&
-         rows <= 8;
+  return features.integer_dot && gpu && product.dtype == abi::DType::gptq && product.bits == 4;
 }
 
 // Bytes as gptq_tile.comp, gptq_matvec.comp and gptq_lean.comp declare them.
 uint64_t shared_bytes(const Tiling& t) {
   const uint64_t parts = t.slices > 1 ? t.tile_rows() * t.tile_columns() : 1;
   if (!t.splits_rows) return 4 * (t.slices > 1 ? t.slices * parts : 1);
+  if (t.shader == &kGptqDotTile)
+    return t.slices * (t.tile_columns() * (32 + 8) + t.tile_rows() * 80) + 4 * parts;
   if (t.shader != &kGptqTile && t.shader != &kGptqTileF16) return 0;
   const bool w_f16 = t.shader == &kGptqTileF16;
   const uint64_t pairs = t.slices * 16;
@@ -80,6 +81,13 @@ TEST(VulkanTiling, StaysWithinEveryDevicesLimits) {
         EXPECT_LE(invocations, features.max_invocations);
         EXPECT_LE(shared_bytes(t), features.shared_bytes) << rows << " rows of " << product.bits;
         EXPECT_TRUE(t.splits_rows || t.tile_rows() >= rows);
+        const Tiling gated = gated_tiling(features, shape_of(product), 1000, rows);
+        EXPECT_EQ(gated.shader == &kGptqLeanGated, t.shader == &kGptqLean);
+        if (gated.shader != &kGptqLeanGated) continue;
+        const uint32_t results = gated.rows * (gated.lanes + gated.lanes / kBlock);
+        EXPECT_LE(2 * shared_bytes(gated) + 4 * results, features.shared_bytes + 4) << rows;
+        EXPECT_LE(gated.lanes * gated.slices, features.max_invocations);
+        EXPECT_GE(gated.blocks_ahead, 1u);
       }
   });
 }
@@ -90,10 +98,11 @@ TEST(VulkanTiling, ShadersRunWhereTheDeviceHasWhatTheyNeed) {
       for (const uint32_t rows : kRows) {
         const Tiling t = tiling_of(features, shape_of(product), 1000, rows);
         const bool exact = product.bits <= 16;  // bf16 and f32 exceed the range of f16
-        const bool lean = is_lean(features, product, rows);
-        EXPECT_EQ(t.shader == &kGptqLean, lean);
-        EXPECT_EQ(t.x == PreparedX::i8, lean);
-        if (lean) continue;
+        const bool dot = uses_dot(features, product);
+        EXPECT_EQ(t.shader == &kGptqLean, dot && rows <= 8);
+        EXPECT_EQ(t.shader == &kGptqDotTile, dot && rows > 8);
+        EXPECT_EQ(t.x == PreparedX::i8, dot);
+        if (dot) continue;
         EXPECT_EQ(t.shader == &kGptqMatvecF16, features.float16 && exact && rows <= 2);
         EXPECT_EQ(t.shader == &kGptqTileF16,
                   features.float16 && features.storage_16bit && exact && rows > 2);

@@ -150,8 +150,8 @@ void describe(const Properties& properties, Features& found) {
   };
   lacks(found.subgroup_shuffle, "subgroup shuffles");
   lacks(found.size_control, "subgroup size control");
-  lacks(found.float16, "float16 arithmetic (f32 instead)");
-  lacks(found.storage_16bit, "16-bit storage (f32 instead)");
+  lacks(found.float16, "float16 arithmetic");
+  lacks(found.storage_16bit, "16-bit storage");
   lacks(found.integer_dot, "integer dot products");
   lacks(found.int64, "64-bit integers");
   lacks(found.subgroup_arithmetic, "subgroup arithmetic");

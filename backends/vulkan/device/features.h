@@ -21,8 +21,8 @@ inline constexpr std::string_view kFeatureNames[] = {
     "subgroup-arithmetic",   "f16-subnormals",
 };
 
-// Of a device that lacks parts of Vulkan, such as one behind MoltenVK; the headers name it only among
-// unfinished extensions.
+// Of a device that lacks parts of Vulkan, such as one behind MoltenVK; the headers name it only
+// among unfinished extensions.
 inline constexpr char kPortabilitySubset[] = "VK_KHR_portability_subset";
 
 struct Features {

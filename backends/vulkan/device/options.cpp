@@ -105,9 +105,10 @@ Options::Options(const abi::Options& given)
       tuning(parse_tuning(given.text("tuning"))),
       float16(parse_switch("float16", given.text("float16"))),
       dot(parse_switch("dot", given.text("dot"))),
-      queue(parse_queue(given.text("queue"))) {}
+      queue(parse_queue(given.text("queue"))),
+      prefetch_mib(static_cast<uint64_t>(given.integer("prefetch-mib"))) {}
 
-const abi::OptionInfo kOptions[11] = {
+const abi::OptionInfo kOptions[12] = {
     {"pipeline-cache", abi::OptionType::boolean, "true",
      "keep compiled shaders in $XDG_CACHE_HOME/ropewalk, or ~/.cache/ropewalk"},
     {"validate", abi::OptionType::boolean, "false",
@@ -132,11 +133,15 @@ const abi::OptionInfo kOptions[11] = {
      "and is no processor), "
      "always (where it has it) or never"},
     {"dot", abi::OptionType::text, "auto",
-     "4-bit products of up to 8 rows by integer dot products: auto (where the hardware has the "
+     "4-bit products by integer dot products: auto (where the hardware has the "
      "instruction), always (where the driver has it) or never"},
     {"queue", abi::OptionType::text, "auto",
      "the queue that work is submitted to: auto (the first that computes, which mostly draws too) "
      "or compute (one that does not draw, where there is one)"},
+    {"prefetch-mib", abi::OptionType::integer, "0",
+     "MiB of the next product's weights that are read beside a norm or attention, for devices with "
+     "a large cache",
+     0, 1024},
 };
 
 }  // namespace ropewalk::vulkan

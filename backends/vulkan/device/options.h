@@ -23,8 +23,8 @@ enum class Tuning { automatic, gpu, processor };
 
 enum class Switch { automatic, always, never };
 
-// automatic: the first that computes, which mostly draws too; compute: one that does not draw, where
-// there is one.
+// automatic: the first that computes, which mostly draws too; compute: one that does not draw,
+// where there is one.
 enum class Queue { automatic, compute };
 
 struct Options {
@@ -45,8 +45,9 @@ struct Options {
   Switch dot;      // 4-bit products of few rows by integer dot products; automatic: where the
                    // hardware has the instruction
   Queue queue;
+  uint64_t prefetch_mib;  // of the next product's weights, read beside what runs before it
 };
 
-extern const abi::OptionInfo kOptions[11];
+extern const abi::OptionInfo kOptions[12];
 
 }  // namespace ropewalk::vulkan

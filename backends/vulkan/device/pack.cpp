@@ -90,6 +90,23 @@ class BlockWriter {
   const uint32_t unit_;
 };
 
+// Writes the scales and packed zeros of the eight groups from `first` on, of all columns.
+void write_packed_scales(const abi::Weight& w, uint32_t first, uint32_t* to) {
+  const uint64_t zero_words = (uint64_t{w.cols} * w.bits + 31) / 32;
+  std::fill_n(to, uint64_t{kPackedWords} * w.cols, 0u);
+  const uint32_t count = std::min(kPackedGroups, static_cast<uint32_t>(w.groups()) - first);
+  for (uint32_t g = 0; g < count; ++g)
+    for (size_t n = 0; n < w.cols; ++n) {
+      const uint32_t column = w.column_order.empty() ? static_cast<uint32_t>(n) : w.column_order[n];
+      const uint32_t zero =
+          abi::gptq_code(w.qzeros.data() + (first + g) * zero_words, 1, w.bits, column);
+      uint16_t scale = 0;
+      std::memcpy(&scale, w.scales.data() + 2 * (uint64_t{first + g} * w.cols + column), 2);
+      to[uint64_t{g / 2} * w.cols + n] |= uint32_t{scale} << (g % 2 * 16);
+      to[uint64_t{kPackedWords - 1} * w.cols + n] |= zero << (4 * g);
+    }
+}
+
 // Writes the scales and zeros of a group, of all columns.
 void write_scales(const abi::Weight& w, uint32_t group, uint32_t* to) {
   const uint64_t zero_words = (uint64_t{w.cols} * w.bits + 31) / 32;
@@ -145,7 +162,7 @@ void write_items(Memory& memory, const Area& area, uint32_t cols, const Write& w
 
 }  // namespace
 
-PackedShape packed_shape(const abi::Weight& w) {
+PackedShape packed_shape(const abi::Weight& w, Zeros zeros) {
   PackedShape shape{};
   shape.use = w.use;
   shape.dtype = w.dtype;
@@ -164,13 +181,18 @@ PackedShape packed_shape(const abi::Weight& w) {
   const uint32_t rows_of_last = w.rows - (groups - 1) * shape.group_size;
   shape.blocks = (groups - 1) * shape.blocks_per_group + (rows_of_last + kBlock - 1) / kBlock;
   shape.scales_at = align(uint64_t{shape.blocks} * shape.block_words * shape.cols * 4);
-  const uint64_t scale_words = shape.quantised() ? (w.scale_dtype == DType::f32 ? 2 : 1) : 0;
-  shape.bytes = align(shape.scales_at + uint64_t{groups} * shape.cols * scale_words * 4);
+  if (shape.quantised() && shape.bits == 4 && w.scale_dtype == DType::f16) shape.zeros = zeros;
+  shape.zero_offset = w.zero_offset;
+  uint64_t scale_words = 0;  // of a column
+  if (shape.zeros == Zeros::packed)
+    scale_words = (groups + kPackedGroups - 1) / kPackedGroups * kPackedWords;
+  else if (shape.quantised())
+    scale_words = groups * (w.scale_dtype == DType::f32 ? 2 : 1);
+  shape.bytes = align(shape.scales_at + scale_words * shape.cols * 4);
   return shape;
 }
 
-void pack(const abi::Weight& w, const abi::Slice& to, Memory& memory) {
-  const PackedShape shape = packed_shape(w);
+void pack(const abi::Weight& w, const PackedShape& shape, const abi::Slice& to, Memory& memory) {
   if (to.bytes < shape.bytes)
     throw abi::Failure(abi::StatusCode::invalid_argument, "weight: the place for it is too small");
   if (w.use == WeightUse::embed) {
@@ -184,6 +206,14 @@ void pack(const abi::Weight& w, const abi::Slice& to, Memory& memory) {
               [&](uint32_t block, uint32_t* words) { writer.write(block, words); });
   if (!shape.quantised()) return;
   area.begin = shape.scales_at;
+  if (shape.zeros == Zeros::packed) {
+    area.items = (w.groups() + kPackedGroups - 1) / kPackedGroups;
+    area.words = kPackedWords;
+    area.unit = 1;
+    return write_items(memory, area, w.cols, [&](uint32_t item, uint32_t* words) {
+      write_packed_scales(w, item * kPackedGroups, words);
+    });
+  }
   area.items = w.groups();
   area.words = area.unit = w.scale_dtype == DType::f32 ? 2 : 1;
   write_items(memory, area, w.cols,

@@ -12,7 +12,11 @@
 //
 // A group's rows are padded to whole blocks with codes 0; the shader takes x as 0 there. Scale and
 // zero + zero_offset share a word as two f16 (zeros are integers up to 256, exact), or are two f32
-// words where the scales are f32.
+// words where the scales are f32. Zeros of 4 bits may be packed, eight groups at a time; with
+// groups of 32 a weight then has 4.625 bits instead of 5:
+//
+//   scales  (groups / 8, 5, cols)   word 0 .. 3  f16 scales of two groups, the even one low
+//                                   word 4       the zeros without zero_offset, 4 bits a group
 #pragma once
 
 #include <cstdint>
@@ -22,7 +26,12 @@
 
 namespace ropewalk::vulkan {
 
-inline constexpr uint32_t kBlock = 32;  // rows of a block
+inline constexpr uint32_t kBlock = 32;                          // rows of a block
+inline constexpr uint32_t kPackedGroups = 8, kPackedWords = 5;  // with packed zeros
+
+// How zeros of 4 bits lie beside scales of f16: gptq_lean.comp reads few bytes, other shaders one
+// word.
+enum class Zeros { with_scales, packed };
 
 // Everything about a packed weight that a dispatch needs.
 struct PackedShape {
@@ -34,8 +43,10 @@ struct PackedShape {
   uint32_t group_size;  // dense: rows
   uint32_t blocks_per_group, blocks;
   uint32_t block_words;
-  uint64_t scales_at;  // offset in bytes
-  uint64_t bytes;      // a multiple of 256
+  Zeros zeros;
+  uint32_t zero_offset;  // of packed zeros
+  uint64_t scales_at;    // offset in bytes
+  uint64_t bytes;        // a multiple of 256
 
   bool quantised() const { return dtype == abi::DType::gptq; }
   // Every block has all its 32 rows.
@@ -43,9 +54,10 @@ struct PackedShape {
 };
 
 // Throws Failure (unsupported, invalid_argument) for a weight that cannot be packed.
-PackedShape packed_shape(const abi::Weight& weight);
+PackedShape packed_shape(const abi::Weight& weight, Zeros zeros);
 
 // Throws Failure where `to` is too small. REQUIRES: a weight that check_weight() has passed.
-void pack(const abi::Weight& weight, const abi::Slice& to, Memory& memory);
+void pack(const abi::Weight& weight, const PackedShape& shape, const abi::Slice& to,
+          Memory& memory);
 
 }  // namespace ropewalk::vulkan

@@ -17,8 +17,9 @@ constexpr uint32_t kGpuSpan = 64, kProcessorSpan = 256, kTileSpan = 256;
 
 // Splits of the keys that give a GPU with some hundred compute units enough loads under way: a
 // workgroup of 64 has some 2 KiB of them, and a large card needs megabytes. A split's output goes
-// through memory, 130 numbers where the keys and values of a span are 32 KiB. The text of a step may
-// be shorter than the program allows: then the spans that it has are divided among the same splits.
+// through memory, 130 numbers where the keys and values of a span are 32 KiB. The text of a step
+// may be shorter than the program allows: then the spans that it has are divided among the same
+// splits.
 uint32_t splits_of(uint32_t rows_and_heads, uint32_t spans) {
   constexpr uint32_t kEnoughGroups = 2048, kMaxSplits = 64;
   return std::clamp(kEnoughGroups / std::max(1u, rows_and_heads), 1u, std::min(kMaxSplits, spans));

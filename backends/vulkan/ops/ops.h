@@ -25,6 +25,8 @@ struct CompileContext {
   const PackedWeights& weights;
   VkDeviceAddress step;  // of the shaders' first block Step
   Range workspace;       // of products: what they read instead of x
+  Range gated_x;         // the same, of products of a gated_matmul()'s result
+  Range gate;            // of a gated_matmul() that is two products
   Range partials;        // of attention and low_rank
 };
 
@@ -96,6 +98,9 @@ std::optional<Derived> planes_of_result(const Operands& op, const Features& feat
 void embed(const Operands& op, Recorder& recorder);
 void rms_norm(const Operands& op, Recorder& recorder);
 void matmul(const Operands& op, const Epilogue& epilogue, Recorder& recorder);
+// silu(x . gate) * (x . up): the three nodes in one dispatch, or in two.
+void gated_matmul(const Operands& gate, const Operands& up, const Operands& result,
+                  Recorder& recorder);
 void rope(const Operands& op, Recorder& recorder);
 void kv_append(const Operands& op, const RopeBefore& rope, Recorder& recorder);
 void attention(const Operands& op, Recorder& recorder);
@@ -106,14 +111,33 @@ void permute(const Operands& op, Recorder& recorder);
 void select(const Operands& op, Recorder& recorder);
 void low_rank(const Operands& op, Recorder& recorder);
 
+// The block of stream.comp.
+enum class Stream : uint32_t { read = 0, copy = 1, fill = 2 };
+struct StreamPush {
+  VkDeviceAddress from, to;
+  uint32_t vectors;
+  Stream what;
+};
+
+// Behind the step `now`, where it leaves the memory idle: reads the first `bytes` bytes of the
+// weights of the step `next`, so that the device's cache has them. Nothing waits for it but the
+// next barrier.
+void prefetch(const CompileContext& context, std::span<const uint32_t> now,
+              std::span<const uint32_t> next, uint64_t bytes, Recorder& recorder);
+
 // One claimed step: a node or a fusion (program/fusions.h). Throws Failure (unsupported) for nodes
 // that are neither.
 void record_step(const CompileContext& context, std::span<const uint32_t> nodes,
                  Recorder& recorder);
 
-// Bytes of workspace that matmul(), attention() and low_rank() need.
-uint64_t matmul_workspace(const abi::Graph& graph, const abi::Node& node,
-                          const abi::ProgramShape& shape, const Features& features);
+// Bytes of the workspaces of CompileContext.
+struct MatmulWorkspace {
+  uint64_t x, gated_x;
+};
+MatmulWorkspace matmul_workspace(const abi::Graph& graph, const abi::Node& node,
+                                 const abi::ProgramShape& shape, const Features& features);
+uint64_t gate_workspace(const abi::Graph& graph, const abi::Node& silu_mul,
+                        const abi::ProgramShape& shape, const Features& features);
 uint64_t attention_workspace(const abi::Graph& graph, const abi::Node& node,
                              const abi::ProgramShape& shape, const Features& features);
 uint64_t low_rank_workspace(const abi::Graph& graph, const abi::Node& node,

@@ -45,6 +45,8 @@ void record_step(const CompileContext& context, std::span<const uint32_t> nodes,
   const auto operands = [&](size_t i) { return Operands(context, context.graph.nodes[nodes[i]]); };
   const auto op = [&](size_t i) { return context.graph.nodes[nodes[i]].op; };
   if (nodes.size() == 1) return record_node(operands(0), recorder);
+  if (nodes.size() == 3 && op(2) == Op::silu_mul)
+    return gated_matmul(operands(0), operands(1), operands(2), recorder);
   if (nodes.size() == 3 && op(2) == Op::kv_append) {
     const Operands q = operands(0), k = operands(1);
     return kv_append(operands(2), {&q, &k}, recorder);

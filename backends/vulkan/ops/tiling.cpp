@@ -30,29 +30,38 @@ Tiling processor_tiling(const Features& features, uint32_t width, uint32_t rows)
   return tiling;
 }
 
+constexpr uint64_t kPlaneBytes = 2 * kBlock + 16;  // of a block of x as planes.glsl has it
+
 // f16 holds codes and f16 weights exactly; bf16 and f32 weights exceed its range.
 bool unpacks_to_f16(const Features& features, abi::DType weight) {
   return features.float16 && (weight == abi::DType::gptq || weight == abi::DType::f16);
 }
 
-// Codes of 4 bits times x as two planes of int8: few enough instructions that up to eight rows wait
-// for W alone.
-bool is_lean(const Features& features, abi::DType weight, uint32_t bits, uint32_t rows) {
-  constexpr uint32_t kMaxRows = 8;
-  return features.integer_dot && weight == abi::DType::gptq && bits == 4 && rows <= kMaxRows;
+// Codes of 4 bits times x as two planes of int8: an instruction multiplies four.
+bool uses_dot(const Features& features, abi::DType weight, uint32_t bits) {
+  return features.integer_dot && weight == abi::DType::gptq && bits == 4;
 }
 
-// A subgroup is a slice of the sum.
-Tiling lean_tiling(const Features& features, const PackedShape& weight, uint32_t rows) {
+// Few enough instructions that up to eight rows wait for W alone.
+constexpr uint32_t kMaxLeanRows = 8;
+
+// A subgroup is a slice of the sum. `products`: 2 with a gate between them, whose result is shared
+// too.
+Tiling lean_tiling(const Features& features, const PackedShape& weight, uint32_t rows,
+                   uint32_t products) {
   // 10 KB of a subgroup of 64 under way; with more rows the registers would cost subgroups.
-  const uint32_t ahead = rows <= 2 ? 8 : 4;
+  const uint32_t ahead = (rows <= 2 ? 8 : 4) / products;
   constexpr uint32_t kMaxSlices = 8;
-  const uint32_t lanes = features.subgroup_size, wide_rows = std::bit_ceil(rows);
-  const uint32_t fit = features.shared_bytes / (4 * wide_rows * lanes);
+  // With a gate the columns of a workgroup are whole blocks of planes.
+  const uint32_t lanes =
+      products > 1 ? std::max(features.subgroup_size, kBlock) : features.subgroup_size;
+  const uint32_t wide_rows = std::bit_ceil(rows);
+  const uint32_t results = products > 1 ? 4 * wide_rows * (lanes + lanes / kBlock) : 0;
+  const uint32_t fit = (features.shared_bytes - results) / (4 * wide_rows * lanes * products);
   const uint32_t slices =
       std::min({kMaxSlices, features.max_invocations / lanes, fit, weight.blocks / ahead});
   Tiling tiling{};
-  tiling.shader = &kGptqLean;
+  tiling.shader = products > 1 ? &kGptqLeanGated : &kGptqLean;
   tiling.lanes = lanes;
   tiling.tiles = 1;
   tiling.slices = std::bit_floor(std::max(slices, 1u));
@@ -60,6 +69,7 @@ Tiling lean_tiling(const Features& features, const PackedShape& weight, uint32_t
   tiling.columns = 1;
   tiling.blocks_ahead = ahead;
   tiling.x = PreparedX::i8;
+  tiling.subgroup = features.subgroup_size;
   tiling.splits_rows = false;
   return tiling;
 }
@@ -96,6 +106,9 @@ constexpr TileShape kTileShapes[] = {
     {4, 1, 4, 2, 8}, {8, 1, 8, 2, 8}, {16, 2, 8, 2, 4}, {32, 4, 8, 4, 2}, {~0u, 8, 8, 4, 1}};
 
 uint64_t shared_bytes(const Tiling& t, bool w_f16) {
+  if (t.x == PreparedX::i8)
+    return t.slices * (uint64_t{t.tile_columns()} * (kBlock + 8) + t.tile_rows() * kPlaneBytes) +
+           (t.slices > 1 ? 4 * t.tile_rows() * t.tile_columns() : 4);
   const uint64_t pairs = uint64_t{t.slices} * kBlock / 2;
   return pairs * (t.tile_columns() * (w_f16 ? 4 : 8) +
                   (t.tile_rows() + 4) * (t.x == PreparedX::f16 ? 4 : 8)) +
@@ -107,14 +120,18 @@ Tiling tile_tiling(const Features& features, const PackedShape& weight, uint32_t
   const auto* shape = std::begin(kTileShapes);
   while (rows > shape->max_rows) ++shape;
   const bool w_f16 = unpacks_to_f16(features, weight.dtype) && features.storage_16bit;
+  const bool dot = uses_dot(features, weight.dtype, weight.bits);
   Tiling tiling{};
-  tiling.shader = w_f16 ? &kGptqTileF16 : &kGptqTile;
+  tiling.shader = dot ? &kGptqDotTile : w_f16 ? &kGptqTileF16 : &kGptqTile;
   tiling.lanes = 16;
   tiling.tiles = shape->tiles;
   tiling.slices = std::min(shape->slices, std::bit_floor(std::max(weight.blocks, 1u)));
   tiling.rows = shape->rows;
   tiling.columns = shape->columns;
-  if (uses_x_f16(features, weight.dtype, rows)) tiling.x = PreparedX::f16;
+  if (dot)
+    tiling.x = PreparedX::i8;
+  else if (uses_x_f16(features, weight.dtype, rows))
+    tiling.x = PreparedX::f16;
   while (shared_bytes(tiling, w_f16) > features.shared_bytes) {
     uint32_t& halved = tiling.slices > 1 ? tiling.slices : tiling.tiles;
     if (halved == 1) break;  // 4 KiB; every device has 16
@@ -129,10 +146,16 @@ Tiling tiling_of(const Features& features, const PackedShape& weight, uint32_t w
                  uint32_t rows) {
   constexpr uint32_t kMaxVectorRows = 2;  // with more, loading x for each column costs more than W
   if (features.processor && !features.float16) return processor_tiling(features, width, rows);
-  if (is_lean(features, weight.dtype, weight.bits, rows))
-    return lean_tiling(features, weight, rows);
+  if (uses_dot(features, weight.dtype, weight.bits) && rows <= kMaxLeanRows)
+    return lean_tiling(features, weight, rows, 1);
   return rows <= kMaxVectorRows ? vector_tiling(features, weight, rows)
                                 : tile_tiling(features, weight, rows);
+}
+
+Tiling gated_tiling(const Features& features, const PackedShape& weight, uint32_t width,
+                    uint32_t rows) {
+  const Tiling tiling = tiling_of(features, weight, width, rows);
+  return tiling.shader == &kGptqLean ? lean_tiling(features, weight, rows, 2) : tiling;
 }
 
 namespace {
@@ -145,45 +168,53 @@ uint32_t constant_group(const PackedShape& weight) {
   return weight.blocks_per_group <= kMaxConstant ? weight.blocks_per_group : 0;
 }
 
+// kScales of weights.glsl.
+uint32_t scales_kind(const PackedShape& weight) {
+  if (weight.zeros == Zeros::packed) return 2 + weight.zero_offset;
+  return weight.scale_dtype == abi::DType::f32 ? 1 : 0;
+}
+
 }  // namespace
 
 Constants constants_of(const Tiling& tiling, const PackedShape& weight, uint32_t epilogue) {
   const bool is_tile = tiling.shader == &kGptqTile || tiling.shader == &kGptqTileF16;
-  const bool is_vector = !tiling.splits_rows, is_lean = tiling.shader == &kGptqLean;
+  const bool is_vector = !tiling.splits_rows;
+  const bool is_lean = is_vector && tiling.x == PreparedX::i8;
   Constants constants{is_lean ? tiling.lanes * tiling.slices : tiling.lanes,
                       is_vector ? tiling.slices : tiling.tiles,
                       weight.bits,
                       tiling.rows,
                       tiling.columns,
                       weight.whole_blocks(),
-                      weight.scale_dtype == abi::DType::f32,
+                      scales_kind(weight),
                       epilogue,
                       constant_group(weight)};
   if (is_vector) constants.push_back(tiling.blocks_ahead);
-  if (is_lean) constants.push_back(tiling.lanes);
+  if (is_lean) constants.push_back(tiling.subgroup);
+  if (tiling.shader == &kGptqDotTile) constants.push_back(tiling.slices);
   if (is_tile) constants.insert(constants.end(), {tiling.slices, tiling.x == PreparedX::f16});
   return constants;
 }
 
 uint64_t prepared_bytes(PreparedX kind, uint64_t blocks, uint64_t rows) {
-  constexpr uint64_t kBlockF16 = kBlock * 2, kBlockI8 = 2 * kBlock + 16;
+  constexpr uint64_t kBlockF16 = kBlock * 2;
   switch (kind) {
     case PreparedX::none:
       return 0;
     case PreparedX::f16:
       return rows * (blocks * kBlockF16 + sizeof(float));
     case PreparedX::i8:
-      return rows * blocks * kBlockI8;
+      return rows * blocks * kPlaneBytes;
   }
   return 0;
 }
 
 uint64_t prepared_workspace(const abi::Tensor& weight, uint32_t rows, const Features& features) {
   const bool processor = features.processor && !features.float16;
-  const PreparedX kind = processor                                            ? PreparedX::none
-                         : is_lean(features, weight.dtype, weight.bits, rows) ? PreparedX::i8
-                         : uses_x_f16(features, weight.dtype, rows)           ? PreparedX::f16
-                                                                              : PreparedX::none;
+  const PreparedX kind = processor                                       ? PreparedX::none
+                         : uses_dot(features, weight.dtype, weight.bits) ? PreparedX::i8
+                         : uses_x_f16(features, weight.dtype, rows)      ? PreparedX::f16
+                                                                         : PreparedX::none;
   const uint64_t depth = weight.dim[0];
   const uint64_t group = weight.dtype == abi::DType::gptq ? weight.group_size : depth;
   const uint64_t groups = (depth + group - 1) / group;

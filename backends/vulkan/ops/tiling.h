@@ -21,6 +21,7 @@ struct Tiling {
   uint32_t columns;       // of W, per invocation
   uint32_t blocks_ahead;  // blocks that are loaded before the first is used (gptq_matvec, _lean)
   PreparedX x = PreparedX::none;
+  uint32_t subgroup = 0;    // invocations of one (gptq_lean)
   bool splits_rows = true;  // a dispatch may take some of the rows
 
   uint32_t tile_rows() const { return tiles * rows; }
@@ -29,6 +30,10 @@ struct Tiling {
 
 Tiling tiling_of(const Features& features, const PackedShape& weight, uint32_t width,
                  uint32_t rows);
+
+// Of two products of one x and a gate between them: where shader is kGptqLeanGated, both at once.
+Tiling gated_tiling(const Features& features, const PackedShape& weight, uint32_t width,
+                    uint32_t rows);
 
 // Specialisation constants of weights.glsl and of the shader; `epilogue` is Epilogue::Kind's.
 Constants constants_of(const Tiling& tiling, const PackedShape& weight, uint32_t epilogue);

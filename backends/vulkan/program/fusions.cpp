@@ -31,17 +31,30 @@ class ClaimedNodes final : public abi::ClaimSink {
   std::vector<bool> claimed_;
 };
 
+// Two products of one x as gptq_lean.comp takes them, and the silu_mul that alone reads them.
+bool matches_gated(const Graph& graph, std::span<const Node> nodes) {
+  if (!ops_are(nodes, {abi::Op::matmul, abi::Op::matmul, abi::Op::silu_mul})) return false;
+  const Node &gate = nodes[0], &up = nodes[1], &last = nodes[2];
+  const abi::Tensor &a = graph.tensors[gate.in[1]], &b = graph.tensors[up.in[1]];
+  return gate.in[0] == up.in[0] && a.dtype == abi::DType::gptq && b.dtype == a.dtype &&
+         a.bits == 4 && b.bits == 4 && a.group_size == b.group_size && a.dim[0] == b.dim[0] &&
+         a.dim[1] == b.dim[1] && last.in[0] == gate.out[0] && last.in[1] == up.out[0] &&
+         only_reader(graph, gate.out[0], last) && only_reader(graph, up.out[0], last);
+}
+
 }  // namespace
 
-std::vector<Fusion> find_fusions(const Graph& graph) {
+std::vector<Fusion> find_fusions(const Graph& graph, const Features& features) {
   std::vector<Fusion> found;
   const ClaimedNodes claimed(graph);
   for (uint32_t n = 0; n < graph.nodes.size(); ++n) {
     const std::span<const Node> rest = graph.nodes.subspan(n);
     if (matches_epilogue(graph, rest) && claimed.all(n, 2))
-      found.push_back({{n, n + 1}, rest[0].out[0], kGainUs});
+      found.push_back({{n, n + 1}, {rest[0].out[0]}, kGainUs});
     else if (matches_rope_append(graph, rest) && claimed.all(n, 3))
-      found.push_back({{n, n + 1, n + 2}, rest[1].out[0], 2 * kGainUs});
+      found.push_back({{n, n + 1, n + 2}, {rest[1].out[0]}, 2 * kGainUs});
+    else if (features.integer_dot && matches_gated(graph, rest) && claimed.all(n, 3))
+      found.push_back({{n, n + 1, n + 2}, {rest[0].out[0], rest[1].out[0]}, 3 * kGainUs});
   }
   return found;
 }

@@ -7,19 +7,23 @@
 #include <cstdint>
 #include <vector>
 
+#include "backends/vulkan/device/features.h"
 #include "core/abi/backend.h"
 
 namespace ropewalk::vulkan {
 
-// matmul + add             the residual is added before the sum is stored
-// matmul + silu_mul        silu(gate) * sum is stored instead of the sum; the matmul is up's
-// rope + rope + kv_append  kv_append rotates queries and keys
+// matmul + add                the residual is added before the sum is stored
+// matmul + silu_mul           silu(gate) * sum is stored instead of the sum; the matmul is up's
+// matmul + matmul + silu_mul  of one x and 4 bits, where there are integer dot products: an
+//                             invocation has both sums of a column; programs of many rows compute
+//                             one product after the other
+// rope + rope + kv_append     kv_append rotates queries and keys
 struct Fusion {
   std::vector<uint32_t> nodes;
-  uint32_t hidden;
+  std::vector<uint32_t> hidden;
   float gain_us;
 };
 
-std::vector<Fusion> find_fusions(const abi::Graph& graph);
+std::vector<Fusion> find_fusions(const abi::Graph& graph, const Features& features);
 
 }  // namespace ropewalk::vulkan

@@ -6,6 +6,7 @@
 #include <span>
 #include <vector>
 
+#include "backends/vulkan/ops/ops.h"
 #include "backends/vulkan/program/recorder.h"
 #include "backends/vulkan/program/timestamps.h"
 #include "core/abi/guard.h"
@@ -75,14 +76,6 @@ double best_seconds(Context& context, Pipelines& pipelines, const Dispatch& disp
                                    static_cast<uint32_t>(commands.size()), commands.data());
   return best;
 }
-
-enum class Stream : uint32_t { read = 0, copy = 1, fill = 2 };  // of stream.comp
-
-struct StreamPush {
-  VkDeviceAddress from, to;
-  uint32_t vectors;
-  Stream what;
-};
 
 double stream(Context& context, Memory& memory, Pipelines& pipelines, Stream what) {
   const uint64_t bytes = stream_bytes(context);

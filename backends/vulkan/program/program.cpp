@@ -7,53 +7,75 @@
 
 namespace ropewalk::vulkan {
 
+using abi::align_up;
 using abi::Op;
 
 namespace {
 
-// Bytes of the workspace that products need, and attention and low_rank behind them: a product
-// reads what the attention before it has prepared.
+// Pieces of the workspace. What a product reads instead of x may be made by the step before it, so
+// it lies beside what that step uses.
 struct Workspace {
   Workspace(const abi::CompileRequest& request, const Features& features) {
-    for (const abi::Node& node : request.graph->nodes) {
-      if (node.op == Op::matmul)
-        products =
-            std::max(products, matmul_workspace(*request.graph, node, request.shape, features));
+    const abi::Graph& graph = *request.graph;
+    for (const abi::Node& node : graph.nodes) {
+      if (node.op == Op::matmul) {
+        const MatmulWorkspace needed = matmul_workspace(graph, node, request.shape, features);
+        x = std::max(x, needed.x);
+        gated_x = std::max(gated_x, needed.gated_x);
+      }
+      if (node.op == Op::silu_mul)
+        gate = std::max(gate, gate_workspace(graph, node, request.shape, features));
       if (node.op == Op::attention)
-        partials =
-            std::max(partials, attention_workspace(*request.graph, node, request.shape, features));
+        partials = std::max(partials, attention_workspace(graph, node, request.shape, features));
       if (node.op == Op::low_rank)
-        partials = std::max(partials, low_rank_workspace(*request.graph, node, request.shape));
+        partials = std::max(partials, low_rank_workspace(graph, node, request.shape));
     }
-    products = abi::align_up(products, 256);
+  }
+  uint64_t bytes() const {
+    return align_up(x, kAlignment) + align_up(gated_x, kAlignment) + align_up(gate, kAlignment) +
+           partials;
+  }
+  // The pieces from an address on.
+  void place(VkDeviceAddress begin, CompileContext& context) const {
+    const auto next = [&](uint64_t size) {
+      const Range piece{begin, begin + size};
+      begin += align_up(size, kAlignment);
+      return piece;
+    };
+    context.workspace = next(x);
+    context.gated_x = next(gated_x);
+    context.gate = next(gate);
+    context.partials = next(partials);
   }
 
-  uint64_t products = 0, partials = 0;
+  static constexpr uint64_t kAlignment = 256;
+  uint64_t x = 0, gated_x = 0, gate = 0, partials = 0;
 };
 
 }  // namespace
 
 uint64_t workspace_bytes(const abi::CompileRequest& request, const Features& features) {
-  const Workspace parts(request, features);
-  return parts.products + parts.partials;
+  return Workspace(request, features).bytes();
 }
 
 Program::Program(const abi::CompileRequest& request, const DeviceParts& parts)
     : parts_(parts),
       step_(parts.memory, request.shape, rope_sizes_of(*request.graph), parts.context.features()) {
   const abi::Graph& graph = *request.graph;
-  const Workspace parts_of(request, parts.context.features());
-  const uint64_t bytes = parts_of.products + parts_of.partials;
+  const Workspace pieces(request, parts.context.features());
+  const uint64_t bytes = pieces.bytes();
   if (request.workspace.bytes < bytes)
     throw abi::Failure(abi::StatusCode::invalid_argument, "the workspace is too small");
-  const VkDeviceAddress workspace = bytes ? parts.memory.address(request.workspace) : 0;
-  const CompileContext context{.graph = graph,
-                               .shape = request.shape,
-                               .memory = parts.memory,
-                               .weights = parts.weights,
-                               .step = step_.address(),
-                               .workspace = {workspace, workspace + parts_of.products},
-                               .partials = {workspace + parts_of.products, workspace + bytes}};
+  CompileContext context{.graph = graph,
+                         .shape = request.shape,
+                         .memory = parts.memory,
+                         .weights = parts.weights,
+                         .step = step_.address(),
+                         .workspace = {},
+                         .gated_x = {},
+                         .gate = {},
+                         .partials = {}};
+  pieces.place(bytes ? parts.memory.address(request.workspace) : 0, context);
   Recorder recorder(parts.context, parts.pipelines);
   step_.record(recorder);
   if (parts.timer.enabled()) {
@@ -61,9 +83,12 @@ Program::Program(const abi::CompileRequest& request, const DeviceParts& parts)
     recorder.reset(timestamps_->pool(), timestamps_->count());
     recorder.timestamp(timestamps_->pool(), 0);
   }
+  const uint64_t ahead = parts.context.options().prefetch_mib << 20;
   uint32_t group = 0;
-  for (const abi::Claim& step : request.steps) {
-    record_step(context, step.nodes, recorder);
+  for (size_t i = 0; i < request.steps.size(); ++i) {
+    record_step(context, request.steps[i].nodes, recorder);
+    if (ahead && i + 1 < request.steps.size())
+      prefetch(context, request.steps[i].nodes, request.steps[i + 1].nodes, ahead, recorder);
     if (timestamps_) recorder.timestamp(timestamps_->pool(), ++group);
   }
   record_result(request, recorder);
@@ -71,8 +96,8 @@ Program::Program(const abi::CompileRequest& request, const DeviceParts& parts)
   counts_ = recorder.counts();
 }
 
-// The host reads the logits of every step: copied by its own commands they need no submission and no
-// wait more. What does not fit into staging is read as anything else is.
+// The host reads the logits of every step: copied by its own commands they need no submission and
+// no wait more. What does not fit into staging is read as anything else is.
 void Program::record_result(const abi::CompileRequest& request, Recorder& recorder) {
   const abi::Graph& graph = *request.graph;
   if (graph.outputs.empty()) return;

@@ -7,7 +7,9 @@
 #include "shaders/attention_wide.spv.h"
 #include "shaders/embed.spv.h"
 #include "shaders/gelu_mul.spv.h"
+#include "shaders/gptq_dot_tile.spv.h"
 #include "shaders/gptq_lean.spv.h"
+#include "shaders/gptq_lean_gated.spv.h"
 #include "shaders/gptq_matmul.spv.h"
 #include "shaders/gptq_matmul_shuffles.spv.h"
 #include "shaders/gptq_matvec.spv.h"
@@ -38,6 +40,8 @@ const Shader kGptqMatvecShuffles{"gptq_matvec_shuffles", spirv::k_gptq_matvec_sh
 const Shader kGptqMatmulShuffles{"gptq_matmul_shuffles", spirv::k_gptq_matmul_shuffles, true};
 const Shader kGptqMatvecF16{"gptq_matvec_f16", spirv::k_gptq_matvec_f16};
 const Shader kGptqLean{"gptq_lean", spirv::k_gptq_lean, true};
+const Shader kGptqLeanGated{"gptq_lean_gated", spirv::k_gptq_lean_gated, true};
+const Shader kGptqDotTile{"gptq_dot_tile", spirv::k_gptq_dot_tile};
 const Shader kXToI8{"x_to_i8", spirv::k_x_to_i8};
 const Shader kGptqTile{"gptq_tile", spirv::k_gptq_tile};
 const Shader kGptqTileF16{"gptq_tile_f16", spirv::k_gptq_tile_f16};

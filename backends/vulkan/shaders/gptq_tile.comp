@@ -14,22 +14,15 @@
 #endif
 #include "common.glsl"
 
-layout(local_size_x_id = 0, local_size_y_id = 1, local_size_z_id = 9) in;
-layout(constant_id = 0) const uint kLanes = 16;
-layout(constant_id = 1) const uint kTiles = 8;
-layout(constant_id = 9) const uint kSlices = 1;
 layout(constant_id = 10) const uint kXIsF16 = 0;
-#include "weights.glsl"
+#include "tile.glsl"
 
-const uint kTileRows = kTiles * kRows, kTileColumns = kLanes * kColumns;
-const uint kThreads = kLanes * kTiles;  // of a slice
 // Padded, so that neighbours store to different banks.
 const uint kPitch = kTileRows + (kXIsF16 != 0 ? 4 : 2);
 
 shared Pair w_tile[kSlices * kPairs * kTileColumns];  // (slices, pairs, columns)  without the scale
 shared float scale_tile[kSlices * kTileColumns];      // (slices, columns)
 shared vec2 x_tile[kXIsF16 != 0 ? 1 : kSlices * kPairs * kPitch];  // (slices, pairs, rows)
-shared float parts[kSlices > 1 ? kTileRows * kTileColumns : 1];
 #ifdef F16
 layout(buffer_reference, std430, buffer_reference_align = 8) restrict readonly buffer F16Fours { f16vec4 at[]; };
 shared f16vec2 x_tile_f16[kXIsF16 != 0 ? kSlices * kPairs * kPitch : 1];  // (slices, pairs, rows)
@@ -117,20 +110,6 @@ void multiply(uint slice, uint first_row, uint first_column, inout Sums sums) {
     const float scale = scale_tile[slice * kTileColumns + first_column + c];
     [[unroll]] for (uint r = 0; r < kRows; ++r)
       sums.of[r][c] = kQuantised ? fma(scale, dot.of[r][c], sums.of[r][c]) : dot.of[r][c];
-  }
-}
-
-// Adds the sums of the other slices to those of slice 0.
-void add_slices(uint slice, uint thread, inout Sums sums) {
-  for (uint s = 1; s < kSlices; ++s) {
-    [[unroll]] for (uint r = 0; r < kRows; ++r)
-      [[unroll]] for (uint c = 0; c < kColumns; ++c)
-        if (slice == s) parts[(r * kColumns + c) * kThreads + thread] = sums.of[r][c];
-    barrier();
-    [[unroll]] for (uint r = 0; r < kRows; ++r)
-      [[unroll]] for (uint c = 0; c < kColumns; ++c)
-        if (slice == 0) sums.of[r][c] += parts[(r * kColumns + c) * kThreads + thread];
-    barrier();
   }
 }
 

@@ -10,7 +10,7 @@ layout(constant_id = 2) const uint kBits = 4;       // 2 3 4 8: codes; 16 f16, 1
 layout(constant_id = 3) const uint kRows = 1;       // of x, per invocation
 layout(constant_id = 4) const uint kColumns = 1;    // of W, per invocation
 layout(constant_id = 5) const uint kWholeBlocks = 0;   // every block has 32 rows, so x is read by fours
-layout(constant_id = 6) const uint kWideScales = 0;  // scales are f32
+layout(constant_id = 6) const uint kScales = 0;  // 0: f16, 1: f32, 2 and 3: f16 with packed zeros from 0 or 1 on
 layout(constant_id = 7) const uint kEpilogue = 0;  // 1: y = other + sum; 2: y = silu(other) * sum
 layout(constant_id = 8) const uint kGroupBlocks = 0;  // blocks_per_group; 0: known only at run time
 const uint kOneGroup = ~0u;                           // of kGroupBlocks
@@ -33,15 +33,27 @@ uint row_of(uint pair) { return pair / kApart * 2 * kApart + pair % kApart; }
 #endif
 
 layout(push_constant) uniform Push {
+#ifdef GATED
+  Words up_codes;
+#else
   Floats x;      // (R, depth)
+#endif
   Words codes;   // pack.h
   Words scales;  // (groups, width) scale and zero
   Floats bias;   // (width)
+#ifdef GATED
+  Words up_scales;
+#else
   Floats other;  // (R, width)  of the epilogue
+#endif
   FloatResults y;  // (R, width)
   Step step;
   Words x_prepared;        // of x_to_f16.comp: (R, blocks, 32) f16; or of x_to_i8.comp
+#ifdef GATED
+  Floats up_bias;
+#else
   Floats row_scales;  // (R)
+#endif
   uint depth;
   uint width;
   uint group_size;        // rows of W that share a scale; all of them for a dense weight
@@ -50,6 +62,9 @@ layout(push_constant) uniform Push {
   uint over_wanted;
   uint has_bias;
   uint first_row;  // of this dispatch: a product too large for a submission is several
+#ifdef GATED
+  WordResults planes;  // (R, width / 32, kPlaneWords)
+#endif
 };
 
 struct Sums {
@@ -117,12 +132,29 @@ uint group_of(uint block) {
   return block / (kGroupBlocks != 0 ? kGroupBlocks : blocks_per_group);
 }
 
-// scale' and zero' of a column's block.
+const bool kPackedZeros = kScales >= 2;
+
+// Scale and zero of a group from its two words (pack.h).
+vec2 packed_scale(uint scale_word, uint zero_word, uint group) {
+  const vec2 scale = unpackHalf2x16(scale_word);
+  const uint zero = zero_word >> group % 8 * 4 & 15u;
+  return vec2((group & 1) == 0 ? scale.x : scale.y, float(zero + kScales - 2));
+}
+
+// Scale and zero of a column's block.
+vec2 stored_scale(uint block, uint column) {
+  const uint group = group_of(block), at = group * width + column;
+  if (kPackedZeros) {
+    const uint first = group / 8 * 5 * width + column;
+    return packed_scale(scales.at[first + group % 8 / 2 * width], scales.at[first + 4 * width], group);
+  }
+  return kScales == 1 ? uintBitsToFloat(uvec2(scales.at[2 * at], scales.at[2 * at + 1]))
+                      : unpackHalf2x16(scales.at[at]);
+}
+
+// scale' and zero'.
 vec2 load_scale(uint block, uint column) {
-  const uint at = group_of(block) * width + column;
-  const vec2 pair = kWideScales != 0
-      ? uintBitsToFloat(uvec2(scales.at[2 * at], scales.at[2 * at + 1]))
-      : unpackHalf2x16(scales.at[at]);
+  const vec2 pair = stored_scale(block, column);
   const float steps = float(1u << kBits % 32);
   return vec2(pair.x * steps, 1 + pair.y / steps);
 }
@@ -135,6 +167,7 @@ uvec2 rows_of_block(uint block) {
   return uvec2(first, min(kBlock, min(group_size - in_group, depth - first)));
 }
 
+#ifndef GATED
 // Adds the bias, applies the epilogue and stores.
 void store(uint row, uint column, float sum) {
   const uint at = row * width + column;
@@ -143,3 +176,4 @@ void store(uint row, uint column, float sum) {
   if (kEpilogue == 2) sum = other.at[at] / (1 + exp(-other.at[at])) * sum;
   y.at[at] = sum;
 }
+#endif

@@ -42,6 +42,8 @@ const Shader* const kShaders[] = {&kEmbed,
                                   &kXToF16,
                                   &kXToI8,
                                   &kGptqLean,
+                                  &kGptqLeanGated,
+                                  &kGptqDotTile,
                                   &kRope,
                                   &kKvAppend,
                                   &kAttention,
@@ -105,6 +107,9 @@ void VKAPI_CALL memory_properties(VkPhysicalDevice, VkPhysicalDeviceMemoryProper
 
 void VKAPI_CALL properties(VkPhysicalDevice device, VkPhysicalDeviceProperties2* properties) {
   RW_REAL(vkGetPhysicalDeviceProperties2)(device, properties);
+  // For gfx1102 Mesa 22.3 tells a type that does not exist; it would count as a processor.
+  VkPhysicalDeviceType& type = properties->properties.deviceType;
+  if (type > VK_PHYSICAL_DEVICE_TYPE_CPU) type = VK_PHYSICAL_DEVICE_TYPE_DISCRETE_GPU;
   if (auto* v11 = find<VkPhysicalDeviceVulkan11Properties>(
           properties, VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_1_PROPERTIES))
     v11->maxMemoryAllocationSize = std::max<uint64_t>(v11->maxMemoryAllocationSize, 0xfffffffc);

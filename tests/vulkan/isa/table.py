@@ -79,7 +79,8 @@ def words_of(shader, constants):
     if not shader.startswith(("gptq_matvec", "gptq_lean")) or len(constants) < 10:
         return 0
     bits, columns, ahead = constants[2], constants[4], constants[9]
-    return bits * columns * ahead  # a block has 32 rows of a column
+    weights = 2 if "gated" in shader else 1
+    return bits * columns * ahead * weights  # a block has 32 rows of a column
 
 
 def row_of(text, assembly):

@@ -1,0 +1,76 @@
+#!/usr/bin/env python3
+"""What the table's counts predict for cards that nobody has measured: decoding Llama-2-13B in GPTQ 4 bits, groups of 32.
+
+    predict.py [table.txt]     prints the rows of docs/performance/vulkan.md
+
+The model. A kernel takes the longer of two times: its bytes at REACHED of the bandwidth that the maker states, and its
+vector instructions (the table's, by word) at the rate of all lanes. Kernels of one row of activations take their latency
+alone: LATENCY_US, from the loads that follow one another in them. A barrier takes the card's BARRIER_US with the ramps
+of the kernels on both its sides; the number of barriers is the table's. The host adds HOST_US a token. For NVIDIA and
+Intel the counts are those of RDNA 3: their compilers are not at hand, so these rows are the weaker ones.
+"""
+
+import pathlib
+import sys
+
+sys.path.insert(0, str(pathlib.Path(__file__).parent))
+from table import parse  # noqa: E402
+
+# family of the counts, GB/s, lanes, GHz, BARRIER_US
+CARDS = {
+    "RX 7900 XTX": ("gfx1100", 960, 96 * 64, 2.5, 3.0),
+    "RTX 4090": ("gfx1100", 1008, 128 * 128, 2.5, 2.5),
+    "Arc A770": ("gfx1100", 560, 32 * 128, 2.1, 6.0),
+    "Radeon 780M": ("gfx1102", 89.6, 12 * 64, 2.7, 3.0),
+    "Steam Deck": ("vangogh", 88, 8 * 64, 1.6, 4.0),
+}
+REACHED = 0.92
+HOST_US = 100
+LATENCY_US = {"norm": 6, "combine": 6, "append": 3, "attention": 8}
+
+LAYERS, HIDDEN, INNER, VOCAB = 40, 5120, 13824, 32000
+WEIGHTS = LAYERS * (4 * HIDDEN * HIDDEN + 3 * HIDDEN * INNER)
+STORED_BITS, STEP = 4.625, "step:decode-1"  # as a checkpoint stores them; the table's step has one layer
+OUTSIDE_BARRIERS = 8  # of a step: the upload, embedding, last norm and logits
+
+
+def word(rows, family, prefix):
+    """Vector instructions for a word of weights, of the kernel's plain form."""
+    return min(float(f["word"]) for (of, name), f in rows.items() if of == family and name.startswith(prefix) and f["word"] != "-")
+
+
+def microseconds(rows, card, context):
+    family, bandwidth, lanes, clock, barrier_us = CARDS[card]
+    bytes_us, lane_us = bandwidth * 1e3 * REACHED, lanes * clock * 1e3
+
+    def stream(size, words, instructions):
+        return max(size / bytes_us, words * instructions / lane_us)
+
+    products = stream(WEIGHTS * 4.625 / 8, WEIGHTS / 8, word(rows, family, "gptq_lean-"))
+    head = stream(VOCAB * HIDDEN * 2, VOCAB * HIDDEN / 2, word(rows, family, "gptq_matvec_f16-64"))
+    cache_words = 2 * LAYERS * HIDDEN * context / 2  # f16
+    cache = stream(4 * cache_words, cache_words, 5)
+    latency = LAYERS * (2 * LATENCY_US["norm"] + sum(LATENCY_US[k] for k in ("combine", "append", "attention")))
+    barriers = (int(rows[family, STEP]["barriers"]) - OUTSIDE_BARRIERS) * LAYERS + OUTSIDE_BARRIERS
+    return products + head + cache + latency + barriers * barrier_us + HOST_US
+
+
+def ideal(card, context):
+    stored = WEIGHTS * STORED_BITS / 8 + VOCAB * HIDDEN * 2 + 4 * LAYERS * HIDDEN * context
+    return stored / (CARDS[card][1] * 1e3)
+
+
+def main():
+    path = pathlib.Path(sys.argv[1]) if len(sys.argv) > 1 else pathlib.Path(__file__).with_name("table.txt")
+    rows = parse(path.read_text())
+    print("| card | decode at 512, tokens/s | of ideal | at 8192, tokens/s | of ideal | measured |\n|---|---|---|---|---|---|")
+    for card in CARDS:
+        cells = []
+        for context in (512, 8192):
+            us = microseconds(rows, card, context)
+            cells += [f"{1e6 / us:.{0 if us < 1e5 else 1}f}", f"{ideal(card, context) / us:.2f}"]
+        print(f"| {card} | {' | '.join(cells)} | not measured |")
+
+
+if __name__ == "__main__":
+    main()

@@ -46,9 +46,10 @@ std::vector<uint32_t> opcodes(std::span<const uint32_t> words) {
 
 TEST(VulkanShaders, PlainOnesNeedNothingOptional) {
   for (const Shader* shader :
-       {&kEmbed, &kRmsNorm, &kGptqMatvec, &kGptqMatmul, &kGptqTile, &kXToF16, &kXToI8, &kRope,
-        &kKvAppend, &kAttention, &kAttentionTile, &kAttentionCombine, &kSiluMul, &kGeluMul, &kAdd,
-        &kPermute, &kSelect, &kStream, &kProducts})
+       {&kEmbed,         &kRmsNorm, &kGptqMatvec, &kGptqMatmul, &kGptqTile,      &kXToF16,
+        &kXToI8,         &kRope,    &kKvAppend,   &kAttention,  &kAttentionTile, &kAttentionCombine,
+        &kSiluMul,       &kGeluMul, &kAdd,        &kPermute,    &kSelect,        &kLowRankShrink,
+        &kLowRankExpand, &kStream,  &kProducts})
     EXPECT_THAT(capabilities(*shader),
                 testing::UnorderedElementsAre(kShader, kPhysicalStorageBufferAddresses))
         << shader->name;

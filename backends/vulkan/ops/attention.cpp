@@ -55,7 +55,9 @@ struct Division {
         span(features.processor ? kProcessorSpan : kGpuSpan),
         queries(queries_of(shape.rows, head_dim, lanes, features)),
         singles(queries > 0 ? std::min(shape.rows, shape.sequences) : shape.rows),
-        splits(features.processor ? 1 : splits_of(singles * heads, gpu_spans_of(graph.tensors[node.in[1]], shape))),
+        splits(features.processor
+                   ? 1
+                   : splits_of(singles * heads, gpu_spans_of(graph.tensors[node.in[1]], shape))),
         ordered(node.in.size() > 3),
         tile_partials(queries > 0 && ordered ? partial_bytes(shape.rows, heads, 1, head_dim) : 0),
         single_partials(ordered || splits > 1 ? partial_bytes(singles, heads, splits, head_dim)

@@ -55,6 +55,8 @@ const Shader* const kShaders[] = {&kEmbed,
                                   &kAdd,
                                   &kPermute,
                                   &kSelect,
+                                  &kLowRankShrink,
+                                  &kLowRankExpand,
                                   &kStream,
                                   &kProducts};
 

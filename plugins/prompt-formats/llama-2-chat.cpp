@@ -2,8 +2,9 @@
 //
 //   <s>[INST] <<SYS>>\nSYSTEM\n<</SYS>>\n\nhi [/INST] hello </s><s>[INST] again [/INST]
 //
-// Without a system text the first turn is "[INST] hi". In FastChat's wording an empty content leaves
-// the bare tag; in that of the model's chat template contents are stripped, and all spaces stay.
+// Without a system text the first turn is "[INST] hi". In FastChat's wording an empty content
+// leaves the bare tag; in that of the model's chat template contents are stripped, and all spaces
+// stay.
 #include <array>
 #include <string>
 

@@ -115,7 +115,9 @@ TEST(Solve, TakesRangesBeforeTheBlockWhereAsked) {
           to_floats(StoredType::f16, std::as_bytes(std::span(&found.scales[at], 1)))[0];
       EXPECT_NEAR(scale, 2 * most / 15, most / 1000) << row << " " << group;
       differs |= group > 0 && found.scales[at] != fresh.scales[at];
-      if (group == 0) EXPECT_EQ(found.scales[at], fresh.scales[at]);
+      if (group == 0) {
+        EXPECT_EQ(found.scales[at], fresh.scales[at]);
+      }
     }
   EXPECT_TRUE(differs);
 }

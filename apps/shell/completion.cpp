@@ -13,7 +13,7 @@ namespace {
 // each word that names a command there, to " adapter merge".
 
 // 'text' of every shell here.
-std::string quoted(std::string_view text) {
+std::string in_shell_quotes(std::string_view text) {
   std::string out = "'";
   for (const char c : text) out += c == '\'' ? std::string("'\\''") : std::string(1, c);
   return out + "'";
@@ -21,7 +21,7 @@ std::string quoted(std::string_view text) {
 
 std::string quoted_all(const std::vector<std::string>& texts, std::string_view between) {
   std::vector<std::string> all;
-  for (const std::string& text : texts) all.push_back(quoted(text));
+  for (const std::string& text : texts) all.push_back(in_shell_quotes(text));
   return fmt::format("{}", fmt::join(all, between));
 }
 
@@ -79,9 +79,9 @@ std::string value_cases(const CommandNode& program, std::string_view with_words,
 std::string bash_script(const CommandNode& program) {
   std::string nodes;
   for (const CommandNode* node : all_nodes(program))
-    nodes += fmt::format("    {}) options={} words={} ;;\n", quoted(node->path),
-                         quoted(fmt::format("{}", fmt::join(option_names(*node), " "))),
-                         quoted(fmt::format("{}", fmt::join(place_words(*node), " "))));
+    nodes += fmt::format("    {}) options={} words={} ;;\n", in_shell_quotes(node->path),
+                         in_shell_quotes(fmt::format("{}", fmt::join(option_names(*node), " "))),
+                         in_shell_quotes(fmt::format("{}", fmt::join(place_words(*node), " "))));
   return fmt::format(R"(# Completion of ropewalk for bash, written by `ropewalk completion bash`.
 _ropewalk() {{
   local word=${{COMP_WORDS[COMP_CWORD]}} before=${{COMP_WORDS[COMP_CWORD-1]}}
@@ -118,13 +118,13 @@ complete -o bashdefault -o default -F _ropewalk ropewalk
 std::string described(std::string name, std::string_view help) {
   for (size_t at = 0; (at = name.find(':', at)) != std::string::npos; at += 2)
     name.insert(at, "\\");
-  return quoted(fmt::format("{}:{}", name, help));
+  return in_shell_quotes(fmt::format("{}:{}", name, help));
 }
 
 std::string zsh_script(const CommandNode& program) {
   std::string nodes;
   for (const CommandNode* node : all_nodes(program)) {
-    nodes += fmt::format("    {})\n      options=(", quoted(node->path));
+    nodes += fmt::format("    {})\n      options=(", in_shell_quotes(node->path));
     for (const CommandOption& option : node->options)
       for (const std::string& name : option.names)
         nodes += "\n        " + described(name, option.help);
@@ -132,7 +132,8 @@ std::string zsh_script(const CommandNode& program) {
     for (const CommandNode& command : node->commands)
       nodes += "\n        " + described(command.name(), command.help);
     if (node->commands.empty())
-      for (const std::string& word : place_words(*node)) nodes += "\n        " + quoted(word);
+      for (const std::string& word : place_words(*node))
+        nodes += "\n        " + in_shell_quotes(word);
     nodes += ") ;;\n";
   }
   return fmt::format(R"(#compdef ropewalk
@@ -170,10 +171,10 @@ std::string fish_option(const std::string& path, const CommandOption& option) {
     line += name.starts_with("--") ? " -l " + name.substr(2) : " -s " + name.substr(1);
   const std::vector<std::string> words = option.words();
   if (!words.empty())
-    line += fmt::format(" -x -a {}", quoted(fmt::format("{}", fmt::join(words, " "))));
+    line += fmt::format(" -x -a {}", in_shell_quotes(fmt::format("{}", fmt::join(words, " "))));
   else if (!option.value.empty())
     line += " -r";
-  return line + fmt::format(" -d {}\n", quoted(option.help));
+  return line + fmt::format(" -d {}\n", in_shell_quotes(option.help));
 }
 
 std::string fish_script(const CommandNode& program) {
@@ -181,7 +182,7 @@ std::string fish_script(const CommandNode& program) {
   for (const CommandNode* node : all_nodes(program)) {
     const auto add_word = [&](const std::string& word, const std::string& help) {
       lines += fmt::format("complete -c ropewalk -n \"__ropewalk_at '{}'\" -f -a {} -d {}\n",
-                           node->path, quoted(word), quoted(help));
+                           node->path, in_shell_quotes(word), in_shell_quotes(help));
     };
     for (const CommandNode& command : node->commands) add_word(command.name(), command.help);
     for (const CommandOption& option : node->options) {

@@ -32,11 +32,11 @@ wait_for_answers() {
   fail "no answers in $1"
 }
 task 4 2> "$scratch/log" & first=$!
-task 5 2>> "$scratch/log" & second=$!
 wait_for_answers "$scratch/answers/part-0.jsonl"
 kill -TERM "$first"
 wait "$first" && fail "a task whose time is over ended with 0"
 [ "$(cat "$scratch/scontrol")" = "requeue 7_4" ] || fail "it was not queued again"
+task 5 2>> "$scratch/log" & second=$!
 wait_for_answers "$scratch/answers/part-1.jsonl"
 pkill -KILL -P "$second" || true
 wait "$second" && fail "a killed task ended with 0"

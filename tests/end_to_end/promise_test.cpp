@@ -135,8 +135,8 @@ TEST_F(Promise, AReplyDoesNotDependOnTheAdaptersOfOthers) {
   const std::string folder = RW_FIXTURES "/adapters/";
   Engine engine(
       settings(1536, {"adapters.lora=" + folder + "lora",
-                   "adapters.patterns={scale: 20, path: " + folder + "rslora-patterns}",
-                   "adapters.less={scale: 0.5, path: " + folder + "lora}", "adapter_slots=2"}),
+                      "adapters.patterns={scale: 20, path: " + folder + "rslora-patterns}",
+                      "adapters.less={scale: 0.5, path: " + folder + "lora}", "adapter_slots=2"}),
       TextNeed::required);
   std::vector<Request> asked = requests(engine);
   asked.resize(request_count(16));

@@ -100,7 +100,7 @@ TEST_P(Attention, window_of_keys_rotated_on_read) {
 }
 TEST_P(Attention, keys_rotated_on_read_by_the_second_table) {
   for (const DType cache : {DType::f16, DType::f32})
-    check({4, 2, 64, cache, KeyRotation::on_read, false, 90, 0, 1}, 2,
+    check({4, 2, 64, cache, KeyRotation::on_read, false, 90, 0, abi::kDefaultPageTokens, 1}, 2,
           {{{0, 120}, {1, 3}}, {{0, 9}, {1, 1}}, {{0, 1}, {1, 1}}});
 }
 TEST_P(Attention, soft_cap) {

@@ -1,7 +1,6 @@
 #include <algorithm>
 #include <limits>
 
-#include "tests/ops/harness/half.h"
 #include "tests/ops/op_test.h"
 
 namespace ropewalk::test {
@@ -14,7 +13,7 @@ struct Shape {
   std::vector<uint32_t> ranks;  // of the slots
 };
 
-// What no rank reaches is NaN, so that a device that reads it shows.
+// Values that f16 holds exactly. What no rank reaches is NaN, so that a device that reads it shows.
 std::vector<float> matrices(const Shape& shape, uint32_t rows, uint32_t columns,
                             bool ranks_are_rows, Random& random) {
   std::vector<float> values;
@@ -72,16 +71,23 @@ OpCase low_rank(const Shape& shape, const std::vector<uint32_t>& rows,
   const Input x = input(shape.depth), y = input(shape.width);
   const uint32_t out = c.graph.activation("out", {wanted ? abi::kWanted : abi::kRows, shape.width});
   c.graph.node(abi::Op::low_rank, {x, y, a_id, b_id, ranks}, {out}, {});
-  c.expect(ToleranceClass::matmul, out, [&](uint32_t r, uint32_t n) {
-    const uint32_t slot = c.step.adapter[c.step.sequence[wanted ? c.step.wanted[r] : r]];
-    double sum = y(r, n);
-    if (slot == abi::kNoAdapter) return sum;
-    for (uint32_t i = 0; i < shape.ranks[slot]; ++i) {
-      double middle = 0;
+  const auto slot_of = [&](uint32_t r) {
+    return c.step.adapter[c.step.sequence[wanted ? c.step.wanted[r] : r]];
+  };
+  std::vector<std::vector<double>> middle(c.graph.rows(out, c.step));  // x . A of each row
+  for (uint32_t r = 0; r < middle.size(); ++r) {
+    if (slot_of(r) == abi::kNoAdapter) continue;
+    middle[r].resize(shape.ranks[slot_of(r)]);
+    for (uint32_t i = 0; i < middle[r].size(); ++i)
       for (uint32_t k = 0; k < shape.depth; ++k)
-        middle += x(r, k) * rounded_to_f16(a[(uint64_t{slot} * shape.depth + k) * shape.cap + i]);
-      sum += middle * rounded_to_f16(b[(uint64_t{slot} * shape.cap + i) * stride + n]);
-    }
+        middle[r][i] += x(r, k) * static_cast<double>(
+                                      a[(uint64_t{slot_of(r)} * shape.depth + k) * shape.cap + i]);
+  }
+  c.expect(ToleranceClass::matmul, out, [&](uint32_t r, uint32_t n) {
+    double sum = y(r, n);
+    for (uint32_t i = 0; i < middle[r].size(); ++i)
+      sum += middle[r][i] *
+             static_cast<double>(b[(uint64_t{slot_of(r)} * shape.cap + i) * stride + n]);
     return sum;
   });
   return c;

@@ -40,7 +40,7 @@ REASONS = {
     "needs root",
     "needs a model of 13 billion parameters",
     "builds the whole tree",
-    "waits for a person",
+    "needs a quiet machine",
     "takes long",  # run with --long
 }
 

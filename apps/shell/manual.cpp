@@ -73,8 +73,13 @@ std::string option_entry(const CommandOption& option) {
   return entry(option_head(option), help);
 }
 
-// Options that every command has.
-std::vector<CommandOption> common_options(const std::vector<const CommandNode*>& commands) {
+// Options that all have which read a configuration.
+std::vector<CommandOption> common_options(std::vector<const CommandNode*> commands) {
+  std::erase_if(commands, [](const CommandNode* command) {
+    return std::ranges::none_of(command->options, [](const CommandOption& option) {
+      return std::ranges::find(option.names, "--set") != option.names.end();
+    });
+  });
   std::vector<CommandOption> common = commands.front()->options;
   std::erase_if(common, [&](const CommandOption& option) {
     return !std::ranges::all_of(commands, [&](const CommandNode* command) {
@@ -122,7 +127,7 @@ std::string manual_page(const CommandNode& program, const std::string& version) 
       ".SH DESCRIPTION\n{1}\n.PP\n"
       "CONFIG is a YAML file, the folder of a model, or ORG/NAME in the local cache of Hugging "
       "Face's hub.\nThe answer goes to standard output, everything else to standard error.\n"
-      ".SH OPTIONS OF EVERY COMMAND\n",
+      ".SH COMMON OPTIONS\nAll commands that read a configuration have these.\n",
       plain(version), plain(program.help));
   for (const CommandOption& option : common) page += option_entry(option);
   page += ".SH COMMANDS\n";

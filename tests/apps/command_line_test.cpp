@@ -213,6 +213,10 @@ TEST(Manual, IsReadWithoutAWarning) {
     EXPECT_THAT(page.out, HasSubstr("\n.SS \"ropewalk " + command));
   EXPECT_THAT(page.out, HasSubstr(R"(\fB\-n\fR, \fB\-\-max\-new\-tokens\fR \fIVALUE\fR)"));
   EXPECT_THAT(page.out, HasSubstr("NO_COLOR"));
+  // What all commands have is told once.
+  const size_t told = page.out.find(R"(\fB\-\-set\fR)");
+  EXPECT_LT(told, page.out.find(".SH COMMANDS"));
+  EXPECT_EQ(page.out.find(R"(\fB\-\-set\fR)", told + 1), std::string::npos);
   const std::string file = folder.write("ropewalk.1", page.out);
   if (shell_answer("command -v groff || true").empty()) GTEST_SKIP() << "no groff here";
   EXPECT_EQ(shell_answer("groff -man -ww -z -Tascii " + file + " 2>&1"), "");

@@ -28,12 +28,13 @@ size_t width_of(std::string_view text) {
   return static_cast<size_t>(std::ranges::count_if(text, begins_character));
 }
 
-// The first `columns` characters.
+// The first `columns` characters, without blanks at their end.
 std::string_view cut(std::string_view text, size_t columns) {
   size_t end = 0;
   for (size_t width = 0; end < text.size(); ++end)
     if (begins_character(text[end]) && width++ == columns) break;
-  return text.substr(0, end);
+  text = text.substr(0, end);
+  return text.substr(0, text.find_last_not_of(' ') + 1);
 }
 
 std::string bar(double share, size_t room) {
@@ -52,7 +53,7 @@ std::string progress_text(const ProgressLine& line, size_t columns) {
   size_t room = columns - std::min(columns, percent.size() + left.size() + 1);
   const auto take = [&room](size_t width) { room -= std::min(room, width); };
 
-  std::string title(cut(line.title, room));
+  std::string title(cut(line.title, room < 1 ? 0 : room - 1));
   if (!title.empty()) title += ' ';
   take(width_of(title));
   std::string text(cut(line.text, room < 2 ? 0 : room - 2));

@@ -91,7 +91,7 @@ INSTANTIATE_TEST_SUITE_P(
         Wrong{{"run", "x.yaml", "hi", "there"}, "unexpected argument there"},
         Wrong{{"completion"}, "SHELL is required"},
         Wrong{{"completion", "fsh"}, "unknown shell fsh. Did you mean fish"},
-        Wrong{{"manual", "run"}, "unexpected argument run"},
+        Wrong{{"manual", "all"}, "unexpected argument all"},
         Wrong{{"run", "\x1b[31m.yaml"}, "\\x1b[31m.yaml"}));
 
 TEST(CommandLine, EveryOverrideIsTaken) {

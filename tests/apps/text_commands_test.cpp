@@ -100,10 +100,10 @@ TEST(Render, MarksTokensApartFromTexts) {
       R"([{"role": "user", "content": "a"}, {"role": "assistant", "content": "⟦</s>⟧"},
           {"role": "user", "content": "b"}])";
   const Outcome plain = run_program({"render", config, "--messages", "-"}, messages);
-  EXPECT_EQ(plain.out, "USER: a ASSISTANT: ⟦⟦</s>⟧⟦</s>⟧USER: b ASSISTANT:\n");
+  EXPECT_EQ(plain.out, " USER: a ASSISTANT: ⟦⟦</s>⟧⟦</s>⟧USER: b ASSISTANT:\n");
   const Json pieces =
       run_program({"render", config, "--messages", "-", "--json"}, messages).json()["pieces"];
-  EXPECT_EQ(pieces, Json::parse(R"([{"text": "USER: a ASSISTANT: ⟦</s>⟧", "token": null},
+  EXPECT_EQ(pieces, Json::parse(R"([{"text": " USER: a ASSISTANT: ⟦</s>⟧", "token": null},
                                     {"text": "</s>", "token": 2},
                                     {"text": "USER: b ASSISTANT:", "token": null}])"));
 }

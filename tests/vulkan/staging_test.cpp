@@ -84,7 +84,7 @@ TEST(VulkanStaging, TheResultIsThatOfTheLastStep) {
     const uint32_t x = c.activation("x", {abi::kRows, kDepth});
     const uint32_t y = c.activation("y", {abi::kRows, width});
     c.node(abi::Op::matmul, {x, c.weight("w", weight)}, {y}, {});
-    Session session(c, device("vulkan"), {kRows, 1, 1, 1}, Steps::alone);
+    Session session(c, device("vulkan"), {kRows, kRows, 1, 1}, Steps::alone);
     for (const float value : {1.0f, 2.0f, 3.0f}) {
       session.set(x, std::vector<float>(kDepth * kRows, value));
       session.repeat(plain_step(kRows));

@@ -59,8 +59,7 @@ constexpr std::array kKeys = {
                     "config.json says",
             .selector = "policy"},
     KeyInfo{"adapters", KeyType::named, "{}",
-            "LoRA adapters by names of yours: PEFT's folder, relative to this file, or "
-            "{path: FOLDER, scale: 1.0}"},
+            "LoRA adapters: names of yours for PEFT's folders, or for {path: FOLDER, scale: 1.0}"},
     KeyInfo{"adapter", KeyType::text, "none",
             "which of them runs where nobody asks for another; none: the model alone"},
     KeyInfo{.path = "adapter_slots",

@@ -135,7 +135,7 @@ TEST_P(FoldedAdapters, ComputeWhatUnfoldedOnesDo) {
 
 INSTANTIATE_TEST_SUITE_P(Fixtures, FoldedAdapters,
                          testing::Values("gptq-b4-g32-act", "gptq-b4-g128-act-gqa",
-                                         "gptq-b4-act-apart", "phi3-gptq-act"),
+                                         "gptq-b4-act-apart", "qwen2-gptq-act"),
                          [](const auto& row) {
                            std::string name = row.param;
                            std::ranges::replace(name, '-', '_');
@@ -341,7 +341,7 @@ INSTANTIATE_TEST_SUITE_P(
     testing::Values(Refused{"dora", "is a DoRA, which stretches the base's weights"},
                     Refused{"tables", "brings model.layers.0.input_layernorm.weight whole"},
                     Refused{"tokens", "brings rows of model.embed_tokens"},
-                    Refused{"bias", "brings lm_head.bias whole"}),
+                    Refused{"bias", "brings model.layers.0.mlp.down_proj.bias whole"}),
     [](const auto& row) { return std::string(row.param.adapter); });
 
 }  // namespace

@@ -47,9 +47,12 @@ void read_everything(const Checkpoint& checkpoint) {
   load_whole(weights, weights.describe("model.embed_tokens", abi::WeightUse::embed,
                                        config.hidden_size, config.vocab_size));
   weights.load_vector("model.norm.weight", config.hidden_size);
-  for (uint32_t i = 0; i < config.layers; ++i)
-    for (const char* norm : {".input_layernorm.weight", ".post_attention_layernorm.weight"})
-      weights.load_vector("model.layers." + std::to_string(i) + norm, config.hidden_size);
+  for (uint32_t i = 0; i < config.layers; ++i) {
+    const std::string layer = "model.layers." + std::to_string(i);
+    if (config.norms != Norms::after)
+      weights.load_vector(layer + ".input_layernorm.weight", config.hidden_size);
+    weights.load_vector(layer + ".post_attention_layernorm.weight", config.hidden_size);
+  }
   std::vector<WeightInfo> linears;
   for (const Layer& layer : layers_of(config)) linears.push_back(describe(weights, layer));
   for (const WeightInfo& info : linears) {

@@ -175,8 +175,8 @@ def switches() -> Iterator[Variant]:
     yield of_bytes("split-categories", byte_level(split(CATEGORIES)), texts="few", vocabulary=300)
     yield of_bytes("split-odd", byte_level(split(ODD)), texts="few", vocabulary=300)
     yield of_bytes("digits-runs", byte_level(pre_tokenizers.Digits(individual_digits=False)), texts="few", vocabulary=300)
-    # The bytes 00, 81, E2 and F0.
-    yield of_bytes("bytes-missing", byte_level(), texts="few", vocabulary=420, finish=without("Āģâð"))
+    # The bytes 00 and 0D: with others cut characters would decode otherwise (docs/tokenizers.md).
+    yield of_bytes("bytes-missing", byte_level(), texts="few", vocabulary=420, finish=without("Āč"))
     yield of_bytes("no-pieces", byte_level(), texts="few", vocabulary=420)
     characters = {"texts": "few", "fallback": False}
     yield of_characters("unknown-fused", decoders.Metaspace("▁", "always"), pre_tokenizers.Metaspace("▁", "always"), **characters)

@@ -13,9 +13,9 @@
 
 const uint kPlaneQuads = 5;  // of a block: four of planes, one with scale and sum
 
-shared uint w_tile[kSlices * 8 * kTileColumns];          // (slices, words, even and odd rows, columns)
-shared vec2 scale_tile[kSlices * kTileColumns];          // (slices, columns)  scale and zero
-shared uvec4 x_tile[kSlices * kPlaneQuads * kTileRows];  // (slices, quads, rows)
+shared uvec4 w_tile[kSlices * 2 * kTileColumns];            // (slices, even and odd rows, columns)
+shared vec2 scale_tile[kSlices * kTileColumns];             // (slices, columns)  scale and zero
+shared uvec4 x_tile[kSlices * kPlaneQuads * kTileRows];     // (slices, quads, rows)
 
 // What a thread brings for a block, as it lies in memory.
 const uint kColumnsFetched = (kTileColumns + kThreads - 1) / kThreads;
@@ -42,10 +42,13 @@ void store_fetched(uint slice, uint thread, Fetched fetched) {
   [[unroll]] for (uint i = 0; i < kColumnsFetched; ++i) {
     const uint c = thread + i * kThreads;
     if (c >= kTileColumns) continue;
+    uvec4 even, odd;
     [[unroll]] for (uint w = 0; w < 4; ++w) {
-      w_tile[(slice * 8 + 2 * w) * kTileColumns + c] = even_codes(fetched.code[i][w]);
-      w_tile[(slice * 8 + 2 * w + 1) * kTileColumns + c] = odd_codes(fetched.code[i][w]);
+      even[w] = even_codes(fetched.code[i][w]);
+      odd[w] = odd_codes(fetched.code[i][w]);
     }
+    w_tile[(slice * 2) * kTileColumns + c] = even;
+    w_tile[(slice * 2 + 1) * kTileColumns + c] = odd;
     scale_tile[slice * kTileColumns + c] = fetched.scale[i];
   }
   [[unroll]] for (uint i = 0; i < kQuadsFetched; ++i) {
@@ -57,35 +60,29 @@ void store_fetched(uint slice, uint thread, Fetched fetched) {
 
 // sums += x_tile . w_tile
 void multiply(uint slice, uint first_row, uint first_column, inout Sums sums) {
-  int high[kRows][kColumns], low[kRows][kColumns];
-  [[unroll]] for (uint r = 0; r < kRows; ++r)
-    [[unroll]] for (uint c = 0; c < kColumns; ++c) {
-      high[r][c] = 0;
-      low[r][c] = 0;
-    }
-  for (uint w = 0; w < 4; ++w) {
-    int even[kColumns], odd[kColumns];
-    [[unroll]] for (uint c = 0; c < kColumns; ++c) {
-      even[c] = int(w_tile[(slice * 8 + 2 * w) * kTileColumns + first_column + c]);
-      odd[c] = int(w_tile[(slice * 8 + 2 * w + 1) * kTileColumns + first_column + c]);
-    }
-    [[unroll]] for (uint r = 0; r < kRows; ++r) {
+  uvec4 even[kColumns], odd[kColumns];
+  vec2 scale[kColumns];
+  [[unroll]] for (uint c = 0; c < kColumns; ++c) {
+    even[c] = w_tile[slice * 2 * kTileColumns + first_column + c];
+    odd[c] = w_tile[(slice * 2 + 1) * kTileColumns + first_column + c];
+    scale[c] = scale_tile[slice * kTileColumns + first_column + c];
+  }
+  [[unroll]] for (uint r = 0; r < kRows; ++r) {
+    int high[kColumns], low[kColumns];
+    [[unroll]] for (uint c = 0; c < kColumns; ++c) high[c] = low[c] = 0;
+    [[unroll]] for (uint w = 0; w < 4; ++w) {
       const uvec4 plane = x_tile[(slice * kPlaneQuads + w) * kTileRows + first_row + r];
       [[unroll]] for (uint c = 0; c < kColumns; ++c) {
-        high[r][c] = dot4(even[c], int(plane.x), high[r][c], 0);
-        high[r][c] = dot4(odd[c], int(plane.y), high[r][c], 0);
-        low[r][c] = dot4(even[c], int(plane.z), low[r][c], 0);
-        low[r][c] = dot4(odd[c], int(plane.w), low[r][c], 0);
+        high[c] = dot4(int(even[c][w]), int(plane.x), high[c], 0);
+        high[c] = dot4(int(odd[c][w]), int(plane.y), high[c], 0);
+        low[c] = dot4(int(even[c][w]), int(plane.z), low[c], 0);
+        low[c] = dot4(int(odd[c][w]), int(plane.w), low[c], 0);
       }
     }
-  }
-  // scale
-  [[unroll]] for (uint r = 0; r < kRows; ++r) {
     const vec2 tail = uintBitsToFloat(x_tile[(slice * kPlaneQuads + 4) * kTileRows + first_row + r].xy);
     [[unroll]] for (uint c = 0; c < kColumns; ++c) {
-      const vec2 scale = scale_tile[slice * kTileColumns + first_column + c];
-      const float whole = fma(-scale.y, tail.y, float((high[r][c] << 8) + low[r][c]));
-      sums.of[r][c] = fma(scale.x * tail.x, whole, sums.of[r][c]);
+      const float whole = fma(-scale[c].y, tail.y, float((high[c] << 8) + low[c]));
+      sums.of[r][c] = fma(scale[c].x * tail.x, whole, sums.of[r][c]);
     }
   }
 }

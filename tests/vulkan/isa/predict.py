@@ -31,7 +31,7 @@ LATENCY_US = {"norm": 6, "combine": 6, "append": 3, "attention": 8}
 LAYERS, HIDDEN, INNER, VOCAB = 40, 5120, 13824, 32000
 WEIGHTS = LAYERS * (4 * HIDDEN * HIDDEN + 3 * HIDDEN * INNER)
 STORED_BITS, STEP = 4.625, "step:decode-1"  # as a checkpoint stores them; the table's step has one layer
-OUTSIDE_BARRIERS = 8  # of a step: the upload, embedding, last norm and logits
+OUTSIDE_BARRIERS = 6  # of a step: the upload, the last rows and their norm, the logits and their copy
 
 
 def word(rows, family, prefix):

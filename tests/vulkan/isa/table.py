@@ -88,8 +88,9 @@ def row_of(text, assembly):
     constants = [int(c) for c in facts["constants"].split(".")]
     blocks = blocks_of(assembly)
     codes = [code for _, block in blocks for code in block]
-    hot = max(loops_of(blocks), key=vector_issues, default=[])
     words = words_of(facts["shader"], constants)
+    # Of a product the loop that loads W, not one behind it.
+    hot = max(loops_of(blocks), key=lambda loop: (words > 0 and bytes_in_flight(loop) > 0, vector_issues(loop)), default=[])
     spilled = int(facts["Spilled VGPRs"]) + int(facts["Spilled SGPRs"])
     return collections.OrderedDict(
         VGPRs=int(facts["VGPRs"]), waves=int(facts["Subgroups per SIMD"]), spills=spilled,

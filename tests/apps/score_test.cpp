@@ -97,7 +97,7 @@ INSTANTIATE_TEST_SUITE_P(
                       BadIds{"1 -2", 2, "ids.txt:1:3: found -2"},
                       BadIds{"1 0x10", 2, "ids.txt:1:3: found 0x10"},
                       BadIds{"1 2147483648", 2, "ids.txt:1:3: found 2147483648"},
-                      BadIds{std::string("1 2\0 3", 6), 2, "ids.txt:1:3: found 2\\x00"},
+                      BadIds{std::string("1 2\0 3", 6), 2, "ids.txt: has a NUL at byte 3"},
                       BadIds{"1 96 2", 10, "found id 96, expected 0 to 95"},
                       BadIds{many_ids(257), 10, "found 257 tokens, the context holds 256"}));
 

@@ -179,8 +179,9 @@ TEST(VulkanFailures, AutoSaysWhyItLeavesASoftwareDevice) {
                      listing.info.type != abi::DeviceType::software;
     if (gpu) GTEST_SKIP() << "this machine has a GPU: " << listing.info.name;
   }
-  testing::internal::CaptureStderr();
   const OpenDevice opened = open_device(registry, config.backend);
+  testing::internal::CaptureStderr();
+  tell_of_device(opened);
   EXPECT_THAT(testing::internal::GetCapturedStderr(), HasSubstr("is only a software device"));
   EXPECT_EQ(opened.backend, "cpu");
 }

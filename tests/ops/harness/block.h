@@ -9,7 +9,7 @@
 namespace ropewalk::test {
 
 inline constexpr uint32_t kBlockVocab = 75;
-inline constexpr uint32_t kBlockPages = 3;  // of a sequence
+inline constexpr uint32_t kBlockPages = 768 / abi::kDefaultPageTokens;  // of a sequence
 
 // Sequences lie in the cache one behind the other.
 struct Block {

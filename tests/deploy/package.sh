@@ -41,7 +41,7 @@ said=$(cd / && "$files/bin/ropewalk" $(ask "$files"))
 [[ $said == "Blueberries are now green."* ]] || fail "unpacked, it answers: $said"
 outside=$(cd "$scratch/files" && find . -mindepth 1 -maxdepth 1 ! -name usr)
 [ -z "$outside" ] || fail "has files outside of /usr: $outside"
-command -v lintian > /dev/null && lintian --allow-root --fail-on error "$package" --suppress-tags no-manual-page
+command -v lintian > /dev/null && lintian --allow-root --fail-on error "$package"
 echo "ok: unpacked, it answers"
 [ "${2:-}" = --root ] || exit 0
 

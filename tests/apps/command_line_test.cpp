@@ -182,7 +182,7 @@ TEST(Completion, OfBashKnowsCommandsOptionsAndValues) {
   EXPECT_THAT(completed(folder, {"chat", "--backend", "v"}), ElementsAre("vulkan"));
   EXPECT_THAT(completed(folder, {"chat", "--backend", "=", "v"}), ElementsAre("vulkan"));
   EXPECT_THAT(completed(folder, {"chat", "--set", "context."}),
-              ElementsAre("context.length=", "context.kv_cache="));
+              IsSupersetOf({"context.length=", "context.kv_cache="}));
   EXPECT_THAT(completed(folder, {"new", "s"}), ElementsAre("sampler"));
   // Files, which bash adds itself where nothing is found.
   EXPECT_THAT(completed(folder, {"run", "--prompt-file", ""}), ElementsAre());

@@ -36,10 +36,16 @@ wait_for_answers "$scratch/answers/part-0.jsonl"
 kill -TERM "$first"
 wait "$first" && fail "a task whose time is over ended with 0"
 [ "$(cat "$scratch/scontrol")" = "requeue 7_4" ] || fail "it was not queued again"
-task 5 2>> "$scratch/log" & second=$!
-wait_for_answers "$scratch/answers/part-1.jsonl"
-pkill -KILL -P "$second" || true
-wait "$second" && fail "a killed task ended with 0"
+# On a busy machine a task may be done before it is killed: then it is tried again.
+killed=
+for _ in 1 2 3 4 5; do
+  rm -f "$scratch"/answers/part-1.*
+  task 5 2>> "$scratch/log" & second=$!
+  wait_for_answers "$scratch/answers/part-1.jsonl"
+  pkill -KILL -P "$second" || true
+  wait "$second" || { killed=1; break; }
+done
+[ -n "$killed" ] || fail "a killed task ended with 0"
 ropewalk merge --input "$questions" --output "$scratch/all.jsonl" "$scratch"/answers/part-*.jsonl 2> "$scratch/missing" &&
   fail "merge did not see that answers are missing"
 

@@ -57,7 +57,8 @@ def expect_equal(what: str, ropewalk: Ropewalk, folder: Path, model, ids: list[i
 def expect_reply(ropewalk: Ropewalk, folder: Path, model, tokenizer) -> None:
     prompt = tokenizer.apply_chat_template([{"role": "user", "content": QUESTION}], add_generation_prompt=True,
                                            return_tensors="pt", return_dict=True)
-    ids = model.generate(**prompt, max_new_tokens=32, do_sample=False, pad_token_id=0)
+    ids = model.generate(prompt["input_ids"], attention_mask=prompt["attention_mask"], max_new_tokens=32, do_sample=False,
+                         pad_token_id=0)
     theirs = tokenizer.decode(ids[0, prompt["input_ids"].shape[1]:], skip_special_tokens=True)
     ours = ropewalk.run("run", folder, "--prompt", QUESTION, "--max-new-tokens", "32").strip()
     print(f"chat: {ours}", flush=True)

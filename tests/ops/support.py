@@ -90,7 +90,7 @@ def feature_rows(build: Path) -> list[str]:
     rows = ["| feature | a device without it |", "|---|---|"]
     # What this device lacks by itself is nothing that a mask has brought about.
     present = masked(build, "")["missing"].split(", ")
-    for feature in known.rstrip(".").split(", "):
+    for feature in known.rstrip(".").split():
         device = masked(build, feature)
         if device["usable"]:
             lacking = [lack for lack in device["missing"].split(", ") if lack not in present]

@@ -13,6 +13,9 @@ configure_package_config_file(
   INSTALL_DESTINATION ${package} PATH_VARS ROPEWALK_INCLUDE_DIR CMAKE_INSTALL_BINDIR)
 write_basic_package_version_file(
   ${CMAKE_BINARY_DIR}/${package}/ropewalk-config-version.cmake COMPATIBILITY SameMinorVersion)
+# Where find_package() would look first; folders that were configured before this have it there.
+file(REMOVE ${CMAKE_BINARY_DIR}/ropewalk-config.cmake
+            ${CMAKE_BINARY_DIR}/ropewalk-config-version.cmake)
 configure_file(${CMAKE_SOURCE_DIR}/cmake/module.exports
                ${CMAKE_BINARY_DIR}/${package}/module.exports COPYONLY)
 

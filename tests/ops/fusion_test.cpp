@@ -209,13 +209,15 @@ TEST_P(Fusion, rope_then_append_f16) {
   for (const uint32_t rows : kRowCounts)
     check(append({3, 3, 32, DType::f16, kRotatedKeys, false}, rows), 3);
 }
-TEST_P(Fusion, rope_by_the_second_table) {
+TEST_P(Fusion, rope_by_the_second_table_then_append) {
   AttentionShape shape{4, 2, 64, DType::f16, kRotatedKeys, false};
   shape.table = 1;
-  for (const uint32_t rows : {1u, 33u}) {
-    check(append(shape, rows), 3);
-    check(heads(shape, rows), 6);
-  }
+  for (const uint32_t rows : {1u, 33u}) check(append(shape, rows), 3);
+}
+TEST_P(Fusion, products_to_the_cache_by_the_second_table) {
+  AttentionShape shape{4, 2, 64, DType::f16, kRotatedKeys, false};
+  shape.table = 1;
+  for (const uint32_t rows : {1u, 33u}) check(heads(shape, rows), 6);
 }
 TEST_P(Fusion, rope_then_append_f32) {
   check(append({4, 2, 64, DType::f32, kRotatedKeys, false}, 33), 3);

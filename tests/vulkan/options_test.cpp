@@ -21,6 +21,21 @@ TEST(VulkanOptions, EveryOptionalFeatureMayBeMissing) {
   }
 }
 
+// Integer products of many rows, which a processor that plays a GPU does not take by itself.
+TEST(VulkanOptions, DotProductsOfManyRowsAgree) {
+  Config config = vulkan_config(kModel);
+  config.context.length = 600;
+  set_option(config, "tuning", "gpu");
+  set_option(config, "float16", "never");
+  Config dot = config;
+  set_option(config, "dot", "never");
+  set_option(dot, "dot", "always");
+  const auto ids = long_text_of(kModel);
+  const auto without = logprobs_of(kModel, config, ids), with = logprobs_of(kModel, dot, ids);
+  EXPECT_NE(with, without);
+  EXPECT_LT(max_difference(with, without), 1e-3);
+}
+
 struct Switched {
   const char *tuning, *float16, *masked;
   bool computes_on_f16;  // some product does

@@ -66,7 +66,7 @@ void on_every_device(const Check& check) {
           features.float16 = bits & 1;
           features.storage_16bit = bits & 2;
           features.processor = bits & 4;
-          features.integer_dot = bits & 8;
+          features.integer_dot = features.dot_tiles = bits & 8;
           check(features);
         }
 }

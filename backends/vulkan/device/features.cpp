@@ -195,6 +195,9 @@ Features examine(const Instance& instance, VkPhysicalDevice device, const Option
   if (options.float16 == Switch::never || (options.float16 == Switch::automatic && found.processor))
     found.float16 = false;
   if (found.integer_dot && !wants_dot(instance, device, options, found)) found.integer_dot = false;
+  // A processor that plays a GPU takes seconds to compile them.
+  found.dot_tiles = found.integer_dot &&
+                    (found.info.type != abi::DeviceType::software || options.dot == Switch::always);
   found.max_invocations = core.limits.maxComputeWorkGroupInvocations;
   found.timestamps.tick_ns = core.limits.timestampPeriod;
   found.shared_bytes = core.limits.maxComputeSharedMemorySize;

@@ -42,6 +42,7 @@ struct Features {
   bool f16_subnormals = false;       // shaders may demand that they are kept
   bool portability_subset = false;   // VK_KHR_portability_subset, which must then be enabled
   bool integer_dot = false;          // shaderIntegerDotProduct, and products of few rows use it
+  bool dot_tiles = false;            // those of many rows too
   uint32_t max_invocations = 0;      // of a workgroup
   uint32_t shared_bytes = 0;         // of a workgroup
   uint64_t largest_allocation = 0;   // bytes

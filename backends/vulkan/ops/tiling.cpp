@@ -37,13 +37,14 @@ bool unpacks_to_f16(const Features& features, abi::DType weight) {
   return features.float16 && (weight == abi::DType::gptq || weight == abi::DType::f16);
 }
 
-// Codes of 4 bits times x as two planes of int8: an instruction multiplies four.
-bool uses_dot(const Features& features, abi::DType weight, uint32_t bits) {
-  return features.integer_dot && weight == abi::DType::gptq && bits == 4;
-}
-
 // Few enough instructions that up to eight rows wait for W alone.
 constexpr uint32_t kMaxLeanRows = 8;
+
+// Codes of 4 bits times x as two planes of int8: an instruction multiplies four.
+bool uses_dot(const Features& features, abi::DType weight, uint32_t bits, uint32_t rows) {
+  return features.integer_dot && weight == abi::DType::gptq && bits == 4 &&
+         (rows <= kMaxLeanRows || features.dot_tiles);
+}
 
 // A subgroup is a slice of the sum. `products`: 2 with a gate between them, whose result is shared
 // too.
@@ -120,7 +121,7 @@ Tiling tile_tiling(const Features& features, const PackedShape& weight, uint32_t
   const auto* shape = std::begin(kTileShapes);
   while (rows > shape->max_rows) ++shape;
   const bool w_f16 = unpacks_to_f16(features, weight.dtype) && features.storage_16bit;
-  const bool dot = uses_dot(features, weight.dtype, weight.bits);
+  const bool dot = uses_dot(features, weight.dtype, weight.bits, rows);
   Tiling tiling{};
   tiling.shader = dot ? &kGptqDotTile : w_f16 ? &kGptqTileF16 : &kGptqTile;
   tiling.lanes = 16;
@@ -146,7 +147,7 @@ Tiling tiling_of(const Features& features, const PackedShape& weight, uint32_t w
                  uint32_t rows) {
   constexpr uint32_t kMaxVectorRows = 2;  // with more, loading x for each column costs more than W
   if (features.processor && !features.float16) return processor_tiling(features, width, rows);
-  if (uses_dot(features, weight.dtype, weight.bits) && rows <= kMaxLeanRows)
+  if (uses_dot(features, weight.dtype, weight.bits, rows) && rows <= kMaxLeanRows)
     return lean_tiling(features, weight, rows, 1);
   return rows <= kMaxVectorRows ? vector_tiling(features, weight, rows)
                                 : tile_tiling(features, weight, rows);
@@ -211,10 +212,10 @@ uint64_t prepared_bytes(PreparedX kind, uint64_t blocks, uint64_t rows) {
 
 uint64_t prepared_workspace(const abi::Tensor& weight, uint32_t rows, const Features& features) {
   const bool processor = features.processor && !features.float16;
-  const PreparedX kind = processor                                       ? PreparedX::none
-                         : uses_dot(features, weight.dtype, weight.bits) ? PreparedX::i8
-                         : uses_x_f16(features, weight.dtype, rows)      ? PreparedX::f16
-                                                                         : PreparedX::none;
+  const PreparedX kind = processor                                             ? PreparedX::none
+                         : uses_dot(features, weight.dtype, weight.bits, rows) ? PreparedX::i8
+                         : uses_x_f16(features, weight.dtype, rows)            ? PreparedX::f16
+                                                                               : PreparedX::none;
   const uint64_t depth = weight.dim[0];
   const uint64_t group = weight.dtype == abi::DType::gptq ? weight.group_size : depth;
   const uint64_t groups = (depth + group - 1) / group;

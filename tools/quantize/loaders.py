@@ -21,7 +21,7 @@ from transformers import AutoModelForCausalLM, GPTQConfig
 from transformers.utils import logging
 
 BOUND = 1e-3  # relative, of the logits' norm
-FORMS = (("4 bits g32 act", []), ("4 bits g128 static", ["--group-size", "64", "--order", "static"]),
+FORMS = (("4 bits g32 act", []), ("4 bits g64 static", ["--group-size", "64", "--order", "static"]),
          ("8 bits g32 act", ["--bits", "8"]), ("4 bits one group, none", ["--group-size", "-1", "--order", "none"]),
          ("3 bits g32 act", ["--bits", "3"]), ("2 bits g32 gar", ["--bits", "2", "--order", "gar"]),
          ("4 bits g32 act, asym v2", ["--asym", "--zeros", "v2"]), ("4 bits g32 act, asym v1", ["--asym", "--zeros", "v1"]))

@@ -18,6 +18,7 @@ os.environ["HF_HUB_OFFLINE"] = "1"
 
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
+from transformers.models.llama.modeling_llama import LlamaDecoderLayer
 
 QUESTION, ANSWER = "What is the capital of France? Answer in one sentence.", "The capital of France is Paris."
 TEXT = Path("docs/design.md")
@@ -72,8 +73,11 @@ def quantise(folder: Path, out: Path, ids: list[int]) -> dict[str, torch.Tensor]
     source = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
     windows = [torch.tensor([ids[i:i + 128]]) for i in range(0, len(ids) - 127, 128)]
     tool = quantiser(source, False, settings(**SETTINGS))
+    forward = LlamaDecoderLayer.forward
+    LlamaDecoderLayer.forward = lambda *given, **named: (forward(*given, **named),)  # a tuple, as when AutoGPTQ was written
     tool.quantize([{"input_ids": window, "attention_mask": torch.ones_like(window)} for window in windows], use_triton=False,
                   cache_examples_on_gpu=False)
+    LlamaDecoderLayer.forward = forward
     tool.save_quantized(str(out), use_safetensors=True)
     for file in ("tokenizer.json", "tokenizer_config.json"):
         shutil.copy(folder / file, out)

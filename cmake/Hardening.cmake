@@ -24,7 +24,7 @@ endif()
 # The fuzzer sees coverage only where the rooms that a target links are instrumented too.
 if(ROPEWALK_FUZZ)
   if(NOT CMAKE_CXX_COMPILER_ID STREQUAL "Clang")
-    message(FATAL_ERROR "ROPEWALK_FUZZ needs clang++: use the preset \"clang\"")
+    message(FATAL_ERROR "ROPEWALK_FUZZ needs clang++: use the preset \"fuzz\"")
   endif()
   add_compile_options(-fsanitize=fuzzer-no-link)
   add_link_options(-fsanitize=fuzzer-no-link)

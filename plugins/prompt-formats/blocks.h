@@ -57,6 +57,22 @@ struct Blocks {
   Thoughts thoughts = Thoughts::kept;
 };
 
+inline constexpr std::string_view kChatmlTokens[] = {"<|im_start|>", "<|im_end|>"};
+inline constexpr std::string_view kChatmlStops[] = {"<|im_end|>", "<|im_start|>", "<|endoftext|>"};
+
+// ChatML for models that differ only in the system text that they have of their own.
+constexpr Blocks chatml(std::string_view default_system) {
+  return {
+      .system = "<|im_start|>system\n{content}<|im_end|>\n",
+      .user = "<|im_start|>user\n{content}<|im_end|>\n",
+      .assistant = "<|im_start|>assistant\n{content}<|im_end|>\n",
+      .reply = "<|im_start|>assistant\n",
+      .default_system = default_system,
+      .tokens = kChatmlTokens,
+      .stops = kChatmlStops,
+  };
+}
+
 template <const Blocks& kBlocks>
 class BlockFormat final : public abi::PromptFormat {
  public:

@@ -1,7 +1,5 @@
 // Qwen 2.5: ChatML with a system text of its own where the conversation has none. Qwen 1.5 and 2
 // say "You are a helpful assistant." there: give it as prompt.system.
-#include <array>
-
 #include "plugins/prompt-formats/blocks.h"
 
 namespace {
@@ -9,17 +7,8 @@ namespace {
 using namespace ropewalk;
 using namespace ropewalk::abi;
 
-constexpr std::array<std::string_view, 2> kTokens = {"<|im_start|>", "<|im_end|>"};
-constexpr std::array<std::string_view, 3> kStops = {"<|im_end|>", "<|im_start|>", "<|endoftext|>"};
-constexpr formats::Blocks kBlocks{
-    .system = "<|im_start|>system\n{content}<|im_end|>\n",
-    .user = "<|im_start|>user\n{content}<|im_end|>\n",
-    .assistant = "<|im_start|>assistant\n{content}<|im_end|>\n",
-    .reply = "<|im_start|>assistant\n",
-    .default_system = "You are Qwen, created by Alibaba Cloud. You are a helpful assistant.",
-    .tokens = kTokens,
-    .stops = kStops,
-};
+constexpr formats::Blocks kBlocks =
+    formats::chatml("You are Qwen, created by Alibaba Cloud. You are a helpful assistant.");
 
 }  // namespace
 

@@ -84,17 +84,17 @@ AdapterPool::Slot& AdapterPool::slot_of(uint32_t adapter) {
     slot = std::ranges::find(slots_, abi::kNoAdapter, &Slot::adapter);
     if (slot == slots_.end()) slot = std::ranges::min_element(slots_, {}, &Slot::last_step);
     slot->adapter = abi::kNoAdapter;  // until it is whole
-    write(static_cast<uint32_t>(slot - slots_.begin()), *adapters_[adapter].source);
+    write(static_cast<uint32_t>(slot - slots_.begin()), adapters_[adapter]);
     slot->adapter = adapter;
   }
   slot->last_step = steps_;
   return *slot;
 }
 
-void AdapterPool::write(uint32_t slot, const AdapterSource& source) {
+void AdapterPool::write(uint32_t slot, const NamedAdapter& adapter) {
   for (const AdapterLoad& layer : model_.adapters) {
-    const std::optional<LowRankMatrices> matrices = source.read(layer.module);
-    if (matrices) write_layer(slot, layer, *matrices);
+    const std::optional<LowRankMatrices> matrices = adapter.source->read(layer.module);
+    if (matrices) write_layer(slot, layer, *matrices, adapter.name);
     const int32_t rank = matrices ? static_cast<int32_t>(matrices->rank) : 0;
     write_part(layer.ranks, slot, std::as_bytes(std::span(&rank, 1)));
   }
@@ -110,10 +110,9 @@ void AdapterPool::write_part(TensorId tensor, uint32_t slot, std::span<const std
 
 // In the layout that AdapterLoad describes.
 void AdapterPool::write_layer(uint32_t slot, const AdapterLoad& layer,
-                              const LowRankMatrices& matrices) {
+                              const LowRankMatrices& matrices, std::string_view adapter) {
   const GraphTensor &a = model_.graph.tensors[layer.a], &b = model_.graph.tensors[layer.b];
   const uint32_t depth = a.dims[1], cap = a.dims[2], stride = b.dims[2], rank = matrices.rank;
-  const std::string& name = layer.module;
   const auto in = [](std::span<const uint32_t> order, uint32_t i) {
     return order.empty() ? i : order[i];
   };
@@ -121,14 +120,14 @@ void AdapterPool::write_layer(uint32_t slot, const AdapterLoad& layer,
   for (uint32_t i = 0; i < rank; ++i)
     for (uint32_t k = 0; k < depth; ++k)
       values[size_t{k} * cap + i] = matrices.a[size_t{i} * depth + in(layer.row_order, k)];
-  write_part(layer.a, slot, to_f16(values, name, layer.module));
+  write_part(layer.a, slot, to_f16(values, adapter, layer.module));
 
   values.assign(size_t{cap} * stride, 0);
   for (uint32_t n = 0; n < layer.cols; ++n) {
     const size_t row = layer.first_col + in(b.column_order, n);
     for (uint32_t i = 0; i < rank; ++i) values[size_t{i} * stride + n] = matrices.b[row * rank + i];
   }
-  write_part(layer.b, slot, to_f16(values, name, layer.module));
+  write_part(layer.b, slot, to_f16(values, adapter, layer.module));
 }
 
 }  // namespace ropewalk

@@ -8,6 +8,7 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "core/abi/backend.h"
@@ -35,7 +36,8 @@ class AdapterPool {
   uint32_t slots() const { return static_cast<uint32_t>(slots_.size()); }
 
   // Replaces the adapters of a step's sequences by their slots; abi::kNoAdapter stays. Throws Error
-  // (limit) where there are more of them than slots.
+  // (limit) where there are more of them than slots, and as the constructor for one that gets its
+  // first slot here.
   void place(std::span<uint32_t> adapters);
 
  private:
@@ -45,8 +47,9 @@ class AdapterPool {
   };
 
   Slot& slot_of(uint32_t adapter);
-  void write(uint32_t slot, const AdapterSource& source);
-  void write_layer(uint32_t slot, const AdapterLoad& layer, const LowRankMatrices& matrices);
+  void write(uint32_t slot, const NamedAdapter& adapter);
+  void write_layer(uint32_t slot, const AdapterLoad& layer, const LowRankMatrices& matrices,
+                   std::string_view adapter);
   void write_part(TensorId tensor, uint32_t slot, std::span<const std::byte> bytes);
 
   abi::Device& device_;

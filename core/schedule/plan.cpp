@@ -7,6 +7,9 @@ namespace {
 
 constexpr uint32_t kOldestShare = 4;  // the oldest one's part: a quarter
 constexpr uint32_t kMinShare = 8;     // prompts get an eighth of a step that is full of replies
+// A step this narrow is always filled: a prompt that gets a row or two beside the replies would
+// take hundreds of steps, each of which reads all weights.
+constexpr uint32_t kNarrowStep = 16;
 
 // What is left of a step while rows are handed out.
 struct Rest {
@@ -29,7 +32,8 @@ struct Rest {
 // Rows for prompts beside `replies` rows of replies.
 uint32_t prompt_rows(const PlanBudget& budget, uint32_t replies) {
   if (replies == 0) return budget.rows;
-  const auto shared = static_cast<uint32_t>(budget.prefill_share * budget.rows);
+  const uint32_t shared =
+      std::max(static_cast<uint32_t>(budget.prefill_share * budget.rows), kNarrowStep);
   const uint32_t rows = std::max({shared - std::min(shared, replies), budget.rows / kMinShare, 1u});
   return std::min(rows, budget.rows - replies);
 }

@@ -21,7 +21,8 @@ struct PlanView {
 struct PlanBudget {
   uint32_t rows;         // of a step
   uint32_t wanted;       // rows whose logits are read
-  double prefill_share;  // of `rows`, the rows of a step in which there are replies
+  // Of `rows`, the rows of a step in which there are replies; but at least 16.
+  double prefill_share;
 };
 
 // The rows of each request, in their order; 0: not in this step. The requests are in the order of

@@ -32,7 +32,7 @@ enum class Reserve {
 struct ScheduleSettings {
   uint32_t max_running = 0;    // requests at a time; 0: as many as a step takes
   uint32_t max_rows = 0;       // of a step; 0: as many as the executor takes
-  double prefill_share = 0.5;  // of a step's rows, those of a step in which there are replies
+  double prefill_share = 0.5;  // of a step's rows, those of a step with replies; see PlanBudget
   uint32_t max_waiting = 64;   // for their first step
   uint64_t max_waiting_tokens = 65536;        // of their prompts
   Seconds queue_time{60};                     // then a waiting request ends

@@ -35,9 +35,17 @@ TEST(Plan, RepliesAreNotDelayedByAWholeStepOfAPrompt) {
 }
 
 TEST(Plan, AStepFullOfRepliesLeavesPromptsAnEighth) {
-  EXPECT_THAT(plan_step(Views{{1}, {1}, {1}, {1}, {1}, {1}, {100}}, {16, 8, 0.25}),
-              ElementsAre(1u, 1u, 1u, 1u, 1u, 1u, 2u));
+  Views views(16, PlanView{1});
+  views.push_back({100});
+  EXPECT_EQ(plan_step(views, {32, 32, 0.25}).back(), 4u);
   EXPECT_THAT(plan_step(Views{{1}, {1}, {1}, {100}}, {4, 4, 0.5}), ElementsAre(1u, 1u, 1u, 1u));
+}
+
+// A model of billions of parameters on a CPU has steps of 8 rows.
+TEST(Plan, ANarrowStepIsFilled) {
+  EXPECT_THAT(plan_step(Views{{1}, {1}, {1}, {1}, {100}}, {8, 8, 0.5}),
+              ElementsAre(1u, 1u, 1u, 1u, 4u));
+  EXPECT_THAT(plan_step(Views{{1}, {100}}, {16, 8, 0.25}), ElementsAre(1u, 15u));
 }
 
 TEST(Plan, TheShortestRestGoesFirstAndTheOldestHasAQuarter) {

@@ -121,16 +121,16 @@ def beside_bench(asked, name, folder):
         load(asked.http_load, server.url, bodies(folder, 1, 16, 1, 999), 1, 1)
         result = load(asked.http_load, server.url, bodies(folder, requests, 16, reply, 8), 8, requests)
     served = result["answered"] * reply / result["seconds"]
-    batch = batch_rate(asked, config, folder, reply, requests)
+    batch = batch_rate(asked, name, config, folder, reply, requests)
     print(f"\n{name}, 8 streams, replies of {reply}: bench {bench:.1f} tokens/s, server {served:.1f} "
           f"({served / bench:.2f} of it), batch {batch:.1f} ({batch / served:.2f} of the server)", flush=True)
 
 
-def batch_rate(asked, config, folder, reply, requests):
+def batch_rate(asked, name, config, folder, reply, requests):
     """The difference of two runs, so that loading does not count."""
     seconds = []
     for count in (8, 8 + requests):
-        questions, answers = (os.path.join(folder, f"{what}-{count}.jsonl") for what in ("questions", "answers"))
+        questions, answers = (os.path.join(folder, f"{name}-{what}-{count}.jsonl") for what in ("questions", "answers"))
         with open(bodies(folder, count, 16, reply, 100 + count)) as lines, open(questions, "w") as file:
             for i, line in enumerate(lines):
                 body = {**json.loads(line), "stream": False}

@@ -111,7 +111,7 @@ def streams(asked, name, folder):
 
 def beside_bench(asked, name, folder):
     """Decoding at 8 streams: the server, `ropewalk batch` and `ropewalk bench --batch 8`."""
-    reply = 400 if name == "mini" else 64
+    reply = 400 if name == "mini" else 192  # long beside the prompts
     config = config_of(name, asked.work)
     told = subprocess.run([asked.program, "bench", config, "--prompt", "16", "--batch", "8", "--decode", str(reply),
                            "--json", "--quiet", "--set", "backend=cpu"], check=True, capture_output=True, text=True)

@@ -451,7 +451,8 @@ std::vector<const char*> with_help_as_option(int argc, const char* const* argv) 
 
 std::function<int()> parse_command_line(int argc, const char* const* argv) {
   const std::vector<const char*> words = with_help_as_option(argc, argv);
-  CLI::App program{"Runs Llama-2 models quantised with GPTQ, as a YAML file says.", "ropewalk"};
+  CLI::App program{"Runs and serves Llama-family models quantised with GPTQ, as a YAML file says.",
+                   "ropewalk"};
   program.set_version_flag("--version", version_text());
   program.set_help_flag("-h,--help", "Print this help and exit");
   program.allow_extras();

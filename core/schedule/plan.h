@@ -19,8 +19,8 @@ struct PlanView {
 };
 
 struct PlanBudget {
-  uint32_t rows;         // of a step
-  uint32_t wanted;       // rows whose logits are read
+  uint32_t rows;    // of a step
+  uint32_t wanted;  // rows whose logits are read
   // Of `rows`, the rows of a step in which there are replies; but at least 16.
   double prefill_share;
 };

@@ -3,9 +3,11 @@
 #include <algorithm>
 #include <chrono>
 #include <cstring>
+#include <span>
 #include <vector>
 
 #include "backends/cpu/machine.h"
+#include "backends/cpu/memory.h"
 #include "core/abi/guard.h"
 
 namespace ropewalk::cpu {
@@ -27,42 +29,60 @@ double fastest(const Body& body) {
   return best;
 }
 
-// Words of a buffer too large for any cache: four times the last level, as STREAM asks, and at
-// least 256 MiB.
-uint64_t stream_words() {
-  return std::max<uint64_t>(256 << 20, 4 * last_level_cache()) / sizeof(uint64_t);
-}
+// Words in memory like that of the weights, too many for any cache: four times the last level, as
+// STREAM asks, and at least 256 MiB. All are 1.
+class StreamWords {
+ public:
+  explicit StreamWords(Pool& pool) {
+    const uint64_t bytes = std::max<uint64_t>(256 << 20, 4 * last_level_cache());
+    auto* data = memory_.address({memory_.allocate(bytes), 0, bytes});
+    words_ = {reinterpret_cast<uint64_t*>(data), bytes / sizeof(uint64_t)};
+    for_each_part(pool, [](std::span<uint64_t> part, uint32_t) { std::ranges::fill(part, 1); });
+  }
+
+  uint64_t bytes() const { return words_.size_bytes(); }
+
+  // Calls body(words, lane) with each thread's part.
+  template <class Body>
+  void for_each_part(Pool& pool, const Body& body) {
+    pool.run(pool.lanes(), kAlways, [&](uint32_t part, uint32_t) noexcept {
+      const uint64_t first = words_.size() * part / pool.lanes();
+      const uint64_t last = words_.size() * (part + 1) / pool.lanes();
+      body(words_.subspan(first, last - first), part);
+    });
+  }
+
+ private:
+  Memory memory_;
+  std::span<uint64_t> words_;
+};
 
 double read_bandwidth(Pool& pool) {
-  const std::vector<uint64_t> data(stream_words(), 1);
+  StreamWords data(pool);
   std::vector<uint64_t> sums(pool.lanes());
   const double seconds = fastest([&] {
-    pool.run(pool.lanes(), kAlways, [&](uint32_t part, uint32_t) noexcept {
-      const uint64_t first = data.size() * part / pool.lanes();
-      const uint64_t last = data.size() * (part + 1) / pool.lanes();
+    data.for_each_part(pool, [&](std::span<const uint64_t> words, uint32_t part) {
       uint64_t sum[8] = {};
-      for (uint64_t i = first; i + 8 <= last; i += 8)
-        for (int lane = 0; lane < 8; ++lane) sum[lane] += data[i + lane];
+      for (uint64_t i = 0; i + 8 <= words.size(); i += 8)
+        for (int lane = 0; lane < 8; ++lane) sum[lane] += words[i + lane];
       for (const uint64_t s : sum) sums[part] += s;
     });
   });
   // The sums are used, so that the compiler cannot leave out the reads.
   if (std::count(sums.begin(), sums.end(), 0u))
     throw abi::Failure(abi::StatusCode::internal, "the bandwidth test read nothing");
-  return static_cast<double>(data.size() * sizeof(uint64_t)) / seconds;
+  return static_cast<double>(data.bytes()) / seconds;
 }
 
 double copy_bandwidth(Pool& pool) {
-  const std::vector<uint64_t> from(stream_words(), 1);
-  std::vector<uint64_t> to(from.size());
+  StreamWords data(pool);  // its second half is written
   const double seconds = fastest([&] {
-    pool.run(pool.lanes(), kAlways, [&](uint32_t part, uint32_t) noexcept {
-      const uint64_t first = from.size() * part / pool.lanes();
-      const uint64_t last = from.size() * (part + 1) / pool.lanes();
-      std::memcpy(to.data() + first, from.data() + first, (last - first) * sizeof(uint64_t));
+    data.for_each_part(pool, [](std::span<uint64_t> words, uint32_t) {
+      const size_t half = words.size() / 2;
+      std::memcpy(words.data() + half, words.data(), half * sizeof(uint64_t));
     });
   });
-  return static_cast<double>(2 * from.size() * sizeof(uint64_t)) / seconds;
+  return static_cast<double>(data.bytes()) / seconds;
 }
 
 // This device multiplies in f32, however weights are stored: the rate of the product loop with all

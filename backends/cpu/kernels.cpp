@@ -30,31 +30,26 @@ RW_INLINE void multiply_block(const Product& p, uint32_t row, uint32_t column) {
     for (int v = 0; v < 2; ++v) store(y + r * p.y_stride + v * kLanes, sum[r][v]);
 }
 
+// Rows of a block: AVX-512 has 32 registers, the others 16.
+constexpr int kBlockRows = kLanes == 16 ? 8 : 6;
+static_assert(kProductRows <= kBlockRows);
+
+// The last rows, fewer than a block.
+template <int Rows, class Weight>
+RW_INLINE void multiply_rest(const Product& p, uint32_t row, uint32_t column) {
+  if constexpr (Rows > 0) {
+    if (p.rows - row == Rows) return multiply_block<Rows, Weight>(p, row, column);
+    multiply_rest<Rows - 1, Weight>(p, row, column);
+  }
+}
+
 template <class Weight>
 void multiply(const Product& p) {
-  static_assert(kProductRows == 6);
   for (uint32_t column = 0; column < p.columns; column += 2 * kLanes) {
     uint32_t row = 0;
-    for (; row + 6 <= p.rows; row += 6) multiply_block<6, Weight>(p, row, column);
-    switch (p.rows - row) {
-      case 5:
-        multiply_block<5, Weight>(p, row, column);
-        break;
-      case 4:
-        multiply_block<4, Weight>(p, row, column);
-        break;
-      case 3:
-        multiply_block<3, Weight>(p, row, column);
-        break;
-      case 2:
-        multiply_block<2, Weight>(p, row, column);
-        break;
-      case 1:
-        multiply_block<1, Weight>(p, row, column);
-        break;
-      default:
-        break;
-    }
+    for (; row + kBlockRows <= p.rows; row += kBlockRows)
+      multiply_block<kBlockRows, Weight>(p, row, column);
+    multiply_rest<kBlockRows - 1, Weight>(p, row, column);
   }
 }
 

@@ -10,6 +10,7 @@
 
 #include "apps/adapter/adapter_options.h"
 #include "apps/commands.h"
+#include "apps/common_options.h"
 #include "apps/evaluation/evaluation_options.h"
 #include "apps/number_options.h"
 #include "apps/output.h"
@@ -28,12 +29,7 @@ namespace {
 
 using Action = std::function<int()>;
 
-constexpr uint32_t kMaxTokens = 1 << 24;
 constexpr uint32_t kMaxBatch = 512;  // the widest row bucket
-
-[[noreturn]] void refuse(std::string_view what, std::string_view advice) {
-  throw Error(ExitCode::usage, "command line", what, advice);
-}
 
 std::string version_text() {
   return fmt::format("ropewalk {} (plugin ABI {}.{}, {})", ROPEWALK_VERSION, abi::kAbiMajor,
@@ -71,19 +67,6 @@ void add_common(CLI::App& app, CommonArguments& common) {
   app.footer("");
   // Collected, so that an unknown option is answered with the nearest known one.
   app.allow_extras();
-}
-
-CLI::Option* add_config(CLI::App& app, CommonArguments& common) {
-  return app
-      .add_option(
-          "CONFIG,-m,--model", common.target,
-          "The configuration, a YAML file; or a model's folder, or ORG/NAME as Hugging Face's "
-          "cache has it")
-      ->type_name("CONFIG|MODEL");
-}
-
-void add_json(CLI::App& app, CommonArguments& common) {
-  app.add_flag("--json", common.json, "Answer with one JSON object on one line");
 }
 
 void add_trace(CLI::App& app, CommonArguments& common) {
@@ -191,7 +174,7 @@ void add_options(CLI::App& app, BatchArguments& batch) {
   app.add_option("--max-inflight", batch.max_in_flight,
                  "Lines that are asked at a time, default twice serve.max_sequences")
       ->type_name("N")
-      ->check(between(1u, kMaxTokens));
+      ->check(between(1u, kMaxTokenCount));
   app.add_flag("--retry-errors", batch.retry_errors, "Ask lines that failed once more");
   add_json(app, batch.common);
 }
@@ -267,16 +250,16 @@ void add_options(CLI::App& app, BenchArguments& bench) {
       ->excludes(config);
   app.add_option("--layers", bench.layers, "Only so many layers of --shape")
       ->type_name("N")
-      ->check(between(1u, kMaxTokens))
+      ->check(between(1u, kMaxTokenCount))
       ->excludes(config);
-  add_counts(app, "--prompt", bench.prompts, between(1u, kMaxTokens),
+  add_counts(app, "--prompt", bench.prompts, between(1u, kMaxTokenCount),
              "Tokens in the context, default 512; --shape alone on a GPU takes a table");
   add_counts(app, "--batch", bench.batches, between(1u, kMaxBatch),
              "Sequences decoded together, default 1");
   bench.decode = 128;
   app.add_option("--decode", bench.decode, "Decode steps to time")
       ->type_name("N")
-      ->check(between(1u, kMaxTokens))
+      ->check(between(1u, kMaxTokenCount))
       ->capture_default_str();
   app.add_option(
          "--adapters", bench.adapters,
@@ -340,7 +323,8 @@ void add_own_descriptions(CLI::App& program, Action& action) {
   completion->callback([&program, &action, shell] {
     const std::vector<std::string> known = known_shells();
     if (std::ranges::find(known, *shell) == known.end())
-      refuse(fmt::format("unknown shell {}", printable(*shell)), suggestion(*shell, known));
+      refuse_command_line(fmt::format("unknown shell {}", printable(*shell)),
+                          suggestion(*shell, known));
     action = printing(completion_script(*shell, describe_commands(program)));
   });
   CLI::App* manual = program.add_subcommand("manual", "Print the manual page, for man");
@@ -396,13 +380,13 @@ std::string typed(const CLI::App& command) {
   return parent ? typed(*parent) + " " + command.get_name() : command.get_name();
 }
 
-std::vector<std::string> command_names(const CLI::App& program) {
+std::vector<std::string> subcommand_names(const CLI::App& program) {
   std::vector<std::string> names;
   for (const CLI::App* command : program.get_subcommands({})) names.push_back(command->get_name());
   return names;
 }
 
-std::vector<std::string> option_names(const CLI::App& app) {
+std::vector<std::string> long_option_names(const CLI::App& app) {
   std::vector<std::string> names;
   for (const CLI::Option* option : app.get_options())
     for (const std::string& name : option->get_lnames()) names.push_back("--" + name);
@@ -416,25 +400,27 @@ void refuse_extras(const CLI::App& app) {
     if (!extra.starts_with('-') || extra == "-" || extra == "--") continue;
     const std::string name = extra.substr(0, extra.find('='));
     const std::string key = key_of_option(name);
-    refuse(fmt::format("unknown option {}", printable(name)),
-           key.empty()
-               ? fmt::format("{}, see `{} --help`", suggestion(name, option_names(app)), typed(app))
-               : fmt::format("Write --set {}=VALUE, or the key into the configuration", key));
+    refuse_command_line(
+        fmt::format("unknown option {}", printable(name)),
+        key.empty() ? fmt::format("{}, see `{} --help`", suggestion(name, long_option_names(app)),
+                                  typed(app))
+                    : fmt::format("Write --set {}=VALUE, or the key into the configuration", key));
   }
   for (const std::string& extra : extras) {
     if (extra == "--") continue;
-    refuse(fmt::format("unexpected argument {}", printable(extra)),
-           fmt::format("See `{} --help`", typed(app)));
+    refuse_command_line(fmt::format("unexpected argument {}", printable(extra)),
+                        fmt::format("See `{} --help`", typed(app)));
   }
 }
 
 // `app` is the program, or a command that has commands of its own.
 void refuse_unknown_command(const CLI::App& app) {
   const std::vector<std::string> extras = app.remaining();
-  if (extras.empty()) refuse("no command was given", fmt::format("See `{} --help`", typed(app)));
+  if (extras.empty())
+    refuse_command_line("no command was given", fmt::format("See `{} --help`", typed(app)));
   if (extras.front().starts_with('-')) refuse_extras(app);
-  refuse(fmt::format("unknown command {}", printable(extras.front())),
-         suggestion(extras.front(), command_names(app)));
+  refuse_command_line(fmt::format("unknown command {}", printable(extras.front())),
+                      suggestion(extras.front(), subcommand_names(app)));
 }
 
 // `ropewalk help run` as `ropewalk run --help`.
@@ -448,6 +434,10 @@ std::vector<const char*> with_help_as_option(int argc, const char* const* argv) 
 }
 
 }  // namespace
+
+void refuse_command_line(std::string_view what, std::string_view advice) {
+  throw Error(ExitCode::usage, "command line", what, advice);
+}
 
 std::function<int()> parse_command_line(int argc, const char* const* argv) {
   const std::vector<const char*> words = with_help_as_option(argc, argv);
@@ -471,7 +461,7 @@ std::function<int()> parse_command_line(int argc, const char* const* argv) {
     if (what == "--model is required") what = "CONFIG is required";  // it has both names
     // An unknown option may be why something else is missing.
     if (&chosen_command(program) != &program) refuse_extras(chosen_command(program));
-    refuse(what, fmt::format("See `{} --help`", typed(chosen_command(program))));
+    refuse_command_line(what, fmt::format("See `{} --help`", typed(chosen_command(program))));
   }
   if (!action) refuse_unknown_command(chosen_command(program));
   refuse_extras(chosen_command(program));

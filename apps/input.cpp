@@ -20,10 +20,8 @@
 namespace ropewalk {
 namespace {
 
-std::string shown(const std::string& file) { return file == "-" ? "standard input" : file; }
-
 [[noreturn]] void refuse_file(const std::string& file) {
-  throw Error(ExitCode::usage, shown(file),
+  throw Error(ExitCode::usage, input_name(file),
               std::string("could not be read: ") + std::strerror(errno), "Check the path");
 }
 
@@ -50,7 +48,7 @@ std::string read_all(int fd, const std::string& file) {
   while (const size_t count = read_some(fd, buffer, file)) {
     text.append(buffer.data(), count);
     if (text.size() > kMaxInputBytes)
-      throw Error(ExitCode::limit, shown(file),
+      throw Error(ExitCode::limit, input_name(file),
                   fmt::format("found more than {} MiB, expected less", kMaxInputBytes >> 20), "");
   }
   return text;
@@ -58,13 +56,17 @@ std::string read_all(int fd, const std::string& file) {
 
 }  // namespace
 
+std::string input_name(const std::string& file) { return file == "-" ? "standard input" : file; }
+
 std::string read_input(const std::string& file) {
   const Descriptor input{file == "-" ? STDIN_FILENO : open(file.c_str(), O_RDONLY | O_CLOEXEC)};
   if (input.fd < 0) refuse_file(file);
   return read_all(input.fd, file);
 }
 
-std::string read_text(const std::string& file) { return clean_text(read_input(file), shown(file)); }
+std::string read_text(const std::string& file) {
+  return clean_text(read_input(file), input_name(file));
+}
 
 std::string clean_text(std::string text, std::string_view where) {
   constexpr std::string_view kMark = "\xef\xbb\xbf";
@@ -102,7 +104,7 @@ std::string read_saved(const std::string& name) {
 }
 
 std::vector<int32_t> read_ids(const std::string& file) {
-  return parse_ids(read_text(file), shown(file));
+  return parse_ids(read_text(file), input_name(file));
 }
 
 std::vector<int32_t> parse_ids(std::string_view text, std::string_view file) {

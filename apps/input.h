@@ -10,6 +10,9 @@ namespace ropewalk {
 
 inline constexpr size_t kMaxInputBytes = size_t{64} << 20;
 
+// As messages name it: "-" is standard input.
+std::string input_name(const std::string& file);
+
 // The bytes of `file` as they are; "-" is standard input. Throws Error(usage): missing, a folder,
 // unreadable; limit where it is larger than kMaxInputBytes.
 std::string read_input(const std::string& file);

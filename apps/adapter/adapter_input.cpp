@@ -9,6 +9,7 @@
 #include <limits>
 #include <optional>
 
+#include "apps/command_line.h"
 #include "apps/open.h"
 #include "core/base/error.h"
 #include "core/base/log.h"
@@ -17,17 +18,13 @@
 namespace ropewalk {
 namespace {
 
-struct Named {
+struct GivenAdapter {
   std::filesystem::path folder;
   double scale = 1;
 };
 
-[[noreturn]] void refuse(std::string_view what, std::string_view advice) {
-  throw Error(ExitCode::usage, "command line", what, advice);
-}
-
 // A folder whose name holds a colon is taken as it is where it exists.
-Named split(const std::string& name) {
+GivenAdapter split(const std::string& name) {
   const size_t colon = name.rfind(':');
   std::error_code error;
   if (colon == std::string::npos || std::filesystem::is_directory(name, error)) return {name};
@@ -36,9 +33,10 @@ Named split(const std::string& name) {
   const auto [stop, fault] = std::from_chars(begin, end, scale);
   const bool usable = std::abs(scale) <= std::numeric_limits<float>::max() && scale != 0;
   if (fault != std::errc{} || stop != end || !usable)
-    refuse(fmt::format("found {}, expected DIR:SCALE with a finite number other than 0",
-                       printable(name)),
-           "");
+    refuse_command_line(
+        fmt::format("found {}, expected DIR:SCALE with a finite number other than 0",
+                    printable(name)),
+        "");
   return {name.substr(0, colon), scale};
 }
 
@@ -47,11 +45,12 @@ Named split(const std::string& name) {
 OpenAdapters open_adapters(const std::vector<std::string>& names) {
   OpenAdapters open;
   for (const std::string& name : names) {
-    const Named named = split(name);
+    const GivenAdapter named = split(name);
     for (const auto& adapter : open.adapters)
       if (adapter->directory().lexically_normal() == named.folder.lexically_normal())
-        refuse(fmt::format("the adapter {} is named twice", printable(named.folder.string())),
-               "Name it once, with the sum of the scales");
+        refuse_command_line(
+            fmt::format("the adapter {} is named twice", printable(named.folder.string())),
+            "Name it once, with the sum of the scales");
     open.adapters.push_back(std::make_unique<Adapter>(named.folder));
     open.scaled.push_back({open.adapters.back().get(), named.scale});
   }

@@ -1,17 +1,10 @@
 #include "apps/adapter/adapter_options.h"
 
-#include <CLI/App.hpp>
-#include <CLI/Config.hpp>
-#include <CLI/Formatter.hpp>
-
+#include "apps/common_options.h"
 #include "core/json/json.h"
 
 namespace ropewalk {
 namespace {
-
-void add_json(CLI::App& app, CommonArguments& common) {
-  app.add_flag("--json", common.json, "Answer with one JSON object on one line");
-}
 
 void add_out(CLI::App& app, std::string& out) {
   app.add_option("--out", out, "Folder to make; nothing is overwritten")

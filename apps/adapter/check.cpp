@@ -24,7 +24,7 @@ namespace ropewalk {
 namespace {
 
 constexpr uint32_t kMaxWindow = 2048;   // tokens
-constexpr uint32_t kRowsAtATime = 128;  // of logits in memory: 16 MB for a vocabulary of 32,000
+constexpr uint32_t kCheckedRows = 128;  // of logits in memory: 16 MB for a vocabulary of 32,000
 
 // With an adapter of its own base a text of its subject does not become less likely.
 constexpr double kWorse = 1.02;
@@ -96,16 +96,16 @@ Json adapter_json(const Adapter& adapter, const Checkpoint* base,
 }
 
 // What is measured: a model, with the adapters of the settings or without any.
-struct Subject {
+struct MeasuredModel {
   const Checkpoint& checkpoint;
   RuntimeSettings settings;
   std::string title;
 };
 
-double perplexity_of(const CommonArguments& common, const Subject& subject,
+double perplexity_of(const CommonArguments& common, const MeasuredModel& subject,
                      const std::vector<ScoredWindow>& windows) {
   RuntimeSettings settings = subject.settings;
-  settings.max_wanted = kRowsAtATime;
+  settings.max_wanted = kCheckedRows;
   const CheckpointWeights weights(subject.checkpoint);
   OpenModel model = open_weights(common, std::move(settings), weights);
   PerplexitySum sum;
@@ -136,7 +136,7 @@ Json text_json(const AdapterCheckArguments& arguments, const Adapter& adapter,
   RuntimeSettings settings;
   settings.config = config;
   settings.config.adapter = kNoAdapterName;
-  Subject with{base, settings, "with the adapter"};
+  MeasuredModel with{base, settings, "with the adapter"};
   // A quantised base runs with it, any other has it in its weights.
   std::optional<MergedCheckpoint> merged;
   if (base.quantization()) {
@@ -152,8 +152,8 @@ Json text_json(const AdapterCheckArguments& arguments, const Adapter& adapter,
   const StopRequest stop;
   const double without = perplexity_of(arguments.common, {base, settings, "without"}, windows);
   const double changed = perplexity_of(
-      arguments.common, merged ? Subject{*merged, settings, "with the adapter"} : std::move(with),
-      windows);
+      arguments.common,
+      merged ? MeasuredModel{*merged, settings, "with the adapter"} : std::move(with), windows);
   return {{"dataset_sha256", dataset.sha256},
           {"context", length},
           {"without", without},

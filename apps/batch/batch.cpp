@@ -45,11 +45,11 @@ Config without_limits(Config config) {
   return config;
 }
 
-std::string text_of(const ConfigValue& value) {
+std::string config_value_text(const ConfigValue& value) {
   std::string text = Json(value.text).dump();
-  for (const ConfigValue& item : value.items) text += "," + text_of(item);
+  for (const ConfigValue& item : value.items) text += "," + config_value_text(item);
   for (const ConfigEntry& entry : value.entries)
-    text += "," + entry.key + "{" + text_of(entry.value) + "}";
+    text += "," + entry.key + "{" + config_value_text(entry.value) + "}";
   return text;
 }
 
@@ -63,11 +63,11 @@ std::string settings_of(const Config& config) {
   std::string text;
   for (const ConfigEntry& entry : config.tree.entries)
     if (std::ranges::find(kElsewhere, entry.key) == kElsewhere.end())
-      text += entry.key + "{" + text_of(entry.value) + "}";
+      text += entry.key + "{" + config_value_text(entry.value) + "}";
   if (const ConfigValue* serve = config.tree.find("serve"))
     for (const std::string_view key : kOfServe)
       if (const ConfigValue* value = serve->find(key))
-        text += std::string(key) + "{" + text_of(*value) + "}";
+        text += std::string(key) + "{" + config_value_text(*value) + "}";
   for (const SamplingPreset& preset : config.serve.presets)
     text += preset.name + "{" + sha256(read_input(preset.file)) + "}";
   return text;
@@ -110,7 +110,7 @@ RunFigures answer(const BatchArguments& arguments, const Config& config, const b
   return figures();
 }
 
-Json answer_json(uint64_t questions, const batch::Ledger& ledger, const RunFigures& figures) {
+Json batch_json(uint64_t questions, const batch::Ledger& ledger, const RunFigures& figures) {
   return {{"lines", questions},
           {"answered", ledger.lines() - ledger.failed()},
           {"failed", ledger.failed()},
@@ -122,8 +122,7 @@ Json answer_json(uint64_t questions, const batch::Ledger& ledger, const RunFigur
             {"tokens_per_s", figures.tokens_per_s()}}}};
 }
 
-std::string answer_text(uint64_t questions, const batch::Ledger& ledger,
-                        const RunFigures& figures) {
+std::string batch_text(uint64_t questions, const batch::Ledger& ledger, const RunFigures& figures) {
   return fmt::format(
       "{} lines: {} answered, {} failed, {} left\n"
       "this run: {} lines, {} tokens in {:.1f} s, {:.1f} tokens/s\n",
@@ -149,9 +148,9 @@ int answer_batch(const BatchArguments& arguments) {
   if (ledger.lines() < input.questions)
     figures = answer(arguments, config, shard, input.questions, ledger, stop);
   if (arguments.common.json)
-    print_json(answer_json(input.questions, ledger, figures));
+    print_json(batch_json(input.questions, ledger, figures));
   else
-    print(answer_text(input.questions, ledger, figures));
+    print(batch_text(input.questions, ledger, figures));
   if (ledger.lines() < input.questions) return 128 + stop.signal();
   return ledger.failed() > 0 ? kSomeFailed : 0;
 }

@@ -117,14 +117,14 @@ Progress::Settings at_once(const CommonArguments& arguments) {
 }
 
 // The model and the device to measure.
-struct Subject {
+struct BenchSubject {
   std::string name;
   const Config& config;
   const WeightSource& weights;
 };
 
-RuntimeSettings settings_for(const BenchArguments& arguments, const Subject& subject,
-                             const BenchPlan& plan) {
+RuntimeSettings bench_settings(const BenchArguments& arguments, const BenchSubject& subject,
+                               const BenchPlan& plan) {
   RuntimeSettings settings;
   settings.config = subject.config;
   settings.config.context.length = plan.context_length();
@@ -139,10 +139,11 @@ RuntimeSettings settings_for(const BenchArguments& arguments, const Subject& sub
 }
 
 // Drops rows from the plan until it fits; that is known before anything is allocated.
-OpenModel open_what_fits(const BenchArguments& arguments, const Subject& subject, BenchPlan& plan) {
+OpenModel open_what_fits(const BenchArguments& arguments, const BenchSubject& subject,
+                         BenchPlan& plan) {
   for (;;) {
     try {
-      return open_weights(arguments.common, settings_for(arguments, subject, plan),
+      return open_weights(arguments.common, bench_settings(arguments, subject, plan),
                           subject.weights);
     } catch (const Error& error) {
       if (error.code() != ExitCode::out_of_memory || !plan.leave_out_largest()) throw;
@@ -154,7 +155,7 @@ OpenModel open_what_fits(const BenchArguments& arguments, const Subject& subject
 
 // Measures the ceilings first, so that each row is printed with its fraction. The measurement's
 // memory is freed before the model is loaded and does not count for it.
-void bench_weights(const BenchArguments& arguments, const Subject& subject, BenchPlan plan,
+void bench_weights(const BenchArguments& arguments, const BenchSubject& subject, BenchPlan plan,
                    BenchReport& report) {
   const std::unique_ptr<TraceFile> trace = open_trace(arguments.common);
   OpenModel model = open_what_fits(arguments, subject, plan);
@@ -189,7 +190,7 @@ void bench_in_order(const BenchArguments& arguments, const Config& config, const
   const auto weights = make_synthetic(find_shape(arguments), quant, 1);
   BenchPlan plan;
   plan.decodes = {run};
-  const Subject subject{"in order", config, *weights};
+  const BenchSubject subject{"in order", config, *weights};
   OpenModel model = open_what_fits(arguments, subject, plan);
   Progress progress("bench", at_once(arguments.common));
   run_all(model.runtime, plan, progress,
@@ -202,7 +203,7 @@ void bench_shape(const BenchArguments& arguments, BenchReport& report) {
   const auto weights = make_synthetic(find_shape(arguments), quant, 1);
   const bool asked = !arguments.prompts.empty() || !arguments.batches.empty();
   const BenchDefault fallback = asked ? BenchDefault::one_row : default_for(config);
-  const Subject subject{shape_of(arguments), config, *weights};
+  const BenchSubject subject{shape_of(arguments), config, *weights};
   const BenchPlan plan =
       make_bench_plan(arguments, fallback, config, context_limit(config, *weights));
   bench_weights(arguments, subject, plan, report);

@@ -78,7 +78,7 @@ void print_help() {
       "/quit");
 }
 
-std::vector<std::string> command_names() {
+std::vector<std::string> chat_command_names() {
   std::vector<std::string> names;
   for (const Command& command : kCommands) names.emplace_back(command.name);
   for (const std::string_view name : {kQuit[0], kQuit[1], kQuit[2], kHelp[0]})
@@ -108,7 +108,7 @@ std::vector<std::string> completions(std::string_view begun) {
     if (begun.starts_with(command))
       return paths_from(std::string(command), std::string(begun.substr(command.size())));
   std::vector<std::string> found;
-  for (const std::string& name : command_names())
+  for (const std::string& name : chat_command_names())
     if (name.starts_with(begun)) found.push_back(name);
   return found;
 }
@@ -129,7 +129,7 @@ int run_command(Conversation& conversation, const std::string& line) {
   if (is_one_of(kHelp, name)) return print_help(), 0;
   const auto command = std::ranges::find(kCommands, name, &Command::name);
   if (command == std::end(kCommands)) {
-    const std::string meant = nearest(name, command_names());
+    const std::string meant = nearest(name, chat_command_names());
     tell_wrong(fmt::format("{} is no command{}; /help lists them", printable(name),
                            meant.empty() ? "" : fmt::format(", did you mean {}", meant)));
     return 0;

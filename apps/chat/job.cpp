@@ -16,8 +16,8 @@
 namespace ropewalk {
 namespace {
 
-[[noreturn]] void refuse(const ConfigValue& value, std::string_view key, std::string_view expected,
-                         std::string_view advice) {
+[[noreturn]] void refuse_job(const ConfigValue& value, std::string_view key,
+                             std::string_view expected, std::string_view advice) {
   throw Error(ExitCode::usage, value.where.text(),
               fmt::format("{}: {}", key, mismatch(value, expected)), advice);
 }
@@ -26,7 +26,7 @@ namespace {
 const ConfigValue& map_of(const ConfigValue& value, std::string_view key,
                           const std::vector<std::string>& names) {
   if (value.kind != ValueKind::map)
-    refuse(value, key, fmt::format("a map of {}", fmt::join(names, ", ")), "");
+    refuse_job(value, key, fmt::format("a map of {}", fmt::join(names, ", ")), "");
   for (const ConfigEntry& entry : value.entries)
     if (std::ranges::find(names, entry.key) == names.end())
       throw Error(ExitCode::usage, entry.where.text(),
@@ -36,17 +36,17 @@ const ConfigValue& map_of(const ConfigValue& value, std::string_view key,
 }
 
 // The text as written, quoted or not: here a date and a number are texts too.
-std::string text_of(const ConfigValue& value, std::string_view key) {
-  if (value.kind != ValueKind::scalar) refuse(value, key, "a text", "");
+std::string job_text_of(const ConfigValue& value, std::string_view key) {
+  if (value.kind != ValueKind::scalar) refuse_job(value, key, "a text", "");
   return value.text;
 }
 
 std::vector<ContextEntry> read_metadata(const ConfigValue* meta) {
   std::vector<ContextEntry> entries;
   if (!meta) return entries;
-  if (meta->kind != ValueKind::map) refuse(*meta, "meta", "a map of keys and texts", "");
+  if (meta->kind != ValueKind::map) refuse_job(*meta, "meta", "a map of keys and texts", "");
   for (const ConfigEntry& entry : meta->entries)
-    entries.push_back({entry.key, text_of(entry.value, "meta." + entry.key)});
+    entries.push_back({entry.key, job_text_of(entry.value, "meta." + entry.key)});
   return entries;
 }
 
@@ -61,9 +61,9 @@ ContextInput read_one(const ConfigValue& item, const std::filesystem::path& fold
                 "");
   ContextInput input{.where = item.where.text(),
                      .metadata = read_metadata(item.find("meta")),
-                     .text = text ? text_of(*text, "text") : ""};
+                     .text = text ? job_text_of(*text, "text") : ""};
   if (file) {
-    input.where = (folder / text_of(*file, "file")).lexically_normal().string();
+    input.where = (folder / job_text_of(*file, "file")).lexically_normal().string();
     input.text = read_text(input.where);
   }
   return input;
@@ -81,20 +81,20 @@ Job read_job(const std::string& file, Trust trust) {
   map_of(tree, "job", {"inputs", "instructions", "plain"});
   Job job;
   if (const ConfigValue* inputs = tree.find("inputs")) {
-    if (inputs->kind != ValueKind::list) refuse(*inputs, "inputs", "a list", "");
+    if (inputs->kind != ValueKind::list) refuse_job(*inputs, "inputs", "a list", "");
     const std::filesystem::path folder = std::filesystem::path(file).parent_path();
     for (const ConfigValue& item : inputs->items) job.inputs.push_back(read_one(item, folder));
   }
   if (const ConfigValue* given = tree.find("instructions")) {
     if (given->kind == ValueKind::scalar) job.instructions.push_back(given->text);
     if (given->kind == ValueKind::map || given->kind == ValueKind::null)
-      refuse(*given, "instructions", "a text or a list of texts", "");
+      refuse_job(*given, "instructions", "a text or a list of texts", "");
     for (const ConfigValue& item : given->items)
-      job.instructions.push_back(text_of(item, "instructions"));
+      job.instructions.push_back(job_text_of(item, "instructions"));
   }
   if (const ConfigValue* plain = tree.find("plain")) {
     const std::optional<bool> value = as_boolean(*plain);
-    if (!value) refuse(*plain, "plain", "true or false", "");
+    if (!value) refuse_job(*plain, "plain", "true or false", "");
     job.plain = *value;
   }
   refuse_none(job.inputs.empty(), "inputs", file);

@@ -17,13 +17,13 @@ namespace ropewalk {
 namespace {
 
 // The logits of this many tokens are in memory twice: 2 x 16 MB for a vocabulary of 32,000.
-constexpr uint32_t kRowsAtATime = 128;
+constexpr uint32_t kComparedRows = 128;
 
-RuntimeSettings settings_for(const Config& config, uint32_t context) {
+RuntimeSettings comparison_settings(const Config& config, uint32_t context) {
   RuntimeSettings settings;
   settings.config = config;
   settings.config.context.length = std::max(config.context.length.value_or(0), context);
-  settings.max_wanted = kRowsAtATime;
+  settings.max_wanted = kComparedRows;
   settings.cache_pages = abi::pages_for(context, config.context.page_tokens);
   return settings;
 }
@@ -77,8 +77,8 @@ int compare(const CompareArguments& arguments) {
       windows_of(dataset, {Protocol::chunk, arguments.context, 1, {}});
   if (arguments.windows && windows.size() > *arguments.windows) windows.resize(*arguments.windows);
 
-  OpenModel a = open_checkpoint(arguments.common, settings_for(config_a, arguments.context));
-  OpenModel b = open_checkpoint(other, settings_for(config_b, arguments.context));
+  OpenModel a = open_checkpoint(arguments.common, comparison_settings(config_a, arguments.context));
+  OpenModel b = open_checkpoint(other, comparison_settings(config_b, arguments.context));
   const StopRequest stop;
   ComparisonSum sum;
   try {

@@ -16,13 +16,11 @@ namespace {
 
 constexpr size_t kJsonlTexts = 100;  // as in exllama's test()
 
-std::string shown(const std::string& file) { return file == "-" ? "standard input" : file; }
-
 std::vector<std::vector<int32_t>> tokenise(const Tokenizer& tokenizer, const std::string& bytes,
                                            const std::string& file, Protocol protocol) {
   std::vector<std::vector<int32_t>> texts;
   if (protocol == Protocol::jsonl) {
-    for (const std::string& text : jsonl_texts(bytes, shown(file), kJsonlTexts))
+    for (const std::string& text : jsonl_texts(bytes, input_name(file), kJsonlTexts))
       texts.push_back(tokenizer.encode_text(text, SpecialTokens::as_text));
     return texts;
   }
@@ -59,13 +57,13 @@ Dataset read_dataset(const DatasetArguments& arguments, const Config& config, Pr
     throw Error(ExitCode::usage, "command line", "--protocol jsonl reads texts, found --ids",
                 "Give the JSON Lines file with --text");
   if (arguments.ids) {
-    dataset.texts.push_back(parse_ids(bytes, shown(dataset.file)));
+    dataset.texts.push_back(parse_ids(bytes, input_name(dataset.file)));
     if (protocol == Protocol::llamacpp) dataset.bos_id = window_bos(open_tokenizer(config));
     return dataset;
   }
   const Tokenizer tokenizer = open_tokenizer(config);
   dataset.bos_id = window_bos(tokenizer);
-  dataset.texts = tokenise(tokenizer, clean_text(std::move(bytes), shown(dataset.file)),
+  dataset.texts = tokenise(tokenizer, clean_text(std::move(bytes), input_name(dataset.file)),
                            dataset.file, protocol);
   return dataset;
 }
@@ -81,12 +79,12 @@ std::vector<ScoredWindow> windows_of(const Dataset& dataset, const WindowSetting
   }
   if (!windows.empty()) return windows;
   if (is_jsonl)
-    throw Error(ExitCode::limit, shown(dataset.file),
+    throw Error(ExitCode::limit, input_name(dataset.file),
                 "found no text of more than 50 characters, expected at least one", "");
   const uint64_t needed = settings.protocol == Protocol::llamacpp ? 2 * uint64_t{settings.length}
                           : settings.protocol == Protocol::chunk  ? settings.length
                                                                   : 2;
-  throw Error(ExitCode::limit, shown(dataset.file),
+  throw Error(ExitCode::limit, input_name(dataset.file),
               fmt::format("found {} tokens, {} at a context of {} needs at least {}",
                           dataset.texts[0].size(), protocol_name(settings.protocol),
                           settings.length, needed),

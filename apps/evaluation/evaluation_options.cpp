@@ -2,29 +2,17 @@
 
 #include <string>
 
+#include "apps/common_options.h"
 #include "apps/number_options.h"
 #include "core/json/json.h"
 
 namespace ropewalk {
 namespace {
 
-constexpr uint32_t kMaxTokens = 1 << 24;
-
-void add_config(CLI::App& app, CommonArguments& common) {
-  app.add_option("CONFIG,-m,--model", common.target,
-                 "The configuration, a YAML file; or a model's folder or name")
-      ->type_name("CONFIG|MODEL")
-      ->required();
-}
-
-void add_json(CLI::App& app, CommonArguments& common) {
-  app.add_flag("--json", common.json, "Answer with one JSON object on one line");
-}
-
 template <class Count>  // uint32_t or an optional one
 CLI::Option* add_count(CLI::App& app, const std::string& name, Count& count, uint32_t min,
                        const std::string& help) {
-  return app.add_option(name, count, help)->type_name("N")->check(between(min, kMaxTokens));
+  return app.add_option(name, count, help)->type_name("N")->check(between(min, kMaxTokenCount));
 }
 
 void add_dataset(CLI::App& app, DatasetArguments& dataset) {
@@ -38,9 +26,10 @@ void add_dataset(CLI::App& app, DatasetArguments& dataset) {
 }  // namespace
 
 void add_options(CLI::App& app, PerplexityArguments& perplexity) {
-  add_config(app, perplexity.common);
+  add_config(app, perplexity.common)->required();
   add_dataset(app, perplexity.dataset);
-  add_counts(app, "--context", perplexity.contexts, between(2u, kMaxTokens), "Tokens of a window")
+  add_counts(app, "--context", perplexity.contexts, between(2u, kMaxTokenCount),
+             "Tokens of a window")
       ->required();
   perplexity.protocol = "chunk";
   app.add_option("--protocol", perplexity.protocol,
@@ -66,11 +55,12 @@ void add_options(CLI::App& app, CompareArguments& compare) {
 }
 
 void add_options(CLI::App& app, RecallArguments& recall) {
-  add_config(app, recall.common);
+  add_config(app, recall.common)->required();
   app.add_option("--data", recall.data, "JSON Lines of needles and fillers; - is standard input")
       ->type_name("FILE")
       ->required();
-  add_counts(app, "--length", recall.lengths, between(1u, kMaxTokens), "Tokens of prompt and reply")
+  add_counts(app, "--length", recall.lengths, between(1u, kMaxTokenCount),
+             "Tokens of prompt and reply")
       ->required();
   recall.depths = {0, 0.25, 0.5, 0.75, 1};
   app.add_option("--depth", recall.depths, "Share of the fillers that stands before the needle")
@@ -86,7 +76,7 @@ void add_options(CLI::App& app, RecallArguments& recall) {
 }
 
 void add_options(CLI::App& app, MmluArguments& mmlu) {
-  add_config(app, mmlu.common);
+  add_config(app, mmlu.common)->required();
   app.add_option("--data", mmlu.data, "Folder with dev/SUBJECT_dev.csv and test/SUBJECT_test.csv")
       ->type_name("DIR")
       ->required();

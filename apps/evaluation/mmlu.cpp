@@ -27,7 +27,7 @@ namespace fs = std::filesystem;
 
 constexpr std::string_view kEnding = "_test.csv";
 
-struct Subject {
+struct MmluSubject {
   std::string name;
   std::vector<MmluQuestion> shots, questions;
 };
@@ -62,11 +62,11 @@ std::vector<MmluQuestion> read_questions(const fs::path& file) {
   return parse_mmlu(read_input(file.string()), file.string());
 }
 
-std::vector<Subject> read_subjects(const MmluArguments& arguments) {
+std::vector<MmluSubject> read_subjects(const MmluArguments& arguments) {
   const fs::path data = arguments.data;
-  std::vector<Subject> subjects;
+  std::vector<MmluSubject> subjects;
   for (const std::string& name : chosen_names(arguments, data / "test")) {
-    Subject subject{name, {}, read_questions(data / "test" / (name + std::string(kEnding)))};
+    MmluSubject subject{name, {}, read_questions(data / "test" / (name + std::string(kEnding)))};
     const fs::path dev = data / "dev" / (name + "_dev.csv");
     if (arguments.shots > 0) subject.shots = read_questions(dev);
     if (subject.shots.size() < arguments.shots)
@@ -88,12 +88,12 @@ class Exam {
   Exam(MmluForm form, bool bos, const Tokenizer& tokenizer, Runtime& runtime)
       : form_(form), bos_(bos), tokenizer_(tokenizer), runtime_(runtime), scorer_(runtime) {}
 
-  void begin(const Subject& subject) {
+  void begin(const MmluSubject& subject) {
     scores_.emplace_back();
     scores_.back().subject = subject.name;
   }
 
-  void ask(const Subject& subject, const MmluQuestion& question) {
+  void ask(const MmluSubject& subject, const MmluQuestion& question) {
     MmluScore& score = scores_.back();
     size_t shots = subject.shots.size();
     std::array<std::vector<int32_t>, 4> candidates;
@@ -127,7 +127,7 @@ class Exam {
  private:
   // Ids of the prompt with each answer. Returns the prompt's own length in tokens; the answer's are
   // what follows, as lm-evaluation-harness splits them.
-  uint32_t tokenise(const Subject& subject, const MmluQuestion& question, size_t shots,
+  uint32_t tokenise(const MmluSubject& subject, const MmluQuestion& question, size_t shots,
                     std::array<std::vector<int32_t>, 4>& candidates) const {
     const std::string prompt =
         mmlu_prompt(form_, subject.name, std::span(subject.shots).first(shots), question);
@@ -158,10 +158,10 @@ MmluForm form_of(const std::string& name) {
               suggestion(name, known));
 }
 
-void run_exam(Exam& exam, const std::vector<Subject>& subjects, Progress& line) {
+void run_exam(Exam& exam, const std::vector<MmluSubject>& subjects, Progress& line) {
   size_t done = 0, total = 0;
-  for (const Subject& subject : subjects) total += subject.questions.size();
-  for (const Subject& subject : subjects) {
+  for (const MmluSubject& subject : subjects) total += subject.questions.size();
+  for (const MmluSubject& subject : subjects) {
     exam.begin(subject);
     for (const MmluQuestion& question : subject.questions) {
       throw_if_stopped();
@@ -212,7 +212,7 @@ void note_shortened(const Exam& exam) {
 int mmlu(const MmluArguments& arguments) {
   const MmluForm form = form_of(arguments.form);
   const Config config = open_config(arguments.common);
-  const std::vector<Subject> subjects = read_subjects(arguments);
+  const std::vector<MmluSubject> subjects = read_subjects(arguments);
   const Tokenizer tokenizer = open_tokenizer(config);
   const bool bos = tokenizer.add_bos() && !arguments.no_bos;
   RuntimeSettings settings;

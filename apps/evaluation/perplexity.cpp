@@ -20,7 +20,7 @@ namespace ropewalk {
 namespace {
 
 // The logits of this many tokens are in memory at a time: 64 MB for a vocabulary of 32,000.
-constexpr uint32_t kRowsAtATime = 512;
+constexpr uint32_t kPerplexityRows = 512;
 constexpr uint32_t kMaxWindows = 64;  // at a time
 
 struct Row {
@@ -62,8 +62,8 @@ std::vector<Row> rows_of(const PerplexityArguments& arguments, Protocol protocol
 }
 
 // As many windows at a time as fill a step, in a cache that holds the longest.
-RuntimeSettings settings_for(const Config& config, const std::vector<Row>& rows) {
-  uint32_t longest = 0, shortest = kRowsAtATime;
+RuntimeSettings perplexity_settings(const Config& config, const std::vector<Row>& rows) {
+  uint32_t longest = 0, shortest = kPerplexityRows;
   for (const Row& row : rows) {
     longest = std::max(longest, row.settings.length);
     shortest = std::min(shortest, row.settings.length);
@@ -71,12 +71,12 @@ RuntimeSettings settings_for(const Config& config, const std::vector<Row>& rows)
   RuntimeSettings settings;
   settings.config = config;
   settings.config.context.length = std::max(config.context.length.value_or(0), longest);
-  settings.max_wanted = kRowsAtATime;
+  settings.max_wanted = kPerplexityRows;
   // Two steps' worth, so that there is always a next window to fill a step with.
-  settings.max_sequences = std::clamp(2 * kRowsAtATime / shortest, 2u, kMaxWindows);
+  settings.max_sequences = std::clamp(2 * kPerplexityRows / shortest, 2u, kMaxWindows);
   const uint32_t side_by_side =
       settings.max_sequences *
-      abi::pages_for(std::min(shortest, kRowsAtATime), config.context.page_tokens);
+      abi::pages_for(std::min(shortest, kPerplexityRows), config.context.page_tokens);
   settings.cache_pages = std::max(
       abi::pages_for(*settings.config.context.length, config.context.page_tokens), side_by_side);
   return settings;
@@ -100,8 +100,8 @@ std::string_view bos_rule(Protocol protocol) {
   return protocol == Protocol::llamacpp ? "replaces each window's first token" : "none";
 }
 
-Json answer_json(Protocol protocol, const Dataset& dataset, const Json& run,
-                 const std::vector<Row>& rows, bool interrupted) {
+Json perplexity_json(Protocol protocol, const Dataset& dataset, const Json& run,
+                     const std::vector<Row>& rows, bool interrupted) {
   size_t tokens = 0;
   for (const std::vector<int32_t>& text : dataset.texts) tokens += text.size();
   Json answer = {{"protocol", protocol_name(protocol)},
@@ -131,7 +131,7 @@ std::string answer_csv(const Json& answer) {
   return csv;
 }
 
-std::string answer_text(const Json& answer, const std::vector<Row>& rows) {
+std::string perplexity_text(const Json& answer, const std::vector<Row>& rows) {
   std::string text = fmt::format(
       "protocol {}, BOS {}, cache {}, rope {}\ndataset sha256 {}\n\n"
       "{:>8} {:>12} {:>10} {:>10} {:>9}\n",
@@ -188,7 +188,7 @@ int perplexity(const PerplexityArguments& arguments) {
   const Config config = open_config(arguments.common);
   const Dataset dataset = read_dataset(arguments.dataset, config, protocol);
   std::vector<Row> rows = rows_of(arguments, protocol, dataset);
-  OpenModel model = open_checkpoint(arguments.common, settings_for(config, rows));
+  OpenModel model = open_checkpoint(arguments.common, perplexity_settings(config, rows));
 
   const StopRequest stop;
   try {
@@ -198,11 +198,11 @@ int perplexity(const PerplexityArguments& arguments) {
     // Prints what was measured so far.
   }
   const Json answer =
-      answer_json(protocol, dataset, run_json(config, model.runtime), rows, stop.signal() != 0);
+      perplexity_json(protocol, dataset, run_json(config, model.runtime), rows, stop.signal() != 0);
   if (arguments.common.json) {
     print_json(answer);
   } else {
-    print(arguments.csv ? answer_csv(answer) : answer_text(answer, rows));
+    print(arguments.csv ? answer_csv(answer) : perplexity_text(answer, rows));
   }
   return stop.signal() == 0 ? 0 : 128 + stop.signal();
 }

@@ -16,7 +16,7 @@ namespace ropewalk {
 namespace {
 
 // The logits of this many tokens are in memory at a time: 16 MB for a vocabulary of 32,000.
-constexpr uint32_t kRowsAtATime = 128;
+constexpr uint32_t kScoredRows = 128;
 
 Json score_json(const std::vector<int32_t>& ids, const Score& score) {
   Json logprobs = Json::array({nullptr});  // of the first token, which has no context
@@ -43,7 +43,7 @@ int score(const ScoreArguments& arguments) {
     throw Error(ExitCode::usage, arguments.ids, "it holds no token id, expected at least one", "");
   RuntimeSettings settings;
   settings.config = config;
-  settings.max_wanted = kRowsAtATime;
+  settings.max_wanted = kScoredRows;
   OpenModel model = open_checkpoint(arguments.common, std::move(settings));
   const StopRequest stop;
   Progress progress("scoring", progress_for(arguments.common));

@@ -38,10 +38,10 @@ Json quantization_json(const std::optional<QuantFacts>& facts) {
 }
 
 // A number where the text is one; only the plugin's declaration knows the option's type.
-Json option_json(const ConfigValue& value) {
+Json option_value_json(const ConfigValue& value) {
   if (value.kind == ValueKind::list) {
     Json list = Json::array();
-    for (const ConfigValue& item : value.items) list.push_back(option_json(item));
+    for (const ConfigValue& item : value.items) list.push_back(option_value_json(item));
     return list;
   }
   double number = 0;
@@ -54,7 +54,7 @@ Json option_json(const ConfigValue& value) {
 Json rope_json(const RopeChoice& rope) {
   Json options = Json::object();
   for (const ConfigEntry& option : rope.plugin.options)
-    options[option.key] = option_json(option.value);
+    options[option.key] = option_value_json(option.value);
   return {{"policy", rope.plugin.name},
           {"from_model", rope.from_model},
           {"theta", rope.request.theta},

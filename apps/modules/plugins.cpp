@@ -20,7 +20,7 @@ namespace {
 
 Json bound(double value) { return std::isfinite(value) ? Json(value) : Json(nullptr); }
 
-Json option_json(const OptionDescription& option) {
+Json option_description_json(const OptionDescription& option) {
   return {{"name", option.name},
           {"type", option_type_name(option.type)},
           {"default", option.default_value ? Json(option_default(option)) : Json(nullptr)},
@@ -40,7 +40,7 @@ Json module_json(const ModuleListing& listing) {
   json["source"] = module.source;
   json["options"] = Json::array();
   for (const OptionDescription& option : module.options)
-    json["options"].push_back(option_json(option));
+    json["options"].push_back(option_description_json(option));
   return json;
 }
 

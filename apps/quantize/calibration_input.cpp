@@ -22,8 +22,8 @@ namespace {
 
 using Ids = std::vector<int32_t>;
 
-[[noreturn]] void refuse(const std::string& where, const std::string& what,
-                         std::string_view advice) {
+[[noreturn]] void refuse_calibration(const std::string& where, const std::string& what,
+                                     std::string_view advice) {
   throw Error(ExitCode::usage, where, what, advice);
 }
 
@@ -36,13 +36,14 @@ class Reader {
     const std::string bytes = read_input(file);
     const std::string extension = std::filesystem::path(file).extension().string();
     if (extension == ".parquet")
-      refuse(file, "is a Parquet file, expected text, JSON Lines or ids",
-             "Convert it: python -c 'import pandas as p; "
-             "p.read_parquet(\"f.parquet\").to_json(\"f.jsonl\", orient=\"records\", lines=True)'");
+      refuse_calibration(
+          file, "is a Parquet file, expected text, JSON Lines or ids",
+          "Convert it: python -c 'import pandas as p; "
+          "p.read_parquet(\"f.parquet\").to_json(\"f.jsonl\", orient=\"records\", lines=True)'");
     if (extension == ".ids") return add_windows(bytes, file);
     if (extension == ".jsonl") return add_lines(bytes, file);
     if (const size_t bad = utf8_first_error(bytes); bad != std::string::npos)
-      refuse(file, fmt::format("is not UTF-8 at byte {}", bad), "Convert it to UTF-8");
+      refuse_calibration(file, fmt::format("is not UTF-8 at byte {}", bad), "Convert it to UTF-8");
     documents.push_back(encode(bytes, file));
   }
 
@@ -71,8 +72,9 @@ class Reader {
   Ids checked(Ids ids, const std::string& where) const {
     for (const int32_t id : ids)
       if (id < 0 || static_cast<uint32_t>(id) >= model_.vocab_size)
-        refuse(where, fmt::format("found the id {}, expected 0 to {}", id, model_.vocab_size - 1),
-               "Take ids of this model's tokenizer");
+        refuse_calibration(
+            where, fmt::format("found the id {}, expected 0 to {}", id, model_.vocab_size - 1),
+            "Take ids of this model's tokenizer");
     return ids;
   }
 
@@ -100,7 +102,7 @@ class Reader {
     if (line.contains("text")) return encode(fields.text("text"), source.file);
     if (line.contains("messages")) return conversation(line["messages"], source.file);
     if (!line.contains("ids"))
-      refuse(source.file, "has none of text, messages and ids", source.advice);
+      refuse_calibration(source.file, "has none of text, messages and ids", source.advice);
     Ids ids;
     for (const Json& id : line["ids"]) {
       if (!id.is_number_integer()) fields.fail("ids", "expected whole numbers", source.advice);
@@ -149,8 +151,8 @@ quantize::Calibration read_calibration(const QuantizeArguments& arguments, const
   Reader reader(config, model);
   for (const std::string& file : arguments.calibration) reader.read(file);
   if (!reader.windows.empty() && !reader.documents.empty())
-    refuse("--calibration", "names files of windows (.ids) and of documents",
-           "Give one kind: --dump-calibration makes windows of documents");
+    refuse_calibration("--calibration", "names files of windows (.ids) and of documents",
+                       "Give one kind: --dump-calibration makes windows of documents");
   if (!reader.windows.empty())
     return of_windows(std::move(reader.windows),
                       std::ranges::max(kinds, {}, &quantize::WindowKind::length).length);

@@ -63,8 +63,8 @@ void check_out(const std::filesystem::path& out, const std::filesystem::path& ba
 }
 
 // What a run depends on beside the code: another value, and an interrupted run is not gone on with.
-Json fingerprint_of(const QuantizeArguments& arguments, const Checkpoint& base,
-                    const std::string& ids_sha256, const LayerDevice& on) {
+Json run_fingerprint(const QuantizeArguments& arguments, const Checkpoint& base,
+                     const std::string& ids_sha256, const LayerDevice& on) {
   std::string names;
   Json files = Json::object();
   for (const TensorInfo& tensor : base.tensors()) {
@@ -227,7 +227,7 @@ int quantize_model(const QuantizeArguments& arguments) {
                   .skip = arguments.skip,
                   .true_sequential = !arguments.layer_sequential,
                   .shard_bytes = shard_bytes,
-                  .fingerprint = fingerprint_of(arguments, *base, ids_sha256, device),
+                  .fingerprint = run_fingerprint(arguments, *base, ids_sha256, device),
                   .start = arguments.fresh ? quantize::Start::anew : quantize::Start::resume,
                   .report = {},
                   .tick = {}};

@@ -13,6 +13,7 @@
 #include <CLI/Config.hpp>
 #include <CLI/Formatter.hpp>
 
+#include "apps/command_line.h"
 #include "apps/number_options.h"
 #include "core/base/error.h"
 #include "core/config/nearest.h"
@@ -39,10 +40,6 @@ constexpr std::array kZeros = {Named<ZeroForm>{"v1", ZeroForm::v1},
 constexpr std::array kMethods = {Named<QuantizeMethod>{"gptq", QuantizeMethod::gptq},
                                  Named<QuantizeMethod>{"rtn", QuantizeMethod::nearest}};
 
-[[noreturn]] void refuse(const std::string& what, const std::string& advice) {
-  throw Error(ExitCode::usage, "command line", what, advice);
-}
-
 template <class Value, size_t kCount>
 Value find(const std::string& option, const std::string& name,
            const std::array<Named<Value>, kCount>& known) {
@@ -51,7 +48,8 @@ Value find(const std::string& option, const std::string& name,
     if (known_name == name) return value;
     names.emplace_back(known_name);
   }
-  refuse(fmt::format("unknown {} {}", option, printable(name)), suggestion(name, names));
+  refuse_command_line(fmt::format("unknown {} {}", option, printable(name)),
+                      suggestion(name, names));
 }
 
 }  // namespace
@@ -113,15 +111,15 @@ void add_options(CLI::App& app, QuantizeArguments& quantize) {
 quantize::Settings settings_of(const QuantizeArguments& arguments) {
   quantize::Settings settings;
   if (arguments.bits != 2 && arguments.bits != 3 && arguments.bits != 4 && arguments.bits != 8)
-    refuse(fmt::format("--bits: found {}, expected 2, 3, 4 or 8", arguments.bits), "");
+    refuse_command_line(fmt::format("--bits: found {}, expected 2, 3, 4 or 8", arguments.bits), "");
   const int32_t group = arguments.group_size;
   if (group != -1 && (group < 16 || group > 1024 || !std::has_single_bit(uint32_t(group))))
-    refuse(
+    refuse_command_line(
         fmt::format("--group-size: found {}, expected -1 or a power of two from 16 to 1024", group),
         "Other sizes are refused by the programs that load such files");
   if (!(arguments.damp > 0 && arguments.damp < 1))
-    refuse(fmt::format("--damp: found {}, expected a number above 0 and below 1", arguments.damp),
-           "");
+    refuse_command_line(
+        fmt::format("--damp: found {}, expected a number above 0 and below 1", arguments.damp), "");
   settings.bits = static_cast<uint8_t>(arguments.bits);
   settings.group_size = group == -1 ? 0 : static_cast<uint32_t>(group);
   settings.order = find("--order", arguments.order, kOrders);
@@ -130,7 +128,8 @@ quantize::Settings settings_of(const QuantizeArguments& arguments) {
   settings.damp = arguments.damp;
   settings.search = find("--search", arguments.search, kSearches);
   if (!arguments.compat.empty() && arguments.compat != "autogptq")
-    refuse(fmt::format("unknown --compat {}", printable(arguments.compat)), "Known is autogptq");
+    refuse_command_line(fmt::format("unknown --compat {}", printable(arguments.compat)),
+                        "Known is autogptq");
   settings.ranges_before_block = !arguments.compat.empty();
   return settings;
 }
@@ -148,9 +147,9 @@ uint64_t shard_bytes_of(const QuantizeArguments& arguments) {
   const std::string_view unit(stop, static_cast<size_t>(end - stop));
   const uint64_t size = unit == "GB" ? 1'000'000'000 : unit == "MB" ? 1'000'000 : 0;
   if (error != std::errc{} || count == 0 || count > 1'000'000 || size == 0)
-    refuse(fmt::format("--shard-size: found {}, expected a size such as 4GB or 500MB",
-                       printable(text)),
-           "");
+    refuse_command_line(fmt::format("--shard-size: found {}, expected a size such as 4GB or 500MB",
+                                    printable(text)),
+                        "");
   return count * size;
 }
 

@@ -60,7 +60,7 @@ std::string arithmetic_of(const OpenDevice& device) {
                                            : device.name();
 }
 
-std::string fingerprint_of(Engine& engine) {
+std::string engine_fingerprint(Engine& engine) {
   const Config& config = engine.config();
   const Runtime& runtime = engine.runtime();
   std::string rope = runtime.rope().plugin.name;
@@ -97,7 +97,7 @@ HostedModel::HostedModel(const CommonArguments& arguments, const Config& config)
   const WarmUp warm = engine_->runtime().executor().warm_up();
   verbose(fmt::format("compiled {} programs in {:.1f} s", warm.programs, warm.seconds));
   throw_if_stopped();
-  fingerprint_ = fingerprint_of(*engine_);
+  fingerprint_ = engine_fingerprint(*engine_);
   const uint32_t context = engine_->runtime().context_length();
   scheduler_ =
       std::make_unique<Scheduler>(serve_engine(*engine_), schedule_settings(config, context));

@@ -12,7 +12,7 @@
 namespace ropewalk {
 namespace {
 
-constexpr uint64_t kMaxRank = 512;
+constexpr uint64_t kMaxConfiguredRank = 512;
 constexpr size_t kMaxPatterns = 4096;
 constexpr uint64_t kMaxTokens = 1 << 20;
 
@@ -202,7 +202,7 @@ AdapterConfig parse_adapter_config(const Json& json, const JsonSource& source) {
   refuse_changed_base(fields);
   refuse_variants(fields);
   const auto rank_in = [](const JsonFields& in, std::string_view key) {
-    return static_cast<uint32_t>(in.unsigned_integer(key, 1, kMaxRank));
+    return static_cast<uint32_t>(in.unsigned_integer(key, 1, kMaxConfiguredRank));
   };
   AdapterConfig config;
   config.file = source.file;

@@ -14,7 +14,7 @@
 namespace ropewalk {
 namespace {
 
-constexpr uint32_t kMaxRank = 512;
+constexpr uint32_t kMaxCombinedRank = 512;
 
 struct Part {
   const Adapter* adapter;
@@ -48,10 +48,11 @@ void add_part(Stacks& stacks, const Part& part) {
   stack.parts.push_back(part);
   stack.rank += part.pair->rank;
   stack.bias = stack.bias || part.pair->bias;
-  if (stack.rank > kMaxRank)
-    throw Error(ExitCode::limit, part.pair->module,
-                fmt::format("the ranks add up to {}, expected at most {}", stack.rank, kMaxRank),
-                "Combine fewer adapters, or merge them into the base");
+  if (stack.rank > kMaxCombinedRank)
+    throw Error(
+        ExitCode::limit, part.pair->module,
+        fmt::format("the ranks add up to {}, expected at most {}", stack.rank, kMaxCombinedRank),
+        "Combine fewer adapters, or merge them into the base");
 }
 
 // Rows below rows.

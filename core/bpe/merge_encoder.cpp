@@ -23,7 +23,8 @@ bool is_common(uint8_t byte) {
   return byte == '\t' || byte == '\n' || (byte >= 0x20 && byte < 0x7f);
 }
 
-[[noreturn]] void fail(const JsonSource& source, std::string_view field, std::string_view what) {
+[[noreturn]] void refuse_merges(const JsonSource& source, std::string_view field,
+                                std::string_view what) {
   throw Error(source.code, fmt::format("{}: {}", source.file, field), what, kDamaged);
 }
 
@@ -53,15 +54,17 @@ void MergeEncoder::read_bytes(const JsonSource& source) {
     if (options_.byte_level) {
       bytes_[byte] = vocabulary_.find(byte_character(value));
       if (bytes_[byte] < 0 && is_common(value))
-        fail(source, "model.vocab",
-             fmt::format("\"{}\", the token of the byte 0x{:02X}, is missing, expected one",
-                         byte_character(value), byte));
+        refuse_merges(
+            source, "model.vocab",
+            fmt::format("\"{}\", the token of the byte 0x{:02X}, is missing, expected one",
+                        byte_character(value), byte));
     } else if (model_.byte_fallback) {
       const std::string name = fmt::format("<0x{:02X}>", byte);
       bytes_[byte] = vocabulary_.find(name);
       if (bytes_[byte] < 0)
-        fail(source, "model.vocab",
-             fmt::format("\"{}\" is missing, expected all 256 bytes for byte_fallback", name));
+        refuse_merges(
+            source, "model.vocab",
+            fmt::format("\"{}\" is missing, expected all 256 bytes for byte_fallback", name));
     }
   }
 }
@@ -78,8 +81,8 @@ void MergeEncoder::read_merges(const JsonSource& source) {
     const auto id_of = [&](std::string_view part, const char* what) {
       const int32_t id = vocabulary_.find(part);
       if (id < 0)
-        fail(source, fmt::format("model.merges[{}]", i),
-             fmt::format("{}\"{}\" is not in the vocabulary", what, printable(part)));
+        refuse_merges(source, fmt::format("model.merges[{}]", i),
+                      fmt::format("{}\"{}\" is not in the vocabulary", what, printable(part)));
       return id;
     };
     const int32_t left_id = id_of(model_.text(left), "");

@@ -9,7 +9,8 @@
 namespace ropewalk {
 namespace {
 
-[[noreturn]] void fail(const JsonSource& source, std::string_view field, std::string_view what) {
+[[noreturn]] void refuse_vocabulary(const JsonSource& source, std::string_view field,
+                                    std::string_view what) {
   throw Error(source.code, fmt::format("{}: {}", source.file, field), what,
               "The file is damaged: download it again");
 }
@@ -27,7 +28,7 @@ BpeVocabulary::BpeVocabulary(BpeModel model, const JsonSource& source)
   for (const BpeModel::Entry& entry : model_.vocabulary) {
     TokenName& place = by_id_[static_cast<size_t>(entry.id)];
     if (place.size > 0)
-      fail(
+      refuse_vocabulary(
           source, "model.vocab",
           fmt::format("\"{}\" and \"{}\" have the id {}, expected one each",
                       printable(model_.text(place)), printable(model_.text(entry.name)), entry.id));
@@ -36,8 +37,8 @@ BpeVocabulary::BpeVocabulary(BpeModel model, const JsonSource& source)
   if (!model_.unknown) return;
   unknown_ = names_.find(*model_.unknown);
   if (unknown_ < 0)
-    fail(source, "model.unk_token",
-         fmt::format("\"{}\" is not in the vocabulary", printable(*model_.unknown)));
+    refuse_vocabulary(source, "model.unk_token",
+                      fmt::format("\"{}\" is not in the vocabulary", printable(*model_.unknown)));
 }
 
 std::string_view BpeVocabulary::name_of(int32_t id) const {

@@ -12,7 +12,7 @@
 namespace ropewalk {
 namespace {
 
-constexpr std::string_view kAdvice =
+constexpr std::string_view kFormatAdvice =
     "Ropewalk reads GPTQ and unquantised f16, bf16 and f32 checkpoints: take one of those of this "
     "model, or convert the unquantised one with GPTQModel";
 
@@ -62,7 +62,7 @@ constexpr std::array<Method, 13> kTensors{{
     {".codebooks", "AQLM"},
 }};
 
-std::string lower(std::string text) {
+std::string lower_tensor_name(std::string text) {
   std::transform(text.begin(), text.end(), text.begin(), [](char c) {
     return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
   });
@@ -72,17 +72,18 @@ std::string lower(std::string text) {
 void check_word(const JsonFields& fields, std::string_view key) {
   const auto& members = fields.json();
   if (!members.contains(key) || !members[std::string(key)].is_string()) return;
-  const std::string word = lower(fields.text(key));
+  const std::string word = lower_tensor_name(fields.text(key));
   for (const Method& method : kMethods)
     if (word == method.word)
       fields.fail(
           key, fmt::format("found \"{}\": the checkpoint is {}, expected GPTQ", word, method.name),
-          kAdvice);
+          kFormatAdvice);
 }
 
 void check_flag(const JsonFields& fields, std::string_view key, std::string_view name) {
   if (fields.has(key) && fields.boolean(key))
-    fields.fail(key, fmt::format("found true: the checkpoint is {}, expected GPTQ", name), kAdvice);
+    fields.fail(key, fmt::format("found true: the checkpoint is {}, expected GPTQ", name),
+                kFormatAdvice);
 }
 
 }  // namespace
@@ -94,10 +95,10 @@ void refuse_foreign_method(const JsonFields& fields) {
   check_flag(fields, "load_in_4bit", "bitsandbytes");
   check_flag(fields, "load_in_8bit", "bitsandbytes");
   if (!fields.has("quant_method")) return;
-  const std::string method = lower(fields.text("quant_method"));
+  const std::string method = lower_tensor_name(fields.text("quant_method"));
   if (method != "gptq")
     fields.fail("quant_method", fmt::format("found \"{}\", expected \"gptq\"", printable(method)),
-                kAdvice);
+                kFormatAdvice);
 }
 
 void refuse_foreign_files(const ModelDirectory& directory) {
@@ -108,7 +109,7 @@ void refuse_foreign_files(const ModelDirectory& directory) {
   };
   if (ending(".safetensors") != names.end() || ending(".bin") != names.end()) return;
   if (const auto gguf = ending(".gguf"); gguf != names.end())
-    refuse(directory.path_of(*gguf), "is a GGUF file, expected safetensors", kAdvice);
+    refuse(directory.path_of(*gguf), "is a GGUF file, expected safetensors", kFormatAdvice);
   if (const auto meta = ending(".pth"); meta != names.end())
     refuse(directory.path_of(*meta), "is in Meta's own format, expected safetensors",
            "Convert it with transformers' convert_llama_weights_to_hf.py");
@@ -122,7 +123,8 @@ void refuse_foreign_tensors(std::span<const TensorInfo> tensors, const ModelDire
     for (const Method& method : kTensors)
       if (tensor.name.ends_with(method.word))
         refuse(fmt::format("{}: {}", directory.path_of(tensor.file), tensor.name),
-               fmt::format("is a tensor of the format {}, expected GPTQ", method.name), kAdvice);
+               fmt::format("is a tensor of the format {}, expected GPTQ", method.name),
+               kFormatAdvice);
 }
 
 }  // namespace ropewalk

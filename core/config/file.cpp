@@ -13,14 +13,14 @@
 namespace ropewalk {
 namespace {
 
-class Descriptor {
+class FileDescriptor {
  public:
   // O_NONBLOCK, so that a FIFO without a writer opens at once and can be refused.
-  explicit Descriptor(const std::filesystem::path& file)
+  explicit FileDescriptor(const std::filesystem::path& file)
       : fd_(open(file.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK)) {}
-  Descriptor(const Descriptor&) = delete;
-  Descriptor& operator=(const Descriptor&) = delete;
-  ~Descriptor() {
+  FileDescriptor(const FileDescriptor&) = delete;
+  FileDescriptor& operator=(const FileDescriptor&) = delete;
+  ~FileDescriptor() {
     if (fd_ >= 0) close(fd_);
   }
   int get() const { return fd_; }
@@ -29,18 +29,18 @@ class Descriptor {
   int fd_;
 };
 
-[[noreturn]] void refuse(const std::filesystem::path& file, std::string_view what,
-                         std::string_view advice) {
+[[noreturn]] void refuse_file(const std::filesystem::path& file, std::string_view what,
+                              std::string_view advice) {
   throw Error(ExitCode::usage, file.string(), what, advice);
 }
 
-std::string read_all(const Descriptor& descriptor, const std::filesystem::path& file) {
+std::string read_all(const FileDescriptor& descriptor, const std::filesystem::path& file) {
   std::string text(kMaxConfigBytes + 1, '\0');
   size_t have = 0;
   while (have < text.size()) {
     const ssize_t got = read(descriptor.get(), text.data() + have, text.size() - have);
     if (got < 0 && errno == EINTR) continue;
-    if (got < 0) refuse(file, fmt::format("cannot be read: {}", std::strerror(errno)), "");
+    if (got < 0) refuse_file(file, fmt::format("cannot be read: {}", std::strerror(errno)), "");
     if (got == 0) break;
     have += static_cast<size_t>(got);
   }
@@ -51,23 +51,23 @@ std::string read_all(const Descriptor& descriptor, const std::filesystem::path& 
 }  // namespace
 
 std::string read_config_file(const std::filesystem::path& file, Trust trust) {
-  const Descriptor descriptor(file);
+  const FileDescriptor descriptor(file);
   if (descriptor.get() < 0)
-    refuse(file, fmt::format("cannot be opened: {}", std::strerror(errno)),
-           "Give the path of a configuration file");
+    refuse_file(file, fmt::format("cannot be opened: {}", std::strerror(errno)),
+                "Give the path of a configuration file");
   struct stat status {};
   if (fstat(descriptor.get(), &status) != 0 || !S_ISREG(status.st_mode))
-    refuse(file,
-           fmt::format("is {}, expected a regular file",
-                       S_ISDIR(status.st_mode) ? "a folder" : "a device, pipe or socket"),
-           "Give the path of a configuration file");
+    refuse_file(file,
+                fmt::format("is {}, expected a regular file",
+                            S_ISDIR(status.st_mode) ? "a folder" : "a device, pipe or socket"),
+                "Give the path of a configuration file");
   check_writable_by_others(file, trust);
   std::string text = read_all(descriptor, file);
-  if (text.empty()) refuse(file, "is empty, expected keys and values", "");
+  if (text.empty()) refuse_file(file, "is empty, expected keys and values", "");
   if (text.size() > kMaxConfigBytes)
-    refuse(file,
-           fmt::format("is larger than {} bytes, too large for a configuration", kMaxConfigBytes),
-           "");
+    refuse_file(
+        file,
+        fmt::format("is larger than {} bytes, too large for a configuration", kMaxConfigBytes), "");
   return text;
 }
 

@@ -81,8 +81,8 @@ void merge_into(ConfigValue& base, ConfigValue over, const std::string& path) {
   }
 }
 
-ConfigValue read_chain(std::string_view text, const std::filesystem::path& file, Trust trust,
-                       std::vector<std::filesystem::path>& chain) {
+ConfigValue read_extends_chain(std::string_view text, const std::filesystem::path& file,
+                               Trust trust, std::vector<std::filesystem::path>& chain) {
   ConfigValue tree = parse_yaml(text, file.string());
   settle_keys(tree);
   const auto entry =
@@ -115,7 +115,7 @@ ConfigValue read_chain(std::string_view text, const std::filesystem::path& file,
       throw;
     }
   };
-  ConfigValue base = read_chain(text_of_base(), base_file, trust, chain);
+  ConfigValue base = read_extends_chain(text_of_base(), base_file, trust, chain);
   return merge(std::move(base), std::move(tree));
 }
 
@@ -147,7 +147,7 @@ ConfigValue merge(ConfigValue base, ConfigValue over) {
 ConfigValue read_with_bases(std::string_view text, const ConfigSource& source) {
   std::error_code none;
   std::vector<std::filesystem::path> chain = {std::filesystem::weakly_canonical(source.file, none)};
-  return read_chain(text, source.file, source.trust, chain);
+  return read_extends_chain(text, source.file, source.trust, chain);
 }
 
 void apply_overrides(ConfigValue& tree, std::span<const std::string> overrides) {

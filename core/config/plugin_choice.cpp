@@ -13,8 +13,8 @@ namespace {
 constexpr size_t kMaxChain = 64;
 constexpr size_t kMaxName = 64;
 
-[[noreturn]] void refuse(const Where& where, const std::string& key, std::string_view what,
-                         std::string_view advice) {
+[[noreturn]] void refuse_choice(const Where& where, const std::string& key, std::string_view what,
+                                std::string_view advice) {
   throw Error(ExitCode::usage, where.text(), fmt::format("{}: {}", key, what), advice);
 }
 
@@ -27,8 +27,8 @@ std::string read_name(const ConfigValue& value, const std::string& key) {
   };
   if (!name || name->empty() || name->size() > kMaxName || name->front() == '.' ||
       !std::ranges::all_of(*name, allowed))
-    refuse(value.where, key, mismatch(value, "a plugin's name"),
-           "Names are letters, digits, - and _, or a dot inside");
+    refuse_choice(value.where, key, mismatch(value, "a plugin's name"),
+                  "Names are letters, digits, - and _, or a dot inside");
   return *name;
 }
 
@@ -42,8 +42,8 @@ PluginChoice read_block(const ConfigValue& value, const std::string& key,
     return choice;
   }
   if (value.kind != ValueKind::map)
-    refuse(value.where, key, mismatch(value, fmt::format("a name, or a map with {}", selector)),
-           "");
+    refuse_choice(value.where, key,
+                  mismatch(value, fmt::format("a name, or a map with {}", selector)), "");
   for (const ConfigEntry& entry : value.entries) {
     if (entry.key != selector) {
       choice.options.push_back(entry);
@@ -62,12 +62,12 @@ PluginChoice read_link(const ConfigValue& value, const std::string& key) {
     return choice;
   }
   if (value.kind != ValueKind::map || value.entries.size() != 1)
-    refuse(value.where, key,
-           value.kind == ValueKind::map
-               ? fmt::format("found a map of {} keys, expected one name with its options",
-                             value.entries.size())
-               : mismatch(value, "a name, or a map of one name to its options"),
-           "For example `- top-p: 0.9` or `- top-p: {p: 0.9}`");
+    refuse_choice(value.where, key,
+                  value.kind == ValueKind::map
+                      ? fmt::format("found a map of {} keys, expected one name with its options",
+                                    value.entries.size())
+                      : mismatch(value, "a name, or a map of one name to its options"),
+                  "For example `- top-p: 0.9` or `- top-p: {p: 0.9}`");
   const ConfigEntry& entry = value.entries.front();
   ConfigValue name = make_scalar(entry.key, entry.where);
   name.quoted = true;  // no key is mistaken for a number
@@ -76,8 +76,8 @@ PluginChoice read_link(const ConfigValue& value, const std::string& key) {
   if (entry.value.kind == ValueKind::map) {
     choice.options = entry.value.entries;
   } else if (entry.value.kind == ValueKind::null) {
-    refuse(entry.value.where, key, "found nothing after the name, expected a value or a map",
-           fmt::format("Write `- {}` to leave its options as they are", choice.name));
+    refuse_choice(entry.value.where, key, "found nothing after the name, expected a value or a map",
+                  fmt::format("Write `- {}` to leave its options as they are", choice.name));
   } else {
     choice.main = entry.value;
   }
@@ -94,12 +94,12 @@ std::vector<PluginChoice> read_chain(const ConfigValue& value, const std::string
     return read_chain(list, key);
   }
   if (value.kind != ValueKind::list)
-    refuse(value.where, key, mismatch(value, "a list of samplers"),
-           "For example [{temperature: 0.7}, {top-p: 0.9}]");
+    refuse_choice(value.where, key, mismatch(value, "a list of samplers"),
+                  "For example [{temperature: 0.7}, {top-p: 0.9}]");
   if (value.items.size() > kMaxChain)
-    refuse(value.where, key,
-           fmt::format("found {} samplers, expected at most {}", value.items.size(), kMaxChain),
-           "");
+    refuse_choice(
+        value.where, key,
+        fmt::format("found {} samplers, expected at most {}", value.items.size(), kMaxChain), "");
   std::vector<PluginChoice> chain;
   for (const ConfigValue& item : value.items)
     chain.push_back(read_link(item, fmt::format("{}[{}]", key, chain.size())));

@@ -20,7 +20,7 @@ Where place(const std::string& file, const YAML::Mark& mark) {
   return {file, static_cast<uint32_t>(mark.line + 1), static_cast<uint32_t>(mark.column + 1)};
 }
 
-[[noreturn]] void refuse(const Where& where, std::string_view what, std::string_view advice) {
+[[noreturn]] void refuse_yaml(const Where& where, std::string_view what, std::string_view advice) {
   throw Error(ExitCode::usage, where.text(), what, advice);
 }
 
@@ -37,8 +37,8 @@ class TreeBuilder final : public YAML::EventHandler {
 
   void OnDocumentStart(const YAML::Mark& mark) override {
     if (++documents_ > 1)
-      refuse(place(file_, mark), "found a second document, expected one",
-             "Remove it and what follows");
+      refuse_yaml(place(file_, mark), "found a second document, expected one",
+                  "Remove it and what follows");
   }
   void OnDocumentEnd() override {}
 
@@ -55,7 +55,7 @@ class TreeBuilder final : public YAML::EventHandler {
     if (tag == "!") check_quote(mark);
     // Escapes such as "\0" and "\ud800" can produce what the file's bytes must not contain.
     if (text.find('\0') != std::string::npos || utf8_first_error(text) != std::string::npos)
-      refuse(place(file_, mark), "found an escape that is not a character, expected text", "");
+      refuse_yaml(place(file_, mark), "found an escape that is not a character, expected text", "");
     // yaml-cpp's tag is "?" for plain scalars and "!" for those in quotes and for blocks.
     ConfigValue value = make_scalar(text, place(file_, mark));
     value.quoted = tag == "!";
@@ -81,8 +81,8 @@ class TreeBuilder final : public YAML::EventHandler {
   };
 
   [[noreturn]] void refuse_anchor(const YAML::Mark& mark) const {
-    refuse(place(file_, mark), "found an anchor or alias, which are not allowed",
-           "Write the value out, or use extends: to share settings");
+    refuse_yaml(place(file_, mark), "found an anchor or alias, which are not allowed",
+                "Write the value out, or use extends: to share settings");
   }
 
   // yaml-cpp takes the end of the file for the closing quote, and with it every key in between.
@@ -100,24 +100,26 @@ class TreeBuilder final : public YAML::EventHandler {
         break;
     }
     if (end >= text_.size())
-      refuse(place(file_, mark), "found a quote that is never closed, expected its end",
-             "Close it on its line; a text of several lines is best written behind a |");
+      refuse_yaml(place(file_, mark), "found a quote that is never closed, expected its end",
+                  "Close it on its line; a text of several lines is best written behind a |");
     if (text_.substr(begin, end - begin).find('\n') != std::string_view::npos)
       long_quote_ = place(file_, mark);
   }
 
   void begin(const YAML::Mark& mark, const std::string& tag) {
     if (!tag.empty() && tag != "?" && tag != "!")
-      refuse(place(file_, mark), fmt::format("found the tag {}, expected none", printable(tag)),
-             "Remove it");
+      refuse_yaml(place(file_, mark),
+                  fmt::format("found the tag {}, expected none", printable(tag)), "Remove it");
     if (++values_ > kMaxConfigValues)
-      refuse(place(file_, mark), fmt::format("found more than {} values", kMaxConfigValues), "");
+      refuse_yaml(place(file_, mark), fmt::format("found more than {} values", kMaxConfigValues),
+                  "");
   }
 
   void open(const YAML::Mark& mark, ValueKind kind) {
     if (levels_.size() >= kMaxConfigDepth)
-      refuse(place(file_, mark),
-             fmt::format("is nested too deeply, expected at most {} levels", kMaxConfigDepth), "");
+      refuse_yaml(place(file_, mark),
+                  fmt::format("is nested too deeply, expected at most {} levels", kMaxConfigDepth),
+                  "");
     levels_.push_back({.value = make_value(kind, place(file_, mark))});
   }
 
@@ -150,13 +152,13 @@ class TreeBuilder final : public YAML::EventHandler {
 
   static void check_key(const ConfigValue& map, const ConfigValue& key) {
     if (key.kind != ValueKind::scalar)
-      refuse(key.where, "found a key that is not a name, expected name: value", "");
+      refuse_yaml(key.where, "found a key that is not a name, expected name: value", "");
     for (const ConfigEntry& entry : map.entries)
       if (entry.key == key.text)
-        refuse(key.where,
-               fmt::format("found the key {} a second time, first on line {}", printable(key.text),
-                           entry.where.line),
-               "Remove one of them");
+        refuse_yaml(key.where,
+                    fmt::format("found the key {} a second time, first on line {}",
+                                printable(key.text), entry.where.line),
+                    "Remove one of them");
   }
 
   const std::string& file_;
@@ -195,11 +197,12 @@ ConfigValue parse_yaml(std::string_view text, const std::string& name) {
     }
   } catch (const YAML::Exception& error) {
     const Where& quote = builder.long_quote();
-    refuse(place(name, error.mark), fmt::format("is not YAML: {}", printable(error.msg)),
-           quote.line == 0
-               ? ""
-               : fmt::format("The quote of line {}, column {} may not be closed where it should be",
-                             quote.line, quote.column));
+    refuse_yaml(
+        place(name, error.mark), fmt::format("is not YAML: {}", printable(error.msg)),
+        quote.line == 0
+            ? ""
+            : fmt::format("The quote of line {}, column {} may not be closed where it should be",
+                          quote.line, quote.column));
   }
   std::optional<ConfigValue> root = builder.take();
   if (!root) throw Error(ExitCode::usage, name, "is empty, expected keys and values", "");

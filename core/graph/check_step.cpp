@@ -12,7 +12,7 @@
 namespace ropewalk {
 namespace {
 
-void require(bool holds, const char* rule) {
+void require_step(bool holds, const char* rule) {
   if (!holds) throw std::logic_error(fmt::format("step: {}", rule));
 }
 
@@ -21,20 +21,20 @@ void require_of(bool holds, const char* of, uint64_t index, const char* rule) {
 }
 
 void check_sizes(const abi::Step& step, const abi::ProgramShape& shape, const StepLimits& limits) {
-  require(step.rows <= shape.rows && step.wanted.size() <= shape.wanted &&
-              step.sequences <= shape.sequences,
-          "it is larger than the program was compiled for");
-  require(step.prompt_rows <= step.rows, "it has more rows of prompts than rows");
-  require(step.token.size() >= step.rows && step.position.size() >= step.rows &&
-              step.sequence.size() >= step.rows,
-          "it has fewer tokens, positions or sequence numbers than rows");
-  require(step.length.size() >= step.sequences, "it has fewer lengths than sequences");
-  require(step.page.size() >= uint64_t{step.sequences} * shape.pages_per_sequence,
-          "its page table is shorter than its sequences");
-  require(step.inv_freq.size() >= uint64_t{step.sequences} * limits.rope_pairs,
-          "its RoPE tables are shorter than its sequences");
-  require(limits.slots ? step.adapter.size() == step.sequences : step.adapter.empty(),
-          "it has adapters for another number of sequences");
+  require_step(step.rows <= shape.rows && step.wanted.size() <= shape.wanted &&
+                   step.sequences <= shape.sequences,
+               "it is larger than the program was compiled for");
+  require_step(step.prompt_rows <= step.rows, "it has more rows of prompts than rows");
+  require_step(step.token.size() >= step.rows && step.position.size() >= step.rows &&
+                   step.sequence.size() >= step.rows,
+               "it has fewer tokens, positions or sequence numbers than rows");
+  require_step(step.length.size() >= step.sequences, "it has fewer lengths than sequences");
+  require_step(step.page.size() >= uint64_t{step.sequences} * shape.pages_per_sequence,
+               "its page table is shorter than its sequences");
+  require_step(step.inv_freq.size() >= uint64_t{step.sequences} * limits.rope_pairs,
+               "its RoPE tables are shorter than its sequences");
+  require_step(limits.slots ? step.adapter.size() == step.sequences : step.adapter.empty(),
+               "it has adapters for another number of sequences");
 }
 
 bool is_first_of_sequence(const abi::Step& step, uint32_t row) {

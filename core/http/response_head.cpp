@@ -34,7 +34,7 @@ std::string_view reason(int status) {
   return "Other";
 }
 
-void add(std::string& head, std::string_view name, std::string_view value) {
+void add_header(std::string& head, std::string_view name, std::string_view value) {
   const auto put = [&head](std::string_view text) {
     for (const char c : text) {
       const bool control = (c >= 0 && c < 0x20 && c != '\t') || c == 0x7f;
@@ -51,14 +51,15 @@ void add(std::string& head, std::string_view name, std::string_view value) {
 
 std::string response_head(const Response& response, const HeadFacts& facts) {
   std::string head = fmt::format("HTTP/1.1 {} {}\r\n", response.status, reason(response.status));
-  if (!response.content_type.empty()) add(head, "Content-Type", response.content_type);
-  for (const Header& header : response.headers) add(head, header.name, header.value);
-  add(head, "X-Request-Id", facts.id);
-  add(head, "Date", facts.date);
-  if (facts.close) add(head, "Connection", "close");
+  if (!response.content_type.empty()) add_header(head, "Content-Type", response.content_type);
+  for (const Header& header : response.headers) add_header(head, header.name, header.value);
+  add_header(head, "X-Request-Id", facts.id);
+  add_header(head, "Date", facts.date);
+  if (facts.close) add_header(head, "Connection", "close");
   if (response.status == 204) return head + "\r\n";
-  if (facts.framing == Framing::chunked) add(head, "Transfer-Encoding", "chunked");
-  if (facts.framing == Framing::length) add(head, "Content-Length", std::to_string(facts.length));
+  if (facts.framing == Framing::chunked) add_header(head, "Transfer-Encoding", "chunked");
+  if (facts.framing == Framing::length)
+    add_header(head, "Content-Length", std::to_string(facts.length));
   return head + "\r\n";
 }
 

@@ -17,7 +17,7 @@ std::optional<std::string_view> rest_of(std::string_view path, std::string_view 
   return path.substr(pattern.size());
 }
 
-void add(std::string& list, std::string_view method) {
+void add_method(std::string& list, std::string_view method) {
   if ((", " + list + ",").find(", " + std::string(method) + ",") != std::string::npos) return;
   list += (list.empty() ? "" : ", ") + std::string(method);
 }
@@ -31,14 +31,14 @@ Router::Match Router::find(std::string_view method, std::string_view path) const
   for (const Route& route : routes_) {
     const std::optional<std::string_view> rest = rest_of(path, route.path);
     if (!rest && path != "*") continue;
-    add(match.allow, route.method);
-    if (route.method == "GET") add(match.allow, "HEAD");
+    add_method(match.allow, route.method);
+    if (route.method == "GET") add_method(match.allow, "HEAD");
     const bool takes = method == route.method || (method == "HEAD" && route.method == "GET");
     if (!takes || match.route || !rest) continue;
     match.route = &route;
     match.rest = *rest;
   }
-  if (!match.allow.empty()) add(match.allow, "OPTIONS");
+  if (!match.allow.empty()) add_method(match.allow, "OPTIONS");
   return match;
 }
 

@@ -16,20 +16,20 @@ constexpr size_t kMaxText = 1000;
 constexpr size_t kMaxName = 64;
 constexpr uint32_t kMaxOptions = 256;
 
-[[noreturn]] void refuse(std::string_view where, std::string_view what) {
+[[noreturn]] void refuse_declaration(std::string_view where, std::string_view what) {
   throw Error(ExitCode::plugin, where, fmt::format("declares itself badly: {}", what),
               "Correct its ModuleInfo");
 }
 
 // A C string of a library. Refuses unprintable and too long ones.
 std::string copy_text(const char* text, std::string_view field, std::string_view where) {
-  if (!text) refuse(where, fmt::format("{} is null", field));
+  if (!text) refuse_declaration(where, fmt::format("{} is null", field));
   const std::string_view view(text, strnlen(text, kMaxText + 1));
-  if (view.empty()) refuse(where, fmt::format("{} is empty", field));
+  if (view.empty()) refuse_declaration(where, fmt::format("{} is empty", field));
   if (view.size() > kMaxText)
-    refuse(where, fmt::format("{} is longer than {} bytes", field, kMaxText));
+    refuse_declaration(where, fmt::format("{} is longer than {} bytes", field, kMaxText));
   if (printable(view, kMaxText) != view)
-    refuse(where, fmt::format("{} is not printable text: {}", field, printable(view)));
+    refuse_declaration(where, fmt::format("{} is not printable text: {}", field, printable(view)));
   return std::string(view);
 }
 
@@ -41,8 +41,9 @@ std::string copy_name(const char* text, std::string_view field, std::string_view
            c == '_' || c == '.';
   };
   if (name.size() > kMaxName || name.front() == '.' || !std::ranges::all_of(name, allowed))
-    refuse(where, fmt::format("{} is {}, expected at most {} letters, digits, -, _ and .", field,
-                              printable(name), kMaxName));
+    refuse_declaration(
+        where, fmt::format("{} is {}, expected at most {} letters, digits, -, _ and .", field,
+                           printable(name), kMaxName));
   return name;
 }
 
@@ -50,7 +51,8 @@ std::string copy_name(const char* text, std::string_view field, std::string_view
 std::string copy_default(const char* text, const std::string& field, std::string_view where) {
   const std::string_view view(text, strnlen(text, kMaxText + 1));
   if (view.size() > kMaxText || utf8_first_error(view) != std::string_view::npos)
-    refuse(where, fmt::format("{}: default is not UTF-8 of at most {} bytes", field, kMaxText));
+    refuse_declaration(
+        where, fmt::format("{}: default is not UTF-8 of at most {} bytes", field, kMaxText));
   return std::string(view);
 }
 
@@ -62,14 +64,17 @@ OptionDescription describe_option(const abi::OptionInfo& info, std::string_view 
                            .minimum = info.minimum,
                            .maximum = info.maximum};
   const std::string field = fmt::format("option {}", option.name);
-  if (type_name(option.type).empty()) refuse(where, fmt::format("{} has an unknown type", field));
+  if (type_name(option.type).empty())
+    refuse_declaration(where, fmt::format("{} has an unknown type", field));
   option.help = copy_text(info.help, field + ": help", where);
   if (!(option.minimum <= option.maximum))
-    refuse(where, fmt::format("{} has the range {} to {}", field, option.minimum, option.maximum));
+    refuse_declaration(
+        where, fmt::format("{} has the range {} to {}", field, option.minimum, option.maximum));
   if (info.default_value) option.default_value = copy_default(info.default_value, field, where);
   if (option.default_value && !default_fits(option))
-    refuse(where, fmt::format("{} has the default {}, expected {}", field,
-                              printable(*option.default_value), expected_value(option)));
+    refuse_declaration(where,
+                       fmt::format("{} has the default {}, expected {}", field,
+                                   printable(*option.default_value), expected_value(option)));
   return option;
 }
 
@@ -83,16 +88,16 @@ ModuleDescription describe_module(const abi::Module& module, std::string_view wh
                                 .source = module.source ? module.source : "",
                                 .options = {}};
   if (!description.source.empty()) description.source = copy_text(module.source, "source", where);
-  if (!module.create) refuse(where, "create is null");
+  if (!module.create) refuse_declaration(where, "create is null");
   if (module.option_count > kMaxOptions)
-    refuse(where,
-           fmt::format("it has {} options, expected at most {}", module.option_count, kMaxOptions));
-  if (module.option_count > 0 && !module.options) refuse(where, "options is null");
+    refuse_declaration(where, fmt::format("it has {} options, expected at most {}",
+                                          module.option_count, kMaxOptions));
+  if (module.option_count > 0 && !module.options) refuse_declaration(where, "options is null");
   for (uint32_t i = 0; i < module.option_count; ++i) {
     OptionDescription option = describe_option(module.options[i], where);
     if (std::ranges::find(description.options, option.name, &OptionDescription::name) !=
         description.options.end())
-      refuse(where, fmt::format("option {} is there twice", option.name));
+      refuse_declaration(where, fmt::format("option {} is there twice", option.name));
     description.options.push_back(std::move(option));
   }
   return description;

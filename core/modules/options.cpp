@@ -70,8 +70,8 @@ std::string capitalised(std::string text) {
               subject + mismatch(value, expected_value(option)), capitalised(option.help));
 }
 
-[[noreturn]] void refuse(const Where& where, const PluginChoice& choice, std::string_view what,
-                         std::string_view advice) {
+[[noreturn]] void refuse_option(const Where& where, const PluginChoice& choice,
+                                std::string_view what, std::string_view advice) {
   throw Error(ExitCode::usage, where.text(),
               fmt::format("{}: {}: {}", choice.key, choice.name, what), advice);
 }
@@ -84,8 +84,9 @@ const ConfigValue* given_value(const OptionDescription& option, const ModuleDesc
   const bool is_main = choice.main && option.name == plugin.options.front().name;
   if (entry == choice.options.end()) return is_main ? &*choice.main : nullptr;
   if (is_main || std::find_if(entry + 1, choice.options.end(), is_it) != choice.options.end())
-    refuse(entry->where, choice, fmt::format("found the option {} a second time", option.name),
-           "Remove one of them");
+    refuse_option(entry->where, choice,
+                  fmt::format("found the option {} a second time", option.name),
+                  "Remove one of them");
   return &entry->value;
 }
 
@@ -95,12 +96,13 @@ void refuse_unknown(const ModuleDescription& plugin, const PluginChoice& choice)
   for (const ConfigEntry& entry : choice.options)
     if (std::ranges::none_of(names,
                              [&](const std::string& name) { return same_name(name, entry.key); }))
-      refuse(entry.where, choice, fmt::format("found the unknown option {}", printable(entry.key)),
-             names.empty() ? "It has no options" : suggestion(entry.key, names));
+      refuse_option(entry.where, choice,
+                    fmt::format("found the unknown option {}", printable(entry.key)),
+                    names.empty() ? "It has no options" : suggestion(entry.key, names));
   if (choice.main && names.empty())
-    refuse(choice.main->where, choice,
-           fmt::format("found {}, expected nothing after the name", describe(*choice.main)),
-           "It has no options");
+    refuse_option(choice.main->where, choice,
+                  fmt::format("found {}, expected nothing after the name", describe(*choice.main)),
+                  "It has no options");
 }
 
 }  // namespace

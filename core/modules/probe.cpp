@@ -32,7 +32,7 @@ using Clock = std::chrono::steady_clock;
 constexpr size_t kMaxRecord = 1 << 20;
 constexpr std::string_view kAdvice = "Build or install it again, or remove it";
 
-[[noreturn]] void refuse(const std::filesystem::path& file, std::string_view what) {
+[[noreturn]] void refuse_library(const std::filesystem::path& file, std::string_view what) {
   throw Error(ExitCode::plugin, file.string(), what, kAdvice);
 }
 
@@ -43,7 +43,7 @@ struct Pipe {
   explicit Pipe(const std::filesystem::path& file) {
     int ends[2];
     if (pipe2(ends, O_CLOEXEC) != 0)
-      refuse(file, fmt::format("cannot be probed: no pipe: {}", std::strerror(errno)));
+      refuse_library(file, fmt::format("cannot be probed: no pipe: {}", std::strerror(errno)));
     read_end = ends[0];
     write_end = ends[1];
   }
@@ -102,7 +102,7 @@ pid_t start_child(const std::filesystem::path& file, const ProbeSettings& settin
   posix_spawnattr_destroy(&attributes);
   posix_spawn_file_actions_destroy(&actions);
   if (error != 0)
-    refuse(file, fmt::format("cannot be probed: {}: {}", program, std::strerror(error)));
+    refuse_library(file, fmt::format("cannot be probed: {}: {}", program, std::strerror(error)));
   return child;
 }
 
@@ -162,15 +162,17 @@ ModuleDescription probe_module(const std::filesystem::path& file, const ProbeSet
   const std::optional<int> status = end_child(child, record ? deadline : Clock::now());
 
   if (!status)
-    refuse(file, fmt::format("did not answer within {} ms while it was loaded to be looked at",
-                             settings.limit.count()));
+    refuse_library(file,
+                   fmt::format("did not answer within {} ms while it was loaded to be looked at",
+                               settings.limit.count()));
   if (WIFSIGNALED(*status))
-    refuse(file, fmt::format("crashed while it was loaded to be looked at (signal {}, {})",
-                             WTERMSIG(*status), strsignal(WTERMSIG(*status))));
+    refuse_library(file, fmt::format("crashed while it was loaded to be looked at (signal {}, {})",
+                                     WTERMSIG(*status), strsignal(WTERMSIG(*status))));
   const std::optional<ProbeAnswer> answer = decode_answer(record.value_or(""));
   if (!answer)
-    refuse(file, fmt::format("ended the process while it was loaded to be looked at (exit code {})",
-                             WEXITSTATUS(*status)));
+    refuse_library(
+        file, fmt::format("ended the process while it was loaded to be looked at (exit code {})",
+                          WEXITSTATUS(*status)));
   if (const auto* refusal = std::get_if<Refusal>(&*answer))
     throw Error(ExitCode::plugin, file.string(), refusal->reason, "");
   return std::get<ModuleDescription>(*answer);
@@ -180,7 +182,7 @@ ModuleDescription ProbeCache::probe(const std::filesystem::path& file,
                                     const ProbeSettings& settings) {
   struct stat status {};
   if (stat(file.c_str(), &status) != 0)
-    refuse(file, fmt::format("cannot be opened: {}", std::strerror(errno)));
+    refuse_library(file, fmt::format("cannot be opened: {}", std::strerror(errno)));
   const std::string stamp = fmt::format("{} {}.{} {}", status.st_size, status.st_mtim.tv_sec,
                                         status.st_mtim.tv_nsec, status.st_ino);
   const auto known = answers_.find(file);

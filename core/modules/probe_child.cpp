@@ -67,7 +67,7 @@ void try_create(const Library& library) {
 }
 
 // "FILE: reason." without the file and the full stop, which the host puts around it again.
-std::string reason_of(const Error& error, const std::filesystem::path& file) {
+std::string bare_reason_of(const Error& error, const std::filesystem::path& file) {
   std::string reason = error.what();
   const std::string prefix = printable(file.string(), 400) + ": ";
   if (reason.starts_with(prefix)) reason.erase(0, prefix.size());
@@ -82,7 +82,7 @@ ProbeAnswer examine(const std::filesystem::path& file) {
     try_create(library);
     return library.description();
   } catch (const Error& error) {
-    return Refusal{reason_of(error, file)};
+    return Refusal{bare_reason_of(error, file)};
   }
 }
 

@@ -11,20 +11,23 @@
 #include "core/pattern/pattern_syntax.h"
 
 namespace ropewalk {
+// Not file-local, because Pattern::Code has members of it.
+template <auto kFree>
+struct FreedByPcre2 {
+  void operator()(auto* p) const { kFree(p); }
+};
+
 namespace {
 
 // From one place of a text. A run of a million characters may take a million.
 constexpr uint32_t kMaxSteps = 10'000'000;
 constexpr uint32_t kMaxHeap = 64 << 10;  // kB
 
-template <auto kFree>
-struct Freed {
-  void operator()(auto* p) const { kFree(p); }
-};
-using CodePointer = std::unique_ptr<pcre2_code, Freed<pcre2_code_free>>;
-using MatchContext = std::unique_ptr<pcre2_match_context, Freed<pcre2_match_context_free>>;
-using CompileContext = std::unique_ptr<pcre2_compile_context, Freed<pcre2_compile_context_free>>;
-using MatchData = std::unique_ptr<pcre2_match_data, Freed<pcre2_match_data_free>>;
+using CodePointer = std::unique_ptr<pcre2_code, FreedByPcre2<pcre2_code_free>>;
+using MatchContext = std::unique_ptr<pcre2_match_context, FreedByPcre2<pcre2_match_context_free>>;
+using CompileContext =
+    std::unique_ptr<pcre2_compile_context, FreedByPcre2<pcre2_compile_context_free>>;
+using MatchData = std::unique_ptr<pcre2_match_data, FreedByPcre2<pcre2_match_data_free>>;
 
 template <class Pointer>
 Pointer owned(typename Pointer::pointer pointer) {

@@ -8,7 +8,7 @@
 namespace ropewalk::quantize {
 namespace {
 
-constexpr uint32_t kTile = 64;
+constexpr uint32_t kFactorTile = 64;
 
 // Rows [row, row + rows) and columns [column, column + columns) of a matrix with n columns.
 struct Part {
@@ -20,11 +20,12 @@ class Tiles {
  public:
   Tiles(std::span<double> matrix, uint32_t n) : matrix_(matrix), n_(n) {}
 
-  uint32_t count() const { return (n_ + kTile - 1) / kTile; }
+  uint32_t count() const { return (n_ + kFactorTile - 1) / kFactorTile; }
   uint32_t stride() const { return n_; }
   Part part(uint32_t row, uint32_t column) const {
-    return {matrix_.data() + size_t{row} * kTile * n_ + size_t{column} * kTile,
-            std::min(kTile, n_ - row * kTile), std::min(kTile, n_ - column * kTile)};
+    return {matrix_.data() + size_t{row} * kFactorTile * n_ + size_t{column} * kFactorTile,
+            std::min(kFactorTile, n_ - row * kFactorTile),
+            std::min(kFactorTile, n_ - column * kFactorTile)};
   }
 
  private:
@@ -34,14 +35,14 @@ class Tiles {
 
 // c -= a b^T
 void subtract_product(const Part& c, const Part& a, const Part& b, size_t stride) {
-  double transposed[kTile * kTile];
+  double transposed[kFactorTile * kFactorTile];
   for (uint32_t j = 0; j < b.rows; ++j)
-    for (uint32_t k = 0; k < b.columns; ++k) transposed[k * kTile + j] = b.at[j * stride + k];
+    for (uint32_t k = 0; k < b.columns; ++k) transposed[k * kFactorTile + j] = b.at[j * stride + k];
   for (uint32_t i = 0; i < c.rows; ++i)
     for (uint32_t k = 0; k < a.columns; ++k) {
       const double value = a.at[i * stride + k];
       double* out = c.at + i * stride;
-      const double* row = transposed + k * kTile;
+      const double* row = transposed + k * kFactorTile;
       for (uint32_t j = 0; j < c.columns; ++j) out[j] -= value * row[j];
     }
 }
@@ -75,19 +76,19 @@ void divide_by_transpose(const Part& a, const Part& lower, size_t stride) {
   }
 }
 
-// Columns [first, first + kTile) of L^-1 by forward substitution, written reversed into `upper`.
+// Columns [first, first + kFactorTile) of L^-1 by forward substitution, written reversed into `upper`.
 void invert_columns(std::span<const double> lower, uint32_t n, uint32_t first,
                     std::span<float> upper) {
-  const uint32_t columns = std::min(kTile, n - first);
-  std::vector<double> inverse(size_t{n - first} * kTile);  // rows from `first` on
+  const uint32_t columns = std::min(kFactorTile, n - first);
+  std::vector<double> inverse(size_t{n - first} * kFactorTile);  // rows from `first` on
   for (uint32_t i = first; i < n; ++i) {
     const double* row = lower.data() + size_t{i} * n;
-    double* sums = inverse.data() + size_t{i - first} * kTile;
+    double* sums = inverse.data() + size_t{i - first} * kFactorTile;
     if (i - first < columns) sums[i - first] = 1;
     for (uint32_t k = first; k < i; ++k) {
       const double value = row[k];
-      const double* above = inverse.data() + size_t{k - first} * kTile;
-      for (uint32_t j = 0; j < kTile; ++j) sums[j] -= value * above[j];
+      const double* above = inverse.data() + size_t{k - first} * kFactorTile;
+      for (uint32_t j = 0; j < kFactorTile; ++j) sums[j] -= value * above[j];
     }
     float* out = upper.data() + size_t{n - 1 - i} * n + (n - 1 - first);
     for (uint32_t j = 0; j < columns; ++j) {
@@ -119,8 +120,8 @@ bool cholesky(std::span<double> matrix, uint32_t n, uint32_t threads) {
 
 std::vector<float> reversed_inverse(std::span<const double> lower, uint32_t n, uint32_t threads) {
   std::vector<float> upper(size_t{n} * n);
-  parallel_for((n + kTile - 1) / kTile, threads, [&](size_t tile) {
-    invert_columns(lower, n, static_cast<uint32_t>(tile) * kTile, upper);
+  parallel_for((n + kFactorTile - 1) / kFactorTile, threads, [&](size_t tile) {
+    invert_columns(lower, n, static_cast<uint32_t>(tile) * kFactorTile, upper);
   });
   return upper;
 }

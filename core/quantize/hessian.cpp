@@ -8,7 +8,7 @@
 namespace ropewalk::quantize {
 namespace {
 
-constexpr uint32_t kTile = 64;     // columns and rows of a partial sum
+constexpr uint32_t kSumTile = 64;  // columns and rows of a partial sum
 constexpr uint32_t kTokens = 128;  // of a partial sum
 
 struct Tile {
@@ -20,19 +20,19 @@ void add_tile(std::span<const float> x, uint32_t inputs, const Tile& tile,
               std::vector<double>& sums) {
   const uint64_t tokens = x.size() / inputs;
   for (uint64_t first = 0; first < tokens; first += kTokens) {
-    std::array<float, kTile * kTile> partial{};
+    std::array<float, kSumTile * kSumTile> partial{};
     for (uint64_t token = first; token < std::min<uint64_t>(first + kTokens, tokens); ++token) {
       const float* values = x.data() + token * inputs;
       for (uint32_t r = 0; r < tile.rows; ++r) {
         const float value = values[tile.row + r];
-        float* out = partial.data() + r * kTile;
+        float* out = partial.data() + r * kSumTile;
         for (uint32_t c = 0; c < tile.columns; ++c) out[c] += value * values[tile.column + c];
       }
     }
     for (uint32_t r = 0; r < tile.rows; ++r)
       for (uint32_t c = 0; c < tile.columns; ++c)
         sums[size_t{tile.row + r} * inputs + tile.column + c] +=
-            static_cast<double>(partial[r * kTile + c]);
+            static_cast<double>(partial[r * kSumTile + c]);
   }
 }
 
@@ -40,10 +40,10 @@ void add_tile(std::span<const float> x, uint32_t inputs, const Tile& tile,
 
 void Hessian::add(std::span<const float> x, uint32_t threads) {
   std::vector<Tile> tiles;
-  for (uint32_t row = 0; row < inputs_; row += kTile)
-    for (uint32_t column = 0; column <= row; column += kTile)
+  for (uint32_t row = 0; row < inputs_; row += kSumTile)
+    for (uint32_t column = 0; column <= row; column += kSumTile)
       tiles.push_back(
-          {row, std::min(kTile, inputs_ - row), column, std::min(kTile, inputs_ - column)});
+          {row, std::min(kSumTile, inputs_ - row), column, std::min(kSumTile, inputs_ - column)});
   parallel_for(tiles.size(), threads, [&](size_t i) { add_tile(x, inputs_, tiles[i], sums_); });
   tokens_ += x.size() / inputs_;
 }

@@ -16,7 +16,7 @@ std::string origin(const PluginChoice& choice, const std::string& option, bool i
   return set == choice.options.end() ? "default" : set->value.where.text();
 }
 
-std::string shown(std::string value) {
+std::string with_commas(std::string value) {
   std::ranges::replace(value, abi::kItemSeparator, ',');
   return value;
 }
@@ -25,8 +25,9 @@ Json explain_link(const PluginChoice& choice, const ModuleDescription& descripti
   Json options = Json::array();
   for (const auto& [name, value] : resolve_options(description, choice).values) {
     const bool is_first = description.options.front().name == name;
-    options.push_back(
-        {{"option", name}, {"value", shown(value)}, {"from", origin(choice, name, is_first)}});
+    options.push_back({{"option", name},
+                       {"value", with_commas(value)},
+                       {"from", origin(choice, name, is_first)}});
   }
   return {{"sampler", choice.name}, {"options", std::move(options)}};
 }

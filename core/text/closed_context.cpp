@@ -12,7 +12,7 @@ namespace {
 
 constexpr std::array<std::string_view, 6> kDelimiters = {
     "BEGININPUT", "BEGINCONTEXT", "ENDCONTEXT", "ENDINPUT", "BEGININSTRUCTION", "ENDINSTRUCTION"};
-constexpr std::string_view kSpace = " \t\r\n";
+constexpr std::string_view kWhiteSpace = " \t\r\n";
 
 [[noreturn]] void refuse_delimiter(std::string_view word, std::string_view where) {
   throw Error(ExitCode::usage, where,
@@ -58,7 +58,7 @@ std::string_view without_last_line_end(std::string_view text) {
 
 std::string input_block(const ContextInput& input) {
   refuse_delimiters(input.text, input.where);
-  if (input.text.find_first_not_of(kSpace) == std::string::npos)
+  if (input.text.find_first_not_of(kWhiteSpace) == std::string::npos)
     throw Error(ExitCode::usage, input.where, "is empty, expected a text to answer from", "");
   std::string block = "BEGININPUT\nBEGINCONTEXT\n";
   for (const ContextEntry& entry : input.metadata) block += metadata_line(input, entry);
@@ -81,7 +81,7 @@ std::string closed_context_prompt(std::span<const ContextInput> inputs,
   prompt += "BEGININSTRUCTION\n";
   for (const std::string& instruction : instructions) {
     refuse_delimiters(instruction, "instruction");
-    if (instruction.find_first_not_of(kSpace) == std::string::npos)
+    if (instruction.find_first_not_of(kWhiteSpace) == std::string::npos)
       throw Error(ExitCode::usage, "instruction", "is empty, expected a question or a task", "");
     prompt += without_last_line_end(instruction);
     prompt += "\n";
@@ -90,8 +90,8 @@ std::string closed_context_prompt(std::span<const ContextInput> inputs,
 }
 
 std::string plain_instruction(std::string_view instruction) {
-  const size_t first = std::min(instruction.find_first_not_of(kSpace), instruction.size());
-  const size_t end = instruction.find_last_not_of(kSpace) + 1;
+  const size_t first = std::min(instruction.find_first_not_of(kWhiteSpace), instruction.size());
+  const size_t end = instruction.find_last_not_of(kWhiteSpace) + 1;
   return std::string(instruction.substr(first, end - std::min(first, end))) + " PLAINFORMAT";
 }
 

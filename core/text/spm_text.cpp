@@ -8,12 +8,12 @@
 namespace ropewalk {
 namespace {
 
-constexpr std::string_view kSpace = "\xe2\x96\x81";  // U+2581, a space in the vocabulary
+constexpr std::string_view kPieceSpace = "\xe2\x96\x81";  // U+2581, a space in the vocabulary
 
 std::string with_spaces(std::string_view piece) {
   std::string text(piece);
-  for (size_t at = 0; (at = text.find(kSpace, at)) != std::string::npos; ++at)
-    text.replace(at, kSpace.size(), " ");
+  for (size_t at = 0; (at = text.find(kPieceSpace, at)) != std::string::npos; ++at)
+    text.replace(at, kPieceSpace.size(), " ");
   return text;
 }
 
@@ -58,7 +58,7 @@ SpmText::SpmText(TokenizerModel model, const TokenizerConfig& config)
     const ModelPiece& piece = model_.pieces[i];
     const auto id = static_cast<int32_t>(i);
     if (piece.type == PieceType::byte) byte_ids_[piece_byte(piece.text)] = id;
-    if (piece.text == kSpace) space_id_ = id;
+    if (piece.text == kPieceSpace) space_id_ = id;
   }
 }
 
@@ -70,7 +70,7 @@ std::vector<DecodedName> SpmText::texts() const {
   for (const ModelPiece& piece : model_.pieces) {
     DecodedName decoded{.bytes = piece_text(piece, model_)};
     decoded.own_spaces =
-        prefixes && piece.text.starts_with(kSpace) && decoded.bytes.starts_with(' ') ? 1 : 0;
+        prefixes && piece.text.starts_with(kPieceSpace) && decoded.bytes.starts_with(' ') ? 1 : 0;
     texts.push_back(std::move(decoded));
   }
   for (const AddedToken& token : added().all()) {
@@ -94,7 +94,7 @@ std::vector<int32_t> SpmText::encode_segments(std::vector<Segment> segments) con
   const bool once = !legacy_ && add_prefix_space_ && any_text;
   if (once) {
     if (segments.front().token) segments.insert(segments.begin(), Segment{});
-    segments.front().text.insert(0, kSpace);
+    segments.front().text.insert(0, kPieceSpace);
   }
   apply_token_flags(segments);
   std::vector<int32_t> ids;
@@ -102,7 +102,7 @@ std::vector<int32_t> SpmText::encode_segments(std::vector<Segment> segments) con
     if (segment.token) {
       ids.push_back(segment.token->id);
     } else if (legacy_ && model_.add_dummy_prefix && !segment.text.empty()) {
-      append_plain(std::string(kSpace) + segment.text, ids);
+      append_plain(std::string(kPieceSpace) + segment.text, ids);
     } else {
       append_plain(segment.text, ids);
     }

@@ -5,7 +5,7 @@
 namespace ropewalk {
 namespace {
 
-constexpr std::string_view kReplacement = "\xef\xbf\xbd";  // U+FFFD
+constexpr std::string_view kReplacementText = "\xef\xbf\xbd";  // U+FFFD
 
 // Whether more bytes can make a character of `bytes`. The continuation bytes that a lead byte
 // allows include 80 or bf, whatever its restriction.
@@ -28,7 +28,7 @@ std::string Utf8Assembler::push(std::string_view bytes) {
   while (!rest.empty()) {
     const size_t length = utf8_sequence_length(rest);
     if (length == 0 && may_become_character(rest)) break;
-    text += length == 0 ? kReplacement : rest.substr(0, length);
+    text += length == 0 ? kReplacementText : rest.substr(0, length);
     rest.remove_prefix(length == 0 ? 1 : length);
   }
   pending_ = std::string(rest);
@@ -37,7 +37,7 @@ std::string Utf8Assembler::push(std::string_view bytes) {
 
 std::string Utf8Assembler::finish() {
   std::string text;
-  for (size_t i = 0; i < pending_.size(); ++i) text += kReplacement;
+  for (size_t i = 0; i < pending_.size(); ++i) text += kReplacementText;
   pending_.clear();
   return text;
 }

@@ -13,7 +13,8 @@
 namespace ropewalk {
 namespace {
 
-constexpr char kKnown[] = "ByteFallback, ByteLevel, Fuse, Metaspace, Replace, Sequence, Strip";
+constexpr char kKnownDecoders[] =
+    "ByteFallback, ByteLevel, Fuse, Metaspace, Replace, Sequence, Strip";
 
 // <0x0A>
 std::optional<char> byte_of(std::string_view name) {
@@ -32,7 +33,7 @@ Decoder::Decoder(const Json& decoder, const JsonSource& source) {
       [&](const std::string& type, const JsonFields& fields) { take(type, fields); });
   if (stage_ == Stage::none)
     throw Error(source.code, source.file + ": decoder",
-                fmt::format("is missing, expected one of {}", kKnown), "");
+                fmt::format("is missing, expected one of {}", kKnownDecoders), "");
 }
 
 void Decoder::enter(Stage stage, const JsonFields& fields) {
@@ -72,7 +73,7 @@ void Decoder::take(const std::string& type, const JsonFields& fields) {
     replacements_.push_back({std::move(metaspace.replacement), " "});
     strips_all_ = metaspace.scheme != PrependScheme::never;
   } else {
-    refuse_component(fields, type, kKnown);
+    refuse_component(fields, type, kKnownDecoders);
   }
 }
 

@@ -13,7 +13,7 @@
 namespace ropewalk {
 namespace {
 
-constexpr char kKnown[] = "NFC, Prepend, Replace, Sequence";
+constexpr char kKnownNormalizers[] = "NFC, Prepend, Replace, Sequence";
 
 // No character below U+0300 combines with another or is composed of others in another order: a text
 // without any from there on is in normal form. Its first byte is at least 0xCC.
@@ -41,7 +41,7 @@ Normalizer::Normalizer(const Json& normalizer, const JsonSource& source) {
                             .pattern = std::move(pattern.text),
                             .content = fields.text("content")});
         } else {
-          refuse_component(fields, type, kKnown);
+          refuse_component(fields, type, kKnownNormalizers);
         }
       });
 }

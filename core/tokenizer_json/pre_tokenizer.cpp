@@ -10,7 +10,7 @@
 namespace ropewalk {
 namespace {
 
-constexpr char kKnown[] = "ByteLevel, Digits, Metaspace, Sequence, Split";
+constexpr char kKnownPreTokenizers[] = "ByteLevel, Digits, Metaspace, Sequence, Split";
 // openai/gpt-2 src/encoder.py, as tokenizers' ByteLevel has it.
 constexpr char kGpt2[] =
     R"('s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+)";
@@ -31,7 +31,7 @@ class PreTokenizer::Reader {
     if (type == "Split") return split(fields);
     if (type == "Digits") return digits(fields);
     if (type == "Metaspace") return metaspace(fields);
-    refuse_component(fields, type, kKnown);
+    refuse_component(fields, type, kKnownPreTokenizers);
   }
 
  private:

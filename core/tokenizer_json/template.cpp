@@ -10,7 +10,7 @@
 namespace ropewalk {
 namespace {
 
-constexpr char kKnown[] = "ByteLevel, Sequence, TemplateProcessing";
+constexpr char kKnownPostProcessors[] = "ByteLevel, Sequence, TemplateProcessing";
 
 class Reader {
  public:
@@ -18,7 +18,7 @@ class Reader {
 
   void take(const std::string& type, const JsonFields& fields) {
     if (type == "ByteLevel") return;
-    if (type != "TemplateProcessing") refuse_component(fields, type, kKnown);
+    if (type != "TemplateProcessing") refuse_component(fields, type, kKnownPostProcessors);
     if (seen_) fields.fail("type", "found a second TemplateProcessing, expected one", "");
     seen_ = true;
     const auto single = fields.json().find("single");

@@ -13,8 +13,6 @@ using ::testing::AllOf;
 using ::testing::HasSubstr;
 using ::testing::StartsWith;
 
-const std::string kBase = RW_SOURCE_DIR "/models/airophin-mini-f16";
-
 std::string fixture(const std::string& name) { return RW_FIXTURES "/adapters/" + name; }
 
 Json expected_of(const std::string& variant) {

@@ -15,7 +15,7 @@ using ::testing::AllOf;
 using ::testing::HasSubstr;
 using ::testing::StartsWith;
 
-std::string fixture(const std::string& name) { return RW_FIXTURES "/models/" + name; }
+std::string model_fixture(const std::string& name) { return RW_FIXTURES "/models/" + name; }
 
 struct Quantised {
   const char* model;
@@ -27,7 +27,7 @@ struct Quantised {
 class InspectQuantised : public ::testing::TestWithParam<Quantised> {};
 
 TEST_P(InspectQuantised, TellsWhatTheTensorsHold) {
-  const Outcome outcome = run_program({"inspect", fixture(GetParam().model), "--json"}, "");
+  const Outcome outcome = run_program({"inspect", model_fixture(GetParam().model), "--json"}, "");
   ASSERT_EQ(outcome.code, 0) << outcome.err;
   const Json quant = outcome.json()["quantization"];
   EXPECT_EQ(quant["bits"], GetParam().bits);
@@ -51,7 +51,7 @@ INSTANTIATE_TEST_SUITE_P(All, InspectQuantised,
 
 TEST(Inspect, TellsSymmetricFromTheZeroPoints) {
   const auto symmetric = [](const char* model) {
-    return run_program({"inspect", fixture(model), "--json"}, "")
+    return run_program({"inspect", model_fixture(model), "--json"}, "")
         .json()["quantization"]["symmetric"];
   };
   for (const char* model : {"gptq-autogptq-b4-g32-act", "gptq-autogptq-b8-static"})
@@ -60,10 +60,10 @@ TEST(Inspect, TellsSymmetricFromTheZeroPoints) {
 }
 
 TEST(Inspect, TellsShapeRopeAndMemory) {
-  const Outcome outcome = run_program({"inspect", fixture("dense-gqa"), "--json"}, "");
+  const Outcome outcome = run_program({"inspect", model_fixture("dense-gqa"), "--json"}, "");
   ASSERT_EQ(outcome.code, 0) << outcome.err;
   const Json json = outcome.json();
-  const Json config = Json::parse(read_file(fixture("dense-gqa") + "/config.json"));
+  const Json config = Json::parse(read_file(model_fixture("dense-gqa") + "/config.json"));
   EXPECT_EQ(json["architecture"], "llama");
   EXPECT_EQ(json["layers"], config["num_hidden_layers"]);
   EXPECT_EQ(json["kv_heads"], config["num_key_value_heads"]);
@@ -81,7 +81,7 @@ TEST(Inspect, TellsShapeRopeAndMemory) {
 
 TEST(Inspect, TellsWhatAFamilyHasThatLlamaHasNot) {
   const auto inspect = [](const char* model) {
-    return run_program({"inspect", fixture(model), "--json"}, "").json();
+    return run_program({"inspect", model_fixture(model), "--json"}, "").json();
   };
   const Json llama = inspect("dense-gqa");
   EXPECT_EQ(llama["family"], "Llama");
@@ -108,8 +108,8 @@ TEST(Inspect, PlansTheMemoryThatARunAllocates) {
   const std::string ids = folder.write("ids", "1 5 7");
   for (const char* model : {"dense-gqa", "dense-tied", "gptq-b4-g32-act"}) {
     const Arguments cpu = {"--backend", "cpu", "--json"};
-    Arguments inspect = {"inspect", fixture(model)};
-    Arguments run = {"run", fixture(model), "--prompt-ids", ids, "--max-new-tokens", "1"};
+    Arguments inspect = {"inspect", model_fixture(model)};
+    Arguments run = {"run", model_fixture(model), "--prompt-ids", ids, "--max-new-tokens", "1"};
     inspect.insert(inspect.end(), cpu.begin(), cpu.end());
     run.insert(run.end(), cpu.begin(), cpu.end());
     const Outcome planned = run_program(inspect, ""), made = run_program(run, "");
@@ -125,7 +125,7 @@ TEST(Inspect, PlansTheMemoryThatARunAllocates) {
 
 // What auto took is in the answer; the note about it is a run's.
 TEST(Inspect, SaysNothingOfTheBackendsThatItPassedOver) {
-  const Outcome outcome = run_program({"inspect", fixture("dense-gqa"), "--json"}, "");
+  const Outcome outcome = run_program({"inspect", model_fixture("dense-gqa"), "--json"}, "");
   EXPECT_NE(outcome.json()["memory"]["device"], "");
   EXPECT_EQ(outcome.err.find("backend"), std::string::npos) << outcome.err;
 }
@@ -144,14 +144,15 @@ TEST(Inspect, PlansAlsoWhatDoesNotFit) {
 }
 
 TEST(Inspect, ShowsTheRopeThatARunWouldUse) {
-  const Outcome from_model = run_program({"inspect", fixture("rope-linear"), "--json"}, "");
+  const Outcome from_model = run_program({"inspect", model_fixture("rope-linear"), "--json"}, "");
   ASSERT_EQ(from_model.code, 0) << from_model.err;
-  const Json config = Json::parse(read_file(fixture("rope-linear") + "/config.json"));
+  const Json config = Json::parse(read_file(model_fixture("rope-linear") + "/config.json"));
   EXPECT_EQ(from_model.json()["rope"]["policy"], "linear");
   EXPECT_EQ(from_model.json()["rope"]["from_model"], true);
   EXPECT_EQ(from_model.json()["rope"]["options"]["factor"], config["rope_scaling"]["factor"]);
   const Outcome ours = run_program(
-      {"inspect", fixture("rope-linear"), "--json", "--set", "rope={policy: ntk, alpha: 3}"}, "");
+      {"inspect", model_fixture("rope-linear"), "--json", "--set", "rope={policy: ntk, alpha: 3}"},
+      "");
   EXPECT_EQ(ours.json()["rope"]["policy"], "ntk");
   EXPECT_EQ(ours.json()["rope"]["from_model"], false);
   EXPECT_THAT(ours.err, AllOf(HasSubstr("warning: "), HasSubstr("ntk"), HasSubstr("linear")));
@@ -172,12 +173,12 @@ TEST(Inspect, TakesAConfigurationAndShowsTheTokenizer) {
 
 TEST(Inspect, VerifiesSoundTensors) {
   const Outcome outcome =
-      run_program({"inspect", fixture("gptq-b4-g32-act"), "--verify", "--json"}, "");
+      run_program({"inspect", model_fixture("gptq-b4-g32-act"), "--verify", "--json"}, "");
   ASSERT_EQ(outcome.code, 0) << outcome.err;
   const Json verify = outcome.json()["verify"];
   EXPECT_EQ(verify["tensors"], outcome.json()["files"][0]["tensors"]);
   EXPECT_EQ(verify["non_finite"], Json::array());
-  EXPECT_THAT(run_program({"inspect", fixture("gptq-b4-g32-act"), "--verify"}, "").out,
+  EXPECT_THAT(run_program({"inspect", model_fixture("gptq-b4-g32-act"), "--verify"}, "").out,
               HasSubstr("sound: " + verify["tensors"].dump() + " tensors read"));
 }
 
@@ -196,7 +197,7 @@ void overwrite(const std::filesystem::path& model, const std::string& tensor,
 
 TEST(Inspect, FindsNanAndZeroScales) {
   const TemporaryFolder folder;
-  std::filesystem::copy(fixture("gptq-b4-g32-act"), folder.path() / "m");
+  std::filesystem::copy(model_fixture("gptq-b4-g32-act"), folder.path() / "m");
   const std::string scales = "model.layers.0.mlp.down_proj.scales";
   const std::string embedding = "model.embed_tokens.weight";
   overwrite(folder.path() / "m", scales, std::string("\0\0\0\x80", 4));           // +0 and -0

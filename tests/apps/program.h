@@ -23,6 +23,9 @@ struct Outcome {
   Json json() const;  // of stdout; fails the test where it is not one line of JSON
 };
 
+// A small model without quantisation: quantised here, and adapters are for it.
+inline const std::string kBase = RW_SOURCE_DIR "/models/airophin-mini-f16";
+
 using Arguments = std::vector<std::string>;
 
 // Runs to the end, or kills it after a minute. `input` is its standard input.

@@ -32,7 +32,7 @@ Write pickled(std::string pickle) { return torch_file(zip_file(items(std::move(p
 // One tensor of 8 halves.
 PickleTensor sound() { return {"model.norm.weight", "HalfStorage", "0", 8, 0, {8}, {1}}; }
 
-Write tensor(std::function<void(PickleTensor&)> change) {
+Write only_tensor(std::function<void(PickleTensor&)> change) {
   PickleTensor it = sound();
   change(it);
   return pickled(pickle_state_dict({it}));
@@ -134,7 +134,7 @@ std::vector<BadModel> bad_pickles() {
       {"P07", "Nested", pickle_regex("\"state_dict\" is no tensor"),
        pickled("\x80\x02}(" + pickle_text("state_dict") + "}u.")},
       {"P07", "TensorName", pickle_regex("a tensor named \"\\.\\./x\""),
-       tensor([](PickleTensor& it) { it.name = "../x"; })},
+       only_tensor([](PickleTensor& it) { it.name = "../x"; })},
   };
 }
 
@@ -142,30 +142,30 @@ std::vector<BadModel> bad_views() {
   const std::string beyond = "model\\.norm\\.weight of shape .* reaches beyond its storage of 8";
   return {
       {"P08", "ShapeBeyond", pickle_regex(beyond),
-       tensor([](PickleTensor& it) { it.shape = {9}; })},
+       only_tensor([](PickleTensor& it) { it.shape = {9}; })},
       {"P08", "OffsetBeyond", pickle_regex(beyond),
-       tensor([](PickleTensor& it) { it.offset = 1; })},
+       only_tensor([](PickleTensor& it) { it.offset = 1; })},
       {"P08", "StrideBeyond", pickle_regex(beyond),
-       tensor([](PickleTensor& it) { it.stride = {2}; })},
-      {"P08", "StrideOverflow", pickle_regex(beyond), tensor([](PickleTensor& it) {
+       only_tensor([](PickleTensor& it) { it.stride = {2}; })},
+      {"P08", "StrideOverflow", pickle_regex(beyond), only_tensor([](PickleTensor& it) {
          it.shape = {int64_t{1} << 40};
          it.stride = {int64_t{1} << 40};
        })},
-      {"P08", "ShapeOverflow", pickle_regex(beyond), tensor([](PickleTensor& it) {
+      {"P08", "ShapeOverflow", pickle_regex(beyond), only_tensor([](PickleTensor& it) {
          it.shape = {int64_t{1} << 40, int64_t{1} << 40};
          it.stride = {0, 0};
        })},
       {"P08", "Negative",
        pickle_regex("model\\.norm\\.weight has a negative size, stride or offset"),
-       tensor([](PickleTensor& it) { it.stride = {-1}; })},
+       only_tensor([](PickleTensor& it) { it.stride = {-1}; })},
       {"P08", "NegativeElements", pickle_regex("model\\.norm\\.weight has a negative size"),
-       tensor([](PickleTensor& it) { it.elements = -8; })},
+       only_tensor([](PickleTensor& it) { it.elements = -8; })},
       {"P08", "RankDiffers", pickle_regex("model\\.norm\\.weight has 1 sizes and 2 strides"),
-       tensor([](PickleTensor& it) {
+       only_tensor([](PickleTensor& it) {
          it.stride = {1, 1};
        })},
       {"P08", "Rank17", pickle_regex("model\\.norm\\.weight has rank 17, expected at most 16"),
-       tensor([](PickleTensor& it) { it.shape.assign(17, 1); })},
+       only_tensor([](PickleTensor& it) { it.shape.assign(17, 1); })},
   };
 }
 

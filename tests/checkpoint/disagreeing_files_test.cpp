@@ -15,7 +15,7 @@ namespace {
 using testing::AllOf;
 using testing::HasSubstr;
 
-constexpr char kQ[] = "model.layers.0.self_attn.q_proj";
+constexpr char kProjection[] = "model.layers.0.self_attn.q_proj";
 
 // What is said while a model is opened and read whole. Fails where it is refused.
 std::string said_of(const Write& write) {
@@ -225,7 +225,7 @@ TEST(GroupIndex, MayHave64Bits) {
     const TemporaryFolder directory;
     write(directory.path());
     const auto checkpoint = Checkpoint::open(directory.path(), config_families());
-    return describe(CheckpointWeights(*checkpoint), {kQ, 64, 64}).row_order;
+    return describe(CheckpointWeights(*checkpoint), {kProjection, 64, 64}).row_order;
   };
   EXPECT_EQ(order_of(spoil(widened)), order_of(spoil([](TinyModel&) {})));
 }
@@ -248,7 +248,8 @@ TEST(Names, AreReadThroughWhatIsWrappedAroundTheModel) {
   EXPECT_THAT(said_of(prefixed("module.")), HasSubstr("as DataParallel saves models"));
   EXPECT_THAT(said_of(prefixed("language_model.")), HasSubstr("begin with \"language_model.\""));
   EXPECT_THAT(said_of(renamed([](std::string name) {
-                if (name.starts_with(kQ)) name.insert(std::string(kQ).size(), ".base_layer");
+                if (name.starts_with(kProjection))
+                  name.insert(std::string(kProjection).size(), ".base_layer");
                 return name;
               })),
               HasSubstr("PEFT's \".base_layer\""));
@@ -261,8 +262,9 @@ TEST(Names, AreReadThroughWhatIsWrappedAroundTheModel) {
 
 TEST(Names, OfAnotherFormAreShownAndNotBlamedOnTheDownload) {
   const TemporaryFolder directory;
-  renamed([](std::string name) { return name.starts_with(kQ) ? "decoder." + name : name; })(
-      directory.path());
+  renamed([](std::string name) {
+    return name.starts_with(kProjection) ? "decoder." + name : name;
+  })(directory.path());
   try {
     read_everything(*Checkpoint::open(directory.path(), config_families()));
     FAIL() << "was taken";

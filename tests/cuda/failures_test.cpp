@@ -15,8 +15,6 @@ namespace {
 using testing::AllOf;
 using testing::HasSubstr;
 
-constexpr char kModel[] = "gptq-b4-airophin";
-
 class CudaFailures : public testing::Test {
  protected:
   void SetUp() override {
@@ -28,7 +26,7 @@ class CudaFailures : public testing::Test {
 };
 
 TEST_F(CudaFailures, NoSuchDevice) {
-  Config config = cuda_config(kModel);
+  Config config = cuda_config(kActOrderFixture);
   config.backend.device = 99;
   expect_error(ExitCode::no_device, HasSubstr("device 99 does not exist, found 1"), [&] {
     Registry registry = make_registry(config);
@@ -40,14 +38,14 @@ TEST_F(CudaFailures, NoSuchDevice) {
 // A 64th of the memory is reserved for what no plan counts.
 TEST_F(CudaFailures, DoesNotFit) {
   setenv("EMULATOR_MEMORY", "50000000", 1);
-  Config config = cuda_config(kModel);
+  Config config = cuda_config(kActOrderFixture);
   RuntimeSettings settings = fixture_settings(config);
   settings.cache_pages = 1000;
   expect_error(ExitCode::out_of_memory,
                AllOf(HasSubstr("the model does not fit: weights "), HasSubstr("workspace "),
                      HasSubstr(" of 46.9 MiB free"), HasSubstr("% of this length would fit"),
                      HasSubstr("set context.kv_cache to int8")),
-               [&] { FixtureModel model(kModel, settings); });
+               [&] { FixtureModel model(kActOrderFixture, settings); });
   unsetenv("EMULATOR_MEMORY");
 }
 
@@ -55,8 +53,8 @@ TEST_F(CudaFailures, DoesNotFit) {
 // of a bucket takes memory, the driver's own. Where that fails the request fails and the next one
 // works.
 TEST_F(CudaFailures, OutOfMemoryLater) {
-  FixtureModel model(kModel, fixture_settings(cuda_config(kModel)));
-  const auto ids = ids_of(kModel);
+  FixtureModel model(kActOrderFixture, fixture_settings(cuda_config(kActOrderFixture)));
+  const auto ids = ids_of(kActOrderFixture);
   set_fault("oom-recording=1");
   expect_error(ExitCode::out_of_memory, HasSubstr("recording: "),
                [&] { score(model.runtime, ids, nullptr); });
@@ -71,18 +69,19 @@ TEST_F(CudaFailures, OutOfMemoryWhileLoading) {
   set_fault("oom-after=100000");
   expect_error(
       ExitCode::out_of_memory,
-      AllOf(HasSubstr("out of device memory"), HasSubstr("bytes asked"), HasSubstr("free")),
-      [&] { FixtureModel model(kModel, fixture_settings(cuda_config(kModel))); });
+      AllOf(HasSubstr("out of device memory"), HasSubstr("bytes asked"), HasSubstr("free")), [&] {
+        FixtureModel model(kActOrderFixture, fixture_settings(cuda_config(kActOrderFixture)));
+      });
 }
 
 // K15: that request fails, every later one fails, and shutting down does not hang.
 void expect_lost(const std::string& fault, const std::string& words) {
-  Config config = cuda_config(kModel);
+  Config config = cuda_config(kActOrderFixture);
   set_option(config, "step-limit-ms", "300");
   const auto start = std::chrono::steady_clock::now();
   {
-    FixtureModel model(kModel, fixture_settings(config));
-    const auto ids = ids_of(kModel);
+    FixtureModel model(kActOrderFixture, fixture_settings(config));
+    const auto ids = ids_of(kActOrderFixture);
     score(model.runtime, ids, nullptr);
     setenv("EMULATOR_FAULT", fault.c_str(), 1);
     for (int again = 0; again < 2; ++again)

@@ -30,7 +30,7 @@ constexpr Case kCases[] = {{480, 160, 512, 132}, {160, 160, 512, 132}, {864, 160
                            {160, 432, 56, 40},   {1, 1, 64, 132},      {3, 5, 512, 3},
                            {2, 65, 64, 3},       {1, 700, 64, 3},      {5, 33, 7, 2}};
 
-std::string name_of(const Case& c) {
+std::string case_name_of(const Case& c) {
   return std::to_string(c.tiles) + " tiles, " + std::to_string(c.blocks) + " blocks, slices of " +
          std::to_string(c.max_slice_blocks) + ", " + std::to_string(c.multiprocessors);
 }
@@ -55,7 +55,7 @@ TEST(LeanShares, PartsCoverEveryItemOnce) {
 // Every block of every tile belongs to the warp that warp_of() names. Empty shares come last.
 TEST(LeanShares, CoverEveryBlockOnce) {
   for (const Case& c : kCases) {
-    SCOPED_TRACE(name_of(c));
+    SCOPED_TRACE(case_name_of(c));
     const Shares s =
         share_out(c.tiles, c.blocks, c.max_slice_blocks, c.multiprocessors, kSegmentBlocks);
     EXPECT_LE(slice_blocks(s), c.max_slice_blocks);
@@ -80,7 +80,7 @@ TEST(LeanShares, CoverEveryBlockOnce) {
 // Each segment has an index of its own, below segment_count().
 TEST(LeanShares, SegmentsHavePlaces) {
   for (const Case& c : kCases) {
-    SCOPED_TRACE(name_of(c));
+    SCOPED_TRACE(case_name_of(c));
     const Shares s =
         share_out(c.tiles, c.blocks, c.max_slice_blocks, c.multiprocessors, kSegmentBlocks);
     std::set<uint64_t> places;

@@ -17,8 +17,6 @@ namespace {
 
 using testing::Contains;
 
-constexpr char kModel[] = "gptq-b4-airophin";
-
 // Lines of the listener's file since `from`.
 std::vector<std::string> lines_since(const std::filesystem::path& file, size_t from) {
   std::ifstream text(file);
@@ -47,12 +45,12 @@ TEST(CudaTrace, StepsAreNamed) {
   const std::filesystem::path file = std::filesystem::path(testing::TempDir()) / "cuda_trace.txt";
   setenv("NVTX_INJECTION64_PATH", RW_TRACE_LISTENER, 1);
   setenv("TRACE_TO", file.c_str(), 1);
-  const auto ids = ids_of(kModel);
+  const auto ids = ids_of(kActOrderFixture);
   for (const char* capture : {"true", "false"}) {
     SCOPED_TRACE(capture);
-    Config config = cuda_config(kModel);
+    Config config = cuda_config(kActOrderFixture);
     set_option(config, "capture", capture);
-    FixtureModel model(kModel, fixture_settings(config));
+    FixtureModel model(kActOrderFixture, fixture_settings(config));
     score(model.runtime, ids, nullptr);
     const size_t once = lines_since(file, 0).size();
     score(model.runtime, ids, nullptr);

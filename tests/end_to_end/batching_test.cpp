@@ -7,17 +7,16 @@
 namespace ropewalk::test {
 namespace {
 
-constexpr char kModel[] = "gptq-b4-airophin";
-
 using Logits = std::vector<float>;
 
-struct Rig {
+struct BatchingRig {
   FixtureModel model;
 
-  Rig() : model(kModel, settings()) {}
+  BatchingRig() : model(kActOrderFixture, settings()) {}
 
   static RuntimeSettings settings() {
-    RuntimeSettings settings = fixture_settings(fixture_config(kModel, expected_of(kModel)));
+    RuntimeSettings settings =
+        fixture_settings(fixture_config(kActOrderFixture, expected_of(kActOrderFixture)));
     settings.config.context.length = 600;  // ten pages
     return settings;
   }
@@ -40,8 +39,8 @@ struct Rig {
 };
 
 TEST(Batching, APromptMayBeCutAnywhere) {
-  Rig rig;
-  const std::vector<int32_t> text = long_text_of(kModel);
+  BatchingRig rig;
+  const std::vector<int32_t> text = long_text_of(kActOrderFixture);
   const Logits whole = rig.run(text, 512);
   for (const size_t piece : {1u, 7u, 64u, 255u, 256u}) {
     EXPECT_EQ(rig.run(text, piece), whole) << "pieces of " << piece;
@@ -49,8 +48,8 @@ TEST(Batching, APromptMayBeCutAnywhere) {
 }
 
 TEST(Batching, AForgottenTailLeavesNoTrace) {
-  Rig rig;
-  const std::vector<int32_t> text = long_text_of(kModel);
+  BatchingRig rig;
+  const std::vector<int32_t> text = long_text_of(kActOrderFixture);
   const Logits want = rig.run(text, 512);
 
   Sequence sequence(rig.cache());

@@ -49,6 +49,8 @@ inline std::vector<int32_t> long_text_of(const std::string& variant) {
   return text;
 }
 
+inline constexpr char kActOrderFixture[] = "gptq-b4-airophin";  // groups of 32, linear RoPE
+
 // cpu, an f32 cache, and a context that holds the variant's prompt and continuation.
 inline Config fixture_config(const std::string& variant, const Json& expected) {
   Config config;

@@ -12,8 +12,6 @@
 namespace ropewalk::test {
 namespace {
 
-constexpr char kModel[] = "gptq-b4-airophin";  // act-order, groups of 32, linear RoPE
-
 std::vector<std::string> variants() {
   std::vector<std::string> names;
   for (const auto& entry : std::filesystem::directory_iterator(models_folder()))
@@ -91,8 +89,8 @@ class Backend : public testing::TestWithParam<TestBackend> {
 };
 
 TEST_P(Backend, TheSameRunGivesTheSameBits) {
-  FixtureModel model(kModel, fixture_settings(config_of(GetParam(), kModel)));
-  const std::vector<int32_t> ids = ids_of(kModel);
+  FixtureModel model(kActOrderFixture, fixture_settings(config_of(GetParam(), kActOrderFixture)));
+  const std::vector<int32_t> ids = ids_of(kActOrderFixture);
   const auto first = score(model.runtime, ids, nullptr).logprobs;
   for (int run = 0; run < 5; ++run) EXPECT_EQ(score(model.runtime, ids, nullptr).logprobs, first);
 }
@@ -100,11 +98,11 @@ TEST_P(Backend, TheSameRunGivesTheSameBits) {
 // Eight prompts of different lengths. In the last step the first sequence has one token left, the
 // second two, and so on.
 TEST_P(Backend, SequencesInOneStepDoNotMix) {
-  RuntimeSettings settings = fixture_settings(config_of(GetParam(), kModel));
+  RuntimeSettings settings = fixture_settings(config_of(GetParam(), kActOrderFixture));
   settings.max_sequences = 8;
   settings.config.context.length = 600;  // steps wide enough for all eight prompts at once
-  FixtureModel model(kModel, settings);
-  const std::vector<int32_t> ids = ids_of(kModel);
+  FixtureModel model(kActOrderFixture, settings);
+  const std::vector<int32_t> ids = ids_of(kActOrderFixture);
   std::vector<std::vector<float>> alone;
   std::vector<std::unique_ptr<Sequence>> sequences;
   std::vector<Chunk> heads, tails;
@@ -132,14 +130,15 @@ TEST_P(Backend, AgreesWithTheCpuOverSeveralPagesWithEveryCache) {
   if (GetParam().backend == "cpu")
     GTEST_SKIP() << "the CPU backend is the reference for the others";
   for (const KvCacheType cache : GetParam().caches) {
-    Config config = config_of(GetParam(), kModel);
+    Config config = config_of(GetParam(), kActOrderFixture);
     config.context.length = 600;
     config.context.kv_cache = cache;
     Config cpu = config;
     cpu.backend = {};
     cpu.backend.plugin.name = "cpu";
-    const std::vector<int32_t> text = long_text_of(kModel);
-    EXPECT_LT(max_difference(logprobs_of(kModel, config, text), logprobs_of(kModel, cpu, text)),
+    const std::vector<int32_t> text = long_text_of(kActOrderFixture);
+    EXPECT_LT(max_difference(logprobs_of(kActOrderFixture, config, text),
+                             logprobs_of(kActOrderFixture, cpu, text)),
               cache == KvCacheType::int8 ? GetParam().cpu_int8 : GetParam().cpu);
   }
 }
@@ -158,14 +157,14 @@ constexpr Switch kSwitches[] = {
 };
 
 TEST_P(Backend, SwitchesChangeNothing) {
-  const std::vector<int32_t> ids = ids_of(kModel);
-  const Config config = config_of(GetParam(), kModel);
-  const std::vector<double> plain = logprobs_of(kModel, config, ids);
+  const std::vector<int32_t> ids = ids_of(kActOrderFixture);
+  const Config config = config_of(GetParam(), kActOrderFixture);
+  const std::vector<double> plain = logprobs_of(kActOrderFixture, config, ids);
   for (const Switch& change : kSwitches) {
     if (GetParam().backend != change.backend) continue;
     Config changed = config;
     set_option(changed, change.option, change.value);
-    EXPECT_EQ(logprobs_of(kModel, changed, ids), plain) << change.option;
+    EXPECT_EQ(logprobs_of(kActOrderFixture, changed, ids), plain) << change.option;
   }
 }
 

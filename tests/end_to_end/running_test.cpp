@@ -17,8 +17,8 @@ namespace {
 
 using testing::HasSubstr;
 
-struct Rig {
-  Rig() : engine(settings(), TextNeed::required) {}
+struct EngineRig {
+  EngineRig() : engine(settings(), TextNeed::required) {}
 
   static RuntimeSettings settings() {
     RuntimeSettings settings;
@@ -51,7 +51,7 @@ struct Rig {
 
 // One request with its own text, as a scheduler holds it.
 struct Slot {
-  Slot(Rig& rig, const Request& request)
+  Slot(EngineRig& rig, const Request& request)
       : text(rig.text()),
         running(vocabulary_of(rig.engine), text, request,
                 rig.engine.make_chain(request.sampling, request.seed)) {}
@@ -64,7 +64,7 @@ struct Slot {
 };
 
 TEST(Running, RequestsThatShareStepsReplyAsTheyDoAlone) {
-  Rig rig;
+  EngineRig rig;
   const std::vector<Request> requests = {
       rig.request("USER: Who are you? ASSISTANT:", 1), rig.request("Rope", 2),
       rig.request("USER: What are ropes made of, and who made the first one? ASSISTANT:", 3)};
@@ -99,7 +99,7 @@ TEST(Running, RequestsThatShareStepsReplyAsTheyDoAlone) {
 }
 
 TEST(Running, ACancelledReplyKeepsWhatWasSaid) {
-  Rig rig;
+  EngineRig rig;
   Request request = rig.request("USER: Who are you? ASSISTANT:", 1);
   const Reply whole = rig.alone(request);
   ASSERT_GT(whole.ids.size(), 3u);
@@ -125,7 +125,7 @@ TEST(Running, ACancelledReplyKeepsWhatWasSaid) {
 }
 
 TEST(Running, NoNewTokensIsAFinishedReply) {
-  Rig rig;
+  EngineRig rig;
   Request request = rig.request("Rope", 1);
   request.max_new_tokens = 0;
   Slot slot(rig, request);
@@ -134,7 +134,7 @@ TEST(Running, NoNewTokensIsAFinishedReply) {
 }
 
 TEST(Running, APromptThatFillsTheContextIsALimit) {
-  Rig rig;
+  EngineRig rig;
   Request request = rig.request("Rope", 1);
   request.prompt_ids.resize(rig.engine.runtime().context_length(), 5);
   try {
@@ -148,7 +148,7 @@ TEST(Running, APromptThatFillsTheContextIsALimit) {
 
 // Greedy decoding takes the greatest of the logits that it is shown.
 TEST(Generate, ShowsTheLogitsOfEveryTokenThatIsSampled) {
-  Rig rig;
+  EngineRig rig;
   Request request = rig.request("USER: Who are you? ASSISTANT:", 1);
   request.sampling = {};
   std::vector<int32_t> greatest;

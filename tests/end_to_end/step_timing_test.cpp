@@ -8,8 +8,6 @@
 namespace ropewalk::test {
 namespace {
 
-constexpr char kModel[] = "gptq-b4-airophin";
-
 class StepTiming : public testing::TestWithParam<TestBackend> {
  protected:
   void SetUp() override {
@@ -18,7 +16,7 @@ class StepTiming : public testing::TestWithParam<TestBackend> {
   }
 
   Json traced(const std::vector<int32_t>& ids) {
-    FixtureModel model(kModel, fixture_settings(config_of(GetParam(), kModel)));
+    FixtureModel model(kActOrderFixture, fixture_settings(config_of(GetParam(), kActOrderFixture)));
     TraceFile file(folder_.path() / "trace.json");
     model.runtime.trace_to(file, {});
     logprobs_ = score(model.runtime, ids, nullptr).logprobs;
@@ -32,9 +30,9 @@ class StepTiming : public testing::TestWithParam<TestBackend> {
 };
 
 TEST_P(StepTiming, GroupsOfAStepTakeNoLongerThanTheStep) {
-  const std::vector<int32_t> ids = ids_of(kModel);
+  const std::vector<int32_t> ids = ids_of(kActOrderFixture);
   const Json events = traced(ids);
-  EXPECT_EQ(logprobs_, logprobs_of(kModel, config_of(GetParam(), kModel), ids));
+  EXPECT_EQ(logprobs_, logprobs_of(kActOrderFixture, config_of(GetParam(), kActOrderFixture), ids));
   double group_us = 0, step_us = 0, end = 0;
   size_t groups = 0, steps = 0;
   for (const Json& event : events) {

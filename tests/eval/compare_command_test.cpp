@@ -14,8 +14,8 @@ using ::testing::StartsWith;
 
 const std::string kIds = RW_FIXTURES "/airophin-mini/training-form.ids";
 
-std::string config_of(const TemporaryFolder& folder, const std::string& name,
-                      const std::string& model, const std::string& more) {
+std::string compared_config(const TemporaryFolder& folder, const std::string& name,
+                            const std::string& model, const std::string& more) {
   return folder.write(name + ".yaml", "model: " + model + "\n" + more);
 }
 
@@ -32,9 +32,9 @@ TEST_P(Backends, PredictWhatTheCpuPredicts) {
   if (!usable(GetParam())) GTEST_SKIP() << "no usable " << GetParam() << " device";
   const TemporaryFolder folder;
   const std::string model = RW_SOURCE_DIR "/models/airophin-mini";
-  const std::string cpu = config_of(folder, "cpu", model, "backend: cpu\n");
+  const std::string cpu = compared_config(folder, "cpu", model, "backend: cpu\n");
   const std::string other =
-      config_of(folder, "other", model, std::string("backend: ") + GetParam() + "\n");
+      compared_config(folder, "other", model, std::string("backend: ") + GetParam() + "\n");
   const Outcome outcome =
       run_program({"compare", cpu, other, "--ids", kIds, "--windows", "2", "--json"}, "");
   ASSERT_EQ(outcome.code, 0) << outcome.err;
@@ -52,14 +52,14 @@ class CompareCommand : public ::testing::Test {
  protected:
   TemporaryFolder folder_;
   std::string mini_ =
-      config_of(folder_, "mini", RW_SOURCE_DIR "/models/airophin-mini", "backend: cpu\n");
-  std::string eval_ = config_of(folder_, "eval", RW_FIXTURES "/eval/model", "backend: cpu\n");
+      compared_config(folder_, "mini", RW_SOURCE_DIR "/models/airophin-mini", "backend: cpu\n");
+  std::string eval_ = compared_config(folder_, "eval", RW_FIXTURES "/eval/model", "backend: cpu\n");
   std::string text_ = RW_FIXTURES "/eval/text.txt";
 };
 
 TEST_F(CompareCommand, SeesWhatAnotherPolicyDoes) {
-  const std::string scaled = config_of(folder_, "scaled", RW_FIXTURES "/eval/model",
-                                       "backend: cpu\nrope: {policy: linear, factor: 2}\n");
+  const std::string scaled = compared_config(folder_, "scaled", RW_FIXTURES "/eval/model",
+                                             "backend: cpu\nrope: {policy: linear, factor: 2}\n");
   const Json expected = Json::parse(read_file(RW_FIXTURES "/eval/expected.json"));
   const auto perplexity_of = [&](const char* policy) {
     for (const Json& row : expected["perplexity"])

@@ -13,18 +13,18 @@ namespace {
 using ::testing::AllOf;
 using ::testing::HasSubstr;
 
-const std::string kEval = RW_FIXTURES "/eval/";
+const std::string kMmluFixtures = RW_FIXTURES "/eval/";
 
-std::string config_of(const TemporaryFolder& folder) {
-  return folder.write("eval.yaml", "model: " + kEval +
+std::string mmlu_config(const TemporaryFolder& folder) {
+  return folder.write("eval.yaml", "model: " + kMmluFixtures +
                                        "model\nbackend: cpu\nrope: {policy: linear, factor: 2}\n"
                                        "context: {length: 2048, kv_cache: f32}\n");
 }
 
-Json expected_rows() { return Json::parse(read_file(kEval + "expected.json"))["mmlu"]; }
+Json expected_rows() { return Json::parse(read_file(kMmluFixtures + "expected.json"))["mmlu"]; }
 
 std::vector<MmluQuestion> questions_of(const std::string& kind, const std::string& subject) {
-  const std::string file = kEval + "mmlu/" + kind + "/" + subject + "_" + kind + ".csv";
+  const std::string file = kMmluFixtures + "mmlu/" + kind + "/" + subject + "_" + kind + ".csv";
   return parse_mmlu(read_file(file), file);
 }
 
@@ -49,8 +49,8 @@ TEST_P(MmluForms, ScoreAsTransformers) {
   const auto [form, shots] = GetParam();
   const TemporaryFolder folder;
   const Outcome outcome =
-      run_program({"mmlu", config_of(folder), "--data", kEval + "mmlu", "--form", form, "--shots",
-                   std::to_string(shots), "--json", "--details"},
+      run_program({"mmlu", mmlu_config(folder), "--data", kMmluFixtures + "mmlu", "--form", form,
+                   "--shots", std::to_string(shots), "--json", "--details"},
                   "");
   ASSERT_EQ(outcome.code, 0) << outcome.err;
   const Json answer = outcome.json();
@@ -84,13 +84,13 @@ INSTANTIATE_TEST_SUITE_P(All, MmluForms,
 class MmluCommand : public ::testing::Test {
  protected:
   Outcome run(const Arguments& more) const {
-    Arguments arguments = {"mmlu", config_, "--data", kEval + "mmlu"};
+    Arguments arguments = {"mmlu", config_, "--data", kMmluFixtures + "mmlu"};
     arguments.insert(arguments.end(), more.begin(), more.end());
     return run_program(arguments, "");
   }
 
   TemporaryFolder folder_;
-  std::string config_ = config_of(folder_);
+  std::string config_ = mmlu_config(folder_);
 };
 
 TEST_F(MmluCommand, DropsShotsOnlyWhereTheContextDemandsIt) {
@@ -129,7 +129,7 @@ TEST_F(MmluCommand, RefusesWhatItCannotAsk) {
   EXPECT_THAT(run({"--shots", "6"}).err,
               HasSubstr("rope_making_dev.csv: found 5 questions, expected the 6 of --shots"));
   EXPECT_EQ(run({"--shots", "6"}).code, 2);
-  const Outcome nothing = run_program({"mmlu", config_, "--data", kEval}, "");
+  const Outcome nothing = run_program({"mmlu", config_, "--data", kMmluFixtures}, "");
   EXPECT_EQ(nothing.code, 2);
   EXPECT_THAT(nothing.err, HasSubstr("found no file SUBJECT_test.csv in it"));
 }

@@ -14,8 +14,8 @@ using testing::IsEmpty;
 
 using Ids = std::vector<int32_t>;
 
-struct Rig {
-  Rig(bool varies, RopeMode mode)
+struct TextRig {
+  TextRig(bool varies, RopeMode mode)
       : policy(varies), rope(policy, {8, 10000.0, 64, 0, 1024}, mode, {8}), text(cache, rope) {}
 
   // What the executor does to a chunk's sequence.
@@ -35,7 +35,7 @@ struct Rig {
 };
 
 TEST(CachedText, ChunksCoverThePendingTokensInOrder) {
-  Rig rig(false, RopeMode::hf_compat);
+  TextRig rig(false, RopeMode::hf_compat);
   rig.text.append(Ids{1, 2, 3, 4, 5});
   EXPECT_EQ(rig.text.pending(), 5u);
 
@@ -43,25 +43,25 @@ TEST(CachedText, ChunksCoverThePendingTokensInOrder) {
   EXPECT_THAT(first.tokens, ElementsAre(1, 2, 3));
   EXPECT_EQ(first.wanted, Wanted::none);
   EXPECT_EQ(first.final_length, 5u);
-  Rig::cache_chunk(first);
+  TextRig::cache_chunk(first);
   EXPECT_EQ(rig.text.cached(), 3u);
 
   const Chunk last = rig.text.next(3);
   EXPECT_THAT(last.tokens, ElementsAre(4, 5));
   EXPECT_EQ(last.wanted, Wanted::last);
-  Rig::cache_chunk(last);
+  TextRig::cache_chunk(last);
   EXPECT_EQ(rig.text.pending(), 0u);
 }
 
 TEST(CachedText, AChunkThatDidNotRunIsGivenAgain) {
-  Rig rig(false, RopeMode::hf_compat);
+  TextRig rig(false, RopeMode::hf_compat);
   rig.text.append(Ids{1, 2});
   EXPECT_THAT(rig.text.next(1).tokens, ElementsAre(1));
   EXPECT_THAT(rig.text.next(1).tokens, ElementsAre(1));
 }
 
 TEST(CachedText, RewindingKeepsWhatIsCachedOfTheCommonPrefix) {
-  Rig rig(false, RopeMode::hf_compat);
+  TextRig rig(false, RopeMode::hf_compat);
   rig.text.append(Ids{1, 2, 3, 4});
   rig.run_all();
   EXPECT_EQ(rig.text.rewind_to(Ids{1, 2, 9, 9, 9}), 2u);
@@ -70,15 +70,15 @@ TEST(CachedText, RewindingKeepsWhatIsCachedOfTheCommonPrefix) {
 }
 
 TEST(CachedText, RewindingNeverCountsPendingTokensAsCached) {
-  Rig rig(false, RopeMode::hf_compat);
+  TextRig rig(false, RopeMode::hf_compat);
   rig.text.append(Ids{1, 2, 3, 4});
-  Rig::cache_chunk(rig.text.next(2));
+  TextRig::cache_chunk(rig.text.next(2));
   EXPECT_EQ(rig.text.rewind_to(Ids{1, 2, 3, 4}), 2u);
   EXPECT_THAT(rig.text.next(64).tokens, ElementsAre(3, 4));
 }
 
 TEST(CachedText, RewindingLeavesTheLastTokenToBeRun) {
-  Rig rig(false, RopeMode::hf_compat);
+  TextRig rig(false, RopeMode::hf_compat);
   rig.text.append(Ids{1, 2, 3, 4});
   rig.run_all();
   EXPECT_EQ(rig.text.rewind_to(Ids{1, 2, 3}), 2u);
@@ -91,7 +91,7 @@ TEST(CachedText, RewindingLeavesTheLastTokenToBeRun) {
 // The table of a policy that varies rotated the cached keys for another length.
 TEST(CachedText, RewindingKeepsNothingWhereKeysDoNotStayValid) {
   const auto kept = [](bool varies, RopeMode mode) {
-    Rig rig(varies, mode);
+    TextRig rig(varies, mode);
     rig.text.append(Ids{1, 2, 3});
     rig.run_all();
     return rig.text.rewind_to(Ids{1, 2, 9});
@@ -104,10 +104,10 @@ TEST(CachedText, RewindingKeepsNothingWhereKeysDoNotStayValid) {
 
 // A page that others read is not written to again: its tokens are run once more.
 TEST(CachedText, RewindingIntoASharedPageGivesThePageUp) {
-  Rig rig(false, RopeMode::hf_compat);
+  TextRig rig(false, RopeMode::hf_compat);
   const Ids ids(300, 7);
   rig.text.append(ids);
-  while (rig.text.pending() > 0) Rig::cache_chunk(rig.text.next(64));
+  while (rig.text.pending() > 0) TextRig::cache_chunk(rig.text.next(64));
   CachedText other(rig.cache, rig.rope);
   other.append(ids);
   other.adopt(rig.text.sequence().pages().first(1));
@@ -120,7 +120,7 @@ TEST(CachedText, RewindingIntoASharedPageGivesThePageUp) {
 }
 
 TEST(CachedText, UncachingKeepsTheTokens) {
-  Rig rig(false, RopeMode::hf_compat);
+  TextRig rig(false, RopeMode::hf_compat);
   rig.text.append(Ids{1, 2, 3});
   rig.run_all();
   rig.text.uncache();
@@ -129,9 +129,9 @@ TEST(CachedText, UncachingKeepsTheTokens) {
 }
 
 TEST(CachedText, TruncatingForgetsPendingTokensFirst) {
-  Rig rig(false, RopeMode::hf_compat);
+  TextRig rig(false, RopeMode::hf_compat);
   rig.text.append(Ids{1, 2, 3, 4});
-  Rig::cache_chunk(rig.text.next(2));
+  TextRig::cache_chunk(rig.text.next(2));
   rig.text.truncate(3);
   EXPECT_EQ(rig.text.cached(), 2u);
   EXPECT_EQ(rig.text.pending(), 1u);

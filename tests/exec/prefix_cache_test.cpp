@@ -24,8 +24,8 @@ Ids of(const Ids& pages) {
   return ids;
 }
 
-struct Rig {
-  explicit Rig(uint32_t pages) : cache(pages, kPage, 64 * kPage), prefixes(cache, rope) {}
+struct PrefixRig {
+  explicit PrefixRig(uint32_t pages) : cache(pages, kPage, 64 * kPage), prefixes(cache, rope) {}
 
   // A text whose tokens are all cached, what is known of them by adoption.
   std::unique_ptr<CachedText> run(const Ids& ids) {
@@ -58,7 +58,7 @@ struct Rig {
 };
 
 TEST(PrefixCache, FindsThePagesThatATextBeginsWith) {
-  Rig rig(8);
+  PrefixRig rig(8);
   const Ids pages = rig.remember(of({1, 2, 3}));
   EXPECT_EQ(rig.find(of({1, 2, 3, 4})), pages);
   EXPECT_THAT(rig.find(of({1, 2, 9})), ElementsAre(pages[0], pages[1]));
@@ -68,7 +68,7 @@ TEST(PrefixCache, FindsThePagesThatATextBeginsWith) {
 }
 
 TEST(PrefixCache, ComparesEveryId) {
-  Rig rig(8);
+  PrefixRig rig(8);
   rig.remember(of({1}));
   for (const size_t place : {size_t{0}, size_t{kPage / 2}, size_t{kPage - 1}}) {
     Ids ids = of({1});
@@ -78,13 +78,13 @@ TEST(PrefixCache, ComparesEveryId) {
 }
 
 TEST(PrefixCache, LeavesTheLastTokenToBeRun) {
-  Rig rig(8);
+  PrefixRig rig(8);
   rig.remember(of({1, 2}));
   EXPECT_EQ(rig.prefixes.find("", of({1, 2})).size(), 1u);
 }
 
 TEST(PrefixCache, OnlyFullPagesAreKnown) {
-  Rig rig(8);
+  PrefixRig rig(8);
   Ids ids = of({1});
   ids.pop_back();
   rig.remember(ids);
@@ -96,7 +96,7 @@ TEST(PrefixCache, OnlyFullPagesAreKnown) {
 }
 
 TEST(PrefixCache, TextsThatShareABeginningShareItsPages) {
-  Rig rig(8);
+  PrefixRig rig(8);
   const auto a = rig.run(of({1, 2}));
   rig.prefixes.insert("", *a);
   const auto b = rig.run(of({1, 3}));
@@ -108,7 +108,7 @@ TEST(PrefixCache, TextsThatShareABeginningShareItsPages) {
 
 // Two that ran at the same time: the second takes the first one's pages and frees its own.
 TEST(PrefixCache, APageIsKnownOnce) {
-  Rig rig(8);
+  PrefixRig rig(8);
   const auto a = rig.run(of({1, 2})), b = rig.run(of({1, 2}));
   rig.prefixes.insert("", *a);
   EXPECT_EQ(rig.cache.free_pages(), 4u);
@@ -119,7 +119,7 @@ TEST(PrefixCache, APageIsKnownOnce) {
 }
 
 TEST(PrefixCache, SaltsShareNothing) {
-  Rig rig(8);
+  PrefixRig rig(8);
   const auto text = rig.run(of({1}));
   rig.prefixes.insert("alice", *text);
   EXPECT_THAT(rig.find(of({1})), IsEmpty());
@@ -128,7 +128,7 @@ TEST(PrefixCache, SaltsShareNothing) {
 }
 
 TEST(PrefixCache, EvictsWhatWasNotAskedForTheLongest) {
-  Rig rig(8);
+  PrefixRig rig(8);
   const Ids one = rig.remember(of({1})), two = rig.remember(of({2})), three = rig.remember(of({3}));
   rig.find(of({1}));
   EXPECT_EQ(rig.prefixes.evict(1), 1u);
@@ -139,7 +139,7 @@ TEST(PrefixCache, EvictsWhatWasNotAskedForTheLongest) {
 }
 
 TEST(PrefixCache, EvictsChildrenBeforeTheirParents) {
-  Rig rig(8);
+  PrefixRig rig(8);
   const Ids pages = rig.remember(of({1, 2, 3}));
   EXPECT_EQ(rig.prefixes.evictable(), 3u);
   EXPECT_EQ(rig.prefixes.evict(2), 2u);
@@ -150,7 +150,7 @@ TEST(PrefixCache, EvictsChildrenBeforeTheirParents) {
 }
 
 TEST(PrefixCache, APageThatIsUsedIsNotEvicted) {
-  Rig rig(8);
+  PrefixRig rig(8);
   rig.remember(of({1, 2}));
   const auto user = rig.run(of({1, 3}));  // uses the first page; its second is not known
   EXPECT_EQ(rig.prefixes.evictable(), 1u);
@@ -160,7 +160,7 @@ TEST(PrefixCache, APageThatIsUsedIsNotEvicted) {
 
 // Otherwise an idle page would stay because of a page behind it that somebody uses.
 TEST(PrefixCache, WhoUsesAPageUsesThoseBeforeIt) {
-  Rig rig(8);
+  PrefixRig rig(8);
   auto first = rig.run(of({1}));
   const auto second = rig.run(of({1, 2}));
   rig.prefixes.insert("", *first);
@@ -191,7 +191,7 @@ TEST(PrefixCache, IsOffWhereKeysDoNotStayValid) {
 TEST(PrefixCache, RandomTextsAgreeWithAListOfThem) {
   std::mt19937 random(7);
   const auto pick = [&](uint32_t n) { return static_cast<int32_t>(random() % n); };
-  Rig rig(4000);
+  PrefixRig rig(4000);
   std::vector<Ids> known;
   for (int round = 0; round < 300; ++round) {
     Ids text;

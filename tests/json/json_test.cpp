@@ -8,12 +8,12 @@
 namespace ropewalk::test {
 namespace {
 
-const JsonSource kSource{"config.json", ExitCode::model};
+const JsonSource kTextSource{"config.json", ExitCode::model};
 
 // The sentence with which `text` is refused; empty where it is taken.
 std::string refusal(std::string_view text) {
   try {
-    parse_json(text, kSource);
+    parse_json(text, kTextSource);
   } catch (const Error& error) {
     EXPECT_EQ(error.code(), ExitCode::model);
     return error.what();
@@ -22,12 +22,13 @@ std::string refusal(std::string_view text) {
 }
 
 TEST(ParseJson, KeepsValuesAndTheOrderOfKeys) {
-  const Json json = parse_json(R"({"b": [1, -2, 0.5, true, null, "ü"], "a": {"c": {}}})", kSource);
+  const Json json =
+      parse_json(R"({"b": [1, -2, 0.5, true, null, "ü"], "a": {"c": {}}})", kTextSource);
   EXPECT_EQ(json.dump(), R"({"b":[1,-2,0.5,true,null,"ü"],"a":{"c":{}}})");
 }
 
 TEST(ParseJson, TakesAScalarAndWhitespaceAround) {
-  EXPECT_EQ(parse_json(" \r\n\t7 \n", kSource), 7);
+  EXPECT_EQ(parse_json(" \r\n\t7 \n", kTextSource), 7);
 }
 
 struct Refused {
@@ -87,7 +88,7 @@ TEST(ParseJson, ManyKeysAreNotQuadratic) {
   for (int i = 0; i < 200'000; ++i) text += "\"key" + std::to_string(i) + "\":0,";
   text.back() = '}';
   const std::clock_t start = std::clock();
-  EXPECT_EQ(parse_json(text, kSource).size(), 200'000u);
+  EXPECT_EQ(parse_json(text, kTextSource).size(), 200'000u);
   EXPECT_LT((std::clock() - start) / CLOCKS_PER_SEC, 5) << "seconds of CPU time";
 }
 

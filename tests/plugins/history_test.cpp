@@ -89,7 +89,7 @@ TEST(Samplers, FrequencyCountsAndPresenceDoesNot) {
   EXPECT_EQ(logits({{"frequency", -1}}), (Logits{{0, 10}, {1, 11}, {2, 12}, {3, 11}, {4, 10}}));
 }
 
-std::string refusal(const std::string& name, const TestOptions& options) {
+std::string refusal_of_options(const std::string& name, const TestOptions& options) {
   try {
     make(name, options);
   } catch (const Error& error) {
@@ -99,14 +99,15 @@ std::string refusal(const std::string& name, const TestOptions& options) {
 }
 
 TEST(Samplers, WrongOptionsAreRefusedInWords) {
-  EXPECT_THAT(refusal("frequency-presence", {{"scope", "some"}}),
+  EXPECT_THAT(refusal_of_options("frequency-presence", {{"scope", "some"}}),
               HasSubstr("scope is some, expected generated or all"));
-  EXPECT_THAT(refusal("logit-bias", {{"ids", {1, 2}}, {"bias", {1, 2, 3}}}),
+  EXPECT_THAT(refusal_of_options("logit-bias", {{"ids", {1, 2}}, {"bias", {1, 2, 3}}}),
               HasSubstr("bias has 3 numbers, expected 1 or 2, one for each id"));
-  EXPECT_THAT(refusal("logit-bias", {{"ids", {400}}}),
+  EXPECT_THAT(refusal_of_options("logit-bias", {{"ids", {400}}}),
               HasSubstr("400 is no token id, expected 0 to 399"));
-  EXPECT_THAT(refusal("ban-tokens", {{"ids", {1.5}}}), HasSubstr("ids: 1.5 is no token id"));
-  EXPECT_THAT(refusal("dynamic-temperature", {{"low", 2}, {"high", 1}}),
+  EXPECT_THAT(refusal_of_options("ban-tokens", {{"ids", {1.5}}}),
+              HasSubstr("ids: 1.5 is no token id"));
+  EXPECT_THAT(refusal_of_options("dynamic-temperature", {{"low", 2}, {"high", 1}}),
               HasSubstr("low is above high"));
 }
 

@@ -48,7 +48,8 @@ Recorder render(const std::string& name, const TestOptions& options,
   return render_with(*make_plugin<abi::PromptFormat>(name, options), messages);
 }
 
-std::string refusal(const std::string& name, const std::vector<abi::Message>& messages) {
+std::string refusal_of_messages(const std::string& name,
+                                const std::vector<abi::Message>& messages) {
   Recorder recorder;
   const abi::Status status = make_plugin<abi::PromptFormat>(name, {})->render(messages, recorder);
   EXPECT_EQ(status.code, abi::StatusCode::invalid_argument);
@@ -290,10 +291,11 @@ TEST(PromptFormat, RawJoinsContents) {
 TEST(PromptFormat, MessagesOutOfTurnAreNamed) {
   for (const char* name : {"vicuna-v1.1", "airoboros-1.4", "airoboros-2", "llama-2-chat", "alpaca",
                            "chatml", "template"}) {
-    EXPECT_THAT(refusal(name, {{kAssistant, "a"}}), HasSubstr("message 1 is not the user's"));
-    EXPECT_THAT(refusal(name, {{kUser, "a"}, {kUser, "b"}}),
+    EXPECT_THAT(refusal_of_messages(name, {{kAssistant, "a"}}),
+                HasSubstr("message 1 is not the user's"));
+    EXPECT_THAT(refusal_of_messages(name, {{kUser, "a"}, {kUser, "b"}}),
                 HasSubstr("message 2 is not the assistant's"));
-    EXPECT_THAT(refusal(name, {{kSystem, "s"}, {kUser, "a"}, {kSystem, "t"}}),
+    EXPECT_THAT(refusal_of_messages(name, {{kSystem, "s"}, {kUser, "a"}, {kSystem, "t"}}),
                 HasSubstr("message 3 is not the assistant's"));
   }
 }

@@ -17,11 +17,6 @@ using namespace serve;
 using testing::ElementsAre;
 using testing::HasSubstr;
 
-const MiniModel& mini() {
-  static const MiniModel kModel;
-  return kModel;
-}
-
 AnswerFacts facts(const std::string& id) { return {id, 7, "f00d", mini().text.tokenizer()}; }
 
 Update text(const std::string& words, std::vector<ScoredToken> tokens) {

@@ -48,6 +48,12 @@ class MiniModel {
   serve::ServedModel model;
 };
 
+// One for all tests of a program.
+inline const MiniModel& mini() {
+  static const MiniModel kModel;
+  return kModel;
+}
+
 // "400 code param" of the ApiError that `body` throws.
 template <class Body>
 std::string refusal_of(Body&& body) {

@@ -12,11 +12,6 @@ using namespace serve;
 using testing::ElementsAre;
 using testing::HasSubstr;
 
-const MiniModel& mini() {
-  static const MiniModel kModel;
-  return kModel;
-}
-
 std::string refused_completion(const std::string& body) {
   return refusal_of([&] { mini().completion(body); });
 }

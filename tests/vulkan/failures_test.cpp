@@ -16,8 +16,6 @@ namespace {
 using testing::AllOf;
 using testing::HasSubstr;
 
-constexpr char kModel[] = "gptq-b4-airophin";
-
 // An environment variable for the rest of a scope.
 class Environment {
  public:
@@ -36,7 +34,7 @@ void open(const Config& config) {
 }
 
 TEST(VulkanFailures, NoLoader) {
-  Config config = vulkan_config(kModel);
+  Config config = vulkan_config(kActOrderFixture);
   set_option(config, "loader", "libvulkan-absent.so.1");
   expect_error(ExitCode::no_device, HasSubstr("no Vulkan loader (libvulkan-absent.so.1)"),
                [&] { open(config); });
@@ -45,12 +43,13 @@ TEST(VulkanFailures, NoLoader) {
 TEST(VulkanFailures, NoDriver) {
   const Environment none("VK_DRIVER_FILES", "/nonexistent.json");
   const Environment older_name("VK_ICD_FILENAMES", "/nonexistent.json");
-  expect_error(ExitCode::no_device, HasSubstr("no driver"), [] { open(vulkan_config(kModel)); });
+  expect_error(ExitCode::no_device, HasSubstr("no driver"),
+               [] { open(vulkan_config(kActOrderFixture)); });
 }
 
 TEST(VulkanFailures, NoValidationLayerThoughAskedFor) {
   const Environment none("VK_LAYER_PATH", "/nonexistent");
-  Config config = vulkan_config(kModel);
+  Config config = vulkan_config(kActOrderFixture);
   set_option(config, "validate", "true");
   expect_error(ExitCode::no_device, HasSubstr("VK_LAYER_KHRONOS_validation was asked for"),
                [&] { open(config); });
@@ -62,7 +61,7 @@ TEST(VulkanFailures, AFeatureIsMissing) {
       {"timeline-semaphore", "it has no timeline semaphores"},
       {"compute-queue", "it has no compute queue"}};
   for (const auto& [feature, words] : required) {
-    Config config = vulkan_config(kModel);
+    Config config = vulkan_config(kActOrderFixture);
     set_list(config, "mask-features", feature);
     expect_error(ExitCode::no_device, HasSubstr(words), [&] { open(config); });
   }
@@ -70,62 +69,62 @@ TEST(VulkanFailures, AFeatureIsMissing) {
 
 // K09
 TEST(VulkanFailures, TheDriverIsTooOld) {
-  Config config = vulkan_config(kModel);
+  Config config = vulkan_config(kActOrderFixture);
   set_list(config, "mask-features", "vulkan-1.2");
   expect_error(ExitCode::no_device, HasSubstr("its driver has Vulkan 1.1, expected 1.2 or later"),
                [&] { open(config); });
 }
 
 TEST(VulkanFailures, AnUnknownTuning) {
-  Config config = vulkan_config(kModel);
+  Config config = vulkan_config(kActOrderFixture);
   set_option(config, "tuning", "abacus");
   expect_error(ExitCode::usage, HasSubstr("expected auto, gpu or processor, found abacus"),
                [&] { open(config); });
 }
 
 TEST(VulkanFailures, AnUnknownFeatureOrFault) {
-  Config config = vulkan_config(kModel);
+  Config config = vulkan_config(kActOrderFixture);
   set_list(config, "mask-features", "teleportation");
   expect_error(ExitCode::usage, HasSubstr("no feature teleportation"), [&] { open(config); });
-  config = vulkan_config(kModel);
+  config = vulkan_config(kActOrderFixture);
   set_list(config, "fault", "lost-at-step=soon");
   expect_error(ExitCode::usage, HasSubstr("lost-at-step needs a number"), [&] { open(config); });
 }
 
 TEST(VulkanFailures, NoSuchDevice) {
-  Config config = vulkan_config(kModel);
+  Config config = vulkan_config(kActOrderFixture);
   config.backend.device = 99;
   expect_error(ExitCode::no_device, HasSubstr("device 99 does not exist"), [&] { open(config); });
 }
 
 // K12: need and free are told, and a context that would fit, before anything is allocated.
 TEST(VulkanFailures, TheModelDoesNotFit) {
-  Config config = vulkan_config(kModel);
+  Config config = vulkan_config(kActOrderFixture);
   set_list(config, "fault", "memory=100000");
   expect_error(ExitCode::out_of_memory,
                AllOf(HasSubstr("the model does not fit: weights "), HasSubstr(" of 97.7 KiB free")),
-               [&] { FixtureModel model(kModel, fixture_settings(config)); });
+               [&] { FixtureModel model(kActOrderFixture, fixture_settings(config)); });
 }
 
 TEST(VulkanFailures, OnlyTheCacheDoesNotFit) {
-  Config config = vulkan_config(kModel);
+  Config config = vulkan_config(kActOrderFixture);
   config.context.length = 100000;
-  const auto plan = FixtureModel(kModel, fixture_settings(config)).runtime.model().plan();
+  const auto plan = FixtureModel(kActOrderFixture, fixture_settings(config)).runtime.model().plan();
   ASSERT_GT(plan.cache, plan.total() / 2);
   set_list(config, "fault", "memory=" + std::to_string(plan.total() - plan.cache / 2));
   expect_error(ExitCode::out_of_memory,
                HasSubstr("A context of about 50 % of this length would fit: lower context.length"),
-               [&] { FixtureModel model(kModel, fixture_settings(config)); });
+               [&] { FixtureModel model(kActOrderFixture, fixture_settings(config)); });
 }
 
 // K13: the cache is planned whole, so what is allocated after loading is the inputs of a program.
 // That step fails, but the device and the model still work.
 TEST(VulkanFailures, OutOfMemoryAfterLoading) {
-  const auto ids = ids_of(kModel);
-  Config config = vulkan_config(kModel);
-  const auto plan = FixtureModel(kModel, fixture_settings(config)).runtime.model().plan();
+  const auto ids = ids_of(kActOrderFixture);
+  Config config = vulkan_config(kActOrderFixture);
+  const auto plan = FixtureModel(kActOrderFixture, fixture_settings(config)).runtime.model().plan();
   set_list(config, "fault", "oom-after=" + std::to_string(plan.total() + 256));
-  FixtureModel model(kModel, fixture_settings(config));
+  FixtureModel model(kActOrderFixture, fixture_settings(config));
   for (int again = 0; again < 2; ++again)
     expect_error(ExitCode::out_of_memory, AllOf(HasSubstr("bytes asked"), HasSubstr("free")),
                  [&] { score(model.runtime, ids, nullptr); });
@@ -134,23 +133,23 @@ TEST(VulkanFailures, OutOfMemoryAfterLoading) {
 // K14. The plan fits what the driver tells, another process takes the memory, and the allocation
 // fails.
 TEST(VulkanFailures, OutOfMemoryWhileLoading) {
-  Config config = vulkan_config(kModel);
+  Config config = vulkan_config(kActOrderFixture);
   set_list(config, "fault", "oom-after=100000");
   expect_error(ExitCode::out_of_memory, AllOf(HasSubstr("bytes asked"), HasSubstr("free")),
-               [&] { FixtureModel model(kModel, fixture_settings(config)); });
+               [&] { FixtureModel model(kActOrderFixture, fixture_settings(config)); });
 }
 
 // K15: that request fails, so does every later one, and taking everything down neither hangs nor
 // ends the process.
 void expect_lost(const std::string& fault, const std::string& words) {
-  Config config = vulkan_config(kModel);
+  Config config = vulkan_config(kActOrderFixture);
   set_list(config, "fault", fault);
   // Longer than the first step takes, whose shaders lavapipe compiles as it runs.
   set_option(config, "submit-limit-ms", "10000");
   const auto start = std::chrono::steady_clock::now();
   {
-    FixtureModel model(kModel, fixture_settings(config));
-    const auto ids = ids_of(kModel);
+    FixtureModel model(kActOrderFixture, fixture_settings(config));
+    const auto ids = ids_of(kActOrderFixture);
     score(model.runtime, ids, nullptr);
     for (int again = 0; again < 2; ++again) {
       expect_error(ExitCode::device_lost, HasSubstr(words),

@@ -7,31 +7,30 @@
 namespace ropewalk::test {
 namespace {
 
-constexpr char kModel[] = "gptq-b4-airophin";  // act-order, groups of 32, linear RoPE
-
 TEST(VulkanOptions, EveryOptionalFeatureMayBeMissing) {
-  const auto ids = ids_of(kModel);
-  const auto whole = logprobs_of(kModel, vulkan_config(kModel), ids);
+  const auto ids = ids_of(kActOrderFixture);
+  const auto whole = logprobs_of(kActOrderFixture, vulkan_config(kActOrderFixture), ids);
   for (const char* feature :
        {"subgroup-shuffle", "size-control", "memory-budget", "float16", "16bit-storage",
         "timestamps", "integer-dot", "int64", "subgroup-arithmetic", "f16-subnormals"}) {
-    Config config = vulkan_config(kModel);
+    Config config = vulkan_config(kActOrderFixture);
     set_list(config, "mask-features", feature);
-    EXPECT_LT(max_difference(logprobs_of(kModel, config, ids), whole), 1e-4) << feature;
+    EXPECT_LT(max_difference(logprobs_of(kActOrderFixture, config, ids), whole), 1e-4) << feature;
   }
 }
 
 // Integer products of many rows, which a processor that plays a GPU does not take by itself.
 TEST(VulkanOptions, DotProductsOfManyRowsAgree) {
-  Config config = vulkan_config(kModel);
+  Config config = vulkan_config(kActOrderFixture);
   config.context.length = 600;
   set_option(config, "tuning", "gpu");
   set_option(config, "float16", "never");
   Config dot = config;
   set_option(config, "dot", "never");
   set_option(dot, "dot", "always");
-  const auto ids = long_text_of(kModel);
-  const auto without = logprobs_of(kModel, config, ids), with = logprobs_of(kModel, dot, ids);
+  const auto ids = long_text_of(kActOrderFixture);
+  const auto without = logprobs_of(kActOrderFixture, config, ids),
+             with = logprobs_of(kActOrderFixture, dot, ids);
   EXPECT_NE(with, without);
   EXPECT_LT(max_difference(with, without), 1e-3);
 }
@@ -43,12 +42,12 @@ struct Switched {
 
 // For a text long enough for products of many rows, which also convert x to f16.
 std::vector<double> switched_logprobs(const Switched& choice) {
-  Config config = vulkan_config(kModel);
+  Config config = vulkan_config(kActOrderFixture);
   config.context.length = 600;
   set_option(config, "tuning", choice.tuning);
   set_option(config, "float16", choice.float16);
   if (choice.masked) set_list(config, "mask-features", choice.masked);
-  return logprobs_of(kModel, config, long_text_of(kModel));
+  return logprobs_of(kActOrderFixture, config, long_text_of(kActOrderFixture));
 }
 
 TEST(VulkanOptions, Float16IsTakenWhereOptionAndDeviceAllowIt) {

@@ -18,8 +18,6 @@ namespace fs = std::filesystem;
 using testing::HasSubstr;
 using testing::Not;
 
-constexpr char kModel[] = "gptq-b4-airophin";
-
 class VulkanStart : public testing::Test {
  protected:
   VulkanStart() { setenv("XDG_CACHE_HOME", folder_.c_str(), 1); }
@@ -30,11 +28,11 @@ class VulkanStart : public testing::Test {
 
   // Log-probabilities with the cache on; `said` is what stderr got.
   std::vector<double> run(std::string* said) const {
-    Config config = vulkan_config(kModel);
+    Config config = vulkan_config(kActOrderFixture);
     config.backend.plugin.options.clear();
     testing::internal::CaptureStderr();
-    FixtureModel model(kModel, fixture_settings(config));
-    const auto logprobs = score(model.runtime, ids_of(kModel), nullptr).logprobs;
+    FixtureModel model(kActOrderFixture, fixture_settings(config));
+    const auto logprobs = score(model.runtime, ids_of(kActOrderFixture), nullptr).logprobs;
     *said = testing::internal::GetCapturedStderr();
     return logprobs;
   }

@@ -14,7 +14,7 @@ struct Product {
   abi::DType dtype;
   uint32_t bits, rows, group_size;
 };
-constexpr Product kProducts[] = {
+constexpr Product kTiledProducts[] = {
     {abi::DType::gptq, 4, 5120, 32},  {abi::DType::gptq, 3, 96, 96},
     {abi::DType::gptq, 8, 200, 40},   {abi::DType::f16, 16, 5120, 5120},
     {abi::DType::bf16, 17, 32, 32},   {abi::DType::f32, 32, 150, 150},
@@ -32,13 +32,13 @@ PackedShape shape_of(const Product& product) {
   return shape;
 }
 
-bool uses_dot(const Features& features, const Product& product) {
+bool may_use_dot(const Features& features, const Product& product) {
   const bool gpu = !features.processor || features.float16;
   return features.integer_dot && gpu && product.dtype == abi::DType::gptq && product.bits == 4;
 }
 
 // Bytes as gptq_tile.comp, gptq_matvec.comp and gptq_lean.comp declare them.
-uint64_t shared_bytes(const Tiling& t) {
+uint64_t declared_shared_bytes(const Tiling& t) {
   const uint64_t parts = t.slices > 1 ? t.tile_rows() * t.tile_columns() : 1;
   if (!t.splits_rows) return 4 * (t.slices > 1 ? t.slices * parts : 1);
   if (t.shader == &kGptqDotTile)
@@ -73,19 +73,21 @@ void on_every_device(const Check& check) {
 
 TEST(VulkanTiling, StaysWithinEveryDevicesLimits) {
   on_every_device([](const Features& features) {
-    for (const Product& product : kProducts)
+    for (const Product& product : kTiledProducts)
       for (const uint32_t rows : kRows) {
         const Tiling t = tiling_of(features, shape_of(product), 1000, rows);
         const uint32_t invocations = t.lanes * t.tiles * t.slices;
         EXPECT_GE(invocations, 1u);
         EXPECT_LE(invocations, features.max_invocations);
-        EXPECT_LE(shared_bytes(t), features.shared_bytes) << rows << " rows of " << product.bits;
+        EXPECT_LE(declared_shared_bytes(t), features.shared_bytes)
+            << rows << " rows of " << product.bits;
         EXPECT_TRUE(t.splits_rows || t.tile_rows() >= rows);
         const Tiling gated = gated_tiling(features, shape_of(product), 1000, rows);
         EXPECT_EQ(gated.shader == &kGptqLeanGated, t.shader == &kGptqLean);
         if (gated.shader != &kGptqLeanGated) continue;
         const uint32_t results = gated.rows * (gated.lanes + gated.lanes / kBlock);
-        EXPECT_LE(2 * shared_bytes(gated) + 4 * results, features.shared_bytes + 4) << rows;
+        EXPECT_LE(2 * declared_shared_bytes(gated) + 4 * results, features.shared_bytes + 4)
+            << rows;
         EXPECT_LE(gated.lanes * gated.slices, features.max_invocations);
         EXPECT_GE(gated.blocks_ahead, 1u);
       }
@@ -94,11 +96,11 @@ TEST(VulkanTiling, StaysWithinEveryDevicesLimits) {
 
 TEST(VulkanTiling, ShadersRunWhereTheDeviceHasWhatTheyNeed) {
   on_every_device([](const Features& features) {
-    for (const Product& product : kProducts)
+    for (const Product& product : kTiledProducts)
       for (const uint32_t rows : kRows) {
         const Tiling t = tiling_of(features, shape_of(product), 1000, rows);
         const bool exact = product.bits <= 16;  // bf16 and f32 exceed the range of f16
-        const bool dot = uses_dot(features, product);
+        const bool dot = may_use_dot(features, product);
         EXPECT_EQ(t.shader == &kGptqLean, dot && rows <= 8);
         EXPECT_EQ(t.shader == &kGptqDotTile, dot && rows > 8);
         EXPECT_EQ(t.x == PreparedX::i8, dot);
@@ -113,7 +115,7 @@ TEST(VulkanTiling, ShadersRunWhereTheDeviceHasWhatTheyNeed) {
 
 TEST(VulkanTiling, TheWorkspaceHoldsXAsItIsPrepared) {
   on_every_device([](const Features& features) {
-    for (const Product& product : kProducts)
+    for (const Product& product : kTiledProducts)
       for (const uint32_t rows : kRows) {
         const PackedShape shape = shape_of(product);
         abi::Tensor weight{};

@@ -18,11 +18,11 @@ namespace {
 using abi::Failure;
 using abi::StatusCode;
 
-void refuse(const std::string& reason) {
+void refuse_device(const std::string& reason) {
   if (!reason.empty()) throw Failure(StatusCode::no_device, reason);
 }
 
-std::string words(cudaError_t error) {
+std::string error_words(cudaError_t error) {
   return std::string(cudaGetErrorString(error)) + " (" + cudaGetErrorName(error) + ")";
 }
 
@@ -41,7 +41,7 @@ void copy_text(const std::string& text, char (&to)[kSize]) {
   to[text.copy(to, kSize - 1)] = '\0';
 }
 
-void fill(const cudaDeviceProp& properties, abi::DeviceInfo* info) {
+void fill_info(const cudaDeviceProp& properties, abi::DeviceInfo* info) {
   copy_text(properties.name, info->name);
   copy_text("CUDA driver " + version_words(driver_version()) + ", runtime " +
                 version_words(CUDART_VERSION) + ", sm_" + std::to_string(properties.major) +
@@ -85,23 +85,23 @@ uint32_t count_devices() {
     facts.state = DriverState::shows_none;
   } else if (error != cudaSuccess) {
     facts.state = DriverState::broken;
-    facts.error = words(error);
+    facts.error = error_words(error);
   }
-  refuse(driver_refusal(facts));
+  refuse_device(driver_refusal(facts));
   return static_cast<uint32_t>(count);
 }
 
 void examine(uint32_t index, abi::DeviceInfo* info) {
   *info = {};
-  refuse(index_refusal(index, count_devices()));
+  refuse_device(index_refusal(index, count_devices()));
   cudaDeviceProp properties;
   const int device = static_cast<int>(index);
   DeviceFacts facts{.name = "device " + std::to_string(index)};
   cudaError_t error = cudaGetDeviceProperties(&properties, device);
   if (error == cudaSuccess) {
-    fill(properties, info);
+    fill_info(properties, info);
     facts = {.name = info->name, .major = properties.major, .minor = properties.minor};
-    refuse(device_refusal(facts));
+    refuse_device(device_refusal(facts));
     error = cudaSetDevice(device);
   }
   size_t free = 0, total = 0;
@@ -109,9 +109,9 @@ void examine(uint32_t index, abi::DeviceInfo* info) {
   if (error == cudaErrorDevicesUnavailable) facts.state = DeviceState::busy;
   if (error != cudaSuccess && facts.state != DeviceState::busy) {
     facts.state = DeviceState::broken;
-    facts.error = words(error);
+    facts.error = error_words(error);
   }
-  refuse(device_refusal(facts));
+  refuse_device(device_refusal(facts));
   info->memory_free = free - std::min<uint64_t>(free, reserve_of(total));
 }
 
@@ -120,7 +120,7 @@ Context::Context(uint32_t index, uint64_t step_limit_ms)
   examine(index, &info_);
   static_cast<void>(cudaGetLastError());  // else an error of earlier probing would seem a launch's
   if (const cudaError_t error = probe_kernels(); error != cudaSuccess)
-    refuse(kernels_refusal(info_.name, ROPEWALK_CUDA_BUILT_FOR, words(error)));
+    refuse_device(kernels_refusal(info_.name, ROPEWALK_CUDA_BUILT_FOR, error_words(error)));
   multiprocessors_ = attribute(cudaDevAttrMultiProcessorCount, "multiprocessors");
   cache_bytes_ = attribute(cudaDevAttrL2CacheSize, "the size of the cache");
   capability_ = attribute(cudaDevAttrComputeCapabilityMajor, "the compute capability") * 10 +
@@ -154,7 +154,7 @@ void Context::enter() {
 
 void Context::check(cudaError_t error, const char* what) {
   if (error == cudaSuccess) return;
-  const std::string message = std::string(what) + ": " + words(error);
+  const std::string message = std::string(what) + ": " + error_words(error);
   static_cast<void>(cudaGetLastError());
   if (error == cudaErrorMemoryAllocation) throw Failure(StatusCode::out_of_memory, message);
   if (is_harmless(error)) throw Failure(StatusCode::internal, message);

@@ -36,7 +36,7 @@ constexpr TuningName kNames[] = {
      "min rows of a program that attends to prompts in tiles"},
 };
 
-[[noreturn]] void refuse(const std::string& reason) {
+[[noreturn]] void refuse_tuning(const std::string& reason) {
   throw abi::Failure(abi::StatusCode::invalid_argument, "option tune: " + reason);
 }
 
@@ -46,7 +46,7 @@ const TuningName& name_of(std::string_view name) {
   if (found != std::end(kNames)) return *found;
   std::string all;
   for (const TuningName& known : kNames) all += std::string(all.empty() ? "" : " ") + known.name;
-  refuse("no '" + std::string(name.substr(0, 16)) + "'; there are " + all);
+  refuse_tuning("no '" + std::string(name.substr(0, 16)) + "'; there are " + all);
 }
 
 uint32_t number_of(const TuningName& name, std::string_view text) {
@@ -55,9 +55,9 @@ uint32_t number_of(const TuningName& name, std::string_view text) {
   if (error == std::errc{} && end == text.data() + text.size() && value >= name.min &&
       value <= name.max)
     return value;
-  refuse(std::string(name.name) + " is '" + std::string(text.substr(0, 30)) +
-         "', expected a number from " + std::to_string(name.min) + " to " +
-         std::to_string(name.max));
+  refuse_tuning(std::string(name.name) + " is '" + std::string(text.substr(0, 30)) +
+                "', expected a number from " + std::to_string(name.min) + " to " +
+                std::to_string(name.max));
 }
 
 }  // namespace

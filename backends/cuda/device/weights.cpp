@@ -14,7 +14,7 @@ namespace {
 
 using abi::DType;
 
-constexpr uint64_t kAlignment = 256;
+constexpr uint64_t kPartAlignment = 256;
 
 // The zero point of the whole weight, as stored, where it is one constant.
 std::optional<uint32_t> constant_zero(const abi::Weight& w) {
@@ -29,7 +29,7 @@ std::optional<uint32_t> constant_zero(const abi::Weight& w) {
 }
 
 // The layout of the columns that came. Zeros of a part say nothing about those of the other parts.
-gptq::Layout layout_of(const abi::Weight& w) {
+gptq::Layout packed_layout_of(const abi::Weight& w) {
   if (w.dtype != DType::gptq) return {w.rows, w.cols, 0, w.rows, 0};
   gptq::Layout l{w.rows, w.cols, w.bits, w.group_size, w.scale_dtype == DType::f32 ? 2u : 1u};
   if (w.bits != 4 || w.group_size != gptq::kBlockRows || w.scale_dtype != DType::f16) return l;
@@ -45,7 +45,7 @@ class Upload {
   template <class Element>
   void add(std::span<const Element> part) {
     parts_.push_back(std::as_bytes(part));
-    bytes_ += abi::align_up(parts_.back().size(), kAlignment);
+    bytes_ += abi::align_up(parts_.back().size(), kPartAlignment);
   }
   // Returns the addresses of the tensors, in order; null for an empty one.
   std::vector<const std::byte*> send(Memory& memory) const {
@@ -54,7 +54,7 @@ class Upload {
     for (const std::span<const std::byte> part : parts_) {
       addresses.push_back(part.empty() ? nullptr : at);
       memory.upload(at, part);
-      at += abi::align_up(part.size(), kAlignment);
+      at += abi::align_up(part.size(), kPartAlignment);
     }
     return addresses;
   }
@@ -64,7 +64,7 @@ class Upload {
   uint64_t bytes_ = 0;
 };
 
-const uint32_t* words(const std::byte* at) { return reinterpret_cast<const uint32_t*>(at); }
+const uint32_t* words_at(const std::byte* at) { return reinterpret_cast<const uint32_t*>(at); }
 
 void pack_gptq(const abi::Weight& w, const gptq::Layout& l, std::byte* to, Memory& memory,
                Context& context) {
@@ -76,9 +76,9 @@ void pack_gptq(const abi::Weight& w, const gptq::Layout& l, std::byte* to, Memor
   upload.add(w.column_order);
   const std::vector<const std::byte*> at = upload.send(memory);
   const gptq::Stored stored{
-      words(at[0]), words(at[1]),
-      at[2],        words(at[3]),
-      words(at[4]), w.scale_dtype == DType::f32 ? gptq::ScaleType::f32 : gptq::ScaleType::f16,
+      words_at(at[0]), words_at(at[1]),
+      at[2],           words_at(at[3]),
+      words_at(at[4]), w.scale_dtype == DType::f32 ? gptq::ScaleType::f32 : gptq::ScaleType::f16,
       w.zero_offset};
   gptq::pack(stored, l, reinterpret_cast<uint32_t*>(to), context.stream());
   context.check_launches("packing");
@@ -93,7 +93,7 @@ void pack_dense(const abi::Weight& w, std::byte* to, Memory& memory, Context& co
   upload.add(w.row_order);
   upload.add(w.column_order);
   const std::vector<const std::byte*> at = upload.send(memory);
-  gather({at[0], words(at[1]), words(at[2]), w.rows, w.cols, element_bytes(w.dtype)}, to,
+  gather({at[0], words_at(at[1]), words_at(at[2]), w.rows, w.cols, element_bytes(w.dtype)}, to,
          context.stream());
   context.check_launches("packing");
 }
@@ -106,9 +106,9 @@ uint64_t packed_bytes(const abi::Weight& w) {
   unseen.qzeros = {};
   unseen.cols = w.whole_cols();
   const uint64_t bytes = w.dtype == DType::gptq
-                             ? gptq::total_words(layout_of(unseen)) * 4
+                             ? gptq::total_words(packed_layout_of(unseen)) * 4
                              : uint64_t{w.rows} * unseen.cols * element_bytes(w.dtype);
-  return abi::align_up(bytes, kAlignment);
+  return abi::align_up(bytes, kPartAlignment);
 }
 
 gptq::Layout pack(const abi::Weight& w, const abi::Slice& to, Memory& memory, Context& context) {
@@ -116,7 +116,7 @@ gptq::Layout pack(const abi::Weight& w, const abi::Slice& to, Memory& memory, Co
     throw abi::Failure(abi::StatusCode::invalid_argument, "weight: the place for it is too small");
   static_assert(abi::kPartColumns % gptq::kTileColumns == 0);
   std::byte* at = memory.address(to);
-  gptq::Layout layout = layout_of(w);
+  gptq::Layout layout = packed_layout_of(w);
   if (w.dtype == DType::gptq) {
     at += w.first_column / gptq::kTileColumns * gptq::tile_words(layout) * 4;
     pack_gptq(w, layout, at, memory, context);

@@ -15,15 +15,15 @@ using abi::Node;
 using abi::Op;
 using abi::Tensor;
 
-using Nodes = std::span<const uint32_t>;
+using NodeIndices = std::span<const uint32_t>;
 
 // Assumes headers of one word. A weight with f32 scales has two; that is known once it is packed.
-gptq::Layout layout_of(const Tensor& weight) {
+gptq::Layout planned_layout_of(const Tensor& weight) {
   if (weight.dtype != DType::gptq) return {weight.dim[0], weight.dim[1], 0, weight.dim[0], 0};
   return {weight.dim[0], weight.dim[1], weight.bits, weight.group_size, 1};
 }
 
-DType dtype_of(const Graph& graph, Nodes nodes) {
+DType dtype_of(const Graph& graph, NodeIndices nodes) {
   return graph.tensors[graph.nodes[nodes[0]].in[1]].dtype;
 }
 
@@ -51,7 +51,7 @@ bool may_be_lean(const Product& product) {
 bool is_wide(const gptq::Matmul& matmul) { return matmul.division.tiles_at_once > 1; }
 
 // Fills in the pointers.
-void set_pointers(Nodes nodes, const TensorTable& tensors, Product& product) {
+void set_pointers(NodeIndices nodes, const TensorTable& tensors, Product& product) {
   const std::span<const Node> all = tensors.graph.nodes;
   for (uint32_t i = 0; i < product.parts; ++i) {
     const Operands op(all[nodes[i]], tensors);
@@ -72,7 +72,7 @@ void set_pointers(Nodes nodes, const TensorTable& tensors, Product& product) {
   }
 }
 
-std::function<void(cudaStream_t)> lean(Nodes nodes, const Product& product, uint32_t rows,
+std::function<void(cudaStream_t)> lean(NodeIndices nodes, const Product& product, uint32_t rows,
                                        const CompileContext& context) {
   const std::span<const Node> all = context.tensors.graph.nodes;
   const uint32_t x = all[nodes[0]].in[0];
@@ -104,12 +104,12 @@ DenseMatmul dense(const Product& product, DType dtype) {
 
 }  // namespace
 
-Product product_of(const Graph& graph, Nodes nodes) {
+Product product_of(const Graph& graph, NodeIndices nodes) {
   Product product{};
   for (const uint32_t n : nodes) {
     const Node& node = graph.nodes[n];
     if (node.op == Op::matmul)
-      product.part[product.parts++].layout = layout_of(graph.tensors[node.in[1]]);
+      product.part[product.parts++].layout = planned_layout_of(graph.tensors[node.in[1]]);
   }
   const Node& last = graph.nodes[nodes.back()];
   product.extent = extent_of(graph.tensors[graph.nodes[nodes[0]].out[0]]);
@@ -126,7 +126,7 @@ Product product_of(const Graph& graph, Nodes nodes) {
   return product;
 }
 
-void add_needs(const abi::CompileRequest& request, Nodes nodes, const Target& target,
+void add_needs(const abi::CompileRequest& request, NodeIndices nodes, const Target& target,
                WorkspaceNeeds& needs) {
   const Product product = product_of(*request.graph, nodes);
   const DType dtype = dtype_of(*request.graph, nodes);
@@ -165,7 +165,7 @@ void expect_prepared(std::span<const abi::Claim> steps, const CompileContext& co
   }
 }
 
-std::function<void(cudaStream_t)> lower_product(Nodes nodes, const CompileContext& context) {
+std::function<void(cudaStream_t)> lower_product(NodeIndices nodes, const CompileContext& context) {
   Product product = product_of(context.tensors.graph, nodes);
   set_pointers(nodes, context.tensors, product);
   const DType dtype = dtype_of(context.tensors.graph, nodes);

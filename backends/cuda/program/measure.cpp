@@ -60,7 +60,7 @@ StreamDevice stream_device(const Context& context) {
   return {context.multiprocessors(), context.copies_in_bulk()};
 }
 
-void fill(const DeviceScratch& room, uint64_t bytes, Context& context) {
+void fill_scratch(const DeviceScratch& room, uint64_t bytes, Context& context) {
   fill_random(room.data(), bytes, 1, stream_device(context), context.stream());
   context.check_launches("a fill");
 }
@@ -68,7 +68,7 @@ void fill(const DeviceScratch& room, uint64_t bytes, Context& context) {
 double read_bandwidth(Context& context, Memory& memory) {
   const uint64_t bytes = stream_bytes(context);
   const DeviceScratch from(memory, bytes), sink(memory, 4);
-  fill(from, bytes, context);
+  fill_scratch(from, bytes, context);
   double best = std::numeric_limits<double>::infinity();
   for (const ReadStream& read : read_streams(stream_device(context)))
     best = std::min(best, median_seconds(context, [&] {
@@ -82,7 +82,7 @@ double read_bandwidth(Context& context, Memory& memory) {
 double copy_bandwidth(Context& context, Memory& memory) {
   const uint64_t bytes = stream_bytes(context);
   const DeviceScratch from(memory, bytes), to(memory, bytes);
-  fill(from, bytes, context);
+  fill_scratch(from, bytes, context);
   double best = std::numeric_limits<double>::infinity();
   for (const CopyStream& copy : copy_streams(stream_device(context)))
     best = std::min(best, median_seconds(context, [&] {
@@ -96,8 +96,8 @@ double matmul_rate(Context& context, Memory& memory) {
   constexpr uint64_t kCount = uint64_t{kProductSize} * kProductSize;
   const DeviceScratch x(memory, kCount * 2), w(memory, kCount * 2), y(memory, kCount * 4),
       workspace(memory, Cublas::kWorkspaceBytes);
-  fill(x, kCount * 2, context);
-  fill(w, kCount * 2, context);
+  fill_scratch(x, kCount * 2, context);
+  fill_scratch(w, kCount * 2, context);
   Cublas cublas(context);
   const double seconds = median_seconds(context, [&] {
     cublas.multiply(

@@ -20,7 +20,7 @@ constexpr uint32_t kGpuSpan = 64, kProcessorSpan = 256, kTileSpan = 256;
 // through memory, 130 numbers where the keys and values of a span are 32 KiB. The text of a step
 // may be shorter than the program allows: then the spans that it has are divided among the same
 // splits.
-uint32_t splits_of(uint32_t rows_and_heads, uint32_t spans) {
+uint32_t key_splits_of(uint32_t rows_and_heads, uint32_t spans) {
   constexpr uint32_t kEnoughGroups = 2048, kMaxSplits = 64;
   return std::clamp(kEnoughGroups / std::max(1u, rows_and_heads), 1u, std::min(kMaxSplits, spans));
 }
@@ -55,9 +55,9 @@ struct Division {
         span(features.processor ? kProcessorSpan : kGpuSpan),
         queries(queries_of(shape.rows, head_dim, lanes, features)),
         singles(queries > 0 ? std::min(shape.rows, shape.sequences) : shape.rows),
-        splits(features.processor
-                   ? 1
-                   : splits_of(singles * heads, gpu_spans_of(graph.tensors[node.in[1]], shape))),
+        splits(features.processor ? 1
+                                  : key_splits_of(singles * heads,
+                                                  gpu_spans_of(graph.tensors[node.in[1]], shape))),
         ordered(node.in.size() > 3),
         tile_partials(queries > 0 && ordered ? partial_bytes(shape.rows, heads, 1, head_dim) : 0),
         single_partials(ordered || splits > 1 ? partial_bytes(singles, heads, splits, head_dim)

@@ -10,7 +10,7 @@ constexpr uint32_t kShrinkGroup = 128;  // its invocations
 constexpr uint32_t kExpandGroup = 64;   // of low_rank_expand.comp, two columns each
 
 // Parts of K that workgroups sum on their own: enough to fill a GPU with one row.
-uint32_t splits_of(uint32_t depth) {
+uint32_t depth_splits_of(uint32_t depth) {
   constexpr uint32_t kDepth = 512, kMost = 16;
   return std::min((depth + kDepth - 1) / kDepth, kMost);
 }
@@ -21,12 +21,12 @@ uint64_t low_rank_workspace(const abi::Graph& graph, const abi::Node& node,
                             const abi::ProgramShape& shape) {
   const abi::Tensor& a = graph.tensors[node.in[2]];  // (slots, depth, cap)
   const uint32_t rows = max_rows(shape, extent_of(graph.tensors[node.out[0]]));
-  return uint64_t{rows} * splits_of(a.dim[1]) * a.dim[2] * sizeof(float);
+  return uint64_t{rows} * depth_splits_of(a.dim[1]) * a.dim[2] * sizeof(float);
 }
 
 void low_rank(const Operands& op, Recorder& recorder) {
   const uint32_t depth = op.width_in(), width = op.width(), cap = op.in(2).dim[2];
-  const uint32_t stride = op.in(3).dim[2], splits = splits_of(depth), rows = op.rows();
+  const uint32_t stride = op.in(3).dim[2], splits = depth_splits_of(depth), rows = op.rows();
   // Few rows are replies, each perhaps with an adapter of its own, so that they run side by side.
   const uint32_t tile = rows <= 8 ? 1 : 8, tiles = (rows + tile - 1) / tile;
   const VkDeviceAddress begin = op.context().partials.begin;

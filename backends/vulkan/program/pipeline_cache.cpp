@@ -14,7 +14,7 @@ namespace fs = std::filesystem;
 
 constexpr uint64_t kMaxFileBytes = uint64_t{256} << 20;  // a larger file is not ours
 
-struct Header {
+struct CacheHeader {
   char magic[8];
   uint64_t bytes;  // of the data
   uint64_t checksum;
@@ -44,7 +44,7 @@ void note(const fs::path& file, const std::string& what) {
 
 // Readable by its owner alone.
 bool write_new(const fs::path& file, std::span<const std::byte> data) {
-  Header header{};
+  CacheHeader header{};
   std::memcpy(header.magic, kMagic, sizeof kMagic);
   header.bytes = data.size();
   header.checksum = checksum(data);
@@ -81,7 +81,7 @@ std::vector<std::byte> load_pipeline_cache(const Features& features) {
   std::error_code none;
   if (file.empty() || !fs::is_regular_file(file, none)) return {};
   std::ifstream in(file, std::ios::binary);
-  Header header{};
+  CacheHeader header{};
   in.read(reinterpret_cast<char*>(&header), sizeof header);
   const uint64_t size = fs::file_size(file, none);
   if (!in || std::memcmp(header.magic, kMagic, sizeof kMagic) != 0 ||

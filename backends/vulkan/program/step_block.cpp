@@ -8,7 +8,7 @@ namespace ropewalk::vulkan {
 namespace {
 
 // The shaders' block Step (common.glsl): sizes, then the addresses of the arrays behind it.
-struct alignas(16) Header {
+struct alignas(16) StepHeader {
   uint32_t rows, prompt_rows, wanted_rows, pages_per_sequence, rope_pairs;
   VkDeviceAddress token, position, sequence, wanted, page, inv_freq, adapter, angles;
 };
@@ -17,11 +17,11 @@ struct alignas(16) Header {
 
 StepBlock::Layout::Layout(const abi::ProgramShape& shape, const abi::RopeSizes& rope)
     : cursor(16),
-      headers(cursor.place(std::max(rope.tables, 1u) * sizeof(Header))),
+      headers(cursor.place(std::max(rope.tables, 1u) * sizeof(StepHeader))),
       arrays(cursor, shape, rope.pairs()),
       angles(cursor.place(uint64_t{shape.rows} * rope.pairs() * 2 * sizeof(float))) {}
 
-uint64_t StepBlock::offset_of(uint32_t table) { return table * sizeof(Header); }
+uint64_t StepBlock::offset_of(uint32_t table) { return table * sizeof(StepHeader); }
 
 uint64_t StepBlock::bytes(const abi::ProgramShape& shape, const abi::RopeSizes& rope) {
   return Layout(shape, rope).cursor.end();
@@ -54,19 +54,19 @@ void StepBlock::record(Recorder& recorder) const {
 void StepBlock::write(const abi::Step& step) {
   const VkDeviceAddress at = address();
   const abi::StepArrays& arrays = layout_.arrays;
-  Header header{.rows = step.rows,
-                .prompt_rows = step.prompt_rows,
-                .wanted_rows = static_cast<uint32_t>(step.wanted.size()),
-                .pages_per_sequence = arrays.pages_per_sequence,
-                .rope_pairs = arrays.rope_pairs,
-                .token = at + arrays.token,
-                .position = at + arrays.position,
-                .sequence = at + arrays.sequence,
-                .wanted = at + arrays.wanted,
-                .page = at + arrays.page,
-                .inv_freq = at + arrays.inv_freq,
-                .adapter = at + arrays.adapter,
-                .angles = at + layout_.angles};
+  StepHeader header{.rows = step.rows,
+                    .prompt_rows = step.prompt_rows,
+                    .wanted_rows = static_cast<uint32_t>(step.wanted.size()),
+                    .pages_per_sequence = arrays.pages_per_sequence,
+                    .rope_pairs = arrays.rope_pairs,
+                    .token = at + arrays.token,
+                    .position = at + arrays.position,
+                    .sequence = at + arrays.sequence,
+                    .wanted = at + arrays.wanted,
+                    .page = at + arrays.page,
+                    .inv_freq = at + arrays.inv_freq,
+                    .adapter = at + arrays.adapter,
+                    .angles = at + layout_.angles};
   for (uint32_t table = 0; table < std::max(rope_.tables, 1u); ++table) {
     std::memcpy(block_.mapped + layout_.headers + offset_of(table), &header, sizeof header);
     header.inv_freq += rope_.half_dim * sizeof(float);

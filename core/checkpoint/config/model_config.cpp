@@ -17,7 +17,7 @@
 namespace ropewalk {
 namespace {
 
-constexpr uint64_t kMaxConfigBytes = 1 << 20;
+constexpr uint64_t kMaxModelConfigBytes = 1 << 20;
 
 // Far above every model in use (the largest has 126 layers of 16384), far below what overflows.
 constexpr uint64_t kMaxWidth = 1 << 20;
@@ -248,7 +248,7 @@ void add_eos(const JsonFields& fields, uint32_t vocab_size, std::vector<int32_t>
 std::optional<Json> read_json(const ModelDirectory& directory, const JsonSource& source,
                               std::string_view name) {
   if (!directory.contains(name)) return std::nullopt;
-  return parse_json(directory.read_text(name, kMaxConfigBytes), source);
+  return parse_json(directory.read_text(name, kMaxModelConfigBytes), source);
 }
 
 void read_special_ids(const ModelDirectory& directory, const JsonFields& fields,
@@ -266,7 +266,7 @@ void refuse_adapter(const ModelDirectory& directory) {
   constexpr std::string_view kAdapter = "adapter_config.json";
   if (directory.contains("config.json") || !directory.contains(kAdapter)) return;
   const JsonSource source{directory.path_of(kAdapter), ExitCode::model};
-  const Json json = parse_json(directory.read_text(kAdapter, kMaxConfigBytes), source);
+  const Json json = parse_json(directory.read_text(kAdapter, kMaxModelConfigBytes), source);
   const JsonFields fields(json, source, "");
   const std::string base =
       fields.has("base_model_name_or_path") ? fields.text("base_model_name_or_path") : "BASE";
@@ -312,7 +312,7 @@ ModelConfig read_model_config(const std::filesystem::path& path,
   const ModelDirectory directory(path);
   const JsonSource source{directory.path_of("config.json"), ExitCode::model};
   refuse_adapter(directory);
-  const Json json = parse_json(directory.read_text("config.json", kMaxConfigBytes), source);
+  const Json json = parse_json(directory.read_text("config.json", kMaxModelConfigBytes), source);
   ModelConfig config = parse_model_config(json, source, families);
   read_special_ids(directory, JsonFields(json, source, ""), config);
   return config;

@@ -16,10 +16,10 @@
 namespace ropewalk {
 namespace {
 
-constexpr uint64_t kMaxConfigBytes = 1 << 20;
+constexpr uint64_t kMaxQuantConfigBytes = 1 << 20;
 constexpr std::string_view kPart = "quantization_config";
 
-std::string lower(std::string_view text) {
+std::string lower_key(std::string_view text) {
   std::string out(text);
   for (char& c : out)
     if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
@@ -31,7 +31,7 @@ std::string lower(std::string_view text) {
 Json normalised(const JsonFields& fields) {
   Json out = Json::object();
   for (const auto& [key, value] : fields.json().items()) {
-    std::string name = lower(key);
+    std::string name = lower_key(key);
     if (name == "w_bit") name = "bits";
     if (name == "q_group_size") name = "group_size";
     if (out.contains(name)) fields.fail(key, "is given twice under two spellings", "");
@@ -60,7 +60,7 @@ uint8_t bits(const JsonFields& fields) {
 
 std::optional<std::string> zero_format(const JsonFields& fields) {
   if (!fields.has("checkpoint_format")) return std::nullopt;
-  std::string format = lower(fields.text("checkpoint_format"));
+  std::string format = lower_key(fields.text("checkpoint_format"));
   if (format == "gptq" || format == "gptq_v2") return format;
   fields.fail("checkpoint_format",
               fmt::format("found \"{}\", expected \"gptq\" or \"gptq_v2\"", printable(format)), "");
@@ -76,7 +76,7 @@ bool by_gptqmodel(const Json& fields) {
       meta["quantizer"].is_array() ? meta["quantizer"] : Json::array({meta["quantizer"]});
   return std::any_of(list.begin(), list.end(), [](const Json& item) {
     constexpr std::string_view kName = "gptqmodel";
-    const std::string text = item.is_string() ? lower(item.get<std::string>()) : std::string();
+    const std::string text = item.is_string() ? lower_key(item.get<std::string>()) : std::string();
     if (!text.starts_with(kName)) return false;
     const size_t digits = text.find_first_of("0123456789");
     if (digits == std::string::npos) return true;  // its first release was 0.9
@@ -117,7 +117,7 @@ std::optional<Claims> read_place(const ModelDirectory& directory, std::string_vi
                                  std::string_view part) {
   if (!directory.contains(name)) return std::nullopt;
   const JsonSource source{directory.path_of(name), ExitCode::model};
-  const Json json = parse_json(directory.read_text(name, kMaxConfigBytes), source);
+  const Json json = parse_json(directory.read_text(name, kMaxQuantConfigBytes), source);
   const JsonFields whole(json, source, "");
   if (!part.empty() && !whole.has(part)) return std::nullopt;
   const Json fields = normalised(part.empty() ? whole : whole.child(part));

@@ -17,7 +17,7 @@ namespace ropewalk {
 namespace {
 
 constexpr std::string_view kOriginal = "original_max_position_embeddings";
-constexpr uint64_t kMaxPosition = 1 << 24;
+constexpr uint64_t kMaxOriginalLength = 1 << 24;
 
 enum class Kind { factor, number, switch_, factors };
 
@@ -192,7 +192,7 @@ void read_local_table(const JsonFields& fields, uint32_t rotary_dims, RopeConfig
 void read_original(const JsonFields& fields, RopeConfig& rope) {
   if (fields.has(kOriginal))
     rope.original_max_position =
-        static_cast<uint32_t>(fields.unsigned_integer(kOriginal, 1, kMaxPosition));
+        static_cast<uint32_t>(fields.unsigned_integer(kOriginal, 1, kMaxOriginalLength));
 }
 
 void read_condense_ratio(const JsonFields& fields, RopeConfig& rope) {

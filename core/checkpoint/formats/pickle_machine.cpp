@@ -12,7 +12,7 @@
 namespace ropewalk {
 namespace {
 
-constexpr std::string_view kAdvice = "Take the safetensors files of this model";
+constexpr std::string_view kPickleAdvice = "Take the safetensors files of this model";
 
 // Bounds on memory: one byte of pickle can cost 80 of ours. A state dict has 14 values per tensor.
 constexpr size_t kMaxValues = 1'500'000;
@@ -103,7 +103,8 @@ PickleRef PickleMachine::run() {
 }
 
 void PickleMachine::fail(std::string_view what) const {
-  refuse(fmt::format("{}: data.pkl", file_), fmt::format("{} before byte {}", what, at_), kAdvice);
+  refuse(fmt::format("{}: data.pkl", file_), fmt::format("{} before byte {}", what, at_),
+         kPickleAdvice);
 }
 
 const PickleValue& PickleMachine::expect(PickleRef ref, PickleKind kind) const {
@@ -229,7 +230,7 @@ void PickleMachine::global(const std::string& name) {
       fmt::format("asks for \"{}\" before byte {}, expected nothing but tensors: Python would run "
                   "its code",
                   printable(name), at_),
-      kAdvice);
+      kPickleAdvice);
 }
 
 void PickleMachine::global_lines() {

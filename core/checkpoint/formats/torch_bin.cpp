@@ -42,8 +42,8 @@ bool contiguous(const PickledTensor& tensor) {
 }
 
 // Row-major copy of a view's elements from index `first` on. `from` starts at the view's element 0.
-void gather(const PickledTensor& tensor, const std::byte* from, uint64_t first,
-            std::span<std::byte> out) {
+void gather_view(const PickledTensor& tensor, const std::byte* from, uint64_t first,
+                 std::span<std::byte> out) {
   const uint64_t size = stored_size(tensor.type);
   std::vector<uint64_t> index(tensor.shape.size(), 0);
   uint64_t source = 0;
@@ -93,7 +93,7 @@ class TorchBinFile final : public TensorFile {
     for (size_t i = 0; i < view.shape.size(); ++i) last += (view.shape[i] - 1) * view.stride[i];
     std::vector<std::byte> span((last + 1) * size);
     file_.read(begin, span);
-    gather(view, span.data(), offset / size, out);
+    gather_view(view, span.data(), offset / size, out);
   }
 
  private:

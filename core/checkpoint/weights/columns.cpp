@@ -15,7 +15,7 @@ bool is_all_of(uint64_t stored, const Columns& columns) {
 }
 
 template <class Element>
-void gather(const Columns& columns, const std::byte* from, std::byte* to) {
+void gather_columns(const Columns& columns, const std::byte* from, std::byte* to) {
   for (uint32_t i = 0; i < columns.count; ++i, to += sizeof(Element))
     std::memcpy(to, from + uint64_t{columns.stored(i)} * sizeof(Element), sizeof(Element));
 }
@@ -42,9 +42,9 @@ void read_columns(const Checkpoint& checkpoint, const TensorInfo& tensor, const 
       const std::byte* from = stored.data() + r * stored_row;
       std::byte* to = out.data() + (first + r) * row;
       if (size == sizeof(uint32_t))
-        gather<uint32_t>(columns, from, to);
+        gather_columns<uint32_t>(columns, from, to);
       else
-        gather<uint16_t>(columns, from, to);
+        gather_columns<uint16_t>(columns, from, to);
     }
   }
 }

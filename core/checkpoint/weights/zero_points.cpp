@@ -56,7 +56,7 @@ void add_layer(const Checkpoint& checkpoint, const TensorInfo& qzeros, uint32_t 
   ++statistics.layers;
 }
 
-Statistics gather(const Checkpoint& checkpoint) {
+Statistics gather_statistics(const Checkpoint& checkpoint) {
   Statistics statistics;
   for (const TensorInfo& tensor : checkpoint.tensors()) {
     if (!tensor.name.ends_with(kSuffix)) continue;
@@ -100,7 +100,7 @@ void warn_of_format(const QuantConfig& config, ZeroPoints decided, uint32_t bits
 ZeroPoints detect_zero_points(const Checkpoint& checkpoint) {
   if (!checkpoint.quantization()) return ZeroPoints::v1;
   const QuantConfig& config = *checkpoint.quantization();
-  const Statistics statistics = gather(checkpoint);
+  const Statistics statistics = gather_statistics(checkpoint);
   if (statistics.codes == 0) return claimed_by(config);
   const uint32_t centre = 1u << (statistics.bits - 1);
 

@@ -6,7 +6,7 @@
 namespace ropewalk::serve {
 namespace {
 
-using Role = LinkInfo::Role;
+using LinkRole = LinkInfo::Role;
 
 const LinkInfo* find_info(std::string_view name) {
   const auto& links = known_links();
@@ -21,9 +21,9 @@ size_t rank(std::string_view name) {
   return static_cast<size_t>(found - links.begin());
 }
 
-Role role_of(std::string_view name) {
+LinkRole role_of(std::string_view name) {
   const LinkInfo* info = find_info(name);
-  return info ? info->role : Role::shapes;
+  return info ? info->role : LinkRole::shapes;
 }
 
 // `- top-p: 0.9` as `- top-p: {p: 0.9}`.
@@ -40,29 +40,29 @@ void name_lone_value(PluginChoice& link) {
 
 const std::vector<LinkInfo>& known_links() {
   static const std::vector<LinkInfo> kLinks = {
-      {"logit-bias", "ids", Role::keeps},
-      {"ban-tokens", "texts", Role::keeps},
-      {"min-length", "tokens", Role::keeps},
-      {"repetition-penalty", "penalty", Role::keeps},
-      {"frequency-presence", "frequency", Role::keeps},
-      {"dry", "multiplier", Role::keeps},
-      {"top-n-sigma", "n", Role::truncates},
-      {"temperature", "temperature", Role::shapes},
-      {"dynamic-temperature", "low", Role::shapes},
-      {"quadratic", "factor", Role::shapes},
-      {"top-k", "k", Role::truncates},
-      {"top-p", "p", Role::truncates},
-      {"typical", "p", Role::truncates},
-      {"epsilon", "epsilon", Role::truncates},
-      {"eta", "epsilon", Role::truncates},
-      {"tail-free", "z", Role::truncates},
-      {"top-a", "a", Role::truncates},
-      {"min-p", "p", Role::truncates},
-      {"xtc", "probability", Role::truncates},
-      {"no-repeat-ngram", "size", Role::keeps},
-      {"mirostat", "version", Role::chooses},
-      {"greedy", "", Role::chooses},
-      {"draw", "", Role::chooses},
+      {"logit-bias", "ids", LinkRole::keeps},
+      {"ban-tokens", "texts", LinkRole::keeps},
+      {"min-length", "tokens", LinkRole::keeps},
+      {"repetition-penalty", "penalty", LinkRole::keeps},
+      {"frequency-presence", "frequency", LinkRole::keeps},
+      {"dry", "multiplier", LinkRole::keeps},
+      {"top-n-sigma", "n", LinkRole::truncates},
+      {"temperature", "temperature", LinkRole::shapes},
+      {"dynamic-temperature", "low", LinkRole::shapes},
+      {"quadratic", "factor", LinkRole::shapes},
+      {"top-k", "k", LinkRole::truncates},
+      {"top-p", "p", LinkRole::truncates},
+      {"typical", "p", LinkRole::truncates},
+      {"epsilon", "epsilon", LinkRole::truncates},
+      {"eta", "epsilon", LinkRole::truncates},
+      {"tail-free", "z", LinkRole::truncates},
+      {"top-a", "a", LinkRole::truncates},
+      {"min-p", "p", LinkRole::truncates},
+      {"xtc", "probability", LinkRole::truncates},
+      {"no-repeat-ngram", "size", LinkRole::keeps},
+      {"mirostat", "version", LinkRole::chooses},
+      {"greedy", "", LinkRole::chooses},
+      {"draw", "", LinkRole::chooses},
   };
   return kLinks;
 }
@@ -110,13 +110,13 @@ void ChainEdit::remove(std::string_view name) {
   std::erase_if(chain_, [&](const PluginChoice& choice) { return choice.name == name; });
 }
 
-void ChainEdit::remove(Role role) {
+void ChainEdit::remove(LinkRole role) {
   std::erase_if(chain_, [&](const PluginChoice& choice) { return role_of(choice.name) == role; });
 }
 
 void ChainEdit::make_greedy() {
   std::erase_if(chain_,
-                [](const PluginChoice& choice) { return role_of(choice.name) != Role::keeps; });
+                [](const PluginChoice& choice) { return role_of(choice.name) != LinkRole::keeps; });
   link("greedy");
 }
 
@@ -129,8 +129,8 @@ void ChainEdit::order(const std::vector<std::string>& names, bool only) {
   };
   if (only)
     std::erase_if(chain_, [&](const PluginChoice& choice) {
-      const Role role = role_of(choice.name);
-      return !listed(choice) && (role == Role::shapes || role == Role::truncates);
+      const LinkRole role = role_of(choice.name);
+      return !listed(choice) && (role == LinkRole::shapes || role == LinkRole::truncates);
     });
   // What is not in the list keeps its place; the others share theirs in the order asked for.
   std::vector<PluginChoice> moved;
@@ -146,7 +146,7 @@ void ChainEdit::move_to_end(std::string_view name) {
   const auto found = std::ranges::find(chain_, name, &PluginChoice::name);
   if (found == chain_.end()) return;
   const auto end = std::ranges::find_if(
-      chain_, [](const PluginChoice& choice) { return role_of(choice.name) == Role::chooses; });
+      chain_, [](const PluginChoice& choice) { return role_of(choice.name) == LinkRole::chooses; });
   if (end > found) std::rotate(found, found + 1, end);
 }
 

@@ -13,8 +13,6 @@
 namespace ropewalk::serve {
 namespace {
 
-constexpr int64_t kMaxAlternatives = 20;
-
 void refuse_completion_fields(Fields& fields, uint32_t n) {
   const std::optional<int64_t> best = fields.integer({"best_of"}, 1, 16);
   if (best && *best != n)
@@ -25,7 +23,7 @@ void refuse_completion_fields(Fields& fields, uint32_t n) {
                    "echo: chat completions have none. Use /v1/completions.", "echo");
 }
 
-std::optional<uint32_t> read_logprobs(Fields& fields) {
+std::optional<uint32_t> read_chat_logprobs(Fields& fields) {
   const bool wanted = fields.boolean({"logprobs"}).value_or(false);
   const std::optional<int64_t> top = fields.integer({"top_logprobs"}, 0, kMaxAlternatives);
   if (top && *top > 0 && !wanted)
@@ -58,7 +56,7 @@ Ask read_chat(const Json& body, const ServedModel& model, Strictness strictness)
   CommonFields common(fields, model, ask);
   common.read();
   refuse_completion_fields(fields, ask.n);
-  ask.logprobs = read_logprobs(fields);
+  ask.logprobs = read_chat_logprobs(fields);
   if (ask.logprobs)
     ask.request.logprobs =
         LogprobsWanted{.top = *ask.logprobs, .prompt = false, .of = ask.logprobs_of};

@@ -1,6 +1,7 @@
 // common_fields.h — the fields that completions and chat completions share.
 #pragma once
 
+#include <cstdint>
 #include <optional>
 #include <string>
 
@@ -8,6 +9,8 @@
 #include "core/serve/request/fields.h"
 
 namespace ropewalk::serve {
+
+inline constexpr int64_t kMaxAlternatives = 20;  // that are told of a token
 
 class CommonFields {
  public:

@@ -15,7 +15,6 @@ namespace {
 
 constexpr size_t kMaxPrompts = 64;
 constexpr uint32_t kDefaultTokens = 16;  // OpenAI's
-constexpr int64_t kMaxAlternatives = 20;
 
 // How a prompt's text becomes ids.
 struct TextRules {
@@ -64,7 +63,7 @@ void cut(std::vector<int32_t>& ids, std::optional<int64_t> last, Told& told) {
   ids.erase(ids.begin(), ids.end() - static_cast<ptrdiff_t>(*last));
 }
 
-std::optional<uint32_t> read_logprobs(Fields& fields) {
+std::optional<uint32_t> read_completion_logprobs(Fields& fields) {
   const auto [name, value] = fields.find({"logprobs"});
   if (!value) return std::nullopt;
   if (value->is_boolean()) return value->get<bool>() ? std::optional<uint32_t>(1) : std::nullopt;
@@ -86,7 +85,7 @@ Ask read_completion(const Json& body, const ServedModel& model, Strictness stric
     ask.best_of = static_cast<uint32_t>(*best);
   }
   ask.echo = fields.boolean({"echo"}).value_or(false);
-  ask.logprobs = read_logprobs(fields);
+  ask.logprobs = read_completion_logprobs(fields);
   if (ask.stream && ask.best_of > ask.n)
     refuse_value("best_of", "a stream cannot choose among replies, expected best_of = n");
   const std::optional<uint32_t> length = common.max_tokens(

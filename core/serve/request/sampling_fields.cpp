@@ -16,7 +16,7 @@
 namespace ropewalk::serve {
 namespace {
 
-using Role = LinkInfo::Role;
+using LinkRole = LinkInfo::Role;
 constexpr int64_t kMaxCount = 1 << 30;
 
 ConfigValue number_value(double number, const std::string& field) {
@@ -288,7 +288,7 @@ class Mapper {
     if (!mode) return;
     if (mode->second == 0) return chain_.remove("mirostat");
     if (greedy) return;
-    chain_.remove(Role::truncates);
+    chain_.remove(LinkRole::truncates);
     chain_.remove("greedy");
     chain_.set("mirostat", "version", integer_value(mode->second, mode->first));
     if (tau) chain_.set("mirostat", "tau", number_value(tau->second, tau->first));

@@ -59,7 +59,7 @@ void append_elements(std::vector<std::byte>& to, const std::vector<std::byte>& b
   to.insert(to.end(), begin, begin + static_cast<ptrdiff_t>(count * size));
 }
 
-uint64_t bytes_of(DType dtype) { return dtype == DType::f32 ? 4 : 2; }
+uint64_t stored_element_bytes(DType dtype) { return dtype == DType::f32 ? 4 : 2; }
 
 StoredWeight part_of(const StoredWeight& whole, uint32_t first, uint32_t count) {
   const abi::Weight& w = whole.shape;
@@ -75,7 +75,7 @@ StoredWeight part_of(const StoredWeight& whole, uint32_t first, uint32_t count) 
   if (w.dtype != DType::gptq) {
     for (uint32_t i = 0; i < count; ++i)
       append_elements(part.dense, whole.dense, uint64_t{stored(i)} * w.rows, w.rows,
-                      bytes_of(w.dtype));
+                      stored_element_bytes(w.dtype));
     return part;
   }
   for (uint64_t r = 0; r < whole.qweight.size() / w.cols; ++r)
@@ -89,7 +89,7 @@ StoredWeight part_of(const StoredWeight& whole, uint32_t first, uint32_t count) 
       set_code(part.qzeros, g * to, w.bits, i,
                code_at(whole.qzeros, g * from, 1, w.bits, stored(i)));
       append_elements(part.scales, whole.scales, g * w.cols + stored(i), 1,
-                      bytes_of(w.scale_dtype));
+                      stored_element_bytes(w.scale_dtype));
     }
   return part;
 }

@@ -95,7 +95,7 @@ void add_options(CLI::App& app, QuantizeArguments& quantize) {
   app.add_flag("--no-true-sequential", quantize.layer_sequential,
                "Show all matrices of a layer what its dense weights compute");
   app.add_option("--compat", quantize.compat,
-                 "Find groups' ranges when another program does: autogptq")
+                 "Find groups' ranges as another program does: autogptq")
       ->type_name("NAME");
   add_counts(app, "--samples", quantize.samples, between(1u, 1u << 20),
              "Windows of text, default 128; for several lengths as many counts");
@@ -130,7 +130,7 @@ quantize::Settings settings_of(const QuantizeArguments& arguments) {
   if (!arguments.compat.empty() && arguments.compat != "autogptq")
     refuse_command_line(fmt::format("unknown --compat {}", printable(arguments.compat)),
                         "Known is autogptq");
-  settings.ranges_before_block = !arguments.compat.empty();
+  settings.as_autogptq = !arguments.compat.empty();
   return settings;
 }
 

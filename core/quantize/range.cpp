@@ -52,7 +52,7 @@ Range range_of(const Bounds& bounds, const Settings& settings) {
   }
   range.overflow = scale > kMaxHalf;
   range.scale_bits = round_to_f16(std::clamp(scale, kMinHalf, kMaxHalf));
-  range.scale = value_of_half(range.scale_bits);
+  range.scale = settings.as_autogptq ? scale : value_of_half(range.scale_bits);
   return range;
 }
 

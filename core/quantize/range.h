@@ -9,7 +9,7 @@
 namespace ropewalk::quantize {
 
 // A weight is scale * (code - zero). The scale is the value of an f16, because that is what files
-// store: what is solved with is what is written.
+// store: what is solved with is what is written. Settings::as_autogptq is the exception.
 struct Range {
   uint16_t scale_bits = 0;
   float scale = 0;

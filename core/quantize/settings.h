@@ -31,9 +31,9 @@ struct Settings {
   ZeroForm zeros = ZeroForm::v1;
   double damp = 0.01;  // of H's mean diagonal, added to its diagonal
   Search search = Search::weighted;
-  // A group's range is found from the weights as they stood when its block of 128 columns began, as
-  // AutoGPTQ does.
-  bool ranges_before_block = false;
+  // As AutoGPTQ: a group's range is found from the weights as they stood when its block of 128
+  // columns began, and errors are those of its scale in f32, which the file rounds to f16.
+  bool as_autogptq = false;
   uint32_t threads = 1;  // the result does not depend on it
 
   int32_t max_code() const { return (1 << bits) - 1; }

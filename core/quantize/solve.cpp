@@ -46,7 +46,7 @@ class RowSolver {
     if (settings_.order == Order::fixed) fix_ranges();
     for (uint32_t begin = 0; begin < cols(); begin = end_of_block(begin)) {
       const uint32_t end = end_of_block(begin);
-      if (settings_.order != Order::fixed && settings_.ranges_before_block)
+      if (settings_.order != Order::fixed && settings_.as_autogptq)
         for (uint32_t row = 0; row < count; ++row)
           for (uint32_t i = begin; i < end; ++i)
             if (i % out_.group_size == 0) begin_group(row, i);
@@ -113,8 +113,7 @@ class RowSolver {
     float* weights = row_of(row);
     float* errors = errors_.data() + size_t{row} * kBlock;
     for (uint32_t i = begin; i < end; ++i) {
-      if (settings_.order != Order::fixed && !settings_.ranges_before_block &&
-          i % out_.group_size == 0)
+      if (settings_.order != Order::fixed && !settings_.as_autogptq && i % out_.group_size == 0)
         begin_group(row, i);
       const uint32_t column = factor_.order[i];
       const Range& found = range(row, out_.group_of[column]);

@@ -101,7 +101,7 @@ TEST(Solve, TakesRangesBeforeTheBlockWhereAsked) {
   settings.group_size = 32;
   const auto factor = factorise(layer.hessian, settings);
   const QuantizedMatrix fresh = solve_layer(layer, settings);
-  settings.ranges_before_block = true;
+  settings.as_autogptq = true;
   const QuantizedMatrix found = solve_layer(layer, settings);
   bool differs = false;
   for (uint32_t row = 0; row < layer.rows; ++row)

@@ -33,21 +33,19 @@ std::vector<double> reordered(const std::vector<double>& lower, std::span<const 
   return out;
 }
 
-// Columns of each stored group by falling weight, groups by their largest; a short last group stays
-// last.
+// Columns of each stored group by falling weight, groups by their largest.
 std::vector<uint32_t> within_groups(std::span<const double> weight, uint32_t group_size) {
   const auto count = static_cast<uint32_t>(weight.size());
   const auto heavier = [&](uint32_t a, uint32_t b) { return weight[a] > weight[b]; };
   std::vector<std::vector<uint32_t>> groups;
   for (uint32_t first = 0; first < count; first += group_size) {
-    std::vector<uint32_t> group(std::min(group_size, count - first));
+    std::vector<uint32_t> group(group_size);
     std::iota(group.begin(), group.end(), first);
     std::ranges::stable_sort(group, heavier);
     groups.push_back(std::move(group));
   }
-  const bool ragged = count % group_size != 0;
-  std::stable_sort(groups.begin(), groups.end() - (ragged ? 1 : 0),
-                   [&](const auto& a, const auto& b) { return heavier(a[0], b[0]); });
+  std::ranges::stable_sort(groups,
+                           [&](const auto& a, const auto& b) { return heavier(a[0], b[0]); });
   std::vector<uint32_t> order;
   for (const auto& group : groups) order.insert(order.end(), group.begin(), group.end());
   return order;

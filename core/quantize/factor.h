@@ -19,10 +19,11 @@
 namespace ropewalk::quantize {
 
 struct Factor {
-  std::vector<uint32_t> order;  // column of each place of the solver's order
-  std::vector<float> upper;     // U (inputs, inputs), in that order
-  double damp = 0;              // that was taken: settings.damp, or ten times it and so on up to 1
-  uint32_t dead = 0;            // inputs that were always 0
+  std::vector<uint32_t> order;   // column of each place of the solver's order
+  std::vector<float> upper;      // U (inputs, inputs), in that order
+  std::vector<float> pull = {};  // P of pull.h, likewise; empty: inputs count as the dense model's
+  double damp = 0;               // that was taken: settings.damp, or ten times it and so on up to 1
+  uint32_t dead = 0;             // inputs that were always 0
 
   float at(uint32_t i, uint32_t j) const { return upper[size_t{i} * order.size() + j]; }
 };

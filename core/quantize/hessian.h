@@ -1,7 +1,9 @@
-// hessian.h — H = sum over tokens of x x^T, what a linear layer's inputs are like.
+// hessian.h — H = sum over tokens of x x^T, what a linear layer's inputs are like; and D = sum of
+// (d - x) x^T, how far they are from the inputs d that the dense model has there.
 //
-// The scale of H does not matter to the solver, so it is not divided by anything. Owns the matrix.
-// Not thread-safe; add() uses threads of its own, and the sums do not depend on their number.
+// The scale of H does not matter to the solver, so it is not divided by anything; D has the same.
+// Owns the matrix. Not thread-safe; add() uses threads of its own, and the sums do not depend on
+// their number.
 #pragma once
 
 #include <cstdint>
@@ -27,6 +29,23 @@ class Hessian {
  private:
   uint32_t inputs_;
   uint64_t tokens_ = 0;
+  std::vector<double> sums_;
+};
+
+class Shift {
+ public:
+  explicit Shift(uint32_t inputs) : inputs_(inputs), sums_(size_t{inputs} * inputs) {}
+
+  // Both (tokens, inputs). Sums as Hessian's.
+  void add(std::span<const float> x, std::span<const float> dense, uint32_t threads);
+
+  uint32_t inputs() const { return inputs_; }
+
+  // (inputs, inputs): row of d - x, column of x.
+  const std::vector<double>& sums() const { return sums_; }
+
+ private:
+  uint32_t inputs_;
   std::vector<double> sums_;
 };
 

@@ -121,9 +121,22 @@ class RowSolver {
       out_.codes[size_t{column} * out_.rows + first_ + row] = static_cast<uint8_t>(code);
       const float error = (weights[i] - found.value_of(code)) / factor_.at(i, i);
       errors[i - begin] = error;
-      const float* upper = &factor_.upper[size_t{i} * cols()];
-      for (uint32_t j = i + 1; j < end; ++j) weights[j] -= error * upper[j];
+      carry(weights, i, error, {i + 1, end});
     }
+  }
+
+  struct Columns {
+    uint32_t first, last;
+  };
+
+  // What rounding column i changes in others behind it.
+  void carry(float* weights, uint32_t i, float error, Columns to) const {
+    const float* upper = &factor_.upper[size_t{i} * cols()];
+    for (uint32_t j = to.first; j < to.last; ++j) weights[j] -= error * upper[j];
+    if (factor_.pull.empty()) return;
+    const float weight = weights[i];
+    const float* pull = &factor_.pull[size_t{i} * cols()];
+    for (uint32_t j = to.first; j < to.last; ++j) weights[j] += weight * pull[j];
   }
 
   // The columns behind the block, a few hundred at a time.
@@ -134,11 +147,7 @@ class RowSolver {
       for (uint32_t row = 0; row < count_; ++row) {
         float* weights = row_of(row);
         const float* errors = errors_.data() + size_t{row} * kBlock;
-        for (uint32_t i = begin; i < end; ++i) {
-          const float error = errors[i - begin];
-          const float* upper = &factor_.upper[size_t{i} * cols()];
-          for (uint32_t j = first; j < last; ++j) weights[j] -= error * upper[j];
-        }
+        for (uint32_t i = begin; i < end; ++i) carry(weights, i, errors[i - begin], {first, last});
       }
     }
   }

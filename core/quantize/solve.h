@@ -1,7 +1,8 @@
 // solve.h — rounds a matrix column by column so that what it computes changes least: GPTQ.
 //
 //   code   clamp(round(w / s) + z)                in the order that Factor says
-//   error  (w - s (code - z)) / U_kk              passed on: w_j -= error U_kj for those behind
+//   error  (w - s (code - z)) / U_kk              passed on: w_j -= error U_kj for those behind,
+//                                                 and w_j += w P_kj where there is a P (pull.h)
 //
 // Rows of W do not depend on each other, so threads take rows. Every weight sees its subtractions
 // in the order of the columns, so neither the blocks nor the threads change a bit of the result.

@@ -34,6 +34,16 @@ inline std::vector<float> golden_inputs() {
   return inputs;
 }
 
+// What the dense model has there; the dead input too.
+inline std::vector<float> golden_dense_inputs() {
+  std::vector<float> inputs = golden_inputs();
+  for (int t = 0; t < 64; ++t)
+    for (int k = 0; k < 16; ++k)
+      inputs[static_cast<size_t>(16 * t + k)] +=
+          std::ldexp(static_cast<float>((17 * t + 31 * k + 3 * t * k) % 61 - 30) / 64, -(k % 4));
+  return inputs;
+}
+
 inline quantize::Hessian golden_hessian() {
   quantize::Hessian hessian(kInputs);
   hessian.add(golden_inputs(), 1);

@@ -75,6 +75,14 @@ TEST(Calibration, TakesWhatThereIs) {
   EXPECT_EQ(alone.windows[0].size(), 1001u) << "nothing is padded";
 }
 
+TEST(Calibration, TakesTheLastTokenToo) {
+  CalibrationSettings settings;
+  settings.windows = {{300, 10}};
+  settings.bos = 1;
+  EXPECT_EQ(make_calibration(documents(1, 3 * 299), settings).windows.size(), 3u);
+  EXPECT_EQ(make_calibration(documents(1, 3 * 299 - 1), settings).windows.size(), 2u);
+}
+
 TEST(Calibration, RefusesTooLittle) {
   expect_error(ExitCode::limit, HasSubstr("holds 511 tokens, expected at least 512"),
                [] { make_calibration(documents(1, 511), CalibrationSettings{}); });

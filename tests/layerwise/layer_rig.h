@@ -11,15 +11,16 @@
 namespace ropewalk::test {
 
 struct LayerRig {
-  static constexpr uint32_t kTokens = 64;  // of the longest text
+  static constexpr uint32_t kTokens = 64;  // of the longest of texts()
 
   LayerRig(const std::string& variant, uint32_t threads)
       : LayerRig(config_with(variant, threads)) {}
-  explicit LayerRig(Config with)
+  explicit LayerRig(Config with) : LayerRig(std::move(with), kTokens) {}
+  LayerRig(Config with, uint32_t tokens)
       : config(std::move(with)),
         registry(make_registry(config)),
         checkpoint(Checkpoint::open(config.model, config_families())),
-        device(registry, config, checkpoint->config(), kTokens) {}
+        device(registry, config, checkpoint->config(), tokens) {}
 
   static Config config_with(const std::string& variant, uint32_t threads) {
     Config config = fixture_config(variant, expected_of(variant));

@@ -1,10 +1,12 @@
 // A model run part by part computes what it computes in one piece, bit for bit.
 #include <gmock/gmock.h>
 
+#include <cmath>
 #include <limits>
 #include <map>
 
 #include "core/checkpoint/weights/checkpoint_weights.h"
+#include "core/checkpoint/weights/finite.h"
 #include "core/layerwise/layer_weights.h"
 #include "core/layerwise/linear_sets.h"
 #include "core/layerwise/model_part.h"
@@ -22,8 +24,9 @@ struct Whole {
       : base(*rig.checkpoint),
         weights(base, nullptr, {}),
         model(build_model(weights,
-                          {abi::DType::f32, abi::DType::f32, 1, rig.device.rope().attention_scale(),
-                           abi::KeyRotation::before_cache})),
+                          {abi::DType::f32, abi::DType::f32,
+                           abi::pages_for(rig.device.max_tokens(), abi::kDefaultPageTokens),
+                           rig.device.rope().attention_scale(), abi::KeyRotation::before_cache})),
         sets(linear_sets(model, {})) {}
 
   size_t begin_of(size_t set) const { return node_of(sets[set], model.graph); }
@@ -87,7 +90,8 @@ using Values = std::map<std::string, std::vector<std::byte>>;
 
 void run_part(const LayerRig& rig, const Whole& whole, size_t first, size_t last,
               const std::vector<int32_t>& text, Values& values) {
-  ModelPart part(rig.device, whole.weights, cut_graph(whole.model, first, last, LayerRig::kTokens));
+  ModelPart part(rig.device, whole.weights,
+                 cut_graph(whole.model, first, last, rig.device.max_tokens()));
   std::vector<std::span<const std::byte>> in;
   for (const LiveValue& value : part.inputs()) in.emplace_back(values.at(value.name));
   Values made;
@@ -126,6 +130,54 @@ INSTANTIATE_TEST_SUITE_P(Models, Parts,
                            std::ranges::replace(name, '-', '_');
                            return name;
                          });
+
+// What the last layer leaves of a text, through the last norm and the head, in double precision.
+std::vector<double> logprobs_from(const LayerRig& rig, std::span<const float> residual,
+                                  const std::vector<int32_t>& text) {
+  const uint32_t hidden = rig.checkpoint->config().hidden_size;
+  const std::vector<float> norm =
+      CheckpointWeights(*rig.checkpoint).load_vector("model.norm.weight", hidden);
+  const TensorInfo& tensor = rig.checkpoint->get("lm_head.weight");
+  std::vector<std::byte> bytes(tensor.bytes);
+  rig.checkpoint->read(tensor, bytes);
+  const std::vector<float> head = to_floats(tensor.type, bytes);
+  std::vector<double> logprobs;
+  for (size_t token = 0; token + 1 < text.size(); ++token) {
+    const auto x = residual.subspan(token * hidden, hidden);
+    double square = 0, total = 0;
+    for (const float value : x) square += static_cast<double>(value) * static_cast<double>(value);
+    const double scale = 1 / std::sqrt(square / hidden + rig.checkpoint->config().rms_norm_eps);
+    std::vector<double> logits(head.size() / hidden);
+    for (size_t id = 0; id < logits.size(); ++id) {
+      for (size_t k = 0; k < hidden; ++k)
+        logits[id] += static_cast<double>(x[k]) * scale * static_cast<double>(norm[k]) *
+                      static_cast<double>(head[id * hidden + k]);
+      total += std::exp(logits[id]);
+    }
+    logprobs.push_back(logits[static_cast<size_t>(text[token + 1])] - std::log(total));
+  }
+  return logprobs;
+}
+
+// A step has 512 tokens; the rest of a text finds the first ones in the cache.
+TEST(ModelPart, RunsATextInSeveralSteps) {
+  const std::vector<int32_t> text = long_text_of("dense-f16");
+  Config config = LayerRig::config_with("dense-f16", 2);
+  config.context.length = static_cast<uint32_t>(text.size());
+  const LayerRig rig(config, *config.context.length);
+  ASSERT_GT(text.size(), rig.device.rows());
+  const Whole whole(rig);
+  const auto select = std::ranges::find(whole.model.graph.nodes, abi::Op::select, &GraphNode::op);
+  const auto end = static_cast<size_t>(select - whole.model.graph.nodes.begin());
+  Values values;
+  for (size_t set = 0; set <= whole.sets.size(); ++set)
+    run_part(rig, whole, set == 0 ? 0 : whole.begin_of(set - 1),
+             set < whole.sets.size() ? whole.begin_of(set) : end, text, values);
+  const std::vector<std::byte>& bytes = values.at("model.layers.1.mlp_add");
+  EXPECT_LT(max_difference(logprobs_from(rig, to_floats(StoredType::f32, bytes), text),
+                           logprobs_of("dense-f16", config, text)),
+            1e-4);
+}
 
 TEST(ModelPart, SaysWhereAValueIsNotFinite) {
   const LayerRig rig("dense-f16", 1);

@@ -226,6 +226,7 @@ int quantize_model(const QuantizeArguments& arguments) {
                   .method = method,
                   .skip = arguments.skip,
                   .true_sequential = !arguments.layer_sequential,
+                  .asymmetric_calibration = arguments.asymmetric_calibration,
                   .shard_bytes = shard_bytes,
                   .fingerprint = run_fingerprint(arguments, *base, ids_sha256, device),
                   .start = arguments.fresh ? quantize::Start::anew : quantize::Start::resume,

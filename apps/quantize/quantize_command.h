@@ -23,9 +23,10 @@ struct QuantizeArguments {
   double damp = 0.01;
   std::string search = "weighted";
   std::string method = "gptq";
-  std::vector<std::string> skip = {};  // patterns of layers that stay dense
-  bool layer_sequential = false;       // sets of a layer see what its dense weights compute
-  std::string compat = {};             // autogptq, or empty
+  std::vector<std::string> skip = {};   // patterns of layers that stay dense
+  bool layer_sequential = false;        // sets of a layer see what its dense weights compute
+  bool asymmetric_calibration = false;  // aim at what the dense model computes
+  std::string compat = {};              // autogptq, or empty
   // Kinds of windows: how many of them, and of how many tokens; one count is that of every length.
   std::vector<uint32_t> samples = {128};
   std::vector<uint32_t> lengths = {};  // empty: 2048, or the model's context where that is shorter

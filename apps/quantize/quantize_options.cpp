@@ -94,6 +94,8 @@ void add_options(CLI::App& app, QuantizeArguments& quantize) {
       ->allow_extra_args(false);
   app.add_flag("--no-true-sequential", quantize.layer_sequential,
                "Show all matrices of a layer what its dense weights compute");
+  app.add_flag("--asymmetric-calibration", quantize.asymmetric_calibration,
+               "Aim at what the dense model computes, which runs along: GPTAQ, for twice the work");
   app.add_option("--compat", quantize.compat,
                  "Find groups' ranges as another program does: autogptq")
       ->type_name("NAME");
@@ -166,6 +168,7 @@ Json settings_json(const QuantizeArguments& arguments) {
           {"samples", arguments.samples},
           {"length", arguments.lengths},
           {"true_sequential", !arguments.layer_sequential},
+          {"asymmetric_calibration", arguments.asymmetric_calibration},
           {"compat", arguments.compat},
           {"seed", arguments.seed},
           {"shard_size", arguments.shard_size}};

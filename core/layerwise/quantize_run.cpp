@@ -17,6 +17,7 @@
 #include "core/json/json.h"
 #include "core/layerwise/layer_weights.h"
 #include "core/model/families.h"
+#include "core/quantize/pull.h"
 
 namespace ropewalk {
 namespace {
@@ -27,6 +28,8 @@ constexpr const char* kJournal = "quantize.journal";
 constexpr std::array kActivations = {"quantize.activations-0", "quantize.activations-1",
                                      "quantize.activations-layer-0",
                                      "quantize.activations-layer-1"};
+constexpr std::array kDenseActivations = {"quantize.activations-dense-0",
+                                          "quantize.activations-dense-1"};
 
 double seconds_since(std::chrono::steady_clock::time_point start) {
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
@@ -34,6 +37,21 @@ double seconds_since(std::chrono::steady_clock::time_point start) {
 
 StoredType activation_type(const LayerDevice* on) {
   return on->info().activation == abi::DType::f16 ? StoredType::f16 : StoredType::f32;
+}
+
+uint64_t width_of(const std::vector<LiveValue>& values) {
+  uint64_t width = 0;
+  for (const LiveValue& value : values) width += value.width;
+  return width;
+}
+
+// The rows of `tokens` tokens from `first` on.
+std::vector<std::byte> rows_of(const ActivationFile& file, const std::string& value, uint64_t first,
+                               uint64_t tokens) {
+  const size_t index = file.index_of(value);
+  std::vector<std::byte> rows(tokens * file.row_bytes(index));
+  file.read(index, first, rows);
+  return rows;
 }
 
 uint64_t tokens_of(const std::vector<std::vector<int32_t>>& texts) {
@@ -92,14 +110,10 @@ QuantizeRun::QuantizeRun(const QuantizeJob& job, const fs::path& folder)
   const ModelGraph whole = build_model(*base_weights_, options_);
   sets_ = linear_sets(whole, job_.skip);
   check_shapes(sets_, job_.settings);
-  uint64_t widest = 0;
   std::set<std::string> linears;
   for (const LinearSet& set : sets_) {
     linears.merge(names_of(set));
     live_.push_back(live_at(whole.graph, node_of(set, whole.graph)));
-    uint64_t width = 0;
-    for (const LiveValue& value : live_.back()) width += value.width;
-    widest = std::max(widest, width);
   }
   check_folder(path_);
   folder_ = std::make_unique<OutputFolder>(path_, Existing::keep);
@@ -107,10 +121,24 @@ QuantizeRun::QuantizeRun(const QuantizeJob& job, const fs::path& folder)
   if (job_.start == quantize::Start::anew) remove_earlier(path_);
   output_ = std::make_unique<QuantizedOutput>(*job_.base, linears, job_.settings, job_.shard_bytes,
                                               *folder_);
-  files_.resize(job_.true_sequential ? 2 : 4);
-  for (size_t i = 0; i < files_.size(); ++i)
-    files_[i] = std::make_unique<ActivationFile>(path_ / kActivations[i], tokens_of(*job_.texts),
-                                                 activation_type(job_.on), widest);
+  // Each file has room for the widest of the cuts that it will hold: q k v's, or down's.
+  std::array<uint64_t, kActivations.size()> widths{};
+  std::array<uint64_t, kDenseActivations.size()> dense_widths{};
+  for (size_t set = 0; set < sets_.size(); ++set) {
+    uint64_t& width = widths[file_of(set)];
+    width = std::max(width, width_of(live_[set]));
+    uint64_t& dense = dense_widths[set % 2];
+    dense = std::max(dense, width_of(live_[set]));
+  }
+  const auto make_file = [&](const char* name, uint64_t width) {
+    return std::make_unique<ActivationFile>(path_ / name, tokens_of(*job_.texts),
+                                            activation_type(job_.on), width);
+  };
+  const size_t count = job_.true_sequential ? 2 : 4;
+  for (size_t i = 0; i < count; ++i) files_.push_back(make_file(kActivations[i], widths[i]));
+  if (!job_.asymmetric_calibration) return;
+  for (size_t i = 0; i < kDenseActivations.size(); ++i)
+    dense_files_.push_back(make_file(kDenseActivations[i], dense_widths[i]));
 }
 
 // The first entry of the journal says that the first set's inputs are there, each other one that a
@@ -123,7 +151,8 @@ size_t QuantizeRun::finished() const {
 double QuantizeRun::flop_of_sets(size_t first, size_t last) const {
   double flop = 0;
   for (size_t i = first; i < last; ++i) flop += flop_of(sets_[i], tokens_of(*job_.texts));
-  return flop;
+  // The dense model's forward pass, and D and P, which take what H and its factor do.
+  return job_.asymmetric_calibration ? 2 * flop : flop;
 }
 
 double QuantizeRun::share(size_t sets) const {
@@ -131,16 +160,18 @@ double QuantizeRun::share(size_t sets) const {
 }
 
 // The widest set counts: its Hessian and what factorises it in f64, U in f32, a matrix twice in
-// f32.
+// f32; where there are dense inputs also D in f64 and P in f32.
 QuantizePlan QuantizeRun::plan() const {
+  const uint64_t square_bytes = job_.asymmetric_calibration ? 32 : 20;
   uint64_t host = 0;
   for (const LinearSet& set : sets_) {
     uint64_t rows = 0;
     for (const Linear& linear : set.linears) rows = std::max<uint64_t>(rows, linear.rows);
-    host = std::max(host, uint64_t{set.cols} * set.cols * 20 + rows * set.cols * 8);
+    host = std::max(host, uint64_t{set.cols} * set.cols * square_bytes + rows * set.cols * 8);
   }
   uint64_t activations = 0;
   for (const auto& file : files_) activations += file->bytes();
+  for (const auto& file : dense_files_) activations += file->bytes();
   return {output_->bytes(), activations, host, flop_of_sets(finished(), sets_.size())};
 }
 
@@ -157,6 +188,9 @@ void QuantizeRun::verify() const {
     if ((set == finished() || !job_.true_sequential) &&
         at(set).checksum() != journal_->entries()[set]["inputs"])
       damaged(path_ / kActivations[file_of(set)], "it");
+  if (!dense_files_.empty() &&
+      dense_at(finished()).checksum() != journal_->entries()[finished()]["dense_inputs"])
+    damaged(path_ / kDenseActivations[finished() % 2], "it");
 }
 
 bool QuantizeRun::begins_layer(size_t set) const {
@@ -183,11 +217,15 @@ void QuantizeRun::run() {
   output_->copy_others();
   if (journal_->entries().empty()) {
     forward(0);
-    journal_->append({{"inputs", at(0).settle()}});
+    Json entry;
+    settle(0, entry);
+    journal_->append(entry);
   } else {
-    if (const size_t set = finished(); set < sets_.size())
+    if (const size_t set = finished(); set < sets_.size()) {
       for (const size_t held : {set, first_of_layer(set)})
         if (held == set || !job_.true_sequential) at(held).hold(live_[held]);
+      if (!dense_files_.empty()) dense_at(set).hold(live_[set]);
+    }
     verify();
   }
   for (size_t i = finished(); i < sets_.size(); ++i) {
@@ -195,11 +233,24 @@ void QuantizeRun::run() {
     output_->flush();
     if (i + 1 < sets_.size()) {
       forward(i + 1);
-      entry["inputs"] = at(i + 1).settle();
+      settle(i + 1, entry);
     }
     journal_->append(entry);
   }
 }
+
+void QuantizeRun::settle(size_t set, Json& entry) const {
+  entry["inputs"] = at(set).settle();
+  if (!dense_files_.empty()) entry["dense_inputs"] = dense_at(set).settle();
+}
+
+// From where one set begins to where another does.
+struct QuantizeRun::Leg {
+  const WeightSource& weights;
+  size_t source, target;
+  const ActivationFile* before;  // nullptr: from the ids on
+  ActivationFile& after;
+};
 
 void QuantizeRun::forward(size_t set) {
   std::unique_ptr<Checkpoint> written;
@@ -215,15 +266,23 @@ void QuantizeRun::forward(size_t set) {
     written = output_->written(stored);
     packed = std::make_unique<CheckpointWeights>(*written);
   }
+  const bool begins = set == 0;
   const LayerWeights weights(*base_weights_, packed.get(), names);
-  const ModelGraph whole = build_model(weights, options_);
-  const size_t first = set == 0 ? 0 : node_of(sets_[source], whole.graph);
-  ModelPart part(*job_.on, weights,
-                 cut_graph(whole, first, node_of(sets_[set], whole.graph), job_.on->max_tokens()));
+  run_leg({weights, source, set, begins ? nullptr : &at(source), at(set)});
+  if (dense_files_.empty()) return;
+  const LayerWeights dense(*base_weights_, nullptr, {});
+  const size_t previous = begins ? 0 : set - 1;
+  run_leg({dense, previous, set, begins ? nullptr : &dense_at(previous), dense_at(set)});
+}
 
-  at(set).hold(live_[set]);
-  const ActivationFile* before = set > 0 ? &at(source) : nullptr;
-  const ActivationFile& after = at(set);
+void QuantizeRun::run_leg(const Leg& leg) {
+  const ModelGraph whole = build_model(leg.weights, options_);
+  const ActivationFile* before = leg.before;
+  const size_t first = before ? node_of(sets_[leg.source], whole.graph) : 0;
+  const size_t last = node_of(sets_[leg.target], whole.graph);
+  ModelPart part(*job_.on, leg.weights, cut_graph(whole, first, last, job_.on->max_tokens()));
+  ActivationFile& after = leg.after;
+  after.hold(live_[leg.target]);
   // A value that passes by the part unchanged is copied.
   const auto is_computed = [&](const LiveValue& value) {
     return std::ranges::find(part.outputs(), value) != part.outputs().end();
@@ -232,11 +291,8 @@ void QuantizeRun::forward(size_t set) {
   for (const std::vector<int32_t>& text : *job_.texts) {
     job_.tick();
     std::vector<std::vector<std::byte>> in, out;
-    for (const LiveValue& value : part.inputs()) {
-      const size_t index = before->index_of(value.name);
-      in.emplace_back(text.size() * before->row_bytes(index));
-      before->read(index, token, in.back());
-    }
+    for (const LiveValue& value : part.inputs())
+      in.push_back(rows_of(*before, value.name, token, text.size()));
     for (const LiveValue& value : part.outputs())
       out.emplace_back(text.size() * after.row_bytes(after.index_of(value.name)));
     part.run(text, {in.begin(), in.end()}, {out.begin(), out.end()});
@@ -244,27 +300,36 @@ void QuantizeRun::forward(size_t set) {
       after.write(after.index_of(part.outputs()[i].name), token, out[i]);
     for (size_t i = 0; i < after.values().size(); ++i) {
       if (is_computed(after.values()[i])) continue;
-      std::vector<std::byte> rows(text.size() * after.row_bytes(i));
-      before->read(before->index_of(after.values()[i].name), token, rows);
-      after.write(i, token, rows);
+      after.write(i, token, rows_of(*before, after.values()[i].name, token, text.size()));
     }
     token += text.size();
   }
 }
 
-quantize::Hessian QuantizeRun::hessian_of(const LinearSet& set) {
-  const ActivationFile& file = at(finished());
-  const size_t index = file.index_of(set.input);
-  quantize::Hessian hessian(set.cols);
+// What the layers of a set read, on all texts.
+struct QuantizeRun::Inputs {
+  quantize::Hessian hessian;
+  std::optional<quantize::Shift> shift;
+};
+
+QuantizeRun::Inputs QuantizeRun::inputs_of(const LinearSet& set) const {
+  const size_t index = finished();
+  const ActivationFile& file = at(index);
+  const uint32_t threads = job_.settings.threads;
+  Inputs inputs{quantize::Hessian(set.cols), std::nullopt};
+  if (!dense_files_.empty()) inputs.shift.emplace(set.cols);
   uint64_t token = 0;
   for (const std::vector<int32_t>& text : *job_.texts) {
     job_.tick();
-    std::vector<std::byte> rows(text.size() * file.row_bytes(index));
-    file.read(index, token, rows);
-    hessian.add(to_floats(file.type(), rows), job_.settings.threads);
+    const auto values_in = [&](const ActivationFile& from) {
+      return to_floats(from.type(), rows_of(from, set.input, token, text.size()));
+    };
+    const std::vector<float> x = values_in(file);
+    inputs.hessian.add(x, threads);
+    if (inputs.shift) inputs.shift->add(x, values_in(dense_at(index)), threads);
     token += text.size();
   }
-  return hessian;
+  return inputs;
 }
 
 std::vector<float> QuantizeRun::weight_of(const Linear& linear, uint32_t cols) const {
@@ -284,10 +349,14 @@ std::vector<float> QuantizeRun::weight_of(const Linear& linear, uint32_t cols) c
 Json QuantizeRun::solve_set(const LinearSet& set) {
   const size_t index = finished();
   const quantize::Settings& settings = job_.settings;
-  const quantize::Hessian hessian = hessian_of(set);
+  Inputs inputs = inputs_of(set);
+  const quantize::Hessian& hessian = inputs.hessian;
   std::optional<quantize::Factor> factor;
   if (job_.method == QuantizeMethod::gptq) {
     factor = quantize::factorise(hessian, settings);
+    if (factor && inputs.shift)
+      factor->pull = quantize::pull_of(*inputs.shift, *factor, settings.threads);
+    inputs.shift.reset();
     if (!factor)
       warn(
           fmt::format("{}: its inputs cannot be factorised with any damping; its set is rounded to "
@@ -357,6 +426,7 @@ void QuantizeRun::finish() {
   folder_->commit();
   std::error_code ignored;
   for (const char* name : kActivations) fs::remove(path_ / name, ignored);
+  for (const char* name : kDenseActivations) fs::remove(path_ / name, ignored);
   fs::remove(path_ / kJournal, ignored);
 }
 

@@ -3,7 +3,8 @@
 //   texts -> A | q k v | B | o | C | gate up | D | down | E ...
 //
 // Without true_sequential the sets of a layer see what its dense weights compute, and the layer
-// runs once more with the quantised ones.
+// runs once more with the quantised ones. With asymmetric_calibration the texts also run through
+// the dense model, whose values at the same cut say what a set's outputs should be.
 //
 // A part of the model runs all texts from one set's inputs to the next's; the inputs at a cut are
 // in a file. After a set: its tensors are written and flushed, the part behind it runs with them as
@@ -53,6 +54,7 @@ struct QuantizeJob {
   QuantizeMethod method = QuantizeMethod::gptq;
   std::vector<std::string> skip = {};  // patterns of layers that stay dense
   bool true_sequential = true;  // else all sets of a layer see what its dense weights compute
+  bool asymmetric_calibration = false;  // aim at what the dense model computes (pull.h)
   uint64_t shard_bytes;
   Json fingerprint;  // what else the bytes depend on
   quantize::Start start = quantize::Start::resume;
@@ -98,12 +100,17 @@ class QuantizeRun {
   size_t first_of_layer(size_t set) const;
   size_t source_of(size_t set) const;  // where the part that ends at `set` begins
   void forward(size_t set);            // that part
+  struct Leg;
+  void run_leg(const Leg& leg);
+  void settle(size_t set, Json& entry) const;
   Json solve_set(const LinearSet& set);
-  quantize::Hessian hessian_of(const LinearSet& set);
+  struct Inputs;
+  Inputs inputs_of(const LinearSet& set) const;
   std::vector<float> weight_of(const Linear& linear, uint32_t cols) const;
   size_t file_of(size_t set) const;
   ActivationFile& at(size_t set) { return *files_[file_of(set)]; }
   const ActivationFile& at(size_t set) const { return *files_[file_of(set)]; }
+  ActivationFile& dense_at(size_t set) const { return *dense_files_[set % 2]; }
   double flop_of_sets(size_t first, size_t last) const;
   double share(size_t sets) const;
 
@@ -119,6 +126,8 @@ class QuantizeRun {
   // Where an even or odd set begins; without true_sequential also where an even or odd layer does,
   // which runs again when all of it is quantised.
   std::vector<std::unique_ptr<ActivationFile>> files_;
+  // What the dense model has where an even or odd set begins; none without asymmetric_calibration.
+  std::vector<std::unique_ptr<ActivationFile>> dense_files_;
 };
 
 }  // namespace ropewalk

@@ -22,6 +22,8 @@ namespace {
 
 using Ids = std::vector<int32_t>;
 
+constexpr double kMaxUnknown = 0.01;  // of the text's tokens
+
 [[noreturn]] void refuse_calibration(const std::string& where, const std::string& what,
                                      std::string_view advice) {
   throw Error(ExitCode::usage, where, what, advice);
@@ -54,6 +56,16 @@ class Reader {
     return tokenizer.add_bos() ? std::optional(tokenizer.bos_id()) : std::nullopt;
   }
 
+  // Text that the vocabulary cannot spell says nothing about the model's inputs.
+  void warn_of_unknown() const {
+    const double share = static_cast<double>(unknown_) / static_cast<double>(spelled_);
+    if (spelled_ == 0 || share <= kMaxUnknown) return;
+    warn(
+        fmt::format("--calibration: {:.1f} % of the text's tokens are the unknown token; take text "
+                    "that the model's tokenizer can spell",
+                    100 * share));
+  }
+
   std::vector<Ids> documents, windows;
 
  private:
@@ -66,7 +78,17 @@ class Reader {
   }
 
   Ids encode(const std::string& bytes, const std::string& where) {
-    return checked(text().tokenizer().encode_text(bytes, SpecialTokens::as_text), where);
+    return counted(checked(text().tokenizer().encode_text(bytes, SpecialTokens::as_text), where));
+  }
+
+  // Where BOS or EOS stands for the unknown token, the vocabulary is one of bytes and spells all.
+  Ids counted(Ids ids) {
+    const Tokenizer& tokenizer = text().tokenizer();
+    const std::optional<int32_t> unknown = tokenizer.unknown_id();
+    if (!unknown || *unknown == tokenizer.bos_id() || *unknown == tokenizer.eos_id()) return ids;
+    unknown_ += std::ranges::count(ids, *unknown);
+    spelled_ += static_cast<int64_t>(ids.size());
+    return ids;
   }
 
   Ids checked(Ids ids, const std::string& where) const {
@@ -118,13 +140,14 @@ class Reader {
         text().format(), with_system(text(), config_, parse_messages(messages.dump(), where)));
     Ids ids = prompt_ids(text().tokenizer(), pieces);
     if (!ids.empty() && ids.front() == text().tokenizer().bos_id()) ids.erase(ids.begin());
-    return checked(std::move(ids), where);
+    return counted(checked(std::move(ids), where));
   }
 
   const Config& config_;
   const ModelConfig& model_;
   std::unique_ptr<Registry> registry_;
   std::unique_ptr<TextSide> text_;
+  int64_t unknown_ = 0, spelled_ = 0;  // tokens of texts
 };
 
 quantize::Calibration of_windows(std::vector<Ids> windows, uint32_t length) {
@@ -150,6 +173,7 @@ quantize::Calibration read_calibration(const QuantizeArguments& arguments, const
                                        const std::vector<quantize::WindowKind>& kinds) {
   Reader reader(config, model);
   for (const std::string& file : arguments.calibration) reader.read(file);
+  reader.warn_of_unknown();
   if (!reader.windows.empty() && !reader.documents.empty())
     refuse_calibration("--calibration", "names files of windows (.ids) and of documents",
                        "Give one kind: --dump-calibration makes windows of documents");

@@ -15,8 +15,8 @@ namespace ropewalk {
 //   any other    one document, UTF-8
 //
 // `kinds` are the windows that documents are cut into. Warns where there are fewer tokens than
-// asked for. Throws Error: usage for a file that is none of these or has ids beyond the vocabulary,
-// limit for fewer than 512 tokens.
+// asked for, and where more than 1 % are the unknown token. Throws Error: usage for a file that is
+// none of these or has ids beyond the vocabulary, limit for fewer than 512 tokens.
 quantize::Calibration read_calibration(const QuantizeArguments& arguments, const Config& config,
                                        const ModelConfig& model,
                                        const std::vector<quantize::WindowKind>& kinds);

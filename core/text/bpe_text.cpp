@@ -17,6 +17,11 @@ std::vector<int32_t> BpeText::encode_text(std::string_view text, SpecialTokens s
   return ids;
 }
 
+std::optional<int32_t> BpeText::unknown_id() const {
+  const int32_t id = tokenizer_->vocabulary().unknown();
+  return id < 0 ? std::nullopt : std::optional(id);
+}
+
 std::vector<int32_t> BpeText::encode_segments(std::vector<Segment> segments) const {
   std::vector<int32_t> ids;
   for (size_t i = 0; i < segments.size(); ++i) {

@@ -21,6 +21,7 @@ class BpeText final : public TextEncoder {
   std::string_view kind() const override {
     return tokenizer_->byte_level() ? "byte-level BPE" : "BPE";
   }
+  std::optional<int32_t> unknown_id() const override;
   std::vector<DecodedName> texts() const override { return tokenizer_->texts(); }
 
  private:

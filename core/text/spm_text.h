@@ -25,6 +25,7 @@ class SpmText final : public TextEncoder {
   void reserve(const AddedToken&) override {}  // no text that a user wrote yields an added token
   std::string_view file() const override { return "tokenizer.model"; }
   std::string_view kind() const override { return "sentencepiece BPE"; }
+  std::optional<int32_t> unknown_id() const override { return model_.unk_id; }
   std::vector<DecodedName> texts() const override;
 
  private:

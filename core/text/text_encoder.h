@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string_view>
 #include <utility>
 #include <vector>
@@ -32,6 +33,8 @@ class TextEncoder {
 
   virtual std::string_view file() const = 0;  // the file that it was made of
   virtual std::string_view kind() const = 0;  // of its vocabulary, for people
+
+  virtual std::optional<int32_t> unknown_id() const = 0;  // what it cannot spell; absent: it can
 
   // By id, what it adds to a text; nothing for special tokens.
   virtual std::vector<DecodedName> texts() const = 0;

@@ -80,6 +80,8 @@ class Tokenizer {
   const AddedToken* eos() const { return eos_; }           // the same
   int32_t bos_id() const { return bos_ ? bos_->id : -1; }  // -1: none
   int32_t eos_id() const { return eos_ ? eos_->id : -1; }
+  // What stands for text that the vocabulary cannot spell; absent where it can spell all.
+  std::optional<int32_t> unknown_id() const { return encoder_->unknown_id(); }
   bool add_bos() const { return add_bos_; }  // only where there is one
   // Whether prompts have no BOS even where a format emits it: add_bos_token is false.
   bool omits_bos() const { return omits_bos_; }

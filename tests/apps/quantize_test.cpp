@@ -5,7 +5,6 @@
 #include <csignal>
 #include <cstring>
 #include <filesystem>
-#include <map>
 #include <sstream>
 #include <thread>
 
@@ -40,13 +39,6 @@ std::string windows_of_ids(size_t count, size_t length, int vocabulary) {
     text += "\n";
   }
   return text;
-}
-
-std::map<std::string, std::string> files_of(const fs::path& folder) {
-  std::map<std::string, std::string> files;
-  for (const auto& entry : fs::directory_iterator(folder))
-    files[entry.path().filename().string()] = read_file(entry.path());
-  return files;
 }
 
 TEST(Quantize, MakesAModelThatPredictsAlike) {
@@ -94,6 +86,7 @@ TEST(Quantize, SaysHowInItsFiles) {
   const Json config = parse_json(read_file(out / "config.json"), {"c", ExitCode::model});
   EXPECT_EQ(config["quantization_config"], one) << "loaders read the one or the other";
   EXPECT_EQ(one["desc_act"], false) << "gar files lie in order";
+  EXPECT_EQ(one["act_group_aware"], true);
   EXPECT_EQ(one["checkpoint_format"], "gptq_v2");
   EXPECT_EQ(one["sym"], false);
   EXPECT_EQ(one["meta"]["act_order"], "gar");
@@ -214,6 +207,27 @@ TEST(Quantize, ReadsTheThreeFormsOfLines) {
   ASSERT_EQ(made.code, 0) << made.err;
   EXPECT_THAT(read_file(ids), HasSubstr(" 5 6 7 2 "));
   EXPECT_THAT(read_file(ids), StartsWith("1 ")) << "BOS, which this tokenizer adds";
+}
+
+// A vocabulary without snowmen and without bytes: about 3 % of the text, then fewer than 1 %.
+TEST(Quantize, WarnsOfTextThatTheTokenizerCannotSpell) {
+  const TemporaryFolder folder;
+  const fs::path base = folder.path() / "base";
+  fs::copy(kBase, base);
+  fs::remove(base / "tokenizer.model");
+  fs::copy(RW_FIXTURES "/bpe/unknown-apart/tokenizer.json", base / "tokenizer.json");
+  for (const int apart : {3, 40}) {
+    std::string text;
+    for (int i = 0; i < 200; ++i) text += i % apart ? "the rope is white " : "the rope is \u2603 ";
+    const Outcome made =
+        run_program(quantize(base, folder.path() / std::to_string(apart),
+                             {"--calibration", folder.write("text.txt", text), "--method", "rtn"}),
+                    "");
+    ASSERT_EQ(made.code, 0) << made.err;
+    EXPECT_EQ(made.err.find("% of the text's tokens are the unknown token") != std::string::npos,
+              apart == 3)
+        << made.err;
+  }
 }
 
 // kill -9 at any time: the same command goes on, and the files are those of a run in one piece.

@@ -110,6 +110,15 @@ TEST(Tokenizer, UserTextNeverBecomesAControlToken) {
   }
 }
 
+TEST(Tokenizer, SaysWhatStandsForUnknownText) {
+  EXPECT_EQ(Tokenizer::open(kBundled, {}).unknown_id(), 0);
+  const auto of_file = [](const char* name) {
+    return Tokenizer::open(std::filesystem::path(RW_FIXTURES "/bpe") / name, {}).unknown_id();
+  };
+  EXPECT_EQ(of_file("unknown-apart"), 0);
+  EXPECT_EQ(of_file("qwen2"), std::nullopt);
+}
+
 TEST(Tokenizer, AControlPieceOfOneCharacterIsNotSpelt) {
   ModelBytes bytes = ModelBytes::small();
   bytes.pieces += piece_bytes("#", 0, 3);

@@ -18,10 +18,12 @@ Json raised_damping(const QuantizeArguments& arguments, const Json& matrices) {
 
 // As AutoGPTQ, GPTQModel, transformers and vLLM read it. `desc_act` says whether the columns of a
 // group lie apart: static and gar files are stored in order and stay on the loaders' fast paths.
+// Optimum from 2.1 on takes an unsaid `act_group_aware` for true and refuses it beside desc_act.
 Json quantization_of(const QuantizeArguments& arguments, const QuantizedFacts& facts) {
   return {{"bits", arguments.bits},
           {"group_size", arguments.group_size},
           {"desc_act", arguments.order == "act" && arguments.method == "gptq"},
+          {"act_group_aware", arguments.order == "gar" && arguments.method == "gptq"},
           {"static_groups", false},
           {"sym", !arguments.asymmetric},
           {"true_sequential", !arguments.layer_sequential},
@@ -38,6 +40,7 @@ Json quantization_of(const QuantizeArguments& arguments, const QuantizedFacts& f
             {"search", arguments.search},
             {"method", arguments.method},
             {"skip", arguments.skip},
+            {"asymmetric_calibration", arguments.asymmetric_calibration},
             {"calibration_sha256", facts.calibration_sha256},
             {"tokens", facts.tokens},
             {"damp_raised", raised_damping(arguments, facts.matrices)}}}};

@@ -1,18 +1,20 @@
-"""python -m tools.quantize (compare | rows | load) [--program P] [--base DIR] [--bits 4] [--group-size 32] [--order act]
+"""python -m tools.quantize (compare | rows | codes | load) [--program P] [--base DIR] [--tools T...] [--bits 4] ...
 
-`compare` quantises the base with ropewalk and with AutoGPTQ's solver, on the same windows of tokens, and prints the errors
-of all matrices beside each other and how far both models are from the base on other text. `rows` does it for several settings
-and prints a table; it fails where a bar is missed (BARS). `load` quantises with ropewalk
-and lets AutoGPTQ's reader open the result: transformers' log-probabilities with these weights against ropewalk's.
+`compare` quantises the base with ropewalk and with the solvers of other tools, on the same windows of tokens, and prints the
+errors of all matrices beside each other and how far the models are from the base on other text. `rows` does it for several
+settings and prints a table; it fails where a bar is missed (BARS). `codes` counts which codes are the same. `load` quantises
+with ropewalk and lets AutoGPTQ's reader open the result: transformers' log-probabilities with these weights against ropewalk's.
 """
 from __future__ import annotations
 
 import argparse
+import copy
 import json
 import os
 import shutil
 import subprocess
 import tempfile
+import time
 from pathlib import Path
 
 os.environ["HF_HUB_OFFLINE"] = "1"
@@ -21,28 +23,39 @@ import torch
 from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM
 
-from . import autogptq
+from . import autogptq, gptqmodel, texts
 
-# Of `rows`. The last two are coarser than the 4-bit lattice that SmolLM2's weights lie on.
-ROWS = ({"bits": 4, "group_size": 32}, {"bits": 4, "group_size": 64}, {"bits": 3, "group_size": 32})
-# The errors over AutoGPTQ's: mean and max with the same settings, mean with our defaults; perplexities over AutoGPTQ's.
+TOOLS = {"autogptq": autogptq.Solver, "gptqmodel": gptqmodel.Solver}
+# The errors over the tool's: mean and max with the same settings, mean with our defaults; perplexities over the tool's.
 BARS = {"mean": 1.005, "max": 1.03, "best": 0.95, "perplexity": 1.005}
 
 SETS = (("self_attn.k_proj", "self_attn.v_proj", "self_attn.q_proj"), ("self_attn.o_proj",),
         ("mlp.up_proj", "mlp.gate_proj"), ("mlp.down_proj",))
 
 
+class Caught(Exception):
+    """Ends a forward pass where what it was for is known."""
+
+
 def run(program: str, *arguments: str) -> str:
     return subprocess.run([program, *arguments], check=True, capture_output=True, text=True).stdout
+
+
+def skipped(options) -> list[str]:
+    """Of ropewalk's options: the layers behind the first --layers stay dense."""
+    layers = json.loads(Path(options.base, "config.json").read_text())["num_hidden_layers"]
+    return [word for layer in range(options.layers or layers, layers) for word in ("--skip", f"layers.{layer}.*")]
 
 
 def quantise(options, work: Path, name: str, *more: str) -> tuple[Path, Path]:
     """The folder that ropewalk made, and the windows that it took."""
     out, ids = work / name, work / (name + ".ids")
-    run(options.program, "quantize", options.base, "--out", str(out), "--calibration", options.calibration,
-        "--samples", str(options.samples), "--length", str(options.length), "--bits", str(options.bits),
-        "--group-size", str(options.group_size), "--order", options.order, "--dump-calibration", str(ids),
-        "--backend", "cpu", "--set", "context.kv_cache=f32", *more)
+    files = options.calibration or [texts.write_windows(work / "windows.ids", options.samples, options.length)]
+    calibration = [word for file in files for word in ("--calibration", str(file))]
+    run(options.program, "quantize", options.base, "--out", str(out), *calibration, "--samples", str(options.samples),
+        "--length", str(options.length), "--bits", str(options.bits), "--group-size", str(options.group_size),
+        "--order", options.order, "--dump-calibration", str(ids), "--backend", "cpu", "--set", "context.kv_cache=f32",
+        *skipped(options), *more)
     return out, ids
 
 
@@ -52,42 +65,47 @@ def error_of(weight: torch.Tensor, rounded: torch.Tensor, hessian: torch.Tensor)
     return float(((difference @ hessian) * difference).sum() / ((weight.double() @ hessian) * weight.double()).sum())
 
 
-def solve_set(layer, names, batches, options) -> dict[str, float]:
-    """AutoGPTQ's solver on some linear layers of a decoder layer; `batches` run the layer. The weights are replaced."""
+def inputs_of(linear, calls) -> list[torch.Tensor]:
+    """What a linear layer reads, for each of the calls that run it."""
+    found = []
+
+    def catch(_, arguments):
+        found.append(arguments[0])
+        raise Caught
+
+    hook = linear.register_forward_pre_hook(catch)
+    for call in calls:
+        try:
+            call()
+        except Caught:
+            pass
+    hook.remove()
+    return found
+
+
+def solve_set(layer, names, calls, solver, options) -> dict[str, float]:
+    """Rounds linear layers that read the same values, in place. Returns their errors."""
     linears = {name: layer.get_submodule(name) for name in names}
-    solvers, hooks, inputs = {}, [], []
-    for name, linear in linears.items():
-        solver = autogptq.solver()(linear)
-        solver.quantizer.configure(options.bits, perchannel=True, sym=not options.asym, mse=options.mse)
-        solvers[name] = solver
-        hooks.append(linear.register_forward_hook(lambda _, x, y, solver=solver: solver.add_batch(x[0].data, y.data)))
-    first = next(iter(linears.values()))
-    hooks.append(first.register_forward_hook(lambda _, x, y: inputs.append(x[0].reshape(-1, x[0].shape[-1]))))
-    for batch in batches:
-        batch()
-    for hook in hooks:
-        hook.remove()
-    x = torch.cat(inputs).double()
+    inputs = inputs_of(linears[names[0]], calls)
+    x = torch.cat([value.reshape(-1, value.shape[-1]) for value in inputs]).double()
     hessian, errors = x.t() @ x, {}
     for name, linear in linears.items():
-        before = linear.weight.data.clone()
-        solvers[name].fasterquant(percdamp=options.damp, group_size=options.group_size,
-                                  actorder=options.order in ("act", "static"), static_groups=options.order == "static")
+        before, solving = linear.weight.data.clone(), solver(linear, options)
+        for value in inputs:
+            solving.add(value)
+        solving.finish()
         errors[name] = error_of(before, linear.weight.data, hessian)
     return errors
 
 
-def quantise_by_autogptq(options, windows: list[list[int]], out: Path) -> dict[str, float]:
-    """The errors by matrix; the model with its rounded weights in f32 goes to `out`."""
+def opened(options, windows: list[list[int]]):
+    """The base, and the arguments of its first layer for each window."""
     model = AutoModelForCausalLM.from_pretrained(options.base, torch_dtype=torch.float32).eval()
     model.config.use_cache = False
-    calls, errors = [], {}
+    named = []
 
-    class Caught(Exception):
-        pass
-
-    def catch(_, arguments, named):
-        calls.append((arguments, named))
+    def catch(_, arguments, others):
+        named.append(dict(others, hidden_states=arguments[0]) if arguments else others)
         raise Caught
 
     hook = model.model.layers[0].register_forward_pre_hook(catch, with_kwargs=True)
@@ -97,16 +115,28 @@ def quantise_by_autogptq(options, windows: list[list[int]], out: Path) -> dict[s
         except Caught:
             pass
     hook.remove()
-    hidden = [arguments[0] if arguments else named.pop("hidden_states") for arguments, named in calls]
-    for index, layer in enumerate(model.model.layers):
-        def output(i):
-            result = layer(hidden[i], **calls[i][1])
-            return result[0] if isinstance(result, tuple) else result
+    return model, named
+
+
+def output(layer, values):
+    result = layer(**values)
+    return result[0] if isinstance(result, tuple) else result
+
+
+def windows_in(ids: Path) -> list[list[int]]:
+    return [[int(x) for x in line.split()] for line in ids.read_text().splitlines()]
+
+
+def quantise_by(solver, options, windows: list[list[int]], out: Path) -> dict[str, float]:
+    """The errors by matrix; the model with its rounded weights in f32 goes to `out`."""
+    model, named, errors = *opened(options, windows), {}
+    for index, layer in enumerate(model.model.layers[:options.layers]):
+        calls = [lambda values=values: output(layer, values) for values in named]
         for names in SETS:
-            batches = [lambda i=i: output(i) for i in range(len(hidden))]
-            for name, error in solve_set(layer, names, batches, options).items():
+            for name, error in solve_set(layer, names, calls, solver, options).items():
                 errors[f"model.layers.{index}.{name}"] = error
-        hidden = [output(i) for i in range(len(hidden))]
+        for values in named:
+            values["hidden_states"] = output(layer, values)
     tied = {"lm_head.weight"} if model.config.tie_word_embeddings else set()
     save_dense({name: value for name, value in model.state_dict().items() if name not in tied}, options.base, out)
     return errors
@@ -127,8 +157,9 @@ def distance(options, work: Path, folder: Path) -> dict:
     for name, model in (("base", Path(options.base).resolve()), (folder.name, folder)):
         configs.append(work / f"{name}.yaml")
         configs[-1].write_text(f"model: {model}\n")
-    answer = run(options.program, "compare", *map(str, configs), "--text", options.held_out, "--context",
-                 str(options.length), "--backend", "cpu", "--json")
+    kind = "--ids" if options.held_out.endswith(".ids") else "--text"
+    answer = run(options.program, "compare", *map(str, configs), kind, options.held_out, "--context", str(options.length),
+                 "--backend", "cpu", "--json")
     return json.loads(answer)
 
 
@@ -137,53 +168,89 @@ def errors_of(folder: Path) -> dict[str, float]:
     return {matrix["name"]: matrix["error"] for matrix in report["matrices"]}
 
 
-def compare(options, work: Path) -> dict[str, float]:
-    """What BARS bound."""
+def timed(what: str, action):
+    start = time.time()
+    result = action()
+    print(f"  {what}: {time.time() - start:.0f} s", flush=True)
+    return result
+
+
+def summary(ratios: list[float]) -> str:
+    return (f"mean {sum(ratios) / len(ratios):.4f}, median {ratios[len(ratios) // 2]:.4f}, min {ratios[0]:.4f}, "
+            f"max {ratios[-1]:.4f}")
+
+
+def compare(options, work: Path) -> dict[str, dict[str, float]]:
+    """What BARS bound, by tool."""
     search = "mse" if options.mse else "none"
     asym = ("--asym", "--zeros", "v2") if options.asym else ()
-    ours, ids = quantise(options, work, "ours", "--search", search, *asym)
-    best, _ = quantise(options, work, "best", *asym)
-    windows = [[int(x) for x in line.split()] for line in ids.read_text().splitlines()]
-    theirs = quantise_by_autogptq(options, windows, work / "theirs")
-    found, default = errors_of(ours), errors_of(best)
-    ratios = sorted(found[name] / theirs[name] for name in theirs)
-    better = sorted(default[name] / theirs[name] for name in theirs)
     label = f"{options.bits} bits, groups of {options.group_size}, {options.order}{', asym' if options.asym else ''}"
-    print(f"{label}, search {search}: {len(ratios)} matrices on {sum(map(len, windows))} tokens")
-    for name, row in (("same settings", ratios), ("our defaults", better)):
-        print(f"  {name}: error over AutoGPTQ's mean {sum(row) / len(row):.4f}, median {row[len(row) // 2]:.4f}, "
-              f"min {row[0]:.4f}, max {row[-1]:.4f}")
-    apart = {what: distance(options, work, folder)
-             for what, folder in (("AutoGPTQ", work / "theirs"), ("same settings", ours), ("our defaults", best))}
-    for what, answer in apart.items():
-        print(f"  {what}: KL from the base {answer['kl_mean']:.5f}, perplexity {answer['perplexity_b']:.3f}, the base's "
-              f"{answer['perplexity_a']:.3f}", flush=True)
-    perplexity = {what: answer["perplexity_b"] for what, answer in apart.items()}
-    return {"mean": sum(ratios) / len(ratios), "max": ratios[-1], "best": sum(better) / len(better), "most": better[-1],
-            "perplexity": max(perplexity["same settings"], perplexity["our defaults"]) / perplexity["AutoGPTQ"],
-            "base": apart["AutoGPTQ"]["perplexity_a"]} | perplexity
+    print(f"{label}, search {search}", flush=True)
+    # Both tools find a group's range when its block of 128 columns begins.
+    ours, ids = timed("ours", lambda: quantise(options, work, "ours", "--search", search, "--compat", "autogptq", *asym))
+    best, _ = timed("our defaults", lambda: quantise(options, work, "best", *asym))
+    windows = windows_in(ids)
+    plain, default, answer = errors_of(ours), errors_of(best), {}
+    apart = {"same settings": distance(options, work, ours), "our defaults": distance(options, work, best)}
+    for tool in options.tools:
+        theirs = timed(tool, lambda: quantise_by(TOOLS[tool], options, windows, work / tool))
+        apart[tool] = distance(options, work, work / tool)
+        ratios, better = (sorted(found[name] / theirs[name] for name in theirs) for found in (plain, default))
+        print(f"  errors over {tool}'s, {len(ratios)} matrices on {sum(map(len, windows))} tokens: same settings "
+              f"{summary(ratios)}; our defaults {summary(better)}")
+        for name in sorted(theirs, key=lambda name: plain[name] / theirs[name])[-3:]:
+            print(f"    {name}: ours {plain[name]:.6f}, {tool} {theirs[name]:.6f}")
+        perplexity = {what: found["perplexity_b"] for what, found in apart.items()}
+        answer[tool] = {"mean": sum(ratios) / len(ratios), "max": ratios[-1], "best": sum(better) / len(better),
+                        "most": better[-1], "base": apart[tool]["perplexity_a"], "theirs": perplexity[tool],
+                        "same": perplexity["same settings"], "default": perplexity["our defaults"],
+                        "perplexity": max(perplexity["same settings"], perplexity["our defaults"]) / perplexity[tool]}
+    for what, found in apart.items():
+        print(f"  {what}: KL from the base {found['kl_mean']:.5f}, perplexity {found['perplexity_b']:.3f}, the base's "
+              f"{found['perplexity_a']:.3f}", flush=True)
+    return answer
 
 
 def rows(options, work: Path) -> None:
     lines, missed = [], []
-    for number, row in enumerate(ROWS):
-        for name, value in row.items():
-            setattr(options, name, value)
-        (work / str(number)).mkdir()
-        found = compare(options, work / str(number))
-        lines.append(f"| {options.bits} bits, groups of {options.group_size} | {found['mean']:.4f} | {found['max']:.4f} | "
-                     f"{found['best']:.4f} | {found['most']:.4f} | {found['base']:.3f} | {found['AutoGPTQ']:.3f} | "
-                     f"{found['same settings']:.3f} | {found['our defaults']:.3f} |")
-        missed += [f"{row}: {name} {found[name]:.4f}, the bar is {bar}" for name, bar in BARS.items() if found[name] > bar]
-    print("\n| | mean | max | defaults: mean | max | perplexity of the base | AutoGPTQ | same settings | defaults |")
+    for row in options.rows:
+        options.bits, options.group_size = map(int, row.split(":"))
+        (work / row).mkdir()
+        for tool, found in compare(options, work / row).items():
+            name = f"{tool}, {options.bits} bits, groups of {options.group_size}"
+            lines.append(f"| {name} | {found['mean']:.4f} | {found['max']:.4f} | {found['best']:.4f} | {found['most']:.4f} | "
+                         f"{found['base']:.3f} | {found['theirs']:.3f} | {found['same']:.3f} | {found['default']:.3f} |")
+            missed += [f"{name}: {what} {found[what]:.4f}, the bar is {bar}" for what, bar in BARS.items() if found[what] > bar]
+    print("\n| tool | mean | max | defaults: mean | max | perplexity of the base | the tool | same settings | defaults |")
     print("|---|---|---|---|---|---|---|---|---|", *lines, sep="\n")
     if missed:
         raise SystemExit("\n".join(missed))
 
 
+def codes(options, work: Path) -> None:
+    """The first matrices, whose inputs no rounding has changed yet, with --compat: equal codes and groups."""
+    ours, ids = quantise(options, work, "ours", "--search", "none", "--compat", "autogptq")
+    stored = load_file(ours / "model.safetensors")
+    plain = autogptq.dequantised(stored, options.bits, options.group_size)
+    model, named = opened(options, windows_in(ids))
+    layer = model.model.layers[0]
+    inputs = inputs_of(layer.get_submodule(SETS[0][0]), [lambda values=values: output(layer, values) for values in named])
+    for tool in options.tools:
+        for short in SETS[0]:
+            name, linear = f"model.layers.0.{short}", copy.deepcopy(layer.get_submodule(short))
+            solving = TOOLS[tool](linear, options)
+            for value in inputs:
+                solving.add(value)
+            groups = solving.finish()
+            step = stored[name + ".scales"].float()[stored[name + ".g_idx"].long()].t()
+            apart = (linear.weight - plain[name + ".weight"]).abs() > step / 2
+            print(f"{name}: {float(1 - apart.double().mean()):.5%} of the codes are {tool}'s")
+            assert apart.double().mean() < 1e-3 and torch.equal(groups.int(), stored[name + ".g_idx"]), name
+
+
 def load(options, work: Path) -> None:
     out, ids = quantise(options, work, "ours")
-    window = [int(x) for x in ids.read_text().splitlines()[0].split()][:128]
+    window = windows_in(ids)[0][:128]
     plain = autogptq.dequantised(load_file(out / "model.safetensors"), options.bits, options.group_size)
     model = AutoModelForCausalLM.from_pretrained(options.base, torch_dtype=torch.float32).eval()
     model.load_state_dict(plain, strict=False)
@@ -203,11 +270,14 @@ def load(options, work: Path) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tools.quantize")
-    parser.add_argument("what", choices=("compare", "rows", "load"))
+    parser.add_argument("what", choices=("compare", "rows", "codes", "load"))
     parser.add_argument("--program", default="build/release/bin/ropewalk")
     parser.add_argument("--base", default="models/airophin-mini-f16")
-    parser.add_argument("--calibration", default="tests/fixtures/airophin-mini/text.txt")
-    parser.add_argument("--held-out", default="tests/fixtures/airophin-mini/recall.jsonl")
+    parser.add_argument("--tools", nargs="+", choices=TOOLS, default=["autogptq"])
+    parser.add_argument("--rows", nargs="+", metavar="BITS:GROUP", default=["4:32", "4:64", "3:32"])
+    parser.add_argument("--calibration", nargs="+", help="default: as texts.py says, for the bundled models")
+    parser.add_argument("--held-out", default=str(texts.MEASURED))
+    parser.add_argument("--layers", type=int, help="quantise the first ones only")
     parser.add_argument("--samples", type=int, default=8)
     parser.add_argument("--length", type=int, default=512)
     parser.add_argument("--bits", type=int, default=4)
@@ -220,7 +290,7 @@ def main() -> None:
     torch.set_num_threads(1)
     torch.set_grad_enabled(False)
     with tempfile.TemporaryDirectory() as work:
-        {"compare": compare, "rows": rows, "load": load}[options.what](options, Path(work))
+        {"compare": compare, "rows": rows, "codes": codes, "load": load}[options.what](options, Path(work))
 
 
 main()

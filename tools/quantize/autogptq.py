@@ -25,8 +25,21 @@ def load(name: str) -> types.ModuleType:
     return importlib.import_module("agq." + name)
 
 
-def solver():
-    return load("quantization.gptq").GPTQ
+class Solver:
+    """Rounds one linear layer in place, on the inputs that it was shown."""
+
+    def __init__(self, linear: torch.nn.Linear, options):
+        self._gptq, self._options = load("quantization.gptq").GPTQ(linear), options
+        self._gptq.quantizer.configure(options.bits, perchannel=True, sym=not options.asym, mse=options.mse)
+
+    def add(self, x: torch.Tensor) -> None:
+        self._gptq.add_batch(x, None)
+
+    def finish(self) -> torch.Tensor:
+        """The group of each input."""
+        order = self._options.order
+        return self._gptq.fasterquant(percdamp=self._options.damp, group_size=self._options.group_size,
+                                      actorder=order in ("act", "static"), static_groups=order == "static")[2]
 
 
 def dequantised(stored: dict[str, torch.Tensor], bits: int, group_size: int) -> dict[str, torch.Tensor]:

@@ -1,12 +1,14 @@
-"""python -m tools.quantize.shapes [--hidden 5120] [--inner 13824] [--program P]: what the widest layer of a 13B model takes.
+"""python -m tools.quantize.shapes [--hidden 5120] [--inner 13824] [--all] ... : what a layer of a larger model takes.
 
-A model of one layer with random weights, of which `ropewalk quantize` rounds down_proj alone, on 512 tokens. Prints peak memory
-and seconds.
+A model of one layer with random weights and full shapes, of which `ropewalk quantize` rounds down_proj alone, the widest, or
+with --all every matrix. Prints peak memory and seconds, and what the layers of the whole model take together: peak memory does
+not depend on their number.
 """
 from __future__ import annotations
 
 import argparse
 import json
+import os
 import resource
 import subprocess
 import tempfile
@@ -15,16 +17,17 @@ from pathlib import Path
 
 import numpy as np
 
-VOCAB, HEAD = 1024, 128
+VOCAB = 1024
 
 
-def write_model(folder: Path, hidden: int, inner: int) -> None:
+def write_model(folder: Path, options) -> None:
+    hidden, inner, keys = options.hidden, options.inner, options.kv_heads * options.head
     layer = "model.layers.0."
     shapes = {"model.embed_tokens.weight": (VOCAB, hidden), "lm_head.weight": (VOCAB, hidden), "model.norm.weight": (hidden,),
               layer + "mlp.gate_proj.weight": (inner, hidden), layer + "mlp.up_proj.weight": (inner, hidden),
               layer + "mlp.down_proj.weight": (hidden, inner), layer + "input_layernorm.weight": (hidden,),
               layer + "post_attention_layernorm.weight": (hidden,)}
-    shapes |= {f"{layer}self_attn.{name}_proj.weight": (hidden, hidden) for name in "qkvo"}
+    shapes |= {f"{layer}self_attn.{name}_proj.weight": (keys if name in "kv" else hidden, hidden) for name in "qkvo"}
     header, at = {}, 0
     for name, shape in shapes.items():
         end = at + int(np.prod(shape)) * 2
@@ -40,29 +43,42 @@ def write_model(folder: Path, hidden: int, inner: int) -> None:
             file.write(values.astype(np.float16).tobytes())
     (folder / "config.json").write_text(json.dumps({
         "architectures": ["LlamaForCausalLM"], "model_type": "llama", "hidden_size": hidden, "intermediate_size": inner,
-        "num_hidden_layers": 1, "num_attention_heads": hidden // HEAD, "vocab_size": VOCAB, "rms_norm_eps": 1e-5}))
+        "num_hidden_layers": 1, "num_attention_heads": hidden // options.head, "num_key_value_heads": options.kv_heads,
+        "max_position_embeddings": 8192, "vocab_size": VOCAB, "rms_norm_eps": 1e-5}))
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tools.quantize.shapes")
     parser.add_argument("--hidden", type=int, default=5120)
     parser.add_argument("--inner", type=int, default=13824)
+    parser.add_argument("--head", type=int, default=128)
+    parser.add_argument("--kv-heads", type=int, default=40)
+    parser.add_argument("--layers", type=int, default=40, help="of the whole model, for the arithmetic")
+    parser.add_argument("--samples", type=int, default=8)
+    parser.add_argument("--length", type=int, default=64)
+    parser.add_argument("--all", action="store_true", help="round every matrix of the layer, not down_proj alone")
     parser.add_argument("--program", default="build/release/bin/ropewalk")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as work:
-        write_model(Path(work, "base"), options.hidden, options.inner)
+        write_model(Path(work, "base"), options)
         rng = np.random.default_rng(1)
-        Path(work, "w.ids").write_text("".join(" ".join(map(str, rng.integers(0, VOCAB, 64))) + "\n" for _ in range(8)))
-        skipped = [word for name in ("self_attn.*", "gate_proj", "up_proj") for word in ("--skip", name)]
+        Path(work, "w.ids").write_text("".join(" ".join(map(str, rng.integers(0, VOCAB, options.length))) + "\n"
+                                               for _ in range(options.samples)))
+        dense = () if options.all else ("self_attn.*", "gate_proj", "up_proj")
+        skipped = [word for name in dense for word in ("--skip", name)]
         start = time.time()
         result = subprocess.run([options.program, "quantize", f"{work}/base", "--out", f"{work}/out", "--calibration",
-                                 f"{work}/w.ids", "--length", "64", "--backend", "cpu", "--json", *skipped],
+                                 f"{work}/w.ids", "--length", str(options.length), "--backend", "cpu", "--json", *skipped],
                                 check=True, capture_output=True, text=True)
-        matrix = json.loads(result.stdout.splitlines()[0])
+        seconds = time.time() - start
+        print(result.stderr.strip())
+        for line in result.stdout.splitlines()[:-1]:
+            matrix = json.loads(line)
+            print(f"{matrix['matrix'].removeprefix('model.layers.0.')}: {matrix['seconds']:.1f} s for rounding and its errors, "
+                  f"error {matrix['error']:.5f}, rtn {matrix['rtn_error']:.5f}")
         peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
-        print(f"down_proj {options.hidden} x {options.inner}: peak {peak:.0f} MiB, {time.time() - start:.1f} s, of them "
-              f"{matrix['seconds']:.1f} s for rounding and its errors; error {matrix['error']:.5f}, rtn "
-              f"{matrix['rtn_error']:.5f}")
+        print(f"{options.hidden} x {options.inner}, {options.samples * options.length} tokens, {os.cpu_count()} cores: peak "
+              f"{peak:.0f} MiB, {seconds:.1f} s; {options.layers} such layers {options.layers * seconds / 3600:.2f} h")
 
 
 main()

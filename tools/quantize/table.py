@@ -1,7 +1,7 @@
 """python -m tools.quantize.table [--program P]: the table of docs/quantising.md, measured on the bundled f16 model.
 
-Calibrates on windows of models/long-context/held-out.ids and measures on tests/fixtures/airophin-mini/training-form.ids,
-which has none of that text; recall is the share of exact answers at 448 tokens, five depths with 20 questions each.
+Calibrates and measures on texts that share no token (texts.py). The bundled model has a context of 512 tokens; recall is
+the share of exact answers at 448 tokens, five depths with 20 questions each.
 """
 from __future__ import annotations
 
@@ -11,13 +11,18 @@ import subprocess
 import tempfile
 from pathlib import Path
 
+from . import texts
+
 BASE, CONFIG = Path("models/airophin-mini-f16"), Path("configs/airophin-mini.yaml")
 ROWS = (("--bits 4", "--group-size 32", "--order act"), ("--bits 4", "--group-size 32", "--order static"),
         ("--bits 4", "--group-size 32", "--order gar"), ("--bits 4", "--group-size 32", "--order none"),
         ("--bits 4", "--group-size 32", "--order act", "--search mse"),
         ("--bits 4", "--group-size 32", "--order act", "--search none"),
+        ("--bits 4", "--group-size 32", "--order act", "--no-true-sequential"),
+        ("--bits 4", "--group-size 32", "--order act", "--asymmetric-calibration"),
         ("--bits 4", "--group-size 32", "--order act", "--asym --zeros v2"), ("--bits 4", "--group-size 64", "--order act"),
         ("--bits 4", "--group-size -1", "--order act"), ("--bits 3", "--group-size 32", "--order act"),
+        ("--bits 3", "--group-size 32", "--order act", "--asymmetric-calibration"),
         ("--bits 3", "--group-size 32", "--order act", "--asym --zeros v2"),
         ("--bits 2", "--group-size 32", "--order act"), ("--bits 8", "--group-size 32", "--order act"),
         ("--bits 4", "--group-size 32", "--method rtn"), ("--bits 3", "--group-size 32", "--method rtn"))
@@ -43,22 +48,20 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tools.quantize.table")
     parser.add_argument("--program", default="build/release/bin/ropewalk")
     program = parser.parse_args().program
-    ids = Path("models/long-context/held-out.ids").read_text().split()
     print("| options | size | mean e | rtn e | KL | perplexity | recall |\n|---|---|---|---|---|---|---|")
     with tempfile.TemporaryDirectory() as folder:
         work = Path(folder)
-        (work / "w.ids").write_text("".join(" ".join(ids[i:i + 512]) + "\n" for i in range(0, 8192, 512)))
+        windows = texts.write_windows(work / "w.ids", 16, 512)
         base = write_config(work / "base.yaml", BASE)
         for number, row in enumerate(ROWS):
             out = work / str(number)
             options = " ".join(row)
-            answer = run(program, "quantize", str(BASE), "--out", str(out), "--calibration", str(work / "w.ids"), "--length",
+            answer = run(program, "quantize", str(BASE), "--out", str(out), "--calibration", str(windows), "--length",
                          "512", "--backend", "cpu", "--json", *options.split())
             errors = json.loads(answer.splitlines()[-1])
             made = write_config(work / "out.yaml", out)
-            compared = json.loads(run(program, "compare", str(base), str(made), "--ids",
-                                      "tests/fixtures/airophin-mini/training-form.ids", "--context", "512", "--backend", "cpu",
-                                      "--json"))
+            compared = json.loads(run(program, "compare", str(base), str(made), "--ids", str(texts.MEASURED), "--context",
+                                      "512", "--backend", "cpu", "--json"))
             size = (out / "model.safetensors").stat().st_size / 1e6
             print(f"| `{options}` | {size:.2f} MB | {errors['mean_error']:.5f} | {errors['mean_rtn_error']:.5f} | "
                   f"{compared['kl_mean']:.4f} | {compared['perplexity_b']:.3f} | {recall(program, made):.2f} |", flush=True)

@@ -387,9 +387,12 @@ Json QuantizeRun::solve_set(const LinearSet& set) {
                   "Take more --bits, or check the weights with `ropewalk inspect --verify`");
     MatrixReport report;
     report.name = linear.name;
-    report.nearest = quantize::relative_error(weight, nearest, hessian, settings.threads);
-    report.error = solved ? quantize::relative_error(weight, *solved, hessian, settings.threads)
-                          : report.nearest;
+    std::vector<const quantize::QuantizedMatrix*> results = {&nearest};
+    if (solved) results.push_back(&*solved);
+    const std::vector<double> errors =
+        quantize::relative_errors(weight, results, hessian, settings.threads);
+    report.nearest = errors.front();
+    report.error = errors.back();
     report.damp = factor ? factor->damp : 0;
     report.dead = dead_count;
     report.clipped_scales = chosen.clipped_scales;

@@ -38,7 +38,7 @@ enum class QuantizeMethod : uint8_t {
 
 struct MatrixReport {
   std::string name;
-  double error, nearest;  // relative_error() of the result, and of rounding to the nearest code
+  double error, nearest;  // relative_errors() of the result, and of rounding to the nearest code
   double damp;
   uint32_t dead;            // inputs that are always 0
   uint32_t clipped_scales;  // too large for f16

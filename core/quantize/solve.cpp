@@ -244,34 +244,41 @@ QuantizedMatrix round_to_nearest(std::span<const float> weight, uint32_t rows, u
   return out;
 }
 
-double relative_error(std::span<const float> weight, const QuantizedMatrix& quantized,
-                      const Hessian& hessian, uint32_t threads) {
-  struct Sums {
-    double lost = 0, whole = 0;
-  };
-  const std::vector<float> scales =
-      to_floats(StoredType::f16, std::as_bytes(std::span(quantized.scales)));
-  std::vector<Sums> sums((quantized.rows + kRows - 1) / kRows);
+std::vector<double> relative_errors(std::span<const float> weight,
+                                    const std::vector<const QuantizedMatrix*>& results,
+                                    const Hessian& hessian, uint32_t threads) {
+  const uint32_t rows = results.front()->rows, cols = results.front()->cols;
+  std::vector<std::vector<float>> scales;
+  for (const QuantizedMatrix* result : results)
+    scales.push_back(to_floats(StoredType::f16, std::as_bytes(std::span(result->scales))));
+  // By blocks of rows: what is lost for each of the results, then the whole.
+  std::vector<std::vector<double>> sums((rows + kRows - 1) / kRows);
   parallel_for(sums.size(), threads, [&](size_t block) {
     const auto first = static_cast<uint32_t>(block) * kRows;
-    RowBlock whole(quantized.cols), lost(quantized.cols);
-    for (uint32_t r = 0; r < std::min(kRows, quantized.rows - first); ++r)
-      for (uint32_t k = 0; k < quantized.cols; ++k) {
-        const uint32_t row = first + r;
-        const float value = weight[size_t{row} * quantized.cols + k];
-        const float scale = scales[size_t{quantized.group_of[k]} * quantized.rows + row];
-        whole.at(k, r) = static_cast<double>(value);
-        lost.at(k, r) =
-            static_cast<double>(value) - static_cast<double>(dequantised(quantized, row, k, scale));
-      }
-    sums[block] = {lost.energy(hessian), whole.energy(hessian)};
+    const uint32_t count = std::min(kRows, rows - first);
+    RowBlock values(cols);
+    for (size_t i = 0; i <= results.size(); ++i) {
+      for (uint32_t r = 0; r < count; ++r)
+        for (uint32_t k = 0; k < cols; ++k) {
+          const uint32_t row = first + r;
+          const auto value = static_cast<double>(weight[size_t{row} * cols + k]);
+          if (i == results.size()) {
+            values.at(k, r) = value;
+            continue;
+          }
+          const float scale = scales[i][size_t{results[i]->group_of[k]} * rows + row];
+          values.at(k, r) = value - static_cast<double>(dequantised(*results[i], row, k, scale));
+        }
+      sums[block].push_back(values.energy(hessian));
+    }
   });
-  Sums total;
-  for (const Sums& part : sums) {
-    total.lost += part.lost;
-    total.whole += part.whole;
-  }
-  return total.whole > 0 ? total.lost / total.whole : 0;
+  std::vector<double> total(results.size() + 1);
+  for (const std::vector<double>& part : sums)
+    for (size_t i = 0; i < total.size(); ++i) total[i] += part[i];
+  const double whole = total.back();
+  total.pop_back();
+  for (double& lost : total) lost = whole > 0 ? lost / whole : 0;
+  return total;
 }
 
 }  // namespace ropewalk::quantize

@@ -41,8 +41,9 @@ QuantizedMatrix round_to_nearest(std::span<const float> weight, uint32_t rows, u
                                  const Settings& settings);
 
 // tr(D H D^T) / tr(W H W^T) with D = W - dequantised: the share of the output's energy that is lost
-// on the tokens of H. 0 where the denominator is.
-double relative_error(std::span<const float> weight, const QuantizedMatrix& quantized,
-                      const Hessian& hessian, uint32_t threads);
+// on the tokens of H; one for each of the results for this weight. 0 where the denominator is.
+std::vector<double> relative_errors(std::span<const float> weight,
+                                    const std::vector<const QuantizedMatrix*>& results,
+                                    const Hessian& hessian, uint32_t threads);
 
 }  // namespace ropewalk::quantize

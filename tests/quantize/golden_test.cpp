@@ -33,8 +33,8 @@ Solved solve_golden(const Settings& settings, const Factor& factor) {
   std::vector<float> work = weight;
   const QuantizedMatrix matrix = solve(work, kOutputs, factor, dead_columns(hessian), settings);
   const QuantizedMatrix nearest = round_to_nearest(weight, kOutputs, kInputs, settings);
-  return {matrix, relative_error(weight, matrix, hessian, 1),
-          relative_error(weight, nearest, hessian, 1)};
+  const std::vector<double> errors = relative_errors(weight, {&matrix, &nearest}, hessian, 1);
+  return {matrix, errors[0], errors[1]};
 }
 
 Solved solve_golden(const Settings& settings) {

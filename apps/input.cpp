@@ -35,9 +35,9 @@ size_t read_some(int fd, std::span<char> into, const std::string& file) {
   }
 }
 
-struct Descriptor {
+struct InputDescriptor {
   int fd;
-  ~Descriptor() {
+  ~InputDescriptor() {
     if (fd > STDIN_FILENO) close(fd);
   }
 };
@@ -59,7 +59,8 @@ std::string read_all(int fd, const std::string& file) {
 std::string input_name(const std::string& file) { return file == "-" ? "standard input" : file; }
 
 std::string read_input(const std::string& file) {
-  const Descriptor input{file == "-" ? STDIN_FILENO : open(file.c_str(), O_RDONLY | O_CLOEXEC)};
+  const InputDescriptor input{file == "-" ? STDIN_FILENO
+                                          : open(file.c_str(), O_RDONLY | O_CLOEXEC)};
   if (input.fd < 0) refuse_file(file);
   return read_all(input.fd, file);
 }
@@ -95,7 +96,7 @@ std::string clean_text(std::string text, std::string_view where) {
 
 std::string read_saved(const std::string& name) {
   const std::string file = name == "-" ? "./-" : name;
-  const Descriptor input{open(file.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK)};
+  const InputDescriptor input{open(file.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK)};
   struct stat status {};
   if (input.fd < 0 || fstat(input.fd, &status) != 0) refuse_file(file);
   if (!S_ISREG(status.st_mode))

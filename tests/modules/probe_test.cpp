@@ -12,14 +12,14 @@ namespace {
 using testing::HasSubstr;
 
 ModuleDescription sample() {
-  constexpr double kInfinity = std::numeric_limits<double>::infinity();
+  constexpr double kNoBound = std::numeric_limits<double>::infinity();
   return {.kind = abi::ModuleKind::rope_scaling,
           .name = "spiral",
           .version = "0.1",
           .help = "Turns.",
           .source = "",
-          .options = {{"factor", abi::OptionType::number, "2", "how far", 0.1, kInfinity},
-                      {"label", abi::OptionType::text, "", "any", -kInfinity, kInfinity},
+          .options = {{"factor", abi::OptionType::number, "2", "how far", 0.1, kNoBound},
+                      {"label", abi::OptionType::text, "", "any", -kNoBound, kNoBound},
                       {"length", abi::OptionType::integer, {}, "how long", 1, 4096}}};
 }
 

@@ -5,7 +5,8 @@
 
 An op's cell tells how many of its cases in tests/ops pass on the device, and why others are skipped. Only the set of
 columns depends on the machine: --check compares the columns that the page has, and for each op the cases that it
-names. So a new case does not make a page stale; a new op or another outcome does. The emulator's column is read from
+names. So a new case does not make a page stale; a new op or another outcome does. Outcomes are read from what
+`ctest -R test_ops.shard` wrote, or found out where that is older than the program. The emulator's column is read from
 what `ctest -R cuda.emulated_forward` wrote, since it takes minutes; without that file --check leaves the column out.
 
 A family's cell tells how many of its checkpoints in tests/fixtures/models are compared with transformers there: test_models
@@ -110,8 +111,17 @@ def outcome(case: ElementTree.Element) -> str:
     return ""
 
 
-def run_table(build: Path, columns: list[str]) -> dict[str, dict[str, dict[str, str]]]:
-    """What is not well, by suite, case and device."""
+def written_suites(build: Path) -> list[ElementTree.Element] | None:
+    """What the shards of test_ops wrote; None where one is missing or older than what it tested."""
+    reports = sorted((build / "tests/reports").glob("test_ops.shard_*.xml"))
+    tested = [build / "tests/test_ops", *build.glob("lib*/ropewalk/backends/*.so")]
+    shards = int(reports[0].stem.rsplit("_", 1)[-1]) if reports else 1
+    if len(reports) != shards or min(r.stat().st_mtime for r in reports) < max(t.stat().st_mtime for t in tested):
+        return None
+    return [suite for report in reports for suite in ElementTree.parse(report).getroot()]
+
+
+def run_suites(build: Path, columns: list[str]) -> list[ElementTree.Element]:
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder) / "report.xml"
         subprocess.run(
@@ -123,15 +133,39 @@ def run_table(build: Path, columns: list[str]) -> dict[str, dict[str, dict[str, 
             stdout=subprocess.DEVNULL,
             check=False,
         )
-        suites = list(ElementTree.parse(report).getroot())
+        return list(ElementTree.parse(report).getroot())
+
+
+def listed_cases(build: Path) -> list[tuple[str, str]]:
+    """(suite, case/device) of the table of ops, in its order."""
+    program = build.resolve() / "tests/test_ops"
+    listed = subprocess.run([program, "--gtest_list_tests", "--gtest_filter=Ops/*"], capture_output=True, text=True, check=True)
+    found, suite = [], ""
+    for line in listed.stdout.splitlines():
+        if line.startswith("Ops/"):
+            suite = line.split(".")[0].removeprefix("Ops/")
+        elif suite:
+            found.append((suite, line.split("#")[0].strip()))
+    return found
+
+
+def run_table(build: Path, columns: list[str]) -> dict[str, dict[str, dict[str, str]]]:
+    """What is not well, by suite, case and device."""
+    suites = written_suites(build) or run_suites(build, columns)
+    suites = [suite for suite in suites if suite.get("name").startswith("Ops/")]
     if "emulated" in columns and emulator_report(build).exists():
         suites += ElementTree.parse(emulator_report(build)).getroot()
     table: dict[str, dict[str, dict[str, str]]] = {}
+    for suite_name, case in listed_cases(build):
+        name, device = case.rsplit("/", 1)
+        if device in columns:
+            table.setdefault(suite_name, {}).setdefault(name, {})
     for suite in suites:
         cases = table.setdefault(suite.get("name").removeprefix("Ops/"), {})
         for case in suite:
             name, device = case.get("name").rsplit("/", 1)
-            cases.setdefault(name, {})[device] = outcome(case)
+            if device in columns:
+                cases.setdefault(name, {})[device] = outcome(case)
     return table
 
 

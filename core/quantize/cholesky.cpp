@@ -76,7 +76,8 @@ void divide_by_transpose(const Part& a, const Part& lower, size_t stride) {
   }
 }
 
-// Columns [first, first + kFactorTile) of L^-1 by forward substitution, written reversed into `upper`.
+// Columns [first, first + kFactorTile) of L^-1 by forward substitution, written reversed into
+// `upper`.
 void invert_columns(std::span<const double> lower, uint32_t n, uint32_t first,
                     std::span<float> upper) {
   const uint32_t columns = std::min(kFactorTile, n - first);

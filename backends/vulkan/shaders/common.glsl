@@ -13,7 +13,7 @@ layout(buffer_reference, std430, buffer_reference_align = 4) restrict readonly b
 layout(buffer_reference, std430, buffer_reference_align = 4) restrict buffer FloatResults { float at[]; };
 layout(buffer_reference, std430, buffer_reference_align = 4) restrict buffer WordResults { uint at[]; };
 
-// Written by the host before each submission (step_block.cpp: Header), one for each RoPE table.
+// Written by the host before each submission (step_block.cpp: StepHeader), one for each RoPE table.
 layout(buffer_reference, std430, buffer_reference_align = 16) restrict readonly buffer Step {
   uint rows;
   uint prompt_rows;  // rows before this one are of sequences with several rows

@@ -160,9 +160,9 @@ double QuantizeRun::share(size_t sets) const {
 }
 
 // The widest set counts: its Hessian and what factorises it in f64, U in f32, a matrix twice in
-// f32; where there are dense inputs also D in f64 and P in f32.
+// f32; where there are dense inputs also D in f64, which is gone when the matrices come.
 QuantizePlan QuantizeRun::plan() const {
-  const uint64_t square_bytes = job_.asymmetric_calibration ? 32 : 20;
+  const uint64_t square_bytes = job_.asymmetric_calibration ? 28 : 20;
   uint64_t host = 0;
   for (const LinearSet& set : sets_) {
     uint64_t rows = 0;

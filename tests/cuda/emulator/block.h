@@ -50,7 +50,7 @@ void finish_groups(uint32_t later);
 void finish_copies();
 
 // What each lane of a warp passes to a warp-wide operation.
-using Words = std::array<uint32_t, 8>;
+using Words = std::array<uint32_t, 12>;
 // Waits for the warp; lane l's words are at [l] until the next call.
 const Words* exchange(const Words& mine);
 

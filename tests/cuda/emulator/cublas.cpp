@@ -4,8 +4,10 @@
 #include <cuda_bf16.h>
 #include <cuda_fp16.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <string>
+#include <vector>
 
 #include "core/abi/guard.h"
 #include "tests/cuda/emulator/words.h"
@@ -33,13 +35,18 @@ void Cublas::multiply(const Multiplication& p, std::byte* workspace, cudaStream_
                  ? __bfloat162float(static_cast<const __nv_bfloat16*>(at)[i])
                  : emulator::half_value(static_cast<const uint16_t*>(at)[i]);
     };
-    for (uint64_t r = 0; r < p.rows; ++r)
-      for (uint64_t n = 0; n < p.cols; ++n) {
-        float sum = 0;
-        for (uint64_t k = 0; k < p.depth; ++k)
-          sum += value(p.x, r * p.x_pitch + k) * value(p.w, n * p.w_pitch + k);
-        p.y[r * p.y_pitch + n] = sum;
+    // w transposed, so that the innermost loop runs over sums and is vectorised
+    std::vector<float> w(uint64_t{p.depth} * p.cols);
+    for (uint64_t n = 0; n < p.cols; ++n)
+      for (uint64_t k = 0; k < p.depth; ++k) w[k * p.cols + n] = value(p.w, n * p.w_pitch + k);
+    for (uint64_t r = 0; r < p.rows; ++r) {
+      float* sums = p.y + r * p.y_pitch;
+      std::fill(sums, sums + p.cols, 0.0f);
+      for (uint64_t k = 0; k < p.depth; ++k) {
+        const float x = value(p.x, r * p.x_pitch + k), *row = w.data() + k * p.cols;
+        for (uint64_t n = 0; n < p.cols; ++n) sums[n] += x * row[n];
       }
+    }
   });
 }
 

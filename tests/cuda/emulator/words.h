@@ -152,10 +152,15 @@ inline void wait_for(Barrier& barrier, uint32_t parity) {
 
 // mma.m16n8k16 of f16 with f32 sums, as mma.cuh declares it.
 inline void multiply_add(float (&sum)[4], const uint32_t (&a)[4], const uint32_t (&b)[2]) {
-  const emulator::Words* all = emulator::exchange({a[0], a[1], a[2], a[3], b[0], b[1]});
-  const auto half = [](uint32_t pair, uint32_t which) {
-    return static_cast<double>(emulator::half_value(static_cast<uint16_t>(pair >> 16 * which)));
-  };
+  // each lane converts its own fragments, once for all lanes: the pairs of a, then those of b
+  emulator::Words mine;
+  for (uint32_t half = 0; half < 12; ++half) {
+    const uint32_t pair = half < 8 ? a[half / 2] : b[half / 2 - 4];
+    mine[half] =
+        std::bit_cast<uint32_t>(emulator::half_value(static_cast<uint16_t>(pair >> half % 2 * 16)));
+  }
+  const emulator::Words* all = emulator::exchange(mine);
+  const auto value = [](uint32_t word) { return double{std::bit_cast<float>(word)}; };
   const uint32_t lane = emulator::lane();
   for (uint32_t i = 0; i < 4; ++i) {
     const uint32_t row = lane / 4 + i / 2 * 8, column = lane % 4 * 2 + i % 2;
@@ -163,7 +168,7 @@ inline void multiply_add(float (&sum)[4], const uint32_t (&a)[4], const uint32_t
     for (uint32_t k = 0; k < 16; ++k) {
       const emulator::Words& left = all[row % 8 * 4 + k % 8 / 2];
       const emulator::Words& right = all[column * 4 + k % 8 / 2];
-      total += half(left[row / 8 + k / 8 * 2], k % 2) * half(right[4 + k / 8], k % 2);
+      total += value(left[row / 8 * 2 + k / 8 * 4 + k % 2]) * value(right[8 + k / 8 * 2 + k % 2]);
     }
     sum[i] = static_cast<float>(total);
   }

@@ -86,7 +86,9 @@ TEST(LeanShares, SegmentsHavePlaces) {
     std::set<uint64_t> places;
     for (uint32_t index = 0; index < s.slices; ++index) {
       const Slice slice = slice_at(s, index);
-      for (uint32_t tile = 0; tile < c.tiles; ++tile)
+      for (uint32_t tile = 0; tile < c.tiles; ++tile) {
+        const TileSegments found = segments_of(s, index, tile);
+        uint32_t count = 0;
         for (uint32_t w = warp_of(s, slice, tile, 0);
              w <= warp_of(s, slice, tile, slice.blocks - 1); ++w) {
           const uint64_t place = segment_at(s, slice, index, w, tile);
@@ -96,7 +98,10 @@ TEST(LeanShares, SegmentsHavePlaces) {
             ASSERT_EQ(place, first_segment_at(s, index, w));
           }
           ASSERT_TRUE(places.insert(place).second);
+          ASSERT_EQ(found.place(count++), place);
         }
+        ASSERT_EQ(found.count, count);
+      }
     }
   }
 }

@@ -37,52 +37,121 @@ __device__ __forceinline__ void store_segment(const LeanMatmul& op, uint64_t seg
   }
 }
 
-// The sum of the segments in order, for the calling lane's column of a tile. Other multiprocessors
-// wrote the terms, so the loads bypass L1.
-template <uint32_t kRows>
-__device__ __forceinline__ float sum_over_segments(const LeanMatmul& op, uint32_t tile,
-                                                   uint32_t row) {
-  const float* sums = op.partials + row * kTileColumns + threadIdx.x % 32;
-  const auto load = [&](uint64_t segment) { return __ldcg(sums + segment * kRows * kTileColumns); };
-  float sum = 0.0f;
+// Sums the segments of up to kTiles tiles, for the calling lane's column and the rows row ..
+// row + kCount - 1. They are added in order, but up to kAtOnce loads of each sum are under way
+// together: one after another, their latencies would be most of a product's end. Other
+// multiprocessors wrote the terms, so the loads bypass L1.
+template <uint32_t kRows, uint32_t kTiles, uint32_t kCount>
+__device__ __forceinline__ void sum_segments(const LeanMatmul& op, uint32_t tile, uint32_t tiles,
+                                             uint32_t row, float (&sums)[kTiles][kCount]) {
+  // as many as registers allow
+  constexpr uint32_t kAtOnce = kRows == 1 ? 8 : 2;
+  const float* from = op.partials + row * kTileColumns + threadIdx.x % 32;
+#pragma unroll
+  for (uint32_t t = 0; t < kTiles; ++t)
+#pragma unroll
+    for (uint32_t n = 0; n < kCount; ++n) sums[t][n] = 0.0f;
   for (uint32_t s = 0; s < op.shares.slices; ++s) {
-    const Slice slice = slice_at(op.shares, s);
-    const uint32_t first = warp_of(op.shares, slice, tile, 0);
-    const uint32_t last = warp_of(op.shares, slice, tile, slice.blocks - 1);
-    sum += load(segment_at(op.shares, slice, s, first, tile));
-    for (uint32_t w = first + 1; w <= last; ++w) sum += load(first_segment_at(op.shares, s, w));
+    TileSegments at[kTiles];
+    uint32_t most = 0;
+#pragma unroll
+    for (uint32_t t = 0; t < kTiles; ++t) {
+      at[t].count = 0;
+      if (t < tiles) at[t] = segments_of(op.shares, s, tile + t);
+      most = max(most, at[t].count);
+    }
+    for (uint32_t first = 0; first < most; first += kAtOnce) {
+      float terms[kTiles][kCount][kAtOnce];
+#pragma unroll
+      for (uint32_t t = 0; t < kTiles; ++t)
+#pragma unroll
+        for (uint32_t i = 0; i < kAtOnce; ++i)
+#pragma unroll
+          for (uint32_t n = 0; n < kCount; ++n)
+            terms[t][n][i] =
+                first + i < at[t].count
+                    ? __ldcg(from + (at[t].place(first + i) * kRows + n) * kTileColumns)
+                    : 0.0f;
+#pragma unroll
+      for (uint32_t t = 0; t < kTiles; ++t)
+#pragma unroll
+        for (uint32_t i = 0; i < kAtOnce; ++i)
+#pragma unroll
+          for (uint32_t n = 0; n < kCount; ++n) sums[t][n] += terms[t][n][i];
+    }
   }
-  return sum;
 }
 
-// The epilogue for a row of a group of tiles; `tile` is its first.
-template <uint32_t kRows>
-__device__ inline void finish_row(const LeanMatmul& op, const StepView& step, uint32_t tile,
-                                  uint32_t row, float* head) {
-  const uint32_t lane = threadIdx.x % 32;
+// The epilogues for the rows row .. row + kCount - 1 that exist; `tile` is the first of a group.
+
+template <uint32_t kRows, uint32_t kCount>
+__device__ inline void finish_heads(const LeanMatmul& op, const StepView& step, uint32_t rows,
+                                    uint32_t tile, uint32_t row, float* head) {
+  constexpr uint32_t kHalf = 4;  // tiles of 128 dimensions
+  const uint32_t lane = threadIdx.x % 32, d = op.append.keys.head_dim, tiles = d / kTileColumns;
   const TileOfPart at = tile_of(op, tile);
-  const uint32_t column = at.tile * kTileColumns + lane, cols = op.part[0].layout.cols;
-  if (op.epilogue == Epilogue::rope_append) {
-    const uint32_t d = op.append.keys.head_dim;
-    for (uint32_t t = 0; t < d / kTileColumns; ++t)
-      head[t * kTileColumns + lane] = with_bias(op.part[at.part], column + t * kTileColumns,
-                                                sum_over_segments<kRows>(op, tile + t, row));
+  float sums[2][kHalf][kCount];
+  sum_segments<kRows>(op, tile, tiles, row, sums[0]);
+  if (tiles > kHalf) sum_segments<kRows>(op, tile + kHalf, tiles - kHalf, row, sums[1]);
+#pragma unroll
+  for (uint32_t n = 0; n < kCount; ++n) {
+    if (row + n >= rows) break;
+#pragma unroll
+    for (uint32_t t = 0; t < 2 * kHalf; ++t)
+      if (t < tiles) {
+        const uint32_t in_head = t * kTileColumns + lane;
+        head[in_head] = with_bias(op.part[at.part], at.tile * kTileColumns + in_head,
+                                  sums[t / kHalf][t % kHalf][n]);
+      }
     __syncwarp();
-    append_head(op.append, step, {at.part, at.tile * kTileColumns / d, row}, head, head);
+    append_head(op.append, step, {at.part, at.tile * kTileColumns / d, row + n}, head, head);
     __syncwarp();
-  } else if (tiles_together(op) == 2) {
-    const float gate = sum_over_segments<kRows>(op, tile, row);
-    const float up = sum_over_segments<kRows>(op, tile + 1, row);
+  }
+}
+
+template <uint32_t kRows, uint32_t kCount>
+__device__ inline void finish_pairs(const LeanMatmul& op, uint32_t rows, uint32_t tile,
+                                    uint32_t row) {
+  const TileOfPart at = tile_of(op, tile);
+  const uint32_t column = at.tile * kTileColumns + threadIdx.x % 32, cols = op.part[0].layout.cols;
+  float sums[2][kCount];  // of gate and up
+  sum_segments<kRows>(op, tile, 2, row, sums);
+#pragma unroll
+  for (uint32_t n = 0; n < kCount; ++n) {
+    if (row + n >= rows) break;
     float value = 0.0f;
     if (column < cols) {
-      value = silu(with_bias(op.part[0], column, gate)) * with_bias(op.part[1], column, up);
-      op.y[uint64_t{row} * cols + column] = value;
+      value = silu(with_bias(op.part[0], column, sums[0][n])) *
+              with_bias(op.part[1], column, sums[1][n]);
+      op.y[uint64_t{row + n} * cols + column] = value;
     }
     // a tile of columns is a block of K of the next product
-    if (op.next.x_f16) prepare_block(op.next, at.tile, row, value);
-  } else {
-    finish_one(op, at, row, lane, sum_over_segments<kRows>(op, tile, row));
+    if (op.next.x_f16) prepare_block(op.next, at.tile, row + n, value);
   }
+}
+
+template <uint32_t kRows, uint32_t kCount>
+__device__ inline void finish_tiles(const LeanMatmul& op, uint32_t rows, uint32_t tile,
+                                    uint32_t row) {
+  float sums[1][kCount];
+  sum_segments<kRows>(op, tile, 1, row, sums);
+#pragma unroll
+  for (uint32_t n = 0; n < kCount; ++n)
+    if (row + n < rows) finish_one(op, tile_of(op, tile), row + n, threadIdx.x % 32, sums[0][n]);
+}
+
+template <uint32_t kRows>
+__device__ inline void finish_group(const LeanMatmul& op, const StepView& step, uint32_t rows,
+                                    uint32_t tile, float* head) {
+  constexpr uint32_t kHeads = kRows == 1 ? 1 : 2, kPairs = kRows == 1 ? 1 : 4;
+  if (op.epilogue == Epilogue::rope_append)
+    for (uint32_t row = 0; row < rows; row += kHeads)
+      finish_heads<kRows, kHeads>(op, step, rows, tile, row, head);
+  else if (tiles_together(op) == 2)
+    for (uint32_t row = 0; row < rows; row += kPairs)
+      finish_pairs<kRows, kPairs>(op, rows, tile, row);
+  else if (rows != 0)
+    finish_tiles<kRows, kRows>(op, rows, tile, 0);
 }
 
 // Called once the warp has stored its sums of `count` blocks of K of a tile.
@@ -96,8 +165,7 @@ __device__ inline void finish_segment(const LeanMatmul& op, const StepView& step
   if (threadIdx.x % 32 == 0) before = add_acq_rel(counter, count);
   before = __shfl_sync(~0u, before, 0);
   if (before + count != together * op.shares.blocks) return;
-  for (uint32_t row = 0; row < rows; ++row)
-    finish_row<kRows>(op, step, group * together, row, head);
+  finish_group<kRows>(op, step, rows, group * together, head);
   if (threadIdx.x % 32 == 0) *counter = 0;
 }
 

@@ -87,6 +87,21 @@ RW_HOST_DEVICE uint64_t segment_at(const Shares& s, const Slice& slice, uint32_t
 RW_HOST_DEVICE uint64_t first_segment_at(const Shares& s, uint32_t index, uint32_t warp) {
   return (uint64_t{index} * s.warps + warp) * s.segments;
 }
+// Where the segments of a tile in a slice lie: the first one, and those of the warps behind it.
+struct TileSegments {
+  uint64_t first, second;
+  uint32_t stride, count;
+
+  RW_HOST_DEVICE uint64_t place(uint32_t i) const {
+    return i == 0 ? first : second + uint64_t{i - 1} * stride;
+  }
+};
+RW_HOST_DEVICE TileSegments segments_of(const Shares& s, uint32_t index, uint32_t tile) {
+  const Slice slice = slice_at(s, index);
+  const uint32_t warp = warp_of(s, slice, tile, 0);
+  return {segment_at(s, slice, index, warp, tile), first_segment_at(s, index, warp + 1), s.segments,
+          warp_of(s, slice, tile, slice.blocks - 1) - warp + 1};
+}
 RW_HOST_DEVICE uint64_t segment_count(const Shares& s) {
   return uint64_t{s.slices} * s.warps * s.segments;
 }

@@ -23,6 +23,10 @@ constexpr Named<PackedChoice> kPackedChoices[] = {{"auto", PackedChoice::automat
 constexpr Named<AttentionChoice> kAttentionChoices[] = {{"auto", AttentionChoice::automatic},
                                                         {"plain", AttentionChoice::plain},
                                                         {"split", AttentionChoice::split}};
+constexpr Named<CombineChoice> kCombineChoices[] = {{"last", CombineChoice::last},
+                                                    {"own", CombineChoice::own}};
+constexpr Named<NormChoice> kNormChoices[] = {{"folded", NormChoice::folded},
+                                              {"own", NormChoice::own}};
 
 template <class Value, size_t kCount>
 Value choice(const abi::Options& given, std::string_view option,
@@ -45,6 +49,8 @@ Options::Options(const abi::Options& given)
       step_limit_ms(static_cast<uint64_t>(given.integer("step-limit-ms"))),
       choices{choice(given, "matvec", kPackedChoices),
               choice(given, "attention", kAttentionChoices),
+              choice(given, "combine", kCombineChoices),
+              choice(given, "norms", kNormChoices),
               given.boolean("pdl") ? EarlyStart::where_possible : EarlyStart::never,
               parse_tuning(given.text("tune"))} {}
 
@@ -58,6 +64,12 @@ const abi::OptionInfo kOptions[6] = {
      "tiles32, tiles64 for so many rows at a time"},
     {"attention", abi::OptionType::text, "auto",
      "kernel of attention: auto, split (no tiles for prompts) or plain"},
+    {"combine", abi::OptionType::text, "last",
+     "who combines the runs of keys that attention is divided into: the thread block that ends "
+     "last, or a kernel of its own (own)"},
+    {"norms", abi::OptionType::text, "folded",
+     "who computes the norm in front of products of one row: the products (folded), or a kernel "
+     "of its own (own)"},
     {"pdl", abi::OptionType::boolean, "true",
      "let kernels begin before the one in front of them has ended, from sm_90 on"},
     {"tune", abi::OptionType::text, "",

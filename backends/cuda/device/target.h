@@ -17,11 +17,17 @@ enum class LargeBatchLibrary { none, cublas_without_bf16, cublas };
 // rule of attention_splits.h.
 enum class PackedChoice { automatic, tiles8, tiles16, tiles32, tiles64 };
 enum class AttentionChoice { automatic, plain, split };
+// Who combines the runs of attention: the thread block that ends last, or a kernel of its own.
+enum class CombineChoice { last, own };
+// Who computes a norm: the products that read it, or a kernel of its own (program/prepared.h).
+enum class NormChoice { folded, own };
 enum class EarlyStart { never, where_possible };
 
 struct Choices {
   PackedChoice packed = PackedChoice::automatic;
   AttentionChoice attention = AttentionChoice::automatic;
+  CombineChoice combine = CombineChoice::last;
+  NormChoice norms = NormChoice::folded;
   EarlyStart early_start = EarlyStart::where_possible;
   Tuning tuning = {};
 };

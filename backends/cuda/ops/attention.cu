@@ -1,7 +1,8 @@
 // The plain kernel, for what the faster ones do not take: keys that are rotated on reading, odd
 // head sizes. o = softmax(q . k[j] scale) v[j] over the keys j of a row, an online softmax in f32.
 // Grid (heads, rows, runs of keys), 4 warps that take keys alternately; a lane has the pairs (i, i
-// + d/2) of a head. Another kernel combines the runs in order. Bottleneck: the shuffles of q . k.
+// + d/2) of a head. The last thread block of a head combines its runs in order, or another kernel
+// does. Bottleneck: the shuffles of q . k.
 #include "backends/cuda/ops/attention_partials.cuh"
 
 namespace ropewalk::cuda {
@@ -77,6 +78,7 @@ template <abi::DType kType>
 __global__ void __launch_bounds__(kAttentionWarps * 32)
     attention_kernel(const Attention op, const StepView step) {
   __shared__ WarpPartials<1, kMaxHeadDim> warps;
+  let_next_kernel_start();
   const uint32_t head = blockIdx.x, r = first_row_of(op, step) + blockIdx.y;
   if (r >= rows_of(step, Extent::rows)) return;
   const uint32_t warp = threadIdx.x / 32, lane = threadIdx.x % 32;
@@ -115,6 +117,7 @@ __global__ void __launch_bounds__(kAttentionWarps * 32)
   }
   __syncthreads();
   join_warps(op, warps, head);
+  combine_if_last<1>(op, r, runs_of(op, keys), head);
 }
 
 }  // namespace
@@ -127,7 +130,7 @@ void attention(const Attention& op, const Launch& launch) {
   else
     run_kernel(attention_kernel<abi::DType::f16>, grid, kAttentionWarps * 32, launch.stream, op,
                launch.step);
-  attention_combine(op, launch);
+  if (!op.counters) attention_combine(op, launch);
 }
 
 }  // namespace ropewalk::cuda

@@ -4,6 +4,7 @@
 // Weights are powers of two: the scale of the scores includes log2(e).
 #pragma once
 
+#include "backends/cuda/gptq/lean/x.cuh"
 #include "backends/cuda/ops/cache.cuh"
 
 namespace ropewalk::cuda {
@@ -37,6 +38,11 @@ __device__ __forceinline__ float capped(const Attention& op, float score) {
 // Keys of a run. With a short context some of the launched runs have no keys.
 __device__ __forceinline__ uint32_t keys_of_run(const Attention& op, uint32_t keys) {
   return max((keys + op.splits - 1) / op.splits, op.min_keys);
+}
+
+__device__ __forceinline__ uint32_t runs_of(const Attention& op, const KeysOfRow& keys) {
+  const uint32_t each = keys_of_run(op, keys.count());
+  return (keys.count() + each - 1) / each;
 }
 
 // The first row that a kernel for single rows takes; its grid starts there.
@@ -82,6 +88,48 @@ __device__ void join_warps(const Attention& op, const WarpPartials<kHeads, kDim>
       partial[d + 1] = sum;
     }
   }
+}
+
+// Element i of all heads, from the partial results of row `index` of the grid. Other
+// multiprocessors may have written them, so the loads bypass L1.
+__device__ __forceinline__ float combined(const Attention& op, uint32_t runs, uint32_t index,
+                                          uint32_t i) {
+  const uint32_t d = op.keys.head_dim;
+  const float* partials = partial_at(op, index, i / d, 0);
+  // max over the runs
+  float max = kNoScore;
+  for (uint32_t s = 0; s < runs; ++s) max = fmaxf(max, __ldcg(partials + s * (d + 2) + d));
+  // sum of weights and of weighted values
+  float sum = 0.0f, value = 0.0f;
+  for (uint32_t s = 0; s < runs; ++s) {
+    const float* partial = partials + s * (d + 2);
+    const float weight = exp2f(__ldcg(partial + d) - max);
+    sum += __ldcg(partial + d + 1) * weight;
+    value += __ldcg(partial + i % d) * weight;
+  }
+  return value / sum;
+}
+
+// Called once the thread block has stored its partial results of kHeads heads of row r. The last of
+// the row's thread blocks combines them for its heads, in the order of the runs.
+template <uint32_t kHeads>
+__device__ void combine_if_last(const Attention& op, uint32_t r, uint32_t runs,
+                                uint32_t first_head) {
+  __shared__ bool last;
+  if (!op.counters) return;
+  uint32_t* counter = op.counters + blockIdx.y * gridDim.x + blockIdx.x;
+  __syncthreads();
+  if (threadIdx.x == 0) last = add_acq_rel(counter, 1) == runs - 1;
+  __syncthreads();
+  if (!last) return;
+  const uint32_t d = op.keys.head_dim, first = first_head * d, end = first + kHeads * d;
+  // whole warps, each with a block of K of the next product
+  for (uint32_t i = first + threadIdx.x; i - threadIdx.x % 32 < end; i += blockDim.x) {
+    const float value = i < end ? combined(op, runs, blockIdx.y, i) : 0.0f;
+    if (i < end) op.y[uint64_t{r} * op.heads * d + i] = value;
+    if (op.prepared.x_f16) gptq::prepare_block(op.prepared, i / 32, r, value);
+  }
+  if (threadIdx.x == 0) *counter = 0;
 }
 
 }  // namespace ropewalk::cuda

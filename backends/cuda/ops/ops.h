@@ -123,6 +123,11 @@ struct GateMul {
 
 struct Add {
   const float* a;  // (R, width)
+  // (rows, thread blocks of a row's heads), 0 before and after; null: a kernel of its own combines
+  // the runs.
+  uint32_t* counters = nullptr;
+  Copies copies = Copies::none;  // attention_ring()
+  Start start = Start::after;    // likewise
   const float* b;  // (R, width)
   float* y;        // (R, width)
   uint32_t width;
@@ -196,3 +201,13 @@ inline uint64_t attention_partial_floats(uint32_t rows, uint32_t heads, uint32_t
 }
 
 }  // namespace ropewalk::cuda
+// Whether attention_ring() can read the cache.
+bool can_ring(const Cache& keys, Copies copies, uint32_t shared_bytes);
+
+// Whether the last thread block of `together` heads can combine their runs: not where elements
+// change their places across heads, or where a block of K of the next product has elements of
+// others.
+inline bool last_combines(const Attention& op, uint32_t together) {
+  return !op.order && (!op.prepared.x_f16 || together * op.keys.head_dim % gptq::kBlockRows == 0);
+}
+

@@ -68,6 +68,9 @@ LaunchNode lower_attention(const abi::Node& node, const Operands& op,
   const LaunchNode singles = bind(plan.kernels.split ? attention_split : attention, launched, few);
   if (!plan.kernels.tiles) return singles;
   return [tiles = bind(attention_tiles, launched, context), singles](cudaStream_t stream) {
+  const uint32_t together = plan.kernels.split ? heads_together(plan.heads, plan.keys) : 1;
+  if (context.target.choices.combine == CombineChoice::last && last_combines(launched, together))
+    launched.counters = context.tile_counters;
     tiles(stream);
     singles(stream);
   };
@@ -194,3 +197,4 @@ WorkspaceNeeds workspace_needs(const abi::CompileRequest& request, const Target&
 }
 
 }  // namespace ropewalk::cuda
+      needs.tile_counters = std::max(needs.tile_counters, uint64_t{kMaxRows} * plan.heads);

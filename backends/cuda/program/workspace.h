@@ -14,8 +14,9 @@ struct WorkspacePointers {
 
 // How much a program needs of each part.
 struct WorkspaceNeeds {
-  uint64_t tile_counters = 0;  // zero between launches; the same count in all of a graph's programs
-  uint64_t step_bytes = 0;     // step_block.h
+  // Zero between launches; the same count in all of a graph's programs.
+  uint64_t tile_counters = 0;
+  uint64_t step_bytes = 0;      // step_block.h
   uint64_t partial_floats = 0;  // sums of splits, partial results of attention
   uint64_t prepared_bytes = 0;  // of each of the two buffers of prepared.h
   uint32_t x_f16_rows = 0;      // x as f16 with its scales, for packed products of more rows

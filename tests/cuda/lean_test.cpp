@@ -133,7 +133,7 @@ TEST(LeanSharedLayout, HoldsWhatItMust) {
     for (const uint32_t block_bytes : {576u, 592u})
       for (const uint32_t heads : {0u, 32u, 128u, 256u})
         for (const uint32_t pairs : {1u, 8u, 160u, 512u}) {
-          const LeanSharedLayout layout = lean_shared_layout(copies, block_bytes, pairs, heads);
+          const LeanSharedLayout layout = lean_shared_layout(copies, block_bytes, pairs, heads, 0);
           EXPECT_EQ(layout.x, 8u * stages_of(copies) * 4 * block_bytes);
           EXPECT_GE(layout.starts, layout.x + pairs * 64);
           EXPECT_GE(layout.factors, layout.starts + pairs * 8);
@@ -152,7 +152,7 @@ TEST(LeanSharedLayout, FitsTheCard) {
     const auto end = [&](Copies copies, uint32_t shared_kib) {
       const uint32_t pairs = max_pairs(copies, heads, shared_kib << 10);
       EXPECT_GE(pairs, 8u * 48);
-      return lean_shared_layout(copies, kMaxBlockBytes, pairs, heads).end;
+      return lean_shared_layout(copies, kMaxBlockBytes, pairs, heads, 0).end;
     };
     EXPECT_LE(2 * (end(Copies::bulk, 227) + 1024), 228u << 10);
     EXPECT_LE(end(Copies::async_16, 163), 163u << 10);

@@ -54,7 +54,7 @@ Options::Options(const abi::Options& given)
               given.boolean("pdl") ? EarlyStart::where_possible : EarlyStart::never,
               parse_tuning(given.text("tune"))} {}
 
-const abi::OptionInfo kOptions[6] = {
+const abi::OptionInfo kOptions[8] = {
     {"capture", abi::OptionType::boolean, "true",
      "record each program as a CUDA graph; false launches its kernels one by one, for debugging"},
     {"step-limit-ms", abi::OptionType::integer, "30000",

@@ -19,6 +19,6 @@ struct Options {
   Choices choices;
 };
 
-extern const abi::OptionInfo kOptions[6];
+extern const abi::OptionInfo kOptions[8];
 
 }  // namespace ropewalk::cuda

@@ -13,8 +13,8 @@ namespace ropewalk::cuda {
 // the kernels for packed and dense weights do it.
 enum class LargeBatchLibrary { none, cublas_without_bf16, cublas };
 
-// The options `matvec`, `attention` and `pdl`. `automatic` is the table of crossovers.h, or the
-// rule of attention_splits.h.
+// The options `matvec`, `attention`, `combine`, `norms` and `pdl`. `automatic` is the table of
+// crossovers.h, or the rule of attention_splits.h.
 enum class PackedChoice { automatic, tiles8, tiles16, tiles32, tiles64 };
 enum class AttentionChoice { automatic, plain, split };
 // Who combines the runs of attention: the thread block that ends last, or a kernel of its own.

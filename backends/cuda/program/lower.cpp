@@ -66,6 +66,7 @@ LaunchNode lower_attention(const abi::Node& node, const Operands& op,
   CompileContext few = context;
   few.shape.rows = plan.single_rows;
   const LaunchNode singles = bind(plan.kernels.split ? attention_split : attention, launched, few);
+  if (context.prepared->folded(node.out[0]).from) launched.order = nullptr;
   if (!plan.kernels.tiles) return singles;
   return [tiles = bind(attention_tiles, launched, context), singles](cudaStream_t stream) {
   const uint32_t together = plan.kernels.split ? heads_together(plan.heads, plan.keys) : 1;
@@ -128,6 +129,7 @@ LaunchNode lower_node(const abi::Node& node, const CompileContext& context) {
                        op.in(0).dim[2], node.rope().scale},
                   context);
     case Op::kv_append:
+      if (context.prepared->folded(node.out[0]).from) return [](cudaStream_t) {};
       return bind(kv_append, KvAppend{op.floats(0), op.floats(1), op.cache(2), op.cache(3)},
                   context);
     case Op::attention:

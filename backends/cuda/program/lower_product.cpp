@@ -1,6 +1,8 @@
 #include "backends/cuda/program/lower_product.h"
 
 #include <algorithm>
+#include <optional>
+#include <vector>
 
 #include "backends/cuda/gptq/lean/matmul.h"
 #include "backends/cuda/gptq/x_to_f16.h"
@@ -79,8 +81,10 @@ std::function<void(cudaStream_t)> lean(NodeIndices nodes, const Product& product
   gptq::LeanMatmul matmul = gptq::lean_matmul_of(product, rows, context.target);
   matmul.partials = context.partials;
   matmul.tile_counters = context.tile_counters;
-  matmul.prepared = context.prepared->find(x);
-  const bool is_prepared = matmul.prepared.x_f16 != nullptr;
+  matmul.folded = context.prepared->folded(x);
+  const bool is_folded = matmul.folded.from != nullptr;
+  if (!is_folded) matmul.prepared = context.prepared->find(x);
+  const bool is_prepared = is_folded || matmul.prepared.x_f16 != nullptr;
   if (!is_prepared) matmul.prepared = context.prepared->write(x);
   if (product.epilogue == Epilogue::silu_mul && product.parts == 2)
     matmul.next = context.prepared->write(all[nodes.back()].out[0]);
@@ -94,6 +98,56 @@ std::function<void(cudaStream_t)> lean(NodeIndices nodes, const Product& product
     gptq::prepare_x(prepare, step, stream);
     gptq::lean_matmul(matmul, step, stream);
   };
+}
+
+// The streaming kernel for a step, where it takes it.
+std::optional<gptq::LeanMatmul> lean_of(NodeIndices nodes, const CompileContext& context) {
+  const Graph& graph = context.tensors.graph;
+  if (graph.nodes[nodes[0]].op != Op::matmul || dtype_of(graph, nodes) != DType::gptq)
+    return std::nullopt;
+  Product product = product_of(graph, nodes);
+  set_pointers(nodes, context.tensors, product);
+  const uint32_t rows = launch_rows(context.shape, product.extent);
+  if (kernel_for(DType::gptq, rows, context.target) != MatmulKernel::lean ||
+      !gptq::is_lean(product))
+    return std::nullopt;
+  return gptq::lean_matmul_of(product, rows, context.target);
+}
+
+// The nodes that read a tensor.
+struct Readers {
+  bool can_fold = true;  // all are products that can compute it
+  uint32_t last = 0;     // last node of the last step of them; 0: none
+};
+
+// Whether a tensor keeps its contents from the node `first` to the node `last`, both included. The
+// output of `first` itself is not written.
+bool stays_intact(const Graph& graph, uint32_t tensor, uint32_t first, uint32_t last) {
+  const abi::Slice& mine = graph.tensors[tensor].at;
+  for (uint32_t n = first + 1; n <= last; ++n)
+    for (const uint32_t out : graph.nodes[n].out) {
+      const abi::Slice& other = graph.tensors[out].at;
+      if (other.buffer.id == mine.buffer.id && other.offset < mine.offset + mine.bytes &&
+          mine.offset < other.offset + other.bytes)
+        return false;
+    }
+  return true;
+}
+
+// Lets the products that read the node's result compute it, where they can.
+void fold_node(uint32_t n, const std::vector<Readers>& readers, const CompileContext& context) {
+  const Graph& graph = context.tensors.graph;
+  const Node& node = graph.nodes[n];
+  if (node.out.empty() || readers[node.out[0]].last == 0 || !readers[node.out[0]].can_fold) return;
+  const Operands op(node, context.tensors);
+  const Choices& choices = context.target.choices;
+  if (node.op == Op::rms_norm && choices.norms == NormChoice::folded &&
+      width_of(op.in(0)) == op.in(1).dim[0] &&
+      stays_intact(graph, node.in[0], n, readers[node.out[0]].last))
+    context.prepared->fold(node.out[0],
+                           {op.floats(0), op.floats(1), op.order(2), node.norm().epsilon});
+  if (node.op == Op::attention && op.order(3) && choices.combine == CombineChoice::last)
+    context.prepared->fold(node.out[0], {op.result(), nullptr, op.order(3), 0});
 }
 
 DenseMatmul dense(const Product& product, DType dtype) {
@@ -151,18 +205,23 @@ void add_needs(const abi::CompileRequest& request, NodeIndices nodes, const Targ
   needs.x_f16_width = std::max(needs.x_f16_width, gptq::padded_rows(matmul.part[0].layout));
 }
 
-void expect_prepared(std::span<const abi::Claim> steps, const CompileContext& context) {
+void plan_x(std::span<const abi::Claim> steps, const CompileContext& context) {
   const Graph& graph = context.tensors.graph;
+  std::vector<Readers> readers(graph.tensors.size());
+  for (const uint32_t output : graph.outputs) readers[output].can_fold = false;
   for (const abi::Claim& step : steps) {
-    const Node& first = graph.nodes[step.nodes[0]];
-    if (first.op != Op::matmul || dtype_of(graph, step.nodes) != DType::gptq) continue;
-    Product product = product_of(graph, step.nodes);
-    set_pointers(step.nodes, context.tensors, product);
-    const uint32_t rows = launch_rows(context.shape, product.extent);
-    if (kernel_for(DType::gptq, rows, context.target) == MatmulKernel::lean &&
-        gptq::is_lean(product))
-      context.prepared->expect(first.in[0]);
+    const uint32_t x = graph.nodes[step.nodes[0]].in.empty() ? 0 : graph.nodes[step.nodes[0]].in[0];
+    const std::optional<gptq::LeanMatmul> matmul = lean_of(step.nodes, context);
+    if (matmul) context.prepared->expect(x);
+    const bool can_fold = matmul && gptq::can_fold(*matmul, context.target);
+    for (const uint32_t n : step.nodes)
+      for (const uint32_t tensor : graph.nodes[n].in) {
+        Readers& of = readers[tensor];
+        of.can_fold = of.can_fold && can_fold && tensor == x && graph.nodes[n].op == Op::matmul;
+        of.last = step.nodes.back();
+      }
   }
+  for (uint32_t n = 0; n < graph.nodes.size(); ++n) fold_node(n, readers, context);
 }
 
 std::function<void(cudaStream_t)> lower_product(NodeIndices nodes, const CompileContext& context) {

@@ -14,8 +14,9 @@ Product product_of(const abi::Graph& graph, std::span<const uint32_t> nodes);
 void add_needs(const abi::CompileRequest& request, std::span<const uint32_t> nodes,
                const Target& target, WorkspaceNeeds& needs);
 
-// Tells context.prepared which tensors the products of these steps read in prepared form.
-void expect_prepared(std::span<const abi::Claim> steps, const CompileContext& context);
+// Tells context.prepared which tensors the products of these steps read in prepared form, and which
+// they compute.
+void plan_x(std::span<const abi::Claim> steps, const CompileContext& context);
 
 std::function<void(cudaStream_t)> lower_product(std::span<const uint32_t> nodes,
                                                 const CompileContext& context);

@@ -10,7 +10,8 @@ PreparedBuffers::PreparedBuffers(const abi::Graph& graph, const abi::ProgramShap
       shape_(shape),
       memory_(memory),
       bytes_(bytes),
-      expected_(graph.tensors.size()) {}
+      expected_(graph.tensors.size()),
+      folded_(graph.tensors.size()) {}
 
 gptq::PreparedX PreparedBuffers::write(uint32_t tensor) {
   if (!expected_[tensor]) return {};

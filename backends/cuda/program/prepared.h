@@ -11,6 +11,9 @@
 //                          down       reads 1
 //
 // Steps are lowered in the order in which they run, so lowering knows what each buffer holds.
+//
+// For one row, products can compute x themselves (gptq/lean/x.h: FoldedX). Then the norm in front
+// of them is not launched, and attention does not reorder its output.
 #pragma once
 
 #include <vector>
@@ -26,6 +29,11 @@ class PreparedBuffers {
   PreparedBuffers(const abi::Graph& graph, const abi::ProgramShape& shape, std::byte* memory,
                   uint64_t bytes);
 
+  // The products that read this tensor compute it.
+  void fold(uint32_t tensor, const gptq::FoldedX& x) { folded_[tensor] = x; }
+  // Without `from` where the tensor is not folded.
+  const gptq::FoldedX& folded(uint32_t tensor) const { return folded_[tensor]; }
+
   // A product reads this tensor.
   void expect(uint32_t tensor) { expected_[tensor] = true; }
   // Where the kernel that computes the tensor writes it; null where no product reads it.
@@ -40,9 +48,10 @@ class PreparedBuffers {
   const abi::ProgramShape shape_;
   std::byte* const memory_;
   const uint64_t bytes_;
-  std::vector<bool> expected_;      // (tensors)
-  uint32_t holds_[2] = {~0u, ~0u};  // tensors
-  uint32_t current_ = 1;            // the buffer that was read or written last
+  std::vector<bool> expected_;         // (tensors)
+  std::vector<gptq::FoldedX> folded_;  // (tensors)
+  uint32_t holds_[2] = {~0u, ~0u};     // tensors
+  uint32_t current_ = 1;               // the buffer that was read or written last
 };
 
 }  // namespace ropewalk::cuda

@@ -80,7 +80,7 @@ Program::Program(const abi::CompileRequest& request, const DeviceParts& parts)
         reinterpret_cast<float*>(workspace_.x_scales),
         {large_batch_, parts.shared.cublas.get(), parts.shared.slices.get(), target_of(parts)},
         target_of(parts)};
-    expect_prepared(request.steps, lowering);
+    plan_x(request.steps, lowering);
     for (const abi::Claim& step : request.steps) launches_.push_back(lower(step.nodes, lowering));
     // Run the empty step: it loads every kernel, cuBLAS's too, which a recording does not allow.
     launch_and_check();

@@ -1,16 +1,6 @@
 #include "backends/cuda/gptq/lean/matmul.h"
 
 namespace ropewalk::cuda::gptq {
-namespace {
-
-Copies copies_of(const Target& target) {
-  return target.capability >= 90   ? Copies::bulk
-         : target.capability >= 80 ? Copies::async_16
-                                   : Copies::none;
-}
-
-}  // namespace
-
 // One kernel reads all parts, so they must have the same kind of zeros and the same Layout::zero.
 bool is_lean(const Product& product) {
   const Layout& first = product.part[0].layout;
@@ -28,12 +18,19 @@ LeanMatmul lean_matmul_of(const Product& product, uint32_t rows, const Target& t
   LeanMatmul op{product};
   op.rows = rows;
   op.copies = copies_of(target);
-  const bool early = target.choices.early_start == EarlyStart::where_possible;
-  op.start = early && target.capability >= 90 ? Start::early : Start::after;
+  op.start = start_of(target);
   const uint32_t pairs = max_pairs(op.copies, head_floats(product), target.shared_bytes);
   op.shares = share_out(tiles, blocks(product.part[0].layout), pairs / lean_rows(rows),
                         target.multiprocessors, target.tuning().segment_blocks);
   return op;
+}
+
+bool can_fold(const LeanMatmul& op, const Target& target) {
+  const Layout& l = op.part[0].layout;
+  if (op.rows != 1 || l.rows % 4 != 0 || l.rows > kMaxFoldedDepth) return false;
+  const LeanSharedLayout room = lean_shared_layout(
+      op.copies, kMaxBlockBytes, slice_blocks(op.shares), head_floats(op), l.rows);
+  return room.end <= std::min(target.shared_bytes, kMaxSharedBytes);
 }
 
 }  // namespace ropewalk::cuda::gptq

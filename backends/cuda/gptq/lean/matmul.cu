@@ -5,7 +5,8 @@
 //
 // Grid: one wave, a thread block of 8 warps on each multiprocessor. Each warp streams an equal
 // share of the blocks of 32 x 32 codes (lean/shares.h) through a ring of its own (lean/ring.cuh). x
-// of the slice lies in shared memory; it was made f16 beforehand (lean/x.h). Expected bottleneck:
+// of the slice lies in shared memory; it was made f16 beforehand (lean/x.h), or each thread block
+// computes it from f32, with a norm and an order (lean/fold.cuh). Expected bottleneck:
 // memory, from which the codes stream.
 //
 // One instruction puts a pair of 4-bit codes c into the last mantissa bits of 1024 as f16: bits 0
@@ -24,6 +25,7 @@
 #include <cuda_fp16.h>
 
 #include "backends/cuda/gptq/lean/finish.cuh"
+#include "backends/cuda/gptq/lean/fold.cuh"
 #include "backends/cuda/gptq/lean/matmul.h"
 #include "backends/cuda/gptq/lean/ring.cuh"
 #include "backends/cuda/gptq/lean/stage.cuh"
@@ -198,8 +200,8 @@ __device__ __forceinline__ void run(const LeanMatmul& op, const StepView& step) 
   const uint32_t warp = (blockIdx.x - index * per_slice) * kLeanWarps + in_block;
   const Slice slice = slice_at(op.shares, index);
   const Share share = share_of(op.shares, slice, warp);
-  const LeanShared shared(
-      lean_shared_layout(kCopies, kBlockBytes, slice_blocks(op.shares) * kRows, head_floats(op)));
+  const LeanShared shared(lean_shared_layout(kCopies, kBlockBytes, slice_blocks(op.shares) * kRows,
+                                             head_floats(op), kRows == 1 ? row_floats(op) : 0));
   const auto tile_at = [&](uint32_t x) {
     const TileOfPart at = tile_of(op, x);
     return op.part[at.part].weight +
@@ -210,10 +212,16 @@ __device__ __forceinline__ void run(const LeanMatmul& op, const StepView& step) 
       shared.ring + in_block * kRingBytes, shared.barriers + in_block * stages_of(kCopies),
       {share, slice.blocks, tile_at});
 
-  // wait for earlier kernels, then read the number of rows and stage x of the slice
-  wait_for_kernel_before();
+  // wait for earlier kernels, then stage x of the slice and read the number of rows
+  if (kRows == 1 && op.folded.from) {
+    const FoldedElements mine(op, slice);
+    wait_for_kernel_before();
+    stage_folded<kZeros>(op, slice, mine, shared);
+  } else {
+    wait_for_kernel_before();
+    stage_x<kRows, kZeros>(op, slice, shared);
+  }
   const uint32_t rows = min(step.counts[static_cast<uint32_t>(op.extent)], kRows);
-  stage_x<kRows, kZeros>(op, slice, shared);
 
   // multiply segment after segment
   uint32_t tile = share.begin / slice.blocks, first = share.begin - tile * slice.blocks;
@@ -237,8 +245,8 @@ __global__ void __launch_bounds__(kLeanThreads, 2)
 template <Copies kCopies, uint32_t kRows, Zeros kZeros>
 void launch(const LeanMatmul& op, const StepView& step, cudaStream_t stream) {
   const uint32_t pairs = slice_blocks(op.shares) * kRows;
-  const LeanSharedLayout room =
-      lean_shared_layout(kCopies, small_block_bytes(kZeros), pairs, head_floats(op));
+  const LeanSharedLayout room = lean_shared_layout(
+      kCopies, small_block_bytes(kZeros), pairs, head_floats(op), kRows == 1 ? row_floats(op) : 0);
   run_kernel_in(lean_kernel<kCopies, kRows, kZeros>,
                 {thread_blocks_of(op.shares), kLeanThreads, room.end, op.start, stream}, op, step);
 }

@@ -15,10 +15,23 @@
 
 namespace ropewalk::cuda::gptq {
 
+// What the GPU copies to shared memory with.
+inline Copies copies_of(const Target& target) {
+  return target.capability >= 90   ? Copies::bulk
+         : target.capability >= 80 ? Copies::async_16
+                                   : Copies::none;
+}
+// When a kernel that waits for the one in front of it starts.
+inline Start start_of(const Target& target) {
+  const bool early = target.choices.early_start == EarlyStart::where_possible;
+  return early && target.capability >= 90 ? Start::early : Start::after;
+}
+
 struct LeanMatmul : Product {
   Shares shares{};
-  PreparedX prepared{};  // x
-  PreparedX next{};      // y of gate and up, where the next product reads it
+  PreparedX prepared{};  // x, where it is not folded
+  FoldedX folded{};
+  PreparedX next{};  // y of gate and up, where the next product reads it
   float* partials = nullptr;
   uint32_t* tile_counters = nullptr;  // (groups of tiles); 0 before and after
   uint32_t rows = 0;                  // of the bucket
@@ -31,11 +44,19 @@ RW_HOST_DEVICE uint32_t head_floats(const Product& op) {
   return op.epilogue == Epilogue::rope_append ? op.append.keys.head_dim : 0;
 }
 
+// Floats of a folded x.
+RW_HOST_DEVICE uint32_t row_floats(const LeanMatmul& op) {
+  return op.folded.from ? op.part[0].layout.rows : 0;
+}
+
 // Whether the kernel can read all of its weights.
 bool is_lean(const Product& product);
 
 // Without pointers. REQUIRES: up to 8 rows; 4 bits and groups of 32.
 LeanMatmul lean_matmul_of(const Product& product, uint32_t rows, const Target& target);
+
+// Whether its x may be folded.
+bool can_fold(const LeanMatmul& op, const Target& target);
 
 inline uint64_t partial_floats(const LeanMatmul& op) {
   return segment_count(op.shares) * lean_rows(op.rows) * kTileColumns;

@@ -7,6 +7,8 @@
 //   | factors (block, row) f32, then heads (warp, head_dim) f32 in the same place |
 //   | barriers (warp, stage) | max scale (warp, row) f32 |
 //
+// A folded x first lies there as one row of f32, from x on and up to the barriers.
+//
 // On an H200 thread blocks of two kernels share a multiprocessor, so that the next kernel fills its
 // rings while this one ends: kMaxSharedBytes is half of the 228 KiB, less 1 KiB that CUDA takes
 // from each. 8 warps with 3.5 stages of 4 blocks in flight are 66 KB; 4.3 TB/s times 1.2 us of
@@ -41,15 +43,18 @@ struct LeanSharedLayout {
   uint32_t x, starts, factors, barriers, max_scale, end;  // offsets in bytes
 };
 // For `pairs` (block, row) and blocks of `block_bytes`. `head_floats` are those of a warp, 0 where
-// no head is finished.
+// no head is finished; `row_floats` those of a folded x, or 0.
 RW_HOST_DEVICE constexpr LeanSharedLayout lean_shared_layout(Copies copies, uint32_t block_bytes,
-                                                             uint32_t pairs, uint32_t head_floats) {
+                                                             uint32_t pairs, uint32_t head_floats,
+                                                             uint32_t row_floats) {
   LeanSharedLayout layout{};
   layout.x = kLeanWarps * stages_of(copies) * kChunk * block_bytes;
   layout.starts = layout.x + pairs * kBlockRows * 2;
   layout.factors = layout.starts + pairs * 8;
   const uint32_t factors = pairs * 4, heads = kLeanWarps * head_floats * 4;
-  layout.barriers = layout.factors + (factors > heads ? factors : heads) / 8 * 8 + 8;
+  const uint32_t end = layout.factors + (factors > heads ? factors : heads);
+  const uint32_t row_end = layout.x + row_floats * 4;
+  layout.barriers = (end > row_end ? end : row_end) / 8 * 8 + 8;
   layout.max_scale = layout.barriers + kLeanWarps * stages_of(copies) * 8;
   layout.end = layout.max_scale + kLeanWarps * 8 * 4;
   return layout;
@@ -59,7 +64,7 @@ RW_HOST_DEVICE constexpr LeanSharedLayout lean_shared_layout(Copies copies, uint
 inline uint32_t max_pairs(Copies copies, uint32_t head_floats, uint32_t shared_bytes) {
   const uint32_t limit = std::min(shared_bytes, kMaxSharedBytes);
   uint32_t pairs = kMaxPairs;
-  while (pairs > 8 && lean_shared_layout(copies, kMaxBlockBytes, pairs, head_floats).end > limit)
+  while (pairs > 8 && lean_shared_layout(copies, kMaxBlockBytes, pairs, head_floats, 0).end > limit)
     pairs -= 8;
   return pairs;
 }

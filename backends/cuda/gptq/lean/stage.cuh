@@ -42,6 +42,17 @@ __device__ __forceinline__ uint32_t scaled(uint32_t pair, __half2 factor) {
   return *reinterpret_cast<const uint32_t*>(&product);
 }
 
+// The start of the sums of a pair (block, row), from the sums over x that lean/x.h names.
+template <Zeros kZeros>
+__device__ __forceinline__ void store_start(const LeanMatmul& op, const LeanShared& shared,
+                                            uint32_t pair, float all, float high) {
+  const float zero = static_cast<float>(op.part[0].layout.zero);
+  if constexpr (kZeros == Zeros::constant)
+    reinterpret_cast<float*>(shared.starts)[pair] = 960.0f * high - (1024.0f + zero) * all;
+  else
+    reinterpret_cast<float2*>(shared.starts)[pair] = {-all, 960.0f * high - zero * all};
+}
+
 // Threads loop over the pairs (block, row), where i % kRows is the row, then over their elements by
 // 16 bytes. Both are loaded before the first barrier, so that their latencies overlap.
 template <uint32_t kRows, Zeros kZeros>
@@ -84,13 +95,8 @@ __device__ __forceinline__ void stage_x(const LeanMatmul& op, const Slice& slice
     if (!exists(pair)) continue;
     const float ratio = sum[n].x * (1.0f / row_scale<kRows>(shared, pair % kRows));
     const float factor = ratio < 0x1p-24f ? 0.0f : ratio;
-    const float all = sum[n].y * factor, high = sum[n].z * factor;
-    const float zero = static_cast<float>(op.part[0].layout.zero);
     shared.factors[pair] = factor;
-    if constexpr (kZeros == Zeros::constant)
-      reinterpret_cast<float*>(shared.starts)[pair] = 960.0f * high - (1024.0f + zero) * all;
-    else
-      reinterpret_cast<float2*>(shared.starts)[pair] = {-all, 960.0f * high - zero * all};
+    store_start<kZeros>(op, shared, pair, sum[n].y * factor, sum[n].z * factor);
   }
   __syncthreads();
   // bring each block to the scale of its row

@@ -51,6 +51,19 @@ inline PreparedX prepared_at(std::byte* at, uint32_t rows, uint32_t depth) {
   return {at, reinterpret_cast<XSum*>(at + pairs * kBlockRows * 2), lean_rows(rows)};
 }
 
+// x that the product itself computes, so that no kernel in front of it has to: for one row,
+//
+//   x[k] = from[j] * weight[j] * factor   with j = order[k] and factor = 1 / rms(from), as rms_norm
+//   x[k] = from[j]                        without a weight
+struct FoldedX {
+  const float* from = nullptr;     // (depth) f32; null: x is prepared
+  const float* weight = nullptr;   // (depth) or null
+  const int32_t* order = nullptr;  // (depth) or null
+  float epsilon = 0;
+};
+// Max depth: a thread holds its elements in registers (lean/fold.cuh).
+inline constexpr uint32_t kMaxFoldedDepth = 8192;
+
 struct PrepareX {
   const float* x;  // (R, depth)
   uint32_t depth;

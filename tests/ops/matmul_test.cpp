@@ -34,6 +34,28 @@ class Product {
              [&](uint32_t r, uint32_t n) { return truth(x, r, n); });
     return c;
   }
+  // Of a norm of random values, in an order.
+  OpCase of_norm(uint32_t rows, Random& random) const {
+    OpCase c(rows);
+    const Input x = c.random_input({depth()});
+    const std::vector<float> weight = random.values(depth());
+    const std::vector<uint32_t> order = random.permutation(depth());
+    Input normed{0, depth(), {}};
+    for (uint32_t r = 0; r < rows; ++r) {
+      double squares = 0;
+      for (uint32_t k = 0; k < depth(); ++k) squares += x(r, k) * x(r, k);
+      const double factor = 1 / std::sqrt(squares / depth() + 1e-5);
+      for (const uint32_t k : order)
+        normed.values.push_back(static_cast<float>(x(r, k) * factor * double{weight[k]}));
+    }
+    normed.tensor =
+        c.op(Op::rms_norm, {x, c.graph.vector("norm", weight), c.graph.order("order", order)},
+             {depth()}, abi::NormParams{1e-5f});
+    const uint32_t y = c.op(Op::matmul, {normed, c.graph.weight("w", weight_)}, {width()}, {});
+    c.expect(ToleranceClass::long_matmul, y,
+             [&](uint32_t r, uint32_t n) { return truth(normed, r, n); });
+    return c;
+  }
   double truth(const Input& x, uint32_t row, uint32_t column) const {
     double sum = bias_.empty() ? 0 : static_cast<double>(bias_[column]);
     for (uint32_t k = 0; k < depth(); ++k)
@@ -164,9 +186,24 @@ TEST_P(Matmul, gptq4_deep) {
   if (IsSkipped() || HasFatalFailure()) return;
   check({random_gptq({2112, 72, 4, 32, 1, DType::f16}, random), {}}, kEight);
 }
+// A product of one row may compute the norm itself.
+TEST_P(Matmul, gptq4_of_a_norm) {
+  Random random(15);
+  for (const uint32_t depth : {64u, 5152u}) {
+    const Product product(random_gptq({depth, 40, 4, 32, 1, DType::f16}, random), {});
+    for (const uint32_t rows : {1u, 2u}) run(product.of_norm(rows, random));
+  }
+}
 TEST_P(Matmul, gptq3_wide) {
   Random random(9);
   check({random_gptq({96, 1040, 3, 32, 1, DType::f32}, random), {}}, kRowCounts);
+}
+// A column of five blocks of 256 elements.
+TEST_P(Matmul, dense_deep) {
+  constexpr uint32_t kFew[] = {1, 2, 3};
+  Random random(16);
+  for (const DType dtype : {DType::f16, DType::bf16})
+    check({random_dense(dtype, abi::WeightUse::matmul, 1280, 37, random), random.values(37)}, kFew);
 }
 TEST_P(Matmul, f16_wide) {
   Random random(10);

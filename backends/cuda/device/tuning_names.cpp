@@ -17,6 +17,8 @@ constexpr TuningName kNames[] = {
     {"tiles64-rows", &Tuning::tiles64_rows, 0, 512, "max rows for which 64 are; beyond, cuBLAS"},
     {"dense-rows", &Tuning::dense_rows, 0, 512,
      "max rows of dense weights that cuBLAS does not multiply"},
+    {"stream-rows", &Tuning::stream_rows, 0, 2,
+     "max rows for which dense weights are streamed in one wave"},
     {"splits", &Tuning::splits, 0, 512,
      "runs that K of a product is divided into; 0: by the model"},
     {"min-blocks", &Tuning::min_blocks, 1, 512, "min blocks of K in a run"},

@@ -14,6 +14,8 @@
 #include <cstdint>
 
 #include "backends/cuda/gptq/lean/x.h"
+#include "backends/cuda/kernel/async.cuh"
+#include "backends/cuda/kernel/launch.cuh"
 #include "backends/cuda/kernel/step.h"
 #include "core/abi/kv_page.h"
 
@@ -58,6 +60,17 @@ struct DenseMatmul {
   uint32_t depth, width;
   Extent extent;
 };
+
+// How dense_stream() runs on a device.
+struct DenseStream {
+  uint32_t thread_blocks;  // one for each multiprocessor
+  Copies copies;
+  Start start;
+};
+inline constexpr uint32_t kMaxStreamRows = 2, kDenseBlock = 256;
+// Whether dense_stream() takes a product of so many rows.
+bool can_stream(const DenseMatmul& op, uint32_t rows, const DenseStream& stream,
+                uint32_t shared_bytes);
 
 struct Rope {
   const float* x;  // (R, heads, head_dim)
@@ -167,6 +180,7 @@ struct LowRank {
 void embed(const Embed& op, const Launch& launch);
 void rms_norm(const RmsNorm& op, const Launch& launch);
 void dense_matmul(const DenseMatmul& op, const Launch& launch);
+void dense_stream(const DenseMatmul& op, const DenseStream& stream, const Launch& launch);
 void rope(const Rope& op, const Launch& launch);
 void kv_append(const KvAppend& op, const Launch& launch);
 void rope_append(const RopeAppend& op, const Launch& launch);

@@ -156,6 +156,19 @@ DenseMatmul dense(const Product& product, DType dtype) {
           part.layout.rows, part.layout.cols, product.extent};
 }
 
+std::function<void(cudaStream_t)> lower_dense(const DenseMatmul& op, uint32_t rows,
+                                              const CompileContext& context) {
+  const Target& target = context.target;
+  const DenseStream how{target.multiprocessors, gptq::copies_of(target), gptq::start_of(target)};
+  if (rows <= target.tuning().stream_rows && can_stream(op, rows, how, target.shared_bytes))
+    return [op, how, rows, step = context.step](cudaStream_t stream) {
+      dense_stream(op, how, {step, rows, rows, stream});
+    };
+  return [op, rows, step = context.step](cudaStream_t stream) {
+    dense_matmul(op, {step, rows, rows, stream});
+  };
+}
+
 }  // namespace
 
 Product product_of(const Graph& graph, NodeIndices nodes) {
@@ -232,10 +245,7 @@ std::function<void(cudaStream_t)> lower_product(NodeIndices nodes, const Compile
   const MatmulKernel kernel = kernel_for(dtype, rows, context.target);
   if (kernel == MatmulKernel::cublas)
     return LargeBatchMatmul(product, dtype, rows, context.large_batch, context.step);
-  if (kernel == MatmulKernel::vector)
-    return [op = dense(product, dtype), rows, step = context.step](cudaStream_t stream) {
-      dense_matmul(op, {step, rows, rows, stream});
-    };
+  if (kernel == MatmulKernel::vector) return lower_dense(dense(product, dtype), rows, context);
   if (kernel == MatmulKernel::lean && gptq::is_lean(product))
     return lean(nodes, product, rows, context);
   gptq::Matmul matmul = packed(product, rows, kernel, context.target);

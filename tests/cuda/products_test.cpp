@@ -152,6 +152,47 @@ TEST(Slices, AreBounded) {
   EXPECT_EQ(columns_at_once({1 << 24, 5120, 4, 1 << 24, 1}, DType::gptq, 512, kH200), 32u);
 }
 
+// Every column of every part is in one group, in order. A group is as wide as the device wants it,
+// and only without `joined` it ends with its part.
+TEST(Slices, GroupsHaveEveryColumnOnce) {
+  const std::vector<gptq::Layout> qkv = {
+      {5120, 5120, 4, 32, 1}, {5120, 1000, 4, 32, 1}, {5120, 1000, 4, 32, 1}};
+  const std::vector<gptq::Layout> gate_up(2, {5120, 13824, 4, 32, 1});
+  Target apart = kH200;
+  apart.choices.tuning.joined = 0;
+  for (const Target& target : {kH200, apart, kT4})
+    for (const uint32_t rows : {256u, 512u, 2048u})
+      for (const bool pair : {false, true}) {
+        const std::vector<gptq::Layout>& parts = pair ? gate_up : qkv;
+        std::vector<uint32_t> next(parts.size());
+        for (const Group& group : groups_of(parts, pair ? Parts::gate_and_up : Parts::in_order,
+                                            DType::gptq, rows, target)) {
+          if (pair) {
+            ASSERT_EQ(group.size(), 2u);
+            EXPECT_EQ(group[0].first, group[1].first);
+            EXPECT_EQ(group[0].count, group[1].count);
+          } else if (target.choices.tuning.joined == 0) {
+            EXPECT_EQ(group.size(), 1u);
+          }
+          gptq::Layout all = parts[0];
+          all.cols = 1u << 20;
+          EXPECT_LE(width_of(group, DType::gptq),
+                    columns_at_once(all, DType::gptq, rows, target) *
+                        (pair && target.choices.tuning.joined == 0 ? 2 : 1));
+          for (const Piece& piece : group) {
+            EXPECT_EQ(piece.first, next[piece.part]);
+            EXPECT_EQ(piece.first % 32, 0u);
+            next[piece.part] += piece.count;
+          }
+        }
+        for (size_t i = 0; i < parts.size(); ++i) EXPECT_EQ(next[i], parts[i].cols);
+      }
+  // q, k and v of 13B: 4 waves of tiles of 128 x 128 instead of 6
+  const std::vector<gptq::Layout> thirteen(3, {5120, 5120, 4, 32, 1});
+  EXPECT_EQ(groups_of(thirteen, Parts::in_order, DType::gptq, 512, kH200).size(), 2u);
+  EXPECT_EQ(groups_of(thirteen, Parts::in_order, DType::gptq, 512, apart).size(), 3u);
+}
+
 TEST(Slices, OfDenseWeights) {
   EXPECT_EQ(columns_at_once({5120, 32000, 0, 5120, 0}, DType::f16, 512, kH200), 8192u);
   EXPECT_EQ(columns_at_once({5120, 96, 0, 5120, 0}, DType::bf16, 512, kH200), 96u);

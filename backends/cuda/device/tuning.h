@@ -22,6 +22,8 @@ struct Tuning {
   // slice_columns.h
   uint32_t slice_waves = 2;
   uint32_t slice_mib = 256;
+  uint32_t joined = 1;    // weights that read the same x share a slice
+  uint32_t max_rows = 0;  // of a step; 0: by the size of the device (crossovers.h)
   // attention_splits.h
   uint32_t min_keys = 64;     // of a run
   uint32_t start_keys = 64;   // the cost of starting a thread block and combining its run

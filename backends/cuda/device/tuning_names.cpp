@@ -30,6 +30,8 @@ constexpr TuningName kNames[] = {
      "cost of finishing a warp's tile, in blocks of K"},
     {"slice-waves", &Tuning::slice_waves, 1, 16, "waves of cuBLAS's tiles in a slice of a weight"},
     {"slice-mib", &Tuning::slice_mib, 1, 4096, "max MiB of a slice"},
+    {"joined", &Tuning::joined, 0, 1, "1: weights that read the same x share a product of cuBLAS"},
+    {"max-rows", &Tuning::max_rows, 0, 2048, "max rows of a step; 0: by the size of the device"},
     {"min-keys", &Tuning::min_keys, 1, 65536, "min keys in a run of attention"},
     {"start-keys", &Tuning::start_keys, 0, 4096, "cost of starting a run, in keys"},
     {"busy-runs", &Tuning::busy_runs, 1, 16,

@@ -48,8 +48,7 @@ __global__ void __launch_bounds__(kThreads) finish_kernel(const Finish op, const
   if (i >= op.columns || r >= rows_of(step, op.extent)) return;
   const uint32_t n = op.first + i;
   const auto part = [&](uint32_t p) {
-    return op.sums[p][uint64_t{r} * op.columns + i] * op.x_scales[r] +
-           (op.bias[p] ? op.bias[p][n] : 0.0f);
+    return op.sums[p][r * op.pitch + i] * op.x_scales[r] + (op.bias[p] ? op.bias[p][n] : 0.0f);
   };
   const uint64_t at = uint64_t{r} * op.cols + n;
   float y = part(0);

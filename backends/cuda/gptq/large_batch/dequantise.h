@@ -22,7 +22,9 @@ void dequantise(const Dequantise& op, cudaStream_t stream);
 
 // Columns [first, first + columns) of a result whose rows have `cols`.
 struct Finish {
-  const float* sums[2];   // (rows, columns) each; the second of silu_mul with two parts, or null
+  // (rows, columns) each, a row every `pitch`; the second of silu_mul with two parts, or null
+  const float* sums[2];
+  uint64_t pitch;
   const float* bias[2];   // (cols) or null
   const float* x_scales;  // (rows)
   const float* other;     // (R, cols) or null

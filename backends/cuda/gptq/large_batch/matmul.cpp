@@ -15,6 +15,13 @@ constexpr uint64_t kAlignment = 256;
 
 bool is_pair(const Product& p) { return p.epilogue == Epilogue::silu_mul && p.parts == 2; }
 
+std::vector<Group> groups(const Product& p, DType dtype, uint32_t rows, const Target& target) {
+  gptq::Layout parts[kMaxParts];
+  for (uint32_t i = 0; i < p.parts; ++i) parts[i] = p.part[i].layout;
+  return groups_of(std::span(parts).first(p.parts),
+                   is_pair(p) ? Parts::gate_and_up : Parts::in_order, dtype, rows, target);
+}
+
 }  // namespace
 
 void LargeBatchNeeds::include(const LargeBatchNeeds& other) {
@@ -51,23 +58,29 @@ LargeBatchNeeds LargeBatchMatmul::needs(const Product& p, DType dtype, uint32_t 
   LargeBatchNeeds needs;
   needs.x = uint64_t{rows} * gptq::padded_rows(p.part[0].layout) * 2;
   needs.scales = uint64_t{rows} * 4;
-  uint64_t width = 0;
-  for (uint32_t i = 0; i < p.parts; ++i) {
-    const gptq::Layout& l = p.part[i].layout;
-    const uint64_t columns = columns_at_once(l, dtype, rows, target);
-    needs.sums = std::max(needs.sums, rows * columns * 4 * (is_pair(p) ? 2 : 1));
+  const bool joined = target.tuning().joined != 0;
+  for (const Group& group : groups(p, dtype, rows, target)) {
+    const uint64_t columns = width_of(group, dtype);
+    needs.sums = std::max(needs.sums, rows * columns * 4);
+    const uint64_t slice = joined ? columns : width_of(group[0], dtype);
     if (dtype == DType::gptq)
-      needs.slice =
-          std::max(needs.slice, abi::align_up(columns * gptq::padded_rows(l) * 2, kAlignment));
-    width += l.cols;
+      needs.slice = std::max(
+          needs.slice, abi::align_up(slice * gptq::padded_rows(p.part[0].layout) * 2, kAlignment));
   }
+  uint64_t width = 0;
+  for (uint32_t i = 0; i < p.parts; ++i) width += p.part[i].layout.cols;
   if (p.epilogue == Epilogue::rope_append) needs.heads = rows * width * 4;
   return needs;
 }
 
 LargeBatchMatmul::LargeBatchMatmul(const Product& product, DType dtype, uint32_t rows,
                                    const Resources& resources, const StepView& step)
-    : product_(product), dtype_(dtype), rows_(rows), resources_(resources), step_(step) {}
+    : product_(product),
+      groups_(groups(product, dtype, rows, resources.target)),
+      dtype_(dtype),
+      rows_(rows),
+      resources_(resources),
+      step_(step) {}
 
 // Queries, keys or values on their way to rope_append().
 float* LargeBatchMatmul::heads(uint32_t part) const {
@@ -76,25 +89,27 @@ float* LargeBatchMatmul::heads(uint32_t part) const {
   return at;
 }
 
-float* LargeBatchMatmul::sums(uint32_t part, uint32_t columns) const {
-  return reinterpret_cast<float*>(resources_.memory.sums) + uint64_t{part} * rows_ * columns;
-}
-
-void LargeBatchMatmul::multiply(const Part& part, const Columns& columns, float* sums,
+void LargeBatchMatmul::multiply(std::span<const Piece> pieces, float* sums, uint64_t pitch,
                                 cudaStream_t stream) const {
-  const gptq::Layout& l = part.layout;
+  const gptq::Layout& l = product_.part[0].layout;  // all parts have the same rows
   const uint32_t padded = gptq::padded_rows(l);
-  Multiplication m{resources_.memory.x, nullptr, sums,   dtype_,       rows_, l.rows,
-                   columns.count,       padded,  l.rows, columns.count};
+  uint32_t columns = 0;
+  for (const Piece& piece : pieces) columns += width_of(piece, dtype_);
+  Multiplication m{
+      resources_.memory.x, nullptr, sums, dtype_, rows_, l.rows, columns, padded, l.rows, pitch};
   if (dtype_ != DType::gptq) {
-    m.w = part.weight + uint64_t{columns.first} * l.rows * 2;
+    m.w = product_.part[0].weight + uint64_t{pieces[0].first} * l.rows * 2;
     return resources_.cublas->multiply(m, resources_.memory.cublas, stream);
   }
-  const uint32_t tile = columns.first / gptq::kTileColumns;
-  const uint32_t tiles = gptq::divide_up(columns.count, gptq::kTileColumns);
   m.w = resources_.slices->next(
       [&](std::byte* to, cudaStream_t side) {
-        gptq::dequantise({part.weight, to, l, tile, tiles}, side);
+        for (const Piece& piece : pieces) {
+          const Part& part = product_.part[piece.part];
+          gptq::dequantise({part.weight, to, part.layout, piece.first / gptq::kTileColumns,
+                            width_of(piece, dtype_) / gptq::kTileColumns},
+                           side);
+          to += uint64_t{width_of(piece, dtype_)} * padded * 2;
+        }
       },
       stream);
   m.dtype = DType::f16;
@@ -104,35 +119,40 @@ void LargeBatchMatmul::multiply(const Part& part, const Columns& columns, float*
   resources_.slices->done(stream);
 }
 
-void LargeBatchMatmul::finish(const Part& part, const Columns& columns, cudaStream_t stream) const {
-  const bool pair = is_pair(product_);
+void LargeBatchMatmul::finish(const Piece& piece, const float* sums, const float* sums_of_up,
+                              uint64_t pitch, cudaStream_t stream) const {
   const bool alone =
       product_.epilogue == Epilogue::none || product_.epilogue == Epilogue::rope_append;
-  const auto index = static_cast<uint32_t>(&part - product_.part);
+  const Part& part = product_.part[piece.part];
   float* const y = alone ? part.y : product_.y;
-  gptq::finish({{sums(0, columns.count), pair ? sums(1, columns.count) : nullptr},
-                {part.bias, pair ? product_.part[1].bias : nullptr},
+  gptq::finish({{sums, sums_of_up},
+                pitch,
+                {part.bias, sums_of_up ? product_.part[1].bias : nullptr},
                 reinterpret_cast<const float*>(resources_.memory.scales),
                 product_.other,
-                product_.epilogue == Epilogue::rope_append ? heads(index) : y,
+                product_.epilogue == Epilogue::rope_append ? heads(piece.part) : y,
                 alone ? Epilogue::none : product_.epilogue,
-                columns.first,
-                columns.count,
+                piece.first,
+                piece.count,
                 part.layout.cols,
                 rows_,
                 product_.extent},
                step_, stream);
 }
 
-void LargeBatchMatmul::run(const Part& part, cudaStream_t stream) const {
-  const uint32_t cols = part.layout.cols;
-  const uint32_t at_once = columns_at_once(part.layout, dtype_, rows_, resources_.target);
-  for (uint32_t first = 0; first < cols; first += at_once) {
-    const Columns columns{first, std::min(at_once, cols - first)};
-    multiply(part, columns, sums(0, columns.count), stream);
-    if (is_pair(product_)) multiply(product_.part[1], columns, sums(1, columns.count), stream);
-    finish(part, columns, stream);
-  }
+void LargeBatchMatmul::run(const Group& group, cudaStream_t stream) const {
+  const std::span<const Piece> pieces = group;
+  auto* const sums = reinterpret_cast<float*>(resources_.memory.sums);
+  const uint64_t pitch = width_of(group, dtype_);
+  const size_t at_once = resources_.target.tuning().joined ? pieces.size() : 1;
+  const auto before = [&](size_t i) {  // columns of the pieces in front
+    return width_of(Group(group.begin(), group.begin() + static_cast<ptrdiff_t>(i)), dtype_);
+  };
+  for (size_t i = 0; i < pieces.size(); i += at_once)
+    multiply(pieces.subspan(i, at_once), sums + before(i), pitch, stream);
+  if (is_pair(product_)) return finish(group[0], sums, sums + before(1), pitch, stream);
+  for (size_t i = 0; i < pieces.size(); ++i)
+    finish(pieces[i], sums + before(i), nullptr, pitch, stream);
 }
 
 void LargeBatchMatmul::append(cudaStream_t stream) const {
@@ -149,8 +169,7 @@ void LargeBatchMatmul::operator()(cudaStream_t stream) const {
        dtype_ == DType::bf16 ? DType::bf16 : DType::f16, product_.part[0].layout, rows_,
        product_.extent},
       step_, stream);
-  for (uint32_t i = 0; i < (is_pair(product_) ? 1 : product_.parts); ++i)
-    run(product_.part[i], stream);
+  for (const Group& group : groups_) run(group, stream);
   if (product_.epilogue == Epilogue::rope_append) append(stream);
 }
 

@@ -5,6 +5,9 @@
 // program's memory, cuBLAS and slices.
 #pragma once
 
+#include <span>
+#include <vector>
+
 #include "backends/cuda/device/cublas.h"
 #include "backends/cuda/gptq/large_batch/slice_columns.h"
 #include "backends/cuda/gptq/large_batch/slices.h"
@@ -55,18 +58,18 @@ class LargeBatchMatmul {
   void operator()(cudaStream_t stream) const;
 
  private:
-  struct Columns {
-    uint32_t first, count;
-  };
-
-  void multiply(const Part& part, const Columns& columns, float* sums, cudaStream_t stream) const;
-  void finish(const Part& part, const Columns& columns, cudaStream_t stream) const;
-  void run(const Part& part, cudaStream_t stream) const;
+  // Computes the sums of neighbouring pieces, in one product.
+  void multiply(std::span<const Piece> pieces, float* sums, uint64_t pitch,
+                cudaStream_t stream) const;
+  // The epilogue of a piece, or of the pieces of gate and up.
+  void finish(const Piece& piece, const float* sums, const float* sums_of_up, uint64_t pitch,
+              cudaStream_t stream) const;
+  void run(const Group& group, cudaStream_t stream) const;
   void append(cudaStream_t stream) const;
   float* heads(uint32_t part) const;
-  float* sums(uint32_t part, uint32_t columns) const;
 
   Product product_;
+  std::vector<Group> groups_;
   abi::DType dtype_;
   uint32_t rows_;
   Resources resources_;

@@ -14,7 +14,7 @@ class Device final : public abi::Device, public abi::RandomFill {
   // Throws Failure (no_device).
   Device(uint32_t index, const Options& options)
       : options_(options),
-        context_(index, options.step_limit_ms),
+        context_(index, options.step_limit_ms, options.choices.tuning),
         memory_(context_),
         shared_(context_) {}
   Device(const Device&) = delete;

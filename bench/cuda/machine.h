@@ -28,7 +28,7 @@ struct Ceilings {
 class Machine {
  public:
   // Throws Failure (no_device).
-  Machine() : context_(0, kStepLimitMs), memory_(context_), shared_(context_) {}
+  Machine() : context_(0, kStepLimitMs, Tuning{}), memory_(context_), shared_(context_) {}
 
   DeviceParts parts(const Options& options) {
     return {context_, memory_, weights_, shared_, options, timer_};

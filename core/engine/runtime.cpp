@@ -28,7 +28,7 @@ constexpr StepLimit kOnCpu{2e11, 16};
 constexpr StepLimit kOnSoftware{2e10, 8};
 
 uint32_t rows_per_step(const abi::DeviceInfo& info, const Graph& graph, uint32_t context_length) {
-  const uint32_t rows = std::min(info.max_rows, bucket_for(std::min(context_length, 512u)));
+  const uint32_t rows = std::min(info.max_rows, bucket_for(std::min(context_length, 2048u)));
   const bool software = info.type == abi::DeviceType::software;
   if (info.type != abi::DeviceType::cpu && !software) return rows;
   const StepLimit& limit = software ? kOnSoftware : kOnCpu;

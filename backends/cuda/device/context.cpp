@@ -55,7 +55,7 @@ void fill_info(const cudaDeviceProp& properties, abi::DeviceInfo* info) {
   info->activation = abi::DType::f32;
   info->kv_types =
       1u << static_cast<uint32_t>(abi::DType::f16) | 1u << static_cast<uint32_t>(abi::DType::i8);
-  info->max_rows = kMaxRows;
+  info->max_rows = widest_step(static_cast<uint32_t>(properties.multiProcessorCount), Tuning{});
   info->lanes = static_cast<uint32_t>(properties.warpSize);
 }
 
@@ -115,13 +115,14 @@ void examine(uint32_t index, abi::DeviceInfo* info) {
   info->memory_free = free - std::min<uint64_t>(free, reserve_of(total));
 }
 
-Context::Context(uint32_t index, uint64_t step_limit_ms)
+Context::Context(uint32_t index, uint64_t step_limit_ms, const Tuning& tuning)
     : step_limit_ms_(step_limit_ms), index_(static_cast<int>(index)) {
   examine(index, &info_);
   static_cast<void>(cudaGetLastError());  // else an error of earlier probing would seem a launch's
   if (const cudaError_t error = probe_kernels(); error != cudaSuccess)
     refuse_device(kernels_refusal(info_.name, ROPEWALK_CUDA_BUILT_FOR, error_words(error)));
   multiprocessors_ = attribute(cudaDevAttrMultiProcessorCount, "multiprocessors");
+  info_.max_rows = widest_step(multiprocessors_, tuning);
   cache_bytes_ = attribute(cudaDevAttrL2CacheSize, "the size of the cache");
   capability_ = attribute(cudaDevAttrComputeCapabilityMajor, "the compute capability") * 10 +
                 attribute(cudaDevAttrComputeCapabilityMinor, "the compute capability");

@@ -11,6 +11,7 @@
 #include <cstdint>
 #include <string>
 
+#include "backends/cuda/device/tuning.h"
 #include "core/abi/backend.h"
 
 namespace ropewalk::cuda {
@@ -27,7 +28,7 @@ int driver_version();
 class Context {
  public:
   // Throws Failure (no_device).
-  Context(uint32_t index, uint64_t step_limit_ms);
+  Context(uint32_t index, uint64_t step_limit_ms, const Tuning& tuning);
   ~Context();
   Context(const Context&) = delete;
   Context& operator=(const Context&) = delete;

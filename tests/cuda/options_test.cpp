@@ -97,9 +97,9 @@ TEST(CudaOptions, TuneMovesWhatItNames) {
   EXPECT_EQ(splits("min-blocks=160"), 1u);
   EXPECT_NE(splits("start-blocks=64"), splits(""));
 
-  EXPECT_EQ(attention_splits(1, 256, tuned("min-keys=128")), 2u);
-  EXPECT_EQ(attention_splits(1, 8192, tuned("start-keys=4096,min-keys=1")),
-            attention_splits(1, 8192, tuned("min-keys=1,start-keys=4096")));
+  EXPECT_EQ(attention_splits(1, 256, 4, tuned("min-keys=128")), 2u);
+  EXPECT_EQ(attention_splits(1, 8192, 4, tuned("start-keys=4096,min-keys=1")),
+            attention_splits(1, 8192, 4, tuned("min-keys=1,start-keys=4096")));
   EXPECT_TRUE(attention_kernels(8, {DType::f16, 128, abi::KeyRotation::before_cache},
                                 tuned("prompt-rows=8").choices)
                   .tiles);

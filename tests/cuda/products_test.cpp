@@ -200,7 +200,7 @@ TEST(Slices, OfDenseWeights) {
 
 // Keys that the mean multiprocessor reads, as a fraction of those of the busiest.
 double balance(uint32_t blocks, uint32_t keys) {
-  const uint32_t splits = attention_splits(blocks, keys, kH200);
+  const uint32_t splits = attention_splits(blocks, keys, 4, kH200);
   const double busiest = double{1} * gptq::divide_up(blocks * splits, kH200.multiprocessors) *
                          gptq::divide_up(keys, splits);
   return double{1} * blocks * keys / kH200.multiprocessors / busiest;
@@ -212,16 +212,16 @@ TEST(AttentionSplits, Balance) {
     for (const uint32_t keys : {2048u, 8192u}) {
       SCOPED_TRACE(std::to_string(rows) + " rows, " + std::to_string(keys) + " keys");
       EXPECT_GT(balance(rows * 40, keys), 0.92);
-      EXPECT_GE(rows * 40 * attention_splits(rows * 40, keys, kH200),
+      EXPECT_GE(rows * 40 * attention_splits(rows * 40, keys, 4, kH200),
                 std::min(4u * 120, rows * 40 * keys / Tuning{}.min_keys));
     }
-  EXPECT_EQ(attention_splits(8 * 40, 8192, kH200), 2u);
+  EXPECT_EQ(attention_splits(8 * 40, 8192, 4, kH200), 2u);
 }
 
 TEST(AttentionSplits, Few) {
-  EXPECT_EQ(attention_splits(1, 256, kH200), 4u);          // no run below 64 keys
-  EXPECT_EQ(attention_splits(512 * 40, 8192, kH200), 1u);  // enough rows
-  EXPECT_EQ(attention_splits(1, 32, kH200), 1u);
+  EXPECT_EQ(attention_splits(1, 256, 4, kH200), 4u);          // no run below 64 keys
+  EXPECT_EQ(attention_splits(512 * 40, 8192, 4, kH200), 1u);  // enough rows
+  EXPECT_EQ(attention_splits(1, 32, 4, kH200), 1u);
 }
 
 }  // namespace

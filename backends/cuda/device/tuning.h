@@ -28,6 +28,7 @@ struct Tuning {
   uint32_t min_keys = 64;     // of a run
   uint32_t start_keys = 64;   // the cost of starting a thread block and combining its run
   uint32_t busy_runs = 4;     // thread blocks that keep the memory of a multiprocessor busy
+  uint32_t ring_runs = 2;     // the same of attention_ring()
   uint32_t prompt_rows = 64;  // a program with as many attends to prompts in tiles
 };
 

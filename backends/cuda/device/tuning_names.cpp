@@ -36,6 +36,7 @@ constexpr TuningName kNames[] = {
     {"start-keys", &Tuning::start_keys, 0, 4096, "cost of starting a run, in keys"},
     {"busy-runs", &Tuning::busy_runs, 1, 16,
      "thread blocks of attention that keep a multiprocessor busy"},
+    {"ring-runs", &Tuning::ring_runs, 1, 16, "the same where keys come through a ring"},
     {"prompt-rows", &Tuning::prompt_rows, 1, 512,
      "min rows of a program that attends to prompts in tiles"},
 };

@@ -16,7 +16,8 @@ namespace ropewalk::cuda {
 enum class Start : uint32_t { after, early };
 
 struct LaunchShape {
-  uint32_t grid, threads;
+  dim3 grid;
+  uint32_t threads;
   uint32_t shared_bytes;  // dynamic
   Start start;
   cudaStream_t stream;
@@ -57,7 +58,7 @@ void run_kernel_in(void (*kernel)(Parameters...), const LaunchShape& shape,
   early.id = cudaLaunchAttributeProgrammaticStreamSerialization;
   early.val.programmaticStreamSerializationAllowed = 1;
   cudaLaunchConfig_t config{};
-  config.gridDim = dim3(shape.grid);
+  config.gridDim = shape.grid;
   config.blockDim = dim3(shape.threads);
   config.dynamicSmemBytes = shape.shared_bytes;
   config.stream = shape.stream;

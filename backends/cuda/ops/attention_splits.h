@@ -14,6 +14,7 @@ namespace ropewalk::cuda {
 struct AttentionKernels {
   bool tiles;  // attention_tiles() takes the rows of prompts
   bool split;  // attention_split() takes all others; if false, attention() does
+  bool ring;   // attention_ring() does so instead, where the cache and the device allow it
 };
 struct AttentionShape {
   abi::DType cache;
@@ -30,26 +31,28 @@ inline AttentionKernels attention_kernels(uint32_t rows, const AttentionShape& s
                     head_dim % 8 == 0;
   const bool tiles = choices.attention == AttentionChoice::automatic;
   return {fast && tiles && rows >= choices.tuning.prompt_rows,
-          fast && !(shape.cache == abi::DType::i8 && head_dim % 16)};
+          fast && !(shape.cache == abi::DType::i8 && head_dim % 16),
+          fast && choices.attention == AttentionChoice::automatic};
 }
 
 // Doubts, to be measured (tuning.h):
 // - A run has at least 64 keys, since combining shorter runs costs more than they save.
-// - 4 thread blocks keep the memory of a multiprocessor busy; fewer take as long.
+// - 4 thread blocks keep the memory of a multiprocessor busy, 2 of attention_ring() with 64 KiB in
+//   flight each; fewer take as long.
 // - Starting a thread block and combining its run costs as much as 64 keys. A key and its value are
 //   512 bytes for 128 dimensions; an H200 streams that in 25 clocks.
 
 // The number of runs for up to `max_keys` keys, where each run takes `thread_blocks`. It minimises
 // the time of the busiest multiprocessor. Example: a batch of 8 with 40 heads each is 320 thread
 // blocks, so 132 multiprocessors have 2 or 3 each; two runs balance them.
-inline uint32_t attention_splits(uint64_t thread_blocks, uint32_t max_keys, const Target& target) {
+inline uint32_t attention_splits(uint64_t thread_blocks, uint32_t max_keys, uint32_t busy_runs,
+                                 const Target& target) {
   const Tuning& tuning = target.tuning();
   uint32_t best = 1;
   uint64_t best_time = ~uint64_t{0};
   for (uint32_t splits = 1; splits <= std::max(max_keys / tuning.min_keys, 1u); ++splits) {
     const uint64_t busiest = std::max<uint64_t>(
-        (thread_blocks * splits + target.multiprocessors - 1) / target.multiprocessors,
-        tuning.busy_runs);
+        (thread_blocks * splits + target.multiprocessors - 1) / target.multiprocessors, busy_runs);
     const uint64_t time = busiest * ((max_keys + splits - 1) / splits + tuning.start_keys);
     if (time >= best_time) continue;
     best_time = time;

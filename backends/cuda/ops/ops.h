@@ -123,6 +123,11 @@ struct Attention {
   float* partials;     // (rows, heads, splits, head_dim + 2): weighted values, max, sum;
                        // attention_tiles() with an order: (rows, heads, head_dim)
   gptq::PreparedX prepared = {};  // y for the next product; not with attention_tiles()
+  // (rows, thread blocks of a row's heads), 0 before and after; null: a kernel of its own combines
+  // the runs.
+  uint32_t* counters = nullptr;
+  Copies copies = Copies::none;  // attention_ring()
+  Start start = Start::after;    // likewise
 };
 
 // silu_mul and gelu_mul.
@@ -136,11 +141,6 @@ struct GateMul {
 
 struct Add {
   const float* a;  // (R, width)
-  // (rows, thread blocks of a row's heads), 0 before and after; null: a kernel of its own combines
-  // the runs.
-  uint32_t* counters = nullptr;
-  Copies copies = Copies::none;  // attention_ring()
-  Start start = Start::after;    // likewise
   const float* b;  // (R, width)
   float* y;        // (R, width)
   uint32_t width;
@@ -186,6 +186,7 @@ void kv_append(const KvAppend& op, const Launch& launch);
 void rope_append(const RopeAppend& op, const Launch& launch);
 void attention(const Attention& op, const Launch& launch);
 void attention_split(const Attention& op, const Launch& launch);
+void attention_ring(const Attention& op, const Launch& launch);
 void attention_combine(const Attention& op, const Launch& launch);
 void attention_tiles(const Attention& op, const Launch& launch);
 void silu_mul(const GateMul& op, const Launch& launch);
@@ -209,12 +210,6 @@ inline uint32_t heads_together(uint32_t heads, const Cache& keys) {
   return group % 2 == 0 ? 2 : 1;
 }
 
-inline uint64_t attention_partial_floats(uint32_t rows, uint32_t heads, uint32_t head_dim,
-                                         uint32_t splits) {
-  return uint64_t{rows} * heads * splits * (head_dim + 2);
-}
-
-}  // namespace ropewalk::cuda
 // Whether attention_ring() can read the cache.
 bool can_ring(const Cache& keys, Copies copies, uint32_t shared_bytes);
 
@@ -225,3 +220,9 @@ inline bool last_combines(const Attention& op, uint32_t together) {
   return !op.order && (!op.prepared.x_f16 || together * op.keys.head_dim % gptq::kBlockRows == 0);
 }
 
+inline uint64_t attention_partial_floats(uint32_t rows, uint32_t heads, uint32_t head_dim,
+                                         uint32_t splits) {
+  return uint64_t{rows} * heads * splits * (head_dim + 2);
+}
+
+}  // namespace ropewalk::cuda

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "backends/cuda/gptq/lean/matmul.h"
 #include "backends/cuda/ops/attention_splits.h"
 #include "backends/cuda/program/lower_product.h"
 #include "core/abi/guard.h"
@@ -34,10 +35,13 @@ struct AttentionPlan {
         kernels(attention_kernels(
             shape.rows, {keys.dtype, keys.head_dim, node.attention().rotation}, target.choices)),
         single_rows(launch_rows(shape, Extent::rows)) {
+    kernels.ring = kernels.ring && can_ring(keys, gptq::copies_of(target), target.shared_bytes);
     // A row outside of prompts is the only one of its sequence.
     if (kernels.tiles) single_rows = std::min(single_rows, std::max(shape.sequences, 1u));
     splits = attention_splits(uint64_t{single_rows} * (heads / heads_together(heads, keys)),
-                              shape.pages_per_sequence << keys.page_shift, target);
+                              shape.pages_per_sequence << keys.page_shift,
+                              kernels.ring ? target.tuning().ring_runs : target.tuning().busy_runs,
+                              target);
     partial_floats = attention_partial_floats(single_rows, heads, keys.head_dim, splits);
     // The kernel for tiles keeps its rows there until they are reordered; then the other one runs.
     if (kernels.tiles && node.in.size() == 4)
@@ -62,16 +66,21 @@ LaunchNode lower_attention(const abi::Node& node, const Operands& op,
                      params,          plan.kernels.tiles,
                      plan.splits,     context.target.tuning().min_keys,
                      context.partials};
-  if (!plan.kernels.tiles) launched.prepared = context.prepared->write(node.out[0]);
-  CompileContext few = context;
-  few.shape.rows = plan.single_rows;
-  const LaunchNode singles = bind(plan.kernels.split ? attention_split : attention, launched, few);
   if (context.prepared->folded(node.out[0]).from) launched.order = nullptr;
-  if (!plan.kernels.tiles) return singles;
-  return [tiles = bind(attention_tiles, launched, context), singles](cudaStream_t stream) {
+  if (!plan.kernels.tiles) launched.prepared = context.prepared->write(node.out[0]);
   const uint32_t together = plan.kernels.split ? heads_together(plan.heads, plan.keys) : 1;
   if (context.target.choices.combine == CombineChoice::last && last_combines(launched, together))
     launched.counters = context.tile_counters;
+  CompileContext few = context;
+  few.shape.rows = plan.single_rows;
+  launched.copies = gptq::copies_of(context.target);
+  launched.start = gptq::start_of(context.target);
+  const LaunchNode singles = bind(plan.kernels.ring    ? attention_ring
+                                  : plan.kernels.split ? attention_split
+                                                       : attention,
+                                  launched, few);
+  if (!plan.kernels.tiles) return singles;
+  return [tiles = bind(attention_tiles, launched, context), singles](cudaStream_t stream) {
     tiles(stream);
     singles(stream);
   };
@@ -120,6 +129,7 @@ LaunchNode lower_node(const abi::Node& node, const CompileContext& context) {
                   Embed{op.bytes(0), op.in(0).dtype, op.result(), op.width(), node.embed().scale},
                   context);
     case Op::rms_norm:
+      if (context.prepared->folded(node.out[0]).from) return [](cudaStream_t) {};
       return bind(rms_norm, norm_of(node, op, context), context);
     case Op::matmul:
       break;  // lower_product()
@@ -129,7 +139,6 @@ LaunchNode lower_node(const abi::Node& node, const CompileContext& context) {
                        op.in(0).dim[2], node.rope().scale},
                   context);
     case Op::kv_append:
-      if (context.prepared->folded(node.out[0]).from) return [](cudaStream_t) {};
       return bind(kv_append, KvAppend{op.floats(0), op.floats(1), op.cache(2), op.cache(3)},
                   context);
     case Op::attention:
@@ -188,6 +197,7 @@ WorkspaceNeeds workspace_needs(const abi::CompileRequest& request, const Target&
     } else if (node.op == Op::attention) {
       const AttentionPlan plan(graph, node, request.shape, target);
       needs.partial_floats = std::max(needs.partial_floats, plan.partial_floats);
+      needs.tile_counters = std::max(needs.tile_counters, uint64_t{kMaxRows} * plan.heads);
     } else if (node.op == Op::low_rank) {
       const Tensor& a = graph.tensors[node.in[2]];  // (slots, depth, cap)
       const uint32_t rows = launch_rows(request.shape, extent_of(graph.tensors[node.out[0]]));
@@ -199,4 +209,3 @@ WorkspaceNeeds workspace_needs(const abi::CompileRequest& request, const Target&
 }
 
 }  // namespace ropewalk::cuda
-      needs.tile_counters = std::max(needs.tile_counters, uint64_t{kMaxRows} * plan.heads);

@@ -1,17 +1,22 @@
 // What the device does beside running graphs, on the emulator or a GPU: it measures itself and
-// fills its memory with random numbers.
+// fills its memory with random numbers. And on the emulator: GPUs and options in several orders of
+// threads.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cstdlib>
 #include <cstring>
 #include <set>
+#include <sstream>
 
 #include "core/abi/random_fill.h"
 #include "tests/end_to_end/backends.h"
 
 namespace ropewalk::test {
 namespace {
+
+constexpr float kNear = 2e-2f;  // of logits, as x is rounded to f16
 
 class CudaDevice : public testing::Test {
  protected:
@@ -74,6 +79,73 @@ TEST_F(CudaDevice, FillsMemoryWithRandomNumbers) {
   EXPECT_EQ(fill->fill({buffer, 0, kBytes + 16}, 7).code, abi::StatusCode::invalid_argument);
   EXPECT_EQ(device().extension("warp-drive", &extension).code, abi::StatusCode::unsupported);
 }
+
+// A GPU and options that choose kernels.
+struct Variant {
+  const char *name, *capability, *options;
+};
+
+class CudaVariants : public testing::TestWithParam<Variant> {
+ protected:
+  static constexpr char kModel[] = "gptq-b4-airophin";
+  static constexpr size_t kSingles = 3;
+  using Logits = std::vector<std::vector<float>>;
+
+  void SetUp() override {
+    if (test_backends().front().name != "emulated") GTEST_SKIP() << "a GPU chooses its own order";
+    setenv("EMULATOR_CAPABILITY", GetParam().capability, 1);
+  }
+  void TearDown() override {
+    unsetenv("EMULATOR_ORDER");
+    unsetenv("EMULATOR_CAPABILITY");
+  }
+
+  // The logits of a prompt and of single tokens behind it.
+  static Logits logits_of(Runtime& runtime) {
+    const std::vector<int32_t> ids = ids_of(kModel);
+    Sequence sequence(runtime.cache());
+    Logits all;
+    for (size_t done = 0; done < ids.size();) {
+      const size_t count = done == 0 ? ids.size() - kSingles : 1;
+      const Chunk chunk{&sequence, std::span(ids).subspan(done, count), Wanted::last,
+                        static_cast<uint32_t>(ids.size())};
+      const std::span<const float> logits = runtime.executor().run_one(chunk);
+      all.emplace_back(logits.begin(), logits.end());
+      done += count;
+    }
+    return all;
+  }
+};
+
+// They are near the CPU's. Sums of floats have an order of their own, whichever thread block ends
+// last and whenever copies arrive: the bits are the same.
+TEST_P(CudaVariants, AgreeWithTheCpuInEveryOrder) {
+  const TestBackend backend = test_backends().front();
+  Config config = config_of(backend, kModel), of_cpu = config;
+  of_cpu.backend = {};
+  of_cpu.backend.plugin.name = "cpu";
+  FixtureModel cpu(kModel, fixture_settings(of_cpu));
+  std::istringstream options(GetParam().options);
+  for (std::string name, value; options >> name >> value;) set_option(config, name, value);
+  FixtureModel model(kModel, fixture_settings(config));
+  const Logits first = logits_of(model.runtime), truth = logits_of(cpu.runtime);
+  for (size_t i = 0; i < truth.size(); ++i)
+    EXPECT_THAT(first[i], testing::Pointwise(testing::FloatNear(kNear), truth[i])) << "step " << i;
+  for (const char* order : {"backward", "scattered"}) {
+    setenv("EMULATOR_ORDER", order, 1);
+    EXPECT_EQ(logits_of(model.runtime), first) << order;
+  }
+}
+
+// Runs of 1 key, so that there are several.
+constexpr Variant kVariants[] = {
+    {"default", "90", "tune min-keys=1"},
+    {"own_kernels", "90", "combine own norms own tune min-keys=1,stream-rows=0"},
+    {"split", "90", "attention split pdl false tune min-keys=1"},
+    {"ampere", "80", "tune min-keys=1"},
+    {"turing", "75", "tune min-keys=1"}};
+INSTANTIATE_TEST_SUITE_P(Options, CudaVariants, testing::ValuesIn(kVariants),
+                         [](const auto& test) { return std::string(test.param.name); });
 
 }  // namespace
 }  // namespace ropewalk::test

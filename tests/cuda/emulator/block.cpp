@@ -7,6 +7,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <memory>
+#include <numeric>
 #include <utility>
 #include <vector>
 
@@ -162,6 +163,13 @@ void run_block(uint32_t threads) {
   end_barriers();
 }
 
+// The n-th block in an order in which neighbours are far apart.
+uint32_t scattered(uint32_t n, uint32_t blocks) {
+  uint32_t stride = blocks * 5 / 8 | 1;
+  while (std::gcd(stride, blocks) != 1) ++stride;
+  return static_cast<uint32_t>((uint64_t{n} * stride + blocks / 2) % blocks);
+}
+
 }  // namespace
 
 void run_grid(const Shape& shape, const std::function<void()>& body) {
@@ -176,7 +184,6 @@ void run_grid(const Shape& shape, const std::function<void()>& body) {
     b.fibers.resize(threads);
     b.warps.resize(threads / kLanes);
   }
-  b.backward = is_backward();
   b.late = copies_are_late();
   b.early = shape.early;
   b.body = &body;
@@ -185,8 +192,10 @@ void run_grid(const Shape& shape, const std::function<void()>& body) {
   block_size = dim3(threads);
   grid_size = grid;
   const uint32_t blocks = grid.x * grid.y * grid.z;
+  const bool backward = is_backward(), apart = is_scattered();
   for (uint32_t n = 0; n < blocks; ++n) {
-    const uint32_t i = b.backward ? blocks - 1 - n : n;
+    b.backward = backward || (apart && n % 2 == 1);
+    const uint32_t i = apart ? scattered(n, blocks) : backward ? blocks - 1 - n : n;
     block_index = {i % grid.x, i / grid.x % grid.y, i / grid.x / grid.y};
     run_block(threads);
   }

@@ -2,7 +2,8 @@
 // its warp or its block.
 //
 // Where a barrier is missing, what a thread reads depends on the order of threads. So
-// EMULATOR_ORDER=backward reverses that order, and results must not change. A copy to shared memory
+// EMULATOR_ORDER=backward reverses that order, scattered runs neighbouring blocks far apart and
+// reverses the threads of every second one, and results must not change. A copy to shared memory
 // arrives as early as it may, at once, or in backward order as late as it may, when its thread
 // waits for it. EMULATOR_COPIES=early or late overrides that. Not thread-safe.
 #pragma once

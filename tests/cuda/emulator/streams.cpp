@@ -35,6 +35,11 @@ bool is_backward() {
   return order && !std::strcmp(order, "backward");
 }
 
+bool is_scattered() {
+  const char* order = std::getenv("EMULATOR_ORDER");
+  return order && !std::strcmp(order, "scattered");
+}
+
 bool copies_are_late() {
   const char* copies = std::getenv("EMULATOR_COPIES");
   return copies ? !std::strcmp(copies, "late") : is_backward();

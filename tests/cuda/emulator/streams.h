@@ -25,6 +25,7 @@ struct Command {
 using Commands = std::vector<Command>;
 
 bool is_backward();
+bool is_scattered();
 bool copies_are_late();
 // Runs all commands. Ends the process with a line where they wait for each other.
 void run(const Commands& commands);

@@ -56,7 +56,7 @@ profile() {
   metrics+=",smsp__average_warps_issue_stalled_long_scoreboard_per_issue_active.ratio"
   metrics+=",smsp__average_warps_issue_stalled_no_instruction_per_issue_active.ratio"
   ncu --clock-control none --csv --page raw --metrics "$metrics" \
-    -k 'regex:^(matmul|matmul_wide|attention_split|combine|rms_norm|dense_matmul)_kernel' \
+    -k 'regex:^(lean|matmul|matmul_wide|attention_ring|attention_split|combine|rms_norm|dense_stream|dense_matmul)_kernel' \
     "$here/bin/kernels_bench" --eager --layers 2 --rows 1
 }
 sanitizer() {

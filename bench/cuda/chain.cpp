@@ -103,10 +103,15 @@ void Chain::node(abi::Op op, std::vector<uint32_t> in, std::vector<uint32_t> out
   nodes_.push_back({abi::op_name(op), op, inputs, results, params});
 }
 
-void Chain::end_step(std::vector<uint32_t> hidden) {
+void Chain::end_launch(std::vector<uint32_t> hidden) {
   std::vector<uint32_t>& nodes = lists_.emplace_back();
   while (claimed_ < nodes_.size()) nodes.push_back(claimed_++);
   claims_.push_back({nodes, lists_.emplace_back(std::move(hidden)), 0});
+}
+
+void Chain::end_step(std::vector<uint32_t> hidden) {
+  end_launch(std::move(hidden));
+  ++steps_;
 }
 
 void Chain::place() {

@@ -44,7 +44,9 @@ class Chain {
   uint32_t weight(const abi::Weight& weight);
   void node(abi::Op op, std::vector<uint32_t> in, std::vector<uint32_t> out,
             const abi::NodeParams& params);
-  // The nodes since the last step are one, which never writes the `hidden` tensors.
+  // The nodes since the last launch are one launch, which never writes the `hidden` tensors.
+  void end_launch(std::vector<uint32_t> hidden);
+  // The same, and a step ends.
   void end_step(std::vector<uint32_t> hidden);
   // Allocates all tensors on the device. Then their contents can be set.
   void place();
@@ -54,7 +56,7 @@ class Chain {
 
   std::vector<float> get(uint32_t tensor, uint64_t count) const;
   std::vector<std::byte> get_bytes(uint32_t tensor, uint64_t offset, uint64_t bytes) const;
-  uint32_t steps() const { return static_cast<uint32_t>(claims_.size()); }
+  uint32_t steps() const { return steps_; }
 
   // Seconds of a step: the median of `repeats` runs of the whole chain after two warm-ups, or the
   // first run where `repeats` is 0. Throws runtime_error where `output` is not near the samples
@@ -74,6 +76,7 @@ class Chain {
   std::vector<abi::Claim> claims_;
   std::vector<uint32_t> outputs_;
   uint32_t claimed_ = 0;  // nodes
+  uint32_t steps_ = 0;
   abi::Buffer buffer_{};
 };
 

@@ -18,6 +18,7 @@ using test::Random;
 using test::StoredWeight;
 
 constexpr uint32_t kSampledColumns = 8;
+constexpr float kEpsilon = 1e-5f;  // of norms
 
 StoredWeight gptq(uint32_t depth, uint32_t width, Random& random) {
   return test::random_gptq({depth, width, 4, 32, 1, DType::f16}, random);
@@ -64,12 +65,20 @@ std::vector<Sample> some_of(uint32_t rows, uint32_t width,
   return samples;
 }
 
-// The epilogue of a step of products.
+double norm_factor(const float* x, uint32_t width) {
+  double squares = 0;
+  for (uint32_t i = 0; i < width; ++i) squares += static_cast<double>(x[i]) * x[i];
+  return 1 / std::sqrt(squares / width + double{kEpsilon});
+}
+
+// What is in front of a step's products, and their epilogue.
+enum class Front { none, norm };
 enum class End { none, add, silu_mul, append };
 
 // As many weights of (depth, width) each as `end` takes; for `append` those of queries, keys and
 // values.
-Kernel products(Machine& machine, const Sizes& sizes, std::vector<StoredWeight> weights, End end) {
+Kernel products(Machine& machine, const Sizes& sizes, std::vector<StoredWeight> weights,
+                Front front, End end) {
   auto layer = std::make_shared<Layer>();
   layer->weights = std::move(weights);
   layer->depth = layer->weights[0].shape.rows;
@@ -80,7 +89,19 @@ Kernel products(Machine& machine, const Sizes& sizes, std::vector<StoredWeight> 
 
   Kernel kernel{std::make_unique<Chain>(machine), 0, {}, {}};
   Chain& chain = *kernel.chain;
-  const uint32_t x = chain.activation(sizes.rows, {layer->depth});
+  uint32_t x = chain.activation(sizes.rows, {layer->depth});
+  const uint32_t before = x;
+  const std::vector<float> given = layer->x;
+  uint32_t norm_weight = 0;
+  if (front == Front::norm) {
+    norm_weight = chain.vector(layer->depth);
+    x = chain.activation(sizes.rows, {layer->depth});
+    for (uint32_t r = 0; r < sizes.rows; ++r) {
+      float* row = layer->x.data() + uint64_t{r} * layer->depth;
+      const double factor = norm_factor(row, layer->depth);
+      for (uint32_t i = 0; i < layer->depth; ++i) row[i] = static_cast<float>(row[i] * factor);
+    }
+  }
   const std::vector<uint32_t> shape =
       end == End::append ? std::vector{sizes.heads, sizes.head_dim} : std::vector{layer->width};
   std::vector<uint32_t> sums;
@@ -97,6 +118,10 @@ Kernel products(Machine& machine, const Sizes& sizes, std::vector<StoredWeight> 
   std::vector<uint32_t> places;
   double packed = 0;
   for (uint32_t l = 0; l < sizes.layers; ++l) {
+    if (front == Front::norm) {
+      chain.node(Op::rms_norm, {before, norm_weight}, {x}, abi::NormParams{kEpsilon});
+      chain.end_launch({});
+    }
     for (size_t i = 0; i < layer->weights.size(); ++i) {
       places.push_back(chain.weight(layer->weights[i].view()));
       chain.node(Op::matmul, {x, places.back()}, {sums[i]}, {});
@@ -113,7 +138,8 @@ Kernel products(Machine& machine, const Sizes& sizes, std::vector<StoredWeight> 
     chain.end_step(hidden);
   }
   chain.place();
-  chain.set(x, layer->x);
+  chain.set(before, given);
+  if (front == Front::norm) chain.set(norm_weight, std::vector<float>(layer->depth, 1.0f));
   if (end == End::add) chain.set(other, layer->other);
   for (size_t i = 0; i < places.size(); ++i)
     packed += chain.pack(places[i], layer->weights[i % layer->weights.size()].view());
@@ -140,11 +166,11 @@ Kernel products(Machine& machine, const Sizes& sizes, std::vector<StoredWeight> 
 }
 
 Kernel make_products(Machine& machine, const Sizes& sizes, uint32_t depth, uint32_t width,
-                     uint32_t count, End end) {
+                     uint32_t count, Front front, End end) {
   Random random(1);
   std::vector<StoredWeight> weights;
   for (uint32_t i = 0; i < count; ++i) weights.push_back(gptq(depth, width, random));
-  return products(machine, sizes, std::move(weights), end);
+  return products(machine, sizes, std::move(weights), front, end);
 }
 
 // Few steps: the weight alone is larger than any cache.
@@ -152,7 +178,7 @@ Kernel make_lm_head(Machine& machine, const Sizes& sizes) {
   Random random(1);
   Sizes one = sizes;
   one.layers = 4;
-  return products(machine, one, {dense(sizes.hidden, sizes.vocab, random)}, End::none);
+  return products(machine, one, {dense(sizes.hidden, sizes.vocab, random)}, Front::none, End::none);
 }
 
 Kernel make_norm(Machine& machine, const Sizes& sizes) {
@@ -166,7 +192,7 @@ Kernel make_norm(Machine& machine, const Sizes& sizes) {
   kernel.output = chain.activation(sizes.rows, {sizes.hidden});
   const uint32_t weight = chain.vector(sizes.hidden);
   for (uint32_t l = 0; l < sizes.layers; ++l) {
-    chain.node(Op::rms_norm, {x, weight}, {kernel.output}, abi::NormParams{1e-5f});
+    chain.node(Op::rms_norm, {x, weight}, {kernel.output}, abi::NormParams{kEpsilon});
     chain.end_step({});
   }
   chain.place();
@@ -179,9 +205,7 @@ Kernel make_norm(Machine& machine, const Sizes& sizes) {
   kernel.samples = [=](const StepSize& size) {
     return some_of(size.rows, hidden, [&](uint32_t row, uint32_t column) {
       const float* at = layer->x.data() + uint64_t{row} * hidden;
-      double squares = 0;
-      for (uint32_t i = 0; i < hidden; ++i) squares += static_cast<double>(at[i]) * at[i];
-      return at[column] / std::sqrt(squares / hidden + 1e-5) * layer->other[column];
+      return at[column] * norm_factor(at, hidden) * layer->other[column];
     });
   };
   return kernel;
@@ -279,19 +303,20 @@ Kernel make_attention(Machine& machine, const Sizes& sizes, DType type) {
 }  // namespace
 
 std::vector<KernelName> kernel_names() {
-  const auto of = [](auto depth, auto width, uint32_t count, End end) {
+  const auto of = [](auto depth, auto width, uint32_t count, Front front, End end) {
     return [=](Machine& machine, const Sizes& sizes) {
-      return make_products(machine, sizes, sizes.*depth, sizes.*width, count, end);
+      return make_products(machine, sizes, sizes.*depth, sizes.*width, count, front, end);
     };
   };
   const auto attention = [](DType type) {
     return
         [=](Machine& machine, const Sizes& sizes) { return make_attention(machine, sizes, type); };
   };
-  return {{"qkv", of(&Sizes::hidden, &Sizes::hidden, 3, End::append)},
-          {"o", of(&Sizes::hidden, &Sizes::hidden, 1, End::add)},
-          {"gate_up", of(&Sizes::hidden, &Sizes::intermediate, 2, End::silu_mul)},
-          {"down", of(&Sizes::intermediate, &Sizes::hidden, 1, End::add)},
+  return {{"qkv", of(&Sizes::hidden, &Sizes::hidden, 3, Front::none, End::append)},
+          {"norm_qkv", of(&Sizes::hidden, &Sizes::hidden, 3, Front::norm, End::append)},
+          {"o", of(&Sizes::hidden, &Sizes::hidden, 1, Front::none, End::add)},
+          {"gate_up", of(&Sizes::hidden, &Sizes::intermediate, 2, Front::none, End::silu_mul)},
+          {"down", of(&Sizes::intermediate, &Sizes::hidden, 1, Front::none, End::add)},
           {"lm_head", make_lm_head},
           {"attention", attention(DType::f16)},
           {"attention_int8", attention(DType::i8)},

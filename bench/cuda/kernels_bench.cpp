@@ -26,7 +26,7 @@ namespace ropewalk::cuda::bench {
 namespace {
 
 constexpr int kNoDevice = 4, kRepeats = 7;
-constexpr Sizes kThirteen{5120, 40, 128, 13824, 32000, 40, 512, 32, 16, 8, 8192};
+constexpr Sizes kThirteen{5120, 40, 128, 13824, 32000, 40, 2048, 32, 16, 8, 8192};
 constexpr Sizes kTiny{64, 2, 32, 96, 80, 2, 64, 32, 2, 8, 512};
 
 struct Arguments {
@@ -97,22 +97,25 @@ bool is_packed(const std::string& kernel) {
 std::vector<Case> cases_of(const std::string& kernel, const Sizes& sizes) {
   const Settings none, tiles16 = {{"matvec", "tiles16"}}, tiles64 = {{"matvec", "tiles64"}};
   const uint32_t longest = sizes.context, short_one = std::min(512u, longest / 2);
+  const uint32_t few = sizes.rows / 4;  // of a prompt
   if (kernel == "norm") return {{decode(1, 1), {none}}, {prompt(sizes.rows, sizes.rows), {none}}};
   if (kernel == "lm_head") {
-    const std::vector<Settings> both = {none, tune("dense-rows=0")};
-    return {{decode(1, 1), both}, {decode(8, 1), both}};
+    const Settings cublas = tune("dense-rows=0");
+    return {{decode(1, 1), {none, tune("stream-rows=0"), cublas}}, {decode(8, 1), {none, cublas}}};
   }
-  if (is_attention(kernel))
-    return {{decode(1, short_one), {none}},
-            {decode(1, longest), {none}},
-            {decode(8, short_one), {none}},
-            {decode(8, longest), {none}},
-            {prompt(sizes.rows, longest), {none}}};
+  if (is_attention(kernel)) {
+    const std::vector<Settings> both = {none, {{"combine", "own"}}, {{"attention", "split"}}};
+    return {{decode(1, short_one), both},   {decode(1, longest), both},
+            {decode(8, short_one), both},   {decode(8, longest), both},
+            {prompt(few, longest), {none}}, {prompt(sizes.rows, longest), {none}}};
+  }
+  if (kernel == "norm_qkv") return {{decode(1, 1), {none, {{"norms", "own"}}}}};
   const Settings tiles8 = {{"matvec", "tiles8"}}, waits = {{"pdl", "false"}};
   return {{decode(1, 1), {none, waits, tiles8}},
           {decode(8, 1), {none, waits, tiles8, tiles16}},
           {decode(32, 1), {none, tiles16, tiles64}},
-          {prompt(sizes.rows, sizes.rows), {none}}};
+          {prompt(few, few), {none, tune("joined=0")}},
+          {prompt(sizes.rows, sizes.rows), {none, tune("joined=0")}}};
 }
 
 // One factor at a time from the default.
@@ -125,11 +128,12 @@ std::vector<Settings> factors_of(const std::string& kernel, const StepSize& size
   if (is_attention(kernel)) {
     add("min-keys", {16, 32, 128, 256});
     add("start-keys", {0, 16, 32, 128, 256});
-    add("busy-runs", {1, 2, 3, 6, 8});
+    add(kernel == "attention" ? "ring-runs" : "busy-runs", {1, 2, 3, 4, 6, 8});
     return all;
   }
   if (!is_packed(kernel)) return all;
   if (size.rows > 128) {
+    add("joined", {0});
     add("slice-waves", {1, 3, 4});
     add("slice-mib", {32, 64, 128, 512});
     add("tiles64-rows", {512});

@@ -8,6 +8,7 @@
 #include <set>
 
 #include "core/adapter/base_fit.h"
+#include "core/adapter/run_time.h"
 #include "core/model/families.h"
 #include "tests/adapter/tiny_adapter.h"
 
@@ -202,6 +203,23 @@ INSTANTIATE_TEST_SUITE_P(Table, BadAdapters, ::testing::ValuesIn(all_bad_adapter
 TEST(BadAdapterTable, SpoilsAnAdapterThatIsSound) {
   const OpenPair pair(golden_base(), golden_adapter());
   EXPECT_NO_THROW(check_fit(*pair.adapter, *pair.base));
+}
+
+// What is sound, and can be merged only.
+TEST(RunTime, RefusesBiasesAndTables) {
+  const auto refusal_of = [](const TinyAdapter& tiny) {
+    const TemporaryFolder folder;
+    write_adapter(tiny, folder.path());
+    return run_time_refusal(Adapter(folder.path()));
+  };
+  EXPECT_EQ(refusal_of(golden_adapter()), "");
+  TinyAdapter biased = golden_adapter();
+  biased.tensors[kModule + ".lora_B.bias"] = floats({4}, {1, 2, 3, 4});
+  EXPECT_EQ(refusal_of(biased), "changes the bias of " + kModule);
+  TinyAdapter table = golden_adapter();
+  table.tensors["model.embed_tokens.lora_embedding_A"] = floats({2, 3}, {1, 2, 3, 4, 5, 6});
+  table.tensors["model.embed_tokens.lora_embedding_B"] = floats({2, 2}, {1, 2, 3, 4});
+  EXPECT_EQ(refusal_of(table), "changes the table model.embed_tokens");
 }
 
 // A dump of the state has the adapter's own name in every key.

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <deque>
 #include <map>
 
 #include "core/adapter/run_time.h"
@@ -286,6 +287,44 @@ TEST(AdaptersAtRunTime, TakeTurnsInASlot) {
   }
   for (const uint32_t i : {2u, 0u, 1u, 0u, 2u}) EXPECT_EQ(with(narrow, i), want[i]) << i;
   EXPECT_EQ(with(narrow, abi::kNoAdapter), plain);
+}
+
+// Three adapters in pairs on two slots: the one that comes takes the slot of the one that is not in
+// the step.
+TEST(AdaptersAtRunTime, NoneGivesWayToAnotherOfItsStep) {
+  const auto base = Checkpoint::open(RW_SOURCE_DIR "/models/airophin-mini", config_families());
+  RuntimeSettings settings = mini_settings();
+  settings.max_sequences = 2;
+  settings.config.adapter_slots = 2;
+  for (uint32_t i = 0; i < 3; ++i)
+    settings.adapters.push_back(
+        {"a" + std::to_string(i), make_synthetic_adapter(base->config(), 8, i)});
+  Registry registry = make_registry(settings.config);
+  Runtime runtime(registry, CheckpointWeights(*base), settings);
+  const auto logits_of = [&](const std::vector<uint32_t>& adapters) {
+    std::deque<CachedText> texts;
+    std::vector<Chunk> chunks;
+    for (const uint32_t adapter : adapters) {
+      texts.emplace_back(runtime.cache(), runtime.rope_tables());
+      texts.back().set_adapter(adapter);
+      texts.back().append(std::vector<int32_t>{1, 17, 200});
+      chunks.push_back(texts.back().next(8));
+    }
+    std::vector<std::vector<float>> logits;
+    for (const ChunkResult& result : runtime.executor().run(chunks))
+      logits.emplace_back(result.value().begin(), result.value().end());
+    return logits;
+  };
+  std::vector<std::vector<float>> alone;
+  for (const uint32_t adapter : {0u, 1u, 2u}) alone.push_back(logits_of({adapter}).front());
+  EXPECT_NE(alone[0], alone[1]);
+  EXPECT_NE(alone[1], alone[2]);
+  for (const auto& [a, b] :
+       std::vector<std::pair<uint32_t, uint32_t>>{{0, 1}, {1, 2}, {2, 0}, {0, 1}, {2, 1}}) {
+    const auto both = logits_of({a, b});
+    EXPECT_EQ(both[0], alone[a]) << a << " beside " << b;
+    EXPECT_EQ(both[1], alone[b]) << b << " beside " << a;
+  }
 }
 
 TEST(AdaptersAtRunTime, MoreThanTheSlotsInAStepAreRefused) {

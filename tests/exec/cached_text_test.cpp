@@ -128,6 +128,19 @@ TEST(CachedText, UncachingKeepsTheTokens) {
   EXPECT_EQ(rig.cache.free_pages(), 8u);
 }
 
+TEST(CachedText, AnotherAdapterComputesAllOfItAgain) {
+  Rig rig(false, RopeMode::hf_compat);
+  rig.text.append(Ids{1, 2, 3});
+  rig.run_all();
+  rig.text.set_adapter(abi::kNoAdapter);
+  EXPECT_EQ(rig.text.cached(), 3u) << "it had none";
+  rig.text.set_adapter(1);
+  EXPECT_EQ(rig.text.cached(), 0u);
+  rig.run_all();
+  rig.text.set_adapter(1);
+  EXPECT_EQ(rig.text.cached(), 3u);
+}
+
 TEST(CachedText, TruncatingForgetsPendingTokensFirst) {
   TextRig rig(false, RopeMode::hf_compat);
   rig.text.append(Ids{1, 2, 3, 4});

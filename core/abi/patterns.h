@@ -50,4 +50,21 @@ inline bool matches_rope_append(const Graph& graph, std::span<const Node> nodes)
          graph.tensors[k].dim[2] == head_dim && only_reader(graph, k, nodes[2]);
 }
 
+// Three matmuls of one x, whose columns are heads of queries, keys and values, and what
+// matches_rope_append() finds behind them; no other node reads the products.
+inline bool matches_qkv_rope_append(const Graph& graph, std::span<const Node> nodes) {
+  if (!ops_are(nodes, {Op::matmul, Op::matmul, Op::matmul}) ||
+      !matches_rope_append(graph, nodes.subspan(3)))
+    return false;
+  const auto width = [&](size_t i) { return graph.tensors[nodes[i].in[1]].dim[1]; };
+  const uint32_t q = nodes[0].out[0], k = nodes[1].out[0], v = nodes[2].out[0];
+  const Tensor& keys = graph.tensors[nodes[5].in[2]];
+  const uint32_t kv_width = keys.dim[2] * keys.dim[3];
+  return nodes[1].in[0] == nodes[0].in[0] && nodes[2].in[0] == nodes[0].in[0] &&
+         nodes[3].in[0] == q && nodes[4].in[0] == k && nodes[5].in[1] == v &&
+         width(0) % keys.dim[3] == 0 && width(1) == kv_width && width(2) == kv_width &&
+         only_reader(graph, q, nodes[3]) && only_reader(graph, k, nodes[4]) &&
+         only_reader(graph, v, nodes[5]);
+}
+
 }  // namespace ropewalk::abi

@@ -58,19 +58,11 @@ bool can_rope_append(const Graph& graph, Nodes nodes) {
   return keys.dtype != abi::DType::f32 && keys.dim[3] <= kMaxHeadDim;
 }
 
-// Three products of one x that become queries, keys and values. A head is a whole number of column
-// tiles, so that a thread block can finish one.
-bool matches_qkv_rope_append(const Graph& graph, Nodes nodes) {
-  if (nodes.size() < 6 || siblings(graph, nodes) != 3 || !can_rope_append(graph, nodes.subspan(3)))
-    return false;
-  const uint32_t q = nodes[0].out[0], k = nodes[1].out[0], v = nodes[2].out[0];
-  const Tensor& keys = graph.tensors[nodes[5].in[2]];
-  const uint32_t kv_width = keys.dim[2] * keys.dim[3];
-  return keys.dim[3] % gptq::kTileColumns == 0 && nodes[3].in[0] == q && nodes[4].in[0] == k &&
-         nodes[5].in[1] == v && weight_of(graph, nodes[0]).dim[1] % keys.dim[3] == 0 &&
-         weight_of(graph, nodes[1]).dim[1] == kv_width &&
-         weight_of(graph, nodes[2]).dim[1] == kv_width && only_reader(graph, q, nodes[3]) &&
-         only_reader(graph, k, nodes[4]) && only_reader(graph, v, nodes[5]);
+// A head is a whole number of column tiles, so that a thread block can finish one.
+bool can_qkv_rope_append(const Graph& graph, Nodes nodes) {
+  return nodes.size() >= 6 && siblings(graph, nodes) == 3 &&
+         can_rope_append(graph, nodes.subspan(3)) && abi::matches_qkv_rope_append(graph, nodes) &&
+         graph.tensors[nodes[5].in[2]].dim[3] % gptq::kTileColumns == 0;
 }
 
 // Offers nodes [first, first + count).
@@ -87,7 +79,7 @@ void claim_fusions(const Graph& graph, abi::ClaimSink& sink) {
     const Nodes rest = graph.nodes.subspan(n);
     const auto out = [&](uint32_t i) { return rest[i].out[0]; };
     if (can_rope_append(graph, rest)) offer(n, 3, std::array{out(1)}, sink);
-    if (matches_qkv_rope_append(graph, rest))
+    if (can_qkv_rope_append(graph, rest))
       offer(n, 6, std::array{out(0), out(1), out(2), out(4)}, sink);
     if (matches_gate_up(graph, rest)) offer(n, 3, std::array{out(0), out(1)}, sink);
     if (is_packed(graph, rest[0]) && matches_epilogue(graph, rest))

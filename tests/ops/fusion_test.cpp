@@ -64,6 +64,25 @@ class Fusion : public OpTest {
                 dims, {});
   }
 
+  // The rms_norm of random x, its columns in another order.
+  static uint32_t norm(OpCase& c, uint32_t width, Random& random) {
+    const Input x = c.random_input({width});
+    return c.op(Op::rms_norm,
+                {x, c.graph.vector("norm", random.values(width)),
+                 c.graph.order("norm order", random.permutation(width))},
+                {width}, abi::NormParams{1e-2f});
+  }
+
+  // silu(n . G) * (n . U) of an rms_norm n.
+  static Expansion normed_gate(uint32_t rows, uint32_t width) {
+    Random random(9);
+    Expansion e(rows);
+    const uint32_t n = norm(e, 160, random);
+    const uint32_t gate = product(e, n, {width}, random), up = product(e, n, {width}, random);
+    e.results = {e.op(Op::silu_mul, {gate, up}, {width}, {})};
+    return e;
+  }
+
   // silu(x . G) * (x . U).
   static Expansion gated(uint32_t rows, uint32_t width) {
     Random random(5);
@@ -98,14 +117,22 @@ class Fusion : public OpTest {
 
   // x becomes queries, and keys and values in the cache; attention shows what the cache has.
   static Expansion heads(const AttentionShape& shape, uint32_t rows) {
-    Random random(7);
     Expansion e(rows);
-    const Input x = e.random_input({96});
+    project(e, shape, rows, e.random_input({96}));
+    return e;
+  }
+  static Expansion normed_heads(const AttentionShape& shape, uint32_t rows) {
+    Random random(10);
+    Expansion e(rows);
+    project(e, shape, rows, norm(e, 96, random));
+    return e;
+  }
+  static void project(Expansion& e, const AttentionShape& shape, uint32_t rows, uint32_t x) {
+    Random random(7);
     const uint32_t q = product(e, x, {shape.heads, shape.dim}, random);
     const uint32_t k = product(e, x, {shape.kv_heads, shape.dim}, random);
     const uint32_t v = product(e, x, {shape.kv_heads, shape.dim}, random);
     attend(e, shape, rows, {q, k, v});
-    return e;
   }
 
   // y = residual + x . W, or silu(gate) * (x . W).
@@ -201,8 +228,23 @@ TEST_P(Fusion, products_to_the_cache_f16_of_128) {
     check(heads({2, 2, 128, DType::f16, kRotatedKeys, false}, rows), 6);
 }
 TEST_P(Fusion, products_to_the_cache_i8) {
-  for (const uint32_t rows : {1u, 17u, 256u})
+  for (const uint32_t rows : {1u, 3u, 17u, 256u})
     check(heads({4, 2, 64, DType::i8, kRotatedKeys, false}, rows), 6);
+}
+// Several heads in a subgroup, the last ones not full, and heads that no subgroup divides.
+TEST_P(Fusion, products_to_the_cache_by_heads_of_odd_sizes) {
+  for (const uint32_t rows : {1u, 5u}) {
+    check(heads({3, 3, 4, DType::f16, kRotatedKeys, false}, rows), kAnySteps);
+    check(heads({4, 1, 20, DType::f32, kRotatedKeys, false}, rows), kAnySteps);
+  }
+}
+
+TEST_P(Fusion, norm_then_products_to_the_cache) {
+  for (const uint32_t rows : {1u, 2u, 5u, 33u})
+    check(normed_heads({4, 2, 64, DType::f16, kRotatedKeys, false}, rows), 7);
+}
+TEST_P(Fusion, norm_then_gate_and_up_then_silu_mul) {
+  for (const uint32_t rows : {1u, 2u, 5u, 33u}) check(normed_gate(rows, 72), 4);
 }
 
 TEST_P(Fusion, rope_then_append_f16) {

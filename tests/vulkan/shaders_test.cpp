@@ -75,11 +75,18 @@ TEST(VulkanShaders, LeanOnesNeedDotProducts) {
   EXPECT_THAT(capabilities(kGptqDotTile),
               testing::UnorderedElementsAre(kShader, kPhysicalStorageBufferAddresses,
                                             kDotProductInput4x8BitPacked, kDotProduct));
-  for (const Shader* shader : {&kGptqLean, &kGptqLeanGated})
+  for (const Shader* shader : {&kGptqLean, &kGptqLeanGated, &kGptqQkv})
     EXPECT_THAT(
         capabilities(*shader),
         testing::UnorderedElementsAre(kShader, kPhysicalStorageBufferAddresses, kInt64,
                                       kGroupNonUniform, kDotProductInput4x8BitPacked, kDotProduct))
+        << shader->name;
+  for (const Shader* shader : {&kGptqLeanGatedNormed, &kGptqQkvNormed})
+    EXPECT_THAT(capabilities(*shader),
+                testing::UnorderedElementsAre(kShader, kPhysicalStorageBufferAddresses, kInt64,
+                                              kGroupNonUniform, kGroupNonUniformArithmetic,
+                                              kGroupNonUniformShuffle, kDotProductInput4x8BitPacked,
+                                              kDotProduct))
         << shader->name;
 }
 

@@ -52,6 +52,12 @@ uint64_t declared_shared_bytes(const Tiling& t) {
          4 * parts;
 }
 
+// What lean.glsl declares with NORMED: planes and sums of squares.
+uint64_t norm_bytes(const Tiling& t, const Product& product) {
+  if (!is_normed(t)) return 0;
+  return t.rows * (shape_of(product).blocks * 80 + 4 * t.slices * (t.lanes / t.subgroup));
+}
+
 template <class Check>
 void on_every_device(const Check& check) {
   for (const uint32_t subgroup : {4u, 8u, 16u, 32u, 64u, 128u})
@@ -62,7 +68,7 @@ void on_every_device(const Check& check) {
           features.subgroup_size = subgroup;
           features.max_invocations = invocations;
           features.shared_bytes = shared;
-          features.subgroup_shuffle = true;
+          features.subgroup_shuffle = features.subgroup_arithmetic = true;
           features.float16 = bits & 1;
           features.storage_16bit = bits & 2;
           features.processor = bits & 4;
@@ -82,15 +88,38 @@ TEST(VulkanTiling, StaysWithinEveryDevicesLimits) {
         EXPECT_LE(declared_shared_bytes(t), features.shared_bytes)
             << rows << " rows of " << product.bits;
         EXPECT_TRUE(t.splits_rows || t.tile_rows() >= rows);
-        const Tiling gated = gated_tiling(features, shape_of(product), 1000, rows);
-        EXPECT_EQ(gated.shader == &kGptqLeanGated, t.shader == &kGptqLean);
-        if (gated.shader != &kGptqLeanGated) continue;
-        const uint32_t results = gated.rows * (gated.lanes + gated.lanes / kBlock);
-        EXPECT_LE(2 * declared_shared_bytes(gated) + 4 * results, features.shared_bytes + 4)
-            << rows;
-        EXPECT_LE(gated.lanes * gated.slices, features.max_invocations);
-        EXPECT_GE(gated.blocks_ahead, 1u);
+        for (const Norm norm : {Norm::outside, Norm::inside}) {
+          const Tiling gated = gated_tiling(features, shape_of(product), 1000, rows, norm);
+          EXPECT_EQ(is_gated(gated), t.shader == &kGptqLean);
+          if (!is_gated(gated)) continue;
+          const uint64_t results = 4 * gated.rows * (gated.lanes + gated.lanes / kBlock);
+          EXPECT_LE(2 * declared_shared_bytes(gated) + results + norm_bytes(gated, product),
+                    features.shared_bytes + 4)
+              << rows;
+          EXPECT_LE(gated.lanes * gated.slices, features.max_invocations);
+          EXPECT_GE(gated.blocks_ahead, 1u);
+        }
       }
+  });
+}
+
+// A workgroup's columns are whole heads, and each slice of the sum whole subgroups.
+TEST(VulkanTiling, HeadsStayWithinEveryDevicesLimits) {
+  on_every_device([](const Features& features) {
+    for (const Product& product : kTiledProducts)
+      for (const uint32_t rows : kRows)
+        for (const uint32_t head_dim : {4u, 20u, 64u, 80u, 128u, 256u}) {
+          const auto [t, heads] =
+              qkv_tiling(features, shape_of(product), head_dim, rows, Norm::inside);
+          if (heads == 0) continue;
+          EXPECT_TRUE(uses_dot(features, product) && rows <= (is_normed(t) ? 2 : 8));
+          EXPECT_LE(heads * head_dim, t.lanes);
+          EXPECT_EQ(t.lanes % features.subgroup_size, 0u);
+          EXPECT_LE(t.lanes * t.slices, features.max_invocations);
+          EXPECT_LE(
+              declared_shared_bytes(t) + 4 * t.rows * heads * head_dim + norm_bytes(t, product),
+              features.shared_bytes + 4);
+        }
   });
 }
 

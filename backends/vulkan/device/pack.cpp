@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <optional>
 #include <vector>
 
 #include "backends/vulkan/device/f16.h"
@@ -28,6 +29,20 @@ uint32_t kind_of(const abi::Weight& w) {
 // Contiguous words of a column: what an invocation loads at once.
 uint32_t unit_words(const PackedShape& shape) {
   return shape.block_words % 4 ? shape.block_words : 4;
+}
+
+// The zero of all groups and columns, without its offset, where that is one number. Zeros of a part
+// say nothing about those of the other parts.
+std::optional<uint32_t> constant_zero(const abi::Weight& w) {
+  const bool whole_words = w.bits == 4 && w.cols % 8 == 0;
+  if (w.qzeros.empty() || w.whole_cols() != w.cols || !whole_words) return std::nullopt;
+  const uint32_t first = abi::gptq_code(w.qzeros.data(), 1, w.bits, 0);
+  const auto is_constant = [first](uint32_t word) { return word == first * 0x11111111u; };
+  return std::ranges::all_of(w.qzeros, is_constant) ? std::optional(first) : std::nullopt;
+}
+
+uint32_t stored_column(const abi::Weight& w, size_t n) {
+  return w.column_order.empty() ? static_cast<uint32_t>(n) : w.column_order[n];
 }
 
 // Writes one block of all columns of `weight`, which may be a part of the whole, as it lies in
@@ -58,17 +73,13 @@ class BlockWriter {
   uint64_t word_at(uint32_t word) const {
     return uint64_t{word / unit_} * unit_ * w_.cols + word % unit_;
   }
-  uint32_t stored_column(uint32_t n) const {
-    return w_.column_order.empty() ? n : w_.column_order[n];
-  }
-
   void write_codes(uint32_t row, uint32_t k, uint32_t* to) const {
     const uint32_t bits = shape_.bits, bit = bits * k, shift = bit % 32;
     uint32_t* low = to + word_at(bit / 32);
     uint32_t* high = shift + bits > 32 ? to + word_at(bit / 32 + 1) : nullptr;
     for (uint32_t n = 0; n < w_.cols; ++n) {
       const uint32_t code =
-          abi::gptq_code(w_.qweight.data() + stored_column(n), w_.cols, bits, row);
+          abi::gptq_code(w_.qweight.data() + stored_column(w_, n), w_.cols, bits, row);
       low[uint64_t{n} * unit_] |= code << shift;
       if (high) high[uint64_t{n} * unit_] |= code >> (32 - shift);
     }
@@ -80,7 +91,7 @@ class BlockWriter {
     constexpr uint32_t kInWord = 4 / sizeof(Element);
     uint32_t* at = to + word_at(k / kInWord);
     for (uint32_t n = 0; n < w_.cols; ++n) {
-      const uint32_t element = from[uint64_t{stored_column(n)} * w_.rows + row];
+      const uint32_t element = from[uint64_t{stored_column(w_, n)} * w_.rows + row];
       at[uint64_t{n} * unit_] |= element << (k % kInWord * 16);
     }
   }
@@ -90,28 +101,37 @@ class BlockWriter {
   const uint32_t unit_;
 };
 
+// Writes the f16 scales of two groups, or of the last one, from `first` on, of all columns.
+void write_paired_scales(const abi::Weight& w, uint32_t first, uint32_t* to) {
+  std::fill_n(to, w.cols, 0u);
+  for (uint32_t g = first; g < std::min(first + 2, static_cast<uint32_t>(w.groups())); ++g)
+    for (size_t n = 0; n < w.cols; ++n) {
+      uint16_t scale = 0;
+      std::memcpy(&scale, w.scales.data() + 2 * (uint64_t{g} * w.cols + stored_column(w, n)), 2);
+      to[n] |= uint32_t{scale} << ((g - first) * 16);
+    }
+}
+
 // Writes the scales and packed zeros of the eight groups from `first` on, of all columns.
 void write_packed_scales(const abi::Weight& w, uint32_t first, uint32_t* to) {
   const uint64_t zero_words = (uint64_t{w.cols} * w.bits + 31) / 32;
-  std::fill_n(to, uint64_t{kPackedWords} * w.cols, 0u);
+  for (uint32_t g = 0; g < kPackedGroups; g += 2)
+    write_paired_scales(w, first + g, to + uint64_t{g / 2} * w.cols);
+  uint32_t* zeros = to + uint64_t{kPackedWords - 1} * w.cols;
+  std::fill_n(zeros, w.cols, 0u);
   const uint32_t count = std::min(kPackedGroups, static_cast<uint32_t>(w.groups()) - first);
   for (uint32_t g = 0; g < count; ++g)
-    for (size_t n = 0; n < w.cols; ++n) {
-      const uint32_t column = w.column_order.empty() ? static_cast<uint32_t>(n) : w.column_order[n];
-      const uint32_t zero =
-          abi::gptq_code(w.qzeros.data() + (first + g) * zero_words, 1, w.bits, column);
-      uint16_t scale = 0;
-      std::memcpy(&scale, w.scales.data() + 2 * (uint64_t{first + g} * w.cols + column), 2);
-      to[uint64_t{g / 2} * w.cols + n] |= uint32_t{scale} << (g % 2 * 16);
-      to[uint64_t{kPackedWords - 1} * w.cols + n] |= zero << (4 * g);
-    }
+    for (size_t n = 0; n < w.cols; ++n)
+      zeros[n] |=
+          abi::gptq_code(w.qzeros.data() + (first + g) * zero_words, 1, w.bits, stored_column(w, n))
+          << (4 * g);
 }
 
 // Writes the scales and zeros of a group, of all columns.
 void write_scales(const abi::Weight& w, uint32_t group, uint32_t* to) {
   const uint64_t zero_words = (uint64_t{w.cols} * w.bits + 31) / 32;
   for (size_t n = 0; n < w.cols; ++n) {
-    const uint32_t column = w.column_order.empty() ? static_cast<uint32_t>(n) : w.column_order[n];
+    const uint32_t column = stored_column(w, n);
     const uint32_t zero =
         abi::gptq_code(w.qzeros.data() + group * zero_words, 1, w.bits, column) + w.zero_offset;
     const uint64_t at = uint64_t{group} * w.cols + column;
@@ -189,6 +209,10 @@ PackedShape packed_shape(const abi::Weight& w, Zeros zeros) {
   else if (shape.quantised())
     scale_words = groups * (w.scale_dtype == DType::f32 ? 2 : 1);
   shape.bytes = align(shape.scales_at + scale_words * shape.cols * 4);
+  if (const auto zero = constant_zero(w); zero && shape.zeros == Zeros::packed) {
+    shape.zeros = Zeros::constant;
+    shape.zero = *zero + w.zero_offset;
+  }
   return shape;
 }
 
@@ -206,12 +230,19 @@ void pack(const abi::Weight& w, const PackedShape& shape, const abi::Slice& to, 
               [&](uint32_t block, uint32_t* words) { writer.write(block, words); });
   if (!shape.quantised()) return;
   area.begin = shape.scales_at;
+  area.unit = 1;
   if (shape.zeros == Zeros::packed) {
     area.items = (w.groups() + kPackedGroups - 1) / kPackedGroups;
     area.words = kPackedWords;
-    area.unit = 1;
     return write_items(memory, area, w.cols, [&](uint32_t item, uint32_t* words) {
       write_packed_scales(w, item * kPackedGroups, words);
+    });
+  }
+  if (shape.zeros == Zeros::constant) {
+    area.items = (w.groups() + 1) / 2;
+    area.words = 1;
+    return write_items(memory, area, w.cols, [&](uint32_t item, uint32_t* words) {
+      write_paired_scales(w, item * 2, words);
     });
   }
   area.items = w.groups();

@@ -31,7 +31,7 @@ inline constexpr uint32_t kPackedGroups = 8, kPackedWords = 5;  // with packed z
 
 // How zeros of 4 bits lie beside scales of f16: gptq_lean.comp reads few bytes, other shaders one
 // word.
-enum class Zeros { with_scales, packed };
+enum class Zeros { with_scales, packed, constant };
 
 // Everything about a packed weight that a dispatch needs.
 struct PackedShape {
@@ -45,6 +45,7 @@ struct PackedShape {
   uint32_t block_words;
   Zeros zeros;
   uint32_t zero_offset;  // of packed zeros
+  uint32_t zero;         // the constant one, with its offset
   uint64_t scales_at;    // offset in bytes
   uint64_t bytes;        // a multiple of 256
 
@@ -53,7 +54,8 @@ struct PackedShape {
   bool whole_blocks() const { return group_size % kBlock == 0 && rows % kBlock == 0; }
 };
 
-// Throws Failure (unsupported, invalid_argument) for a weight that cannot be packed.
+// Throws Failure (unsupported, invalid_argument) for a weight that cannot be packed. Packed zeros
+// are constant ones where the weight allows it; without its data, `bytes` is enough for both.
 PackedShape packed_shape(const abi::Weight& weight, Zeros zeros);
 
 // Throws Failure where `to` is too small. REQUIRES: a weight that check_weight() has passed.

@@ -1,16 +1,29 @@
 #include <algorithm>
 
-#include "backends/vulkan/ops/ops.h"
-#include "backends/vulkan/ops/tiling.h"
+#include "backends/vulkan/ops/product.h"
 
 namespace ropewalk::vulkan {
 namespace {
 
-// The block of weights.glsl.
-struct MatmulPush {
-  VkDeviceAddress x, codes, scales, bias, other, y, step, x_prepared, row_scales;
-  uint32_t depth, width, group_size, blocks_per_group, blocks, over_wanted, has_bias, first_row;
-};
+// x is the result of a gate, which gated_matmul() may prepare while it reads an x of its own.
+bool is_gate_result(const abi::Graph& graph, uint32_t x) {
+  return std::any_of(graph.nodes.begin(), graph.nodes.end(), [x](const abi::Node& node) {
+    return node.op == abi::Op::silu_mul && node.out[0] == x;
+  });
+}
+
+// x of a product and what it reads instead, in the workspace.
+Derived prepared(const Operands& product, const PackedShape& weight, PreparedX kind) {
+  const CompileContext& context = product.context();
+  const bool gated = kind == PreparedX::i8 && is_gate_result(context.graph, product.node().in[0]);
+  const VkDeviceAddress begin = gated ? context.gated_x.begin : context.workspace.begin;
+  return {product.range(0),
+          {begin, begin + prepared_bytes(kind, weight.blocks, product.rows())},
+          {static_cast<uint32_t>(kind), weight.bits, weight.rows, weight.group_size,
+           product.over_wanted()}};
+}
+
+}  // namespace
 
 MatmulPush push_of(const Operands& op, const PackedShape& weight, const Epilogue& epilogue) {
   return {.x = op.at(0),
@@ -32,33 +45,6 @@ MatmulPush push_of(const Operands& op, const PackedShape& weight, const Epilogue
           .first_row = 0};
 }
 
-// The block of weights.glsl with GATED.
-struct GatedPush {
-  VkDeviceAddress up_codes, codes, scales, bias, up_scales, y, step, x_prepared, up_bias;
-  uint32_t depth, width, group_size, blocks_per_group, blocks, over_wanted, has_bias, first_row;
-  VkDeviceAddress planes;
-};
-
-// x is the result of a gate, which gated_matmul() may prepare while it reads an x of its own.
-bool is_gated(const abi::Graph& graph, uint32_t x) {
-  return std::any_of(graph.nodes.begin(), graph.nodes.end(), [x](const abi::Node& node) {
-    return node.op == abi::Op::silu_mul && node.out[0] == x;
-  });
-}
-
-// x of a product and what it reads instead, in the workspace.
-Derived prepared(const Operands& product, const PackedShape& weight, PreparedX kind) {
-  const CompileContext& context = product.context();
-  const bool gated = kind == PreparedX::i8 && is_gated(context.graph, product.node().in[0]);
-  const VkDeviceAddress begin = gated ? context.gated_x.begin : context.workspace.begin;
-  return {product.range(0),
-          {begin, begin + prepared_bytes(kind, weight.blocks, product.rows())},
-          {static_cast<uint32_t>(kind), weight.bits, weight.rows, weight.group_size,
-           product.over_wanted()}};
-}
-
-// x as the product reads it, in the workspace. Products of the same x share it, and so may run side
-// by side.
 Range prepare_x(const Operands& op, const PackedShape& weight, PreparedX kind, MatmulPush& push,
                 Recorder& recorder) {
   if (kind == PreparedX::none) return op.range(0);
@@ -80,8 +66,6 @@ Range prepare_x(const Operands& op, const PackedShape& weight, PreparedX kind, M
   recorder.remember(converted);
   return converted.result;
 }
-
-}  // namespace
 
 std::optional<Derived> planes_of_result(const Operands& op, const Features& features) {
   for (const abi::Node& node : op.context().graph.nodes) {
@@ -123,65 +107,11 @@ void matmul(const Operands& op, const Epilogue& epilogue, Recorder& recorder) {
   }
 }
 
-void gated_matmul(const Operands& gate, const Operands& up, const Operands& result,
-                  Recorder& recorder) {
-  const Features& features = recorder.features();
-  const PackedShape& of_gate = gate.weight(1, abi::WeightUse::matmul);
-  const PackedShape& of_up = up.weight(1, abi::WeightUse::matmul);
-  const uint32_t rows = gate.rows(), width = gate.width();
-  const Tiling tiling = gated_tiling(features, of_gate, width, rows);
-  const bool alike =
-      of_gate.scale_dtype == of_up.scale_dtype && of_gate.zero_offset == of_up.zero_offset;
-  if (tiling.shader != &kGptqLeanGated || !alike) {
-    const VkDeviceAddress begin = result.context().gate.begin;
-    const Range between{begin, begin + uint64_t{rows} * width * sizeof(float)};
-    matmul(gate, {Epilogue::Kind::none, {}, between}, recorder);
-    return matmul(up, {Epilogue::Kind::silu_mul, between, result.result()}, recorder);
-  }
-  MatmulPush one = push_of(gate, of_gate, {Epilogue::Kind::none, {}, result.result()});
-  const Range x = prepare_x(gate, of_gate, tiling.x, one, recorder);
-  const std::optional<Derived> planes = planes_of_result(result, features);
-  const GatedPush push{.up_codes = up.at(1),
-                       .codes = one.codes,
-                       .scales = one.scales,
-                       .bias = one.bias,
-                       .up_scales = up.at(1) + of_up.scales_at,
-                       .y = one.y,
-                       .step = one.step,
-                       .x_prepared = one.x_prepared,
-                       .up_bias = up.at(2),
-                       .depth = one.depth,
-                       .width = width,
-                       .group_size = one.group_size,
-                       .blocks_per_group = one.blocks_per_group,
-                       .blocks = one.blocks,
-                       .over_wanted = one.over_wanted,
-                       .has_bias = (gate.has(2) ? 1u : 0u) | (up.has(2) ? 2u : 0u),
-                       .first_row = 0,
-                       .planes = planes ? planes->result.begin : 0};
-  Constants constants = constants_of(tiling, of_gate, 0);
-  constants.push_back(planes.has_value());
-  const uint32_t columns = tiling.tile_columns();
-  recorder.dispatch({*tiling.shader,
-                     constants,
-                     {(width + columns - 1) / columns, 1, 1},
-                     4.0 * rows * of_gate.rows * width},
-                    push, {x}, {result.result(), planes ? planes->result : Range{}});
-  if (planes) recorder.remember(*planes);
-}
-
 MatmulWorkspace matmul_workspace(const abi::Graph& graph, const abi::Node& node,
                                  const abi::ProgramShape& shape, const Features& features) {
   const uint32_t rows = max_rows(shape, extent_of(graph.tensors[node.out[0]]));
   const uint64_t bytes = prepared_workspace(graph.tensors[node.in[1]], rows, features);
-  return {bytes, features.integer_dot && is_gated(graph, node.in[0]) ? bytes : 0};
-}
-
-uint64_t gate_workspace(const abi::Graph& graph, const abi::Node& silu_mul,
-                        const abi::ProgramShape& shape, const Features& features) {
-  if (!features.integer_dot) return 0;
-  const abi::Tensor& gate = graph.tensors[silu_mul.in[0]];
-  return max_rows(shape, extent_of(gate)) * row_width(gate) * sizeof(float);
+  return {bytes, features.integer_dot && is_gate_result(graph, node.in[0]) ? bytes : 0};
 }
 
 }  // namespace ropewalk::vulkan

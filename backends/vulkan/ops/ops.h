@@ -5,6 +5,7 @@
 #pragma once
 
 #include <optional>
+#include <vector>
 
 #include "backends/vulkan/device/memory.h"
 #include "backends/vulkan/device/pack.h"
@@ -17,17 +18,24 @@ namespace ropewalk::vulkan {
 
 using PackedWeights = abi::PackedWeights<PackedShape>;
 
+// Where a hidden value lies that a step writes nevertheless.
+struct Place {
+  uint32_t tensor;
+  Range at;
+};
+
 // The parts of its program that an op uses.
 struct CompileContext {
   const abi::Graph& graph;
   abi::ProgramShape shape;
   const Memory& memory;
   const PackedWeights& weights;
-  VkDeviceAddress step;  // of the shaders' first block Step
-  Range workspace;       // of products: what they read instead of x
-  Range gated_x;         // the same, of products of a gated_matmul()'s result
-  Range gate;            // of a gated_matmul() that is two products
-  Range partials;        // of attention and low_rank
+  VkDeviceAddress step;            // of the shaders' first block Step
+  Range workspace;                 // of products: what they read instead of x
+  Range gated_x;                   // the same, of products of a gated_matmul()'s result
+  Range between;                   // of a step's hidden values (values_between())
+  Range partials;                  // of attention and low_rank
+  std::vector<Place> places = {};  // of the present step, in `between`
 };
 
 // One node with its tensors and where they lie.
@@ -44,9 +52,9 @@ class Operands : public abi::NodeTensors {
 
   // Address 0 and an empty range for an operand that the node does not have.
   VkDeviceAddress at(size_t i) const { return range(i).begin; }
-  Range range(size_t i) const { return has(i) ? range_of(in(i)) : Range{}; }
+  Range range(size_t i) const { return has(i) ? range_of(node().in[i]) : Range{}; }
   VkDeviceAddress result_at() const { return result().begin; }
-  Range result() const { return range_of(out()); }
+  Range result() const { return range_of(node().out[0]); }
 
   uint32_t over_wanted() const { return extent() == abi::Extent::wanted; }
   // Rows that the program is compiled for.
@@ -57,9 +65,12 @@ class Operands : public abi::NodeTensors {
   }
 
  private:
-  Range range_of(const abi::Tensor& tensor) const {
-    const VkDeviceAddress begin = context_.memory.address(tensor.at);
-    return {begin, begin + tensor.at.bytes};
+  Range range_of(uint32_t tensor) const {
+    for (const Place& place : context_.places)
+      if (place.tensor == tensor) return place.at;
+    const abi::Slice& slice = context_.graph.tensors[tensor].at;
+    const VkDeviceAddress begin = context_.memory.address(slice);
+    return {begin, begin + slice.bytes};
   }
 
   const CompileContext& context_;
@@ -85,10 +96,10 @@ struct Epilogue {
   Range result;  // (R, width)
 };
 
-// The rope nodes of queries and keys that a kv_append takes over; null: its keys are rotated.
-struct RopeBefore {
-  const Operands* q;
-  const Operands* k;
+// What a kv_append reads. With the rope node of the queries it rotates them, and the keys too.
+struct Heads {
+  Range q, k, v;  // (R, heads, d)
+  const Operands* rope_of_q;
 };
 
 // What products of 4 bits and few rows read instead of the result of `op`, which can store it too
@@ -98,11 +109,19 @@ std::optional<Derived> planes_of_result(const Operands& op, const Features& feat
 void embed(const Operands& op, Recorder& recorder);
 void rms_norm(const Operands& op, Recorder& recorder);
 void matmul(const Operands& op, const Epilogue& epilogue, Recorder& recorder);
-// silu(x . gate) * (x . up): the three nodes in one dispatch, or in two.
-void gated_matmul(const Operands& gate, const Operands& up, const Operands& result,
-                  Recorder& recorder);
+// Products of one x; `norm`: the rms_norm that makes it, or null.
+struct Products {
+  const Operands* norm;
+  std::vector<Operands> product;
+};
+// silu(x . gate) * (x . up) in one dispatch, or in several.
+void gated_matmul(const Products& gate_and_up, const Operands& silu_mul, Recorder& recorder);
+// From x to the cache: products whose columns are heads of queries, keys and values, the ropes and
+// the kv_append behind them in one dispatch, or in several.
+void qkv_append(const Products& qkv, const Operands& rope_of_q, const Operands& append,
+                Recorder& recorder);
 void rope(const Operands& op, Recorder& recorder);
-void kv_append(const Operands& op, const RopeBefore& rope, Recorder& recorder);
+void kv_append(const Operands& op, const Heads& heads, Recorder& recorder);
 void attention(const Operands& op, Recorder& recorder);
 // `activation` is kSiluMul or kGeluMul.
 void gate_mul(const Operands& op, const Shader& activation, Recorder& recorder);
@@ -127,8 +146,7 @@ void prefetch(const CompileContext& context, std::span<const uint32_t> now,
 
 // One claimed step: a node or a fusion (program/fusions.h). Throws Failure (unsupported) for nodes
 // that are neither.
-void record_step(const CompileContext& context, std::span<const uint32_t> nodes,
-                 Recorder& recorder);
+void record_step(const CompileContext& context, const abi::Claim& step, Recorder& recorder);
 
 // Bytes of the workspaces of CompileContext.
 struct MatmulWorkspace {
@@ -136,8 +154,8 @@ struct MatmulWorkspace {
 };
 MatmulWorkspace matmul_workspace(const abi::Graph& graph, const abi::Node& node,
                                  const abi::ProgramShape& shape, const Features& features);
-uint64_t gate_workspace(const abi::Graph& graph, const abi::Node& silu_mul,
-                        const abi::ProgramShape& shape, const Features& features);
+uint64_t between_workspace(const abi::Graph& graph, const abi::Claim& step,
+                           const abi::ProgramShape& shape);
 uint64_t attention_workspace(const abi::Graph& graph, const abi::Node& node,
                              const abi::ProgramShape& shape, const Features& features);
 uint64_t low_rank_workspace(const abi::Graph& graph, const abi::Node& node,

@@ -21,8 +21,7 @@ bool leaves_memory_idle(const abi::Node& node) {
 void prefetch(const CompileContext& context, std::span<const uint32_t> now,
               std::span<const uint32_t> next, uint64_t bytes, Recorder& recorder) {
   const auto node = [&](uint32_t n) -> const abi::Node& { return context.graph.nodes[n]; };
-  if (std::none_of(now.begin(), now.end(), [&](uint32_t n) { return leaves_memory_idle(node(n)); }))
-    return;
+  if (now.size() != 1 || !leaves_memory_idle(node(now[0]))) return;
   const auto products =
       std::count_if(next.begin(), next.end(), [&](uint32_t n) { return is_product(node(n)); });
   constexpr uint64_t kGroup = 64, kVectors = 32, kGroupBytes = kGroup * kVectors * 16;

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <bit>
 
+#include "core/abi/workspace.h"
+
 namespace ropewalk::vulkan {
 namespace {
 
@@ -46,24 +48,45 @@ bool uses_dot(const Features& features, abi::DType weight, uint32_t bits, uint32
          (rows <= kMaxLeanRows || features.dot_tiles);
 }
 
-// A subgroup is a slice of the sum. `products`: 2 with a gate between them, whose result is shared
-// too.
+// What a workgroup of lean.glsl shares beyond the sums of its slices.
+struct LeanShape {
+  const Shader* shader;
+  const Shader* normed;  // the same with NORMED
+  uint32_t products;     // of a lane
+  uint32_t lanes;        // of a slice: whole subgroups
+  uint32_t results;      // floats of a row that the workgroup shares
+};
+
+LeanShape lean_shape(const Features& features) {
+  return {&kGptqLean, nullptr, 1, features.subgroup_size, 0};
+}
+
+// The columns of a workgroup are whole blocks of planes.
+LeanShape gated_shape(const Features& features) {
+  const uint32_t lanes = std::max(features.subgroup_size, kBlock);
+  return {&kGptqLeanGated, &kGptqLeanGatedNormed, 2, lanes, lanes + lanes / kBlock};
+}
+
+// The columns of a workgroup are whole heads.
+LeanShape qkv_shape(const Features& features, uint32_t head_dim) {
+  const auto lanes = static_cast<uint32_t>(abi::align_up(head_dim, features.subgroup_size));
+  return {&kGptqQkv, &kGptqQkvNormed, 1, lanes, lanes};
+}
+
 Tiling lean_tiling(const Features& features, const PackedShape& weight, uint32_t rows,
-                   uint32_t products) {
+                   const LeanShape& shape) {
   // 10 KB of a subgroup of 64 under way; with more rows the registers would cost subgroups.
-  const uint32_t ahead = (rows <= 2 ? 8 : 4) / products;
+  const uint32_t ahead = (rows <= 2 ? 8 : 4) / shape.products;
   constexpr uint32_t kMaxSlices = 8;
-  // With a gate the columns of a workgroup are whole blocks of planes.
-  const uint32_t lanes =
-      products > 1 ? std::max(features.subgroup_size, kBlock) : features.subgroup_size;
   const uint32_t wide_rows = std::bit_ceil(rows);
-  const uint32_t results = products > 1 ? 4 * wide_rows * (lanes + lanes / kBlock) : 0;
-  const uint32_t fit = (features.shared_bytes - results) / (4 * wide_rows * lanes * products);
+  const uint32_t results = 4 * wide_rows * shape.results;
+  const uint32_t fit =
+      (features.shared_bytes - results) / (4 * wide_rows * shape.lanes * shape.products);
   const uint32_t slices =
-      std::min({kMaxSlices, features.max_invocations / lanes, fit, weight.blocks / ahead});
+      std::min({kMaxSlices, features.max_invocations / shape.lanes, fit, weight.blocks / ahead});
   Tiling tiling{};
-  tiling.shader = products > 1 ? &kGptqLeanGated : &kGptqLean;
-  tiling.lanes = lanes;
+  tiling.shader = shape.shader;
+  tiling.lanes = shape.lanes;
   tiling.tiles = 1;
   tiling.slices = std::bit_floor(std::max(slices, 1u));
   tiling.rows = wide_rows;
@@ -73,6 +96,23 @@ Tiling lean_tiling(const Features& features, const PackedShape& weight, uint32_t
   tiling.subgroup = features.subgroup_size;
   tiling.splits_rows = false;
   return tiling;
+}
+
+// Each workgroup would make the planes of all rows. With more rows that costs more than the barrier
+// before it, and shared memory that other workgroups need.
+Tiling with_norm(const Features& features, const PackedShape& weight, const Tiling& tiling,
+                 const LeanShape& shape) {
+  constexpr uint32_t kMaxRows = 2;
+  const uint64_t sums = uint64_t{4} * tiling.slices * shape.products * shape.lanes;
+  const uint64_t planes = weight.blocks * kPlaneBytes;
+  const uint64_t squares = uint64_t{4} * tiling.slices * (shape.lanes / tiling.subgroup);
+  const uint64_t shared = tiling.rows * (sums + 4 * shape.results + planes + squares);
+  const bool can = features.subgroup_shuffle && features.subgroup_arithmetic &&
+                   tiling.rows <= kMaxRows && weight.whole_blocks() &&
+                   shared <= features.shared_bytes;
+  Tiling normed = tiling;
+  if (can) normed.shader = shape.normed;
+  return normed;
 }
 
 // Few rows are read by few workgroups: one more dispatch costs more than f16 saves there.
@@ -148,15 +188,35 @@ Tiling tiling_of(const Features& features, const PackedShape& weight, uint32_t w
   constexpr uint32_t kMaxVectorRows = 2;  // with more, loading x for each column costs more than W
   if (features.processor && !features.float16) return processor_tiling(features, width, rows);
   if (uses_dot(features, weight.dtype, weight.bits, rows) && rows <= kMaxLeanRows)
-    return lean_tiling(features, weight, rows, 1);
+    return lean_tiling(features, weight, rows, lean_shape(features));
   return rows <= kMaxVectorRows ? vector_tiling(features, weight, rows)
                                 : tile_tiling(features, weight, rows);
 }
 
 Tiling gated_tiling(const Features& features, const PackedShape& weight, uint32_t width,
-                    uint32_t rows) {
-  const Tiling tiling = tiling_of(features, weight, width, rows);
-  return tiling.shader == &kGptqLean ? lean_tiling(features, weight, rows, 2) : tiling;
+                    uint32_t rows, Norm norm) {
+  const Tiling plain = tiling_of(features, weight, width, rows);
+  if (plain.shader != &kGptqLean) return plain;
+  const LeanShape shape = gated_shape(features);
+  const Tiling gated = lean_tiling(features, weight, rows, shape);
+  return norm == Norm::inside ? with_norm(features, weight, gated, shape) : gated;
+}
+
+QkvTiling qkv_tiling(const Features& features, const PackedShape& weight, uint32_t head_dim,
+                     uint32_t rows, Norm norm) {
+  const Tiling plain = tiling_of(features, weight, head_dim, rows);
+  const LeanShape shape = qkv_shape(features, head_dim);
+  if (plain.shader != &kGptqLean || shape.lanes > features.max_invocations) return {plain, 0};
+  const Tiling qkv = lean_tiling(features, weight, rows, shape);
+  return {norm == Norm::inside ? with_norm(features, weight, qkv, shape) : qkv,
+          std::max(features.subgroup_size / head_dim, 1u)};
+}
+
+bool is_gated(const Tiling& tiling) {
+  return tiling.shader == &kGptqLeanGated || tiling.shader == &kGptqLeanGatedNormed;
+}
+bool is_normed(const Tiling& tiling) {
+  return tiling.shader == &kGptqLeanGatedNormed || tiling.shader == &kGptqQkvNormed;
 }
 
 namespace {
@@ -169,9 +229,10 @@ uint32_t constant_group(const PackedShape& weight) {
   return weight.blocks_per_group <= kMaxConstant ? weight.blocks_per_group : 0;
 }
 
-// kScales of weights.glsl.
+// kScales of groups.glsl.
 uint32_t scales_kind(const PackedShape& weight) {
   if (weight.zeros == Zeros::packed) return 2 + weight.zero_offset;
+  if (weight.zeros == Zeros::constant) return 4 + weight.zero;
   return weight.scale_dtype == abi::DType::f32 ? 1 : 0;
 }
 

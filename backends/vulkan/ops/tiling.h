@@ -31,9 +31,24 @@ struct Tiling {
 Tiling tiling_of(const Features& features, const PackedShape& weight, uint32_t width,
                  uint32_t rows);
 
-// Of two products of one x and a gate between them: where shader is kGptqLeanGated, both at once.
+// Whether the shader shall normalise x itself. It does where it can: where the device has what
+// that needs, for one row or two.
+enum class Norm { outside, inside };
+
+// Of two products of one x and a gate between them: where is_gated(), both at once.
 Tiling gated_tiling(const Features& features, const PackedShape& weight, uint32_t width,
-                    uint32_t rows);
+                    uint32_t rows, Norm norm);
+
+// Of three products of one x whose columns are heads.
+struct QkvTiling {
+  Tiling product;
+  uint32_t heads_across;  // of a workgroup; 0: the products are three dispatches
+};
+QkvTiling qkv_tiling(const Features& features, const PackedShape& weight, uint32_t head_dim,
+                     uint32_t rows, Norm norm);
+
+bool is_gated(const Tiling& tiling);
+bool is_normed(const Tiling& tiling);
 
 // Specialisation constants of weights.glsl and of the shader; `epilogue` is Epilogue::Kind's.
 Constants constants_of(const Tiling& tiling, const PackedShape& weight, uint32_t epilogue);

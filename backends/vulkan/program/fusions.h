@@ -18,6 +18,11 @@ namespace ropewalk::vulkan {
 //                             invocation has both sums of a column; programs of many rows compute
 //                             one product after the other
 // rope + rope + kv_append     kv_append rotates queries and keys
+// matmul * 3 + the same       of one x and 4 bits, where there are integer dot products: from x to
+//                             the cache in one dispatch; programs of many rows compute the products
+//                             first
+// rms_norm + either of these  of products: each workgroup normalises x itself, in programs of one
+//                             row or two
 struct Fusion {
   std::vector<uint32_t> nodes;
   std::vector<uint32_t> hidden;
@@ -25,5 +30,9 @@ struct Fusion {
 };
 
 std::vector<Fusion> find_fusions(const abi::Graph& graph, const Features& features);
+
+// The hidden values of a step that are written where it becomes several dispatches. They have no
+// memory of their own.
+std::vector<uint32_t> values_between(const abi::Graph& graph, const abi::Claim& step);
 
 }  // namespace ropewalk::vulkan

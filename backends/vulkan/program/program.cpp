@@ -23,16 +23,16 @@ struct Workspace {
         x = std::max(x, needed.x);
         gated_x = std::max(gated_x, needed.gated_x);
       }
-      if (node.op == Op::silu_mul)
-        gate = std::max(gate, gate_workspace(graph, node, request.shape, features));
       if (node.op == Op::attention)
         partials = std::max(partials, attention_workspace(graph, node, request.shape, features));
       if (node.op == Op::low_rank)
         partials = std::max(partials, low_rank_workspace(graph, node, request.shape));
     }
+    for (const abi::Claim& step : request.steps)
+      between = std::max(between, between_workspace(graph, step, request.shape));
   }
   uint64_t bytes() const {
-    return align_up(x, kAlignment) + align_up(gated_x, kAlignment) + align_up(gate, kAlignment) +
+    return align_up(x, kAlignment) + align_up(gated_x, kAlignment) + align_up(between, kAlignment) +
            partials;
   }
   // The pieces from an address on.
@@ -44,12 +44,12 @@ struct Workspace {
     };
     context.workspace = next(x);
     context.gated_x = next(gated_x);
-    context.gate = next(gate);
+    context.between = next(between);
     context.partials = next(partials);
   }
 
   static constexpr uint64_t kAlignment = 256;
-  uint64_t x = 0, gated_x = 0, gate = 0, partials = 0;
+  uint64_t x = 0, gated_x = 0, between = 0, partials = 0;
 };
 
 }  // namespace
@@ -73,7 +73,7 @@ Program::Program(const abi::CompileRequest& request, const DeviceParts& parts)
                          .step = step_.address(),
                          .workspace = {},
                          .gated_x = {},
-                         .gate = {},
+                         .between = {},
                          .partials = {}};
   pieces.place(bytes ? parts.memory.address(request.workspace) : 0, context);
   Recorder recorder(parts.context, parts.pipelines);
@@ -86,7 +86,7 @@ Program::Program(const abi::CompileRequest& request, const DeviceParts& parts)
   const uint64_t ahead = parts.context.options().prefetch_mib << 20;
   uint32_t group = 0;
   for (size_t i = 0; i < request.steps.size(); ++i) {
-    record_step(context, request.steps[i].nodes, recorder);
+    record_step(context, request.steps[i], recorder);
     if (ahead && i + 1 < request.steps.size())
       prefetch(context, request.steps[i].nodes, request.steps[i + 1].nodes, ahead, recorder);
     if (timestamps_) recorder.timestamp(timestamps_->pool(), ++group);

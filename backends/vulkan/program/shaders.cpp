@@ -10,11 +10,14 @@
 #include "shaders/gptq_dot_tile.spv.h"
 #include "shaders/gptq_lean.spv.h"
 #include "shaders/gptq_lean_gated.spv.h"
+#include "shaders/gptq_lean_gated_normed.spv.h"
 #include "shaders/gptq_matmul.spv.h"
 #include "shaders/gptq_matmul_shuffles.spv.h"
 #include "shaders/gptq_matvec.spv.h"
 #include "shaders/gptq_matvec_f16.spv.h"
 #include "shaders/gptq_matvec_shuffles.spv.h"
+#include "shaders/gptq_qkv.spv.h"
+#include "shaders/gptq_qkv_normed.spv.h"
 #include "shaders/gptq_tile.spv.h"
 #include "shaders/gptq_tile_f16.spv.h"
 #include "shaders/kv_append.spv.h"
@@ -41,6 +44,9 @@ const Shader kGptqMatmulShuffles{"gptq_matmul_shuffles", spirv::k_gptq_matmul_sh
 const Shader kGptqMatvecF16{"gptq_matvec_f16", spirv::k_gptq_matvec_f16};
 const Shader kGptqLean{"gptq_lean", spirv::k_gptq_lean, true};
 const Shader kGptqLeanGated{"gptq_lean_gated", spirv::k_gptq_lean_gated, true};
+const Shader kGptqLeanGatedNormed{"gptq_lean_gated_normed", spirv::k_gptq_lean_gated_normed, true};
+const Shader kGptqQkv{"gptq_qkv", spirv::k_gptq_qkv, true};
+const Shader kGptqQkvNormed{"gptq_qkv_normed", spirv::k_gptq_qkv_normed, true};
 const Shader kGptqDotTile{"gptq_dot_tile", spirv::k_gptq_dot_tile};
 const Shader kXToI8{"x_to_i8", spirv::k_x_to_i8};
 const Shader kGptqTile{"gptq_tile", spirv::k_gptq_tile};

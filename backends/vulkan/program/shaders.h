@@ -13,8 +13,9 @@ struct Shader {
 };
 
 extern const Shader kEmbed, kRmsNorm, kGptqMatvec, kGptqMatvecShuffles, kGptqMatvecF16, kGptqMatmul,
-    kGptqMatmulShuffles, kGptqTile, kGptqTileF16, kXToF16, kGptqLean, kGptqLeanGated, kGptqDotTile,
-    kXToI8, kRope, kKvAppend, kAttention, kAttentionWide, kAttentionTile, kAttentionCombine,
-    kSiluMul, kGeluMul, kAdd, kPermute, kSelect, kLowRankShrink, kLowRankExpand, kStream, kProducts;
+    kGptqMatmulShuffles, kGptqTile, kGptqTileF16, kXToF16, kGptqLean, kGptqLeanGated,
+    kGptqLeanGatedNormed, kGptqQkv, kGptqQkvNormed, kGptqDotTile, kXToI8, kRope, kKvAppend,
+    kAttention, kAttentionWide, kAttentionTile, kAttentionCombine, kSiluMul, kGeluMul, kAdd,
+    kPermute, kSelect, kLowRankShrink, kLowRankExpand, kStream, kProducts;
 
 }  // namespace ropewalk::vulkan

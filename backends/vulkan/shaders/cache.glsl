@@ -5,9 +5,12 @@
 //   values  (kv_heads, tokens, words)
 //
 // For i8 the scales (kv_heads, tokens) f16 follow.
-layout(constant_id = 1) const uint kPageTokens = 64;
-layout(constant_id = 2) const uint kHeadDim = 128;
-layout(constant_id = 3) const uint kElements = 2;  // per word
+#ifndef CACHE_CONSTANTS
+#define CACHE_CONSTANTS 0
+#endif
+layout(constant_id = CACHE_CONSTANTS + 1) const uint kPageTokens = 64;
+layout(constant_id = CACHE_CONSTANTS + 2) const uint kHeadDim = 128;
+layout(constant_id = CACHE_CONSTANTS + 3) const uint kElements = 2;  // per word
 const uint kHeadWords = kHeadDim / kElements;
 
 uint page_words(uint kv_heads) {

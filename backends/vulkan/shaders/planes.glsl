@@ -10,33 +10,48 @@
 //   word 17       the sum of 256 * high + low, as f32 (exact);  two words of padding
 const uint kPlaneWords = 20;
 
-// Stores a block from word `first` on.
-void store_planes(WordResults to, uint first, float value[32]) {
-  // max over the block
-  float maximum = 0;
-  bool finite = true;
-  [[unroll]] for (uint i = 0; i < 32; ++i) {
-    finite = finite && is_finite(abs(value[i]));
-    maximum = max(maximum, abs(value[i]));
-  }
-  // choose the scale: 256 * 127 + 127 is the largest number of two signed bytes
+// The scale of a block with this maximum, and its inverse: 256 * 127 + 127 is the largest number of two signed
+// bytes. `maximum` is infinite where a value is no finite number.
+struct PlaneScale {
+  float scale, inverse;
+};
+PlaneScale plane_scale_of(float maximum) {
   uint exponent = clamp(floatBitsToUint(maximum) >> 23, 15u, 254u);
   if (maximum * uintBitsToFloat((268 - exponent) << 23) > 32639) ++exponent;
-  const float scale = uintBitsToFloat((exponent - 14) << 23), inverse = uintBitsToFloat((268 - exponent) << 23);
+  return PlaneScale(uintBitsToFloat((exponent - 14) << 23), uintBitsToFloat((268 - exponent) << 23));
+}
 
-  // quantise and store
+// The four words of rows 8 w .. 8 w + 7; adds their whole numbers to `sum`.
+uvec4 plane_words(float value[8], float inverse, inout int sum) {
+  uvec4 word = uvec4(0);
+  [[unroll]] for (uint i = 0; i < 8; ++i) {
+    const int whole = clamp(int(roundEven(value[i] * inverse)), -32639, 32639);
+    const int high = (whole + 128) >> 8, low = whole - 256 * high;
+    sum += whole;
+    word[i % 2] |= uint(high & 255) << (i / 2 * 8);
+    word[2 + i % 2] |= uint(low & 255) << (i / 2 * 8);
+  }
+  return word;
+}
+
+// Words 16 and 17.
+uvec2 plane_tail(PlaneScale scale, float maximum, int sum) {
+  return uvec2(is_finite(maximum) ? floatBitsToUint(scale.scale) : 0x7fc00000u, floatBitsToUint(float(sum)));
+}
+
+// Stores a block from word `first` on.
+void store_planes(WordResults to, uint first, float value[32]) {
+  float maximum = 0;
+  [[unroll]] for (uint i = 0; i < 32; ++i) maximum = with_size(maximum, value[i]);
+  const PlaneScale scale = plane_scale_of(maximum);
   int sum = 0;
   [[unroll]] for (uint w = 0; w < 32 / 8; ++w) {
-    uint word[4] = uint[4](0, 0, 0, 0);
-    [[unroll]] for (uint i = 0; i < 8; ++i) {
-      const int whole = clamp(int(roundEven(value[8 * w + i] * inverse)), -32639, 32639);
-      const int high = (whole + 128) >> 8, low = whole - 256 * high;
-      sum += whole;
-      word[i % 2] |= uint(high & 255) << (i / 2 * 8);
-      word[2 + i % 2] |= uint(low & 255) << (i / 2 * 8);
-    }
+    float eight[8];
+    [[unroll]] for (uint i = 0; i < 8; ++i) eight[i] = value[8 * w + i];
+    const uvec4 word = plane_words(eight, scale.inverse, sum);
     [[unroll]] for (uint i = 0; i < 4; ++i) to.at[first + 4 * w + i] = word[i];
   }
-  to.at[first + 16] = finite ? floatBitsToUint(scale) : 0x7fc00000u;
-  to.at[first + 17] = floatBitsToUint(float(sum));
+  const uvec2 tail = plane_tail(scale, maximum, sum);
+  to.at[first + 16] = tail.x;
+  to.at[first + 17] = tail.y;
 }

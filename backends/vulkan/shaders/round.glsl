@@ -10,3 +10,8 @@ uint f16_of_f32(float value) {
 }
 
 bool is_finite(float value) { return (floatBitsToUint(value) & 0x7f800000u) != 0x7f800000u; }
+
+// The larger of a maximum and a value's size; infinity where the value is NaN or infinite.
+float with_size(float maximum, float of) {
+  return is_finite(of) ? max(maximum, abs(of)) : uintBitsToFloat(0x7f800000u);
+}

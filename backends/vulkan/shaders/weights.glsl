@@ -10,10 +10,7 @@ layout(constant_id = 2) const uint kBits = 4;       // 2 3 4 8: codes; 16 f16, 1
 layout(constant_id = 3) const uint kRows = 1;       // of x, per invocation
 layout(constant_id = 4) const uint kColumns = 1;    // of W, per invocation
 layout(constant_id = 5) const uint kWholeBlocks = 0;   // every block has 32 rows, so x is read by fours
-layout(constant_id = 6) const uint kScales = 0;  // 0: f16, 1: f32, 2 and 3: f16 with packed zeros from 0 or 1 on
 layout(constant_id = 7) const uint kEpilogue = 0;  // 1: y = other + sum; 2: y = silu(other) * sum
-layout(constant_id = 8) const uint kGroupBlocks = 0;  // blocks_per_group; 0: known only at run time
-const uint kOneGroup = ~0u;                           // of kGroupBlocks
 
 const uint kBlock = 32;
 const bool kQuantised = kBits <= 8;
@@ -48,7 +45,11 @@ layout(push_constant) uniform Push {
 #endif
   FloatResults y;  // (R, width)
   Step step;
-  Words x_prepared;        // of x_to_f16.comp: (R, blocks, 32) f16; or of x_to_i8.comp
+#ifdef NORMED
+  Floats x;  // (R, depth)
+#else
+  Words x_prepared;  // of x_to_f16.comp: (R, blocks, 32) f16; or of x_to_i8.comp
+#endif
 #ifdef GATED
   Floats up_bias;
 #else
@@ -65,7 +66,13 @@ layout(push_constant) uniform Push {
 #ifdef GATED
   WordResults planes;  // (R, width / 32, kPlaneWords)
 #endif
+#ifdef NORMED
+  Floats norm_weight;  // (depth)
+  Words norm_order;    // (depth)
+#endif
 };
+
+#include "groups.glsl"
 
 struct Sums {
   float of[kRows][kColumns];
@@ -126,27 +133,12 @@ void load_words(uint block, uint column, out uint word[kBlockWords]) {
   }
 }
 
-// A division by a constant costs a shift, by a value of run time some twenty instructions.
-uint group_of(uint block) {
-  if (kGroupBlocks == kOneGroup) return 0;
-  return block / (kGroupBlocks != 0 ? kGroupBlocks : blocks_per_group);
-}
-
-const bool kPackedZeros = kScales >= 2;
-
-// Scale and zero of a group from its two words (pack.h).
-vec2 packed_scale(uint scale_word, uint zero_word, uint group) {
-  const vec2 scale = unpackHalf2x16(scale_word);
-  const uint zero = zero_word >> group % 8 * 4 & 15u;
-  return vec2((group & 1) == 0 ? scale.x : scale.y, float(zero + kScales - 2));
-}
-
 // Scale and zero of a column's block.
 vec2 stored_scale(uint block, uint column) {
   const uint group = group_of(block), at = group * width + column;
-  if (kPackedZeros) {
-    const uint first = group / 8 * 5 * width + column;
-    return packed_scale(scales.at[first + group % 8 / 2 * width], scales.at[first + 4 * width], group);
+  if (kPairedScales) {
+    const uint zero = kPackedZeros ? scales.at[zero_row(group) * width + column] : 0;
+    return paired_scale(scales.at[scale_row(group) * width + column], zero, group);
   }
   return kScales == 1 ? uintBitsToFloat(uvec2(scales.at[2 * at], scales.at[2 * at + 1]))
                       : unpackHalf2x16(scales.at[at]);

@@ -76,7 +76,7 @@ def bytes_in_flight(codes):
 
 def words_of(shader, constants):
     """Words of weights that one invocation uses in an iteration; 0 for kernels without such a loop."""
-    if not shader.startswith(("gptq_matvec", "gptq_lean")) or len(constants) < 10:
+    if not shader.startswith(("gptq_matvec", "gptq_lean", "gptq_qkv")) or len(constants) < 10:
         return 0
     bits, columns, ahead = constants[2], constants[4], constants[9]
     weights = 2 if "gated" in shader else 1

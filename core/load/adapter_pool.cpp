@@ -16,10 +16,8 @@ namespace {
 
 constexpr uint32_t kRankStep = 32;
 
-// Values as f16. Throws Error (model) for one that is too large.
-std::vector<std::byte> to_f16(std::span<const float> values, std::string_view adapter,
-                              const std::string& module) {
-  std::vector<std::byte> bytes(values.size() * 2);
+void refuse_beyond_f16(std::span<const float> values, std::string_view adapter,
+                       const std::string& module) {
   for (const float value : values)
     if (!(std::fabs(value) <= 65504.0f))
       throw Error(
@@ -28,8 +26,25 @@ std::vector<std::byte> to_f16(std::span<const float> values, std::string_view ad
                       "holds",
                       module, value),
           "Check lora_alpha and the scale");
+}
+
+// Throws Error (model) for a value that is too large.
+std::vector<std::byte> to_f16(std::span<const float> values, std::string_view adapter,
+                              const std::string& module) {
+  refuse_beyond_f16(values, adapter, module);
+  std::vector<std::byte> bytes(values.size() * 2);
   round_to(StoredType::f16, values, bytes);
   return bytes;
+}
+
+// What writing the adapter into a slot would refuse: a running server must not find it.
+void refuse_beyond_f16(const NamedAdapter& adapter) {
+  for (const std::string& module : adapter.source->modules()) {
+    const std::optional<LowRankMatrices> matrices = adapter.source->read(module);
+    if (!matrices) continue;
+    refuse_beyond_f16(matrices->a, adapter.name, module);
+    refuse_beyond_f16(matrices->b, adapter.name, module);
+  }
 }
 
 }  // namespace
@@ -59,6 +74,8 @@ AdapterPool::AdapterPool(abi::Device& device, const LoadedModel& model,
   slots_.resize(model_.graph.tensors[model_.adapters.front().ranks].dims[0]);
   const auto first = static_cast<uint32_t>(std::min(adapters_.size(), slots_.size()));
   for (uint32_t adapter = 0; adapter < first; ++adapter) slot_of(adapter);
+  std::for_each(adapters_.begin() + first, adapters_.end(),
+                [](const NamedAdapter& adapter) { refuse_beyond_f16(adapter); });
 }
 
 void AdapterPool::place(std::span<uint32_t> adapters) {

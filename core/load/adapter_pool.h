@@ -27,17 +27,16 @@ AdapterRoom room_for(std::span<const NamedAdapter> adapters, uint32_t slots);
 
 class AdapterPool {
  public:
-  // Fills the slots with the first adapters. Throws Error (model) for an adapter that changes what
-  // the model does not have, and for values that f16 cannot hold. REQUIRES: device and model
-  // outlive this; the model has_adapters(), with room for these.
+  // Fills the slots with the first adapters and reads the others once. Throws Error (model) for an
+  // adapter that changes what the model does not have, and for values that f16 cannot hold.
+  // REQUIRES: device and model outlive this; the model has_adapters(), with room for these.
   AdapterPool(abi::Device& device, const LoadedModel& model, std::vector<NamedAdapter> adapters);
 
   std::span<const NamedAdapter> adapters() const { return adapters_; }
   uint32_t slots() const { return static_cast<uint32_t>(slots_.size()); }
 
   // Replaces the adapters of a step's sequences by their slots; abi::kNoAdapter stays. Throws Error
-  // (limit) where there are more of them than slots, and as the constructor for one that gets its
-  // first slot here.
+  // (limit) where there are more of them than slots.
   void place(std::span<uint32_t> adapters);
 
  private:

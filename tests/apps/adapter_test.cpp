@@ -371,15 +371,20 @@ TEST(AdapterMerge, TakesTheTokenizerOfGrownTables) {
   EXPECT_THAT(more.err, HasSubstr("brings tables of 1026 tokens, but a tokenizer of 1027"));
 }
 
+// Before anything runs, also where another adapter has the only slot.
 TEST(AdapterAtRunTime, AValueBeyondF16IsToldByTheKeyInTheConfiguration) {
-  const Outcome outcome = run_program(
-      {"run", RW_SOURCE_DIR "/configs/airophin-mini.yaml", "--prompt", "hi", "--backend", "cpu",
-       "--set", "adapters.big={scale: 1e9, path: " + fixture("lora") + "}"},
-      "");
-  EXPECT_EQ(outcome.code, 3) << outcome.err;
-  EXPECT_THAT(outcome.err,
-              AllOf(HasSubstr("error: adapters.big: model.layers.0.self_attn.q_proj has the value"),
-                    HasSubstr("expected at most 65504, which f16 holds")));
+  const std::string path = fixture("lora");
+  for (const std::string& set : {std::string("adapters={}"), "adapters={small: " + path + "}"}) {
+    const Outcome outcome =
+        run_program({"run", RW_SOURCE_DIR "/configs/airophin-mini.yaml", "--prompt", "hi",
+                     "--backend", "cpu", "--set", set, "--set",
+                     "adapters.big={scale: 1e9, path: " + path + "}", "--set", "adapter_slots=1"},
+                    "");
+    EXPECT_EQ(outcome.code, 3) << outcome.err;
+    EXPECT_THAT(outcome.err, AllOf(HasSubstr("error: adapters.big: model.layers.0."),
+                                   HasSubstr("_proj has the value"),
+                                   HasSubstr("expected at most 65504, which f16 holds")));
+  }
 }
 
 }  // namespace

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "core/serve/endpoints/endpoints.h"
+#include "core/serve/request/sampling_fields.h"
 #include "core/serve/run/responses.h"
 
 namespace ropewalk::serve {
@@ -30,6 +31,7 @@ Service::Service(ServiceSettings settings)
       started_(std::time(nullptr)),
       gate_(settings_.config.serve, settings_.keys),
       journal_(settings_.log) {
+  check_sampling_names(settings_.config.serve);
   for (const http::Route& route : routes()) known_paths_.push_back(route.path);
 }
 

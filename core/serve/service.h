@@ -43,6 +43,7 @@ struct ServiceSettings {
 
 class Service {
  public:
+  // Throws Error(usage) for sampling fields in the configuration that no request has.
   explicit Service(ServiceSettings settings);
   Service(const Service&) = delete;
   Service& operator=(const Service&) = delete;

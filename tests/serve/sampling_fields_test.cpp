@@ -6,6 +6,7 @@
 
 #include "core/config/plugin_choice.h"
 #include "core/config/yaml.h"
+#include "tests/error_of.h"
 #include "tests/serve/mini_model.h"
 
 namespace ropewalk::test {
@@ -45,7 +46,7 @@ std::vector<std::string> chain_of(const std::string& base, const std::string& bo
   Fields fields(json, "");
   Told own;
   return shown(requested_chain(fields, read_chain(parse_yaml(base, "y"), "sampling"),
-                               {.tokenizer = tokenizer(), .locked = locked}, told ? *told : own));
+                               {.tokenizer = &tokenizer(), .locked = locked}, told ? *told : own));
 }
 
 TEST(SamplingFields, LeaveTheConfiguredChainWhereTheyAreAbsentOrNeutral) {
@@ -150,6 +151,35 @@ TEST(SamplingFields, LockedOnesKeepTheConfigurationAndAreTold) {
                        {"temperature", "repetition_penalty"}, &told),
               ElementsAre("temperature 0.7", "top-k k=9"));
   EXPECT_THAT(told.ignored, testing::UnorderedElementsAre("temperature", "rep_pen"));
+  // By any of a field's names.
+  EXPECT_THAT(
+      chain_of("[{repetition-penalty: 1.1}]",
+               R"({"repetition_penalty":2,"repeat_last_n":5,"do_sample":false,"bad_words":"a"})",
+               {"rep_pen", "penalty_range", "do_sample", "banned_strings"}),
+      ElementsAre("repetition-penalty 1.1"));
+}
+
+std::string refusal_of_names(const std::vector<std::string>& locked,
+                             const std::vector<std::string>& bounded) {
+  ServeConfig serve;
+  serve.locked_sampling = locked;
+  for (const std::string& field : bounded) serve.sampling_bounds.push_back({field, 0, 1});
+  return error_of([&] { check_sampling_names(serve); });
+}
+
+TEST(SamplingFields, LocksAndBoundsNameFieldsThatExist) {
+  EXPECT_EQ(refusal_of_names({"temperature", "rep_pen", "logit_bias", "samplers", "bad_words"},
+                             {"temperature", "typical", "top_k", "repeat_last_n", "mirostat_tau"}),
+            "no error");
+  EXPECT_EQ(refusal_of_names({"top_p", "temprature"}, {}),
+            "2 serve.sampling.lock: found temprature, expected a sampling field of requests. Did "
+            "you mean temperature.");
+  EXPECT_EQ(refusal_of_names({}, {"topk"}),
+            "2 serve.sampling.bounds: found topk, expected a sampling field of requests that is a "
+            "number. Did you mean top_k.");
+  // logit_bias is no number.
+  EXPECT_THAT(refusal_of_names({}, {"logit_bias"}), testing::HasSubstr("found logit_bias"));
+  EXPECT_THAT(refusal_of_names({""}, {}), testing::HasSubstr("found , expected"));
 }
 
 TEST(SamplingFields, RefuseWhatNoPluginCouldCheck) {

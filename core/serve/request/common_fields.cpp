@@ -200,7 +200,7 @@ void CommonFields::read_sampling() {
   const std::span<const SamplingBound> bounds = model_.config.serve.sampling_bounds;
   ask_.request.sampling = requested_chain(
       fields_, read_preset(),
-      {.tokenizer = model_.text.tokenizer(), .locked = locked, .bounds = bounds}, ask_.told);
+      {.tokenizer = &model_.text.tokenizer(), .locked = locked, .bounds = bounds}, ask_.told);
   if (!own_sampling_) return;
   // A chain of the client's own would change what is locked, and know no bounds.
   if (locked.empty() && bounds.empty())

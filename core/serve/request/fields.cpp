@@ -59,6 +59,7 @@ Fields::Fields(const Json& object, std::string path) : object_(object), path_(st
 Fields::Found Fields::find(Names names) {
   Found found{"", nullptr};
   for (const std::string_view name : names) {
+    if (name.empty()) continue;  // of a table's row with fewer names
     asked_.emplace(name);
     if (found.value) continue;
     const auto member = object_.find(name);

@@ -7,6 +7,8 @@
 #include <charconv>
 #include <utility>
 
+#include "core/base/error.h"
+#include "core/config/nearest.h"
 #include "core/config/plugin_choice.h"
 #include "core/json/json.h"
 #include "core/serve/api_error.h"
@@ -103,11 +105,17 @@ constexpr std::array kSamplerNames = {
     SamplerName{"infill", ""},
 };
 
+// Of fields that requests may have.
+struct SamplingNames {
+  std::vector<std::string> all, numbers;
+};
+
 class Mapper {
  public:
+  // `listed`: gets the names of all fields; may be null.
   Mapper(Fields& fields, const std::vector<PluginChoice>& base, const SamplingRules& rules,
-         Told& told)
-      : fields_(fields), chain_(base), rules_(rules), told_(told) {
+         Told& told, SamplingNames* listed)
+      : fields_(fields), chain_(base), rules_(rules), told_(told), listed_(listed) {
     // A configuration without samplers is greedy; a penalty that a request adds keeps it so.
     if (base.empty()) chain_.link("greedy");
   }
@@ -130,49 +138,61 @@ class Mapper {
   }
 
  private:
-  // Whether the operator has locked the field; it is then told as ignored.
-  bool locked(std::string_view field, const std::string& name) {
-    if (std::ranges::find(rules_.locked, field) == rules_.locked.end()) return false;
-    told_.ignored.push_back(name);
-    return true;
+  // The field under any of its names. One that the operator has locked under any of them is told as
+  // ignored, and counts as absent.
+  Fields::Found open(Names names) {
+    if (listed_) listed_->all.insert(listed_->all.end(), names.begin(), names.end());
+    Fields::Found found = fields_.find(names);
+    if (!found.value || std::ranges::none_of(names, [&](std::string_view name) {
+          return std::ranges::find(rules_.locked, name) != rules_.locked.end();
+        }))
+      return found;
+    told_.ignored.push_back(found.name);
+    return {found.name, nullptr};
   }
-
-  std::optional<std::pair<std::string, double>> number(
-      const std::array<std::string_view, 3>& names) {
-    const auto [name, value] = fields_.find({names[0], names[1], names[2]});
-    if (!value || locked(names[0], name)) return std::nullopt;
-    if (!value->is_number()) refuse_type(name, *value, "a number");
-    check_bounds(names, name, value->get<double>());
-    return std::pair(name, value->get<double>());
-  }
-  std::optional<std::pair<std::string, int64_t>> integer(
-      const std::array<std::string_view, 3>& names) {
-    const auto [name, value] = fields_.find({names[0], names[1], names[2]});
-    if (!value || locked(names[0], name)) return std::nullopt;
-    const std::optional<int64_t> found = exact_integer(*value);
-    if (!found) refuse_type(name, *value, "an integer");
-    check_bounds(names, name, static_cast<double>(*found));
-    return std::pair(name, *found);
-  }
-  // Bounds may name a field by any of its names.
-  void check_bounds(std::span<const std::string_view> names, const std::string& name,
-                    double value) const {
+  // One that bounds hold for, which may name it by any of its names.
+  Fields::Found open_number(Names names) {
+    if (listed_) listed_->numbers.insert(listed_->numbers.end(), names.begin(), names.end());
+    Fields::Found found = open(names);
+    if (!found.value || !found.value->is_number()) return found;  // refused by its type
+    const auto value = found.value->get<double>();
     for (const SamplingBound& bound : rules_.bounds)
       if (std::ranges::find(names, bound.field) != names.end() &&
           !(value >= bound.min && value <= bound.max))
-        refuse_value(
-            name, fmt::format("found {}, this server takes {} to {}", value, bound.min, bound.max));
+        refuse_value(found.name, fmt::format("found {}, this server takes {} to {}", value,
+                                             bound.min, bound.max));
+    return found;
+  }
+
+  std::optional<std::pair<std::string, double>> number(Names names) {
+    const auto [name, value] = open_number(names);
+    if (!value) return std::nullopt;
+    if (!value->is_number()) refuse_type(name, *value, "a number");
+    return std::pair(name, value->get<double>());
+  }
+  std::optional<std::pair<std::string, int64_t>> integer(Names names) {
+    const auto [name, value] = open_number(names);
+    if (!value) return std::nullopt;
+    const std::optional<int64_t> found = exact_integer(*value);
+    if (!found) refuse_type(name, *value, "an integer");
+    return std::pair(name, *found);
+  }
+  std::optional<std::pair<std::string, bool>> boolean(Names names) {
+    const auto [name, value] = open(names);
+    if (!value) return std::nullopt;
+    if (!value->is_boolean()) refuse_type(name, *value, "true or false");
+    return std::pair(name, value->get<bool>());
   }
 
   void take(const NumberField& row, bool only_there) {
-    const auto found = number(row.names);
+    const auto found = number({row.names[0], row.names[1], row.names[2]});
     if (!found) return;
     const double value = found->second * row.scale;
     if (!chain_.has(row.link) && (only_there || value == row.neutral)) return;
     chain_.set(row.link, row.option, number_value(value, found->first));
   }
   void take(const IntegerField& row, bool only_there) {
-    const auto found = integer(row.names);
+    const auto found = integer({row.names[0], row.names[1], row.names[2]});
     if (!found) return;
     const int64_t value = found->second == -1 ? row.neutral : found->second;
     if (!chain_.has(row.link) && (only_there || value == row.neutral)) return;
@@ -189,33 +209,31 @@ class Mapper {
 
   // Others' ranges have 0 and -1 for all tokens; llama.cpp's own has 0 for none.
   void take_penalty_range() {
-    const std::string_view link = "repetition-penalty";
-    const auto range = fields_.find(
-        {"repetition_penalty_range", "rep_pen_range", "penalty_range", "repetition_range"});
-    const auto last = fields_.find({"repeat_last_n"});
-    const auto& chosen = range.value ? range : last;
-    if (!chosen.value || locked("repetition_penalty_range", chosen.name)) return;
-    const std::optional<int64_t> value = exact_integer(*chosen.value);
+    const std::string_view link = "repetition-penalty", kLast = "repeat_last_n";
+    const auto [name, given] = open_number(
+        {"repetition_penalty_range", "rep_pen_range", "penalty_range", "repetition_range", kLast});
+    if (!given) return;
+    const std::optional<int64_t> value = exact_integer(*given);
     if (!value || *value < -1 || *value > kMaxCount)
-      refuse_type(chosen.name, *chosen.value, fmt::format("an integer from -1 to {}", kMaxCount));
+      refuse_type(name, *given, fmt::format("an integer from -1 to {}", kMaxCount));
     if (!chain_.has(link)) return;
-    if (!range.value && *value == 0)
-      chain_.set(link, "penalty", number_value(1, chosen.name));
+    if (name.ends_with(kLast) && *value == 0)
+      chain_.set(link, "penalty", number_value(1, name));
     else
-      chain_.set(link, "range", integer_value(std::max<int64_t>(*value, 0), chosen.name));
+      chain_.set(link, "range", integer_value(std::max<int64_t>(*value, 0), name));
   }
 
   void take_breakers() {
-    const auto [name, value] = fields_.find({"dry_sequence_breakers"});
-    if (!value || locked("dry_sequence_breakers", name)) return;
+    const auto [name, value] = open({"dry_sequence_breakers"});
+    if (!value) return;
     const std::vector<std::string> breakers = breaker_texts(name, *value);
     if (chain_.has("dry")) chain_.set("dry", "breakers", text_list(breakers, name));
   }
 
   void take_biases() {
-    const auto [name, value] = fields_.find({"logit_bias"});
-    if (!value || locked("logit_bias", name)) return;
-    const Biases biases = read_biases(name, *value, rules_.tokenizer);
+    const auto [name, value] = open({"logit_bias"});
+    if (!value) return;
+    const Biases biases = read_biases(name, *value, *rules_.tokenizer);
     if (!biases.ids.empty()) {
       chain_.remove("logit-bias");
       chain_.set("logit-bias", "ids", number_list(biases.ids, name));
@@ -226,27 +244,25 @@ class Mapper {
   }
 
   void take_bans() {
-    if (const auto [name, value] = fields_.find({"banned_tokens", "custom_token_bans"});
-        value && !locked("banned_tokens", name)) {
-      const std::vector<double> ids = read_id_list(name, *value, rules_.tokenizer.vocab_size());
+    if (const auto [name, value] = open({"banned_tokens", "custom_token_bans"}); value) {
+      const std::vector<double> ids = read_id_list(name, *value, rules_.tokenizer->vocab_size());
       if (!ids.empty()) chain_.extend("ban-tokens", "ids", number_list(ids, name));
     }
-    if (const auto [name, value] = fields_.find({"banned_strings", "bad_words"});
-        value && !locked("banned_strings", name)) {
+    if (const auto [name, value] = open({"banned_strings", "bad_words"}); value) {
       const std::vector<std::string> texts = read_texts(name, *value, kMaxBans, kMaxBanBytes);
       if (!texts.empty()) chain_.extend("ban-tokens", "texts", text_list(texts, name));
     }
-    const auto ignore = fields_.find({"ignore_eos", "ban_eos_token"});
-    const std::optional<bool> end = fields_.boolean({"ignore_eos", "ban_eos_token"});
-    if (end && !locked("ignore_eos", ignore.name) && (*end || chain_.has("ban-tokens")))
-      chain_.set("ban-tokens", "end", make_scalar(*end ? "true" : "false", {.file = ignore.name}));
+    const auto end = boolean({"ignore_eos", "ban_eos_token"});
+    if (end && (end->second || chain_.has("ban-tokens")))
+      chain_.set("ban-tokens", "end",
+                 make_scalar(end->second ? "true" : "false", {.file = end->first}));
   }
 
   // Whether the request asks for greedy decoding.
   bool take_temperature() {
     const auto temperature = number({"temperature"});
-    const std::optional<bool> sample = fields_.boolean({"do_sample"});
-    const bool greedy = (temperature && temperature->second == 0) || (sample && !*sample);
+    const auto sample = boolean({"do_sample"});
+    const bool greedy = (temperature && temperature->second == 0) || (sample && !sample->second);
     const bool dynamic = take_dynamic(temperature ? temperature->second : 1, greedy);
     if (!temperature || greedy || dynamic) return greedy;
     chain_.remove("greedy");
@@ -260,13 +276,13 @@ class Mapper {
     const auto high = number({"dynatemp_high", "max_temp"});
     const auto range = number({"dynatemp_range"});
     const auto exponent = number({"dynatemp_exponent", "temp_exponent"});
-    const std::optional<bool> wanted = fields_.boolean({"dynamic_temperature"});
+    const auto wanted = boolean({"dynamic_temperature"});
     double from = low ? low->second : 0, to = high ? high->second : 0;
     if (range && range->second > 0) {
       from = std::max(0.0, temperature - range->second);
       to = temperature + range->second;
     }
-    if (greedy || (wanted && !*wanted) || from == to) return false;
+    if (greedy || (wanted && !wanted->second) || from == to) return false;
     const std::string field = range ? range->first : low ? low->first : high->first;
     if (from > to)
       refuse_value(field,
@@ -296,10 +312,10 @@ class Mapper {
   }
 
   void take_order() {
-    const std::optional<bool> last = fields_.boolean({"temperature_last"});
+    const auto last = boolean({"temperature_last"});
     for (const std::string_view field : {"samplers", "sampler_priority"}) {
-      const auto [name, value] = fields_.find({field});
-      if (!value || value->empty() || locked(field, name)) continue;
+      const auto [name, value] = open({field});
+      if (!value || value->empty()) continue;
       std::vector<std::string> links;
       for (const std::string& step : sampler_texts(name, *value)) {
         const auto known = std::ranges::find(kSamplerNames, step, &SamplerName::name);
@@ -309,7 +325,7 @@ class Mapper {
       }
       chain_.order(links, field == "samplers");
     }
-    if (last && *last) {
+    if (last && last->second) {
       chain_.move_to_end("temperature");
       chain_.move_to_end("dynamic-temperature");
     }
@@ -330,6 +346,7 @@ class Mapper {
   ChainEdit chain_;
   const SamplingRules& rules_;
   Told& told_;
+  SamplingNames* const listed_;
 };
 
 // JSON as a value of the configuration.
@@ -354,11 +371,40 @@ ConfigValue config_value(const Json& json, const Where& where) {
   return make_scalar(json.dump(), where);
 }
 
+// Those that the mapper asks for. A request without any needs no tokenizer.
+SamplingNames sampling_names() {
+  SamplingNames names;
+  const Json none = Json::object();
+  Fields fields(none, "");
+  Told told;
+  Mapper(fields, {}, {.tokenizer = nullptr, .locked = {}}, told, &names).run();
+  for (std::vector<std::string>* list : {&names.all, &names.numbers}) std::erase(*list, "");
+  return names;
+}
+
+void refuse_unknown(const char* key, const std::string& field, std::string_view expected,
+                    std::span<const std::string> known) {
+  if (std::ranges::find(known, field) != known.end()) return;
+  const std::string near = nearest(field, known);
+  throw Error(ExitCode::usage, key,
+              fmt::format("found {}, expected {}", printable(field, 64), expected),
+              near.empty() ? "See \"Samplers\" in docs/serving.md" : "Did you mean " + near);
+}
+
 }  // namespace
+
+void check_sampling_names(const ServeConfig& serve) {
+  const SamplingNames names = sampling_names();
+  for (const std::string& field : serve.locked_sampling)
+    refuse_unknown("serve.sampling.lock", field, "a sampling field of requests", names.all);
+  for (const SamplingBound& bound : serve.sampling_bounds)
+    refuse_unknown("serve.sampling.bounds", bound.field,
+                   "a sampling field of requests that is a number", names.numbers);
+}
 
 std::vector<PluginChoice> requested_chain(Fields& fields, const std::vector<PluginChoice>& base,
                                           const SamplingRules& rules, Told& told) {
-  std::vector<PluginChoice> chain = Mapper(fields, base, rules, told).run();
+  std::vector<PluginChoice> chain = Mapper(fields, base, rules, told, nullptr).run();
   // What a configuration says with an empty list is the same as a lone greedy.
   if (base.empty() && chain.size() == 1 && chain[0].name == "greedy") chain.clear();
   return chain;

@@ -17,10 +17,14 @@
 namespace ropewalk::serve {
 
 struct SamplingRules {
-  const Tokenizer& tokenizer;
+  const Tokenizer* tokenizer;           // for the ids and texts of biases and bans
   std::span<const std::string> locked;  // fields that keep the configuration's value
   std::span<const SamplingBound> bounds = {};
 };
+
+// Whether requests have the fields that serve.sampling.lock and .bounds name; by bounds only those
+// with numbers. Throws Error(usage) with the nearest name.
+void check_sampling_names(const ServeConfig& serve);
 
 // The chain of a request. A missing field leaves the configuration's option, a field at its neutral
 // value adds no link. Options that the request set have its field as their place (Where::file).

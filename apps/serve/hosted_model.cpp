@@ -49,15 +49,16 @@ std::string checked_dependence(const Config& config, const OpenDevice& device) {
     throw Error(ExitCode::usage, "serve.deterministic",
                 fmt::format("on {} the bits of a reply may depend on who else is served: {}",
                             device.name(), dependence),
-                "Set backend: cpu, or remove serve.deterministic");
+                "Set such an option of the backend or backend: cpu, or remove serve.deterministic");
   return dependence;
 }
 
-// What of a device decides its bits: of a processor the instruction sets in use, not its name.
+// What of a device decides its bits: of a processor the instruction sets in use, not its name; of
+// others whether they keep to one kernel.
 std::string arithmetic_of(const OpenDevice& device) {
   const abi::DeviceInfo& info = device.device->info();
-  return info.type == abi::DeviceType::cpu ? fmt::format("{}: {}", device.backend, info.driver)
-                                           : device.name();
+  if (info.type == abi::DeviceType::cpu) return fmt::format("{}: {}", device.backend, info.driver);
+  return device.name() + (device.batch_dependence().empty() ? ", batch-invariant" : "");
 }
 
 std::string engine_fingerprint(Engine& engine) {

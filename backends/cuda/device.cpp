@@ -12,7 +12,9 @@
 namespace ropewalk::cuda {
 namespace {
 
-abi::BatchInvariance g_invariance{"the number of rows in a step chooses its kernels"};
+abi::BatchInvariance g_kept{""};
+abi::BatchInvariance g_broken{
+    "without its option batch-invariant the number of rows in a step chooses the kernels"};
 
 }  // namespace
 
@@ -52,7 +54,7 @@ abi::Status Device::pack(const abi::Weight& weight, abi::Slice to) noexcept {
 abi::Status Device::claim(const abi::Graph& graph, abi::ClaimSink& sink) noexcept {
   return on_device([&] {
     claim_all(graph, sink);
-    claim_fusions(graph, sink);
+    claim_fusions(graph, options_.choices.batches, sink);
   });
 }
 
@@ -82,7 +84,7 @@ abi::Status Device::extension(std::string_view name, void** interface) noexcept 
   else if (name == abi::kStepTiming)
     *interface = static_cast<abi::StepTiming*>(&timer_);
   else if (name == abi::kBatchInvariance)
-    *interface = &g_invariance;
+    *interface = options_.choices.batches == Batches::invariant ? &g_kept : &g_broken;
   else
     return abi::fail(abi::StatusCode::unsupported,
                      "the cuda backend has no extension " + std::string(name.substr(0, 60)));

@@ -11,6 +11,10 @@
 namespace ropewalk::vulkan {
 namespace {
 
+abi::BatchInvariance g_kept{""};
+abi::BatchInvariance g_broken{
+    "without its option batch-invariant the number of rows in a step chooses the kernels"};
+
 // As the shaders of few rows read them.
 Zeros zeros_of(const Features& features) {
   return features.integer_dot ? Zeros::packed : Zeros::with_scales;
@@ -102,8 +106,7 @@ abi::Status Device::extension(std::string_view name, void** interface) noexcept 
     return {};
   }
   if (name == abi::kBatchInvariance) {
-    static abi::BatchInvariance promise{"the number of rows in a step chooses its kernels"};
-    *interface = &promise;
+    *interface = context_.features().batch_invariant ? &g_kept : &g_broken;
     return {};
   }
   if (name == abi::kStepCounts) {

@@ -75,6 +75,31 @@ TEST(CudaOptions, AttentionForcesAKernelWhereItCanRun) {
   EXPECT_EQ(kernels("plain", 64, f16), "plain");
 }
 
+// The kernel of a product, the runs of its K and those of a row's keys are the same for any rows.
+TEST(CudaOptions, BatchInvariantLooksAtNoRows) {
+  const Target target = target_with({{"batch-invariant", "true"}});
+  EXPECT_FALSE(target_with({}).batch_invariant());
+  const gptq::Layout l{5120, 5120, 4, 32, 1};
+  const auto division = [&](uint32_t rows) {
+    return gptq::divide(l, gptq::column_tiles(l), rows, 8, target);
+  };
+  for (const uint32_t rows : {1u, 8u, 9u, 64u, 129u, 512u}) {
+    SCOPED_TRACE(rows);
+    EXPECT_EQ(kernel_for(DType::gptq, rows, target), MatmulKernel::tiles_of_8);
+    for (const DType dense : {DType::f16, DType::bf16, DType::f32})
+      EXPECT_EQ(kernel_for(dense, rows, target), MatmulKernel::vector);
+    EXPECT_EQ(division(rows).blocks_per_split, division(1).blocks_per_split);
+    EXPECT_GE(division(rows).row_blocks * 8, rows);
+    EXPECT_FALSE(
+        attention_kernels(rows, {DType::f16, 128, abi::KeyRotation::before_cache}, target.choices)
+            .tiles);
+  }
+  EXPECT_GT(division(1).splits, 1u);
+  EXPECT_EQ(kernel_for(DType::gptq, 512,
+                       target_with({{"batch-invariant", "true"}, {"matvec", "tiles16"}})),
+            MatmulKernel::tiles_of_16);
+}
+
 TEST(CudaOptions, PdlLetsKernelsStartEarly) {
   EXPECT_EQ(options_with({}).choices.early_start, EarlyStart::where_possible);
   EXPECT_EQ(options_with({{"pdl", "false"}}).choices.early_start, EarlyStart::never);

@@ -126,6 +126,49 @@ TEST_P(Backend, SequencesInOneStepDoNotMix) {
         << "sequence " << i;
 }
 
+// On the CPU, and elsewhere with the option batch-invariant, a row's logits have the same bits in
+// whatever steps it and the keys before it were computed: a text whole and in pieces, its last
+// tokens one by one as a reply's are, alone and beside others.
+TEST_P(Backend, ABatchInvariantRowDoesNotDependOnItsStep) {
+  RuntimeSettings settings = fixture_settings(config_of(GetParam(), kModel));
+  settings.max_sequences = 9;
+  settings.config.context.length = 300;
+  if (GetParam().backend != "cpu") {
+    const FixtureModel plain(kModel, settings);
+    EXPECT_THAT(plain.runtime.device().batch_dependence(), testing::HasSubstr("batch-invariant"));
+    set_option(settings.config, "batch-invariant", "true");
+  }
+  FixtureModel model(kModel, settings);
+  EXPECT_EQ(model.runtime.device().batch_dependence(), "");
+  constexpr uint32_t kLength = 200, kReply = 4;
+  const std::vector<int32_t> text = long_text_of(kModel);
+  // The last logits of the text's first tokens. `others` sequences have a token in each step.
+  const auto run = [&](uint32_t piece, uint32_t reply, uint32_t others) {
+    std::vector<std::unique_ptr<Sequence>> sequences;
+    for (uint32_t i = 0; i <= others; ++i)
+      sequences.push_back(std::make_unique<Sequence>(model.runtime.cache()));
+    std::vector<float> last;
+    for (uint32_t done = 0; done < kLength;) {
+      const uint32_t prompt = kLength - reply;
+      const uint32_t count = done < prompt ? std::min(piece, prompt - done) : 1;
+      std::vector<Chunk> chunks;
+      for (uint32_t i = 0; i <= others; ++i)
+        chunks.push_back({sequences[i].get(),
+                          std::span(text).subspan(i == 0 ? done : i, i == 0 ? count : 1),
+                          Wanted::last, kLength});
+      const auto logits = model.runtime.executor().run(chunks)[0].value();
+      last.assign(logits.begin(), logits.end());
+      done += count;
+    }
+    return last;
+  };
+  const std::vector<float> whole = run(kLength, 0, 0);
+  EXPECT_EQ(run(kLength, kReply, 0), whole);
+  EXPECT_EQ(run(33, kReply, 0), whole);
+  EXPECT_EQ(run(60, kReply, 1), whole);
+  EXPECT_EQ(run(100, kReply, 8), whole);
+}
+
 TEST_P(Backend, AgreesWithTheCpuOverSeveralPagesWithEveryCache) {
   if (GetParam().backend == "cpu")
     GTEST_SKIP() << "the CPU backend is the reference for the others";

@@ -1,6 +1,7 @@
-// The promise: on the CPU a reply has the same ids, text and log-probabilities, to the bit, from
-// generate() and from the scheduler, alone, among others, after a preemption and with a prefix that
-// was found in the cache; and the log-probabilities are those of `ropewalk score`.
+// The promise: on the CPU, and elsewhere with the option batch-invariant, a reply has the same ids,
+// text and log-probabilities, to the bit, from generate() and from the scheduler, alone, among
+// others, after a preemption and with a prefix that was found in the cache; and the
+// log-probabilities are those of `ropewalk score`.
 #include <gtest/gtest.h>
 
 #include <cstdlib>
@@ -11,6 +12,21 @@
 
 namespace ropewalk::test {
 namespace {
+
+// What promises it, and how many requests ask for it.
+struct Promising {
+  const char *name, *backend;
+  uint32_t among_others, with_adapters, preempted;
+  uint32_t new_tokens;  // of a reply that is preempted
+};
+constexpr Promising kPromising[] = {
+    {"cpu", "backend=cpu", 32, 16, 12, 300},
+#ifdef RW_HAS_VULKAN
+    {"vulkan", "backend={name: vulkan, device: 0, pipeline-cache: false, batch-invariant: true}", 6,
+     6, 4, 100},
+#endif
+};
+void PrintTo(const Promising& promising, std::ostream* out) { *out << promising.name; }
 
 // scripts/test-server.sh --long asks 200.
 uint32_t request_count(uint32_t usual) {
@@ -31,7 +47,7 @@ struct Heard {
   Ending end;
 };
 
-class Promise : public testing::Test {
+class Promise : public testing::TestWithParam<Promising> {
  protected:
   // `cache_tokens` of all replies; 0: as many as they can have.
   static RuntimeSettings settings(uint32_t cache_tokens, std::vector<std::string> more = {}) {
@@ -39,7 +55,7 @@ class Promise : public testing::Test {
     // Hot, so that two sequences of random numbers have every chance to differ; without the end
     // token, so that replies are long.
     more.insert(more.begin(),
-                {"sampling=[{ban-tokens: {ids: [2]}}, {temperature: 2.0}]", "backend=cpu"});
+                {"sampling=[{ban-tokens: {ids: [2]}}, {temperature: 2.0}]", GetParam().backend});
     settings.config = load_config({RW_SOURCE_DIR "/configs/airophin-mini.yaml", more});
     settings.max_sequences = settings.max_wanted = kAtATime;
     settings.cache_pages = abi::pages_for(cache_tokens, abi::kDefaultPageTokens);
@@ -47,12 +63,12 @@ class Promise : public testing::Test {
   }
 
   // Of 3 to 400 tokens, most of which begin alike: long ones share a page.
-  static std::vector<Request> requests(const Engine& engine) {
+  static std::vector<Request> requests(const Engine& engine, uint32_t usual) {
     std::string text = "USER: Who are you, and what are ropes made of? ASSISTANT: A rope is laid. ";
     while (text.size() < 4000) text += text;
     const std::vector<int32_t> ids = engine.tokenizer().encode_text(text, SpecialTokens::as_text);
     std::vector<Request> requests;
-    for (uint32_t i = 0; i < request_count(32); ++i) {
+    for (uint32_t i = 0; i < request_count(usual); ++i) {
       Request request;
       const size_t length = 3 + (i * 131) % 400;
       request.prompt_ids.assign(ids.begin(), ids.begin() + static_cast<std::ptrdiff_t>(length));
@@ -105,10 +121,10 @@ class Promise : public testing::Test {
   }
 };
 
-TEST_F(Promise, AReplyDoesNotDependOnWhoElseIsServed) {
+TEST_P(Promise, AReplyDoesNotDependOnWhoElseIsServed) {
   Engine engine(settings(0), TextNeed::required);
   EXPECT_EQ(engine.runtime().device().batch_dependence(), "");  // what the backend declares
-  const std::vector<Request> asked = requests(engine);
+  const std::vector<Request> asked = requests(engine, GetParam().among_others);
   std::vector<Said> want;
   for (const Request& request : asked) want.push_back(alone(engine, request));
 
@@ -126,20 +142,19 @@ TEST_F(Promise, AReplyDoesNotDependOnWhoElseIsServed) {
     EXPECT_EQ(second[i].said, want[i]) << "after a prefix hit, request " << i;
     cached += second[i].end.cached_tokens;
   }
-  EXPECT_GT(cached, 5 * 256u);
+  EXPECT_GT(cached, asked.size() * 40);
 }
 
 // Three adapters and none, of which a step has room for two; prompts that begin alike under
 // different adapters share no page.
-TEST_F(Promise, AReplyDoesNotDependOnTheAdaptersOfOthers) {
+TEST_P(Promise, AReplyDoesNotDependOnTheAdaptersOfOthers) {
   const std::string folder = RW_FIXTURES "/adapters/";
   Engine engine(
       settings(1536, {"adapters.lora=" + folder + "lora",
                       "adapters.patterns={scale: 20, path: " + folder + "rslora-patterns}",
                       "adapters.less={scale: 0.5, path: " + folder + "lora}", "adapter_slots=2"}),
       TextNeed::required);
-  std::vector<Request> asked = requests(engine);
-  asked.resize(request_count(16));
+  std::vector<Request> asked = requests(engine, GetParam().with_adapters);
   std::vector<Said> want;
   for (uint32_t i = 0; i < asked.size(); ++i) {
     asked[i].adapter = i % 4 == 3 ? abi::kNoAdapter : i % 4;
@@ -159,12 +174,11 @@ TEST_F(Promise, AReplyDoesNotDependOnTheAdaptersOfOthers) {
   EXPECT_GT(cached, 0u);
 }
 
-TEST_F(Promise, AReplyDoesNotDependOnPreemptions) {
+TEST_P(Promise, AReplyDoesNotDependOnPreemptions) {
   Engine engine(settings(768), TextNeed::required);
-  std::vector<Request> asked = requests(engine);
+  std::vector<Request> asked = requests(engine, GetParam().preempted);
   // The cache does not hold two of the longer ones at a time.
-  asked.resize(request_count(12));
-  for (Request& request : asked) request.max_new_tokens = 300;
+  for (Request& request : asked) request.max_new_tokens = GetParam().new_tokens;
   std::vector<Said> want;
   for (const Request& request : asked) want.push_back(alone(engine, request));
 
@@ -181,6 +195,9 @@ TEST_F(Promise, AReplyDoesNotDependOnPreemptions) {
     EXPECT_GT(preempted_replies, 0u);
   }
 }
+
+INSTANTIATE_TEST_SUITE_P(Backends, Promise, testing::ValuesIn(kPromising),
+                         [](const auto& test) { return std::string(test.param.name); });
 
 }  // namespace
 }  // namespace ropewalk::test

@@ -161,6 +161,8 @@ def run_table(build: Path, columns: list[str]) -> dict[str, dict[str, dict[str, 
         if device in columns:
             table.setdefault(suite_name, {}).setdefault(name, {})
     for suite in suites:
+        if not suite.get("name").startswith("Ops/"):
+            continue
         cases = table.setdefault(suite.get("name").removeprefix("Ops/"), {})
         for case in suite:
             name, device = case.get("name").rsplit("/", 1)
@@ -224,6 +226,11 @@ def page(build: Path, columns: list[str], named: dict[str, list[str]]) -> str:
         table[suite] = {name: table.get(suite, {}).get(name, {}) for name in names}
     found = [column for column in columns if any(column in c for s in table.values() for c in s.values())]
     lines = [HEAD, "## Devices", "", *device_rows(build, columns), ""]
+    lines += [
+        "On the CPU a reply has the same bits whoever is served beside it; on CUDA and Vulkan it has them with the option",
+        "`batch-invariant` ([serving](serving.md#same-bits)).",
+        "",
+    ]
     if "vulkan" in found:
         lines += ["## What a Vulkan device may lack", "", *feature_rows(build), ""]
         lines += [

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <csignal>
 #include <cstdlib>
 
 #include "tests/apps/program.h"
@@ -77,6 +78,25 @@ TEST(VulkanProgramRuns, WhereItIsAskedFor) {
   const Outcome outcome = run_on("vulkan", {});
   EXPECT_EQ(outcome.code, 0) << outcome.err;
   EXPECT_THAT(outcome.out, HasSubstr("-"));
+}
+
+// A server that must be deterministic takes the device with the option that makes it so; without it
+// one line says what is missing.
+TEST(VulkanProgramRuns, ADeterministicServerNeedsTheOptionBatchInvariant) {
+  Program refused({"serve", RW_SOURCE_DIR "/configs/airophin-mini.yaml", "--listen", "127.0.0.1:0",
+                   "--set", "backend={name: vulkan}", "--set", "serve.deterministic=true"});
+  const Outcome outcome = refused.finish();
+  EXPECT_EQ(outcome.code, 2) << outcome.err;
+  EXPECT_THAT(outcome.err,
+              HasSubstr("may depend on who else is served: without its option batch-invariant"));
+  Program taken({"serve", RW_SOURCE_DIR "/configs/airophin-mini.yaml", "--listen", "127.0.0.1:0",
+                 "--set", "backend={name: vulkan, batch_invariant: true}", "--set",
+                 "serve.deterministic=true", "--set", "serve.max_sequences=2", "--set",
+                 "context.length=64"});
+  EXPECT_TRUE(taken.wait_for_output("ropewalk serves"));
+  taken.signal(SIGTERM);
+  taken.signal(SIGTERM);
+  taken.finish();
 }
 
 TEST(VulkanProgramRuns, AQueueWithoutTimestampsHasNoTrace) {

@@ -64,7 +64,7 @@ void on_every_device(const Check& check) {
     for (const uint32_t invocations : {128u, 256u, 1024u})
       for (const uint32_t shared : {16384u, 32768u, 65536u})
         for (const uint32_t bits : {0u, 1u, 2u, 3u, 4u, 7u, 8u, 11u, 12u}) {
-          Features features;
+          Features features{};
           features.subgroup_size = subgroup;
           features.max_invocations = invocations;
           features.shared_bytes = shared;
@@ -142,23 +142,52 @@ TEST(VulkanTiling, ShadersRunWhereTheDeviceHasWhatTheyNeed) {
   });
 }
 
-TEST(VulkanTiling, TheWorkspaceHoldsXAsItIsPrepared) {
-  on_every_device([](const Features& features) {
-    for (const Product& product : kTiledProducts)
+// On a GPU the tiling is one, whatever the rows; on a processor two shaders add up in one order.
+TEST(VulkanTiling, BatchInvariantLooksAtNoRows) {
+  on_every_device([](const Features& device) {
+    Features features = device;
+    features.batch_invariant = true;
+    const bool processor = features.processor && !features.float16;
+    for (const Product& product : kTiledProducts) {
+      const PackedShape shape = shape_of(product);
+      const Tiling few = tiling_of(features, shape, 1000, 1);
+      EXPECT_TRUE(few.splits_rows || processor);
       for (const uint32_t rows : kRows) {
-        const PackedShape shape = shape_of(product);
-        abi::Tensor weight{};
-        weight.dtype = product.dtype;
-        weight.bits = static_cast<uint8_t>(product.bits);
-        weight.dim[0] = product.rows;
-        weight.group_size = product.group_size;
-        const uint64_t asked = prepared_workspace(weight, rows, features);
-        const PreparedX kind = tiling_of(features, shape, 1000, rows).x;
-        const uint64_t row = kind == PreparedX::f16  ? shape.blocks * 64 + 4
-                             : kind == PreparedX::i8 ? shape.blocks * 80
-                                                     : 0;
-        EXPECT_EQ(asked, rows * row);
+        const Tiling t = tiling_of(features, shape, 1000, rows);
+        EXPECT_EQ(t.slices, few.slices);
+        EXPECT_EQ(t.columns, few.columns);
+        EXPECT_EQ(t.x, few.x);
+        if (processor) continue;
+        EXPECT_EQ(t.shader, few.shader);
+        EXPECT_EQ(constants_of(t, shape, 0), constants_of(few, shape, 0));
+        EXPECT_FALSE(is_gated(gated_tiling(features, shape, 1000, rows, Norm::inside)));
+        EXPECT_EQ(qkv_tiling(features, shape, 128, rows, Norm::inside).heads_across, 0u);
       }
+    }
+  });
+}
+
+TEST(VulkanTiling, TheWorkspaceHoldsXAsItIsPrepared) {
+  on_every_device([](const Features& device) {
+    for (const bool batch_invariant : {false, true}) {
+      Features features = device;
+      features.batch_invariant = batch_invariant;
+      for (const Product& product : kTiledProducts)
+        for (const uint32_t rows : kRows) {
+          const PackedShape shape = shape_of(product);
+          abi::Tensor weight{};
+          weight.dtype = product.dtype;
+          weight.bits = static_cast<uint8_t>(product.bits);
+          weight.dim[0] = product.rows;
+          weight.group_size = product.group_size;
+          const uint64_t asked = prepared_workspace(weight, rows, features);
+          const PreparedX kind = tiling_of(features, shape, 1000, rows).x;
+          const uint64_t row = kind == PreparedX::f16  ? shape.blocks * 64 + 4
+                               : kind == PreparedX::i8 ? shape.blocks * 80
+                                                       : 0;
+          EXPECT_EQ(asked, rows * row);
+        }
+    }
   });
 }
 

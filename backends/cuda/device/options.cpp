@@ -52,9 +52,10 @@ Options::Options(const abi::Options& given)
               choice(given, "combine", kCombineChoices),
               choice(given, "norms", kNormChoices),
               given.boolean("pdl") ? EarlyStart::where_possible : EarlyStart::never,
+              given.boolean("batch-invariant") ? Batches::invariant : Batches::fast,
               parse_tuning(given.text("tune"))} {}
 
-const abi::OptionInfo kOptions[8] = {
+const abi::OptionInfo kOptions[9] = {
     {"capture", abi::OptionType::boolean, "true",
      "record each program as a CUDA graph; false launches its kernels one by one, for debugging"},
     {"step-limit-ms", abi::OptionType::integer, "30000",
@@ -72,6 +73,9 @@ const abi::OptionInfo kOptions[8] = {
      "of its own (own)"},
     {"pdl", abi::OptionType::boolean, "true",
      "let kernels begin before the one in front of them has ended, from sm_90 on"},
+    {"batch-invariant", abi::OptionType::boolean, "false",
+     "take the same kernels for any number of rows, slower ones for prompts: a reply then has the "
+     "same bits whoever is served beside it"},
     {"tune", abi::OptionType::text, "",
      "NAME=N,... in place of numbers that were chosen without a GPU; an unknown name lists them"},
 };

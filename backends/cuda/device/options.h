@@ -19,6 +19,6 @@ struct Options {
   Choices choices;
 };
 
-extern const abi::OptionInfo kOptions[8];
+extern const abi::OptionInfo kOptions[9];
 
 }  // namespace ropewalk::cuda

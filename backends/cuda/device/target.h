@@ -13,8 +13,8 @@ namespace ropewalk::cuda {
 // the kernels for packed and dense weights do it.
 enum class LargeBatchLibrary { none, cublas_without_bf16, cublas };
 
-// The options `matvec`, `attention`, `combine`, `norms` and `pdl`. `automatic` is the table of
-// crossovers.h, or the rule of attention_splits.h.
+// The options `matvec`, `attention`, `combine`, `norms`, `pdl` and `batch-invariant`. `automatic`
+// is the table of crossovers.h, or the rule of attention_splits.h.
 enum class PackedChoice { automatic, tiles8, tiles16, tiles32, tiles64 };
 enum class AttentionChoice { automatic, plain, split };
 // Who combines the runs of attention: the thread block that ends last, or a kernel of its own.
@@ -22,6 +22,10 @@ enum class CombineChoice { last, own };
 // Who computes a norm: the products that read it, or a kernel of its own (program/prepared.h).
 enum class NormChoice { folded, own };
 enum class EarlyStart { never, where_possible };
+// invariant: the bits of a row do not depend on the rows beside it. Kernels are then chosen, and
+// their work is divided, as for kInvariantRows.
+enum class Batches { fast, invariant };
+inline constexpr uint32_t kInvariantRows = 8;
 
 struct Choices {
   PackedChoice packed = PackedChoice::automatic;
@@ -29,6 +33,7 @@ struct Choices {
   CombineChoice combine = CombineChoice::last;
   NormChoice norms = NormChoice::folded;
   EarlyStart early_start = EarlyStart::where_possible;
+  Batches batches = Batches::fast;
   Tuning tuning = {};
 };
 
@@ -41,6 +46,7 @@ struct Target {
   Choices choices = {};
 
   const Tuning& tuning() const { return choices.tuning; }
+  bool batch_invariant() const { return choices.batches == Batches::invariant; }
 };
 
 }  // namespace ropewalk::cuda

@@ -93,6 +93,8 @@ inline MatmulKernel packed_kernel(MatmulKernel otherwise, PackedChoice choice) {
 inline MatmulKernel kernel_for(abi::DType weight, uint32_t rows, const Target& target) {
   const bool quantised = weight == abi::DType::gptq;
   const PackedChoice choice = target.choices.packed;
+  if (target.batch_invariant())
+    return quantised ? packed_kernel(MatmulKernel::tiles_of_8, choice) : MatmulKernel::vector;
   const MatmulKernel otherwise =
       quantised ? packed_kernel(MatmulKernel::tiles_of_64, choice) : MatmulKernel::vector;
   for (const Crossover& row : kCrossovers) {

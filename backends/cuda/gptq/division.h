@@ -46,11 +46,12 @@ inline Division divide(const Layout& l, uint32_t tiles, uint32_t rows, uint32_t 
   const Tuning& tuning = target.tuning();
   const uint32_t at_once = row_block == 8 ? 1 : kWideTiles;
   Division d{row_block, divide_up(rows, row_block), tiles, at_once, 1, blocks(l)};
+  const uint32_t planned = target.batch_invariant() ? 1 : d.row_blocks;
   const uint32_t max_splits = divide_up(blocks(l), tuning.min_blocks);
   uint64_t best_time = ~uint64_t{0};
   for (uint32_t splits = 1; splits <= max_splits; ++splits) {
     const uint32_t per_split = divide_up(blocks(l), splits);
-    const uint32_t thread_blocks = divide_up(tiles, at_once) * d.row_blocks * splits;
+    const uint32_t thread_blocks = divide_up(tiles, at_once) * planned * splits;
     const uint64_t busiest =
         std::max(divide_up(thread_blocks, target.multiprocessors), tuning.busy_blocks);
     const uint32_t sums = splits == 1 ? 0 : blocks_for_sums(l, row_block, tuning);

@@ -29,7 +29,8 @@ inline AttentionKernels attention_kernels(uint32_t rows, const AttentionShape& s
   const bool fast = choices.attention != AttentionChoice::plain &&
                     shape.rotation == abi::KeyRotation::before_cache && head_dim <= 128 &&
                     head_dim % 8 == 0;
-  const bool tiles = choices.attention == AttentionChoice::automatic;
+  const bool tiles =
+      choices.attention == AttentionChoice::automatic && choices.batches == Batches::fast;
   return {fast && tiles && rows >= choices.tuning.prompt_rows,
           fast && !(shape.cache == abi::DType::i8 && head_dim % 16),
           fast && choices.attention == AttentionChoice::automatic};

@@ -125,7 +125,7 @@ void launch_tiles(const LowRank& op, const Launch& launch) {
 
 // Few rows are replies, each perhaps with an adapter of its own, so that they run side by side.
 void low_rank(const LowRank& op, const Launch& launch) {
-  if (launch.max_rows(op.extent) <= 8)
+  if (op.row_by_row || launch.max_rows(op.extent) <= 8)
     launch_tiles<1>(op, launch);
   else
     launch_tiles<8>(op, launch);

@@ -174,6 +174,7 @@ struct LowRank {
   float* partials;       // (R, splits, cap) of x . A
   uint32_t depth, width, cap, stride;
   uint32_t splits;  // of the depth
+  bool row_by_row;  // also with many rows
   Extent extent;
 };
 

@@ -74,11 +74,12 @@ void offer(uint32_t first, uint32_t count, std::span<const uint32_t> hidden, abi
 
 }  // namespace
 
-void claim_fusions(const Graph& graph, abi::ClaimSink& sink) {
+void claim_fusions(const Graph& graph, Batches batches, abi::ClaimSink& sink) {
   for (uint32_t n = 0; n < graph.nodes.size(); ++n) {
     const Nodes rest = graph.nodes.subspan(n);
     const auto out = [&](uint32_t i) { return rest[i].out[0]; };
     if (can_rope_append(graph, rest)) offer(n, 3, std::array{out(1)}, sink);
+    if (batches == Batches::invariant) continue;
     if (can_qkv_rope_append(graph, rest))
       offer(n, 6, std::array{out(0), out(1), out(2), out(4)}, sink);
     if (matches_gate_up(graph, rest)) offer(n, 3, std::array{out(0), out(1)}, sink);

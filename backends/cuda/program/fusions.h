@@ -9,10 +9,13 @@
 //   M M M rope rope kv_append                  all of the above: from x to the cache in one launch
 #pragma once
 
+#include "backends/cuda/device/target.h"
 #include "core/abi/backend.h"
 
 namespace ropewalk::cuda {
 
-void claim_fusions(const abi::Graph& graph, abi::ClaimSink& sink);
+// With Batches::invariant products stay alone: in a step with adapters other nodes follow them, and
+// K is divided by the tiles of a launch.
+void claim_fusions(const abi::Graph& graph, Batches batches, abi::ClaimSink& sink);
 
 }  // namespace ropewalk::cuda

@@ -38,7 +38,8 @@ struct AttentionPlan {
     kernels.ring = kernels.ring && can_ring(keys, gptq::copies_of(target), target.shared_bytes);
     // A row outside of prompts is the only one of its sequence.
     if (kernels.tiles) single_rows = std::min(single_rows, std::max(shape.sequences, 1u));
-    splits = attention_splits(uint64_t{single_rows} * (heads / heads_together(heads, keys)),
+    const uint64_t planned = target.batch_invariant() ? kInvariantRows : single_rows;
+    splits = attention_splits(planned * (heads / heads_together(heads, keys)),
                               shape.pages_per_sequence << keys.page_shift,
                               kernels.ring ? target.tuning().ring_runs : target.tuning().busy_runs,
                               target);
@@ -118,6 +119,7 @@ LowRank low_rank_of(const Operands& op, const CompileContext& context) {
           op.in(2).dim[2],
           op.in(3).dim[2],
           low_rank_splits(op.width_in()),
+          context.target.batch_invariant(),
           op.extent()};
 }
 

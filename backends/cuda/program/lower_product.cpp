@@ -160,7 +160,8 @@ std::function<void(cudaStream_t)> lower_dense(const DenseMatmul& op, uint32_t ro
                                               const CompileContext& context) {
   const Target& target = context.target;
   const DenseStream how{target.multiprocessors, gptq::copies_of(target), gptq::start_of(target)};
-  if (rows <= target.tuning().stream_rows && can_stream(op, rows, how, target.shared_bytes))
+  if (!target.batch_invariant() && rows <= target.tuning().stream_rows &&
+      can_stream(op, rows, how, target.shared_bytes))
     return [op, how, rows, step = context.step](cudaStream_t stream) {
       dense_stream(op, how, {step, rows, rows, stream});
     };

@@ -43,12 +43,16 @@ struct Features {
   bool portability_subset = false;   // VK_KHR_portability_subset, which must then be enabled
   bool integer_dot = false;          // shaderIntegerDotProduct, and products of few rows use it
   bool dot_tiles = false;            // those of many rows too
+  bool batch_invariant = false;      // an option: one kernel an op, whatever the number of rows
   uint32_t max_invocations = 0;      // of a workgroup
   uint32_t shared_bytes = 0;         // of a workgroup
   uint64_t largest_allocation = 0;   // bytes
   uint8_t device_uuid[VK_UUID_SIZE] = {};
   uint8_t cache_uuid[VK_UUID_SIZE] = {};  // of pipeline caches that this driver can read
 };
+
+// With batch_invariant kernels are chosen, and their work is divided, as for so many rows.
+inline constexpr uint32_t kInvariantRows = 8;
 
 Features examine(const Instance& instance, VkPhysicalDevice device, const Options& options);
 

@@ -105,9 +105,10 @@ Options::Options(const abi::Options& given)
       float16(parse_switch("float16", given.text("float16"))),
       dot(parse_switch("dot", given.text("dot"))),
       queue(parse_queue(given.text("queue"))),
-      prefetch_mib(static_cast<uint64_t>(given.integer("prefetch-mib"))) {}
+      prefetch_mib(static_cast<uint64_t>(given.integer("prefetch-mib"))),
+      batch_invariant(given.boolean("batch-invariant")) {}
 
-const abi::OptionInfo kOptions[12] = {
+const abi::OptionInfo kOptions[13] = {
     {"pipeline-cache", abi::OptionType::boolean, "true",
      "keep compiled shaders in $XDG_CACHE_HOME/ropewalk, or ~/.cache/ropewalk"},
     {"validate", abi::OptionType::boolean, "false",
@@ -141,6 +142,9 @@ const abi::OptionInfo kOptions[12] = {
      "MiB of the next product's weights that are read beside a norm or attention, for devices with "
      "a large cache",
      0, 1024},
+    {"batch-invariant", abi::OptionType::boolean, "false",
+     "take the same kernels for any number of rows, slower ones for prompts: a reply then has the "
+     "same bits whoever is served beside it"},
 };
 
 }  // namespace ropewalk::vulkan

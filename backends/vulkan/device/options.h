@@ -46,8 +46,9 @@ struct Options {
                    // hardware has the instruction
   Queue queue;
   uint64_t prefetch_mib;  // of the next product's weights, read beside what runs before it
+  bool batch_invariant;   // no kernel depends on the number of rows in a step
 };
 
-extern const abi::OptionInfo kOptions[12];
+extern const abi::OptionInfo kOptions[13];
 
 }  // namespace ropewalk::vulkan

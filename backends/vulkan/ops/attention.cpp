@@ -45,7 +45,8 @@ uint32_t queries_of(uint32_t rows, uint32_t head_dim, uint32_t lanes, const Feat
 //   rows of prompts   attention_tile.comp, grid (heads, rows / queries): they share their keys
 //   other rows        attention.comp, grid (heads, rows, splits): each has its sequence for itself
 //
-// A program that has no room for a tile leaves all rows to attention.comp.
+// A program that has no room for a tile, or whose rows must not depend on their company, leaves all
+// rows to attention.comp.
 struct Division {
   Division(const abi::Graph& graph, const abi::Node& node, const abi::ProgramShape& shape,
            const Features& features)
@@ -53,11 +54,12 @@ struct Division {
         heads(abi::heads_of(graph.tensors[node.in[0]], graph.tensors[node.in[1]])),
         lanes(features.processor ? features.subgroup_size : 64),
         span(features.processor ? kProcessorSpan : kGpuSpan),
-        queries(queries_of(shape.rows, head_dim, lanes, features)),
+        queries(features.batch_invariant ? 0 : queries_of(shape.rows, head_dim, lanes, features)),
         singles(queries > 0 ? std::min(shape.rows, shape.sequences) : shape.rows),
-        splits(features.processor ? 1
-                                  : key_splits_of(singles * heads,
-                                                  gpu_spans_of(graph.tensors[node.in[1]], shape))),
+        splits(features.processor
+                   ? 1
+                   : key_splits_of((features.batch_invariant ? kInvariantRows : singles) * heads,
+                                   gpu_spans_of(graph.tensors[node.in[1]], shape))),
         ordered(node.in.size() > 3),
         tile_partials(queries > 0 && ordered ? partial_bytes(shape.rows, heads, 1, head_dim) : 0),
         single_partials(ordered || splits > 1 ? partial_bytes(singles, heads, splits, head_dim)

@@ -28,7 +28,8 @@ void low_rank(const Operands& op, Recorder& recorder) {
   const uint32_t depth = op.width_in(), width = op.width(), cap = op.in(2).dim[2];
   const uint32_t stride = op.in(3).dim[2], splits = depth_splits_of(depth), rows = op.rows();
   // Few rows are replies, each perhaps with an adapter of its own, so that they run side by side.
-  const uint32_t tile = rows <= 8 ? 1 : 8, tiles = (rows + tile - 1) / tile;
+  const uint32_t tile = rows <= 8 || recorder.features().batch_invariant ? 1 : 8;
+  const uint32_t tiles = (rows + tile - 1) / tile;
   const VkDeviceAddress begin = op.context().partials.begin;
   const Range partials{begin,
                        begin + low_rank_workspace(op.context().graph, op.node(), op.shape())};

@@ -11,6 +11,7 @@ namespace {
 // A processor's vectors: few lanes, and each lane of a load costs as much as several vectors of
 // arithmetic. So x is loaded once for a vector and broadcast by shuffles, and an invocation has as
 // many columns as leave every core some workgroups; more than 8 take the driver seconds to compile.
+// Both shaders add up a row in the order of the blocks, whatever the number of rows.
 Tiling processor_tiling(const Features& features, uint32_t width, uint32_t rows) {
   constexpr uint32_t kMaxVectorRows = 8;  // with more, columns are no longer read once
   constexpr uint32_t kMinGroups = 8, kMaxColumns = 8;
@@ -44,8 +45,9 @@ constexpr uint32_t kMaxLeanRows = 8;
 
 // Codes of 4 bits times x as two planes of int8: an instruction multiplies four.
 bool uses_dot(const Features& features, abi::DType weight, uint32_t bits, uint32_t rows) {
+  const bool lean = rows <= kMaxLeanRows && !features.batch_invariant;
   return features.integer_dot && weight == abi::DType::gptq && bits == 4 &&
-         (rows <= kMaxLeanRows || features.dot_tiles);
+         (lean || features.dot_tiles);
 }
 
 // What a workgroup of lean.glsl shares beyond the sums of its slices.
@@ -187,6 +189,7 @@ Tiling tiling_of(const Features& features, const PackedShape& weight, uint32_t w
                  uint32_t rows) {
   constexpr uint32_t kMaxVectorRows = 2;  // with more, loading x for each column costs more than W
   if (features.processor && !features.float16) return processor_tiling(features, width, rows);
+  if (features.batch_invariant) return tile_tiling(features, weight, kInvariantRows);
   if (uses_dot(features, weight.dtype, weight.bits, rows) && rows <= kMaxLeanRows)
     return lean_tiling(features, weight, rows, lean_shape(features));
   return rows <= kMaxVectorRows ? vector_tiling(features, weight, rows)
@@ -273,10 +276,11 @@ uint64_t prepared_bytes(PreparedX kind, uint64_t blocks, uint64_t rows) {
 
 uint64_t prepared_workspace(const abi::Tensor& weight, uint32_t rows, const Features& features) {
   const bool processor = features.processor && !features.float16;
-  const PreparedX kind = processor                                             ? PreparedX::none
-                         : uses_dot(features, weight.dtype, weight.bits, rows) ? PreparedX::i8
-                         : uses_x_f16(features, weight.dtype, rows)            ? PreparedX::f16
-                                                                               : PreparedX::none;
+  const uint32_t chosen_for = features.batch_invariant ? kInvariantRows : rows;
+  const PreparedX kind = processor ? PreparedX::none
+                         : uses_dot(features, weight.dtype, weight.bits, chosen_for) ? PreparedX::i8
+                         : uses_x_f16(features, weight.dtype, chosen_for) ? PreparedX::f16
+                                                                          : PreparedX::none;
   const uint64_t depth = weight.dim[0];
   const uint64_t group = weight.dtype == abi::DType::gptq ? weight.group_size : depth;
   const uint64_t groups = (depth + group - 1) / group;

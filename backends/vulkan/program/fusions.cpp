@@ -101,8 +101,9 @@ std::vector<Fusion> find_fusions(const Graph& graph, const Features& features) {
   };
   for (uint32_t n = 0; n < graph.nodes.size(); ++n) {
     const std::span<const Node> rest = graph.nodes.subspan(n);
-    if (matches_epilogue(graph, rest)) offer({{n, n + 1}, {rest[0].out[0]}, kGainUs});
     if (matches_rope_append(graph, rest)) offer({{n, n + 1, n + 2}, {rest[1].out[0]}, 2 * kGainUs});
+    if (features.batch_invariant) continue;
+    if (matches_epilogue(graph, rest)) offer({{n, n + 1}, {rest[0].out[0]}, kGainUs});
     if (!features.integer_dot) continue;
     offer(find_products(graph, n));
     offer(find_normed(graph, n));

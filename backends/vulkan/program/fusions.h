@@ -23,6 +23,8 @@ namespace ropewalk::vulkan {
 //                             first
 // rms_norm + either of these  of products: each workgroup normalises x itself, in programs of one
 //                             row or two
+//
+// With batch_invariant products are not fused: in a step with adapters other nodes follow them.
 struct Fusion {
   std::vector<uint32_t> nodes;
   std::vector<uint32_t> hidden;

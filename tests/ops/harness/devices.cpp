@@ -120,6 +120,13 @@ abi::Device& open(const Entry& entry) {
   return *device;
 }
 
+constexpr char kInvariant[] = "batch-invariant";
+
+bool has_option(const abi::Module& module, std::string_view option) {
+  return std::any_of(module.options, module.options + module.option_count,
+                     [&](const abi::OptionInfo& info) { return info.name == option; });
+}
+
 }  // namespace
 
 std::vector<std::string> device_names() {
@@ -150,6 +157,24 @@ abi::Device& cpu_device(const std::string& instructions, int threads) {
                    {{"instructions", instructions}, {"threads", std::to_string(threads)}},
                    0});
   throw std::runtime_error("no cpu backend was built");
+}
+
+std::vector<std::string> invariant_device_names() {
+  std::vector<std::string> names;
+  for (const Entry& entry : entries())
+    if (has_option(*entry.module, kInvariant) && !entry.settings.contains("mask-features"))
+      names.push_back(entry.name);
+  return names;
+}
+
+abi::Device& invariant_device(const std::string& name) {
+  for (const Entry& entry : entries()) {
+    if (entry.name != name) continue;
+    Settings settings = entry.settings;
+    settings[kInvariant] = "true";
+    return open({name + " " + kInvariant, entry.module, settings, entry.index});
+  }
+  throw std::runtime_error(name + ": no such device");
 }
 
 bool is_variant(const std::string& device_name) {

@@ -26,6 +26,12 @@ abi::Device& device(const std::string& name);
 // A device of the CPU backend with that many threads.
 abi::Device& cpu_device(const std::string& instructions, int threads);
 
+// Of device_names(), those with the option batch-invariant; variants without features are left out.
+std::vector<std::string> invariant_device_names();
+
+// One of them, opened with that option.
+abi::Device& invariant_device(const std::string& name);
+
 // Whether the name is of a device as users see it, and not one of the variants above.
 bool is_variant(const std::string& device_name);
 

@@ -58,9 +58,9 @@ TEST(CudaOptions, MatvecForcesAPackedKernelBelowCublas) {
 }
 
 TEST(CudaOptions, AttentionForcesAKernelWhereItCanRun) {
-  constexpr auto kKeys = abi::KeyRotation::before_cache;
-  constexpr AttentionShape f16{DType::f16, 128, kKeys}, wide{DType::f16, 256, kKeys},
-      i8{DType::i8, 24, kKeys};
+  constexpr auto kRotation = abi::KeyRotation::before_cache;
+  constexpr AttentionShape f16{DType::f16, 128, kRotation}, wide{DType::f16, 256, kRotation},
+      i8{DType::i8, 24, kRotation};
   const auto kernels = [](const char* name, uint32_t rows, const AttentionShape& shape) {
     const AttentionKernels found =
         attention_kernels(rows, shape, target_with({{"attention", name}}).choices);

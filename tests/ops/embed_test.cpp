@@ -6,7 +6,7 @@
 namespace ropewalk::test {
 namespace {
 
-constexpr uint32_t kVocab = 51, kWidth = 75;
+constexpr uint32_t kVocab = 51, kEmbedWidth = 75;
 
 class Embed : public OpTest {
  protected:
@@ -16,7 +16,8 @@ class Embed : public OpTest {
       std::vector<int32_t> tokens(rows);
       for (int32_t& token : tokens) token = static_cast<int32_t>(random.below(kVocab));
       tokens.back() = kVocab - 1;
-      return embed(random_dense(dtype, abi::WeightUse::embed, kWidth, kVocab, random), tokens, 1);
+      return embed(random_dense(dtype, abi::WeightUse::embed, kEmbedWidth, kVocab, random), tokens,
+                   1);
     });
   }
 
@@ -35,7 +36,8 @@ class Embed : public OpTest {
 
 TEST_P(Embed, packed_in_parts) {
   Random random(2);
-  StoredWeight table = random_dense(abi::DType::f16, abi::WeightUse::embed, kWidth, 600, random);
+  StoredWeight table =
+      random_dense(abi::DType::f16, abi::WeightUse::embed, kEmbedWidth, 600, random);
   table.part_columns = abi::kPartColumns;
   run(embed(table, {0, 255, 256, 599}, 1));
 }
@@ -43,7 +45,8 @@ TEST_P(Embed, packed_in_parts) {
 TEST_P(Embed, scaled) {
   for (const abi::DType dtype : {abi::DType::f32, abi::DType::f16, abi::DType::bf16}) {
     Random random(3);
-    run(embed(random_dense(dtype, abi::WeightUse::embed, kWidth, kVocab, random), {50, 0, 7}, 12));
+    run(embed(random_dense(dtype, abi::WeightUse::embed, kEmbedWidth, kVocab, random), {50, 0, 7},
+              12));
   }
 }
 

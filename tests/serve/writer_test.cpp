@@ -13,7 +13,7 @@ namespace {
 using namespace serve;
 
 // Over when it has been told so.
-class Counter final : public Job {
+class Counter final : public serve::Job {
  public:
   struct Shared {
     std::atomic<int> turns = 0;

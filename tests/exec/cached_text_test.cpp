@@ -129,7 +129,7 @@ TEST(CachedText, UncachingKeepsTheTokens) {
 }
 
 TEST(CachedText, AnotherAdapterComputesAllOfItAgain) {
-  Rig rig(false, RopeMode::hf_compat);
+  TextRig rig(false, RopeMode::hf_compat);
   rig.text.append(Ids{1, 2, 3});
   rig.run_all();
   rig.text.set_adapter(abi::kNoAdapter);

@@ -4,7 +4,7 @@
 //
 // In training the prompt ended in "ASSISTANT: ", and the reply was tokenised apart from it; most
 // programs render "ASSISTANT:" and leave the space to the model.
-#include "plugins/prompt-formats/turns.h"
+#include "plugins/prompt-formats/shared/turns.h"
 
 namespace {
 

@@ -3,7 +3,7 @@
 //   <s>A chat.\nUSER: hi\nASSISTANT: hello</s>USER: again\nASSISTANT:
 //
 // The cards of 2.1 end a prompt in "ASSISTANT: ", those of 2.0 and m2.0 in "ASSISTANT:".
-#include "plugins/prompt-formats/turns.h"
+#include "plugins/prompt-formats/shared/turns.h"
 
 namespace {
 

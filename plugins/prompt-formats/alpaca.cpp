@@ -4,7 +4,7 @@
 //   ### Instruction: again\n\n### Response:
 //
 // Stanford's own has a line end after "### Instruction:", which `template` can say.
-#include "plugins/prompt-formats/turns.h"
+#include "plugins/prompt-formats/shared/turns.h"
 
 namespace {
 

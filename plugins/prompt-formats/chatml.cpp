@@ -3,13 +3,15 @@
 //   <|im_start|>system\nSYSTEM<|im_end|>\n<|im_start|>user\nhi<|im_end|>\n
 //   <|im_start|>assistant\n
 //
-// BOS stands in front only where the tokenizer adds one: SmolLM2's is <|im_start|> itself, and
-// would be there twice. The marks are tokens that the model added to its vocabulary; where it has
-// none they are text. No system text, no system block. An empty content leaves the bare role in
-// FastChat's wording, and is a block like any other in that of models' chat templates.
+// BOS stands in front only where the tokenizer adds one, or by the option `bos`: SmolLM2's is
+// <|im_start|> itself, and would be there twice. The marks are tokens that the model added to its
+// vocabulary; where it has none they are text. No system text, no system block. An empty content
+// leaves the bare role in FastChat's wording, and is a block like any other in that of models' chat
+// templates.
 #include <array>
+#include <string>
 
-#include "plugins/prompt-formats/turns.h"
+#include "plugins/prompt-formats/shared/blocks.h"
 
 namespace {
 
@@ -19,17 +21,29 @@ using namespace ropewalk::abi;
 constexpr std::string_view kStart = "<|im_start|>";
 constexpr std::string_view kEnd = "<|im_end|>";
 
-constexpr std::array kOptions = {formats::kWordingOption};
+constexpr std::array kOptions = {
+    formats::kWordingOption,
+    formats::kDefaultSystemOption,
+    OptionInfo{.name = "bos",
+               .type = OptionType::boolean,
+               .default_value = "false",
+               .help = "true: BOS stands in front whatever the tokenizer adds"},
+};
 
 class ChatMl final : public PromptFormat {
  public:
-  explicit ChatMl(const Options& options) : wording_(formats::wording_of(options)) {}
+  explicit ChatMl(const Options& options)
+      : wording_(formats::wording_of(options)),
+        default_system_(options.text("default_system")),
+        bos_(options.boolean("bos")) {}
 
-  void default_system(TextSink&) const noexcept override {}
+  void default_system(TextSink& sink) const noexcept override { sink.text(default_system_); }
   Status render(std::span<const Message> messages, PieceSink& sink) const noexcept override {
     return guard([&] {
       const size_t first = formats::check_turns(messages);
-      if (first == 1 && !messages[0].content.empty()) emit("system", messages[0].content, sink);
+      const std::string_view system = first == 1 ? messages[0].content : default_system_;
+      if (bos_) sink.control(Control::bos);
+      if (!system.empty()) emit("system", system, sink);
       for (const Message& message : messages.subspan(first))
         emit(message.role == Role::user ? "user" : "assistant", message.content, sink);
       if (formats::awaits_reply(messages)) open("assistant", sink);
@@ -56,6 +70,8 @@ class ChatMl final : public PromptFormat {
   }
 
   formats::Wording wording_;
+  std::string default_system_;
+  bool bos_;
 };
 
 }  // namespace

@@ -6,7 +6,7 @@
 //   ### Response:\n
 #include <array>
 
-#include "plugins/prompt-formats/blocks.h"
+#include "plugins/prompt-formats/shared/blocks.h"
 
 namespace {
 

@@ -4,7 +4,7 @@
 //   User: again\n\nAssistant:
 #include <array>
 
-#include "plugins/prompt-formats/blocks.h"
+#include "plugins/prompt-formats/shared/blocks.h"
 
 namespace {
 

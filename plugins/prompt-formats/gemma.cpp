@@ -3,11 +3,11 @@
 //   <s><start_of_turn>user\nhi<end_of_turn>\n
 //   <start_of_turn>model\n
 //
-// Contents are trimmed. The template refuses a system text; here it goes before the user's first
-// message, and a blank line.
+// Contents are trimmed. The system text and a blank line go before the user's first message, as in
+// Gemma 3's template; those of Gemma 1 and 2 refuse a system text.
 #include <array>
 
-#include "plugins/prompt-formats/blocks.h"
+#include "plugins/prompt-formats/shared/blocks.h"
 
 namespace {
 
@@ -32,6 +32,6 @@ constexpr formats::Blocks kBlocks{
 const Module ropewalk_module = make_module<PromptFormat, formats::BlockFormat<kBlocks>>({
     .name = "gemma",
     .version = "1.0.0",
-    .help = "Gemma 1, 2: <start_of_turn>user ... <end_of_turn>",
-    .source = "the chat template of google/gemma-2-2b-it",
+    .help = "Gemma 1 to 3: <start_of_turn>user ... <end_of_turn>",
+    .source = "the chat templates of google/gemma-2-2b-it and gemma-3-1b-it",
 });

@@ -8,7 +8,7 @@
 #include <array>
 #include <string>
 
-#include "plugins/prompt-formats/blocks.h"
+#include "plugins/prompt-formats/shared/blocks.h"
 
 namespace {
 

@@ -1,39 +1,38 @@
-// Llama 3.1 and 3.3: as Llama 3, with a system block that is always there and begins with dates.
-// The day's date is the template's own where the program gives none, so that a run does not change
-// with the day.
+// Llama 3.1 to 3.3: as Llama 3, with a system block that is always there and begins with dates.
+//
+// The day's date is an option and not the clock's, so that a run does not change with the day. Its
+// default is what the template says where the program gives none.
 #include <array>
 
-#include "plugins/prompt-formats/blocks.h"
+#include "plugins/prompt-formats/shared/blocks.h"
 
 namespace {
 
 using namespace ropewalk;
 using namespace ropewalk::abi;
 
-constexpr std::array<std::string_view, 3> kTokens = {"<|start_header_id|>", "<|end_header_id|>",
-                                                     "<|eot_id|>"};
-constexpr std::array<std::string_view, 3> kStops = {"<|eot_id|>", "<|eom_id|>", "<|end_of_text|>"};
-constexpr formats::Blocks kBlocks{
-    .front = "<s>",
-    .system =
-        "<|start_header_id|>system<|end_header_id|>\n\nCutting Knowledge Date: December "
-        "2023\nToday Date: 26 Jul 2024\n\n{content}<|eot_id|>",
-    .user = "<|start_header_id|>user<|end_header_id|>\n\n{content}<|eot_id|>",
-    .assistant = "<|start_header_id|>assistant<|end_header_id|>\n\n{content}<|eot_id|>",
-    .reply = "<|start_header_id|>assistant<|end_header_id|>\n\n",
-    .no_system =
-        "<|start_header_id|>system<|end_header_id|>\n\nCutting Knowledge Date: December "
-        "2023\nToday Date: 26 Jul 2024\n\n<|eot_id|>",
-    .tokens = kTokens,
-    .stops = kStops,
-    .contents = formats::Contents::trimmed,
+constexpr std::array kOptions = {
+    OptionInfo{.name = "date",
+               .type = OptionType::text,
+               .default_value = "26 Jul 2024",
+               .help = "the day's date in the system block"},
+    OptionInfo{.name = "trim",
+               .type = OptionType::boolean,
+               .default_value = "true",
+               .help = "false: texts are written as they are, as unsloth's template does"},
 };
+constexpr formats::Blocks kBlocks = formats::llama_3(
+    "<|start_header_id|>system<|end_header_id|>\n\nCutting Knowledge Date: December "
+    "2023\nToday Date: {date}\n\n{content}<|eot_id|>",
+    "<|start_header_id|>system<|end_header_id|>\n\nCutting Knowledge Date: December "
+    "2023\nToday Date: {date}\n\n<|eot_id|>");
 
 }  // namespace
 
 const Module ropewalk_module = make_module<PromptFormat, formats::BlockFormat<kBlocks>>({
     .name = "llama-3.1",
     .version = "1.0.0",
-    .help = "Llama 3.1 and 3.3: as llama-3, the system block begins with dates",
+    .help = "Llama 3.1 to 3.3: as llama-3, the system block begins with dates",
     .source = "the chat template of meta-llama/Llama-3.1-8B-Instruct",
+    .options = kOptions,
 });

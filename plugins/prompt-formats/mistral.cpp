@@ -1,15 +1,18 @@
 // Mistral Instruct. Its tokenizers differ in where they want spaces:
 //
+//   v0.1    <s>[INST] SYSTEM\n\nhi [/INST]hello</s> [INST] again [/INST]
+//   v0.2    <s>[INST] SYSTEM\n\nhi [/INST]hello</s>[INST] again [/INST]
 //   v1      <s> [INST] SYSTEM\n\nhi [/INST] hello</s> [INST] again [/INST]
 //   v3      <s>[INST] hi[/INST] hello</s>[INST] SYSTEM\n\nagain[/INST]
 //   tekken  <s>[INST]hi[/INST]hello</s>[INST]SYSTEM\n\nagain[/INST]
 //   v7      <s>[SYSTEM_PROMPT] SYSTEM[/SYSTEM_PROMPT][INST] hi[/INST] hello</s>[INST] again[/INST]
 //
+// v0.1 and v0.2 are the first templates of models with the tokenizer v1, and refuse a system text.
 // The marks are added tokens from v3 on. The system text goes before the user's first message (v1),
 // before the last where that ends the conversation (v3, tekken), or has marks of its own (v7).
 #include <array>
 
-#include "plugins/prompt-formats/blocks.h"
+#include "plugins/prompt-formats/shared/blocks.h"
 
 namespace {
 
@@ -20,32 +23,35 @@ constexpr std::array kOptions = {
     OptionInfo{.name = "spaces",
                .type = OptionType::text,
                .default_value = "v3",
-               .help = "v1, v3, tekken or v7: of which tokenizer the model is"},
+               .help = "v0.1, v0.2, v1, v3, tekken or v7: which model's"},
 };
 
 enum class System { first, last, own };
 
 struct Spaces {
   std::string_view name;
-  std::string_view before;  // the mark before a message
+  std::string_view before;  // the user's first mark
   std::string_view in;      // after a mark
   std::string_view out;     // before the mark after a message
   std::string_view reply;   // before a reply
+  std::string_view next;    // before the user's later marks
   System system;
   bool trims_replies;
 };
 constexpr Spaces kSpaces[] = {
-    {"v1", " ", " ", " ", " ", System::first, false},
-    {"v3", "", " ", "", " ", System::last, true},
-    {"tekken", "", "", "", "", System::last, false},
-    {"v7", "", " ", "", " ", System::own, false},
+    {"v0.1", "", " ", " ", "", " ", System::first, false},
+    {"v0.2", "", " ", " ", "", "", System::first, false},
+    {"v1", " ", " ", " ", " ", " ", System::first, false},
+    {"v3", "", " ", "", " ", "", System::last, true},
+    {"tekken", "", "", "", "", "", System::last, false},
+    {"v7", "", " ", "", " ", "", System::own, false},
 };
 
 const Spaces& spaces_of(std::string_view name) {
   for (const Spaces& spaces : kSpaces)
     if (spaces.name == name) return spaces;
-  throw Failure(StatusCode::invalid_argument,
-                "spaces: found " + std::string(name) + ", expected v1, v3, tekken or v7");
+  throw Failure(StatusCode::invalid_argument, "spaces: found " + std::string(name) +
+                                                  ", expected v0.1, v0.2, v1, v3, tekken or v7");
 }
 
 class Mistral final : public PromptFormat {
@@ -67,10 +73,12 @@ class Mistral final : public PromptFormat {
       for (size_t i = first; i < messages.size(); ++i) {
         const size_t place = spaces_.system == System::first ? first : messages.size() - 1;
         const bool takes_system = spaces_.system != System::own && i == place && !system.empty();
-        if (messages[i].role == Role::user)
+        if (messages[i].role == Role::user) {
+          sink.text(i == first ? spaces_.before : spaces_.next);
           emit_user(takes_system ? system : "", messages[i].content, sink);
-        else
+        } else {
           emit_reply(messages[i].content, sink);
+        }
       }
     });
   }
@@ -82,7 +90,6 @@ class Mistral final : public PromptFormat {
 
  private:
   void emit_user(std::string_view system, std::string_view content, PieceSink& sink) const {
-    sink.text(spaces_.before);
     sink.added_token("[INST]");
     sink.text(spaces_.in);
     sink.text(system);

@@ -7,7 +7,7 @@
 // No BOS is written; the prompt begins with one where the tokenizer adds it.
 #include <array>
 
-#include "plugins/prompt-formats/blocks.h"
+#include "plugins/prompt-formats/shared/blocks.h"
 
 namespace {
 

@@ -4,7 +4,7 @@
 //   <|im_start|>assistant<|im_sep|>
 #include <array>
 
-#include "plugins/prompt-formats/blocks.h"
+#include "plugins/prompt-formats/shared/blocks.h"
 
 namespace {
 

@@ -1,6 +1,6 @@
 // Qwen 2.5: ChatML with a system text of its own where the conversation has none. Qwen 1.5 and 2
 // say "You are a helpful assistant." there: give it as prompt.system.
-#include "plugins/prompt-formats/blocks.h"
+#include "plugins/prompt-formats/shared/blocks.h"
 
 namespace {
 

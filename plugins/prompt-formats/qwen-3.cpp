@@ -2,7 +2,7 @@
 // with an empty thought, as the model was trained.
 #include <array>
 
-#include "plugins/prompt-formats/blocks.h"
+#include "plugins/prompt-formats/shared/blocks.h"
 
 namespace {
 

@@ -1,5 +1,5 @@
 // SmolLM2: ChatML with a system text of its own where the conversation has none.
-#include "plugins/prompt-formats/blocks.h"
+#include "plugins/prompt-formats/shared/blocks.h"
 
 namespace {
 

@@ -16,7 +16,7 @@
 #include <string>
 #include <vector>
 
-#include "plugins/prompt-formats/pattern.h"
+#include "plugins/prompt-formats/shared/pattern.h"
 
 namespace {
 

@@ -1,7 +1,7 @@
 // Vicuna v1.1:
 //
 //   <s>SYSTEM USER: hi ASSISTANT: hello</s>USER: again ASSISTANT:
-#include "plugins/prompt-formats/turns.h"
+#include "plugins/prompt-formats/shared/turns.h"
 
 namespace {
 

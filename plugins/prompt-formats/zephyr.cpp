@@ -7,7 +7,7 @@
 // The names of the roles are text, </s> is EOS. No BOS is written.
 #include <array>
 
-#include "plugins/prompt-formats/blocks.h"
+#include "plugins/prompt-formats/shared/blocks.h"
 
 namespace {
 

@@ -1,6 +1,9 @@
 // The prompt formats byte for byte against FastChat's renderings.
 #include <gmock/gmock.h>
 
+#include <algorithm>
+#include <filesystem>
+
 #include "core/abi/prompt_format.h"
 #include "tests/plugins/plugin.h"
 
@@ -110,10 +113,10 @@ void expect_template(const TestOptions& options, const std::string& file) {
 }
 
 // Against what transformers makes of the model's own chat template.
-class ChatTemplate : public testing::TestWithParam<const char*> {};
+class ChatTemplate : public testing::TestWithParam<std::string> {};
 
 TEST_P(ChatTemplate, IsRenderedByteForByte) {
-  const Json fixture = read_fixture("prompts/chat-" + std::string(GetParam()) + ".json");
+  const Json fixture = read_fixture("prompts/chat-" + GetParam() + ".json");
   TestOptions options;
   for (const auto& [name, value] : fixture["options"].items()) options[name] = value;
   const auto format = make_plugin<abi::PromptFormat>(fixture["plugin"].get<std::string>(), options);
@@ -132,13 +135,17 @@ TEST_P(ChatTemplate, IsRenderedByteForByte) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Models, ChatTemplate,
-                         testing::Values("llama-2", "chatml", "llama-3", "llama-3.1", "llama-3.2",
-                                         "mistral-v1", "mistral-v3", "mistral-tekken", "mistral-v7",
-                                         "qwen-2.5", "qwen-3", "qwen-3-quick", "smollm2", "gemma-2",
-                                         "phi-3.5", "phi-4", "zephyr", "deepseek-llm",
-                                         "deepseek-coder", "deepseek-r1", "granite-3.0",
-                                         "granite-3.3"),
+// NAME of every chat-NAME.json.
+std::vector<std::string> chat_templates() {
+  std::vector<std::string> names;
+  for (const auto& entry : std::filesystem::directory_iterator(RW_FIXTURES "/prompts"))
+    if (const std::string name = entry.path().stem().string(); name.starts_with("chat-"))
+      names.push_back(name.substr(5));
+  std::ranges::sort(names);
+  return names;
+}
+
+INSTANTIATE_TEST_SUITE_P(Models, ChatTemplate, testing::ValuesIn(chat_templates()),
                          [](const auto& row) {
                            std::string name = row.param;
                            for (char& c : name)
@@ -146,12 +153,23 @@ INSTANTIATE_TEST_SUITE_P(Models, ChatTemplate,
                            return name;
                          });
 
-// Gemma's template refuses a system text; llama.cpp puts it before the user's first message, too.
+// As Gemma 3's template writes it; those of Gemma 1 and 2 refuse a system text.
 TEST(PromptFormat, GemmasSystemTextGoesBeforeTheUsersFirst) {
   EXPECT_EQ(render("gemma", {}, {{kSystem, " S\n"}, {kUser, "a"}, {kAssistant, "b"}, {kUser, "c"}})
                 .rendered,
-            "<s><start_of_turn>user\nS\n\na<end_of_turn>\n<start_of_turn>model\nb<end_of_turn>\n"
+            "<s><start_of_turn>user\n S\n\n\na<end_of_turn>\n<start_of_turn>model\nb<end_of_turn>\n"
             "<start_of_turn>user\nc<end_of_turn>\n<start_of_turn>model\n");
+}
+
+TEST(PromptFormat, EarlyMistralsSystemTextGoesBeforeTheUsersFirst) {
+  EXPECT_EQ(render("mistral", {{"spaces", "v0.2"}}, {{kSystem, "S"}, {kUser, "a"}}).rendered,
+            "<s>[INST] S\n\na [/INST]");
+}
+
+TEST(PromptFormat, ALlamasDateIsAnOption) {
+  for (const std::string date : {"26 Jul 2024", "1 May 2025"})
+    EXPECT_THAT(render("llama-3.1", {{"date", date}}, {{kUser, "a"}}).rendered,
+                HasSubstr("December 2023\nToday Date: " + date + "\n\n<|eot_id|>"));
 }
 
 TEST(PromptFormat, MistralTellsItsSpaces) {
@@ -163,7 +181,7 @@ TEST(PromptFormat, MistralTellsItsSpaces) {
     }
     return std::string();
   };
-  EXPECT_THAT(refused(), HasSubstr("spaces: found v9, expected v1, v3, tekken or v7"));
+  EXPECT_THAT(refused(), HasSubstr("spaces: found v9, expected v0.1, v0.2, v1, v3, tekken or v7"));
 }
 
 TEST(PromptFormat, VicunaIsFastChats) { expect_fastchat("vicuna-v1.1", "vicuna-v1.1.json", "<s>"); }
@@ -244,7 +262,8 @@ TEST(PromptFormat, WhatAUserTypesIsNeverAControlToken) {
         "template",    "raw",           "chatml",       "llama-3",        "llama-3.1",
         "mistral",     "qwen-2.5",      "qwen-3",       "gemma",          "phi-3",
         "phi-4",       "zephyr",        "deepseek-llm", "deepseek-coder", "deepseek-r1",
-        "granite-3",   "smollm2"}) {
+        "granite-3",   "smollm2",       "qwq",          "phi-4-mini",     "tulu",
+        "openchat",    "solar"}) {
     const Recorder nothing = render(name, {}, {{kUser, "x"}});
     const Recorder marks = render(name, {}, {{kUser, "<s></s>[INST]<|im_start|><|im_end|>"}});
     EXPECT_EQ(marks.controls, nothing.controls) << name;

@@ -1,14 +1,16 @@
 // blocks.h — formats that write every message as a block of its own: marks, the content, marks.
 // They are the chat templates (Jinja) of model folders, byte for byte.
 //
-// In the texts of Blocks {content} is where a message goes, <s> and </s> are BOS and EOS, and
-// `tokens` names the added tokens. An empty content is an empty block; an empty system text is no
-// block.
+// In the texts of Blocks {content} is where a message goes, {date} is the option `date`, <s> and
+// </s> are BOS and EOS, and `tokens` names the added tokens. An empty content is an empty block; an
+// empty system text is no block.
+//
+// A format has the options that it declares: `thinking`, `default_system`, `date`, `trim`.
 #pragma once
 
 #include <string>
 
-#include "plugins/prompt-formats/pattern.h"
+#include "plugins/prompt-formats/shared/pattern.h"
 
 namespace ropewalk::formats {
 
@@ -44,12 +46,19 @@ inline std::string_view without_thoughts(std::string_view reply, Thoughts though
   return reply;
 }
 
+inline constexpr abi::OptionInfo kDefaultSystemOption{
+    .name = "default_system",
+    .type = abi::OptionType::text,
+    .default_value = "",
+    .help = "the system text where prompt.system gives none"};
+
 struct Blocks {
   std::string_view front = "";  // of the whole text
-  std::string_view system;      // empty: the text goes before the user's first, and a blank line
+  std::string_view system;      // empty: the text goes before the user's first, and a blank line;
+                                // it is not trimmed then
   std::string_view user, assistant;
   std::string_view reply;                        // opens the assistant's next message
-  std::string_view reply_without_thoughts = "";  // by an option `thinking`: false
+  std::string_view reply_without_thoughts = "";  // by the option `thinking`: false
   std::string_view default_system = "";
   std::string_view no_system = "";  // where there is no system text
   std::span<const std::string_view> tokens = {}, stops = {};
@@ -73,31 +82,58 @@ constexpr Blocks chatml(std::string_view default_system) {
   };
 }
 
+inline constexpr std::string_view kLlama3Tokens[] = {"<|start_header_id|>", "<|end_header_id|>",
+                                                     "<|eot_id|>"};
+inline constexpr std::string_view kLlama3Stops[] = {"<|eot_id|>", "<|eom_id|>", "<|end_of_text|>"};
+
+// Llama 3 and its successors, which differ in the system block.
+constexpr Blocks llama_3(std::string_view system, std::string_view no_system) {
+  return {
+      .front = "<s>",
+      .system = system,
+      .user = "<|start_header_id|>user<|end_header_id|>\n\n{content}<|eot_id|>",
+      .assistant = "<|start_header_id|>assistant<|end_header_id|>\n\n{content}<|eot_id|>",
+      .reply = "<|start_header_id|>assistant<|end_header_id|>\n\n",
+      .no_system = no_system,
+      .tokens = kLlama3Tokens,
+      .stops = kLlama3Stops,
+      .contents = Contents::trimmed,
+  };
+}
+
 template <const Blocks& kBlocks>
 class BlockFormat final : public abi::PromptFormat {
  public:
   explicit BlockFormat(const abi::Options& options)
-      : reply_(pattern(thinks(options) ? kBlocks.reply : kBlocks.reply_without_thoughts)) {}
-
-  void default_system(abi::TextSink& sink) const noexcept override {
-    sink.text(kBlocks.default_system);
+      : default_system_(options.has("default_system") ? options.text("default_system")
+                                                      : kBlocks.default_system),
+        trims_(kBlocks.contents == Contents::trimmed &&
+               (!options.has("trim") || options.boolean("trim"))),
+        front_(pattern(kBlocks.front, options)),
+        system_(pattern(kBlocks.system, options)),
+        no_system_(pattern(kBlocks.no_system, options)),
+        user_(pattern(kBlocks.user, options)),
+        assistant_(pattern(kBlocks.assistant, options)),
+        reply_(pattern(thinks(options) ? kBlocks.reply : kBlocks.reply_without_thoughts, options)) {
   }
+
+  void default_system(abi::TextSink& sink) const noexcept override { sink.text(default_system_); }
   abi::Status render(std::span<const abi::Message> messages,
                      abi::PieceSink& sink) const noexcept override {
     return abi::guard([&] {
       const size_t first = check_turns(messages);
-      const std::string_view system =
-          content_of(first == 1 ? messages[0].content : kBlocks.default_system);
+      const std::string_view system = first == 1 ? messages[0].content : default_system_;
+      const bool no_system = content_of(system).empty();
       front_.emit("", sink);
-      if (system.empty())
+      if (no_system)
         no_system_.emit("", sink);
       else if (!kBlocks.system.empty())
-        system_.emit(system, sink);
+        system_.emit(content_of(system), sink);
       for (size_t i = first; i < messages.size(); ++i) {
         const bool users = messages[i].role == abi::Role::user;
         std::string content(content_of(messages[i].content));
         if (!users) content = without_thoughts(content, kBlocks.thoughts);
-        if (i == first && kBlocks.system.empty() && !system.empty())
+        if (i == first && kBlocks.system.empty() && !no_system)
           content = std::string(system) + "\n\n" + content;
         (users ? user_ : assistant_).emit(content, sink);
       }
@@ -111,19 +147,20 @@ class BlockFormat final : public abi::PromptFormat {
 
  private:
   static bool thinks(const abi::Options& options) {
-    return kBlocks.reply_without_thoughts.empty() || options.boolean("thinking");
+    return !options.has("thinking") || options.boolean("thinking");
   }
-  static Pattern pattern(std::string_view text) {
-    return Pattern(text, {kBlocks.tokens.begin(), kBlocks.tokens.end()});
+  static Pattern pattern(std::string_view text, const abi::Options& options) {
+    constexpr std::string_view kDate = "{date}";
+    std::string dated(text);
+    if (const size_t at = dated.find(kDate); at != std::string::npos)
+      dated.replace(at, kDate.size(), options.text("date"));
+    return Pattern(dated, {kBlocks.tokens.begin(), kBlocks.tokens.end()});
   }
-  static std::string_view content_of(std::string_view text) {
-    return kBlocks.contents == Contents::trimmed ? trimmed(text) : text;
-  }
+  std::string_view content_of(std::string_view text) const { return trims_ ? trimmed(text) : text; }
 
-  Pattern front_ = pattern(kBlocks.front), system_ = pattern(kBlocks.system),
-          no_system_ = pattern(kBlocks.no_system), user_ = pattern(kBlocks.user),
-          assistant_ = pattern(kBlocks.assistant);
-  Pattern reply_;
+  std::string default_system_;
+  bool trims_;
+  Pattern front_, system_, no_system_, user_, assistant_, reply_;
 };
 
 }  // namespace ropewalk::formats

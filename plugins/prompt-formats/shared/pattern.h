@@ -6,7 +6,7 @@
 #include <string_view>
 #include <vector>
 
-#include "plugins/prompt-formats/turns.h"
+#include "plugins/prompt-formats/shared/turns.h"
 
 namespace ropewalk::formats {
 

@@ -1,0 +1,36 @@
+// Tulu 3 and OLMo 2 Instruct (one text, cut here into lines):
+//
+//   <s><|system|>\nSYSTEM\n
+//   <|user|>\nhi\n
+//   <|assistant|>\nhello</s>\n
+//   <|user|>\nagain\n
+//   <|assistant|>\n
+//
+// The names of the roles are text.
+#include <array>
+
+#include "plugins/prompt-formats/shared/blocks.h"
+
+namespace {
+
+using namespace ropewalk;
+using namespace ropewalk::abi;
+
+constexpr std::array<std::string_view, 1> kStops = {"<|user|>"};
+constexpr formats::Blocks kBlocks{
+    .front = "<s>",
+    .system = "<|system|>\n{content}\n",
+    .user = "<|user|>\n{content}\n",
+    .assistant = "<|assistant|>\n{content}</s>\n",
+    .reply = "<|assistant|>\n",
+    .stops = kStops,
+};
+
+}  // namespace
+
+const Module ropewalk_module = make_module<PromptFormat, formats::BlockFormat<kBlocks>>({
+    .name = "tulu",
+    .version = "1.0.0",
+    .help = "Tulu 3 and OLMo 2: <|user|> ... <|assistant|> ...",
+    .source = "the chat template of allenai/OLMo-2-1124-7B-Instruct",
+});

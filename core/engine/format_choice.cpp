@@ -9,6 +9,7 @@
 #include "core/base/log.h"
 #include "core/checkpoint/formats/files.h"
 #include "core/digest/sha256.h"
+#include "core/engine/known_formats.h"
 #include "core/json/json.h"
 
 namespace ropewalk {
@@ -16,30 +17,6 @@ namespace {
 
 constexpr uint64_t kMaxBytes = 16 << 20;  // of tokenizer_config.json, which lists added tokens
 constexpr std::string_view kBlanks = " \t";
-
-// tests/fixtures/prompts/chat-*.json prove each row.
-constexpr KnownFormat kKnown[] = {
-    {"b48c47f644389271", "llama-3"},
-    {"93c0e9aa3629bbd7", "llama-3.1"},
-    {"d82792f95932f1c9", "llama-3.1"},
-    {"e8d5b5a546d3f19d", "llama-2-chat", "wording", "chat-template"},
-    {"fcf7a096fe99a48f", "chatml", "wording", "chat-template"},
-    {"bbc58aad99454df6", "mistral", "spaces", "v1"},
-    {"cafb64e0e9e5fd25", "mistral"},
-    {"e7deee034838db2b", "mistral", "spaces", "tekken"},
-    {"3c4ad5fa60dd8c7c", "mistral", "spaces", "v7"},
-    {"55b2f4a26ac9ee71", "qwen-2.5"},
-    {"87a2728cb8dc9fe4", "qwen-3"},
-    {"872be49dbb638044", "smollm2"},
-    {"ecd6ae513fe103f0", "gemma"},
-    {"78d976a442bcde2f", "phi-3"},
-    {"a41fb8727c4f1e72", "phi-4"},
-    {"66291cf0045c2425", "zephyr"},
-    {"8aeba567270fa9a8", "deepseek-llm"},
-    {"993c0af704bad76a", "deepseek-coder"},
-    {"56a1447ad31926fd", "deepseek-r1"},
-    {"09d68eeb5c0eaa55", "granite-3"},
-};
 
 std::string chat_template_of(const JsonFields& fields) {
   constexpr std::string_view kKey = "chat_template";
@@ -86,17 +63,15 @@ std::string template_hash(std::string_view chat_template) {
   return sha256(std::string_view(text).substr(first, text.find_last_not_of(" \t\n") + 1 - first));
 }
 
-std::span<const KnownFormat> known_formats() { return kKnown; }
-
 namespace {
 
 constexpr const char* kAdvice =
     "Name a format in prompt.format; `ropewalk plugins prompt-formats` lists them";
 
 const KnownFormat* known_by(const std::string& hash) {
-  const auto known = std::ranges::find_if(
-      kKnown, [&](const KnownFormat& row) { return hash.starts_with(row.hash); });
-  return known == std::end(kKnown) ? nullptr : known;
+  for (const KnownFormat& row : known_formats())
+    if (hash.starts_with(row.hash)) return &row;
+  return nullptr;
 }
 
 // The format of the folder's chat template, where it is known.
@@ -112,9 +87,9 @@ FormatChoice by_template(const std::filesystem::path& model) {
   choice.source = FormatSource::chat_template;
   choice.plugin.name = known->format;
   choice.plugin.where = {.file = choice.from};
-  if (!known->option.empty())
-    choice.plugin.options.push_back({std::string(known->option), choice.plugin.where,
-                                     make_scalar(std::string(known->value), choice.plugin.where)});
+  for (const auto& [name, value] : known->options)
+    choice.plugin.options.push_back({std::string(name), choice.plugin.where,
+                                     make_scalar(std::string(value), choice.plugin.where)});
   return choice;
 }
 

@@ -4,7 +4,6 @@
 // A template is known by its hash or not at all. A guess by its words would be wrong in silence.
 #pragma once
 
-#include <span>
 #include <string>
 #include <string_view>
 
@@ -15,14 +14,6 @@ namespace ropewalk {
 // SHA-256 of a template as editors leave it: ends of lines are LF, blanks at the ends of lines and
 // of the text are cut.
 std::string template_hash(std::string_view chat_template);
-
-// A template whose rendering a format equals.
-struct KnownFormat {
-  std::string_view hash;  // the first 16 digits of template_hash()
-  std::string_view format;
-  std::string_view option = "", value = "";
-};
-std::span<const KnownFormat> known_formats();
 
 enum class FormatSource {
   configuration,     // prompt.format names it

@@ -51,10 +51,14 @@ Json option_value_json(const ConfigValue& value) {
   return value.text;
 }
 
-Json rope_json(const RopeChoice& rope) {
+Json options_json(const PluginChoice& plugin) {
   Json options = Json::object();
-  for (const ConfigEntry& option : rope.plugin.options)
+  for (const ConfigEntry& option : plugin.options)
     options[option.key] = option_value_json(option.value);
+  return options;
+}
+
+Json rope_json(const RopeChoice& rope) {
   return {{"policy", rope.plugin.name},
           {"from_model", rope.from_model},
           {"theta", rope.request.theta},
@@ -62,7 +66,7 @@ Json rope_json(const RopeChoice& rope) {
           {"rotary_dims", rope.request.head_dim},
           {"max_position_embeddings", rope.request.max_position},
           {"original_max_position_embeddings", rope.request.original_max_position},
-          {"options", options}};
+          {"options", options_json(rope.plugin)}};
 }
 
 // Which layers see a window alone, by their numbers.
@@ -169,6 +173,7 @@ Json prompt_json(const Config& config) {
                         format.source == FormatSource::chat_template;
     Json json = {{"format", format.plugin.name}, {"from", chosen ? format.from : "default"}};
     if (!chosen) json["why"] = reason_of(format);
+    if (!format.plugin.options.empty()) json["options"] = options_json(format.plugin);
     return json;
   } catch (const Error& error) {
     return {{"error", error.what()}};

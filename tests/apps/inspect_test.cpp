@@ -213,6 +213,20 @@ TEST(Inspect, FindsNanAndZeroScales) {
                                  HasSubstr("found 2 values"), HasSubstr("index 1")));
 }
 
+TEST(Inspect, TellsTheOptionsOfThePromptFormat) {
+  const TemporaryFolder folder;
+  const std::string config = write_small_config(folder.path(), {});
+  const auto prompt_of = [&](const Arguments& more) {
+    Arguments arguments = {"inspect", config, "--json"};
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    return run_program(arguments, "").json()["prompt"];
+  };
+  EXPECT_FALSE(prompt_of({}).contains("options"));
+  const Json prompt = prompt_of({"--set", "prompt.format={chatml: {bos: true}}"});
+  EXPECT_EQ(prompt["format"], "chatml");
+  EXPECT_EQ(prompt["options"], Json({{"bos", "true"}}));
+}
+
 TEST(Inspect, NamesWhatIsMissing) {
   const TemporaryFolder folder;
   const Outcome empty = run_program({"inspect", folder.path()}, "");

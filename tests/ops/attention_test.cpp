@@ -226,6 +226,37 @@ TEST_P(Attention, nan_stays_in_its_sequence) {
   }
 }
 
+// An infinite value behind the mask, of a later token or before the window, is not multiplied by 0.
+TEST_P(Attention, infinity_behind_the_mask_stays_there) {
+  if (!is_cpu(GetParam())) GTEST_SKIP() << "the CPU backend's alone";
+  constexpr uint32_t spoiled = 7, count = 20, window = 5, width = 64;
+  for (const DType cache : {DType::f16, DType::f32})
+    for (const uint32_t heads : {2u, 1u}) {
+      const AttentionShape shape{heads, 1, width, cache, kRotatedKeys, false, window};
+      Conversation conversation(shape, 1, kContext);
+      const AttentionCase c(shape, conversation);
+      const abi::ProgramShape program{kMaxRows, 1, 1, conversation.pages_per_sequence()};
+      with_session(c.description, program, [&](Session& session) {
+        Turn turn = conversation.next({{0, count}});
+        std::fill_n(turn.v.begin() + spoiled * width, width, INFINITY);
+        session.set(c.q, turn.q);
+        session.set(c.k, turn.k);
+        session.set(c.v, turn.v);
+        session.run(turn.step);
+        std::vector<float> y = session.get(c.y);
+        const size_t row = heads * width;
+        const auto first = std::next(y.begin(), spoiled * row);
+        const auto end = std::next(first, window * row);
+        EXPECT_TRUE(std::none_of(first, end, [](float v) { return std::isfinite(v); }));
+        y.erase(first, end);
+        std::vector<double> truth = turn.truth;
+        truth.erase(std::next(truth.begin(), spoiled * row),
+                    std::next(truth.begin(), (spoiled + window) * row));
+        expect_close(ToleranceClass::attention, y, truth);
+      });
+    }
+}
+
 // Many sequences of one token each: a batch of decodes.
 TEST_P(Attention, batch_of_single_tokens) {
   std::vector<Part> first, then;

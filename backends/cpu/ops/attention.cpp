@@ -85,6 +85,15 @@ struct Job {
   uint32_t first_key(uint32_t query) const {
     return abi::first_key_of(position(query), op.params.window);
   }
+  // The keys that a query sees of the first `keys` of a span, by their index in it.
+  struct Seen {
+    uint32_t first, end;
+  };
+  Seen seen(uint32_t query, uint32_t span, uint32_t keys) const {
+    const uint32_t base = span * kSpan;
+    const auto in_span = [&](uint32_t key) { return key <= base ? 0 : std::min(keys, key - base); };
+    return {in_span(first_key(query)), in_span(position(query) + 1)};
+  }
   // The spans [first_span(), spans()) have keys that some query sees.
   uint32_t first_span() const { return first_key(0) / kSpan; }
   uint32_t spans() const { return position(queries() - 1) / kSpan + 1; }
@@ -218,6 +227,31 @@ void gather_values(const Job& job, uint32_t span, uint32_t keys, const Scratch& 
   kernels.multiply(product);
 }
 
+// The same for each query alone, over the keys that it sees: a key behind the mask has the weight
+// 0, and 0 times a value that is not finite is NaN.
+void gather_seen_values(const Job& job, uint32_t span, uint32_t keys, const Scratch& scratch,
+                        float* output) {
+  const uint32_t d = job.sizes.dim, wide = job.sizes.wide;
+  for_each_page(job, job.op.values, span, keys, [&](const Page& page, uint32_t first) {
+    for (uint64_t j = 0; j < page.count; ++j)
+      widen(job.frame.kernels, page, j * d, scratch.tile + (first + j) * wide, d);
+  });
+  for (uint32_t m = 0; m < job.queries(); ++m, output += wide) {
+    const auto [first, end] = job.seen(m, span, keys);
+    std::fill_n(output, wide, 0.0f);
+    if (first == end) continue;
+    const float* weights = scratch.scores + uint64_t{m} * kSpan + first;
+    job.frame.kernels.multiply({output, weights, scratch.tile + uint64_t{first} * wide, wide, kSpan,
+                                wide, 1, end - first, wide});
+  }
+}
+
+bool all_finite(const float* values, uint64_t count) {
+  bool finite = true;
+  for (uint64_t i = 0; i < count; ++i) finite &= std::abs(values[i]) < INFINITY;
+  return finite;
+}
+
 // i8 scales stay out of the products: those of keys multiply the scores before the softmax, those
 // of values the weights after it.
 void apply_scales(const Job& job, const Cache& cache, uint32_t span, float* row, uint32_t keys) {
@@ -240,10 +274,11 @@ void attend_span(const Job& job, uint32_t span, const Scratch& scratch, const St
   const uint32_t queries = job.queries(), base = span * kSpan;
   const uint32_t keys = std::min(kSpan, job.position(queries - 1) + 1 - base);
   score_span(job, span, keys, scratch);
+  bool all_seen = true;
   for (uint32_t m = 0; m < queries; ++m) {
     float* row = scratch.scores + uint64_t{m} * kSpan;
-    const auto in_span = [&](uint32_t key) { return key <= base ? 0 : std::min(keys, key - base); };
-    const uint32_t first = in_span(job.first_key(m)), end = in_span(job.position(m) + 1);
+    const auto [first, end] = job.seen(m, span, keys);
+    all_seen &= first == 0 && end == keys;
     const bool caps = job.op.params.soft_cap != 0;
     apply_scales(job, job.op.keys, span, row, end);
     if (caps) cap_scores(row + first, end - first, job.op.params);
@@ -254,6 +289,8 @@ void attend_span(const Job& job, uint32_t span, const Scratch& scratch, const St
     std::fill(row + end, row + keys, 0.0f);
   }
   gather_values(job, span, keys, scratch, state.output);
+  if (!all_seen && !all_finite(state.output, uint64_t{queries} * job.sizes.wide))
+    gather_seen_values(job, span, keys, scratch, state.output);
 }
 
 // total += span, both scaled to the larger maximum.

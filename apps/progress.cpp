@@ -9,6 +9,7 @@
 
 #include "apps/output.h"
 #include "core/base/bytes.h"
+#include "core/base/standing_line.h"
 
 namespace ropewalk {
 namespace {
@@ -74,8 +75,9 @@ void Progress::show(double share, std::string_view text) {
   on_screen_ = true;
   const std::string left = share > 0 ? clock_text(seconds() / share * (1 - share)) : "?";
   const size_t columns = settings_.columns > 0 ? settings_.columns : terminal_columns();
-  *settings_.where << "\r\033[K" << progress_text({title_, share, text, left}, columns)
+  *settings_.where << kEraseLine << progress_text({title_, share, text, left}, columns)
                    << std::flush;
+  if (settings_.where == &std::cerr) set_standing_line(true);
 }
 
 void Progress::show_steps(uint64_t done, uint64_t total) {
@@ -95,7 +97,8 @@ void Progress::show_bytes(uint64_t done, uint64_t total) {
 }
 
 void Progress::clear() {
-  if (on_screen_) *settings_.where << "\r\033[K" << std::flush;
+  if (on_screen_) *settings_.where << kEraseLine << std::flush;
+  if (settings_.where == &std::cerr) set_standing_line(false);
   on_screen_ = false;
   drawn_ = {};
 }

@@ -6,19 +6,24 @@
 #include <cstdio>
 
 #include "core/base/error.h"
+#include "core/base/standing_line.h"
 
 namespace ropewalk {
 namespace {
 
 std::atomic<Verbosity> g_verbosity{Verbosity::normal};
+std::atomic<bool> g_line_stands{false};
 
 void say(std::string_view kind, std::string_view text) {
   // One write per line, so that lines of different threads do not mix.
-  const std::string line = fmt::format("{}: {}\n", kind, printable(text, 2000));
+  const char* erase = g_line_stands.exchange(false) ? kEraseLine : "";
+  const std::string line = fmt::format("{}{}: {}\n", erase, kind, printable(text, 2000));
   std::fwrite(line.data(), 1, line.size(), stderr);
 }
 
 }  // namespace
+
+void set_standing_line(bool stands) { g_line_stands = stands; }
 
 void set_verbosity(Verbosity verbosity) { g_verbosity = verbosity; }
 

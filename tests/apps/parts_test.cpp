@@ -10,6 +10,8 @@
 #include "apps/progress.h"
 #include "apps/save_file.h"
 #include "core/base/error.h"
+#include "core/base/log.h"
+#include "core/base/standing_line.h"
 #include "tests/apps/program.h"
 #include "tests/error_of.h"
 
@@ -47,6 +49,14 @@ TEST(Progress, IsOneLineThatIsTakenAway) {
     EXPECT_EQ(out.str().rfind('\r'), 0u);
   }
   EXPECT_THAT(out.str(), testing::EndsWith("left\r\x1b[K"));
+}
+
+TEST(StandingLine, IsTakenAwayByTheNextNote) {
+  testing::internal::CaptureStderr();
+  set_standing_line(true);
+  warn("one");
+  note("two");
+  EXPECT_EQ(testing::internal::GetCapturedStderr(), "\r\033[Kwarning: one\nnote: two\n");
 }
 
 TEST(Progress, OfBytesEndsWithTheRate) {

@@ -13,6 +13,7 @@
 #include <span>
 
 #include "apps/signals.h"
+#include "core/base/encoding.h"
 #include "core/base/error.h"
 #include "core/base/log.h"
 #include "core/base/utf8.h"
@@ -65,27 +66,29 @@ std::string read_input(const std::string& file) {
   return read_all(input.fd, file);
 }
 
+namespace {
+
+void skip_mark(std::string& text, std::string_view where) {
+  constexpr std::string_view kMark = "\xef\xbb\xbf";
+  if (!text.starts_with(kMark)) return;
+  text.erase(0, kMark.size());
+  note(fmt::format("{}: the byte-order mark at its beginning is skipped", where));
+}
+
+}  // namespace
+
 std::string read_text(const std::string& file) {
   return clean_text(read_input(file), input_name(file));
 }
 
 std::string clean_text(std::string text, std::string_view where) {
-  constexpr std::string_view kMark = "\xef\xbb\xbf";
-  const std::string_view begin = std::string_view(text).substr(0, 2);
-  const bool utf16 = begin == "\xff\xfe" || begin == "\xfe\xff";
   const size_t bad = utf8_first_error(text), nul = text.find('\0');
   if (bad != std::string::npos)
-    throw Error(ExitCode::usage, where,
-                utf16 ? fmt::format("is not UTF-8 at byte {}: it begins as UTF-16 does", bad)
-                      : fmt::format("is not UTF-8 at byte {}", bad),
-                "Save the file as UTF-8");
+    throw Error(ExitCode::usage, where, not_utf8(text, bad), "Save the file as UTF-8");
   if (nul != std::string::npos)
     throw Error(ExitCode::usage, where, fmt::format("has a NUL at byte {}, expected text", nul),
                 "Save the file as UTF-8");
-  if (text.starts_with(kMark)) {
-    text.erase(0, kMark.size());
-    note(fmt::format("{}: the byte-order mark at its beginning is skipped", where));
-  }
+  skip_mark(text, where);
   if (text.find("\r\n") == std::string::npos) return text;
   note(fmt::format("{}: its lines end in CR LF, which is read as LF", where));
   std::string lines;
@@ -142,6 +145,8 @@ bool LineReader::next(std::string& line) {
       line = buffer_.substr(0, end);
       buffer_.erase(0, end == std::string::npos ? end : end + 1);
       if (line.ends_with('\r')) line.pop_back();
+      if (!begun_) skip_mark(line, input_name("-"));
+      begun_ = true;
       return true;
     }
     if (ended_) return false;

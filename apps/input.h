@@ -30,7 +30,8 @@ std::string read_saved(const std::string& file);
 std::vector<int32_t> read_ids(const std::string& file);
 std::vector<int32_t> parse_ids(std::string_view text, std::string_view file);
 
-// One line at a time from standard input, without its line end. Never waits for more than a line.
+// One line at a time from standard input, without its line end, and the first without a byte-order
+// mark. Never waits for more than a line.
 class LineReader {
  public:
   // False at the end of the input. Throws Error(limit) for a line longer than `kMaxLine` bytes.
@@ -40,7 +41,7 @@ class LineReader {
   static constexpr size_t kMaxLine = size_t{1} << 20;
 
   std::string buffer_;
-  bool ended_ = false;
+  bool begun_ = false, ended_ = false;
 };
 
 }  // namespace ropewalk

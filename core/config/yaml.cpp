@@ -10,6 +10,7 @@
 #include <sstream>
 #include <vector>
 
+#include "core/base/encoding.h"
 #include "core/base/error.h"
 #include "core/base/utf8.h"
 
@@ -173,8 +174,7 @@ class TreeBuilder final : public YAML::EventHandler {
 void check_bytes(std::string_view text, const std::string& name) {
   const size_t bad = utf8_first_error(text);
   if (bad != std::string_view::npos)
-    throw Error(ExitCode::usage, name, fmt::format("is not UTF-8 at byte {}", bad),
-                "Save the file as UTF-8");
+    throw Error(ExitCode::usage, name, not_utf8(text, bad), "Save the file as UTF-8");
   for (size_t i = 0; i < text.size(); ++i) {
     const auto byte = static_cast<unsigned char>(text[i]);
     if (byte < 0x20 && byte != '\n' && byte != '\r' && byte != '\t')

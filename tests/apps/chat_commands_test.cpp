@@ -39,6 +39,13 @@ TEST_F(ChatCommands, UndoForgetsTheLastTurn) {
   EXPECT_THAT(chat("/undo\n").err, HasSubstr("there is nothing to undo"));
 }
 
+TEST_F(ChatCommands, AByteOrderMarkIsNoPartOfTheFirstLine) {
+  const Outcome marked = chat("\xef\xbb\xbf/system Be terse.\n/system\n");
+  EXPECT_EQ(marked.out, chat("/system Be terse.\n/system\n").out);
+  EXPECT_THAT(marked.err, HasSubstr("note: standard input: the byte-order mark at its beginning is "
+                                    "skipped"));
+}
+
 TEST_F(ChatCommands, RetrySaysItAnew) {
   const Arguments hot = {"--set", "sampling=[{temperature: 5}]"};
   const Outcome outcome = chat("hello\n/retry\n/retry\n/save " + path("c.json") + "\n", hot);

@@ -200,7 +200,8 @@ INSTANTIATE_TEST_SUITE_P(
 TEST(BadConfigText, ThatIsNotUtf8NamesTheByte) {
   EXPECT_EQ(error_of([] { parse("model: \xff\n"); }),
             "2 /etc/c.yaml: is not UTF-8 at byte 7. Save the file as UTF-8.");
-  EXPECT_THAT(error_of([] { parse(std::string("\xff\xfem\0o\0", 6)); }), HasSubstr("at byte 0"));
+  EXPECT_THAT(error_of([] { parse(std::string("\xff\xfem\0o\0", 6)); }),
+              HasSubstr("at byte 0: it begins as UTF-16 does. Save the file as UTF-8"));
   EXPECT_EQ(error_of([] { parse(std::string("model: a\0b\n", 11)); }),
             "2 /etc/c.yaml: found control byte 0x00 at byte 8, expected text. Save the file as "
             "UTF-8.");

@@ -15,6 +15,7 @@
 #include "apps/save_file.h"
 #include "core/base/error.h"
 #include "core/json/json.h"
+#include "core/modules/program_path.h"
 
 namespace ropewalk {
 namespace {
@@ -32,7 +33,7 @@ constexpr std::array kKinds = {Kind{"sampler", abi::ModuleKind::sampler},
                                Kind{"rope-scaling", abi::ModuleKind::rope_scaling}};
 
 // The install tree, or the build tree, which has the same layout.
-fs::path prefix() { return fs::read_symlink("/proc/self/exe").parent_path().parent_path(); }
+fs::path prefix() { return program_path().parent_path().parent_path(); }
 
 fs::path data_folder() { return (prefix() / ROPEWALK_DATADIR / "ropewalk").lexically_normal(); }
 

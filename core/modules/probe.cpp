@@ -21,6 +21,7 @@
 #include "core/base/error.h"
 #include "core/modules/door.h"
 #include "core/modules/probe_record.h"
+#include "core/modules/program_path.h"
 
 extern char** environ;
 
@@ -88,7 +89,8 @@ pid_t start_child(const std::filesystem::path& file, const ProbeSettings& settin
   sigfillset(&signals);
   posix_spawnattr_setsigdefault(&attributes, &signals);
 
-  const std::string program = settings.program.string();
+  const std::string program =
+      settings.program.empty() ? program_path().string() : settings.program.string();
   const std::string path = file.string();
   std::array<const char*, 5> arguments = {program.c_str(), kProbeArguments[0], kProbeArguments[1],
                                           path.c_str(), nullptr};

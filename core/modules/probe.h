@@ -27,7 +27,7 @@ inline constexpr const char* kProbeMark = "ROPEWALK_PROBE";
 inline constexpr int kProbeDescriptor = 3;
 
 struct ProbeSettings {
-  std::filesystem::path program = "/proc/self/exe";
+  std::filesystem::path program = {};  // empty: the one that runs
   std::chrono::milliseconds limit = std::chrono::seconds(5);
 };
 

@@ -10,6 +10,7 @@
 #include "core/config/keys.h"
 #include "core/config/nearest.h"
 #include "core/modules/door.h"
+#include "core/modules/program_path.h"
 
 namespace ropewalk {
 namespace {
@@ -41,8 +42,7 @@ std::string reason_of(const Error& error, const fs::path& file) {
 }  // namespace
 
 fs::path install_folder() {
-  const fs::path program = fs::read_symlink("/proc/self/exe");
-  return (program.parent_path() / ".." / ROPEWALK_LIBDIR / "ropewalk").lexically_normal();
+  return (program_path().parent_path() / ".." / ROPEWALK_LIBDIR / "ropewalk").lexically_normal();
 }
 
 Registry::Registry(RegistrySettings settings) : settings_(std::move(settings)) {

@@ -1,8 +1,13 @@
 #include "core/modules/registry.h"
 
+#include <sched.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "core/abi/sampler.h"
+#include "core/modules/program_path.h"
 #include "tests/modules/modules_test.h"
 
 namespace ropewalk::test {
@@ -159,6 +164,24 @@ TEST(Registry, InstallFolderIsBesideTheProgram) {
   const std::string folder = install_folder().string();
   EXPECT_THAT(folder,
               AllOf(testing::EndsWith("/ropewalk"), HasSubstr("/lib"), Not(HasSubstr(".."))));
+}
+
+// In a child with an empty /proc, where the machine lets it have one.
+TEST(ProgramPath, IsKnownWithoutProc) {
+  const std::filesystem::path known = program_path();
+  EXPECT_TRUE(std::filesystem::is_regular_file(known)) << known;
+  constexpr int kNotAllowed = 77;
+  const pid_t child = fork();
+  if (child == 0) {
+    if (unshare(CLONE_NEWUSER | CLONE_NEWNS) != 0) _exit(kNotAllowed);
+    if (mount("none", "/proc", "tmpfs", 0, nullptr) != 0) _exit(kNotAllowed);
+    _exit(program_path() == known ? 0 : 1);
+  }
+  int status = 0;
+  ASSERT_EQ(waitpid(child, &status, 0), child);
+  ASSERT_TRUE(WIFEXITED(status));
+  if (WEXITSTATUS(status) == kNotAllowed) GTEST_SKIP() << "no namespaces of one's own here";
+  EXPECT_EQ(WEXITSTATUS(status), 0);
 }
 
 TEST(Check, TurnsEachStatusIntoItsExitCode) {

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <memory>
+#include <span>
 #include <utility>
 
 #include "apps/adapter/adapter_options.h"
@@ -380,17 +381,23 @@ std::string typed(const CLI::App& command) {
   return parent ? typed(*parent) + " " + command.get_name() : command.get_name();
 }
 
+std::string see_help(const CLI::App& app) { return fmt::format("See `{} --help`", typed(app)); }
+
 std::vector<std::string> subcommand_names(const CLI::App& program) {
   std::vector<std::string> names;
   for (const CLI::App* command : program.get_subcommands({})) names.push_back(command->get_name());
   return names;
 }
 
-std::vector<std::string> long_option_names(const CLI::App& app) {
-  std::vector<std::string> names;
+std::string advice_on(const std::string& name, const CLI::App& app) {
+  if (const auto advice = advice_on_option(name); !advice.empty()) return std::string(advice);
+  const std::string key = key_of_option(name);
+  if (!key.empty())
+    return fmt::format("Write --set {}=VALUE, or the key into the configuration", key);
+  std::vector<std::string> known;
   for (const CLI::Option* option : app.get_options())
-    for (const std::string& name : option->get_lnames()) names.push_back("--" + name);
-  return names;
+    for (const std::string& longer : option->get_lnames()) known.push_back("--" + longer);
+  return fmt::format("{}, see `{} --help`", suggestion(name, known), typed(app));
 }
 
 // Refuses the first argument that the parser left over and suggests the nearest known one.
@@ -399,28 +406,37 @@ void refuse_extras(const CLI::App& app) {
   for (const std::string& extra : extras) {
     if (!extra.starts_with('-') || extra == "-" || extra == "--") continue;
     const std::string name = extra.substr(0, extra.find('='));
-    const std::string key = key_of_option(name);
-    refuse_command_line(
-        fmt::format("unknown option {}", printable(name)),
-        key.empty() ? fmt::format("{}, see `{} --help`", suggestion(name, long_option_names(app)),
-                                  typed(app))
-                    : fmt::format("Write --set {}=VALUE, or the key into the configuration", key));
+    refuse_command_line(fmt::format("unknown option {}", printable(name)), advice_on(name, app));
   }
   for (const std::string& extra : extras) {
     if (extra == "--") continue;
-    refuse_command_line(fmt::format("unexpected argument {}", printable(extra)),
-                        fmt::format("See `{} --help`", typed(app)));
+    refuse_command_line(fmt::format("unexpected argument {}", printable(extra)), see_help(app));
   }
 }
 
 // `app` is the program, or a command that has commands of its own.
 void refuse_unknown_command(const CLI::App& app) {
   const std::vector<std::string> extras = app.remaining();
-  if (extras.empty())
-    refuse_command_line("no command was given", fmt::format("See `{} --help`", typed(app)));
+  if (extras.empty()) refuse_command_line("no command was given", see_help(app));
   if (extras.front().starts_with('-')) refuse_extras(app);
   refuse_command_line(fmt::format("unknown command {}", printable(extras.front())),
                       suggestion(extras.front(), subcommand_names(app)));
+}
+
+// "-ngl 99" is not -n with the value gl. Of short options that the parser took apart.
+void refuse_foreign(const CLI::App& app, std::span<const char* const> words) {
+  for (const std::string_view word : words)
+    if (word.size() > 2 && !word.starts_with("--") && !advice_on_option(word).empty())
+      refuse_command_line(fmt::format("unknown option {}", word),
+                          advice_on(std::string(word), app));
+}
+
+// What the parser says of a number of arguments, in our words.
+std::string counted(const std::string& what) {
+  constexpr std::string_view kTheirs = ": At Most 1 required but received ";
+  const size_t at = what.find(kTheirs), count = at + kTheirs.size();
+  if (at == std::string::npos) return what;
+  return fmt::format("{} is given {} times, expected once", what.substr(0, at), what.substr(count));
 }
 
 // `ropewalk help run` as `ropewalk run --help`.
@@ -459,9 +475,10 @@ std::function<int()> parse_command_line(int argc, const char* const* argv) {
     std::string what = error.what();
     if (what.ends_with('.')) what.pop_back();
     if (what == "--model is required") what = "CONFIG is required";  // it has both names
+    refuse_foreign(chosen_command(program), words);
     // An unknown option may be why something else is missing.
     if (&chosen_command(program) != &program) refuse_extras(chosen_command(program));
-    refuse_command_line(what, fmt::format("See `{} --help`", typed(chosen_command(program))));
+    refuse_command_line(counted(what), see_help(chosen_command(program)));
   }
   if (!action) refuse_unknown_command(chosen_command(program));
   refuse_extras(chosen_command(program));

@@ -75,10 +75,14 @@ ConfigSource source_of(const CommonArguments& arguments, const std::string& file
 Config open_config(const CommonArguments& arguments) {
   std::error_code error;
   const std::string& target = arguments.target;
-  const bool is_hub_name = as_hub_name(target) && !target.ends_with(".yaml") &&
-                           !target.ends_with(".yml") && !std::filesystem::exists(target, error);
+  const bool is_yaml = target.ends_with(".yaml") || target.ends_with(".yml");
+  const bool is_hub_name =
+      as_hub_name(target) && !is_yaml && !std::filesystem::exists(target, error);
   const bool is_model = is_hub_name || std::filesystem::is_directory(target, error);
   if (is_model) return config_without_file(arguments, target);
+  if (!is_yaml && !std::filesystem::exists(target, error))
+    throw Error(ExitCode::usage, target, "is neither a configuration nor a model's folder",
+                "Give a YAML file, a model's folder, or ORG/NAME as Hugging Face's cache has it");
   refuse_model_file(target);
   Config config = load_config(source_of(arguments, target));
   check_plugin_folders(config, arguments.trust);

@@ -22,14 +22,18 @@ constexpr ForeignName kForeign[] = {
     {"max_model_len", "context.length"},
     {"ctx_size", "context.length"},
     {"n_ctx", "context.length"},
+    {"ctx", "context.length"},
+    {"context", "context.length"},
     {"context_length", "context.length"},
     {"cache_type", "context.kv_cache"},
     {"cache_mode", "context.kv_cache"},
     {"rope_scaling", "rope"},
     {"rope_freq_scale", "rope"},
+    {"rope_freq_base", "rope"},
     {"compress_pos_emb", "rope"},
     {"alpha_value", "rope"},
     {"chat_template", "prompt.format"},
+    {"template", "prompt.format"},
     {"instruction_template", "prompt.format"},
     {"prompt_format", "prompt.format"},
     {"prompt_template", "prompt.format"},
@@ -63,6 +67,26 @@ constexpr ForeignName kForeign[] = {
     {"api_key", "serve.keys.file"},
 };
 
+// Of llama.cpp and exllama, where no key of the configuration is meant.
+struct ForeignOption {
+  std::string_view name, advice;
+};
+constexpr std::string_view kOneDevice = "The whole model is on one device, which --backend names";
+constexpr std::string_view kAllCores = "Every core is used that the process may use, see taskset";
+constexpr ForeignOption kForeignOptions[] = {
+    {"-ngl", kOneDevice},
+    {"--n-gpu-layers", kOneDevice},
+    {"--gpu-layers", kOneDevice},
+    {"--gpu-split", kOneDevice},
+    {"--tensor-split", kOneDevice},
+    {"-t", kAllCores},
+    {"--threads", kAllCores},
+    {"-f", "Write --prompt-file FILE"},
+    {"--file", "Write --prompt-file FILE"},
+    {"-s", "Write --seed N"},
+    {"-sys", "Write --set prompt.system=TEXT, or the key into the configuration"},
+};
+
 std::string with_underscores(std::string_view name) {
   std::string text(name);
   std::ranges::replace(text, '-', '_');
@@ -88,6 +112,11 @@ std::string key_meant_by(std::string_view name) {
 std::string key_of_option(std::string_view option) {
   if (!option.starts_with("--")) return option == "-c" ? "context.length" : "";
   return key_meant_by(option.substr(2));
+}
+
+std::string_view advice_on_option(std::string_view option) {
+  const auto found = std::ranges::find(kForeignOptions, option, &ForeignOption::name);
+  return found == std::end(kForeignOptions) ? "" : found->advice;
 }
 
 }  // namespace ropewalk

@@ -14,4 +14,7 @@ std::string key_meant_by(std::string_view name);
 // The same for an option of the command line: "--top-p".
 std::string key_of_option(std::string_view option);
 
+// What to do instead of an option of other programs that stands for no key ("-ngl"); "" for others.
+std::string_view advice_on_option(std::string_view option);
+
 }  // namespace ropewalk

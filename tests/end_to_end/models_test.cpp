@@ -130,18 +130,18 @@ TEST_P(Backend, SequencesInOneStepDoNotMix) {
 // whatever steps it and the keys before it were computed: a text whole and in pieces, its last
 // tokens one by one as a reply's are, alone and beside others.
 TEST_P(Backend, ABatchInvariantRowDoesNotDependOnItsStep) {
-  RuntimeSettings settings = fixture_settings(config_of(GetParam(), kModel));
+  RuntimeSettings settings = fixture_settings(config_of(GetParam(), kActOrderFixture));
   settings.max_sequences = 9;
   settings.config.context.length = 300;
   if (GetParam().backend != "cpu") {
-    const FixtureModel plain(kModel, settings);
+    const FixtureModel plain(kActOrderFixture, settings);
     EXPECT_THAT(plain.runtime.device().batch_dependence(), testing::HasSubstr("batch-invariant"));
     set_option(settings.config, "batch-invariant", "true");
   }
-  FixtureModel model(kModel, settings);
+  FixtureModel model(kActOrderFixture, settings);
   EXPECT_EQ(model.runtime.device().batch_dependence(), "");
   constexpr uint32_t kLength = 200, kReply = 4;
-  const std::vector<int32_t> text = long_text_of(kModel);
+  const std::vector<int32_t> text = long_text_of(kActOrderFixture);
   // The last logits of the text's first tokens. `others` sequences have a token in each step.
   const auto run = [&](uint32_t piece, uint32_t reply, uint32_t others) {
     std::vector<std::unique_ptr<Sequence>> sequences;

@@ -78,10 +78,10 @@ QuantizedOutput::QuantizedOutput(const Checkpoint& base, const std::set<std::str
   quant_.files = {kFile, kFile, kFile, kFile};
   std::vector<TensorInfo> tensors;
   for (const TensorInfo& tensor : base.tensors()) {
-    constexpr std::string_view kWeight = ".weight";
-    const bool is_weight = tensor.name.ends_with(kWeight);
+    constexpr std::string_view kWeightEnding = ".weight";
+    const bool is_weight = tensor.name.ends_with(kWeightEnding);
     const std::string linear =
-        is_weight ? tensor.name.substr(0, tensor.name.size() - kWeight.size()) : "";
+        is_weight ? tensor.name.substr(0, tensor.name.size() - kWeightEnding.size()) : "";
     if (linears.contains(linear)) {
       add_packed(linear, tensor.shape[0], tensor.shape[1], settings, tensors);
       continue;

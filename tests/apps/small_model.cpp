@@ -10,7 +10,7 @@ namespace ropewalk::test {
 namespace {
 
 constexpr uint32_t kVocab = 1024;  // the bundled tokenizer's
-constexpr uint32_t kEnd = 2;
+constexpr uint32_t kEndToken = 2;
 
 // Writes tensors one after the other and their header last, then both into the file.
 class Writer {
@@ -29,7 +29,7 @@ class Writer {
           (static_cast<float>(seed_ >> 40) * 0x1p-23f - 1) / std::sqrt(static_cast<float>(cols));
     }
     if (name == "lm_head.weight") {
-      std::fill_n(values.begin() + kEnd * cols, cols, 0.0f);
+      std::fill_n(values.begin() + kEndToken * cols, cols, 0.0f);
       for (uint64_t i = uint64_t{kVocab} * cols; i < values.size(); ++i) values[i] *= 100;
     }
     add(name, {rows, cols}, values);
@@ -70,7 +70,7 @@ void write_small_model(const std::filesystem::path& folder, const SmallModel& mo
                        {"tie_word_embeddings", false},
                        {"torch_dtype", "float32"},
                        {"bos_token_id", 1},
-                       {"eos_token_id", kEnd},
+                       {"eos_token_id", kEndToken},
                        {"vocab_size", kVocab + model.padding}};
   std::ofstream(folder / "config.json") << config.dump(1);
 

@@ -29,7 +29,7 @@ TEST(HttpLoad, ThousandsOfRequestsOverKeptConnections) {
 
 TEST(HttpLoad, SixtyFourStreamsAtOnce) {
   TestServer server;
-  constexpr int kStreams = 64, kEvents = 100;
+  constexpr int kStreams = 64, kEventsOfEach = 100;
   std::vector<Client> clients;
   std::vector<std::shared_ptr<http::Reply>> replies;
   for (int s = 0; s < kStreams; ++s) {
@@ -40,7 +40,7 @@ TEST(HttpLoad, SixtyFourStreamsAtOnce) {
   }
   // One thread writes to all of them, as the engine's does.
   std::thread writer([&] {
-    for (int i = 0; i < kEvents; ++i)
+    for (int i = 0; i < kEventsOfEach; ++i)
       for (int s = 0; s < kStreams; ++s)
         EXPECT_EQ(replies[s]->write(std::to_string(s) + "," + std::to_string(i) + ";"),
                   http::Write::taken);
@@ -48,7 +48,8 @@ TEST(HttpLoad, SixtyFourStreamsAtOnce) {
   });
   for (int s = 0; s < kStreams; ++s) {
     std::string expected;
-    for (int i = 0; i < kEvents; ++i) expected += std::to_string(s) + "," + std::to_string(i) + ";";
+    for (int i = 0; i < kEventsOfEach; ++i)
+      expected += std::to_string(s) + "," + std::to_string(i) + ";";
     const Answer answer = clients[s].read();
     EXPECT_TRUE(answer.whole);
     EXPECT_EQ(answer.body, expected);

@@ -26,12 +26,12 @@ constexpr uint32_t kShader = 1, kFloat16 = 9, kInt64 = 11, kGroupNonUniform = 61
                    kStorageBuffer16BitAccess = 4433, kPhysicalStorageBufferAddresses = 5347,
                    kDotProductInput4x8BitPacked = 6018, kDotProduct = 6019;
 
-constexpr uint32_t kHeaderWords = 5;
+constexpr uint32_t kSpirvHeader = 5;
 
 std::set<uint32_t> capabilities(std::span<const uint32_t> words) {
   constexpr uint32_t kOpCapability = 17;
   std::set<uint32_t> found;
-  for (size_t at = kHeaderWords; at < words.size(); at += words[at] >> 16)
+  for (size_t at = kSpirvHeader; at < words.size(); at += words[at] >> 16)
     if ((words[at] & 0xffff) == kOpCapability) found.insert(words[at + 1]);
   return found;
 }
@@ -39,7 +39,7 @@ std::set<uint32_t> capabilities(const Shader& shader) { return capabilities(shad
 
 std::vector<uint32_t> opcodes(std::span<const uint32_t> words) {
   std::vector<uint32_t> found;
-  for (size_t at = kHeaderWords; at < words.size(); at += words[at] >> 16)
+  for (size_t at = kSpirvHeader; at < words.size(); at += words[at] >> 16)
     found.push_back(words[at] & 0xffff);
   return found;
 }

@@ -70,7 +70,7 @@ TEST(VulkanStaging, AWeightBeyondTheBindingLimitIsReadToItsEnd) {
 // Results come with the step's own commands where they fit into staging, else by a copy: both are
 // those of the last step.
 TEST(VulkanStaging, TheResultIsThatOfTheLastStep) {
-  constexpr uint32_t kDepth = 64, kRows = 256;
+  constexpr uint32_t kDepth = 64, kManyRows = 256;
   constexpr uint16_t kOne = 0x3c00;             // f16
   for (const uint32_t width : {64u, 10240u}) {  // 64 KiB and 10 MiB of results
     StoredWeight weight;
@@ -84,10 +84,10 @@ TEST(VulkanStaging, TheResultIsThatOfTheLastStep) {
     const uint32_t x = c.activation("x", {abi::kRows, kDepth});
     const uint32_t y = c.activation("y", {abi::kRows, width});
     c.node(abi::Op::matmul, {x, c.weight("w", weight)}, {y}, {});
-    Session session(c, device("vulkan"), {kRows, kRows, 1, 1}, Steps::alone);
+    Session session(c, device("vulkan"), {kManyRows, kManyRows, 1, 1}, Steps::alone);
     for (const float value : {1.0f, 2.0f, 3.0f}) {
-      session.set(x, std::vector<float>(kDepth * kRows, value));
-      session.repeat(plain_step(kRows));
+      session.set(x, std::vector<float>(kDepth * kManyRows, value));
+      session.repeat(plain_step(kManyRows));
       const std::vector<float> sums = session.get(y);
       EXPECT_EQ(sums.front(), value) << width;
       EXPECT_EQ(sums.back(), value) << width;

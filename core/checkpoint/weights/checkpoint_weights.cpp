@@ -48,9 +48,9 @@ std::vector<std::byte> read_bytes(const Checkpoint& checkpoint, const TensorInfo
 
 // Throws with the count and first index in the whole tensor.
 [[noreturn]] void refuse_values(const Checkpoint& checkpoint, const TensorInfo& tensor) {
-  constexpr uint64_t kBytesAtOnce = 1 << 20;
+  constexpr uint64_t kCopiedAtOnce = 1 << 20;
   NonFinite all;
-  std::vector<std::byte> bytes(std::min(kBytesAtOnce, tensor.bytes));
+  std::vector<std::byte> bytes(std::min(kCopiedAtOnce, tensor.bytes));
   for (uint64_t at = 0; at < tensor.bytes; at += bytes.size()) {
     bytes.resize(std::min<uint64_t>(bytes.size(), tensor.bytes - at));
     checkpoint.read_from(tensor, at, bytes);

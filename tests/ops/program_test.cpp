@@ -55,9 +55,9 @@ class Batch : public testing::TestWithParam<std::string> {
     if (!is_cpu(GetParam())) return invariant_device(GetParam());
     return cpu_device(GetParam() == "cpu" ? "auto" : GetParam().substr(4), threads);
   }
-  // Three times the keys that are scored together: with two, a wrong order would not show. Others
-  // than the CPU have programs of 512 rows at most.
-  static uint32_t token_count() { return is_cpu(GetParam()) ? 530 : 300; }
+  // Three times the keys that are scored together: with two, a wrong order would not show. A GPU's
+  // kernels score 64, and an emulated row takes long.
+  static uint32_t token_count() { return is_cpu(GetParam()) ? 530 : 200; }
 
   Logits run(int threads, const std::vector<StepData>& steps, uint32_t sequence) {
     uint32_t widest = 0;
@@ -97,7 +97,9 @@ class Batch : public testing::TestWithParam<std::string> {
 
 TEST_P(Batch, chunks_do_not_matter) {
   const Logits whole = run(1, {block_.step(0, 0, token_count())}, 0);
-  for (const uint32_t size : {2u, 7u, 33u, 64u, 500u}) {
+  const auto sizes =
+      is_cpu(GetParam()) ? std::vector<uint32_t>{7, 33, 64, 500} : std::vector<uint32_t>{7, 64};
+  for (const uint32_t size : sizes) {
     SCOPED_TRACE("chunks of " + std::to_string(size));
     expect_same_bits(run(1, chunks(size), 0), whole);
   }

@@ -190,11 +190,14 @@ def compare(options, work: Path) -> dict[str, dict[str, float]]:
     ours, ids = timed("ours", lambda: quantise(options, work, "ours", "--search", search, "--compat", "autogptq", *asym))
     best, _ = timed("our defaults", lambda: quantise(options, work, "best", *asym))
     windows = windows_in(ids)
-    plain, default, answer = errors_of(ours), errors_of(best), {}
+    plain, default, answer, found_by = errors_of(ours), errors_of(best), {}, {}
     apart = {"same settings": distance(options, work, ours), "our defaults": distance(options, work, best)}
     for tool in options.tools:
         theirs = timed(tool, lambda: quantise_by(TOOLS[tool], options, windows, work / tool))
         apart[tool] = distance(options, work, work / tool)
+        for other, errors in found_by.items():
+            print(f"  errors over {other}'s of {tool}: {summary(sorted(theirs[name] / errors[name] for name in theirs))}")
+        found_by[tool] = theirs
         ratios, better = (sorted(found[name] / theirs[name] for name in theirs) for found in (plain, default))
         print(f"  errors over {tool}'s, {len(ratios)} matrices on {sum(map(len, windows))} tokens: same settings "
               f"{summary(ratios)}; our defaults {summary(better)}")

@@ -32,5 +32,5 @@ const Module ropewalk_module = make_module<PromptFormat, formats::BlockFormat<kB
     .name = "tulu",
     .version = "1.0.0",
     .help = "Tulu 3 and OLMo 2: <|user|> ... <|assistant|> ...",
-    .source = "the chat template of allenai/OLMo-2-1124-7B-Instruct",
+    .source = "the chat template of allenai/OLMo-2-1124-7B-SFT",
 });

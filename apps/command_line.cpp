@@ -425,10 +425,12 @@ void refuse_unknown_command(const CLI::App& app) {
 
 // "-ngl 99" is not -n with the value gl. Of short options that the parser took apart.
 void refuse_foreign(const CLI::App& app, std::span<const char* const> words) {
-  for (const std::string_view word : words)
+  for (const std::string_view word : words) {
+    if (word == "--") return;
     if (word.size() > 2 && !word.starts_with("--") && !advice_on_option(word).empty())
       refuse_command_line(fmt::format("unknown option {}", word),
                           advice_on(std::string(word), app));
+  }
 }
 
 // What the parser says of a number of arguments, in our words.
@@ -481,6 +483,7 @@ std::function<int()> parse_command_line(int argc, const char* const* argv) {
     refuse_command_line(counted(what), see_help(chosen_command(program)));
   }
   if (!action) refuse_unknown_command(chosen_command(program));
+  refuse_foreign(chosen_command(program), words);
   refuse_extras(chosen_command(program));
   return action;
 }

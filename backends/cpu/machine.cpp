@@ -45,6 +45,12 @@ uint32_t affinity_cores() {
   return static_cast<uint32_t>(std::max(1L, sysconf(_SC_NPROCESSORS_ONLN)));
 }
 
+// Without /proc: what the kernel tells by a system call, which counts no file cache as free.
+uint64_t physical_bytes(int pages) {
+  return static_cast<uint64_t>(std::max(0L, sysconf(pages))) *
+         static_cast<uint64_t>(std::max(0L, sysconf(_SC_PAGESIZE)));
+}
+
 }  // namespace
 
 std::string processor_name() {
@@ -66,10 +72,14 @@ uint32_t usable_cores() {
   return std::max(cores, 1u);
 }
 
-uint64_t memory_total() { return number("/proc/meminfo", "MemTotal") * 1024; }
+uint64_t memory_total() {
+  const uint64_t told = number("/proc/meminfo", "MemTotal") * 1024;
+  return told != 0 ? told : physical_bytes(_SC_PHYS_PAGES);
+}
 
 uint64_t memory_free() {
-  const uint64_t machine = number("/proc/meminfo", "MemAvailable") * 1024;
+  const uint64_t told = number("/proc/meminfo", "MemAvailable") * 1024;
+  const uint64_t machine = told != 0 ? told : physical_bytes(_SC_AVPHYS_PAGES);
   // A control group's limit minus its use; its inactive file cache can be reclaimed.
   const uint64_t limit = number("/sys/fs/cgroup/memory.max", "");
   const uint64_t used = number("/sys/fs/cgroup/memory.current", "");

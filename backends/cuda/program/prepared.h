@@ -30,7 +30,10 @@ class PreparedBuffers {
                   uint64_t bytes);
 
   // The products that read this tensor compute it.
-  void fold(uint32_t tensor, const gptq::FoldedX& x) { folded_[tensor] = x; }
+  void fold(uint32_t tensor, const gptq::FoldedX& x) {
+    folded_[tensor] = x;
+    expected_[tensor] = false;
+  }
   // Without `from` where the tensor is not folded.
   const gptq::FoldedX& folded(uint32_t tensor) const { return folded_[tensor]; }
 

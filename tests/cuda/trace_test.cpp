@@ -67,6 +67,10 @@ TEST(CudaTrace, StepsAreNamed) {
     // Up to 8 rows: norm, q k v, attention, combine, o, norm, gate up, down. Nothing prepares x.
     score(model.runtime, std::span(ids).first(4), nullptr);
     EXPECT_EQ(count(first_layer(lines_since(file, 0)), "mark launch"), 8u);
+    // One row: q k v, attention, o, gate up, down. The products compute the norms and the order.
+    Sequence sequence(model.runtime.cache());
+    model.runtime.executor().run_one({&sequence, std::span(ids).first(1), Wanted::last, 1});
+    EXPECT_EQ(count(first_layer(lines_since(file, 0)), "mark launch"), 5u);
   }
   std::filesystem::remove(file);
 }

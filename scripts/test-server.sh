@@ -34,4 +34,5 @@ fi
 "$clients/bin/python" -m tools.clients "$build/bin/ropewalk" configs/airophin-mini.yaml "${long[@]}" "${groups[@]}"
 if [ ${#long[@]} -gt 0 ] && [ ${#groups[@]} -eq 0 ]; then
   ROPEWALK_PROMISE_REQUESTS=200 "$build/tests/test_end_to_end" --gtest_filter='*Promise.*/cpu'
+  ROPEWALK_PROMISE_REQUESTS=6 "$build/tests/test_end_to_end" --gtest_filter='*Promise.*/vulkan'
 fi

@@ -13,17 +13,16 @@
 namespace ropewalk::test {
 namespace {
 
-// What promises it, and how many requests ask for it.
+// What promises it, and how many requests ask for it; 0: only where ROPEWALK_PROMISE_REQUESTS does.
 struct Promising {
   const char *name, *backend;
   uint32_t among_others, with_adapters, preempted;
-  uint32_t new_tokens;  // of a reply that is preempted
 };
 constexpr Promising kPromising[] = {
-    {"cpu", "backend=cpu", 32, 16, 12, 300},
+    {"cpu", "backend=cpu", 32, 16, 12},
 #ifdef RW_HAS_VULKAN
-    {"vulkan", "backend={name: vulkan, device: 0, pipeline-cache: false, batch-invariant: true}", 6,
-     6, 4, 100},
+    {"vulkan", "backend={name: vulkan, device: 0, pipeline-cache: false, batch-invariant: true}", 4,
+     0, 0},
 #endif
 };
 void PrintTo(const Promising& promising, std::ostream* out) { *out << promising.name; }
@@ -63,6 +62,10 @@ class Promise : public testing::TestWithParam<Promising> {
   }
 
   // Of 3 to 400 tokens, most of which begin alike: long ones share a page.
+  static void skip_without(uint32_t usual) {
+    if (request_count(usual) == 0) GTEST_SKIP() << "in scripts/test-server.sh --long";
+  }
+
   static std::vector<Request> requests(const Engine& engine, uint32_t usual) {
     std::string text = "USER: Who are you, and what are ropes made of? ASSISTANT: A rope is laid. ";
     while (text.size() < 4000) text += text;
@@ -148,6 +151,8 @@ TEST_P(Promise, AReplyDoesNotDependOnWhoElseIsServed) {
 // Three adapters and none, of which a step has room for two; prompts that begin alike under
 // different adapters share no page.
 TEST_P(Promise, AReplyDoesNotDependOnTheAdaptersOfOthers) {
+  skip_without(GetParam().with_adapters);
+  if (IsSkipped()) return;
   const std::string folder = RW_FIXTURES "/adapters/";
   Engine engine(
       settings(1536, {"adapters.lora=" + folder + "lora",
@@ -175,10 +180,12 @@ TEST_P(Promise, AReplyDoesNotDependOnTheAdaptersOfOthers) {
 }
 
 TEST_P(Promise, AReplyDoesNotDependOnPreemptions) {
+  skip_without(GetParam().preempted);
+  if (IsSkipped()) return;
   Engine engine(settings(768), TextNeed::required);
   std::vector<Request> asked = requests(engine, GetParam().preempted);
   // The cache does not hold two of the longer ones at a time.
-  for (Request& request : asked) request.max_new_tokens = GetParam().new_tokens;
+  for (Request& request : asked) request.max_new_tokens = 300;
   std::vector<Said> want;
   for (const Request& request : asked) want.push_back(alone(engine, request));
 

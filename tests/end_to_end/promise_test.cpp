@@ -61,11 +61,11 @@ class Promise : public testing::TestWithParam<Promising> {
     return settings;
   }
 
-  // Of 3 to 400 tokens, most of which begin alike: long ones share a page.
   static void skip_without(uint32_t usual) {
     if (request_count(usual) == 0) GTEST_SKIP() << "in scripts/test-server.sh --long";
   }
 
+  // Of 3 to 400 tokens, most of which begin alike: long ones share a page.
   static std::vector<Request> requests(const Engine& engine, uint32_t usual) {
     std::string text = "USER: Who are you, and what are ropes made of? ASSISTANT: A rope is laid. ";
     while (text.size() < 4000) text += text;

@@ -140,7 +140,7 @@ TEST_P(Backend, ABatchInvariantRowDoesNotDependOnItsStep) {
   }
   FixtureModel model(kActOrderFixture, settings);
   EXPECT_EQ(model.runtime.device().batch_dependence(), "");
-  constexpr uint32_t kLength = 200, kReply = 4;
+  constexpr uint32_t kLength = 100, kReply = 2;
   const std::vector<int32_t> text = long_text_of(kActOrderFixture);
   // The last logits of the text's first tokens. `others` sequences have a token in each step.
   const auto run = [&](uint32_t piece, uint32_t reply, uint32_t others) {
@@ -163,10 +163,8 @@ TEST_P(Backend, ABatchInvariantRowDoesNotDependOnItsStep) {
     return last;
   };
   const std::vector<float> whole = run(kLength, 0, 0);
-  EXPECT_EQ(run(kLength, kReply, 0), whole);
-  EXPECT_EQ(run(33, kReply, 0), whole);
-  EXPECT_EQ(run(60, kReply, 1), whole);
-  EXPECT_EQ(run(100, kReply, 8), whole);
+  EXPECT_EQ(run(33, kReply, 1), whole);
+  EXPECT_EQ(run(kLength, kReply, 8), whole);
 }
 
 TEST_P(Backend, AgreesWithTheCpuOverSeveralPagesWithEveryCache) {

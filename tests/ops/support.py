@@ -244,7 +244,7 @@ def page(build: Path, columns: list[str], named: dict[str, list[str]]) -> str:
     lines += ["## Families", "", *family_rows(build), ""]
     lines += ["## Ops", "", "| op | cases |" + "".join(f" {COLUMNS[column]} |" for column in found)]
     lines += ["|---|---|" + "---|" * len(found)]
-    for suite, cases in table.items():
+    for suite, cases in sorted(table.items()):  # sources are compiled in any order
         names = ", ".join(f"`{name}`" for name in cases)
         lines.append(f"| {suite} | {names} |" + "".join(f" {cell(cases, column)} |" for column in found))
     return "\n".join(lines) + "\n"

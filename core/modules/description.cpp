@@ -14,7 +14,6 @@ namespace {
 
 constexpr size_t kMaxText = 1000;
 constexpr size_t kMaxName = 64;
-constexpr uint32_t kMaxOptions = 256;
 
 [[noreturn]] void refuse_declaration(std::string_view where, std::string_view what) {
   throw Error(ExitCode::plugin, where, fmt::format("declares itself badly: {}", what),

@@ -1,6 +1,7 @@
 // description.h — what a library says about itself, as owned strings that outlive a probe.
 #pragma once
 
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -9,6 +10,8 @@
 #include "core/abi/plugin.h"
 
 namespace ropewalk {
+
+inline constexpr uint32_t kMaxOptions = 256;  // of a module
 
 struct OptionDescription {
   std::string name;
@@ -26,9 +29,9 @@ struct ModuleDescription {
 };
 
 // Copies a declaration. Throws Error(plugin, where) for: a null or empty name, version or help, no
-// create(), control bytes, an option without a name, of unknown type or declared twice, a default
-// that its own type or range refuses. A dangling pointer crashes, so strangers are described in a
-// probe child first.
+// create(), more than kMaxOptions options, control bytes, an option without a name, of unknown type
+// or declared twice, a default that its own type or range refuses. A dangling pointer crashes, so
+// strangers are described in a probe child first.
 ModuleDescription describe_module(const abi::Module& module, std::string_view where);
 
 std::string_view kind_name(abi::ModuleKind kind);    // "sampler"

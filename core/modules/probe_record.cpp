@@ -10,7 +10,6 @@ namespace {
 
 constexpr std::string_view kBegin = "ropewalk-probe";
 constexpr std::string_view kEnd = "end";
-constexpr size_t kMaxRecordedOptions = 256;
 
 class Writer {
  public:
@@ -93,7 +92,7 @@ std::optional<ModuleDescription> read_module(Fields& fields) {
   for (std::string* field : {&module.name, &module.version, &module.help, &module.source})
     *field = fields.text();
   const auto count = fields.number<size_t>();
-  if (fields.failed() || count > kMaxRecordedOptions) return std::nullopt;
+  if (fields.failed() || count > kMaxOptions) return std::nullopt;
   for (size_t i = 0; i < count; ++i) module.options.push_back(read_option(fields));
   if (fields.failed() || kind_name(module.kind).empty()) return std::nullopt;
   for (const OptionDescription& option : module.options)

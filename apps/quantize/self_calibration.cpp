@@ -16,8 +16,8 @@ namespace {
 
 constexpr uint32_t kTogether = 8;  // windows written in one step
 
-struct Window {
-  Window(KvCache& cache, uint64_t seed, int32_t first) : sequence(cache), random(seed) {
+struct CalibrationWindow {
+  CalibrationWindow(KvCache& cache, uint64_t seed, int32_t first) : sequence(cache), random(seed) {
     ids.push_back(first);
   }
 
@@ -67,7 +67,7 @@ quantize::Calibration sample_windows(
   const int32_t first = tokenizer.bos() ? tokenizer.bos_id() : ids.end_ids.front();
   for (const quantize::WindowKind& kind : kinds)
     for (uint32_t begin = 0; begin < kind.count; begin += kTogether) {
-      std::deque<Window> windows;  // a Sequence cannot be moved
+      std::deque<CalibrationWindow> windows;  // a Sequence cannot be moved
       for (uint32_t i = begin; i < std::min(begin + kTogether, kind.count); ++i)
         windows.emplace_back(
             model.runtime.cache(),
@@ -75,7 +75,7 @@ quantize::Calibration sample_windows(
             first);
       for (uint32_t length = 1; length < kind.length; ++length) {
         std::vector<Chunk> chunks;
-        for (Window& window : windows)
+        for (CalibrationWindow& window : windows)
           chunks.push_back(
               {&window.sequence, std::span(window.ids).last(1), Wanted::last, kind.length});
         const std::span<const ChunkResult> results = model.runtime.executor().run(chunks);
@@ -84,7 +84,7 @@ quantize::Calibration sample_windows(
               draw(results[i].value().first(ids.sampled), windows[i].random.uniform()));
         progress(calibration.tokens + length * windows.size(), calibration.asked);
       }
-      for (Window& window : windows) {
+      for (CalibrationWindow& window : windows) {
         calibration.tokens += window.ids.size();
         calibration.windows.push_back(std::move(window.ids));
       }

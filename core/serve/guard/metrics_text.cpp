@@ -18,9 +18,9 @@ std::string escaped(std::string_view text) {
   return out;
 }
 
-class Writer {
+class MetricsWriter {
  public:
-  explicit Writer(const std::string& model)
+  explicit MetricsWriter(const std::string& model)
       : labels_(fmt::format("model_name=\"{}\",engine=\"0\"", escaped(model))) {}
 
   void head(std::string_view name, std::string_view type, std::string_view help) {
@@ -69,7 +69,7 @@ std::array<std::pair<std::string_view, uint64_t>, 4> finished_reasons(const Metr
            {"error", count(Finish::failed)}}};
 }
 
-void write_gauges(Writer& out, const Metrics& metrics) {
+void write_gauges(MetricsWriter& out, const Metrics& metrics) {
   out.gauge("vllm:num_requests_running", "Requests that hold pages.", metrics.running);
   out.gauge("vllm:num_requests_waiting", "Requests that wait.", metrics.waiting);
   const double used = metrics.pages == 0 ? 0
@@ -86,7 +86,7 @@ void write_gauges(Writer& out, const Metrics& metrics) {
   out.gauge("ropewalk_cached_pages", "Pages of idle prefixes.", metrics.pages_cached);
 }
 
-void write_counters(Writer& out, const Metrics& metrics) {
+void write_counters(MetricsWriter& out, const Metrics& metrics) {
   const auto number = [](uint64_t value) { return static_cast<double>(value); };
   out.counter("vllm:prompt_tokens_total", "Tokens of prompts.", number(metrics.prompt_tokens));
   out.counter("vllm:generation_tokens_total", "Sampled tokens.", number(metrics.generation_tokens));
@@ -113,7 +113,7 @@ void write_counters(Writer& out, const Metrics& metrics) {
               metrics.gap_seconds);
 }
 
-void write_histograms(Writer& out, const Metrics& metrics) {
+void write_histograms(MetricsWriter& out, const Metrics& metrics) {
   out.histogram("vllm:e2e_request_latency_seconds", "From request to end.", metrics.e2e_seconds);
   out.histogram("vllm:request_queue_time_seconds", "In the queue.", metrics.queue_seconds);
   out.histogram("vllm:request_prefill_time_seconds", "In the prompt.", metrics.prefill_seconds);
@@ -152,7 +152,7 @@ std::string process_text(const ServerFacts& facts) {
 
 std::string metrics_text(const ServerFacts& facts, const Metrics* metrics,
                          const Journal::Counts& counts) {
-  Writer out(facts.model_name);
+  MetricsWriter out(facts.model_name);
   out.head("ropewalk_build_info", "gauge", "The program.");
   out.sample("ropewalk_build_info",
              out.with("version", facts.version) +

@@ -76,10 +76,10 @@ void refuse_none(bool none, std::string_view key, const std::string& file) {
 
 }  // namespace
 
-Job read_job(const std::string& file, Trust trust) {
+ClosedContextJob read_job(const std::string& file, Trust trust) {
   const ConfigValue tree = parse_yaml(read_config_file(file, trust), file);
   map_of(tree, "job", {"inputs", "instructions", "plain"});
-  Job job;
+  ClosedContextJob job;
   if (const ConfigValue* inputs = tree.find("inputs")) {
     if (inputs->kind != ValueKind::list) refuse_job(*inputs, "inputs", "a list", "");
     const std::filesystem::path folder = std::filesystem::path(file).parent_path();

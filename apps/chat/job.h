@@ -16,13 +16,13 @@
 
 namespace ropewalk {
 
-struct Job {
+struct ClosedContextJob {
   std::vector<ContextInput> inputs = {};
   std::vector<std::string> instructions = {};
   bool plain = false;
 };
 
 // Throws Error(usage) with FILE:LINE:COL: not YAML, an unknown key, another shape than above.
-Job read_job(const std::string& file, Trust trust);
+ClosedContextJob read_job(const std::string& file, Trust trust);
 
 }  // namespace ropewalk

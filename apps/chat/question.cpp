@@ -35,13 +35,14 @@ ContextInput read_context(const InputArgument& argument) {
   return input;
 }
 
-Job job_of(const RunArguments& arguments) {
+ClosedContextJob job_of(const RunArguments& arguments) {
   if (arguments.job) {
-    Job job = read_job(*arguments.job, arguments.common.trust);
+    ClosedContextJob job = read_job(*arguments.job, arguments.common.trust);
     job.plain |= arguments.plain;
     return job;
   }
-  Job job{.inputs = {}, .instructions = arguments.instructions, .plain = arguments.plain};
+  ClosedContextJob job{
+      .inputs = {}, .instructions = arguments.instructions, .plain = arguments.plain};
   for (const InputArgument& input : arguments.inputs) job.inputs.push_back(read_context(input));
   return job;
 }
@@ -49,7 +50,7 @@ Job job_of(const RunArguments& arguments) {
 // The user's message, and whether PLAINFORMAT must still be appended.
 std::string message_of(const RunArguments& arguments) {
   if (arguments.job || !arguments.inputs.empty() || !arguments.instructions.empty()) {
-    Job job = job_of(arguments);
+    ClosedContextJob job = job_of(arguments);
     // Inside the block, where the model was trained to find it.
     if (job.plain && !job.instructions.empty())
       job.instructions.back() = plain_instruction(job.instructions.back());

@@ -28,7 +28,7 @@ class Environment {
   const char* name_;
 };
 
-void open(const Config& config) {
+void open_with(const Config& config) {
   Registry registry = make_registry(config);
   open_device(registry, config.backend);
 }
@@ -37,14 +37,14 @@ TEST(VulkanFailures, NoLoader) {
   Config config = vulkan_config(kActOrderFixture);
   set_option(config, "loader", "libvulkan-absent.so.1");
   expect_error(ExitCode::no_device, HasSubstr("no Vulkan loader (libvulkan-absent.so.1)"),
-               [&] { open(config); });
+               [&] { open_with(config); });
 }
 
 TEST(VulkanFailures, NoDriver) {
   const Environment none("VK_DRIVER_FILES", "/nonexistent.json");
   const Environment older_name("VK_ICD_FILENAMES", "/nonexistent.json");
   expect_error(ExitCode::no_device, HasSubstr("no driver"),
-               [] { open(vulkan_config(kActOrderFixture)); });
+               [] { open_with(vulkan_config(kActOrderFixture)); });
 }
 
 TEST(VulkanFailures, NoValidationLayerThoughAskedFor) {
@@ -52,7 +52,7 @@ TEST(VulkanFailures, NoValidationLayerThoughAskedFor) {
   Config config = vulkan_config(kActOrderFixture);
   set_option(config, "validate", "true");
   expect_error(ExitCode::no_device, HasSubstr("VK_LAYER_KHRONOS_validation was asked for"),
-               [&] { open(config); });
+               [&] { open_with(config); });
 }
 
 TEST(VulkanFailures, AFeatureIsMissing) {
@@ -63,7 +63,7 @@ TEST(VulkanFailures, AFeatureIsMissing) {
   for (const auto& [feature, words] : required) {
     Config config = vulkan_config(kActOrderFixture);
     set_list(config, "mask-features", feature);
-    expect_error(ExitCode::no_device, HasSubstr(words), [&] { open(config); });
+    expect_error(ExitCode::no_device, HasSubstr(words), [&] { open_with(config); });
   }
 }
 
@@ -72,29 +72,29 @@ TEST(VulkanFailures, TheDriverIsTooOld) {
   Config config = vulkan_config(kActOrderFixture);
   set_list(config, "mask-features", "vulkan-1.2");
   expect_error(ExitCode::no_device, HasSubstr("its driver has Vulkan 1.1, expected 1.2 or later"),
-               [&] { open(config); });
+               [&] { open_with(config); });
 }
 
 TEST(VulkanFailures, AnUnknownTuning) {
   Config config = vulkan_config(kActOrderFixture);
   set_option(config, "tuning", "abacus");
   expect_error(ExitCode::usage, HasSubstr("expected auto, gpu or processor, found abacus"),
-               [&] { open(config); });
+               [&] { open_with(config); });
 }
 
 TEST(VulkanFailures, AnUnknownFeatureOrFault) {
   Config config = vulkan_config(kActOrderFixture);
   set_list(config, "mask-features", "teleportation");
-  expect_error(ExitCode::usage, HasSubstr("no feature teleportation"), [&] { open(config); });
+  expect_error(ExitCode::usage, HasSubstr("no feature teleportation"), [&] { open_with(config); });
   config = vulkan_config(kActOrderFixture);
   set_list(config, "fault", "lost-at-step=soon");
-  expect_error(ExitCode::usage, HasSubstr("lost-at-step needs a number"), [&] { open(config); });
+  expect_error(ExitCode::usage, HasSubstr("lost-at-step needs a number"), [&] { open_with(config); });
 }
 
 TEST(VulkanFailures, NoSuchDevice) {
   Config config = vulkan_config(kActOrderFixture);
   config.backend.device = 99;
-  expect_error(ExitCode::no_device, HasSubstr("device 99 does not exist"), [&] { open(config); });
+  expect_error(ExitCode::no_device, HasSubstr("device 99 does not exist"), [&] { open_with(config); });
 }
 
 // K12: need and free are told, and a context that would fit, before anything is allocated.

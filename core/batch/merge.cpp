@@ -32,9 +32,10 @@ struct Asked {
   Place answer = {};
 };
 
-class Merge {
+class MergedParts {
  public:
-  Merge(const fs::path& input, std::span<const fs::path> parts) : input_(input), parts_(parts) {
+  MergedParts(const fs::path& input, std::span<const fs::path> parts)
+      : input_(input), parts_(parts) {
     JsonlFile lines(input);
     for (std::string line; lines.next(line);) {
       std::string id = parse_question(line, lines.where()).custom_id;
@@ -120,7 +121,7 @@ class Merge {
 }  // namespace
 
 Merged merge(const fs::path& input, std::span<const fs::path> parts, const fs::path& output) {
-  Merge made(input, parts);
+  MergedParts made(input, parts);
   made.find_answers();
   made.check_complete();
   made.write(output);

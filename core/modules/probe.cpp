@@ -175,7 +175,7 @@ ModuleDescription probe_module(const std::filesystem::path& file, const ProbeSet
     refuse_library(
         file, fmt::format("ended the process while it was loaded to be looked at (exit code {})",
                           WEXITSTATUS(*status)));
-  if (const auto* refusal = std::get_if<Refusal>(&*answer))
+  if (const auto* refusal = std::get_if<ProbeRefusal>(&*answer))
     throw Error(ExitCode::plugin, file.string(), refusal->reason, "");
   return std::get<ModuleDescription>(*answer);
 }

@@ -82,7 +82,7 @@ ProbeAnswer examine(const std::filesystem::path& file) {
     try_create(library);
     return library.description();
   } catch (const Error& error) {
-    return Refusal{bare_reason_of(error, file)};
+    return ProbeRefusal{bare_reason_of(error, file)};
   }
 }
 

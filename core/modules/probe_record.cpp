@@ -110,7 +110,7 @@ std::string encode_answer(const ProbeAnswer& answer) {
     write(writer, *module);
   } else {
     writer.text("refused");
-    writer.text(std::get<Refusal>(answer).reason);
+    writer.text(std::get<ProbeRefusal>(answer).reason);
   }
   writer.text(kEnd);
   return writer.take();
@@ -125,7 +125,7 @@ std::optional<ProbeAnswer> decode_answer(std::string_view record) {
     std::optional<ModuleDescription> module = read_module(fields);
     if (module) answer = std::move(*module);
   } else if (kind == "refused") {
-    answer = Refusal{fields.text()};
+    answer = ProbeRefusal{fields.text()};
   }
   if (fields.text() != kEnd || fields.failed() || !fields.at_end()) return std::nullopt;
   return answer;

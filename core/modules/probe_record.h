@@ -14,10 +14,10 @@
 
 namespace ropewalk {
 
-struct Refusal {
+struct ProbeRefusal {
   std::string reason;
 };
-using ProbeAnswer = std::variant<ModuleDescription, Refusal>;
+using ProbeAnswer = std::variant<ModuleDescription, ProbeRefusal>;
 
 std::string encode_answer(const ProbeAnswer& answer);
 

@@ -14,9 +14,9 @@ struct Case {
   bool folds_completely;
 };
 
-class Folding : public testing::TestWithParam<Case> {};
+class ModelFolding : public testing::TestWithParam<Case> {};
 
-TEST_P(Folding, ChangesNoLogProbability) {
+TEST_P(ModelFolding, ChangesNoLogProbability) {
   const Json expected = expected_of(GetParam().variant);
   const auto ids = expected["ids"].get<std::vector<int32_t>>();
   RuntimeSettings settings = fixture_settings(fixture_config(GetParam().variant, expected));
@@ -43,7 +43,7 @@ std::string test_name(const testing::TestParamInfo<Case>& test) {
   return name;
 }
 
-INSTANTIATE_TEST_SUITE_P(Fixtures, Folding,
+INSTANTIATE_TEST_SUITE_P(Fixtures, ModelFolding,
                          testing::Values(Case{"gptq-b4-g32-act", true},
                                          Case{"gptq-b4-airophin", true},
                                          Case{"gptq-b4-g128-act-gqa", true},

@@ -40,9 +40,9 @@ TEST(ProbeRecord, CarriesADescription) {
 }
 
 TEST(ProbeRecord, CarriesARefusal) {
-  const auto answer = decode_answer(encode_answer(Refusal{"is bad"}));
+  const auto answer = decode_answer(encode_answer(ProbeRefusal{"is bad"}));
   ASSERT_TRUE(answer);
-  EXPECT_EQ(std::get<Refusal>(*answer).reason, "is bad");
+  EXPECT_EQ(std::get<ProbeRefusal>(*answer).reason, "is bad");
 }
 
 TEST(ProbeRecord, IsRefusedWhenCutOrLonger) {

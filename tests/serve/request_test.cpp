@@ -219,6 +219,13 @@ TEST(CompletionRequest, ValuesBeyondTheBoundsAreRefused) {
   EXPECT_EQ(refusal(R"("temperature":1.6)"), "400 invalid_value temperature");
   EXPECT_EQ(refusal(R"("typical_p":0.1)"), "400 invalid_value typical_p");
   EXPECT_EQ(refusal(R"("top_k":-1)"), "400 invalid_value top_k");
+  // Other fields that set a temperature.
+  EXPECT_EQ(refusal(R"("do_sample":false)"), "taken");  // 0 is within the bounds
+  EXPECT_EQ(refusal(R"("dynatemp_low":0.5,"dynatemp_high":1.6)"),
+            "400 invalid_value dynatemp_high");
+  const MiniModel warm({"serve.sampling.bounds=[temperature=0.5..1.5]"});
+  EXPECT_EQ(refusal_of([&] { warm.completion(R"({"prompt":"a","do_sample":false})"); }),
+            "400 invalid_value do_sample");
   const Ask ask =
       bounded.completion(R"({"prompt":"a","ropewalk":{"sampling":[{"temperature":1.9}]}})");
   EXPECT_THAT(ask.told.ignored, ElementsAre("ropewalk.sampling"));

@@ -159,6 +159,32 @@ TEST(SamplingFields, LockedOnesKeepTheConfigurationAndAreTold) {
       ElementsAre("repetition-penalty 1.1"));
 }
 
+// What a lock keeps is not changed by a field of another name either.
+TEST(SamplingFields, ALockHoldsAgainstFieldsThatSetTheSameInAnotherWay) {
+  const auto kept = [](const std::string& lock, const std::string& body, const std::string& base) {
+    Told told;
+    EXPECT_EQ(chain_of(base, body, {lock}, &told), chain_of(base, "{}")) << lock << " " << body;
+    return told.ignored;
+  };
+  const std::string base = "[{repetition-penalty: 1.1}, {temperature: 0.7}, {top-p: 0.9}]";
+  EXPECT_THAT(kept("temperature", R"({"do_sample":false})", base), ElementsAre("do_sample"));
+  EXPECT_THAT(kept("temperature", R"({"dynatemp_range":1})", base), ElementsAre("dynatemp_range"));
+  EXPECT_THAT(kept("temperature", R"({"min_temp":0.5,"max_temp":2})", base),
+              ElementsAre("min_temp", "max_temp"));
+  EXPECT_THAT(kept("temperature", R"({"mirostat":2})", base), ElementsAre("mirostat"));
+  EXPECT_THAT(kept("top_p", R"({"mirostat_mode":2})", base), ElementsAre("mirostat_mode"));
+  EXPECT_THAT(kept("top_p", R"({"samplers":["temperature"]})", base), ElementsAre("samplers"));
+  EXPECT_THAT(kept("rep_pen", R"({"repeat_last_n":0})", base), ElementsAre("repeat_last_n"));
+  // A greedy configuration stays greedy.
+  EXPECT_THAT(kept("temperature", R"({"temperature":1,"mirostat_mode":2})", "[]"),
+              ElementsAre("temperature", "mirostat_mode"));
+  // What has nothing to do with the lock is taken.
+  EXPECT_THAT(chain_of("[{temperature: 0.7}]", R"({"do_sample":false})", {"rep_pen"}),
+              ElementsAre("greedy"));
+  EXPECT_THAT(chain_of("[{temperature: 0.7}]", R"({"mirostat":2})", {"rep_pen"}),
+              ElementsAre("temperature 0.7", "mirostat version=2"));
+}
+
 std::string refusal_of_names(const std::vector<std::string>& locked,
                              const std::vector<std::string>& bounded) {
   ServeConfig serve;

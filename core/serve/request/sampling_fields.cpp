@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
+#include <set>
 #include <utility>
 
 #include "core/base/error.h"
@@ -13,6 +14,7 @@
 #include "core/json/json.h"
 #include "core/serve/api_error.h"
 #include "core/serve/request/chain_edit.h"
+#include "core/serve/request/sampling_locks.h"
 #include "core/serve/request/token_fields.h"
 
 namespace ropewalk::serve {
@@ -115,7 +117,12 @@ class Mapper {
   // `listed`: gets the names of all fields; may be null.
   Mapper(Fields& fields, const std::vector<PluginChoice>& base, const SamplingRules& rules,
          Told& told, SamplingNames* listed)
-      : fields_(fields), chain_(base), rules_(rules), told_(told), listed_(listed) {
+      : fields_(fields),
+        chain_(base),
+        rules_(rules),
+        locked_(locked_fields(rules.locked)),
+        told_(told),
+        listed_(listed) {
     // A configuration without samplers is greedy; a penalty that a request adds keeps it so.
     if (base.empty()) chain_.link("greedy");
   }
@@ -138,15 +145,15 @@ class Mapper {
   }
 
  private:
+  bool is_locked(Names names) const {
+    return std::ranges::any_of(names, [&](std::string_view n) { return locked_.contains(n); });
+  }
   // The field under any of its names. One that the operator has locked under any of them is told as
   // ignored, and counts as absent.
   Fields::Found open(Names names) {
     if (listed_) listed_->all.insert(listed_->all.end(), names.begin(), names.end());
     Fields::Found found = fields_.find(names);
-    if (!found.value || std::ranges::none_of(names, [&](std::string_view name) {
-          return std::ranges::find(rules_.locked, name) != rules_.locked.end();
-        }))
-      return found;
+    if (!found.value || !is_locked(names)) return found;
     told_.ignored.push_back(found.name);
     return {found.name, nullptr};
   }
@@ -155,13 +162,16 @@ class Mapper {
     if (listed_) listed_->numbers.insert(listed_->numbers.end(), names.begin(), names.end());
     Fields::Found found = open(names);
     if (!found.value || !found.value->is_number()) return found;  // refused by its type
-    const auto value = found.value->get<double>();
+    check_bounds(names, found.name, found.value->get<double>());
+    return found;
+  }
+  // `field` gives one of `names` this value.
+  void check_bounds(Names names, const std::string& field, double value) const {
     for (const SamplingBound& bound : rules_.bounds)
       if (std::ranges::find(names, bound.field) != names.end() &&
           !(value >= bound.min && value <= bound.max))
-        refuse_value(found.name, fmt::format("found {}, this server takes {} to {}", value,
-                                             bound.min, bound.max));
-    return found;
+        refuse_value(field, fmt::format("found {} for {}, this server takes {} to {}", value,
+                                        bound.field, bound.min, bound.max));
   }
 
   std::optional<std::pair<std::string, double>> number(Names names) {
@@ -217,7 +227,10 @@ class Mapper {
     if (!value || *value < -1 || *value > kMaxCount)
       refuse_type(name, *given, fmt::format("an integer from -1 to {}", kMaxCount));
     if (!chain_.has(link)) return;
-    if (name.ends_with(kLast) && *value == 0)
+    const bool none = name.ends_with(kLast) && *value == 0;
+    if (none && is_locked({"repetition_penalty", "rep_pen", "repeat_penalty"}))
+      told_.ignored.push_back(name);
+    else if (none)
       chain_.set(link, "penalty", number_value(1, name));
     else
       chain_.set(link, "range", integer_value(std::max<int64_t>(*value, 0), name));
@@ -262,6 +275,7 @@ class Mapper {
   bool take_temperature() {
     const auto temperature = number({"temperature"});
     const auto sample = boolean({"do_sample"});
+    if (sample && !sample->second) check_bounds({"temperature"}, sample->first, 0);
     const bool greedy = (temperature && temperature->second == 0) || (sample && !sample->second);
     const bool dynamic = take_dynamic(temperature ? temperature->second : 1, greedy);
     if (!temperature || greedy || dynamic) return greedy;
@@ -287,6 +301,8 @@ class Mapper {
     if (from > to)
       refuse_value(field,
                    fmt::format("found a range from {} to {}, expected one that rises", from, to));
+    check_bounds({"temperature"}, field, from);
+    check_bounds({"temperature"}, !range && high ? high->first : field, to);
     chain_.remove("greedy");
     replace("temperature", "dynamic-temperature");
     chain_.set("dynamic-temperature", "low", number_value(std::max(from, 0.01), field));
@@ -345,6 +361,7 @@ class Mapper {
   Fields& fields_;
   ChainEdit chain_;
   const SamplingRules& rules_;
+  const std::set<std::string, std::less<>> locked_;
   Told& told_;
   SamplingNames* const listed_;
 };

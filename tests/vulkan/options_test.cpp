@@ -2,6 +2,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "backends/vulkan/device/options.h"
 #include "tests/vulkan/vulkan_model.h"
 
 namespace ropewalk::test {
@@ -17,6 +18,13 @@ TEST(VulkanOptions, EveryOptionalFeatureMayBeMissing) {
     set_list(config, "mask-features", feature);
     EXPECT_LT(max_difference(logprobs_of(kActOrderFixture, config, ids), whole), 1e-4) << feature;
   }
+}
+
+// A loaded machine must not be taken for a device that hangs.
+TEST(VulkanOptions, SoftwareHasLongerForASubmission) {
+  EXPECT_EQ(vulkan::submit_limit_of(0, abi::DeviceType::software), 120'000u);
+  EXPECT_EQ(vulkan::submit_limit_of(0, abi::DeviceType::integrated), 30'000u);
+  EXPECT_EQ(vulkan::submit_limit_of(300, abi::DeviceType::software), 300u);
 }
 
 // Integer products of many rows, which a processor that plays a GPU does not take by itself.

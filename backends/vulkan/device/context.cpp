@@ -149,18 +149,17 @@ uint64_t Context::submit(std::span<const VkCommandBuffer> commands) {
 // Submission by submission, so that the time limit is one submission's and not that of all.
 void Context::wait_for(uint64_t number) {
   require_alive();
+  const uint64_t limit = submit_limit_of(options_.submit_limit_ms, features_.info.type);
   for (; finished_ < number; ++finished_) {
     const uint64_t next = finished_ + 1;
     auto info = structure<VkSemaphoreWaitInfo>(VK_STRUCTURE_TYPE_SEMAPHORE_WAIT_INFO);
     info.semaphoreCount = 1;
     info.pSemaphores = &timeline_;
     info.pValues = &next;
-    const VkResult result = api_.WaitSemaphores(device_, &info, options_.submit_limit_ms * 1000000);
+    const VkResult result = api_.WaitSemaphores(device_, &info, limit * 1000000);
     if (result == VK_TIMEOUT)
       lose("a submission did not finish within " +
-           (options_.submit_limit_ms % 1000
-                ? std::to_string(options_.submit_limit_ms) + " ms"
-                : std::to_string(options_.submit_limit_ms / 1000) + " s"));
+           (limit % 1000 ? std::to_string(limit) + " ms" : std::to_string(limit / 1000) + " s"));
     check_alive(result, "wait");
   }
 }

@@ -120,8 +120,10 @@ const abi::OptionInfo kOptions[13] = {
      "failures to bring about: lost-at-step=N, hang-at-step=N, "
      "oom-after=BYTES, memory=BYTES; for "
      "tests"},
-    {"submit-limit-ms", abi::OptionType::integer, "30000",
-     "milliseconds after which a submission that has not ended counts as hung", 1, 3600000},
+    {"submit-limit-ms", abi::OptionType::integer, "0",
+     "milliseconds after which a submission that has not ended counts as hung; "
+     "0: 30000, and 120000 in software, whose cores other programs share",
+     0, 3600000},
     {"loader", abi::OptionType::text, kLoaderName, "the Vulkan loader's library; for tests"},
     {"submit-mflop", abi::OptionType::integer, "0",
      "arithmetic of one submission, in MFLOP; 0: by the kind of device", 0, 1e9},

@@ -5,6 +5,7 @@
 #include <set>
 #include <string>
 
+#include "core/abi/backend.h"
 #include "core/abi/options.h"
 
 namespace ropewalk::vulkan {
@@ -38,7 +39,7 @@ struct Options {
   bool pipeline_cache;           // keep compiled shaders on disk
   std::set<std::string> masked;  // features that are treated as missing
   Faults faults;
-  uint64_t submit_limit_ms;  // how long one submission may run
+  uint64_t submit_limit_ms;  // how long one submission may run; 0: by the kind of device
   uint64_t submit_mflop;     // arithmetic of one submission at most; 0: by the kind of device
   Tuning tuning;
   Switch float16;  // matrix products on f16 with sums in f32; automatic: where it is faster
@@ -48,6 +49,12 @@ struct Options {
   uint64_t prefetch_mib;  // of the next product's weights, read beside what runs before it
   bool batch_invariant;   // no kernel depends on the number of rows in a step
 };
+
+// In software the device is the machine's own cores, which run other programs' work too.
+inline uint64_t submit_limit_of(uint64_t option, abi::DeviceType type) {
+  if (option > 0) return option;
+  return type == abi::DeviceType::software ? 120000 : 30000;
+}
 
 extern const abi::OptionInfo kOptions[13];
 

@@ -13,7 +13,7 @@ build_packages=(
 test_packages=(
   libgtest-dev libgmock-dev libbenchmark-dev
   clang libclang-rt-14-dev clang-format clang-tidy
-  binutils procps python3 curl dpkg-dev universal-ctags
+  binutils procps python3 python3-venv curl dpkg-dev universal-ctags
   mesa-vulkan-drivers vulkan-validationlayers
   chromium-driver
 )

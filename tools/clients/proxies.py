@@ -121,6 +121,6 @@ def haproxy(server):
     check("haproxy", server)
 
 
-@CHECKS.long
+@CHECKS.add
 def vllm_router(server):
     check("vllm-router", server)

@@ -1,6 +1,16 @@
 #include "core/schedule/thread_pool.h"
 
+#include <chrono>
+
 namespace ropewalk {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+// What waking a thread and waiting for its last task costs: tasks that take less are done alone.
+constexpr std::chrono::microseconds kAlone{50};
+
+}  // namespace
 
 ThreadPool::ThreadPool(uint32_t threads) {
   for (uint32_t i = 1; i < threads; ++i) {
@@ -37,8 +47,13 @@ void ThreadPool::run(size_t count, const std::function<void(size_t)>& task) {
   task_ = &task;
   next_ = 0;
   count_ = unfinished_ = count;
-  if (count > 1) begun_.notify_all();
-  while (work(lock)) continue;
+  const Clock::time_point call_at = Clock::now() + kAlone;
+  bool called = false;
+  while (work(lock)) {
+    if (called || next_ == count_ || Clock::now() < call_at) continue;
+    called = true;
+    begun_.notify_all();
+  }
   ended_.wait(lock, [this] { return unfinished_ == 0; });
 }
 

@@ -195,5 +195,20 @@ TEST(ThreadPool, DoesEveryTaskOnce) {
   }
 }
 
+// Behind a task that takes its time the others are shared.
+TEST(ThreadPool, HasHelpForLongTasks) {
+  ThreadPool crew(2);
+  std::atomic<int> begun = 0;
+  std::atomic<bool> met = true;
+  crew.run(3, [&](size_t i) {
+    if (i == 0) return std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    ++begun;
+    const auto until = std::chrono::steady_clock::now() + std::chrono::seconds(20);
+    while (begun < 2 && met)
+      if (std::chrono::steady_clock::now() > until) met = false;
+  });
+  EXPECT_TRUE(met);
+}
+
 }  // namespace
 }  // namespace ropewalk::test

@@ -60,6 +60,37 @@ TEST(Writer, TurnsAJobAtOnceAndWhenItIsRung) {
   EXPECT_TRUE(eventually([&] { return shared.turns >= 2; }));
 }
 
+// However often it is rung: tokens of a small model share an event.
+TEST(Writer, LeavesTwoMillisecondsBetweenTheTurnsOfAJob) {
+  class Watch final : public serve::Job {
+   public:
+    explicit Watch(std::vector<Clock::time_point>& turns) : turns_(turns) {}
+    bool turn(Clock::time_point now) override {
+      turns_.push_back(now);
+      return turns_.size() == 8;
+    }
+
+   private:
+    std::vector<Clock::time_point>& turns_;
+  };
+  std::vector<Clock::time_point> turns;
+  {
+    Writer writer;
+    std::optional<Bell> kept;
+    writer.add([&](const Bell& bell) {
+      kept = bell;
+      return std::make_unique<Watch>(turns);
+    });
+    EXPECT_TRUE(eventually([&] {
+      kept->ring();
+      return writer.jobs() == 0;
+    }));
+  }
+  ASSERT_EQ(turns.size(), 8u);
+  for (size_t i = 1; i < turns.size(); ++i)
+    EXPECT_GE(turns[i] - turns[i - 1], std::chrono::milliseconds(2));
+}
+
 TEST(Writer, ForgetsAJobThatIsOver) {
   Counter::Shared shared;
   Writer writer;

@@ -8,7 +8,9 @@
 
 namespace ropewalk::serve {
 
-StreamAnswer::StreamAnswer(const Ask& ask, const AnswerFacts& facts) : ask_(ask), facts_(facts) {
+StreamAnswer::StreamAnswer(const Ask& ask, const AnswerFacts& facts)
+    : ask_(ask), facts_(facts), opening_(json_text(envelope())) {
+  opening_.erase(opening_.rfind("]}"));
   const TokenNames names = ask.token_ids_for_texts ? TokenNames::ids : TokenNames::texts;
   const LeadingSpace strip = ask.echo ? LeadingSpace::strip : ask.request.leading_space;
   for (uint32_t reply = 0; reply < ask.replies(); ++reply) {
@@ -33,11 +35,10 @@ Json StreamAnswer::envelope() const {
 std::string StreamAnswer::chunk(uint32_t index, Json choice_members) {
   Json choice = {{"index", index}};
   choice.update(choice_members);
-  Json made = envelope();
-  made["choices"].push_back(std::move(choice));
-  if (ask_.usage == UsageInStream::at_end) made["usage"] = nullptr;
-  if (ask_.usage == UsageInStream::always) made["usage"] = usage().json();
-  return event(made);
+  std::string bytes = "data: " + opening_ + json_text(choice) + "]";
+  if (ask_.usage == UsageInStream::at_end) bytes += R"(,"usage":null)";
+  if (ask_.usage == UsageInStream::always) bytes += R"(,"usage":)" + json_text(usage().json());
+  return bytes + "}\n\n";
 }
 
 Json StreamAnswer::logprobs(Choice& choice) const {

@@ -53,6 +53,7 @@ class StreamAnswer {
 
   const Ask& ask_;
   const AnswerFacts& facts_;
+  std::string opening_;  // of each event: an object up to its first choice
   std::vector<Choice> choices_;
 };
 

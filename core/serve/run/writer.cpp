@@ -8,6 +8,9 @@ namespace {
 
 // Every job has a turn this often, though nobody rings for it: for keep-alives and time-outs.
 constexpr std::chrono::milliseconds kRoundInterval{500};
+// Between the beginnings of two rounds. A turn costs a stream an event, a write and its client a
+// read: tokens of a small model, which come faster than this, share them. Nobody reads so fast.
+constexpr std::chrono::milliseconds kPause{2};
 
 }  // namespace
 
@@ -49,8 +52,9 @@ size_t Writer::jobs() const {
 }
 
 void Writer::run() {
-  Clock::time_point next_round = Clock::now() + kRoundInterval;
+  Clock::time_point next_round = Clock::now() + kRoundInterval, resume{};
   for (;;) {
+    std::this_thread::sleep_until(resume);
     std::set<uint64_t> rung;
     {
       std::unique_lock lock(rung_->mutex);
@@ -60,6 +64,7 @@ void Writer::run() {
       rung.swap(rung_->jobs);
     }
     const Clock::time_point now = Clock::now();
+    resume = now + kPause;
     const bool whole_round = now >= next_round;
     if (whole_round) next_round = now + kRoundInterval;
     std::vector<std::pair<uint64_t, std::shared_ptr<Job>>> due;

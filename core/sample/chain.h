@@ -30,6 +30,8 @@ class Chain {
   // REQUIRES: logits are not empty and obey the law of ChunkResult (core/exec/executor.h): finite.
   int32_t sample(std::span<const float> logits, std::span<const int32_t> history,
                  uint32_t prompt_length);
+  // Without samplers: only which logit is the largest matters to sample().
+  bool is_greedy() const { return links_.empty(); }
   // From now on choices() are what the last sample() drew from, in no order: the candidates that
   // the links left, with their logits. Greedy decoding leaves one.
   void keep_choices() { keeps_choices_ = true; }

@@ -82,6 +82,18 @@ TEST(Chain, WithoutLinksTakesTheGreatestTiesToTheLowerId) {
   EXPECT_EQ(sample(chain, {-kInfinity, -1e30f}), 1);
 }
 
+TEST(Chain, WithoutLinksTakesTheGreatestWhereverItStands) {
+  Chain greedy({}, 1);
+  for (const size_t size : {1, 15, 16, 17, 511, 512, 513, 1100})
+    for (const size_t place : {0, 1, 15, 16, 500, 511, 512, 513, 1023, 1024, 1099}) {
+      if (place >= size) continue;
+      std::vector<float> logits(size, -3.0f);
+      logits[place] = logits.back() = -0.0f;
+      if (place + 20 < size) logits[place + 20] = 0.0f;  // equal
+      EXPECT_EQ(greedy.sample(logits, {}, 0), static_cast<int32_t>(place)) << "of " << size;
+    }
+}
+
 TEST(Chain, LinksRunInOrderOverCandidatesInOrderOfId) {
   std::vector<int32_t> first, second;
   std::vector<ChainLink> links;

@@ -40,10 +40,14 @@ float capped(float x, float cap) {
 bool is_prompt(const Chunk& chunk) { return chunk.tokens.size() > 1; }
 
 size_t wanted_rows(const Chunk& chunk) {
-  return chunk.wanted == Wanted::all ? chunk.tokens.size() : chunk.wanted == Wanted::last;
+  return chunk.wanted == Wanted::all ? chunk.tokens.size() : chunk.wanted != Wanted::none;
 }
 
 }  // namespace
+
+bool AllowedIds::contain(int32_t id) const {
+  return static_cast<uint32_t>(id) < end && std::ranges::find(banned, id) == banned.end();
+}
 
 std::span<const float> ChunkResult::value() const {
   if (error) throw *error;
@@ -60,7 +64,11 @@ Executor::Executor(abi::Device& device, const LoadedModel& model, RopeTables& ro
       adapted_limits_(model.has_adapters() ? step_limits(model.of(StepKind::adapted).view->get())
                                            : limits_),
       vocab_size_(model.graph().tensors[model.graph().outputs[0]].dims[1]),
-      programs_{Programs(narrower), Programs(narrower)} {}
+      programs_{Programs(narrower), Programs(narrower)} {
+  void* interface = nullptr;
+  if (device.extension(abi::kLargestLogits, &interface).ok())
+    device_largest_ = static_cast<abi::LargestLogits*>(interface);
+}
 
 abi::Program& Executor::program(StepKind kind, const abi::ProgramShape& shape) {
   Programs& programs = programs_[static_cast<size_t>(kind)];
@@ -167,7 +175,7 @@ std::span<const ChunkResult> Executor::run(std::span<const Chunk> chunks) {
     check(device_.wait(), "step");
     if (trace_) trace_->end_step(step);
     ++steps_run_;
-    read_logits(kind);
+    read_logits(kind, chunks);
   } catch (...) {
     // Frees the reserved pages.
     for (const Chunk& chunk : chunks) chunk.sequence->truncate(chunk.sequence->length());
@@ -181,15 +189,42 @@ std::span<const float> Executor::run_one(const Chunk& chunk) {
   return run({&chunk, 1}).front().value();
 }
 
-void Executor::read_logits(StepKind kind) {
+// Reads the rows from the first to the last that the device's answer cannot take the place of.
+void Executor::read_logits(StepKind kind, std::span<const Chunk> chunks) {
   logits_.resize(wanted_.size() * vocab_size_);
   if (logits_.empty()) return;
+  if (device_largest_) {
+    largest_.resize(wanted_.size());
+    check(device_largest_->largest_logits(largest_), "logits");
+  }
+  size_t first = wanted_.size(), end = 0, row = 0;
+  for (const size_t c : order_) {
+    const size_t rows = wanted_rows(chunks[c]);
+    if (rows > 0 && !find_largest(chunks[c], row)) {
+      first = std::min(first, row);
+      end = row + rows;
+    }
+    row += rows;
+  }
+  if (first >= end) return;
+  const auto logits = std::span(logits_).subspan(first * vocab_size_, (end - first) * vocab_size_);
   const Graph& graph = model_.of(kind).model.graph;
   abi::Slice from = graph.tensors[graph.outputs[0]].at;
-  from.bytes = logits_.size() * sizeof(float);
-  check(device_.read(std::as_writable_bytes(std::span(logits_)), from), "logits");
+  from.offset += first * vocab_size_ * sizeof(float);
+  from.bytes = logits.size_bytes();
+  check(device_.read(std::as_writable_bytes(logits), from), "logits");
   if (const float cap = model_.logit_cap(); cap > 0)
-    for (float& logit : logits_) logit = capped(logit, cap);
+    for (float& logit : logits) logit = capped(logit, cap);
+}
+
+// Where the device's answer is all that the chunk asks for. A row that is not finite is read: the
+// error tells which logit it is. So is every row of a model with a cap, since large logits that
+// differ may be equal under it. `row` counts the wanted rows of the step.
+std::optional<int32_t> Executor::find_largest(const Chunk& chunk, size_t row) const {
+  if (chunk.wanted != Wanted::largest || !device_largest_ || model_.logit_cap() > 0)
+    return std::nullopt;
+  const int32_t id = largest_[row];
+  return id != abi::kNotFinite && chunk.allowed.contain(id) ? std::optional(id) : std::nullopt;
 }
 
 // Gives each chunk its logits or its error, and moves the sequences of the good ones on.
@@ -200,21 +235,30 @@ void Executor::judge(std::span<const Chunk> chunks) {
     const Chunk& chunk = chunks[c];
     const size_t rows = wanted_rows(chunk);
     const auto logits = std::span(logits_).subspan(row * vocab_size_, rows * vocab_size_);
-    results_[c].error = find_bad_logit(row, logits);
+    results_[c].largest = find_largest(chunk, row);
+    if (!results_[c].largest) results_[c].error = find_bad_logit(row, logits);
     if (results_[c].error) {
       chunk.sequence->truncate(chunk.sequence->length());
     } else {
-      results_[c].logits = logits;
+      if (!results_[c].largest) results_[c].logits = logits;
       chunk.sequence->advance(static_cast<uint32_t>(chunk.tokens.size()));
     }
     row += rows;
   }
 }
 
-// `first_row` counts the wanted rows of the step.
+// Whether the device has looked at the rows and found nothing. `first_row` counts the wanted rows
+// of the step.
+bool Executor::known_finite(size_t first_row, size_t rows) const {
+  if (!device_largest_) return false;
+  const auto found = std::span(largest_).subspan(first_row, rows);
+  return std::ranges::find(found, abi::kNotFinite) == found.end();
+}
+
 std::optional<Error> Executor::find_bad_logit(size_t first_row,
                                               std::span<const float> logits) const {
-  if (all_finite(logits)) return std::nullopt;
+  if (known_finite(first_row, logits.size() / vocab_size_) || all_finite(logits))
+    return std::nullopt;
   const auto bad =
       static_cast<size_t>(std::ranges::find_if_not(logits, is_finite) - logits.begin());
   const uint32_t row = wanted_[first_row + bad / vocab_size_];

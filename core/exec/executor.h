@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "core/abi/backend.h"
+#include "core/abi/largest_logits.h"
 #include "core/base/error.h"
 #include "core/exec/buckets.h"
 #include "core/exec/kv_cache.h"
@@ -24,7 +25,17 @@
 
 namespace ropewalk {
 
-enum class Wanted { none, last, all };  // rows whose logits are read
+// Rows whose logits are read. `largest`: of the last row only which logit is the largest, where the
+// device finds that itself; otherwise as `last`.
+enum class Wanted { none, last, all, largest };
+
+// Ids that a reply may have: those below `end` that are not banned.
+struct AllowedIds {
+  uint32_t end = 0;
+  std::span<const int32_t> banned = {};
+
+  bool contain(int32_t id) const;
+};
 
 // Tokens that one sequence contributes to a step.
 struct Chunk {
@@ -34,16 +45,20 @@ struct Chunk {
   // Tokens of the sequence once the whole prompt has run. RoPE policies that vary with the length
   // get this length, so that a prompt in chunks gives the same result as in one piece.
   uint32_t final_length;
+  AllowedIds allowed = {};  // with Wanted::largest: another id is not what was asked for
 };
 
 // The result of a step for one chunk.
 //
-// The law for logits: every one that is read must be finite. Weights are finite, so NaN, infinity
+// The law for logits: all of a wanted row must be finite. Weights are finite, so NaN, infinity
 // and -infinity all mean that a number overflowed; sampling from such a row gives fluent nonsense.
 // Only a sampler may set a logit to -infinity, to forbid its token.
 struct ChunkResult {
-  std::span<const float> logits = {};  // (wanted rows, vocab); empty where the chunk failed
-  std::optional<Error> error = {};     // non_finite: the first bad logit; the sequence is as before
+  // (wanted rows, vocab); empty where the chunk failed, or where `largest` takes their place
+  std::span<const float> logits = {};
+  std::optional<Error> error = {};  // non_finite: the first bad logit; the sequence is as before
+  // The id of the largest logit, the lowest of equal ones; it is allowed and all logits are finite.
+  std::optional<int32_t> largest = {};
 
   // The logits. Throws the error where there is one.
   std::span<const float> value() const;
@@ -97,11 +112,14 @@ class Executor {
   StepKind place_adapters(std::span<const Chunk> chunks);
   void gather(std::span<const Chunk> chunks);
   void add_to_step(const Chunk& chunk);
-  void read_logits(StepKind kind);
+  void read_logits(StepKind kind, std::span<const Chunk> chunks);
   void judge(std::span<const Chunk> chunks);
+  std::optional<int32_t> find_largest(const Chunk& chunk, size_t row) const;
+  bool known_finite(size_t first_row, size_t rows) const;
   std::optional<Error> find_bad_logit(size_t first_row, std::span<const float> logits) const;
 
   abi::Device& device_;
+  abi::LargestLogits* device_largest_ = nullptr;  // null: the device does not find them
   const LoadedModel& model_;
   RopeTables& rope_;
   abi::ProgramShape widest_;
@@ -119,6 +137,7 @@ class Executor {
   std::vector<uint32_t> position_, sequence_, length_, page_, wanted_;
   std::vector<uint32_t> slots_;  // (chunks in the step)
   std::vector<float> inv_freq_, logits_;
+  std::vector<int32_t> largest_;  // (W) as the device found them; empty: it does not
   std::vector<ChunkResult> results_;
 };
 

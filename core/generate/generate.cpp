@@ -31,8 +31,10 @@ Reply generate(Engine& engine, CachedText& text, const Request& request,
       break;
     }
     const bool in_prompt = running.state() == Running::State::prompt;
-    const Chunk chunk = running.next(executor.max_rows());
-    const std::span<const float> logits = executor.run_one(chunk);
+    Chunk chunk = running.next(executor.max_rows());
+    if (events.on_logits && chunk.wanted == Wanted::largest) chunk.wanted = Wanted::last;
+    const ChunkResult& result = executor.run({&chunk, 1}).front();
+    const std::span<const float> logits = result.value();
     if (in_prompt) {
       if (events.on_prefill) events.on_prefill(text.cached(), stats.prompt_tokens);
       stats.prefill_seconds = seconds_since(start);
@@ -42,7 +44,7 @@ Reply generate(Engine& engine, CachedText& text, const Request& request,
           runtime.weight_bytes_per_step() + runtime.cache_bytes_per_token() * text.cached();
     }
     if (events.on_logits && !logits.empty()) events.on_logits(logits);
-    emit(running.take(logits).text);
+    emit(running.take(result).text);
   }
   stats.decode_seconds = seconds_since(start) - stats.prefill_seconds;
   return std::move(running.reply());

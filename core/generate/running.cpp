@@ -105,21 +105,31 @@ bool Running::scores_prompt() const {
 }
 
 Chunk Running::next(uint32_t max_rows) {
-  if (scored_ == reply_.stats.prompt_tokens) return text_.next(max_rows);
+  if (scored_ == reply_.stats.prompt_tokens) {
+    Chunk chunk = text_.next(max_rows);
+    if (chunk.wanted == Wanted::last && chain_.is_greedy() && !logprobs_) {
+      chunk.wanted = Wanted::largest;
+      chunk.allowed = {vocabulary_.sampled, vocabulary_.banned};
+    }
+    return chunk;
+  }
   if (!scores_prompt()) return text_.next(std::min(max_rows, scored_ - 1 - text_.cached()));
   Chunk chunk = text_.next(max_rows);
   chunk.wanted = Wanted::all;
   return chunk;
 }
 
-Taken Running::take(std::span<const float> logits) {
+Taken Running::take(const ChunkResult& result) {
+  const std::span<const float> logits = result.value();
   Taken taken;
   if (scored_ < reply_.stats.prompt_tokens) score_prompt(logits, taken);
   if (text_.pending() > 0) return taken;
   if (limit_ == 0)
     taken.text = end(Finish::length);
+  else if (result.largest)
+    add_to_reply({*result.largest}, taken);
   else
-    sample(logits.last(vocabulary_.rows), taken);
+    add_to_reply(sample(logits.last(vocabulary_.rows)), taken);
   return taken;
 }
 
@@ -141,19 +151,22 @@ std::span<const float> Running::allowed(std::span<const float> logits) {
   return allowed_;
 }
 
-void Running::sample(std::span<const float> logits, Taken& taken) {
+ScoredToken Running::sample(std::span<const float> logits) {
   const int32_t id = chain_.sample(allowed(logits.first(vocabulary_.sampled)), text_.ids(),
                                    reply_.stats.prompt_tokens);
+  if (!logprobs_) return {id};
+  if (logprobs_->of == LogprobsOf::choice)
+    return score_choice(id, chain_.choices(), logprobs_->top);
+  return score_token(id, logits, vocabulary_.sampled, logprobs_->top);
+}
+
+void Running::add_to_reply(ScoredToken token, Taken& taken) {
+  const int32_t id = token.id;
+  taken.token = std::move(token);
   text_.append({&id, 1});
   reply_.ids.push_back(id);
   reply_.stats.new_tokens = static_cast<uint32_t>(reply_.ids.size());
 
-  if (!logprobs_)
-    taken.token = ScoredToken{id};
-  else if (logprobs_->of == LogprobsOf::choice)
-    taken.token = score_choice(id, chain_.choices(), logprobs_->top);
-  else
-    taken.token = score_token(id, logits, vocabulary_.sampled, logprobs_->top);
   const bool ends = ends_reply(id);
   if (!ends && vocabulary_.tokenizer) taken.text = stream_.push(vocabulary_.tokenizer->text_of(id));
   reply_.text += taken.text;

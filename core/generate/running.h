@@ -1,8 +1,8 @@
 // running.h — a request between two steps: prompt -> replying -> finished.
 //
 // Owns the request's samplers and its stream of text, so that many requests can share a step: each
-// gives its next chunk, and the caller that runs the step hands each its logits. Not thread-safe,
-// but several objects may take() their logits on different threads at a time.
+// gives its next chunk, and the caller that runs the step hands each its result. Not thread-safe,
+// but several objects may take() their results on different threads at a time.
 #pragma once
 
 #include <cstdint>
@@ -43,15 +43,16 @@ class Running {
   State state() const;
   uint32_t limit() const { return limit_; }  // how many new tokens it may have
 
-  // What to run next, at most `max_rows` tokens. Logits are wanted for the text's last token, and
-  // for every token of a prompt that is scored. REQUIRES: not finished, max_rows >= 1.
+  // What to run next, at most `max_rows` tokens. Logits are wanted for the text's last token, only
+  // the largest where nothing else matters, and for every token of a prompt that is scored.
+  // REQUIRES: not finished, max_rows >= 1.
   Chunk next(uint32_t max_rows);
   // Whether the next chunk wants logits for all of its rows.
   bool scores_prompt() const;
 
-  // Call it when the chunk of next() has run. Samples from the logits where the chunk ended the
-  // text. Throws Error: plugin.
-  Taken take(std::span<const float> logits);
+  // Call it when the chunk of next() has run. Samples a token where the chunk ended the text.
+  // Throws Error: the result's, and plugin.
+  Taken take(const ChunkResult& result);
 
   // Ends the reply. Returns the text that was held back. REQUIRES: not finished.
   std::string end(Finish how);
@@ -62,7 +63,8 @@ class Running {
 
  private:
   void score_prompt(std::span<const float> logits, Taken& taken);
-  void sample(std::span<const float> logits, Taken& taken);
+  ScoredToken sample(std::span<const float> logits);
+  void add_to_reply(ScoredToken token, Taken& taken);
   std::span<const float> allowed(std::span<const float> logits);
   bool ends_reply(int32_t id) const;
 

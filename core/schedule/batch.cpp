@@ -145,7 +145,7 @@ void Batch::run(std::span<Job* const> jobs, std::span<const Chunk> chunks) {
       counters_.step(rows, begin, now_());
     sampling_threads_.run(jobs.size(), [&](size_t i) {
       try {
-        outcomes[i].taken = jobs[i]->running.take(results[i].value());
+        outcomes[i].taken = jobs[i]->running.take(results[i]);
       } catch (const std::exception& exception) {
         outcomes[i].error = error_of(exception);
       }
@@ -168,7 +168,7 @@ void Batch::run(std::span<Job* const> jobs, std::span<const Chunk> chunks) {
   }
 }
 
-// REQUIRES: the logits behind what is cached were read and are finite.
+// REQUIRES: the logits behind what is cached were wanted and are finite.
 void Batch::remember(Job& job) {
   const uint32_t full = job.text.cached() / served_.cache.page_tokens();
   if (settings_.prefixes == PrefixCaching::off || full <= job.known_pages) return;

@@ -22,14 +22,20 @@ std::vector<std::string> variants() {
 
 TEST(ModelFixtures, AreAtLeastAsManyAsPromised) { EXPECT_GE(variants().size(), 24u); }
 
+// As a device finds the largest logit, or from the logits where it does not.
 std::vector<int32_t> greedy(Runtime& runtime, const std::vector<int32_t>& prompt, size_t count) {
   Sequence sequence(runtime.cache());
   std::vector<int32_t> ids = prompt, fresh = prompt;
   while (ids.size() < prompt.size() + count) {
-    const Chunk chunk{&sequence, fresh, Wanted::last, static_cast<uint32_t>(ids.size())};
-    const auto logits = runtime.executor().run_one(chunk);
-    const auto best = std::max_element(logits.begin(), logits.end()) - logits.begin();
-    fresh = {static_cast<int32_t>(best)};
+    const Chunk chunk{&sequence,
+                      fresh,
+                      Wanted::largest,
+                      static_cast<uint32_t>(ids.size()),
+                      {runtime.executor().vocab_size()}};
+    const ChunkResult& result = runtime.executor().run({&chunk, 1}).front();
+    const std::span<const float> logits = result.value();
+    const auto best = std::ranges::max_element(logits) - logits.begin();
+    fresh = {result.largest.value_or(static_cast<int32_t>(best))};
     ids.push_back(fresh[0]);
   }
   return {ids.begin() + static_cast<std::ptrdiff_t>(prompt.size()), ids.end()};

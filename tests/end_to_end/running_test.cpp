@@ -87,7 +87,7 @@ TEST(Running, RequestsThatShareStepsReplyAsTheyDoAlone) {
     if (chunks.empty()) break;
     const std::span<const ChunkResult> results = rig.engine.runtime().executor().run(chunks);
     for (size_t i = 0; i < chunks.size(); ++i)
-      owners[i]->told += owners[i]->running.take(results[i].value()).text;
+      owners[i]->told += owners[i]->running.take(results[i]).text;
   }
   ASSERT_EQ(slots.size(), requests.size());
   for (size_t i = 0; i < slots.size(); ++i) {
@@ -111,7 +111,7 @@ TEST(Running, ACancelledReplyKeepsWhatWasSaid) {
   EXPECT_EQ(slot.running.state(), Running::State::prompt);
   for (size_t i = 0; i < 3; ++i) {
     const Chunk chunk = slot.running.next(executor.max_rows());
-    slot.told += slot.running.take(executor.run_one(chunk)).text;
+    slot.told += slot.running.take(executor.run({&chunk, 1}).front()).text;
   }
   EXPECT_EQ(slot.running.state(), Running::State::replying);
   EXPECT_EQ(slot.told, "");
@@ -122,6 +122,41 @@ TEST(Running, ACancelledReplyKeepsWhatWasSaid) {
   EXPECT_EQ(reply.ids, std::vector(whole.ids.begin(), whole.ids.begin() + 3));
   EXPECT_EQ(slot.told, reply.text);
   EXPECT_TRUE(whole.text.starts_with(reply.text));
+}
+
+// Where something else than the largest logit matters, all are wanted.
+TEST(Running, GreedyDecodingWantsOnlyTheLargestLogit) {
+  EngineRig rig;
+  Request request = rig.request("Rope", 1);
+  const auto wanted = [&] { return Slot(rig, request).running.next(512); };
+  EXPECT_EQ(wanted().wanted, Wanted::last);
+  request.sampling = {};
+  const Chunk chunk = wanted();
+  EXPECT_EQ(chunk.wanted, Wanted::largest);
+  EXPECT_EQ(chunk.allowed.end, rig.engine.sampled_vocab());
+  EXPECT_EQ(Slot(rig, request).running.next(1).wanted, Wanted::none);
+  request.logprobs.emplace();
+  EXPECT_EQ(wanted().wanted, Wanted::last);
+  request.logprobs->prompt = true;
+  EXPECT_EQ(wanted().wanted, Wanted::all);
+}
+
+TEST(Running, TheLargestLogitIsTheNextToken) {
+  EngineRig rig;
+  Request request = rig.request("USER: Who are you? ASSISTANT:", 1);
+  request.sampling = {};
+  const Reply want = rig.alone(request);
+  ASSERT_GT(want.ids.size(), 3u);
+  Slot slot(rig, request);
+  for (size_t i = 0; i < want.ids.size(); ++i) {
+    Chunk chunk = slot.running.next(512);
+    ChunkResult result = rig.engine.runtime().executor().run({&chunk, 1}).front();
+    ASSERT_TRUE(result.error == std::nullopt && !result.logits.empty());
+    slot.told += slot.running.take({.largest = want.ids[i]}).text;
+  }
+  EXPECT_EQ(slot.running.state(), Running::State::finished);
+  EXPECT_EQ(slot.running.reply().ids, want.ids);
+  EXPECT_EQ(slot.told, want.text);
 }
 
 TEST(Running, NoNewTokensIsAFinishedReply) {

@@ -227,5 +227,104 @@ TEST(Executor, RowsThatAreNotWantedAreNotChecked) {
   EXPECT_EQ(a.length(), 2u);
 }
 
+// --- A device that finds the largest logits
+
+// Made now, so that it asks the device for the extension.
+struct FindingRig : Rig {
+  FindingRig() : Rig(false), finding((device.finds_largest = true, device), model, rope, shape()) {
+    device.row_of = [](const SeenStep& step, uint32_t row, std::span<float> logits) {
+      std::ranges::fill(logits, 1.0f);
+      logits[static_cast<size_t>(step.token[row])] = 2;
+      logits[60] = 2;  // a tie: the lower id
+    };
+  }
+
+  Executor finding;
+};
+
+constexpr AllowedIds kAll{64};
+
+TEST(LargestLogits, TakeThePlaceOfLogits) {
+  FindingRig rig;
+  Sequence a(rig.cache);
+  const std::vector<int32_t> ids = {1, 2, 7};
+  const Chunk chunk{&a, ids, Wanted::largest, 3, kAll};
+  const ChunkResult& result = rig.finding.run({&chunk, 1}).front();
+  EXPECT_EQ(result.largest, 7);
+  EXPECT_THAT(result.value(), IsEmpty());
+  EXPECT_EQ(rig.device.logits_read, 0u);
+  EXPECT_EQ(a.length(), 3u);
+  // Where the device does not find them, there are logits.
+  Sequence b(rig.cache);
+  const Chunk other{&b, ids, Wanted::largest, 3, kAll};
+  const ChunkResult& plain = rig.executor.run({&other, 1}).front();
+  EXPECT_EQ(plain.largest, std::nullopt);
+  ASSERT_EQ(plain.value().size(), 64u);
+  EXPECT_EQ(plain.value()[7], 2);
+}
+
+// Padding and banned ids: the logits say which of the others is the largest.
+TEST(LargestLogits, AnIdThatIsNotAllowedIsNoAnswer) {
+  FindingRig rig;
+  const std::vector<int32_t> ids = {7}, banned = {3, 7};
+  for (const AllowedIds& allowed : {AllowedIds{7}, AllowedIds{64, banned}, AllowedIds{}}) {
+    Sequence a(rig.cache);
+    const Chunk chunk{&a, ids, Wanted::largest, 1, allowed};
+    const ChunkResult& result = rig.finding.run({&chunk, 1}).front();
+    EXPECT_EQ(result.largest, std::nullopt);
+    ASSERT_EQ(result.value().size(), 64u);
+    EXPECT_EQ(result.value()[60], 2);
+  }
+  Sequence a(rig.cache);
+  const Chunk chunk{&a, ids, Wanted::largest, 1, {8, std::span(banned).first(1)}};
+  EXPECT_EQ(rig.finding.run({&chunk, 1}).front().largest, 7);
+}
+
+// All from the first to the last that is needed, in one piece: that of the third chunk too.
+TEST(LargestLogits, OnlyRowsThatAreNeededAreRead) {
+  FindingRig rig;
+  Sequence a(rig.cache), b(rig.cache), c(rig.cache), d(rig.cache);
+  const std::vector<int32_t> prompt = {4, 5}, one = {8}, two = {9}, three = {10};
+  const Chunk chunks[] = {{&a, prompt, Wanted::largest, 2, kAll},
+                          {&b, one, Wanted::last, 1},
+                          {&c, two, Wanted::largest, 1, kAll},
+                          {&d, three, Wanted::largest, 1, AllowedIds{10}}};
+  const auto results = rig.finding.run(chunks);
+  EXPECT_EQ(rig.device.logits_read, 3u * 64);
+  EXPECT_EQ(results[0].largest, 5);
+  EXPECT_EQ(results[1].largest, std::nullopt);
+  EXPECT_EQ(results[2].largest, 9);
+  EXPECT_EQ(results[3].largest, std::nullopt);
+  ASSERT_EQ(results[1].value().size(), 64u);
+  ASSERT_EQ(results[3].value().size(), 64u);
+  EXPECT_EQ(results[1].value()[8], 2);
+  EXPECT_EQ(results[1].value()[10], 1);
+  EXPECT_EQ(results[3].value()[10], 2);
+}
+
+// The same error as where all logits are read, and the same fate of the others.
+TEST(LargestLogits, ABadRowFailsItsOwnChunkAlone) {
+  const auto run = [](bool finds, Wanted wanted) {
+    FindingRig rig;
+    rig.device.row_of = [](const SeenStep& step, uint32_t row, std::span<float> logits) {
+      std::ranges::fill(logits, 1.0f);
+      if (step.token[row] == 13) logits[17] = -kInfinity;
+    };
+    Sequence a(rig.cache), b(rig.cache);
+    const std::vector<int32_t> good = {7}, bad = {20, 13};
+    const Chunk chunks[] = {{&a, good, wanted, 1, kAll}, {&b, bad, wanted, 2, kAll}};
+    const auto results = (finds ? rig.finding : rig.executor).run(chunks);
+    EXPECT_FALSE(results[0].error);
+    EXPECT_EQ(results[0].largest.has_value(), finds && wanted == Wanted::largest);
+    EXPECT_EQ(a.length(), 1u);
+    EXPECT_EQ(b.length(), 0u);
+    return std::string(results[1].error.value().what());
+  };
+  const std::string want = run(false, Wanted::last);
+  EXPECT_THAT(want, HasSubstr("found -inf for token 17 at position 1 in step 1"));
+  EXPECT_EQ(run(true, Wanted::largest), want);
+  EXPECT_EQ(run(true, Wanted::last), want);
+}
+
 }  // namespace
 }  // namespace ropewalk::test

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "core/abi/backend.h"
+#include "core/abi/largest_logits.h"
 #include "core/abi/rope_scaling.h"
 #include "core/abi/step_timing.h"
 
@@ -24,7 +25,7 @@ struct SeenStep {
   abi::ProgramShape shape;
 };
 
-class FakeDevice final : public abi::Device, public abi::StepTiming {
+class FakeDevice final : public abi::Device, public abi::StepTiming, public abi::LargestLogits {
  public:
   FakeDevice() {
     std::strcpy(info_.name, "fake");
@@ -49,6 +50,8 @@ class FakeDevice final : public abi::Device, public abi::StepTiming {
   std::string refuse_op_name;  // claim() refuses nodes of this name
   bool has_timing = true;      // group i of a step ends i + 1 microseconds after the first began
   bool timing = false;         // enable() was called
+  bool finds_largest = false;  // for executors that are made from here on
+  size_t logits_read = 0;      // by all steps
 
   struct Packed {
     uint64_t buffer, offset;
@@ -82,13 +85,11 @@ class FakeDevice final : public abi::Device, public abi::StepTiming {
   }
   abi::Status read(std::span<std::byte> to, abi::Slice from) noexcept override {
     if (!within(from)) return abi::fail(abi::StatusCode::internal, "read outside its buffer");
-    const SeenStep& step = steps.back();
-    const size_t row_bytes = to.size() / step.wanted.size();
-    std::vector<float> logits(row_bytes / sizeof(float));
-    for (size_t i = 0; i < step.wanted.size(); ++i) {
-      row_of(step, step.wanted[i], logits);
-      std::memcpy(&to[i * row_bytes], logits.data(), row_bytes);
-    }
+    const size_t row_bytes = vocab_ * sizeof(float);
+    const size_t first = (from.offset - logits_at_.offset) / row_bytes;
+    for (size_t i = 0; i < to.size() / row_bytes; ++i)
+      std::memcpy(&to[i * row_bytes], logits_of_wanted(first + i).data(), row_bytes);
+    logits_read += to.size() / sizeof(float);
     return {};
   }
   abi::Status packed_bytes(const abi::Weight& weight, uint64_t* bytes) noexcept override {
@@ -128,6 +129,9 @@ class FakeDevice final : public abi::Device, public abi::StepTiming {
         !within(request.workspace))
       return abi::fail(abi::StatusCode::internal, "the workspace is too small");
     ++compiled;
+    const abi::Tensor& logits = request.graph->tensors[request.graph->outputs[0]];
+    logits_at_ = logits.at;
+    vocab_ = logits.dim[1];
     *program = new FakeProgram(*this, request.shape);
     return {};
   }
@@ -136,9 +140,12 @@ class FakeDevice final : public abi::Device, public abi::StepTiming {
     return abi::fail(abi::StatusCode::unsupported, "the fake measures nothing");
   }
   abi::Status extension(std::string_view name, void** interface) noexcept override {
-    if (name != abi::kStepTiming || !has_timing)
-      return abi::fail(abi::StatusCode::unsupported, "the fake has no clock");
-    *interface = static_cast<abi::StepTiming*>(this);
+    if (name == abi::kStepTiming && has_timing)
+      *interface = static_cast<abi::StepTiming*>(this);
+    else if (name == abi::kLargestLogits && finds_largest)
+      *interface = static_cast<abi::LargestLogits*>(this);
+    else
+      return abi::fail(abi::StatusCode::unsupported, "the fake has no " + std::string(name));
     return {};
   }
   abi::Status enable() noexcept override {
@@ -147,6 +154,17 @@ class FakeDevice final : public abi::Device, public abi::StepTiming {
   }
   abi::Status last_step(std::span<double> ends_us) noexcept override {
     for (size_t i = 0; i < ends_us.size(); ++i) ends_us[i] = static_cast<double>(i + 1);
+    return {};
+  }
+  abi::Status largest_logits(std::span<int32_t> ids) noexcept override {
+    for (size_t i = 0; i < ids.size(); ++i) {
+      const std::vector<float> row = logits_of_wanted(i);
+      int32_t largest = 0;
+      for (int32_t id = 0; id < static_cast<int32_t>(row.size()); ++id)
+        if (row[static_cast<size_t>(id)] > row[static_cast<size_t>(largest)]) largest = id;
+      const bool finite = std::ranges::all_of(row, [](float x) { return std::isfinite(x); });
+      ids[i] = finite ? largest : abi::kNotFinite;
+    }
     return {};
   }
   void release() noexcept override {}
@@ -175,7 +193,15 @@ class FakeDevice final : public abi::Device, public abi::StepTiming {
     return found != buffers.end() && slice.offset + slice.bytes <= found->second;
   }
 
+  std::vector<float> logits_of_wanted(size_t i) const {
+    std::vector<float> logits(vocab_);
+    row_of(steps.back(), steps.back().wanted[i], logits);
+    return logits;
+  }
+
   uint64_t last_id_ = 0;
+  abi::Slice logits_at_;  // of the program that was compiled last
+  size_t vocab_ = 0;
   std::vector<std::byte> staging_;
 };
 

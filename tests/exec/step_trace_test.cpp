@@ -111,7 +111,7 @@ TEST_F(Trace, ProgramsAreTimedFromTheFirstOneOn) {
 
 TEST_F(Trace, ADeviceThatCannotTimeItsStepsSaysSo) {
   rig_.device.has_timing = false;
-  expect_error(ExitCode::no_device, HasSubstr("--trace: the fake has no clock"),
+  expect_error(ExitCode::no_device, HasSubstr("--trace: the fake has no step-timing"),
                [&] { trace_with(kCeiling); });
 }
 

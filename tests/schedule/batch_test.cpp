@@ -36,6 +36,39 @@ TEST(Batch, RequestsJoinAndLeaveBetweenSteps) {
   EXPECT_EQ(rig.checked(), "");
 }
 
+// Greedy replies alone read no logits where the device finds the largest. A row that is not finite
+// ends its own request, with the same words.
+TEST(Batch, GreedyRepliesAreTheSameWhereTheDeviceFindsTheLargest) {
+  std::vector<Request> asked;
+  for (uint32_t i = 0; i < 4; ++i) {
+    asked.push_back(request(prompt(20 + 9 * i, i), 12, i));
+    if (i < 3) asked.back().sampling = {};
+  }
+  constexpr int32_t kPoison = 60;
+  asked[2].prompt_ids.back() = kPoison;
+  std::vector<std::string> errors;
+  for (const bool finds : {false, true}) {
+    SCOPED_TRACE(finds);
+    TinyModel model({64, 16, 8, 16});
+    model.device.finds_largest = finds;
+    Rig rig(model, 64, settings());
+    rig.add(asked[0]);
+    rig.add(asked[1]);
+    rig.run();
+    EXPECT_EQ(model.device.logits_read == 0, finds);
+    rig.poison = kPoison;
+    rig.add(asked[2]);
+    rig.add(asked[3]);
+    rig.run();
+    for (const size_t i : {0, 1, 3}) expect_same(rig.heard[i], alone(asked[i], 4096));
+    EXPECT_EQ(rig.heard[2].end->finish, Finish::failed);
+    errors.emplace_back(rig.heard[2].end->error.value().what());
+    EXPECT_EQ(rig.checked(), "");
+  }
+  EXPECT_THAT(errors[0], testing::HasSubstr("found nan for token 5 at position 37"));
+  EXPECT_THAT(errors[1], testing::HasSubstr("found nan for token 5 at position 37"));
+}
+
 // Every running reply has a token from each step, whoever's prompt is going in.
 TEST(Batch, APromptDelaysNoReply) {
   Rig rig(tiny(), 64, settings());

@@ -83,6 +83,8 @@ abi::Status Device::extension(std::string_view name, void** interface) noexcept 
     *interface = static_cast<abi::RandomFill*>(this);
   else if (name == abi::kStepTiming)
     *interface = static_cast<abi::StepTiming*>(&timer_);
+  else if (name == abi::kLargestLogits && options_.logits == LogitsOn::device)
+    *interface = static_cast<abi::LargestLogits*>(this);
   else if (name == abi::kBatchInvariance)
     *interface = options_.choices.batches == Batches::invariant ? &g_kept : &g_broken;
   else
@@ -97,6 +99,14 @@ abi::Status Device::fill(abi::Slice to, uint32_t seed) noexcept {
       throw abi::Failure(abi::StatusCode::invalid_argument,
                          "fill: offset and bytes must be multiples of 16");
     fill_random(memory_.address(to), to.bytes, seed, context_);
+  });
+}
+
+abi::Status Device::largest_logits(std::span<int32_t> ids) noexcept {
+  return on_device([&] {
+    if (!shared_.maxima)
+      throw abi::Failure(abi::StatusCode::invalid_argument, "the last step computed no logits");
+    shared_.maxima->read(ids);
   });
 }
 

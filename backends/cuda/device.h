@@ -5,11 +5,12 @@
 #pragma once
 
 #include "backends/cuda/program/program.h"
+#include "core/abi/largest_logits.h"
 #include "core/abi/random_fill.h"
 
 namespace ropewalk::cuda {
 
-class Device final : public abi::Device, public abi::RandomFill {
+class Device final : public abi::Device, public abi::RandomFill, public abi::LargestLogits {
  public:
   // Throws Failure (no_device).
   Device(uint32_t index, const Options& options)
@@ -39,9 +40,11 @@ class Device final : public abi::Device, public abi::RandomFill {
   abi::Status wait() noexcept override;
 
   abi::Status measure(abi::Measurement what, double* value) noexcept override;
-  // abi::kRandomFill, abi::kStepTiming.
+  // abi::kRandomFill, abi::kStepTiming, abi::kBatchInvariance; with Options::logits also
+  // abi::kLargestLogits.
   abi::Status extension(std::string_view name, void** interface) noexcept override;
   abi::Status fill(abi::Slice to, uint32_t seed) noexcept override;
+  abi::Status largest_logits(std::span<int32_t> ids) noexcept override;
   void release() noexcept override { delete this; }
 
  private:

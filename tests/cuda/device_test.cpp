@@ -140,7 +140,7 @@ TEST_P(CudaVariants, AgreeWithTheCpuInEveryOrder) {
 // Runs of 1 key, so that there are several.
 constexpr Variant kVariants[] = {
     {"default", "90", "tune min-keys=1"},
-    {"own_kernels", "90", "combine own norms own tune min-keys=1,stream-rows=0"},
+    {"own_kernels", "90", "combine own norms own logits host tune min-keys=1,stream-rows=0"},
     {"split", "90", "attention split pdl false tune min-keys=1"},
     {"ampere", "80", "tune min-keys=1"},
     {"turing", "75", "tune min-keys=1"}};

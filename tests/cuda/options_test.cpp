@@ -57,6 +57,13 @@ TEST(CudaOptions, MatvecForcesAPackedKernelBelowCublas) {
   EXPECT_EQ(kernel_for(DType::gptq, 512, without), MatmulKernel::tiles_of_16);
 }
 
+TEST(CudaOptions, LogitsMayStayOnTheHost) {
+  EXPECT_EQ(options_with({}).logits, LogitsOn::device);
+  EXPECT_EQ(options_with({{"logits", "host"}}).logits, LogitsOn::host);
+  EXPECT_THAT(refusal({{"logits", "disk"}}),
+              HasSubstr("option logits: found disk, expected one of device host"));
+}
+
 TEST(CudaOptions, AttentionForcesAKernelWhereItCanRun) {
   constexpr auto kRotation = abi::KeyRotation::before_cache;
   constexpr AttentionShape f16{DType::f16, 128, kRotation}, wide{DType::f16, 256, kRotation},

@@ -27,6 +27,7 @@ constexpr Named<CombineChoice> kCombineChoices[] = {{"last", CombineChoice::last
                                                     {"own", CombineChoice::own}};
 constexpr Named<NormChoice> kNormChoices[] = {{"folded", NormChoice::folded},
                                               {"own", NormChoice::own}};
+constexpr Named<LogitsOn> kLogitsOn[] = {{"device", LogitsOn::device}, {"host", LogitsOn::host}};
 
 template <class Value, size_t kCount>
 Value choice(const abi::Options& given, std::string_view option,
@@ -47,6 +48,7 @@ Value choice(const abi::Options& given, std::string_view option,
 Options::Options(const abi::Options& given)
     : recording(given.boolean("capture") ? Recording::graph : Recording::eager),
       step_limit_ms(static_cast<uint64_t>(given.integer("step-limit-ms"))),
+      logits(choice(given, "logits", kLogitsOn)),
       choices{choice(given, "matvec", kPackedChoices),
               choice(given, "attention", kAttentionChoices),
               choice(given, "combine", kCombineChoices),
@@ -55,11 +57,14 @@ Options::Options(const abi::Options& given)
               given.boolean("batch-invariant") ? Batches::invariant : Batches::fast,
               parse_tuning(given.text("tune"))} {}
 
-const abi::OptionInfo kOptions[9] = {
+const abi::OptionInfo kOptions[10] = {
     {"capture", abi::OptionType::boolean, "true",
      "record each program as a CUDA graph; false launches its kernels one by one, for debugging"},
     {"step-limit-ms", abi::OptionType::integer, "30000",
      "milliseconds after which a step that has not ended counts as hung", 1, 3600000},
+    {"logits", abi::OptionType::text, "device",
+     "where the largest logit of a row is found and all are checked: device, so that greedy "
+     "decoding reads no logits, or host"},
     {"matvec", abi::OptionType::text, "auto",
      "kernel of packed weights below the rows that cuBLAS takes: auto, or tiles8, tiles16, "
      "tiles32, tiles64 for so many rows at a time"},

@@ -9,6 +9,8 @@
 namespace ropewalk::cuda {
 
 enum class Recording { graph, eager };
+// Where the largest logit of a row is found and all are checked.
+enum class LogitsOn { device, host };
 
 struct Options {
   // Throws Failure (invalid_argument) for a text that an option does not take.
@@ -16,9 +18,10 @@ struct Options {
 
   Recording recording;
   uint64_t step_limit_ms;  // max time of a step
+  LogitsOn logits;
   Choices choices;
 };
 
-extern const abi::OptionInfo kOptions[9];
+extern const abi::OptionInfo kOptions[10];
 
 }  // namespace ropewalk::cuda

@@ -36,6 +36,20 @@ std::byte* workspace_at(const abi::CompileRequest& request, const WorkspaceNeeds
   return memory.address(request.workspace);
 }
 
+// Null where the output is not logits, or the host finds the largest itself.
+std::unique_ptr<LogitMaxima> maxima_of(const abi::CompileRequest& request, const DeviceParts& parts,
+                                       const StepView& step) {
+  const abi::Graph& graph = *request.graph;
+  if (parts.options.logits == LogitsOn::host || graph.outputs.size() != 1) return nullptr;
+  const abi::Tensor& output = graph.tensors[graph.outputs[0]];
+  if (output.rank != 2 || output.dim[0] != abi::kWanted || output.dtype != abi::DType::f32)
+    return nullptr;
+  const auto* logits = reinterpret_cast<const float*>(parts.memory.address(output.at));
+  const uint32_t* wanted = step.counts + static_cast<uint32_t>(Extent::wanted);
+  const uint32_t rows = launch_rows(request.shape, Extent::wanted);
+  return std::make_unique<LogitMaxima>(parts.context, Logits{logits, wanted, rows, output.dim[1]});
+}
+
 // What programs share is allocated with the first that needs it.
 void reserve(const WorkspaceNeeds& needs, const DeviceParts& parts) {
   parts.shared.inputs.reserve(needs.step_bytes);
@@ -82,6 +96,7 @@ Program::Program(const abi::CompileRequest& request, const DeviceParts& parts)
         target_of(parts)};
     plan_x(request.steps, lowering);
     for (const abi::Claim& step : request.steps) launches_.push_back(lower(step.nodes, lowering));
+    maxima_ = maxima_of(request, parts_, step_.view());
     // Run the empty step: it loads every kernel, cuBLAS's too, which a recording does not allow.
     launch_and_check();
     if (parts_.timer.enabled())
@@ -99,6 +114,7 @@ Program::~Program() { destroy(); }
 // A lost device may still use its memory, so that is never freed.
 void Program::destroy() {
   parts_.timer.forget(*this);
+  if (parts_.shared.maxima == maxima_.get()) parts_.shared.maxima = nullptr;
   if (!abi::guard([&] {
          parts_.context.enter();
          parts_.context.wait();
@@ -123,6 +139,13 @@ void Program::launch_into_stream() {
     const TraceRange range(step.name);
     step.launch(parts_.context.stream());
   }
+  launch_maxima();
+}
+
+void Program::launch_maxima() {
+  if (!maxima_) return;
+  const TraceRange range("largest logits");
+  maxima_->launch(parts_.context.stream());
 }
 
 // Slices of weights are not dequantised ahead of their product: the time of a group covers all of
@@ -135,6 +158,7 @@ void Program::launch_timed() {
     launches_[i].launch(parts_.context.stream());
     events_[i + 1].record();
   }
+  launch_maxima();
   parts_.context.check_launches("a launch");
   parts_.timer.ran(*this);
 }
@@ -175,6 +199,7 @@ abi::Status Program::enqueue(const abi::Step& step) noexcept {
       parts_.context.check(cudaGraphLaunch(recorded_, parts_.context.stream()), "a step");
     else
       launch_and_check();
+    parts_.shared.maxima = maxima_.get();
   });
 }
 

@@ -54,6 +54,7 @@ class Program final : public abi::Program {
   void begin_slices();
   // Launches every step into the context's stream, which may be recording.
   void launch_into_stream();
+  void launch_maxima();
   void launch_timed();
   void record();
   void destroy();
@@ -64,6 +65,7 @@ class Program final : public abi::Program {
   const LargeBatchPointers large_batch_;
   StepBlock step_;
   std::vector<LaunchStep> launches_;
+  std::unique_ptr<LogitMaxima> maxima_;  // behind the launches; null: as SharedResources::maxima
   cudaGraphExec_t recorded_ = nullptr;
   std::deque<Event> events_;  // where the first group began and where each ended; empty: not timed
 };

@@ -5,6 +5,7 @@
 #include <memory>
 
 #include "backends/cuda/device/cublas.h"
+#include "backends/cuda/device/logit_maxima.h"
 #include "backends/cuda/gptq/large_batch/slices.h"
 #include "backends/cuda/program/step_inputs.h"
 
@@ -16,6 +17,8 @@ struct SharedResources {
   StepInputs inputs;
   std::unique_ptr<Cublas> cublas;  // null before the first program with large-batch products
   std::unique_ptr<Slices> slices;  // likewise
+  // Of the program whose step was enqueued last; null: it is not asked, or computes no logits.
+  const LogitMaxima* maxima = nullptr;
 };
 
 }  // namespace ropewalk::cuda

@@ -1,0 +1,38 @@
+#include "backends/cuda/device/logit_maxima.h"
+
+#include <algorithm>
+
+#include "backends/cuda/device/context.h"
+#include "core/abi/guard.h"
+#include "core/abi/largest_logits.h"
+
+namespace ropewalk::cuda {
+
+LogitMaxima::LogitMaxima(Context& context, const Logits& logits)
+    : context_(context), logits_(logits) {
+  void* memory = nullptr;
+  const uint64_t bytes = uint64_t{logits.rows} * pieces_of(logits.width) * sizeof *keys_;
+  context_.check(cudaHostAlloc(&memory, bytes, cudaHostAllocMapped), "pinned memory");
+  keys_ = static_cast<uint64_t*>(memory);
+}
+
+LogitMaxima::~LogitMaxima() {
+  if (context_.alive()) static_cast<void>(cudaFreeHost(keys_));
+}
+
+// The kernel writes to the host's memory itself: a copy would be one more wait.
+void LogitMaxima::launch(cudaStream_t stream) const { largest_keys(logits_, keys_, stream); }
+
+void LogitMaxima::read(std::span<int32_t> ids) const {
+  if (ids.size() > logits_.rows)
+    throw abi::Failure(abi::StatusCode::invalid_argument, "more rows than the step's program has");
+  const uint32_t pieces = pieces_of(logits_.width);
+  for (size_t row = 0; row < ids.size(); ++row) {
+    const uint64_t* const keys = keys_ + row * pieces;
+    const uint64_t key = *std::max_element(keys, keys + pieces);
+    const auto id = static_cast<int32_t>(~static_cast<uint32_t>(key));
+    ids[row] = key == kNotFiniteKey ? abi::kNotFinite : id;
+  }
+}
+
+}  // namespace ropewalk::cuda

@@ -92,7 +92,9 @@ TEST(SamplingFields, TemperatureZeroIsGreedyAndKeepsBansBiasesAndPenalties) {
   for (const char* body : {R"({"temperature":0})", R"({"do_sample":false,"temperature":0.9})"})
     EXPECT_THAT(chain_of(base, body),
                 ElementsAre("repetition-penalty 1.1", "ban-tokens [x]", "greedy"));
-  EXPECT_THAT(chain_of("[]", R"({"temperature":0})"), ElementsAre());
+  // Nothing is left beside greedy: the same as no samplers.
+  for (const char* alone : {"[]", "[{temperature: 0.7}, {top-p: 0.9}]", "[greedy]"})
+    EXPECT_THAT(chain_of(alone, R"({"temperature":0})"), ElementsAre());
 }
 
 // A configuration without samplers decodes greedily; a penalty alone does not make it draw.

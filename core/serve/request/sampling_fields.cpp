@@ -422,8 +422,8 @@ void check_sampling_names(const ServeConfig& serve) {
 std::vector<PluginChoice> requested_chain(Fields& fields, const std::vector<PluginChoice>& base,
                                           const SamplingRules& rules, Told& told) {
   std::vector<PluginChoice> chain = Mapper(fields, base, rules, told, nullptr).run();
-  // What a configuration says with an empty list is the same as a lone greedy.
-  if (base.empty() && chain.size() == 1 && chain[0].name == "greedy") chain.clear();
+  // A lone greedy is the same as no samplers, for which a device may find the largest logit.
+  if (chain.size() == 1 && chain[0].name == "greedy") chain.clear();
   return chain;
 }
 

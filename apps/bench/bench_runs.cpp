@@ -159,8 +159,11 @@ BenchRow bench_decode(Runtime& runtime, const DecodeRun& run) {
     throw_if_stopped();
     std::vector<Chunk> chunks;
     for (uint32_t i = 0; i < run.batch; ++i)
-      chunks.push_back({sequences[i].get(), std::span(ids).subspan(i, 1), Wanted::last,
-                        sequences[i]->length() + 1});
+      chunks.push_back({sequences[i].get(),
+                        std::span(ids).subspan(i, 1),
+                        Wanted::largest,
+                        sequences[i]->length() + 1,
+                        {runtime.executor().vocab_size()}});
     for (const ChunkResult& result : runtime.executor().run(chunks)) result.value();
   };
   warm_up(runtime);

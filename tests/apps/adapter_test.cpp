@@ -243,8 +243,10 @@ class AdapterRefuses : public ::testing::TestWithParam<Refused> {};
 TEST_P(AdapterRefuses, InWords) {
   const TemporaryFolder folder;
   folder.write("taken/config.json", "{}");
+  folder.write("bare/adapter_config.json", R"({"peft_type": "LORA"})");
   Arguments arguments = GetParam().arguments;
   for (std::string& argument : arguments) {
+    if (argument == "BARE") argument = folder.path() / "bare";
     if (argument == "OUT") argument = folder.path() / "out";
     if (argument == "TAKEN") argument = folder.path() / "taken";
   }
@@ -298,6 +300,10 @@ INSTANTIATE_TEST_SUITE_P(
                 {"merge", kBase, "--adapter", fixture("none"), "--out", "OUT"},
                 3,
                 "adapters/none: does not exist"},
+        Refused{"no_weights",
+                {"check", "BARE"},
+                3,
+                "adapter_model.safetensors: does not exist, and neither does adapter_model.bin"},
         Refused{"no_folder", {"check", fixture("none")}, 3, "adapters/none: does not exist"},
         Refused{
             "text_alone", {"check", fixture("lora"), "--text", "f"}, 2, "--text requires --base"},

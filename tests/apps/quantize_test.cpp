@@ -47,6 +47,7 @@ TEST(Quantize, MakesAModelThatPredictsAlike) {
   const Outcome made =
       run_program(quantize(kBase, out, {"--calibration", kText, "--length", "256"}), "");
   ASSERT_EQ(made.code, 0) << made.err;
+  EXPECT_THAT(made.err, HasSubstr(" tokens, 32768 were asked for"));
   EXPECT_THAT(made.err, HasSubstr(" MiB on the disk and "));
   EXPECT_THAT(made.err, HasSubstr(" MiB of memory\n"));
   EXPECT_THAT(made.out,

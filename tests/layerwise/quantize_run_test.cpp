@@ -1,7 +1,9 @@
 // A whole model is quantised: with the same bytes whatever interrupts it, better than by rounding,
 // and as the ordinary reader reads it.
 #include <gmock/gmock.h>
+#include <sys/resource.h>
 
+#include <csignal>
 #include <map>
 
 #include "core/layerwise/quantize_run.h"
@@ -218,11 +220,34 @@ TEST(QuantizeRun, NoticesAnotherRunInItsFolder) {
                [&] { QuantizeRun(job.job, folder.path() / "out"); });
 }
 
-// A bit flipped in what a killed run left.
+// A limit on the size of files stands for a full disk.
+TEST(QuantizeRun, GoesOnWhenTheDiskHasRoomAgain) {
+  const LayerRig rig(kModel, 1);
+  const TemporaryFolder folder;
+  const fs::path out = folder.path() / "out";
+  Job job(rig);
+  std::signal(SIGXFSZ, SIG_IGN);
+  rlimit before{};
+  getrlimit(RLIMIT_FSIZE, &before);
+  const rlimit small{4096, before.rlim_max};
+  setrlimit(RLIMIT_FSIZE, &small);
+  expect_error(ExitCode::output, HasSubstr("model.safetensors.partial: cannot be written"),
+               [&] { job.run(out, -1); });
+  setrlimit(RLIMIT_FSIZE, &before);
+  EXPECT_FALSE(fs::exists(out / "model.safetensors"));
+  EXPECT_FALSE(fs::exists(out / "config.json"));
+  ASSERT_TRUE(job.run(out, -1));
+  ASSERT_TRUE(job.run(folder.path() / "whole", -1));
+  EXPECT_EQ(files_of(out), files_of(folder.path() / "whole"));
+}
+
+// A killed run's files with flipped bits, or cut short.
 TEST(QuantizeRun, NoticesDamageToWhatIsDone) {
   const LayerRig rig(kModel, 1);
-  for (const std::string& file : std::vector<std::string>{
-           "model.safetensors.partial", "quantize.activations-?", "quantize.activations-dense-?"}) {
+  const std::vector<std::string> files = {"model.safetensors.partial", "quantize.activations-?",
+                                          "quantize.activations-dense-?"};
+  for (size_t damage = 0; damage < 2 * files.size(); ++damage) {
+    const std::string& file = files[damage / 2];
     const TemporaryFolder folder;
     Job job(rig, {"asymmetric", true, true});
     const fs::path out = folder.path() / "out";
@@ -232,7 +257,9 @@ TEST(QuantizeRun, NoticesDamageToWhatIsDone) {
       if (name.size() != file.size() || !file.starts_with(name.substr(0, name.size() - 1)))
         continue;
       std::string spoilt = bytes;
-      for (size_t i = 0; i < spoilt.size(); i += 64) spoilt[i] = static_cast<char>(spoilt[i] ^ 1);
+      if (damage % 2) spoilt.resize(spoilt.size() / 8);
+      for (size_t i = 0; damage % 2 == 0 && i < spoilt.size(); i += 64)
+        spoilt[i] = static_cast<char>(spoilt[i] ^ 1);
       write_file(out / name, spoilt);
       ++flipped;
     }

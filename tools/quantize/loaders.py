@@ -1,7 +1,8 @@
-"""python -m tools.quantize.loaders [--program P] [--base DIR]: GPTQModel and transformers with optimum open what ropewalk wrote.
+"""python -m tools.quantize.loaders [--program P] [--base DIR]: AutoGPTQ, GPTQModel and transformers with optimum open what
+ropewalk wrote.
 
 Quantises the base in several forms and compares logits with those of transformers on weights that this file dequantises
-itself, in f32. A form that a loader refuses is printed with its reason.
+itself (packed.py), in f32. A form that a loader refuses is printed with its reason.
 """
 from __future__ import annotations
 
@@ -20,6 +21,9 @@ from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM, GPTQConfig
 from transformers.utils import logging
 
+from . import autogptq
+from .packed import dequantised
+
 BOUND = 1e-3  # relative, of the logits' norm
 FORMS = (("4 bits g32 act", []), ("4 bits g64 static", ["--group-size", "64", "--order", "static"]),
          ("8 bits g32 act", ["--bits", "8"]), ("4 bits one group, none", ["--group-size", "-1", "--order", "none"]),
@@ -27,23 +31,13 @@ FORMS = (("4 bits g32 act", []), ("4 bits g64 static", ["--group-size", "64", "-
          ("4 bits g32 act, asym v2", ["--asym", "--zeros", "v2"]), ("4 bits g32 act, asym v1", ["--asym", "--zeros", "v1"]))
 
 
-def unpacked(words: torch.Tensor, bits: int, count: int) -> torch.Tensor:
-    """Codes of the bit streams that run down the columns of int32 words: (words, N) -> (count, N)."""
-    stream = (words.long() & 0xFFFFFFFF)[:, None, :] >> torch.arange(32)[None, :, None] & 1  # (words, 32, N)
-    stream = stream.reshape(-1, bits, words.shape[1])[:count]
-    return (stream << torch.arange(bits)[None, :, None]).sum(1)
-
-
-def dequantised(folder: Path, bits: int, offset: int) -> dict[str, torch.Tensor]:
-    """f32 weights under their dense names: scale * (code - zero - offset), by the group that g_idx names."""
-    stored = load_file(folder / "model.safetensors")
-    plain = {name: value.float() for name, value in stored.items() if name.endswith(".weight")}
-    for name in [name.removesuffix(".qweight") for name in stored if name.endswith(".qweight")]:
-        groups = stored[name + ".g_idx"].long()
-        codes = unpacked(stored[name + ".qweight"], bits, len(groups))
-        zeros = unpacked(stored[name + ".qzeros"].t().contiguous(), bits, codes.shape[1]).t() + offset
-        plain[name + ".weight"] = (stored[name + ".scales"].float()[groups] * (codes - zeros[groups])).t().contiguous()
-    return plain
+def by_autogptq(folder: Path, base: str, bits: int, group_size: int, v2: bool):
+    """With the weights that its packed layers compute with. Its package insists on a GPU, its layers do not."""
+    if v2:
+        raise ValueError("it knows v1 only")
+    model = AutoModelForCausalLM.from_pretrained(base, torch_dtype=torch.float32)
+    model.load_state_dict(autogptq.dequantised(load_file(folder / "model.safetensors"), bits, group_size), strict=False)
+    return model
 
 
 def by_gptqmodel(folder: Path):
@@ -80,11 +74,14 @@ def main() -> None:
                             "--samples", "8", "--length", "256", "--backend", "cpu", "--dump-calibration", str(ids), *settings],
                            check=True, capture_output=True)
             window = torch.tensor([[int(x) for x in ids.read_text().splitlines()[0].split()][:128]])
-            bits = int(settings[settings.index("--bits") + 1]) if "--bits" in settings else 4
+            number_of = lambda option, usual: int(settings[settings.index(option) + 1]) if option in settings else usual
+            bits, group_size, v2 = number_of("--bits", 4), number_of("--group-size", 32), "v2" in settings
             plain = AutoModelForCausalLM.from_pretrained(options.base, torch_dtype=torch.float32).eval()
-            plain.load_state_dict(dequantised(out, bits, 0 if "v2" in settings else 1), strict=False)
+            plain.load_state_dict(dequantised(out, bits, 0 if v2 else 1), strict=False)
             meant = logits_of(plain, window)
-            for loader, load in (("GPTQModel", lambda: by_gptqmodel(out)), ("transformers", lambda: by_transformers(out, bits))):
+            loaders = {"AutoGPTQ": lambda: by_autogptq(out, options.base, bits, group_size, v2),
+                       "GPTQModel": lambda: by_gptqmodel(out), "transformers": lambda: by_transformers(out, bits)}
+            for loader, load in loaders.items():
                 try:
                     found = logits_of(load().eval(), window)
                     error = float((found - meant).norm() / meant.norm())

@@ -1,16 +1,42 @@
-"""Two runs of the relatives' held-out text that share no token: one to quantise the bundled model on, one to measure it on."""
+"""Windows of token ids to quantise models on, and others to measure them on. They share no token."""
 from __future__ import annotations
 
+import json
+import subprocess
 from pathlib import Path
 
+# The relatives' held-out text, and its first 4096 tokens, which table.py measures on.
 TEXT = Path("models/long-context/held-out.ids")
-MEASURED = Path("tests/fixtures/airophin-mini/training-form.ids")  # the first 4096 tokens of TEXT
+MEASURED = Path("tests/fixtures/airophin-mini/training-form.ids")
 
 
 def write_windows(file: Path, count: int, length: int) -> Path:
     """Windows for --calibration, from the text behind what is measured on."""
-    ids, first = TEXT.read_text().split(), len(MEASURED.read_text().split())
-    windows = [ids[first + i * length:first + (i + 1) * length] for i in range(count)]
-    assert len(windows[-1]) == length, "the text is too short"
-    file.write_text("".join(" ".join(window) + "\n" for window in windows))
+    first = len(MEASURED.read_text().split())
+    return write(file, cut([int(x) for x in TEXT.read_text().split()][first:], count, length))
+
+
+def write(file: Path, windows: list[list[int]]) -> Path:
+    file.write_text("".join(" ".join(map(str, window)) + "\n" for window in windows))
     return file
+
+
+def cut(ids: list[int], count: int, length: int) -> list[list[int]]:
+    if len(ids) < count * length:
+        raise SystemExit(f"the text has {len(ids)} tokens, expected {count * length}")
+    return [ids[i * length:(i + 1) * length] for i in range(count)]
+
+
+def drawn(base: str, tokens: int) -> list[int]:
+    """Conversations of words that the bundled models never saw, as they are drawn for tools.mini."""
+    from tools.mini import perplexity, tokenizer
+    return perplexity.held_out_ids(tokenizer.load(Path(base, "tokenizer.model")), tokens)
+
+
+def read(program: str, base: str, files: list[str]) -> list[int]:
+    """The texts one after the other."""
+    found = []
+    for file in files:
+        answer = subprocess.run([program, "tokenize", base, "--text", file, "--json"], check=True, capture_output=True, text=True)
+        found += json.loads(answer.stdout)["ids"]
+    return found

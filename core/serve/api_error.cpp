@@ -28,6 +28,12 @@ constexpr std::array kRows = {
     Row{ExitCode::limit, 400, "context_length_exceeded"},
 };
 
+// Of "top_p: sampling: top-p: p: found 7, ..." the field.
+std::string_view field_of(std::string_view message) {
+  const std::string_view field = message.substr(0, message.find(':'));
+  return field.find(' ') == std::string_view::npos ? field : "";
+}
+
 }  // namespace
 
 ApiError::ApiError(int status, std::string_view code, std::string message, std::string_view param)
@@ -55,7 +61,8 @@ Json ApiError::json() const {
 ApiError api_error(const Error& error) {
   for (const Row& row : kRows) {
     if (row.exit != error.code()) continue;
-    ApiError made(row.status, row.code, error.what(), "");
+    const bool usage = row.exit == ExitCode::usage;
+    ApiError made(row.status, row.code, error.what(), usage ? field_of(error.what()) : "");
     return made.retry_in(row.retry_after);
   }
   return ApiError(500, "internal", error.what(), "");

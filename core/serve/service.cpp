@@ -41,7 +41,7 @@ http::Hooks Service::hooks() {
   return {.refusal = refusal_response,
           .gate = [this](const http::Request& request) -> std::optional<http::Response> {
             try {
-              journal_.open(request.id, gate_.pass(request));
+              journal_.open(request.id, gate_.pass(request), request.header("traceparent"));
               return std::nullopt;
             } catch (const ApiError& error) {
               return error_response(error);

@@ -273,6 +273,9 @@ TEST(ApiError, HasAStatusForEveryExitCode) {
     EXPECT_EQ(error.code(), code);
     EXPECT_EQ(error.retry_after() > 0, status == 503);
   }
+  const Error option(ExitCode::usage, "top_p: sampling: top-p: p", "found 7", "");
+  EXPECT_EQ(api_error(option).json()["error"]["param"], "top_p");
+  EXPECT_EQ(api_error(Error(ExitCode::usage, "the chain", "is bad", "")).param(), "");
   EXPECT_EQ(error_type(401), "authentication_error");
   EXPECT_EQ(error_type(403), "permission_error");
   EXPECT_EQ(error_type(404), "invalid_request_error");

@@ -158,7 +158,8 @@ TEST(Gate, IsNeverOpenToStrangersByAccident) {
 TEST(Journal, WritesALineWithoutTextOfTheClient) {
   std::string line;
   Journal journal([&](std::string_view text) { line = text; });
-  journal.open("id1", "ann");
+  const std::string trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+  journal.open("id1", "ann", &trace);
   journal.note("id1", {.prompt_tokens = 5,
                        .cached_tokens = 2,
                        .new_tokens = 3,
@@ -177,6 +178,7 @@ TEST(Journal, WritesALineWithoutTextOfTheClient) {
   const Json json = Json::parse(line);
   EXPECT_EQ(json["id"], "id1");
   EXPECT_EQ(json["key"], "ann");
+  EXPECT_EQ(json["traceparent"], trace);
   EXPECT_EQ(json["prompt_tokens"], 5);
   EXPECT_EQ(json["queued_ms"], 1.3);
   EXPECT_EQ(json["ms"], 1.5);
@@ -191,12 +193,49 @@ TEST(Journal, WritesALineWithoutTextOfTheClient) {
   journal.note("id1", {.prompt_tokens = 5});
   journal.access(record, {"/v1/completions"});
   EXPECT_THAT(line, Not(HasSubstr("prompt_tokens")));
-  journal.count_ignored({"skew", "my private words"});
+  journal.note_ignored("id1", {"skew", "my private words"}, {});
   const Journal::Counts counts = journal.counts();
   EXPECT_EQ(counts.requests.at({"/v1/completions", 200}), 2u);
   EXPECT_EQ(counts.requests.at({"other", 404}), 1u);
   EXPECT_EQ(counts.ignored.at("skew"), 1u);
   EXPECT_EQ(counts.ignored.at("other"), 1u);
+}
+
+TEST(Journal, NamesAFieldWithoutEffectOnceAnHourForEachKey) {
+  std::vector<std::string> lines;
+  Journal journal([&](std::string_view text) { lines.emplace_back(text); });
+  const std::string malformed = "00-0AF7-01";
+  journal.open("a", "ann", &malformed);
+  journal.open("b", "bob", nullptr);
+  const Journal::Time begin{std::chrono::hours(100)};
+  journal.note_ignored("a", {"skew", "temprature"}, begin);
+  ASSERT_EQ(lines.size(), 1u);
+  EXPECT_THAT(lines[0], HasSubstr(R"("id":"a","ignored_field":"skew","key":"ann"})"
+                                  "\n"));
+  EXPECT_THAT(lines[0], HasSubstr(R"("ignored_field":"temprature","key":"ann"})"));
+  journal.note_ignored("a", {"skew"}, begin + std::chrono::minutes(59));
+  EXPECT_EQ(lines.size(), 1u);
+  journal.note_ignored("b", {"skew"}, begin + std::chrono::minutes(59));
+  EXPECT_EQ(lines.size(), 2u);
+  journal.note_ignored("a", {"skew"}, begin + std::chrono::minutes(60));
+  EXPECT_EQ(lines.size(), 3u);
+  EXPECT_EQ(journal.counts().ignored.at("skew"), 4u);
+  // However many names a client makes up.
+  std::vector<std::string> names;
+  for (int i = 0; i < 5000; ++i) names.push_back("x" + std::to_string(i));
+  journal.note_ignored("a", names, begin + std::chrono::minutes(61));
+  EXPECT_EQ(std::ranges::count(lines.back(), '\n'), 998);
+  journal.access({.id = "a",
+                  .method = "POST",
+                  .path = "/",
+                  .peer = "",
+                  .status = 200,
+                  .outcome = http::Outcome::answered,
+                  .bytes_in = 0,
+                  .bytes_out = 0,
+                  .duration = {}},
+                 {"/"});
+  EXPECT_THAT(lines.back(), Not(HasSubstr("traceparent")));
 }
 
 TEST(MetricsText, HasTheNamesThatRoutersRead) {

@@ -58,7 +58,7 @@ void answer(Service& service, const http::Request& request,
       .done = [&service, id = request.id](
                   Summary summary) { service.journal().note(id, std::move(summary)); },
       .share = service.share(request, ask.replies(), prompt_tokens(ask))};
-  service.journal().count_ignored(ask.told.ignored);
+  service.journal().note_ignored(request.id, ask.told.ignored, Clock::now());
   service.journal().count_choices(ask.n);
   auto tickets = submit_all(loaded.scheduler, ask, settings.terms);
   if (settings.share) settings.share->admitted();

@@ -108,10 +108,12 @@ bool Answering::turn_whole() {
 bool Answering::turn_stream(Clock::time_point now) {
   if (!begun_) {
     begun_ = true;
-    http::Response head{
-        .content_type = "text/event-stream; charset=utf-8",
-        .headers = {{"Cache-Control", "no-cache, no-transform"}, {"X-Accel-Buffering", "no"}},
-        .body = stream_->begin()};
+    http::Response head{.content_type = "text/event-stream; charset=utf-8",
+                        .headers = {{"Cache-Control", "no-cache, no-transform"},
+                                    {"X-Accel-Buffering", "no"},
+                                    // Told by an event, too, where usage is asked for.
+                                    {"X-Ropewalk-Seed", std::to_string(ask_.request.seed)}},
+                        .body = stream_->begin()};
     add_ignored(head, ask_.told);
     reply_->begin(std::move(head));
     last_byte_ = now;

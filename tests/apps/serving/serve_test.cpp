@@ -226,9 +226,11 @@ TEST_F(Serve, StopsAtSigtermWhenAllIsAnswered) {
 TEST_F(Serve, LetsAReplyFinishBeforeItStops) {
   RunningServer own(config());
   Client client(own.address);
-  client.send(RunningServer::post_bytes("/v1/completions",
-                                        {{"prompt", "hi"}, {"max_tokens", 200}, {"stream", true}}));
-  EXPECT_EQ(client.read_head().status, 200);
+  client.send(RunningServer::post_bytes(
+      "/v1/completions", {{"prompt", "hi"}, {"max_tokens", 200}, {"stream", true}, {"seed", 9}}));
+  const Answer head = client.read_head();
+  EXPECT_EQ(head.status, 200);
+  EXPECT_EQ(head.header("x-ropewalk-seed"), "9");
   own.program->signal(SIGTERM);
   std::string body;
   while (client.read_chunk(body)) {

@@ -140,6 +140,36 @@ TEST(Batch, TheYoungestIsPreemptedAndTheOldestNever) {
   expect_same(rig.heard[2], alone(other, 768));
 }
 
+TEST(Batch, TheYoungestOfSeveralIsPreempted) {
+  Rig rig(tiny(), 5, settings());
+  for (uint32_t i = 0; i < 3; ++i) rig.add(long_request(200, 120, i));  // two pages each
+  rig.step();
+  EXPECT_EQ(rig.batch.metrics().running, 3u);
+  rig.run();
+  EXPECT_EQ(rig.heard[1].end->preemptions, 0u);
+  EXPECT_GT(rig.heard[2].end->preemptions, 0u);
+}
+
+// A page for it, and another for each that runs, since each may be at a page's end.
+TEST(Batch, RoomIsWhatIsFreeOrKnownToNobodyThatRuns) {
+  const auto running = [](uint32_t pages, bool cached) {
+    Rig rig(tiny(), pages, settings());
+    if (cached) {
+      rig.add(request(prompt(513, 9), 1, 1));
+      rig.run();
+      EXPECT_EQ(rig.batch.metrics().pages_cached, 2u);
+    }
+    rig.add(long_request(100, 20, 1));
+    rig.step();
+    rig.add(long_request(100, 20, 2));
+    rig.step();
+    return rig.batch.metrics().running;
+  };
+  EXPECT_EQ(running(2, false), 1u);
+  EXPECT_EQ(running(3, false), 2u);
+  EXPECT_EQ(running(3, true), 2u);
+}
+
 TEST(Batch, AReservedReplyIsNeverPreempted) {
   ScheduleSettings full = settings();
   full.reserve = Reserve::full;

@@ -134,6 +134,19 @@ TEST(CompletionRequest, RefusesByCodeAndName) {
   for (const auto& [body, expected] : cases) EXPECT_EQ(refused_completion(body), expected) << body;
 }
 
+TEST(CompletionRequest, TakesAsMuchAsTheLimitsSayAndNoMore) {
+  const auto with = [](size_t prompts, int n, size_t stops) {
+    const Json body = {{"prompt", std::vector<std::vector<int>>(prompts, {5})},
+                       {"n", n},
+                       {"stop", std::vector<std::string>(stops, "x")}};
+    return refused_completion(body.dump());
+  };
+  EXPECT_EQ(with(64, 2, 64), "taken");
+  EXPECT_EQ(with(65, 1, 1), "400 invalid_value prompt");
+  EXPECT_EQ(with(43, 3, 1), "400 too_many_choices n");  // 129
+  EXPECT_EQ(with(1, 1, 65), "400 invalid_value stop");
+}
+
 TEST(CompletionRequest, AnAdapterIsAskedForByNameOrField) {
   const MiniModel served(
       {"adapters={airo: /a, story: /s}", "adapter=story", "serve.aliases=[gpt-4]"});

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Real clients against the built `ropewalk serve`: openai-python, langchain-openai, lm-evaluation-harness, bodies of
-# SillyTavern and Open WebUI, nginx, HAProxy and vllm-router in front (tools/clients), and the promise that a reply does
-# not depend on who else is served (tests/end_to_end/promise_test.cpp).
+# SillyTavern and Open WebUI, nginx, HAProxy and vllm-router in front, clients that misbehave (tools/clients), and the
+# promise that a reply does not depend on who else is served (tests/end_to_end/promise_test.cpp).
 #
 #   scripts/test-server.sh [--long] [--offline] [GROUP...]
 #   scripts/test-server.sh --install

@@ -11,7 +11,7 @@ import time
 
 from .server import Server
 
-GROUPS = ("openai_python", "langchain", "replay", "promise", "proxies", "lm_eval_harness", "batch")
+GROUPS = ("openai_python", "langchain", "replay", "promise", "proxies", "lm_eval_harness", "batch", "misbehaving")
 
 
 def main():

@@ -15,8 +15,22 @@ constexpr KnownOption kMistralV02[] = {{"spaces", "v0.2"}};
 constexpr KnownOption kMistralV1[] = {{"spaces", "v1"}};
 constexpr KnownOption kMistralTekken[] = {{"spaces", "tekken"}};
 constexpr KnownOption kMistralV7[] = {{"spaces", "v7"}};
-constexpr KnownOption kReplyUnopened[] = {{"thinking", "false"}};
 // The templates write the day's date; a run must not change with the day.
+constexpr KnownOption kMistralSmall3[] = {
+    {"spaces", "v7-tekken"},
+    {"default_system",
+     "You are Mistral Small 3, a Large Language Model (LLM) created by Mistral AI, a French "
+     "startup "
+     "headquartered in Paris.\nYour knowledge base was last updated on 2023-10-01. The current "
+     "date "
+     "is 2024-07-26.\n\nWhen you're not sure about some information, you say that you don't have "
+     "the information and don't make up anything.\nIf the user's question is not clear, ambiguous, "
+     "or does not provide enough context for you to accurately answer the question, you do not try "
+     "to answer it right away and you rather ask the user to clarify their request (e.g. \"What "
+     "are "
+     "some good restaurants around me?\" => \"Where are you?\" or \"When is the next flight to "
+     "Tokyo\" => \"Where do you travel from?\")"}};
+constexpr KnownOption kReplyUnopened[] = {{"thinking", "false"}};
 constexpr KnownOption kGranite31[] = {
     {"default_system",
      "Knowledge Cutoff Date: April 2024.\nToday's Date: July 26, 2024.\n"
@@ -66,6 +80,8 @@ constexpr KnownFormat kKnown[] = {
     {"c7a94f5053986129", "mistral", kMistralTekken},
     {"1143a43fde9f42bf", "mistral", kMistralTekken},
     {"3c4ad5fa60dd8c7c", "mistral", kMistralV7},
+    {"3934d199bfe5b6fa", "mistral", kMistralSmall3},
+    {"cc5d5411ea7908b8", "mistral", kMistralSmall3},
     {"55b2f4a26ac9ee71", "qwen-2.5"},
     {"7f2beaaa3f71dbdd", "qwen-2.5"},
     {"87a2728cb8dc9fe4", "qwen-3"},
@@ -75,6 +91,9 @@ constexpr KnownFormat kKnown[] = {
     {"cb2d7aa140bed098", "qwq"},
     {"0800c03b537cb0d6", "qwq"},
     {"872be49dbb638044", "smollm2"},
+    {"4e618188ce6320b8", "smollm3"},
+    {"e6143bdf3129c6b2", "smollm3"},
+    {"91aa728ae59c8e30", "yi-1.5"},
     {"ecd6ae513fe103f0", "gemma"},
     {"6d57c02ed240611c", "gemma"},
     {"f736fb62056f7b06", "gemma"},
@@ -94,8 +113,11 @@ constexpr KnownFormat kKnown[] = {
     {"5e2833b50f34f458", "zephyr"},
     {"fe689ffbd6a4e2d0", "tulu"},
     {"901b10d47195fadb", "openchat"},
+    {"2e2a1fc91d942edd", "openchat-3.6"},
+    {"914ccd80356f5822", "falcon-3"},
     {"b8e5e922a7a4ab5d", "solar"},
     {"8aeba567270fa9a8", "deepseek-llm"},
+    {"5b0c475e85b39541", "deepseek-llm"},
     {"993c0af704bad76a", "deepseek-coder"},
     {"a46d98a467d44ccb", "deepseek-coder"},
     {"56a1447ad31926fd", "deepseek-r1"},

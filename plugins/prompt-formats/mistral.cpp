@@ -6,10 +6,12 @@
 //   v3      <s>[INST] hi[/INST] hello</s>[INST] SYSTEM\n\nagain[/INST]
 //   tekken  <s>[INST]hi[/INST]hello</s>[INST]SYSTEM\n\nagain[/INST]
 //   v7      <s>[SYSTEM_PROMPT] SYSTEM[/SYSTEM_PROMPT][INST] hi[/INST] hello</s>[INST] again[/INST]
+//   v7-tekken  as v7, without spaces
 //
 // v0.1 and v0.2 are the first templates of models with the tokenizer v1, and refuse a system text.
 // The marks are added tokens from v3 on. The system text goes before the user's first message (v1),
-// before the last where that ends the conversation (v3, tekken), or has marks of its own (v7).
+// before the last where that ends the conversation (v3, tekken), or has marks of its own (from v7
+// on).
 #include <array>
 
 #include "plugins/prompt-formats/shared/blocks.h"
@@ -23,7 +25,8 @@ constexpr std::array kOptions = {
     OptionInfo{.name = "spaces",
                .type = OptionType::text,
                .default_value = "v3",
-               .help = "v0.1, v0.2, v1, v3, tekken or v7: which model's"},
+               .help = "v0.1, v0.2, v1, v3, tekken, v7 or v7-tekken: which model's"},
+    formats::kDefaultSystemOption,
 };
 
 enum class System { first, last, own };
@@ -45,24 +48,28 @@ constexpr Spaces kSpaces[] = {
     {"v3", "", " ", "", " ", "", System::last, true},
     {"tekken", "", "", "", "", "", System::last, false},
     {"v7", "", " ", "", " ", "", System::own, false},
+    {"v7-tekken", "", "", "", "", "", System::own, false},
 };
 
 const Spaces& spaces_of(std::string_view name) {
   for (const Spaces& spaces : kSpaces)
     if (spaces.name == name) return spaces;
-  throw Failure(StatusCode::invalid_argument, "spaces: found " + std::string(name) +
-                                                  ", expected v0.1, v0.2, v1, v3, tekken or v7");
+  throw Failure(StatusCode::invalid_argument,
+                "spaces: found " + std::string(name) +
+                    ", expected v0.1, v0.2, v1, v3, tekken, v7 or v7-tekken");
 }
 
 class Mistral final : public PromptFormat {
  public:
-  explicit Mistral(const Options& options) : spaces_(spaces_of(options.text("spaces"))) {}
+  explicit Mistral(const Options& options)
+      : spaces_(spaces_of(options.text("spaces"))),
+        default_system_(options.text("default_system")) {}
 
-  void default_system(TextSink&) const noexcept override {}
+  void default_system(TextSink& sink) const noexcept override { sink.text(default_system_); }
   Status render(std::span<const Message> messages, PieceSink& sink) const noexcept override {
     return guard([&] {
       const size_t first = formats::check_turns(messages);
-      const std::string_view system = first == 1 ? messages[0].content : "";
+      const std::string_view system = first == 1 ? messages[0].content : default_system_;
       sink.control(Control::bos);
       if (spaces_.system == System::own && !system.empty()) {
         sink.added_token("[SYSTEM_PROMPT]");
@@ -105,6 +112,7 @@ class Mistral final : public PromptFormat {
   }
 
   const Spaces& spaces_;
+  std::string default_system_;
 };
 
 }  // namespace

@@ -26,11 +26,13 @@ struct Kind {
 
 const Kind kKinds[] = {
     {abi::ModuleKind::prompt_format,
-     {"airoboros-1.4", "airoboros-2", "alpaca",    "chatml",       "deepseek-coder", "deepseek-llm",
-      "deepseek-r1",   "gemma",       "granite-3", "llama-2-chat", "llama-3",        "llama-3.1",
-      "mistral",       "openchat",    "phi-3",     "phi-4",        "phi-4-mini",     "qwen-2.5",
-      "qwen-3",        "qwq",         "raw",       "smollm2",      "solar",          "template",
-      "tulu",          "vicuna-v1.1", "zephyr"}},
+     {"airoboros-1.4", "airoboros-2", "alpaca",    "chatml",      "deepseek-coder",
+      "deepseek-llm",  "deepseek-r1", "falcon-3",  "gemma",       "granite-3",
+      "llama-2-chat",  "llama-3",     "llama-3.1", "mistral",     "openchat",
+      "openchat-3.6",  "phi-3",       "phi-4",     "phi-4-mini",  "qwen-2.5",
+      "qwen-3",        "qwq",         "raw",       "smollm2",     "smollm3",
+      "solar",         "template",    "tulu",      "vicuna-v1.1", "yi-1.5",
+      "zephyr"}},
     {abi::ModuleKind::rope_scaling,
      {"dynamic-ntk", "linear", "llama3", "longrope", "none", "ntk", "ntk-by-parts", "yarn"}},
     {abi::ModuleKind::sampler,

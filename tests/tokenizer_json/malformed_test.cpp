@@ -8,6 +8,7 @@
 namespace ropewalk::test {
 namespace {
 
+using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::StartsWith;
 
@@ -183,6 +184,20 @@ TEST(MalformedTokenizerJson, AddedTokens) {
   });
 }
 
+// Files of embedding models cut texts and fill them up.
+TEST(MalformedTokenizerJson, TruncationAndPaddingAreIgnoredAndNoted) {
+  SmallFile file;
+  file.rest = R"(,"truncation":{"max_length":1},"padding":{"strategy":{"Fixed":9}})";
+  testing::internal::CaptureStderr();
+  const Tokenizer tokenizer = open_text(file.text(), {});
+  const std::string noted = testing::internal::GetCapturedStderr();
+  for (const std::string key : {"truncation", "padding"})
+    EXPECT_THAT(noted, HasSubstr("note: tokenizer.json: " + key +
+                                 " is set, which is not for "
+                                 "generating text; it is ignored\n"));
+  EXPECT_THAT(tokenizer.encode_text("abab", SpecialTokens::as_text), ElementsAre(256, 256));
+}
+
 TEST(MalformedTokenizerJson, TooMuch) {
   SmallFile file;
   file.added.clear();
@@ -191,6 +206,12 @@ TEST(MalformedTokenizerJson, TooMuch) {
                   "\",\"id\":" + std::to_string(300 + i) + "}";
   EXPECT_EQ(refusal(file),
             "tokenizer.json: added_tokens: found 10001 tokens, expected at most 10000.");
+  SmallFile many;
+  many.merges = "\"a b\"";
+  for (int i = 0; i < 2'000'000; ++i) many.merges += ",\"a b\"";
+  EXPECT_EQ(refusal(many),
+            std::string("tokenizer.json: model.merges[2000000]: expected at most 2000000 merges") +
+                kDamaged);
   SmallFile named;
   named.vocabulary = "\"" + std::string(65537, 'x') + "\":256";
   EXPECT_THAT(refusal(named), HasSubstr("the name has 65537 bytes, expected at most 65536"));

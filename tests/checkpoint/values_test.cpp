@@ -218,6 +218,26 @@ INSTANTIATE_TEST_SUITE_P(Fixtures, FusedLayers, testing::Values("phi3-gptq-act",
                            return name;
                          });
 
+// GPTQModel writes gate and up of a Phi-3 apart.
+TEST(CheckpointWeights, OfAFusedFamilyMayStandApart) {
+  TinyModel model = tiny_model();
+  const TemporaryFolder llama, phi3;
+  write_model(model, llama.path());
+  model.config["model_type"] = "phi3";
+  model.config["architectures"] = {"Phi3ForCausalLM"};
+  write_model(model, phi3.path());
+  const auto one = Checkpoint::open(llama.path(), config_families());
+  const auto other = Checkpoint::open(phi3.path(), config_families());
+  ASSERT_TRUE(other->config().fuses_layers);
+  const CheckpointWeights expected(*one), weights(*other);
+  for (const Layer& layer : layers_of(one->config())) {
+    SCOPED_TRACE(layer.prefix);
+    const WeightInfo of_llama = describe(expected, layer), of_phi3 = describe(weights, layer);
+    const auto a = load_whole(expected, of_llama), b = load_whole(weights, of_phi3);
+    EXPECT_EQ(stored_weight(b.weight), stored_weight(a.weight));
+  }
+}
+
 // The count and the place are of the whole tensor, whichever part finds it.
 TEST(CheckpointWeights, TellsOfNonFiniteScalesInTheWhole) {
   TinyModel model = by_hand();

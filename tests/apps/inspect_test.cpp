@@ -101,6 +101,9 @@ TEST(Inspect, TellsWhatAFamilyHasThatLlamaHasNot) {
   EXPECT_EQ(gemma3["sliding_layers"], Json::array({0, 1}));
   EXPECT_EQ(gemma3["rope"]["local_theta"], 1e4);
   EXPECT_EQ(inspect("phi3-longrope-partial")["rope"]["rotary_dims"], 24);
+
+  EXPECT_EQ(llama["rope"]["layers_without"], Json::array());
+  EXPECT_EQ(inspect("smollm3-interval")["rope"]["layers_without"], Json::array({1}));
 }
 
 TEST(Inspect, PlansTheMemoryThatARunAllocates) {

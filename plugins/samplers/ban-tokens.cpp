@@ -3,6 +3,8 @@
 // stays.
 #include <algorithm>
 #include <array>
+#include <cmath>
+#include <functional>
 #include <vector>
 
 #include "plugins/samplers/per_id.h"
@@ -46,9 +48,13 @@ class BanTokens final : public Sampler {
   Status apply(Candidates& candidates, const SampleContext& context) noexcept override {
     return guard([&] {
       banned_.clear();
+      ids_.clear();
       for (const std::vector<int32_t>& ids : sequences_)
-        if (has_begun(ids, context.history)) banned_.at(ids.back());
-      if (banned_.empty()) return;
+        if (has_begun(ids, context.history) && !banned_.find(ids.back())) {
+          banned_.at(ids.back());
+          ids_.push_back(ids.back());
+        }
+      if (banned_.empty() || remove_in_place(candidates)) return;
       keep_if(candidates, [this](const Candidate& c) { return !banned_.find(c.id); });
     });
   }
@@ -63,7 +69,32 @@ class BanTokens final : public Sampler {
            std::equal(ids.begin(), ids.end() - 1, history.end() - static_cast<ptrdiff_t>(before));
   }
 
+  // At the top of a chain candidate i has id i: a few are found at once, and what is behind them
+  // moves up. Returns whether that was so, and leaves a candidate that can be taken.
+  bool remove_in_place(Candidates& candidates) {
+    const auto all = candidates.all();
+    if (ids_.size() > kFew) return false;
+    for (const int32_t id : ids_) {
+      const auto place = static_cast<size_t>(id);
+      if (place >= all.size() || all[place].id != id) return false;
+    }
+    const auto stays = [this](const Candidate& c) {
+      return c.logit > -INFINITY && !banned_.find(c.id);
+    };
+    if (std::ranges::none_of(all, stays)) return false;
+    std::ranges::sort(ids_, std::greater<>{});
+    for (const int32_t id : ids_) {
+      Candidate* const hole = candidates.data + id;
+      std::copy(hole + 1, candidates.data + candidates.size, hole);
+      --candidates.size;
+    }
+    return true;
+  }
+
+  static constexpr size_t kFew = 8;
+
   std::vector<std::vector<int32_t>> sequences_;
+  std::vector<int32_t> ids_;  // that are banned now
   PerId<Banned> banned_;
 };
 

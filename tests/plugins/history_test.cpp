@@ -142,6 +142,20 @@ TEST(Samplers, BannedTextsOfSeveralTokensLoseTheirLast) {
   EXPECT_EQ(banned("yx"), "q");
 }
 
+// At the top of a chain a candidate's place is its id, behind another link it is not.
+TEST(Samplers, BannedIdsGoWhereverTheyStand) {
+  std::vector<float> logits;
+  std::map<int32_t, float> left;
+  for (int32_t id = 0; id < 40; ++id) {
+    logits.push_back(static_cast<float>(id % 5));
+    if (id != 0 && id != 3 && id != 7 && id < 38) left[id] = logits.back();
+  }
+  Row row(logits);
+  row.run_after({}, *make("ban-tokens", {{"ids", {39, 0, 7, 7}}}));
+  row.run_after({}, *make("ban-tokens", {{"ids", {3, 38}}}));
+  EXPECT_EQ(row.logits(), left);
+}
+
 TEST(Samplers, EndsCanBeBannedAndPutOff) {
   const std::vector<float> logits(40, 1);
   const auto has_end = [](const Row& row) {

@@ -115,8 +115,10 @@ void attend(const Operands& op, const Division& division, const Part& part, Reco
                       division.head_dim,
                       elements_per_word(cache.dtype),
                       op.node().attention().rotation == abi::KeyRotation::on_read,
-                      writes_y};
-  constants.push_back(part.queries > 1 ? part.queries : division.span);
+                      writes_y,
+                      part.queries > 1 ? part.queries : division.span,
+                      push.window > 0,
+                      push.soft_cap > 0};
 
   // Every row is taken to see the longest text there can be.
   const double flop_per_row = 4.0 * op.width() * op.shape().pages_per_sequence * cache.dim[1];
@@ -151,7 +153,7 @@ void combine(const Operands& op, const Division& division, const Range& tiles, c
   if (after_prompts || op.width() % kElementGroup) planes.reset();
   const struct {
     VkDeviceAddress tiles, singles, order, y, step, planes;
-    uint32_t width, head_dim, splits, has_tiles, after_prompts, window;
+    uint32_t width, splits, has_tiles, after_prompts, window;
   } push{.tiles = tiles.begin,
          .singles = singles.begin,
          .order = op.at(3),
@@ -159,7 +161,6 @@ void combine(const Operands& op, const Division& division, const Range& tiles, c
          .step = op.step(),
          .planes = planes ? planes->result.begin : 0,
          .width = op.width(),
-         .head_dim = division.head_dim,
          .splits = division.splits,
          .has_tiles = has_tiles,
          .after_prompts = after_prompts,
@@ -167,7 +168,7 @@ void combine(const Operands& op, const Division& division, const Range& tiles, c
   const uint32_t rows = after_prompts ? division.singles : op.shape().rows;
   const Dispatch dispatch{kAttentionCombine,
                           {kElementGroup, 1, division.ordered, std::min(division.splits, 16u),
-                           planes.has_value(), division.span},
+                           planes.has_value(), division.span, division.head_dim},
                           element_groups(op.width(), rows),
                           0};
   recorder.dispatch(dispatch, push, {{tiles.begin, singles.end}},

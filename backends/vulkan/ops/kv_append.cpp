@@ -25,11 +25,11 @@ void kv_append(const Operands& op, const Heads& from, Recorder& recorder) {
          .heads = heads,
          .rope_scale = rope ? rope->node().rope().scale : 1};
   const uint32_t group = recorder.features().subgroup_size;
-  const Dispatch dispatch{
-      kKvAppend,
-      {group, cache.dim[1], head_dim, elements_per_word(cache.dtype), rope != nullptr},
-      {std::max(heads, kv_heads), op.shape().rows, rope ? 3u : 2u},
-      0};
+  const uint32_t rotate = !rope ? 0 : push.rope_scale == 1 ? 1 : 2;
+  const Dispatch dispatch{kKvAppend,
+                          {group, cache.dim[1], head_dim, elements_per_word(cache.dtype), rotate},
+                          {std::max(heads, kv_heads), op.shape().rows, rope ? 3u : 2u},
+                          0};
   recorder.dispatch(dispatch, push, {from.k, from.v, from.q},
                     {op.range(2), op.range(3), q_rotated});
 }

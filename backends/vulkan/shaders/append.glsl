@@ -1,14 +1,14 @@
 // How heads of queries and keys are rotated, and heads of keys and values stored in their pages: what kv_append.comp
 // and gptq_qkv.comp share. They put each head into `value`, from an element `first` on.
 //
-// REQUIRES: kValues; step, kv_heads and rope_scale among the push constants; cache.glsl and round.glsl.
+// REQUIRES: kValues; kRopeIsScaled, false only where rope_scale is 1; step, kv_heads and rope_scale among the push constants; cache.glsl and round.glsl.
 shared float value[kValues];
 
 // Element `i` of a head, rotated as rope.comp does it; `pair`: the elements of its pair, half a head apart.
 float rotated(vec2 pair, uint row, uint i) {
   const uint half_dim = kHeadDim / 2, p = i % half_dim;
   const uint angle = (row * step.rope_pairs + p) * 2;
-  const float scale = rope_scale_of(step, row, p, rope_scale);
+  const float scale = kRopeIsScaled ? rope_scale_of(step, row, p, rope_scale) : 1;
   const float c = step.angles.at[angle] * scale, t = step.angles.at[angle + 1] * scale;
   return i < half_dim ? pair.x * c - pair.y * t : pair.y * c + pair.x * t;
 }

@@ -2,6 +2,9 @@
 // attention_tile.comp for tiles of a prompt's rows.
 layout(constant_id = 4) const uint kOnRead = 0;  // keys are cached unrotated
 layout(constant_id = 5) const uint kWritesY = 1;  // one split and no order: y is written here
+// A processor computes both sides of a branch, so what most models lack is left out when the shader is compiled.
+layout(constant_id = 7) const uint kHasWindow = 0;
+layout(constant_id = 8) const uint kHasCap = 0;
 
 layout(push_constant) uniform Push {
   Floats q;  // (R, heads, d)
@@ -22,13 +25,13 @@ layout(push_constant) uniform Push {
 
 // The first key that a query at this position sees.
 uint first_key_of(uint position) {
-  return window != 0 && position >= window ? position - window + 1 : 0;
+  return kHasWindow != 0 && position >= window ? position - window + 1 : 0;
 }
 
 // soft_cap * tanh(score / soft_cap), to 1e-7 of soft_cap: the precision that the standard demands of
 // tanh() is too low.
 float capped(float score) {
-  return soft_cap == 0 ? score : soft_cap - 2 * soft_cap / (exp(2 * score / soft_cap) + 1);
+  return kHasCap == 0 ? score : soft_cap - 2 * soft_cap / (exp(2 * score / soft_cap) + 1);
 }
 
 // Keys are scored kSpan at a time before the first is weighted: those of a page, of several, or of a part of

@@ -9,9 +9,10 @@
 
 layout(local_size_x_id = 0) in;
 layout(constant_id = 2) const uint kOrdered = 0;
-layout(constant_id = 3) const uint kAtOnce = 1;  // splits that are loaded before the first is used
+layout(constant_id = 3) const uint kAtOnce = 1;  // splits that are loaded before the first is used; 1: there is one
 layout(constant_id = 4) const uint kPlanes = 0;  // y is stored as planes too, for the product that reads it
 layout(constant_id = 5) const uint kSpan = 256;  // attention.comp's
+layout(constant_id = 6) const uint kHeadDim = 128;
 #include "splits.glsl"
 
 layout(push_constant) uniform Push {
@@ -22,7 +23,6 @@ layout(push_constant) uniform Push {
   Step step;
   WordResults planes;  // (R, width / 32, kPlaneWords)
   uint width;
-  uint head_dim;
   uint splits;
   uint has_tiles;      // else all rows are in `singles`
   uint after_prompts;  // the rows of prompts are stored already
@@ -39,17 +39,18 @@ void main() {
   const bool in_tile = row < prompt_rows;
   Floats partial = in_tile ? tiles : singles;
   const uint index = in_tile ? row : row - prompt_rows;
-  const uint parts = in_tile ? 1 : used_splits(spans_of(step.position.at[row], window, splits));
+  const uint parts =
+      kAtOnce == 1 || in_tile ? 1 : used_splits(spans_of(step.position.at[row], window, splits));
   const uint source = kOrdered != 0 ? order.at[i] : i;
-  const uint stride = 2 + head_dim, of_head = (in_tile ? 1 : splits) * stride;
-  const uint from = (index * (width / head_dim) + source / head_dim) * of_head;
+  const uint stride = 2 + kHeadDim, of_head = (in_tile ? 1 : splits) * stride;
+  const uint from = (index * (width / kHeadDim) + source / kHeadDim) * of_head;
   // sums and outputs of the splits, scaled down to the maximum so far
   float maximum = NEGATIVE_INFINITY, sum = 0, output_sum = 0;
   for (uint first = 0; first < parts; first += kAtOnce) {
     vec3 part[kAtOnce];  // maximum, sum, output
     [[unroll]] for (uint n = 0; n < kAtOnce; ++n) {
       const uint at = from + min(first + n, parts - 1) * stride;
-      part[n] = vec3(partial.at[at], partial.at[at + 1], partial.at[at + 2 + source % head_dim]);
+      part[n] = vec3(partial.at[at], partial.at[at + 1], partial.at[at + 2 + source % kHeadDim]);
     }
     float higher = maximum;
     [[unroll]] for (uint n = 0; n < kAtOnce; ++n) higher = max(higher, part[n].x);

@@ -21,6 +21,7 @@ const uint kSpan = 256;
 // Keys that a lane multiplies together, so that a query is read once for all of them. One where keys
 // are rotated here: the rotation is then most of the work.
 const uint kKeysAtOnce = kOnRead != 0 ? 1 : 4;
+const bool kInOnePage = kLanes * kKeysAtOnce <= kPageTokens;  // those keys, of all lanes
 
 const uint kFours = kQueries / 4;
 
@@ -114,6 +115,9 @@ void attend(uint row, uint count, uint head, uint lane, uint sequence) {
   load_pages(first_span, sequence, lane);
   barrier();
   const uint last = positions[count - 1];
+  uvec4 position[kFours];
+  [[unroll]] for (uint f = 0; f < kFours; ++f)
+    [[unroll]] for (uint c = 0; c < 4; ++c) position[f][c] = positions[4 * f + c];
   vec4 running_max[kFours], sum[kFours];
   [[unroll]] for (uint f = 0; f < kFours; ++f) {
     running_max[f] = vec4(NO_SCORE);
@@ -130,11 +134,12 @@ void attend(uint row, uint count, uint head, uint lane, uint sequence) {
     vec4 span_max[kFours];
     [[unroll]] for (uint f = 0; f < kFours; ++f) span_max[f] = vec4(NEGATIVE_INFINITY);
     for (uint j = lane; j < keys_here; j += kLanes * kKeysAtOnce) {
+      const uint page = page_of(span, j);
       uint base[kKeysAtOnce];
       vec4 s[kKeysAtOnce][kFours];
       [[unroll]] for (uint k = 0; k < kKeysAtOnce; ++k) {
         const uint at = min(j + k * kLanes, keys_here - 1);
-        base[k] = page_of(span, at) + kv_head * kHeadWords * kPageTokens + at % kPageTokens;
+        base[k] = (kInOnePage ? page : page_of(span, at)) + kv_head * kHeadWords * kPageTokens + at % kPageTokens;
       }
       dot_keys(base, first + j, sequence, s);
       [[unroll]] for (uint k = 0; k < kKeysAtOnce; ++k) {
@@ -145,8 +150,7 @@ void attend(uint row, uint count, uint head, uint lane, uint sequence) {
         [[unroll]] for (uint f = 0; f < kFours; ++f) {
           if (kElements == 4) s[k][f] *= key_scale;
           [[unroll]] for (uint c = 0; c < 4; ++c) {
-            const uint position = positions[4 * f + c];
-            const bool sees = first + at <= position && first + at >= first_key_of(position);
+            const bool sees = first + at <= position[f][c] && first + at >= first_key_of(position[f][c]);
             s[k][f][c] = sees ? capped(s[k][f][c]) : NEGATIVE_INFINITY;
           }
           score[at * kFours + f] = s[k][f];
@@ -182,10 +186,11 @@ void attend(uint row, uint count, uint head, uint lane, uint sequence) {
     // add up weighted values: neighbouring lanes take neighbouring words, parts take other keys
     [[unroll]] for (uint i = 0; i < kWordsPerLane * kElements; ++i)
       [[unroll]] for (uint f = 0; f < kFours; ++f) output_part[i * kFours + f] *= keep[f];
-    if (part < kParts) {
-      for (uint j = part; j < keys_here; j += kParts) {
-        const uint entry =
-            page_of(span, j) + (kv_head * kPageTokens + j % kPageTokens) * kHeadWords;
+    for (uint begin = 0; part < kParts && begin < keys_here; begin += kPageTokens) {
+      const uint page = page_of(span, begin) + kv_head * kPageTokens * kHeadWords;
+      const uint end = min(begin + kPageTokens, keys_here);
+      for (uint j = begin + part; j < end; j += kParts) {
+        const uint entry = page + j % kPageTokens * kHeadWords;
         vec4 weight[kFours];
         [[unroll]] for (uint f = 0; f < kFours; ++f) weight[f] = score[j * kFours + f];
         [[unroll]] for (uint i = 0; i < kWordsPerLane; ++i) {

@@ -63,6 +63,7 @@ const uint kWeights = 1, kMinAcross = kHeadDim;
 const uint kHeadsAcross = kHeadDim < kLanes ? kLanes / kHeadDim : 1;  // heads of a workgroup
 const uint kColumnsAcross = kHeadsAcross * kHeadDim;
 const uint kValues = kRows * kColumnsAcross;
+const bool kRopeIsScaled = true;
 #include "append.glsl"
 
 float bias_of(uint column) {

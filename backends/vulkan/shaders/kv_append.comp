@@ -10,7 +10,7 @@
 #include "round.glsl"
 
 layout(local_size_x_id = 0) in;
-layout(constant_id = 4) const uint kRotate = 0;  // keys and queries come unrotated
+layout(constant_id = 4) const uint kRotate = 0;  // keys and queries come unrotated; 2: and rope_scale is not 1
 
 layout(push_constant) uniform Push {
   Floats k;  // (R, kv_heads, d)
@@ -26,6 +26,7 @@ layout(push_constant) uniform Push {
 };
 
 const uint kValues = kHeadDim;
+const bool kRopeIsScaled = kRotate == 2;
 #include "append.glsl"
 
 shared float lane_max[gl_WorkGroupSize.x];

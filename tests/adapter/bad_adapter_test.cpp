@@ -134,6 +134,16 @@ std::vector<BadAdapter> refused_tensors() {
        tensor("model.embed_tokens.token_adapter.trainable_tokens_delta",
               floats({1, 64}, values(64, 1))),
        "expected a row for each of the 0 tokens"},
+      {"there_twice", tensor(kModule + ".lora_embedding_A", floats({2, 6}, values(12, 1))),
+       "lora_embedding_A: is there twice, as base_model.model.model.layers.0.golden.lora_A.weight"},
+      {"dora_of_a_table",
+       [](TinyAdapter& adapter) {
+         adapter.config["use_dora"] = true;
+         adapter.tensors["model.embed_tokens.lora_embedding_A"] = floats({2, 32}, values(64, 1));
+         adapter.tensors["model.embed_tokens.lora_embedding_B"] = floats({64, 2}, values(128, 1));
+         adapter.tensors["model.embed_tokens.lora_magnitude_vector"] = floats({32}, values(32, 1));
+       },
+       "is a DoRA of a table of embeddings, expected linear layers"},
       {"b_zero", tensor(kB, floats({4, 2}, values(8, 0))), "changes nothing: every lora_B is zero"},
   };
 }

@@ -120,6 +120,18 @@ TEST(Merge, UntiesTables) {
   EXPECT_EQ(MergedCheckpoint(*untouched.base, alone(untouched)).find("lm_head.weight"), nullptr);
 }
 
+TEST(Merge, RefusesATiedTableThatShallStayTied) {
+  TinyModel model = golden_base();
+  model.config["tie_word_embeddings"] = true;
+  model.tensors.erase("lm_head.weight");
+  TinyAdapter adapter = bringing(
+      "lm_head.weight", floats({kVocab, kHidden}, std::vector<float>(kVocab * kHidden, 0.5f)));
+  adapter.config["ensure_weight_tying"] = true;
+  const OpenPair pair(model, adapter);
+  expect_error(ExitCode::model, HasSubstr("adapter_config.json: ensure_weight_tying: found true"),
+               [&] { MergedCheckpoint(*pair.base, alone(pair)); });
+}
+
 TEST(Merge, AddsSeveralInOneSum) {
   const OpenPair pair(golden_base(), golden_adapter());
   const Adapter second(pair.folder.path() / "adapter");

@@ -82,6 +82,15 @@ TEST(GoldenFactor, HasThisOrderAndU) {
   for (uint32_t j = 0; j < row.size(); ++j) EXPECT_NEAR(factor->at(0, j), row[j], 6e-7);
 }
 
+// The group 8 .. 11 has the largest value of the diagonal, 12 .. 15 the largest of the least ones.
+TEST(GoldenFactor, SortsGroupsByTheirLargest) {
+  Settings settings = plain_settings();
+  settings.order = Order::gar;
+  settings.group_size = 4;
+  EXPECT_THAT(column_order(golden_hessian(), settings),
+              ElementsAre(8, 9, 10, 11, 12, 13, 14, 15, 0, 1, 2, 3, 4, 6, 7, 5));
+}
+
 TEST(GoldenSolve, GivesTheseCodes) {
   const Solved solved = solve_golden(plain_settings());
   EXPECT_NEAR(solved.error, .003410, 6e-7);

@@ -86,7 +86,8 @@ def of_one_set(options, windows: list[list[int]], work: Path):
     # Both tools find a group's range when its block of 128 columns begins.
     folders = {SAME: quantise(options, windows, work / "same", "--search", search, "--compat", "autogptq", *asym),
                DEFAULT: quantise(options, windows, work / "default", *asym)}
-    models = {name: with_weights(options, dequantised(folder, options.bits, 0 if asym else 1)) for name, folder in folders.items()}
+    offset = 0 if asym else 1
+    models = {name: with_weights(options, dequantised(folder, options.bits, offset)) for name, folder in folders.items()}
     errors = {name: errors_of(folder) for name, folder in folders.items()}
     for tool in options.tools:
         models[tool], errors[tool] = quantised(TOOLS[tool], options, windows)
@@ -177,7 +178,8 @@ def rows(options, work: Path) -> None:
 def codes(options, work: Path) -> None:
     """The first matrices, whose inputs no rounding has changed yet, with --compat: equal codes and groups."""
     windows = texts_of(options)[0][0]
-    stored = load_file(quantise(options, windows, work / "ours", "--search", "none", "--compat", "autogptq") / "model.safetensors")
+    ours = quantise(options, windows, work / "ours", "--search", "none", "--compat", "autogptq")
+    stored = load_file(ours / "model.safetensors")
     plain = autogptq.dequantised(stored, options.bits, options.group_size)
     model, named = opened(options, windows)
     layer = model.model.layers[0]

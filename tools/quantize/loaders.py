@@ -27,8 +27,13 @@ from .packed import dequantised
 BOUND = 1e-3  # relative, of the logits' norm
 FORMS = (("4 bits g32 act", []), ("4 bits g64 static", ["--group-size", "64", "--order", "static"]),
          ("8 bits g32 act", ["--bits", "8"]), ("4 bits one group, none", ["--group-size", "-1", "--order", "none"]),
-         ("3 bits g32 act", ["--bits", "3"]), ("2 bits g32 gar", ["--bits", "2", "--order", "gar"]),
-         ("4 bits g32 act, asym v2", ["--asym", "--zeros", "v2"]), ("4 bits g32 act, asym v1", ["--asym", "--zeros", "v1"]))
+         ("3 bits g32 act", ["--bits", "3"]), ("3 bits g32 act, v2", ["--bits", "3", "--zeros", "v2"]),
+         ("2 bits g32 gar", ["--bits", "2", "--order", "gar"]), ("4 bits g32 act, asym v2", ["--asym", "--zeros", "v2"]),
+         ("4 bits g32 act, asym v1", ["--asym", "--zeros", "v1"]))
+
+# GPTQModel 5.6.12 makes v2 of v1's zero points when it loads. At 3 bits it adds 4 instead of 1 to those in the first and the
+# third of three words.
+MISREAD = {("3 bits g32 act", "GPTQModel"), ("3 bits g32 act", "transformers")}
 
 
 def by_autogptq(folder: Path, base: str, bits: int, group_size: int, v2: bool):
@@ -61,6 +66,9 @@ def main() -> None:
     parser.add_argument("--base", default="models/airophin-mini-f16")
     parser.add_argument("--calibration", default="tests/fixtures/airophin-mini/text.txt")
     parser.add_argument("--only", type=int, nargs="*", help="numbers of forms")
+    names = ("AutoGPTQ", "GPTQModel", "transformers")
+    parser.add_argument("--loaders", nargs="+", choices=names, default=names[1:],
+                        help="AutoGPTQ alone: transformers would import it, and it asks for other packages")
     options = parser.parse_args()
     torch.set_num_threads(1)
     logging.set_verbosity_error()
@@ -81,12 +89,13 @@ def main() -> None:
             meant = logits_of(plain, window)
             loaders = {"AutoGPTQ": lambda: by_autogptq(out, options.base, bits, group_size, v2),
                        "GPTQModel": lambda: by_gptqmodel(out), "transformers": lambda: by_transformers(out, bits)}
-            for loader, load in loaders.items():
+            for loader in options.loaders:
                 try:
-                    found = logits_of(load().eval(), window)
+                    found = logits_of(loaders[loader]().eval(), window)
                     error = float((found - meant).norm() / meant.norm())
-                    print(f"{form}: {loader} {error:.1e}", flush=True)
-                    if not error < BOUND:
+                    misread = (form, loader) in MISREAD
+                    print(f"{form}: {loader} {error:.1e}{', misread as known' if misread else ''}", flush=True)
+                    if (error < BOUND) == misread:
                         failed.append(f"{form}: {loader}")
                 except Exception as refusal:  # what a loader refuses is told, not hidden
                     if os.environ.get("TRACE"):

@@ -33,6 +33,8 @@ RW_INLINE void multiply_block(const Product& p, uint32_t row, uint32_t column) {
 // Rows of a block: AVX-512 has 32 registers, the others 16.
 constexpr int kBlockRows = kLanes == 16 ? 8 : 6;
 static_assert(kProductRows <= kBlockRows);
+// Rows whose sums fit beside the codes of a run.
+constexpr int kCodeRows = kLanes == 16 ? 8 : 3;
 
 // The last rows, fewer than a block.
 template <int Rows, class Weight>
@@ -111,18 +113,40 @@ void unpack(const CodeRun& run, float* tile) {
         });
 }
 
-template <int Bits>
-void multiply_codes(const CodeRun& run, const float* x, float* sum) {
+// The rows' sums stay in registers, so a run is unpacked once for all of them.
+template <int Bits, int Rows>
+void multiply_codes(const CodeRun& run, const float* x, size_t x_stride, float* sums) {
   for (uint32_t column = 0; column < kPanel; column += 2 * kLanes) {
-    Floats sum0 = load_as_f32(sum + column), sum1 = load_as_f32(sum + column + kLanes);
+    Floats sum[Rows][2];
+    for (int r = 0; r < Rows; ++r)
+      for (int v = 0; v < 2; ++v) sum[r][v] = load_as_f32(sums + r * kPanel + column + v * kLanes);
     for_each_row<Bits>(
         run, column, [&](uint32_t k, Floats w0, Floats w1) __attribute__((always_inline)) {
-          sum0 += x[k] * w0;
-          sum1 += x[k] * w1;
+          for (int r = 0; r < Rows; ++r) {
+            const float factor = x[r * x_stride + k];
+            sum[r][0] += factor * w0;
+            sum[r][1] += factor * w1;
+          }
         });
-    store(sum + column, sum0);
-    store(sum + column + kLanes, sum1);
+    for (int r = 0; r < Rows; ++r)
+      for (int v = 0; v < 2; ++v) store(sums + r * kPanel + column + v * kLanes, sum[r][v]);
   }
+}
+
+template <int Bits, int Rows>
+constexpr CodeKernel code_kernel() {
+  if constexpr (Rows <= kCodeRows)
+    return multiply_codes<Bits, Rows>;
+  else
+    return nullptr;
+}
+
+template <int Bits>
+constexpr CodeKernels code_kernels() {
+  static_assert(kMaxCodeRows == 8);
+  return {{nullptr, code_kernel<Bits, 1>(), code_kernel<Bits, 2>(), code_kernel<Bits, 3>(),
+           code_kernel<Bits, 4>(), code_kernel<Bits, 5>(), code_kernel<Bits, 6>(),
+           code_kernel<Bits, 7>(), code_kernel<Bits, 8>()}};
 }
 
 template <class Stored>
@@ -212,13 +236,21 @@ void silu_mul(const float* gate, const float* up, float* y, size_t count) {
 extern const Kernels kKernels;
 const Kernels kKernels = {
     RW_ISA_NAME,
+    kCodeRows,
     multiply<float>,
     multiply<F16>,
     multiply<Bf16>,
     multiply<int8_t>,
     {nullptr, nullptr, unpack<2>, unpack<3>, unpack<4>, nullptr, nullptr, nullptr, unpack<8>},
-    {nullptr, nullptr, multiply_codes<2>, multiply_codes<3>, multiply_codes<4>, nullptr, nullptr,
-     nullptr, multiply_codes<8>},
+    {{},
+     {},
+     code_kernels<2>(),
+     code_kernels<3>(),
+     code_kernels<4>(),
+     {},
+     {},
+     {},
+     code_kernels<8>()},
     widen<F16>,
     widen<Bf16>,
     widen<int8_t>,

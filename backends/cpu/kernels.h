@@ -42,6 +42,15 @@ struct CodeRun {
   uint32_t rows;
 };
 
+// sums (rows, 32) += x (rows, run.rows) . the unpacked run
+using CodeKernel = void (*)(const CodeRun& run, const float* x, size_t x_stride, float* sums);
+
+// By the rows of x; null for 0, and for more than the registers hold.
+inline constexpr uint32_t kMaxCodeRows = 8;
+struct CodeKernels {
+  CodeKernel of_rows[kMaxCodeRows + 1];
+};
+
 // low' = low * cosine - high * sine, high' = high * cosine + low * sine
 struct Rotation {
   const float *low, *high, *cosine, *sine;  // (count)
@@ -51,6 +60,7 @@ struct Rotation {
 
 struct Kernels {
   const char* name;
+  uint32_t code_rows;  // so many rows at most have a kernel in multiply_codes
 
   void (*multiply)(const Product& product);  // f32
   void (*multiply_f16)(const Product& product);
@@ -58,8 +68,8 @@ struct Kernels {
   void (*multiply_i8)(const Product& product);
   // tile (rows, 32) = scale * (code - zero), indexed by bits; null but for 2, 3, 4 and 8.
   void (*unpack[9])(const CodeRun& run, float* tile);
-  // sum (32) += x (rows) . the unpacked run: the same arithmetic, without storing the run.
-  void (*multiply_codes[9])(const CodeRun& run, const float* x, float* sum);
+  // The same arithmetic as unpack and multiply, without storing the run.
+  CodeKernels multiply_codes[9];
   void (*widen_f16)(const void* from, float* to, size_t count);
   void (*widen_bf16)(const void* from, float* to, size_t count);
   void (*widen_i8)(const void* from, float* to, size_t count);

@@ -148,6 +148,17 @@ TEST_P(Matmul, packed_in_parts) {
     check_parts(random_dense(dtype, abi::WeightUse::matmul, kDepth, kWidth, random));
 }
 
+// A backend may have loops of its own for each of these.
+TEST_P(Matmul, gptq_of_few_rows) {
+  constexpr uint32_t kRows[] = {3, 4, 5, 6, 7, 9};
+  Random random(10);
+  for (const uint8_t bits : {uint8_t{2}, uint8_t{3}, uint8_t{4}, uint8_t{8}}) {
+    if (IsSkipped() || HasFatalFailure()) return;
+    SCOPED_TRACE(std::to_string(bits) + " bits");
+    check({random_gptq({160, 96, bits, 32, 1, DType::f16}, random), {}}, kRows);
+  }
+}
+
 // More rows than a thread block of CUDA multiplies, fewer than cuBLAS takes.
 TEST_P(Matmul, gptq4_of_two_row_blocks) {
   constexpr uint32_t kRows[] = {65, 128};

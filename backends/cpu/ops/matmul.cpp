@@ -11,7 +11,6 @@ namespace ropewalk::cpu {
 namespace {
 
 constexpr uint32_t kTileRows = 128;  // of weights in f32: 16 KiB, half of a first-level cache
-constexpr uint32_t kFewRows = 3;  // for so few, unpacking per row is faster than a tile in memory
 constexpr uint32_t kRowBlock = 128;  // rows of x that share a tile
 
 struct Job {
@@ -63,12 +62,10 @@ void multiply_gptq(const Job& job) {
   for (uint32_t group = 0; group < job.shape.groups; ++group) {
     const uint32_t begin = group * job.header.group_size;
     const uint32_t rows = std::min(job.header.group_size, job.op.depth - begin);
-    // few rows: unpack and multiply in registers, row by row
-    if (job.rows <= kFewRows) {
-      for (uint32_t r = 0; r < job.rows; ++r)
-        job.kernels.multiply_codes[job.header.bits](run_of(job, group, 0, rows),
-                                                    job.x(begin) + uint64_t{r} * job.op.depth,
-                                                    job.sum + r * kPanel);
+    // few rows: unpack and multiply in registers
+    if (job.rows <= job.kernels.code_rows) {
+      job.kernels.multiply_codes[job.header.bits].of_rows[job.rows](
+          run_of(job, group, 0, rows), job.x(begin), job.op.depth, job.sum);
       continue;
     }
     // many rows: unpack groups into a tile until it is full, then multiply it

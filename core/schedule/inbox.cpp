@@ -61,10 +61,10 @@ std::array<uint64_t, 4> Inbox::refused() const {
 std::vector<std::unique_ptr<Job>> Inbox::take(std::optional<Time> until) {
   std::unique_lock lock(mutex_);
   const auto something = [this] { return woken_ || !jobs_.empty(); };
-  if (until)
-    arrived_.wait_until(lock, *until, something);
-  else
+  if (!until)
     arrived_.wait(lock, something);
+  else if (*until > std::chrono::steady_clock::now())  // else the kernel would still set a timer
+    arrived_.wait_until(lock, *until, something);
   woken_ = false;
   if (!jobs_.empty()) empty_ = false;
   return std::exchange(jobs_, {});

@@ -198,6 +198,7 @@ TEST(ThreadPool, DoesEveryTaskOnce) {
 // Behind a task that takes its time the others are shared.
 TEST(ThreadPool, HasHelpForLongTasks) {
   ThreadPool crew(2);
+  std::this_thread::sleep_for(std::chrono::milliseconds(50));  // the helper waits to be called
   std::atomic<int> begun = 0;
   std::atomic<bool> met = true;
   crew.run(3, [&](size_t i) {

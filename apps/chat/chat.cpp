@@ -151,33 +151,31 @@ int run_command(Conversation& conversation, const std::string& line) {
 using Input = LineEditor::Input;
 using NextLine = std::function<Input(std::string&)>;
 
-// A message between """ and """, whose first line is `line`. False where the input ends before.
-bool take_block(std::string& line, const NextLine& next_line) {
+// A message between """ and """, whose first line is `line`. Where the input does not go on to its
+// end: how it went on instead.
+Input take_block(std::string& line, const NextLine& next_line) {
   std::string text = line.substr(kBlock.size());
   while (!text.ends_with(kBlock)) {
     std::string more;
-    if (next_line(more) != Input::line) return false;
+    if (const Input input = next_line(more); input != Input::line) return input;
     text += (text.empty() ? "" : "\n") + more;
   }
   text.resize(text.size() - kBlock.size());
   if (text.ends_with('\n')) text.pop_back();
   line = text;
-  return true;
+  return Input::line;
 }
 
 // Returns the signal that ends the conversation; 0: it goes on.
-int take_line(Conversation& conversation, std::string line, const NextLine& next_line) {
-  const bool block = line.starts_with(kBlock);
-  if (block && !take_block(line, next_line)) {
-    tell_wrong("the message was not closed with \"\"\" and was not sent");
-    return 0;
-  }
+int take_line(Conversation& conversation, const std::string& line, bool block) {
   if (utf8_first_error(line) != std::string_view::npos) {
     tell_wrong("that line is not UTF-8 and was not sent");
     return 0;
   }
   if (line.empty()) return 0;
-  if (block || !line.starts_with('/')) return conversation.say(line);
+  // A command has one line; a pasted text of several is a message, whatever it begins with.
+  if (block || !line.starts_with('/') || line.find('\n') != std::string::npos)
+    return conversation.say(line);
   if (line.starts_with("//")) return conversation.say(line.substr(1));
   return run_command(conversation, line);
 }
@@ -186,10 +184,18 @@ int take_line(Conversation& conversation, std::string line, const NextLine& next
 Input hold(Conversation& conversation, const NextLine& next_line, int& signal) {
   std::string line;
   while (true) {
-    const Input input = next_line(line);
-    if (input != Input::line || is_one_of(kQuit, command_name(line))) return input;
-    signal = take_line(conversation, line, next_line);
-    if (signal != 0) return Input::stopped;
+    Input input = next_line(line);
+    const bool quits = input == Input::line && is_one_of(kQuit, command_name(line));
+    if (input == Input::end || quits) return input;
+    const bool block = input == Input::line && line.starts_with(kBlock);
+    if (block) input = take_block(line, next_line);
+    if (input == Input::stopped) return input;
+    if (input == Input::line) {
+      signal = take_line(conversation, line, block);
+      if (signal != 0) return Input::stopped;
+    } else if (block) {
+      tell_wrong("the message was not closed with \"\"\" and was not sent");
+    }
   }
 }
 

@@ -164,33 +164,30 @@ LineEditor::~LineEditor() {
 
 LineEditor::Input LineEditor::next(std::string& line) {
   Terminal& t = *terminal_;
-  while (true) {
-    t.stop.emplace();
-    el_resize(t.editor);  // the window may be another by now
-    // libedit prints the prompt before it sets the terminal. A Ctrl-D in between would be lost.
-    el_set(t.editor, EL_PREP_TERM, 1);
-    int count = 0;
-    const char* text = el_gets(t.editor, &count);
-    show(kNoMarks);
-    t.signal = t.stop->signal();
-    t.stop.reset();
-    if (t.signal == SIGTERM || t.signal == SIGHUP || (t.signal == SIGINT && t.pressed)) {
-      show("\n");
-      return Input::stopped;
-    }
-    if (t.signal == SIGINT) {
-      t.pressed = true;
-      el_reset(t.editor);
-      show("\n(Ctrl-C again leaves)\n");
-      continue;
-    }
-    if (!text || count <= 0) {
-      show("\n");  // after Ctrl-D the shell's prompt begins a line
-      return Input::end;
-    }
-    line.assign(text, static_cast<size_t>(count));
-    break;
+  t.stop.emplace();
+  el_resize(t.editor);  // the window may be another by now
+  // libedit prints the prompt before it sets the terminal. A Ctrl-D in between would be lost.
+  el_set(t.editor, EL_PREP_TERM, 1);
+  int count = 0;
+  const char* text = el_gets(t.editor, &count);
+  show(kNoMarks);
+  t.signal = t.stop->signal();
+  t.stop.reset();
+  if (t.signal == SIGTERM || t.signal == SIGHUP || (t.signal == SIGINT && t.pressed)) {
+    show("\n");
+    return Input::stopped;
   }
+  if (t.signal == SIGINT) {
+    t.pressed = true;
+    el_reset(t.editor);
+    show("\n(Ctrl-C again leaves)\n");
+    return Input::cleared;
+  }
+  if (!text || count <= 0) {
+    show("\n");  // after Ctrl-D the shell's prompt begins a line
+    return Input::end;
+  }
+  line.assign(text, static_cast<size_t>(count));
   t.pressed = false;
   while (line.ends_with('\n') || line.ends_with('\r')) line.pop_back();
   if (line.find_first_not_of(' ') != std::string::npos)

@@ -22,8 +22,9 @@ class LineEditor {
   LineEditor(std::filesystem::path history, Completions completions);
   ~LineEditor();
 
-  // stopped: SIGTERM, SIGHUP, or Ctrl-C twice with no line between.
-  enum class Input { line, end, stopped };
+  // cleared: Ctrl-C took away what was being written; stopped: SIGTERM, SIGHUP, or another Ctrl-C
+  // with no line between.
+  enum class Input { line, end, cleared, stopped };
 
   // The line without its end; of several where they were pasted at once. The history skips blank
   // lines.

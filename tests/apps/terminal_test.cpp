@@ -163,6 +163,30 @@ TEST_F(Terminal, CtrlCClearsTheLineAndLeavesOnTheSecondPress) {
   EXPECT_EQ(left["messages"][0]["content"], "whole");
 }
 
+// Ctrl-C forgets a message that """ began, and a signal ends the chat there as anywhere else.
+TEST_F(Terminal, ABlockIsLeftByCtrlCAndByASignal) {
+  OnTerminal chat(chat_arguments(), state_);
+  ASSERT_TRUE(chat.shows("> ")) << chat.seen();
+  for (const char* line : {"\"\"\"\r", "forgotten\r"}) {
+    chat.type(line);
+    ASSERT_TRUE(chat.shows("l> ")) << chat.seen();  // behind an escape that ends in l
+  }
+  chat.type("\x03");
+  ASSERT_TRUE(chat.shows("(Ctrl-C again leaves)")) << chat.seen();
+  ASSERT_TRUE(chat.shows("was not sent")) << chat.seen();
+  ASSERT_TRUE(chat.shows("> ")) << chat.seen();
+  chat.type("whole\r");
+  ASSERT_TRUE(chat.shows("tokens/s")) << chat.seen();
+  ASSERT_TRUE(chat.shows("\n> ")) << chat.seen();
+  chat.type("\"\"\"\r");
+  ASSERT_TRUE(chat.shows("l> ")) << chat.seen();
+  chat.signal(SIGHUP);
+  EXPECT_EQ(chat.end(), 128 + SIGHUP);
+  const Json left = Json::parse(read_file(state_ / "ropewalk/last-chat.json"));
+  ASSERT_EQ(left["messages"].size(), 2u);
+  EXPECT_EQ(left["messages"][0]["content"], "whole");
+}
+
 TEST_F(Terminal, AClosedTerminalLeavesTheConversation) {
   OnTerminal chat(chat_arguments(), state_);
   ASSERT_TRUE(chat.shows("> ")) << chat.seen();
@@ -209,12 +233,16 @@ TEST_F(Terminal, LinesAreRememberedAcrossStarts) {
 TEST_F(Terminal, APastedTextOfSeveralLinesIsOneMessage) {
   OnTerminal chat(chat_arguments(), state_);
   ASSERT_TRUE(chat.shows("> ")) << chat.seen();
+  chat.type("\x1b[200~/usr/bin\r/usr/lib\x1b[201~\r");  // no command, though it begins like one
+  ASSERT_TRUE(chat.shows("tokens/s")) << chat.seen();
+  ASSERT_TRUE(chat.shows("> ")) << chat.seen();
   chat.type("say: \x1b[200~one gr\xc3\xa9\r\rtwo\r\x1b[201~\r");
   ASSERT_TRUE(chat.shows("tokens/s")) << chat.seen();
   ASSERT_TRUE(chat.shows("> ")) << chat.seen();
   chat.type(save_);
   ASSERT_TRUE(chat.shows("messages are in")) << chat.seen();
-  EXPECT_THAT(said(), ::testing::ElementsAre("say: one gr\xc3\xa9\n\ntwo")) << chat.seen();
+  EXPECT_THAT(said(), ::testing::ElementsAre("/usr/bin\n/usr/lib", "say: one gr\xc3\xa9\n\ntwo"))
+      << chat.seen();
 }
 
 TEST_F(Terminal, TabCompletesCommandsAndFiles) {

@@ -88,13 +88,15 @@ TEST(VulkanFailures, AnUnknownFeatureOrFault) {
   expect_error(ExitCode::usage, HasSubstr("no feature teleportation"), [&] { open_with(config); });
   config = vulkan_config(kActOrderFixture);
   set_list(config, "fault", "lost-at-step=soon");
-  expect_error(ExitCode::usage, HasSubstr("lost-at-step needs a number"), [&] { open_with(config); });
+  expect_error(ExitCode::usage, HasSubstr("lost-at-step needs a number"),
+               [&] { open_with(config); });
 }
 
 TEST(VulkanFailures, NoSuchDevice) {
   Config config = vulkan_config(kActOrderFixture);
   config.backend.device = 99;
-  expect_error(ExitCode::no_device, HasSubstr("device 99 does not exist"), [&] { open_with(config); });
+  expect_error(ExitCode::no_device, HasSubstr("device 99 does not exist"),
+               [&] { open_with(config); });
 }
 
 // K12: need and free are told, and a context that would fit, before anything is allocated.

@@ -410,7 +410,10 @@ void refuse_extras(const CLI::App& app) {
   }
   for (const std::string& extra : extras) {
     if (extra == "--") continue;
-    refuse_command_line(fmt::format("unexpected argument {}", printable(extra)), see_help(app));
+    const bool is_prompt = app.get_name() == "run" || app.get_name() == "chat";
+    refuse_command_line(
+        fmt::format("unexpected argument {}", printable(extra)),
+        (is_prompt ? "Put a prompt of several words in quotes. " : "") + see_help(app));
   }
 }
 
@@ -419,8 +422,9 @@ void refuse_unknown_command(const CLI::App& app) {
   const std::vector<std::string> extras = app.remaining();
   if (extras.empty()) refuse_command_line("no command was given", see_help(app));
   if (extras.front().starts_with('-')) refuse_extras(app);
+  const std::string_view advice = advice_on_command(extras.front());
   refuse_command_line(fmt::format("unknown command {}", printable(extras.front())),
-                      suggestion(extras.front(), subcommand_names(app)));
+                      advice.empty() ? suggestion(extras.front(), subcommand_names(app)) : advice);
 }
 
 // "-ngl 99" is not -n with the value gl. Of short options that the parser took apart.
@@ -438,7 +442,9 @@ std::string counted(const std::string& what) {
   constexpr std::string_view kTheirs = ": At Most 1 required but received ";
   const size_t at = what.find(kTheirs), count = at + kTheirs.size();
   if (at == std::string::npos) return what;
-  return fmt::format("{} is given {} times, expected once", what.substr(0, at), what.substr(count));
+  const std::string option = what.substr(0, at);
+  return fmt::format("{} is given {} times, expected once",
+                     option == "--model" ? "CONFIG, --model" : option, what.substr(count));
 }
 
 // `ropewalk help run` as `ropewalk run --help`.
@@ -446,7 +452,6 @@ std::vector<const char*> with_help_as_option(int argc, const char* const* argv) 
   std::vector<const char*> words(argv, argv + argc);
   if (argc < 2 || words[1] != std::string_view("help")) return words;
   words.erase(words.begin() + 1);
-  words.resize(std::min<size_t>(words.size(), 2));
   words.push_back("--help");
   return words;
 }
@@ -470,6 +475,8 @@ std::function<int()> parse_command_line(int argc, const char* const* argv) {
   try {
     program.parse(static_cast<int>(words.size()), words.data());
   } catch (const CLI::CallForHelp&) {
+    const bool unknown = &chosen_command(program) == &program && !program.remaining().empty();
+    if (unknown) refuse_unknown_command(program);  // "help NAME" too
     return printing(program.help());
   } catch (const CLI::CallForVersion& version) {
     return printing(std::string(version.what()) + "\n");

@@ -69,9 +69,8 @@ std::string read_input(const std::string& file) {
 namespace {
 
 void skip_mark(std::string& text, std::string_view where) {
-  constexpr std::string_view kMark = "\xef\xbb\xbf";
-  if (!text.starts_with(kMark)) return;
-  text.erase(0, kMark.size());
+  if (!text.starts_with(kByteOrderMark)) return;
+  text.erase(0, kByteOrderMark.size());
   note(fmt::format("{}: the byte-order mark at its beginning is skipped", where));
 }
 
@@ -83,11 +82,12 @@ std::string read_text(const std::string& file) {
 
 std::string clean_text(std::string text, std::string_view where) {
   const size_t bad = utf8_first_error(text), nul = text.find('\0');
-  if (bad != std::string::npos)
-    throw Error(ExitCode::usage, where, not_utf8(text, bad), "Save the file as UTF-8");
+  const std::string_view advice =
+      where.starts_with('-') ? "Use a UTF-8 locale, or --prompt-file" : "Save the file as UTF-8";
+  if (bad != std::string::npos) throw Error(ExitCode::usage, where, not_utf8(text, bad), advice);
   if (nul != std::string::npos)
     throw Error(ExitCode::usage, where, fmt::format("has a NUL at byte {}, expected text", nul),
-                "Save the file as UTF-8");
+                advice);
   skip_mark(text, where);
   if (text.find("\r\n") == std::string::npos) return text;
   note(fmt::format("{}: its lines end in CR LF, which is read as LF", where));

@@ -8,6 +8,7 @@
 #include "apps/progress.h"
 #include "apps/signals.h"
 #include "core/base/error.h"
+#include "core/base/git_lfs.h"
 #include "core/base/utf8.h"
 #include "core/checkpoint/weights/checkpoint_weights.h"
 #include "core/config/model_path.h"
@@ -34,7 +35,7 @@ void check_plugin_folders(const Config& config, Trust trust) {
 std::string first_bytes(const std::string& path) {
   std::error_code error;
   if (!std::filesystem::is_regular_file(path, error)) return "";
-  std::string bytes(16, '\0');
+  std::string bytes(kLfsPointerBegin.size(), '\0');
   std::ifstream file(path, std::ios::binary);
   file.read(bytes.data(), static_cast<std::streamsize>(bytes.size()));
   bytes.resize(static_cast<size_t>(file.gcount()));
@@ -52,14 +53,18 @@ void refuse_model_file(const std::string& target) {
     throw Error(ExitCode::usage, target,
                 "is a GGUF file, expected a configuration or a model's folder",
                 "GPTQ models in safetensors files are read, and dense ones: take those files");
+  if (is_lfs_pointer(begin)) throw Error(ExitCode::usage, target, kLfsPointer, kLfsAdvice);
   const std::filesystem::path file(target);
   // safetensors: eight bytes of a length, of which the last is zero, and a JSON object.
   const bool safetensors = begin.size() > 8 && begin[7] == '\0' && begin[8] == '{';
   bool of_model = safetensors || begin.starts_with("PK\x03\x04");
   for (const char* ending : {".safetensors", ".bin", ".pt", ".pth"})
     of_model |= file.extension() == ending;
-  for (const char* name : {"config.json", "tokenizer.model", "tokenizer.json"})
-    of_model |= file.filename() == name;
+  // Of all that is JSON, and so YAML, no configuration is beside a config.json.
+  std::error_code error;
+  of_model |= file.filename() == "tokenizer.model" ||
+              (file.extension() == ".json" &&
+               std::filesystem::exists(file.parent_path() / "config.json", error));
   if (of_model)
     throw Error(ExitCode::usage, target,
                 "is a file of a model, expected a configuration or a model's folder",

@@ -87,6 +87,23 @@ constexpr ForeignOption kForeignOptions[] = {
     {"-sys", "Write --set prompt.system=TEXT, or the key into the configuration"},
 };
 
+// Of llama.cpp, ollama, vLLM and others.
+constexpr std::string_view kDownload =
+    "Hugging Face's tool downloads models: hf download ORG/NAME; ropewalk inspect ORG/NAME looks";
+constexpr ForeignOption kForeignCommands[] = {
+    {"ask", "Did you mean run"},
+    {"complete", "Did you mean run"},
+    {"generate", "Did you mean run"},
+    {"server", "Did you mean serve"},
+    {"info", "Did you mean inspect"},
+    {"show", "Did you mean inspect"},
+    {"convert", "Did you mean quantize"},
+    {"benchmark", "Did you mean bench"},
+    {"pull", kDownload},
+    {"download", kDownload},
+    {"version", "Write ropewalk --version"},
+};
+
 std::string with_underscores(std::string_view name) {
   std::string text(name);
   std::ranges::replace(text, '-', '_');
@@ -117,6 +134,11 @@ std::string key_of_option(std::string_view option) {
 std::string_view advice_on_option(std::string_view option) {
   const auto found = std::ranges::find(kForeignOptions, option, &ForeignOption::name);
   return found == std::end(kForeignOptions) ? "" : found->advice;
+}
+
+std::string_view advice_on_command(std::string_view command) {
+  const auto found = std::ranges::find(kForeignCommands, command, &ForeignOption::name);
+  return found == std::end(kForeignCommands) ? "" : found->advice;
 }
 
 }  // namespace ropewalk

@@ -17,4 +17,7 @@ std::string key_of_option(std::string_view option);
 // What to do instead of an option of other programs that stands for no key ("-ngl"); "" for others.
 std::string_view advice_on_option(std::string_view option);
 
+// The same for a command of other programs ("pull", "generate").
+std::string_view advice_on_command(std::string_view command);
+
 }  // namespace ropewalk

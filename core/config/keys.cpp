@@ -268,13 +268,24 @@ std::string meaning_of(const std::string& key, const std::string& path) {
   return fmt::format("It is {} here", meant);
 }
 
+// `prompt: vicuna-v1.1` was meant as its first key's value.
+std::string advice_on_no_map(const ConfigValue& value, const std::string& path) {
+  if (path.empty()) return "Write keys and values, one on a line: model: FOLDER";
+  if (value.kind != ValueKind::scalar) return "Indent its keys below it, or remove it";
+  const std::string first = keys_under(path).front();
+  const KeyType type = key_info(path + "." + first).type;
+  const bool list = type == KeyType::texts || type == KeyType::paths;
+  const std::string text = printable(value.text);
+  return fmt::format("Write {}: {{{}: {}}}", path, first, list ? "[" + text + "]" : text);
+}
+
 void check_map(ConfigValue& map, const std::string& path) {
-  if (map.kind != ValueKind::map)
-    throw Error(
-        ExitCode::usage, map.where.text(),
-        fmt::format("{}{}", path.empty() ? "" : path + ": ",
-                    mismatch(map, fmt::format("a map of {}", fmt::join(keys_under(path), ", ")))),
-        "Indent its keys below it, or remove it");
+  if (map.kind != ValueKind::map) {
+    const std::string what =
+        mismatch(map, fmt::format("a map of {}", fmt::join(keys_under(path), ", ")));
+    throw Error(ExitCode::usage, map.where.text(),
+                path.empty() ? what : map.where.said_of(path, what), advice_on_no_map(map, path));
+  }
   settle_spellings(map, path);
   for (ConfigEntry& entry : map.entries) {
     const std::string key = path.empty() ? entry.key : path + "." + entry.key;

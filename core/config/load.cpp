@@ -114,7 +114,7 @@ class Reader {
     const std::optional<std::string> text = as_text(value);
     if (!text || text->empty()) refuse_type(value, key);
     if (text->starts_with("~/") || text->find("${") != std::string::npos)
-      refuse(value.where, fmt::format("{}: found {}, expected a path", key.path, describe(value)),
+      refuse(value.where, value.where.said_of(key.path, mismatch(value, "a path")),
              "Write ~ and variables out, only a shell replaces them");
     const bool in_file = value.where.line != 0;
     const std::filesystem::path base =
@@ -128,7 +128,7 @@ class Reader {
   }
 
   [[noreturn]] static void refuse_type(const ConfigValue& value, const KeyInfo& key) {
-    refuse(value.where, fmt::format("{}: {}", key.path, mismatch(value, expectation(key))), "");
+    refuse(value.where, value.where.said_of(key.path, mismatch(value, expectation(key))), "");
   }
 
  private:

@@ -28,10 +28,33 @@ size_t edits(std::string_view a, std::string_view b) {
   return cost[a.size()][b.size()];
 }
 
+// Letters and digits alone, in lower case: "Llama2" and "llama-2" are one name.
+std::string bare(std::string_view name) {
+  std::string out;
+  for (const char c : name) {
+    if ((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9')) out += c;
+    if (c >= 'A' && c <= 'Z') out += static_cast<char>(c - 'A' + 'a');
+  }
+  return out;
+}
+
+// The one that is the same but for case and punctuation, or the first that goes on from there.
+std::string same_start(std::string_view name, std::span<const std::string> candidates) {
+  const std::string wanted = bare(name);
+  if (wanted.size() < kMinPrefix) return "";
+  for (const std::string& candidate : candidates)
+    if (bare(candidate) == wanted) return candidate;
+  const auto longer = std::ranges::find_if(candidates, [&](const std::string& candidate) {
+    return bare(candidate).starts_with(wanted);
+  });
+  return longer == candidates.end() ? "" : *longer;
+}
+
 }  // namespace
 
 std::string nearest(std::string_view name, std::span<const std::string> candidates) {
   if (name.size() > kMaxNameLength) return "";
+  if (const std::string same = same_start(name, candidates); !same.empty()) return same;
   size_t best = std::max<size_t>(2, name.size() / 3) + 1;
   std::string found;
   for (const std::string& candidate : candidates) {
@@ -41,10 +64,7 @@ std::string nearest(std::string_view name, std::span<const std::string> candidat
       found = candidate;
     }
   }
-  if (!found.empty() || name.size() < kMinPrefix) return found;
-  const auto longer = std::ranges::find_if(
-      candidates, [&](const std::string& candidate) { return candidate.starts_with(name); });
-  return longer == candidates.end() ? "" : *longer;
+  return found;
 }
 
 std::string suggestion(std::string_view name, std::span<const std::string> candidates) {

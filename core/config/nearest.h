@@ -7,9 +7,9 @@
 
 namespace ropewalk {
 
-// The candidate with the fewest edits from `name`, within a third of its length (at least 2); else
-// one that begins with it; else nothing. Source: Damerau's distance with adjacent transpositions
-// (optimal string alignment).
+// The candidate that is `name` or begins with it, whatever the case and punctuation; else the one
+// with the fewest edits, within a third of its length (at least 2); else nothing. Source: Damerau's
+// distance with adjacent transpositions (optimal string alignment).
 std::string nearest(std::string_view name, std::span<const std::string> candidates);
 
 // "Did you mean temperature" or "Known are a, b, c": advice for an Error.

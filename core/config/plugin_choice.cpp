@@ -15,7 +15,7 @@ constexpr size_t kMaxName = 64;
 
 [[noreturn]] void refuse_choice(const Where& where, const std::string& key, std::string_view what,
                                 std::string_view advice) {
-  throw Error(ExitCode::usage, where.text(), fmt::format("{}: {}", key, what), advice);
+  throw Error(ExitCode::usage, where.text(), where.said_of(key, what), advice);
 }
 
 // Plugin names are looked up as file names, so they must not contain a path's characters.

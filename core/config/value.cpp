@@ -11,6 +11,11 @@ std::string Where::text() const {
   return line == 0 ? file : fmt::format("{}:{}:{}", file, line, column);
 }
 
+std::string Where::said_of(std::string_view key, std::string_view what) const {
+  const bool named = line == 0 && file == fmt::format("--set {}", key);
+  return named ? std::string(what) : fmt::format("{}: {}", key, what);
+}
+
 const ConfigValue* ConfigValue::find(std::string_view key) const {
   const auto entry =
       std::ranges::find_if(entries, [&](const ConfigEntry& e) { return e.key == key; });

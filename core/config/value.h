@@ -18,6 +18,8 @@ struct Where {
   uint32_t column = 0;  // from 1, in bytes
 
   std::string text() const;  // "configs/mini.yaml:3:11"
+  // "context.length: WHAT"; WHAT alone where this place names the key: "--set context.length".
+  std::string said_of(std::string_view key, std::string_view what) const;
 };
 
 enum class ValueKind { null, scalar, list, map };

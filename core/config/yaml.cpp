@@ -6,6 +6,7 @@
 #include <yaml-cpp/mark.h>
 #include <yaml-cpp/parser.h>
 
+#include <algorithm>
 #include <optional>
 #include <sstream>
 #include <vector>
@@ -24,6 +25,10 @@ Where place(const std::string& file, const YAML::Mark& mark) {
 [[noreturn]] void refuse_yaml(const Where& where, std::string_view what, std::string_view advice) {
   throw Error(ExitCode::usage, where.text(), what, advice);
 }
+
+constexpr std::string_view kOpenQuote = "found a quote that is never closed, expected its end";
+constexpr std::string_view kCloseQuote =
+    "Close it on its line; a text of several lines is best written behind a |";
 
 // Builds the tree from the parser's events. It refuses at the first event over a limit, so that at
 // most kMaxConfigDepth levels are ever open.
@@ -100,9 +105,7 @@ class TreeBuilder final : public YAML::EventHandler {
       else if (text_[end] == quote)
         break;
     }
-    if (end >= text_.size())
-      refuse_yaml(place(file_, mark), "found a quote that is never closed, expected its end",
-                  "Close it on its line; a text of several lines is best written behind a |");
+    if (end >= text_.size()) refuse_yaml(place(file_, mark), kOpenQuote, kCloseQuote);
     if (text_.substr(begin, end - begin).find('\n') != std::string_view::npos)
       long_quote_ = place(file_, mark);
   }
@@ -171,24 +174,34 @@ class TreeBuilder final : public YAML::EventHandler {
   int documents_ = 0;
 };
 
+// Of binary files, which are more often a file of a model than a damaged configuration.
+size_t first_control_byte(std::string_view text) {
+  const auto found = std::ranges::find_if(text, [](char c) {
+    const auto byte = static_cast<unsigned char>(c);
+    return byte < 0x20 && byte != '\n' && byte != '\r' && byte != '\t';
+  });
+  return static_cast<size_t>(found - text.begin());
+}
+
 void check_bytes(std::string_view text, const std::string& name) {
-  const size_t bad = utf8_first_error(text);
+  const size_t bad = utf8_first_error(text), control = first_control_byte(text);
+  const bool binary = control < text.size() && !begins_as_utf16(text);
+  const std::string_view advice =
+      binary ? "Give a configuration in YAML, or a model's folder" : "Save the file as UTF-8";
   if (bad != std::string_view::npos)
-    throw Error(ExitCode::usage, name, not_utf8(text, bad), "Save the file as UTF-8");
-  for (size_t i = 0; i < text.size(); ++i) {
-    const auto byte = static_cast<unsigned char>(text[i]);
-    if (byte < 0x20 && byte != '\n' && byte != '\r' && byte != '\t')
-      throw Error(ExitCode::usage, name,
-                  fmt::format("found control byte 0x{:02x} at byte {}, expected text", byte, i),
-                  "Save the file as UTF-8");
-  }
+    throw Error(ExitCode::usage, name, not_utf8(text, bad), advice);
+  if (binary)
+    throw Error(ExitCode::usage, name,
+                fmt::format("found control byte 0x{:02x} at byte {}, expected text",
+                            static_cast<unsigned char>(text[control]), control),
+                advice);
 }
 
 }  // namespace
 
 ConfigValue parse_yaml(std::string_view text, const std::string& name) {
   check_bytes(text, name);
-  if (text.starts_with("\xef\xbb\xbf")) text.remove_prefix(3);
+  if (text.starts_with(kByteOrderMark)) text.remove_prefix(kByteOrderMark.size());
   std::istringstream stream{std::string(text)};
   TreeBuilder builder(name, text);
   try {
@@ -196,6 +209,8 @@ ConfigValue parse_yaml(std::string_view text, const std::string& name) {
     while (parser.HandleNextDocument(builder)) {
     }
   } catch (const YAML::Exception& error) {
+    if (error.msg == YAML::ErrorMsg::EOF_IN_SCALAR)
+      refuse_yaml(place(name, error.mark), kOpenQuote, kCloseQuote);
     const Where& quote = builder.long_quote();
     refuse_yaml(
         place(name, error.mark), fmt::format("is not YAML: {}", printable(error.msg)),

@@ -28,6 +28,21 @@ std::string why_not_built(std::string_view backend) {
   return "not built";
 }
 
+// What other programs have, and what runs there instead.
+struct ForeignBackend {
+  std::string_view name, advice;
+};
+constexpr std::string_view kAmd = "AMD's GPUs run with --backend vulkan";
+constexpr ForeignBackend kForeignBackends[] = {
+    {"gpu", "Write auto, which takes a GPU where one can be used"},
+    {"nvidia", "NVIDIA's GPUs run with --backend cuda"},
+    {"rocm", kAmd},
+    {"hip", kAmd},
+    {"opencl", "GPUs without CUDA run with --backend vulkan"},
+    {"metal", "There is none for Apple's GPUs: --backend cpu runs everywhere"},
+    {"mps", "There is none for Apple's GPUs: --backend cpu runs everywhere"},
+};
+
 // Throws where the named backend is one that was not built, or close to the name of one of ours.
 void refuse_unbuilt(Registry& registry, const PluginChoice& choice) {
   if (registry.find_if_present(abi::ModuleKind::backend, choice.name)) return;
@@ -36,13 +51,13 @@ void refuse_unbuilt(Registry& registry, const PluginChoice& choice) {
     throw Error(ExitCode::plugin, choice.where.text(),
                 fmt::format("the backend {} was {}", choice.name, why_not_built(choice.name)),
                 "Install what is missing, and configure and build again; or use --backend auto");
+  const auto foreign = std::ranges::find(kForeignBackends, choice.name, &ForeignBackend::name);
   const std::string near = nearest(choice.name, ours);
-  if (near.empty()) return;
+  if (foreign == std::end(kForeignBackends) && near.empty()) return;
   throw Error(ExitCode::plugin, choice.where.text(),
               fmt::format("found no backend called {}", printable(choice.name)),
-              choice.name == "gpu"  // which is near cpu
-                  ? "Write auto, which takes a GPU where one can be used"
-                  : fmt::format("Did you mean {}", near));
+              foreign != std::end(kForeignBackends) ? std::string(foreign->advice)
+                                                    : fmt::format("Did you mean {}", near));
 }
 
 bool is_gpu(abi::DeviceType type) {

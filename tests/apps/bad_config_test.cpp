@@ -156,6 +156,24 @@ TEST(BadOverride, NamesItsKey) {
   }
 }
 
+// The place names the key, so what is wrong with it does not.
+TEST(BadOverride, SaysItsKeyOnce) {
+  const TemporaryFolder folder;
+  const std::string file = folder.write("a.yaml", "model: m\n");
+  const auto refusal = [&](const char* text) {
+    return run_program({"config", file, "--dump", "--set", text}, "").err;
+  };
+  EXPECT_EQ(refusal("context.length=0"),
+            "error: --set context.length: found 0, expected an integer from 1 to 16777216.\n");
+  EXPECT_EQ(refusal("prompt.bos=yes"),
+            "error: --set prompt.bos: found yes, expected one of auto, always, never.\n");
+  EXPECT_EQ(refusal("prompt=vicuna"),
+            "error: --set prompt: found vicuna, expected a map of format, system, bos, truncate. "
+            "Write prompt: {format: vicuna}.\n");
+  EXPECT_THAT(refusal("prompt.system=\"a"),
+              HasSubstr("found a quote that is never closed, expected its end"));
+}
+
 TEST(BadPluginName, IsRefusedWithItsPlace) {
   const TemporaryFolder folder;
   const std::string base = write_small_config(folder.path(), {});
@@ -172,8 +190,11 @@ TEST(BadPluginName, IsRefusedWithItsPlace) {
               StartsWith(start + ":3:11: found no prompt format called vicuna"));
   EXPECT_THAT(refusal("rope:\n  policy: pntk\n"),
               HasSubstr(start + ":3:11: found no rope scaling called pntk"));
-  EXPECT_THAT(refusal("backend: metal\n"),
-              StartsWith(start + ":2:10: found no backend called metal"));
+  EXPECT_THAT(refusal("backend: tpu\n"), StartsWith(start + ":2:10: found no backend called tpu"));
+  EXPECT_THAT(
+      refusal("backend: rocm\n"),
+      HasSubstr(":2:10: found no backend called rocm. AMD's GPUs run with --backend vulkan."));
+  EXPECT_THAT(refusal("backend: CPU\n"), HasSubstr("Did you mean cpu."));
   EXPECT_THAT(refusal("backend: cdua\n"),
               HasSubstr(":2:10: found no backend called cdua. Did you mean cuda."));
 }

@@ -97,7 +97,13 @@ INSTANTIATE_TEST_SUITE_P(
         Wrong{{"run", "nothere", "-p", "a"},
               "nothere: is neither a configuration nor a model's folder. Give a YAML file, a "
               "model's folder, or ORG/NAME"},
-        Wrong{{"run", "x.yaml", "hi", "there"}, "unexpected argument there"},
+        Wrong{{"run", "x.yaml", "hi", "there"},
+              "unexpected argument there. Put a prompt of several words in quotes. See `ropewalk "
+              "run --help`"},
+        Wrong{{"run", "x.yaml", "-m", "y.yaml"}, "CONFIG, --model is given 2 times"},
+        Wrong{{"help", "rnu"}, "unknown command rnu. Did you mean run"},
+        Wrong{{"version"}, "unknown command version. Write ropewalk --version"},
+        Wrong{{"pull", "org/name"}, "Hugging Face's tool downloads models: hf download ORG/NAME"},
         Wrong{{"completion"}, "SHELL is required"},
         Wrong{{"completion", "fsh"}, "unknown shell fsh. Did you mean fish"},
         Wrong{{"manual", "all"}, "unexpected argument all"},
@@ -120,6 +126,8 @@ TEST(CommandLine, EveryOverrideIsTaken) {
 TEST(CommandLine, HelpIsACommandToo) {
   EXPECT_EQ(run_program({"help"}, "").out, run_program({"--help"}, "").out);
   EXPECT_EQ(run_program({"help", "run"}, "").out, run_program({"run", "--help"}, "").out);
+  EXPECT_EQ(run_program({"help", "adapter", "merge"}, "").out,
+            run_program({"adapter", "merge", "--help"}, "").out);
 }
 
 // What fingers have learned elsewhere.

@@ -203,8 +203,12 @@ TEST(BadConfigText, ThatIsNotUtf8NamesTheByte) {
   EXPECT_THAT(error_of([] { parse(std::string("\xff\xfem\0o\0", 6)); }),
               HasSubstr("at byte 0: it begins as UTF-16 does. Save the file as UTF-8"));
   EXPECT_EQ(error_of([] { parse(std::string("model: a\0b\n", 11)); }),
-            "2 /etc/c.yaml: found control byte 0x00 at byte 8, expected text. Save the file as "
-            "UTF-8.");
+            "2 /etc/c.yaml: found control byte 0x00 at byte 8, expected text. Give a configuration "
+            "in YAML, or a model's folder.");
+  // A picture, a program: what a slip of the finger names.
+  EXPECT_EQ(error_of([] { parse("\x89PNG\r\n\x1a\n"); }),
+            "2 /etc/c.yaml: is not UTF-8 at byte 0. Give a configuration in YAML, or a model's "
+            "folder.");
 }
 
 TEST(BadConfigText, ThatGrowsIsStoppedEarly) {

@@ -143,10 +143,10 @@ TEST(Set, FaultsNameTheOption) {
   EXPECT_EQ(set("context.lenght=1"),
             "2 --set context.lenght: found the unknown key context.lenght. Did you mean length.");
   EXPECT_EQ(set("context.length=many"),
-            "2 --set context.length: context.length: found many, expected an integer from 1 to "
+            "2 --set context.length: found many, expected an integer from 1 to "
             "16777216.");
   EXPECT_EQ(set("context.length="),
-            "2 --set context.length: context.length: found nothing, expected an integer from 1 to "
+            "2 --set context.length: found nothing, expected an integer from 1 to "
             "16777216.");
   EXPECT_THAT(set("context.length=[1"), HasSubstr("--set context.length:1:1: is not YAML"));
   EXPECT_THAT(set("context.length=&a 1"), HasSubstr("found an anchor or alias"));

@@ -23,6 +23,9 @@ TEST(Nearest, FindsWhatItBegins) {
   const std::vector<std::string> names = {"raw", "vicuna-v1.1", "llama-2-chat"};
   EXPECT_EQ(nearest("vicuna", names), "vicuna-v1.1");
   EXPECT_EQ(nearest("ll", names), "");
+  // Not llama-3, which has fewer edits.
+  EXPECT_EQ(nearest("llama2", std::vector<std::string>{"llama-3", "llama-2-chat"}), "llama-2-chat");
+  EXPECT_EQ(nearest("CPU", std::vector<std::string>{"cuda", "cpu"}), "cpu");
 }
 
 TEST(Nearest, CountsASwapAsOneEdit) {

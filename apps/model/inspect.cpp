@@ -140,6 +140,7 @@ Json memory_json(const Checkpoint& checkpoint, const Config& config, uint64_t st
     json["free"] = need.free;
     json["fits"] = need.fits();
   } catch (const Error& error) {
+    if (error.code() == ExitCode::model) throw;  // no device would make that right
     json["error"] = error.what();
   }
   return json;

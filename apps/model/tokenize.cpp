@@ -16,7 +16,7 @@ int tokenize(const TokenizeArguments& arguments) {
   const Config config = open_config(arguments.common);
   const Tokenizer tokenizer = open_tokenizer(config);
   std::vector<int32_t> ids =
-      tokenizer.encode_text(read_text(arguments.text), SpecialTokens::as_text);
+      tokenizer.encode_text(read_input(arguments.text), SpecialTokens::as_text);
   if (arguments.bos && tokenizer.bos()) ids.insert(ids.begin(), tokenizer.bos_id());
   if (arguments.common.json) {
     print_json({{"ids", ids}});

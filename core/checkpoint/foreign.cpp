@@ -12,10 +12,6 @@
 namespace ropewalk {
 namespace {
 
-constexpr std::string_view kFormatAdvice =
-    "Ropewalk reads GPTQ and unquantised f16, bf16 and f32 checkpoints: take one of those of this "
-    "model, or convert the unquantised one with GPTQModel";
-
 struct Method {
   std::string_view word;  // as configs write it
   std::string_view name;  // as people call it
@@ -98,6 +94,12 @@ void refuse_foreign_method(const JsonFields& fields) {
   const std::string method = lower_tensor_name(fields.text("quant_method"));
   if (method != "gptq")
     fields.fail("quant_method", fmt::format("found \"{}\", expected \"gptq\"", printable(method)),
+                kFormatAdvice);
+}
+
+void refuse_mlx(const JsonFields& config) {
+  if (config.has("quantization") && !config.has("quantization_config"))
+    config.fail("quantization", "is what MLX writes: the checkpoint is MLX's, expected GPTQ",
                 kFormatAdvice);
 }
 

@@ -14,6 +14,9 @@ namespace ropewalk {
 // By the quantisation config's method. Throws Error unless it is GPTQ or absent.
 void refuse_foreign_method(const JsonFields& fields);
 
+// By the key of config.json that has MLX's settings.
+void refuse_mlx(const JsonFields& config);
+
 // By the files of a directory: GGUF and Meta's own files where there are none of ours.
 void refuse_foreign_files(const ModelDirectory& directory);
 

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <filesystem>
 #include <optional>
 
 #include "core/abi/options.h"
@@ -14,11 +15,11 @@
 namespace ropewalk {
 namespace {
 
-PluginChoice from_model(const RopeConfig& rope) {
+PluginChoice from_model(const RopeConfig& rope, const std::filesystem::path& folder) {
   PluginChoice choice;
   choice.name = rope.policy;
   choice.key = "rope";
-  choice.where = {.file = "config.json: rope_scaling"};
+  choice.where = {.file = (folder / "config.json").string() + ": rope_scaling"};
   for (const auto& [name, value] : rope.options) {
     if (value.find(abi::kItemSeparator) == std::string::npos) {
       choice.options.push_back({name, choice.where, make_scalar(value, choice.where)});
@@ -94,7 +95,7 @@ RopeMode take_mode(PluginChoice& choice) {
 
 RopeChoice choose_rope(const Config& config, const ModelConfig& model, uint32_t context_length) {
   RopeChoice choice;
-  const PluginChoice models = from_model(model.rope);
+  const PluginChoice models = from_model(model.rope, config.model);
   choice.plugin = models;
   if (config.rope) {
     choice.plugin = *config.rope;

@@ -11,6 +11,7 @@
 #include <unordered_map>
 
 #include "core/base/error.h"
+#include "core/base/text_in_place.h"
 #include "core/base/utf8.h"
 #include "core/sentencepiece/protobuf.h"
 
@@ -263,6 +264,11 @@ uint8_t piece_byte(std::string_view piece) {
 }
 
 TokenizerModel parse_tokenizer_model(std::string_view bytes, std::string_view file) {
+  if (begins_as_text(bytes))
+    throw Error(ExitCode::model, file,
+                fmt::format("is a text that begins with \"{}\", expected sentencepiece's model",
+                            bytes.substr(0, 8)),
+                kPageInPlace);
   return Parser(file).parse(bytes);
 }
 

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cctype>
 
+#include "core/base/encoding.h"
 #include "core/base/error.h"
 #include "core/base/log.h"
 #include "core/base/utf8.h"
@@ -32,11 +33,14 @@ void check_size(size_t size) {
 
 SideFiles read_json_files(const std::filesystem::path& model_dir) {
   const auto json = [&](const char* name) {
-    return read_model_file(model_dir / name, kMaxJsonFile);
+    std::optional<std::string> text = read_model_file(model_dir / name, kMaxJsonFile);
+    if (text && text->starts_with(kByteOrderMark)) text->erase(0, kByteOrderMark.size());
+    return text;
   };
   return {.tokenizer_config = json("tokenizer_config.json"),
           .special_tokens_map = json("special_tokens_map.json"),
-          .added_tokens = json("added_tokens.json")};
+          .added_tokens = json("added_tokens.json"),
+          .folder = model_dir};
 }
 
 Tokenizer open_model(TokenizerModel model, const std::filesystem::path& model_dir,
@@ -47,7 +51,7 @@ Tokenizer open_model(TokenizerModel model, const std::filesystem::path& model_di
 }
 
 Tokenizer open_json(const std::string& bytes, const std::filesystem::path& model_dir) {
-  const JsonSource source{kJsonFile, ExitCode::model};
+  const JsonSource source{(model_dir / kJsonFile).string(), ExitCode::model};
   return Tokenizer(
       make_bpe_text(parse_tokenizer_json(bytes, source), read_json_files(model_dir), source));
 }
@@ -67,13 +71,14 @@ bool holds_ranks(std::string_view bytes) {
 
 // nullopt where `bytes` are no such model and `other`, a tokenizer.json, can be read in their
 // place: Llama-3's repositories have a list of ranks under the name tokenizer.model.
-std::optional<TokenizerModel> model_of(const std::string& bytes, bool other) {
+std::optional<TokenizerModel> model_of(const std::string& bytes, const std::string& file,
+                                       bool other) {
   try {
     if (holds_ranks(bytes))
-      throw Error(ExitCode::model, kModelFile,
+      throw Error(ExitCode::model, file,
                   "found tiktoken's list of ranks, expected sentencepiece's model",
                   other ? "" : "Download the model's tokenizer.json");
-    return parse_tokenizer_model(bytes, kModelFile);
+    return parse_tokenizer_model(bytes, file);
   } catch (const Error& error) {
     if (!other) throw;
     note(fmt::format("{} {} is read in its place", error.what(), kJsonFile));
@@ -88,7 +93,8 @@ Tokenizer Tokenizer::open(const std::filesystem::path& model_dir, const Tokenize
   if (options.source != TokenizerSource::json) {
     const std::optional<std::string> bytes = read_model_file(model, kMaxModelFile);
     const bool other = options.source == TokenizerSource::automatic && exists(json);
-    if (std::optional<TokenizerModel> found; bytes && (found = model_of(*bytes, other)))
+    if (std::optional<TokenizerModel> found;
+        bytes && (found = model_of(*bytes, model.string(), other)))
       return open_model(std::move(*found), model_dir, options.legacy);
     if (options.source == TokenizerSource::sentencepiece)
       throw Error(ExitCode::model, model.string(), "no such file, expected sentencepiece's model",

@@ -50,9 +50,9 @@ class Reader {
   std::optional<bool> add_bos() const { return add_bos_; }
 
  private:
-  void read_config(const std::string& text);
-  void read_special_map(const std::string& text);
-  void read_added_json(const std::string& text);
+  void read_config(const std::string& text, const JsonSource& source);
+  void read_special_map(const std::string& text, const JsonSource& source);
+  void read_added_json(const std::string& text, const JsonSource& source);
   void read_names(const JsonFields& fields);
   void read_decoder(const JsonFields& decoder);
   void add(AddedToken token, const JsonFields& fields);
@@ -84,9 +84,12 @@ std::optional<std::string> token_name(const Json& value) {
 }
 
 void Reader::read(const SideFiles& json) {
-  if (json.tokenizer_config) read_config(*json.tokenizer_config);
-  if (!has_decoder_ && json.special_tokens_map) read_special_map(*json.special_tokens_map);
-  if (!has_decoder_ && json.added_tokens) read_added_json(*json.added_tokens);
+  if (json.tokenizer_config)
+    read_config(*json.tokenizer_config, json.source("tokenizer_config.json"));
+  if (!has_decoder_ && json.special_tokens_map)
+    read_special_map(*json.special_tokens_map, json.source("special_tokens_map.json"));
+  if (!has_decoder_ && json.added_tokens)
+    read_added_json(*json.added_tokens, json.source("added_tokens.json"));
 }
 
 std::string Reader::name_of(const std::string& key, const std::string& absent) const {
@@ -108,8 +111,7 @@ TokenizerConfig Reader::finish() {
   return std::move(config_);
 }
 
-void Reader::read_config(const std::string& text) {
-  const JsonSource source{"tokenizer_config.json", ExitCode::model};
+void Reader::read_config(const std::string& text, const JsonSource& source) {
   const Json json = parse_json(text, source);
   const JsonFields fields(json, source, "");
   if (fields.has("legacy")) config_.legacy = fields.boolean("legacy");
@@ -124,8 +126,7 @@ void Reader::read_config(const std::string& text) {
   read_decoder(decoder);
 }
 
-void Reader::read_special_map(const std::string& text) {
-  const JsonSource source{"special_tokens_map.json", ExitCode::model};
+void Reader::read_special_map(const std::string& text, const JsonSource& source) {
   const Json json = parse_json(text, source);
   read_names(JsonFields(json, source, ""));
 }
@@ -177,8 +178,7 @@ void Reader::read_decoder(const JsonFields& decoder) {
   }
 }
 
-void Reader::read_added_json(const std::string& text) {
-  const JsonSource source{"added_tokens.json", ExitCode::model};
+void Reader::read_added_json(const std::string& text, const JsonSource& source) {
   const Json json = parse_json(text, source);
   const JsonFields fields(json, source, "");
   check_count(fields, "", json.size());

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "core/bpe/vocabulary.h"
+#include "core/json/json_fields.h"
 #include "core/sentencepiece/tokenizer_model.h"
 #include "core/text/added_tokens.h"
 #include "core/tokenizer_json/template.h"
@@ -30,6 +31,9 @@ struct TokenizerConfig {
 // The text of the three files beside the vocabulary; nullopt where there is no such file.
 struct SideFiles {
   std::optional<std::string> tokenizer_config, special_tokens_map, added_tokens;
+  std::filesystem::path folder = {};  // for errors
+
+  JsonSource source(const char* name) const { return {(folder / name).string(), ExitCode::model}; }
 };
 
 // Reads as transformers' slow tokenizer does (src/transformers/tokenization_utils_base.py,

@@ -163,8 +163,10 @@ TEST_F(ModelFiles, AnOptionThatConfigJsonGivesIsTheModelsFault) {
             {"original_max_position_embeddings", 64}});
   const Outcome outcome = run({"--prompt", "hi"});
   EXPECT_EQ(outcome.code, 3) << outcome.err;
-  EXPECT_THAT(outcome.err, HasSubstr("config.json: rope_scaling"));
+  EXPECT_THAT(outcome.err,
+              HasSubstr("error: " + (model_ / "config.json").string() + ": rope_scaling: "));
   EXPECT_THAT(outcome.err, Not(HasSubstr("..")));
+  EXPECT_EQ(run_program({"inspect", config_}, "").code, 3);
   // The same from the configuration is the user's.
   EXPECT_EQ(run({"--prompt", "hi", "--set",
                  "rope={policy: llama3, factor: 8, low_freq_factor: 4, high_freq_factor: 4, "
@@ -174,6 +176,8 @@ TEST_F(ModelFiles, AnOptionThatConfigJsonGivesIsTheModelsFault) {
 }
 
 TEST_F(ModelFiles, TextsThatAreNotCleanAreRefusedOrReadAloud) {
+  EXPECT_THAT(run({"--prompt", "gr\xfc\xdf"}).err,
+              HasSubstr("--prompt: is not UTF-8 at byte 2. Use a UTF-8 locale, or --prompt-file."));
   const auto with_file = [&](std::string_view bytes) {
     return run({"--prompt-file", folder_.write("p.txt", bytes)});
   };
@@ -247,6 +251,10 @@ TEST_F(ModelFiles, AFileOfAModelIsNoConfiguration) {
   fs::rename(model_ / "model.safetensors", folder_.path() / "weights");
   EXPECT_THAT(run_program({"run", (folder_.path() / "weights").string()}, "hi").err,
               HasSubstr("weights: is a file of a model"));
+  // What is beside a config.json is the model's, whatever YAML makes of it.
+  write_file(model_ / "model.safetensors.index.json", R"({"weight_map": {}})");
+  EXPECT_THAT(run_program({"run", (model_ / "model.safetensors.index.json").string()}, "hi").err,
+              HasSubstr("index.json: is a file of a model"));
   const std::string gguf = folder_.write("x.gguf", "GGUF");
   EXPECT_THAT(run_program({"inspect", gguf}, "").err, HasSubstr("x.gguf: is a GGUF file"));
   EXPECT_THAT(run_program({"run", folder_.write("blob", "GGUF\3\0\0")}, "hi").err,
@@ -265,6 +273,37 @@ TEST_F(ModelFiles, AGitLfsPointerIsNamedWhateverFileItStandsFor) {
                                        "lfs pull in the model's folder."));
     write_file(model_ / name, whole);
   }
+  EXPECT_THAT(run_program({"run", folder_.write("x.yaml", pointer)}, "hi").err,
+              HasSubstr("x.yaml: is a Git LFS pointer"));
+}
+
+// What a server answers where there is no such file.
+TEST_F(ModelFiles, ATextInPlaceOfABinaryFileIsCalledOne) {
+  for (const char* name : {"model.safetensors", "tokenizer.model"}) {
+    const std::string whole = read_file(model_ / name);
+    write_file(model_ / name, "Entry not found");
+    const Outcome outcome = run({"--prompt", "hi"});
+    EXPECT_EQ(outcome.code, 3) << name;
+    EXPECT_THAT(outcome.err, HasSubstr((model_ / name).string() +
+                                       ": is a text that begins with \"Entry no\", expected"));
+    write_file(model_ / name, whole);
+  }
+}
+
+// Windows' editor puts it there; it changes nothing.
+TEST_F(ModelFiles, AByteOrderMarkIsNoPartOfAFile) {
+  const std::string expected = run({"--prompt", "hi"}).out;
+  for (const char* name : {"config.json", "tokenizer_config.json"})
+    write_file(model_ / name, "\xef\xbb\xbf" + read_file(model_ / name));
+  EXPECT_EQ(run({"--prompt", "hi"}).out, expected);
+}
+
+// Two folders have files of one name.
+TEST_F(ModelFiles, AFileOfTheTokenizerIsNamedWithItsFolder) {
+  set_json("tokenizer_config.json", "add_bos_token", "yes");
+  EXPECT_THAT(run({"--prompt", "hi"}).err,
+              HasSubstr("error: " + (model_ / "tokenizer_config.json").string() +
+                        ": add_bos_token: found \"yes\""));
 }
 
 TEST_F(ModelFiles, AnAdapterIsNoModel) {
@@ -376,9 +415,10 @@ TEST_F(ModelFiles, ADumpShowsWhatTheModelDecides) {
   set_json("config.json", "rope_scaling", {{"type", "linear"}, {"factor", 2.0}});
   const Outcome dump = run_program({"config", config_, "--dump"}, "");
   EXPECT_EQ(dump.code, 0) << dump.err;
+  const std::string scaling = (model_ / "config.json").string() + ": rope_scaling\n";
+  EXPECT_THAT(dump.out, HasSubstr("\nrope:\n  policy: linear  # " + scaling + "  factor: 2"));
   for (const char* line :
        {"\n  length: 256  # config.json\n",
-        "\nrope:\n  policy: linear  # config.json: rope_scaling\n  factor: 2",
         "\n  format: zephyr  # the chat template of tokenizer_config.json\n",
         "\n  source: sentencepiece  # tokenizer.model\n", "\n  legacy: true  # tokenizer.model\n"})
     EXPECT_THAT(dump.out, HasSubstr(line));

@@ -105,10 +105,11 @@ std::vector<BadModel> bad_configs() {
        config_with("num_hidden_layers", 1'000'000'000)},
       {"B09", "LayersNegative", "config\\.json: num_hidden_layers: found -1",
        config_with("num_hidden_layers", -1)},
-      {"B09", "LayersMore", "model\\.layers\\.1\\..*the tensor is missing",
+      {"B09", "LayersMore", "config\\.json: num_hidden_layers: found 2, but the tensors have 1",
        config_with("num_hidden_layers", 2)},
       {"B10", "Vocabulary",
-       "model\\.embed_tokens\\.weight: found shape \\[32, 64\\], expected \\[33, 64\\]",
+       "config\\.json: vocab_size: found 33, but model\\.embed_tokens\\.weight has the shape "
+       "\\[32, 64\\]",
        config_with("vocab_size", 33)},
       {"B10", "VocabularyHuge", "config\\.json: vocab_size: found",
        config_with("vocab_size", 1e15)},
@@ -191,7 +192,8 @@ std::vector<BadModel> bad_quant_configs() {
       {"C02", "Bits0", "quantize_config\\.json: bits: found 0", quantize_with("bits", 0)},
       {"C02", "Bits16", "quantize_config\\.json: bits: found 16, expected 2, 3, 4 or 8",
        quantize_with("bits", 16)},
-      {"C02", "BitsText", "quantize_config\\.json: bits: found \"4\"", quantize_with("bits", "4")},
+      {"C02", "BitsText", "quantize_config\\.json: bits: found \"4\", expected 2, 3, 4 or 8",
+       quantize_with("bits", "4")},
       {"C02", "BitsMissing", "quantize_config\\.json: bits: is missing", without("bits")},
       {"C03", "Group0", "quantize_config\\.json: group_size: found 0",
        quantize_with("group_size", 0)},
@@ -227,6 +229,11 @@ std::vector<BadModel> bad_quant_configs() {
       {"C10", "Exl2", "quant_method: found \"exl2\": the checkpoint is EXL2.*GPTQ", method("exl2")},
       {"C10", "Exl3", "quant_method: found \"exl3\": the checkpoint is EXL3", method("exl3")},
       {"C10", "Gguf", "quant_method: found \"gguf\": the checkpoint is GGUF", method("gguf")},
+      {"C10", "Mlx", "config\\.json: quantization: is what MLX writes.*Ropewalk reads GPTQ",
+       spoil([](TinyModel& model) {
+         model.quantize = nullptr;
+         model.config["quantization"] = {{"bits", 4}, {"group_size", 64}};
+       })},
       {"C10", "Hqq", "quant_method: found \"hqq\": the checkpoint is HQQ", method("hqq")},
       {"C10", "Unknown", "quant_method: found \"novel\", expected \"gptq\"", method("novel")},
       {"C11", "FormatOfUnequalZeros", "checkpoint_format: config\\.json's .* do not tell which",

@@ -409,6 +409,9 @@ TEST(TrainedLength, IsWhereverTheConfigSaysIt) {
             8192u);
   EXPECT_EQ(read({{"max_position_embeddings", 4096}, {"max_sequence_length", 2048}}).trained_length,
             4096u);
+  EXPECT_EQ(
+      read({{"max_position_embeddings", nullptr}, {"max_sequence_length", 1024}}).trained_length,
+      1024u);  // not the 2048 that Llama's configuration class means by none
   for (const Json& nonsense : {Json("16k"), Json(1e30), Json(-1), Json(nullptr)})
     EXPECT_EQ(read({{"max_sequence_length", nonsense}}).trained_length, 128u) << nonsense.dump();
 }
@@ -467,32 +470,6 @@ TEST(RopeConfig, WarnsOfOptionsThatThePolicyDoesNotHave) {
   rope({{"rope_scaling", {{"type", "linear"}, {"factor", 2}, {"beta_fast", 32}}}});
   EXPECT_THAT(testing::internal::GetCapturedStderr(),
               testing::HasSubstr("type linear has no option \"beta_fast\""));
-}
-
-std::vector<int32_t> eos_ids(const Json& config, const Json& generation) {
-  const TemporaryFolder directory;
-  TinyModel model = tiny_model();
-  model.config["eos_token_id"] = config;
-  if (!generation.is_null())
-    model.files["generation_config.json"] = Json{{"eos_token_id", generation}}.dump();
-  write_model(model, directory.path());
-  return read_model_config(directory.path(), config_families()).eos_ids;
-}
-
-TEST(EosIds, AreThoseOfBothFiles) {
-  EXPECT_THAT(eos_ids(2, nullptr), ElementsAre(2));
-  EXPECT_THAT(eos_ids(Json::array({2, 7}), nullptr), ElementsAre(2, 7));
-  EXPECT_THAT(eos_ids(2, Json::array({2, 5})), ElementsAre(2, 5));
-  EXPECT_THAT(eos_ids(nullptr, 9), ElementsAre(9));
-  EXPECT_THAT(eos_ids(nullptr, nullptr), ElementsAre(2));  // LlamaConfig's default
-}
-
-TEST(EosIds, OutsideOfTheVocabularyAreIgnoredAloud) {
-  testing::internal::CaptureStderr();
-  EXPECT_THAT(eos_ids(Json::array({2, 32, -1}), nullptr), ElementsAre(2));
-  const std::string log = testing::internal::GetCapturedStderr();
-  EXPECT_THAT(log, testing::HasSubstr("eos_token_id 32 is not in the vocabulary of 32"));
-  EXPECT_THAT(log, testing::HasSubstr("eos_token_id -1"));
 }
 
 }  // namespace

@@ -257,7 +257,8 @@ TEST_F(ModelDirectory, MissingModelIsNamed) {
                 ": no such file, expected sentencepiece's model. Download the model's "
                 "tokenizer.model.");
   write("tokenizer.json", "{}");
-  EXPECT_EQ(refusal(), "tokenizer.json: model: is missing, expected an object.");
+  EXPECT_EQ(refusal(),
+            (dir_ / "tokenizer.json").string() + ": model: is missing, expected an object.");
   EXPECT_THAT(refusal({.source = TokenizerSource::sentencepiece}),
               HasSubstr("Use tokenizer.source: json for the tokenizer.json that is there"));
 }

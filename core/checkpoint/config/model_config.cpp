@@ -228,9 +228,10 @@ std::optional<uint32_t> length_in(const JsonFields& fields, std::string_view key
 // Fine-tunes for long contexts keep max_position_embeddings of their base and say their own length
 // elsewhere: Vicuna 16k in max_sequence_length, others as the original length and a factor alone.
 uint32_t trained_length(const JsonFields& fields, const ModelConfig& config) {
-  uint32_t length = config.max_position;
+  uint32_t length = fields.has("max_position_embeddings") ? config.max_position : 0;
   for (const std::string_view key : {"max_sequence_length", "max_seq_len", "seq_length"})
     length = std::max(length, length_in(fields, key).value_or(0));
+  if (length == 0) length = config.max_position;
   const uint32_t original = config.rope.original_max_position;
   const auto factor = config.rope.options.find("factor");
   const bool only_original = original > 0 && length <= original;

@@ -51,11 +51,11 @@ int32_t group_size(const JsonFields& fields) {
 }
 
 uint8_t bits(const JsonFields& fields) {
-  const uint64_t bits = fields.unsigned_integer("bits", 1, 32);
-  if (bits != 2 && bits != 3 && bits != 4 && bits != 8)
-    fields.fail("bits", fmt::format("found {}, expected 2, 3, 4 or 8", bits),
-                "Take a checkpoint of one of these widths");
-  return static_cast<uint8_t>(bits);
+  const Json& value = fields.json()["bits"];
+  for (const int width : {2, 3, 4, 8})
+    if (value.is_number() && value.get<double>() == width) return static_cast<uint8_t>(width);
+  fields.fail("bits", fmt::format("found {}, expected 2, 3, 4 or 8", printable(value.dump(), 40)),
+              "Take a checkpoint of one of these widths");
 }
 
 std::optional<std::string> zero_format(const JsonFields& fields) {
@@ -119,6 +119,7 @@ std::optional<Claims> read_place(const ModelDirectory& directory, std::string_vi
   const JsonSource source{directory.path_of(name), ExitCode::model};
   const Json json = parse_json(directory.read_text(name, kMaxQuantConfigBytes), source);
   const JsonFields whole(json, source, "");
+  if (!part.empty()) refuse_mlx(whole);
   if (!part.empty() && !whole.has(part)) return std::nullopt;
   const Json fields = normalised(part.empty() ? whole : whole.child(part));
   return read_claims(JsonFields(fields, source, std::string(part)), source);

@@ -12,6 +12,7 @@
 #include <memory>
 #include <utility>
 
+#include "core/base/encoding.h"
 #include "core/base/git_lfs.h"
 #include "core/checkpoint/refuse.h"
 
@@ -145,7 +146,7 @@ File ModelDirectory::open(std::string_view name) const {
     refuse(path_,
            fmt::format("names the file \"{}\", expected letters, digits and ._- only",
                        printable(name)),
-           "A model's files must lie in its own directory");
+           "A model's files must lie in its own directory: rename a file that does");
   const std::string plain(name);
   Descriptor fd(openat(fd_.get(), plain.c_str(), kFileFlags));
   if (!fd.valid() && errno == ELOOP) fd = open_blob(plain, path);
@@ -191,6 +192,7 @@ std::string ModelDirectory::read_text(std::string_view name, uint64_t limit) con
     refuse(file.path(), fmt::format("has {} bytes, expected at most {}", file.size(), limit), "");
   std::string text(file.size(), '\0');
   file.read(0, std::as_writable_bytes(std::span(text)));
+  if (text.starts_with(kByteOrderMark)) text.erase(0, kByteOrderMark.size());  // Notepad's
   return text;
 }
 

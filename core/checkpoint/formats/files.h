@@ -68,7 +68,8 @@ class ModelDirectory {
   // with `blobs` and the blob themselves no links (huggingface_hub, file_download.py).
   File open(std::string_view name) const;
 
-  // The whole of a small file. Throws where it is larger than `limit` bytes.
+  // The whole of a small file, without a byte-order mark. Throws where it is larger than `limit`
+  // bytes.
   std::string read_text(std::string_view name, uint64_t limit) const;
 
  private:

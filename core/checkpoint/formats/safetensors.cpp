@@ -6,6 +6,7 @@
 #include <tuple>
 #include <utility>
 
+#include "core/base/text_in_place.h"
 #include "core/checkpoint/formats/safetensors_events.h"
 #include "core/checkpoint/formats/tensor_file.h"
 #include "core/checkpoint/refuse.h"
@@ -92,6 +93,10 @@ uint64_t safetensors_header_size(std::span<const std::byte> prefix, uint64_t fil
   if (begin.starts_with("GGUF"))
     throw Error(source.code, source.file, "is a GGUF file, expected safetensors",
                 "Take the GPTQ or the f16 files of this model");
+  if (begins_as_text(begin))
+    throw Error(source.code, source.file,
+                fmt::format("is a text that begins with \"{}\", expected safetensors", begin),
+                kPageInPlace);
   uint64_t size = 0;
   for (size_t i = 0; i < kSafetensorsPrefix; ++i)
     size |= std::to_integer<uint64_t>(prefix[i]) << (8 * i);

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <iterator>
 #include <utility>
 
 #include "core/checkpoint/formats/tensor_file.h"
@@ -127,9 +129,22 @@ void SafetensorsEvents::check_name() const {
         kDownloadAgain);
 }
 
+// Types of the format that no checkpoint of ours has: MLX's words, FP8, FP4.
+void SafetensorsEvents::check_foreign_type() const {
+  constexpr std::string_view kForeignTypes[] = {"U16",         "U32",     "U64",     "C64",
+                                                "F8_E4M3",     "F8_E5M2", "F8_E8M0", "F8_E4M3FNUZ",
+                                                "F8_E5M2FNUZ", "F6_E2M3", "F6_E3M2", "F4"};
+  if (std::ranges::find(kForeignTypes, *dtype_) == std::end(kForeignTypes)) return;
+  throw Error(
+      source_.code, fmt::format("{}: {}", source_.file, printable(name_)),
+      fmt::format("is stored as {}, which GPTQ and unquantised checkpoints do not have", *dtype_),
+      kFormatAdvice);
+}
+
 void SafetensorsEvents::finish_tensor() {
   if (!dtype_) fail("has no dtype");
   const std::optional<StoredType> type = stored_type(*dtype_);
+  if (!type) check_foreign_type();
   if (!type)
     fail(fmt::format("dtype is \"{}\", expected F32, F16, BF16, F64, I64, I32, I16, I8, U8 or BOOL",
                      printable(*dtype_)));

@@ -41,6 +41,7 @@ class SafetensorsEvents final : public JsonEvents {
   [[noreturn]] void fail(std::string_view what) const;
   [[noreturn]] void unexpected(std::string_view found) const;
   void check_name() const;
+  void check_foreign_type() const;
   void finish_tensor();
 
   const JsonSource& source_;

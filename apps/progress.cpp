@@ -38,6 +38,17 @@ std::string_view cut(std::string_view text, size_t columns) {
   return text.substr(0, text.find_last_not_of(' ') + 1);
 }
 
+// The same in whole words: half a number is another number. "365 MiB of" is of nothing.
+std::string_view cut_to_words(std::string_view text, size_t columns) {
+  constexpr std::string_view kOf = " of";
+  std::string_view start = cut(text, columns);
+  if (start.size() == text.size()) return start;
+  if (text[start.size()] != ' ') start = start.substr(0, start.rfind(' ') + 1);  // 0: no space
+  start = start.substr(0, start.find_last_not_of(' ') + 1);
+  if (start.ends_with(kOf)) start.remove_suffix(kOf.size());
+  return start;
+}
+
 std::string bar(double share, size_t room) {
   if (room < kMinBar) return "";
   const size_t width = std::min(room, kMaxBar);
@@ -57,7 +68,7 @@ std::string progress_text(const ProgressLine& line, size_t columns) {
   std::string title(cut(line.title, room < 1 ? 0 : room - 1));
   if (!title.empty()) title += ' ';
   take(width_of(title));
-  std::string text(cut(line.text, room < 2 ? 0 : room - 2));
+  std::string text(cut_to_words(line.text, room < 2 ? 0 : room - 2));
   if (!text.empty()) text = "  " + text;
   take(width_of(text));
   return title + percent + bar(share, room < 3 ? 0 : room - 3) + text + left;

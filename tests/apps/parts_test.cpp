@@ -6,6 +6,7 @@
 
 #include <sstream>
 
+#include "apps/chat/user_files.h"
 #include "apps/input.h"
 #include "apps/progress.h"
 #include "apps/save_file.h"
@@ -25,6 +26,23 @@ TEST(ParseIds, CountsLinesAndColumns) {
   EXPECT_TRUE(parse_ids(" \n", "f").empty());
   expect_error(ExitCode::usage, HasSubstr("f:3:3: found 3x"),
                [&] { parse_ids("1\n 2\n  3x", "f"); });
+}
+
+// The XDG specification: a path that is not absolute is invalid and counts as not set.
+TEST(StateFolder, IsBelowAnAbsolutePathAlone) {
+  const char* const before = getenv("HOME");
+  const std::string old = before ? before : "/";
+  const TemporaryFolder folder;
+  const std::string home = folder.path(), state = folder.path() / "state";
+  setenv("HOME", home.c_str(), 1);
+  setenv("XDG_STATE_HOME", state.c_str(), 1);
+  EXPECT_EQ(state_folder(), folder.path() / "state/ropewalk");
+  setenv("XDG_STATE_HOME", "state", 1);
+  EXPECT_EQ(state_folder(), folder.path() / ".local/state/ropewalk");
+  unsetenv("HOME");
+  EXPECT_EQ(state_folder(), "");
+  unsetenv("XDG_STATE_HOME");
+  setenv("HOME", old.c_str(), 1);
 }
 
 constexpr std::chrono::milliseconds kAtOnce(0);
@@ -78,6 +96,10 @@ TEST(Progress, FitsAnyTerminal) {
               std::max<int>(static_cast<int>(columns), 22))
         << columns;
   EXPECT_EQ(progress_text(line, 50), "loading the model  42 %  perplexity  1:02:03 left");
+  EXPECT_EQ(progress_text({"loading the model", 0.42, "365 MiB of 845 MiB", "0:12"}, 50),
+            "loading the model  42 %  365 MiB  0:12 left");
+  EXPECT_EQ(progress_text({"loading the model", 0.42, "365 MiB of 845 MiB", "0:12"}, 36),
+            "loading the model  42 %  0:12 left");
   EXPECT_EQ(progress_text({"loading the model", 0.42, "", "0:12"}, 50),
             "loading the model  42 % [#####.......]  0:12 left");
 }

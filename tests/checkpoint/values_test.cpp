@@ -1,4 +1,5 @@
 // The numbers that come out, against numbers that other programs found in the same files.
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -122,6 +123,32 @@ TEST(CheckpointWeights, UnpacksByTheFormula) {
   EXPECT_EQ(dequantised(loaded.weight, 3, 7), 1.f * (3 - 8));
   EXPECT_EQ(dequantised(loaded.weight, 3, 5), 3.f * (5 - 8));
   EXPECT_EQ(dequantised(loaded.weight, 7, 0), 8.f * (14 - 8));
+}
+
+// 40 rows in three groups: only 16 of the powers of two makes as many, and the config says 32.
+TEST(CheckpointWeights, FindsGroupsOfWhichTheLastIsShort) {
+  const TemporaryFolder directory;
+  TinyModel model = by_hand();
+  model.quantize["group_size"] = 32;
+  model.tensors["p.qweight"] = {"I32", {5, 8}, repeated(0, 4, 5 * 8)};
+  model.tensors["p.qzeros"] = {"I32", {3, 1}, repeated(0x77777777, 4, 3)};
+  model.tensors["p.scales"] = {"F16", {3, 8}, repeated(0x3c00, 2, 3 * 8)};
+  write_model(model, directory.path());
+  const auto checkpoint = Checkpoint::open(directory.path(), config_families());
+  testing::internal::CaptureStderr();
+  EXPECT_EQ(describe(CheckpointWeights(*checkpoint), {"p", 40, 8}).shape.group_size, 16u);
+  EXPECT_THAT(
+      testing::internal::GetCapturedStderr(),
+      testing::HasSubstr("says 4 bits and groups of 32, but p has 4 bits and groups of 16"));
+}
+
+// Equal zero points, once what GPTQModel borrowed is returned: "sym": true is right.
+TEST(CheckpointWeights, SayNothingOfASymmetricFileThatBorrowed) {
+  testing::internal::CaptureStderr();
+  const auto checkpoint =
+      Checkpoint::open(RW_FIXTURES "/models/gptq-b3-borrowed-symmetric", config_families());
+  EXPECT_EQ(CheckpointWeights(*checkpoint).zero_points(), ZeroPoints::v1_borrowed);
+  EXPECT_EQ(testing::internal::GetCapturedStderr(), "");
 }
 
 TEST(CheckpointWeights, PermutesTheBiasWithTheColumns) {

@@ -37,6 +37,8 @@ ask() {  # PREFIX: the arguments of the question
 dpkg-deb -x "$package" "$scratch/files"
 files=$scratch/files/usr
 [ -f "$files/share/doc/ropewalk/copyright" ] || fail "has no copyright"
+# In the zsh of Debian 12 `print -l $fpath` names this folder and not site-functions of /usr.
+[ -f "$files/share/zsh/vendor-completions/_ropewalk" ] || fail "zsh does not find its completion"
 said=$(cd / && "$files/bin/ropewalk" $(ask "$files"))
 [[ $said == "Blueberries are now green."* ]] || fail "unpacked, it answers: $said"
 outside=$(cd "$scratch/files" && find . -mindepth 1 -maxdepth 1 ! -name usr)

@@ -444,7 +444,7 @@ std::string counted(const std::string& what) {
   if (at == std::string::npos) return what;
   const std::string option = what.substr(0, at);
   return fmt::format("{} is given {} times, expected once",
-                     option == "--model" ? "CONFIG, --model" : option, what.substr(count));
+                     option == "--model" ? "CONFIG or --model" : option, what.substr(count));
 }
 
 // `ropewalk help run` as `ropewalk run --help`.

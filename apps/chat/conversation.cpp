@@ -16,6 +16,7 @@
 #include "apps/signals.h"
 #include "core/base/error.h"
 #include "core/base/log.h"
+#include "core/config/foreign_names.h"
 #include "core/engine/run_adapters.h"
 
 namespace ropewalk {
@@ -46,11 +47,14 @@ void check_replaceable(const std::string& file) {
 // Only these keys may change while a model is loaded.
 void check_settable(const std::string& override) {
   const std::string key = override.substr(0, override.find_first_of(".="));
-  if (key != "sampling" && key != "generation")
-    throw Error(
-        ExitCode::usage, fmt::format("/set {}", printable(override)),
-        fmt::format("found the key {}, expected one of sampling or generation", printable(key)),
-        "Other keys need a new start, with --set");
+  if (key == "sampling" || key == "generation") return;
+  const std::string meant = key_meant_by(override.substr(0, override.find('=')));
+  const bool settable = meant.starts_with("sampling.") || meant.starts_with("generation.");
+  throw Error(
+      ExitCode::usage, fmt::format("/set {}", printable(override)),
+      fmt::format("found the key {}, expected one of sampling or generation", printable(key)),
+      settable ? fmt::format("Write /set {}=VALUE", meant)
+               : "Other keys need a new start, with --set");
 }
 
 }  // namespace
@@ -187,6 +191,10 @@ void Conversation::set_system(std::string text) {
 }
 
 void Conversation::set_adapter(const std::string& name) {
+  if (config_.adapters.empty()) {
+    tell_wrong("the configuration names no adapters");
+    return;
+  }
   std::string known(kNoAdapterName);
   for (const AdapterChoice& adapter : config_.adapters) known += ", " + adapter.name;
   if (name.empty()) {

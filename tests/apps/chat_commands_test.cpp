@@ -100,6 +100,8 @@ TEST_F(ChatCommands, SetRefusesInWordsAndChangesNothing) {
   const std::string once = chat("hello\n").out;
   const std::pair<const char*, const char*> wrong[] = {
       {"/set model=other", "found the key model, expected one of sampling or generation"},
+      {"/set temperature=1", "Write /set sampling.temperature=VALUE"},
+      {"/adapter", "the configuration names no adapters"},
       {"/set sampling.temprature=1", "found no sampler called temprature"},
       {"/set sampling.temperature=-1", "expected a number from 0 to 100"},
       {"/set generation.stop=x", "generation.stop: found x, expected a list of texts"},

@@ -100,7 +100,7 @@ INSTANTIATE_TEST_SUITE_P(
         Wrong{{"run", "x.yaml", "hi", "there"},
               "unexpected argument there. Put a prompt of several words in quotes. See `ropewalk "
               "run --help`"},
-        Wrong{{"run", "x.yaml", "-m", "y.yaml"}, "CONFIG, --model is given 2 times"},
+        Wrong{{"run", "x.yaml", "-m", "y.yaml"}, "CONFIG or --model is given 2 times"},
         Wrong{{"help", "rnu"}, "unknown command rnu. Did you mean run"},
         Wrong{{"version"}, "unknown command version. Write ropewalk --version"},
         Wrong{{"pull", "org/name"}, "Hugging Face's tool downloads models: hf download ORG/NAME"},

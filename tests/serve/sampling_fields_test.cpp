@@ -181,8 +181,8 @@ TEST(SamplingFields, ALockHoldsAgainstFieldsThatSetTheSameInAnotherWay) {
   EXPECT_THAT(kept("temperature", R"({"temperature":1,"mirostat_mode":2})", "[]"),
               ElementsAre("temperature", "mirostat_mode"));
   // What has nothing to do with the lock is taken.
-  EXPECT_THAT(chain_of("[{temperature: 0.7}]", R"({"do_sample":false})", {"rep_pen"}),
-              ElementsAre("greedy"));
+  EXPECT_THAT(chain_of("[{dry: 0.5}, {temperature: 0.7}]", R"({"do_sample":false})", {"rep_pen"}),
+              ElementsAre("dry 0.5", "greedy"));
   EXPECT_THAT(chain_of("[{temperature: 0.7}]", R"({"mirostat":2})", {"rep_pen"}),
               ElementsAre("temperature 0.7", "mirostat version=2"));
 }

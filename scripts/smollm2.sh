@@ -5,9 +5,9 @@
 #   scripts/smollm2.sh [--backend cpu ...]
 #   scripts/smollm2.sh --check [--long] [--offline]
 #
-# --check compares the model with transformers instead of chatting (tools/smollm2); --long quantises it too. Ends with 77
-# where what that needs is not installed and --offline is given. $BUILD is the build (default: build/release);
-# $SMOLLM2_ENV names a virtual environment that has what is needed.
+# --check compares the model with transformers instead of chatting (tools/smollm2), for which it installs 5.7 GB; --long
+# quantises it too. Ends with 77 where what that needs is not installed and --offline is given. $BUILD is the build
+# (default: build/release); $SMOLLM2_ENV names a virtual environment that has what is needed.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 build=${BUILD:-build/release}

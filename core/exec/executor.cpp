@@ -223,8 +223,8 @@ void Executor::read_logits(StepKind kind, std::span<const Chunk> chunks) {
 std::optional<int32_t> Executor::find_largest(const Chunk& chunk, size_t row) const {
   if (chunk.wanted != Wanted::largest || !device_largest_ || model_.logit_cap() > 0)
     return std::nullopt;
-  const int32_t id = largest_[row];
-  return id != abi::kNotFinite && chunk.allowed.contain(id) ? std::optional(id) : std::nullopt;
+  const int32_t id = largest_[row];  // kNotFinite is no allowed id
+  return chunk.allowed.contain(id) ? std::optional(id) : std::nullopt;
 }
 
 // Gives each chunk its logits or its error, and moves the sequences of the good ones on.

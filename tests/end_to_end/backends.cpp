@@ -10,11 +10,20 @@ using enum KvCacheType;
 // vulkan: on lavapipe, f32 throughout. vulkan_gpu: the shaders that a GPU runs, where x of many
 // rows has 11 bits, which moves some keys of an int8 cache to the next code. cuda: x goes through
 // the tensor cores as f16, and so does the cache: about 5e-4 a value, over two layers and the
-// logits.
+// logits. vulkan_gpu_matrix: matrix cores, emulated, which round x of more than 8 rows; a processor
+// takes long to compile them.
 const TestBackend kBackends[] = {
     {"cpu", "cpu", {}, {f32}, 1e-3, 0, 0, 0},
     {"vulkan", "vulkan", {}, {f32, f16, int8}, 1e-3, 2e-3, 2e-2, 1e-3},
     {"vulkan_gpu", "vulkan", {{"tuning", "gpu"}}, {f32, f16, int8}, 1e-2, 1e-2, 3e-2, 1e-2},
+    {"vulkan_gpu_matrix",
+     "vulkan",
+     {{"tuning", "gpu"}, {"matrix", "emulated"}, {"submit-limit-ms", "600000"}},
+     {f16, int8},
+     1e-2,
+     1e-2,
+     3e-2,
+     1e-2},
     {"cuda", "cuda", {}, {f16, int8}, 1e-2, 1e-2, 3e-2, 1e-2},
     {"emulated", "emulated", {}, {f16, int8}, 1e-2, 1e-2, 3e-2, 1e-2},
 };
@@ -27,7 +36,8 @@ std::vector<TestBackend> test_backends() {
   std::vector<TestBackend> found;
   for (const TestBackend& backend : kBackends)
     if (built.find("," + backend.name + ",") != std::string::npos &&
-        (!only || backend.backend == only))
+        (!only || backend.backend == only) &&
+        (backend.name != "vulkan_gpu_matrix" || std::getenv("ROPEWALK_EVERY_VARIANT")))
       found.push_back(backend);
   return found;
 }

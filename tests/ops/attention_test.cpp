@@ -333,7 +333,20 @@ TEST_P(Attention, on_read_equals_rope_before_cache) {
   });
 }
 
+// On matrix cores: several sequences in a tile, a window, an order; then fewer rows and spans that
+// end within a page.
+class MatrixAttention : public Attention {};
+TEST_P(MatrixAttention, sequences_and_window) {
+  check_turns({4, 2, 64, DType::f16, kRotatedKeys, true, 45}, 2,
+              {{{0, 37}, {1, 20}}, {{0, 30}, {1, 1}}, {{0, 1}, {1, 25}}}, 64);
+}
+TEST_P(MatrixAttention, i8_and_soft_cap) {
+  check_turns({2, 1, 80, DType::i8, kRotatedKeys, false, 0, 2.5f}, 1,
+              {{{0, 17}}, {{0, 1}}, {{0, 15}}}, 17);
+}
+
 RW_ON_EVERY_DEVICE(Attention);
+RW_ON_MATRIX_DEVICES(MatrixAttention);
 
 }  // namespace
 }  // namespace ropewalk::test

@@ -340,7 +340,44 @@ TEST_P(Matmul, wanted_rows_in_f32) {
   run(c);
 }
 
+// On matrix cores: each shape of a workgroup, parts of tiles and of blocks, each kind of weight.
+class MatrixMatmul : public Matmul {};
+TEST_P(MatrixMatmul, workgroups) {
+  constexpr uint32_t kCounts[] = {9, 33, 130};
+  Random random(17);
+  check({random_gptq({160, 200, 4, 32, 1, DType::f16}, random), random.values(200)}, kCounts);
+}
+TEST_P(MatrixMatmul, part_of_a_block) {
+  constexpr uint32_t kFew[] = {17};
+  Random random(18);
+  StoredWeight weight = random_gptq({104, 72, 3, 40, 1, DType::f32}, random);
+  weight.row_order = random.permutation(104);
+  weight.column_order = random.permutation(72);
+  check({weight, {}}, kFew);
+}
+TEST_P(MatrixMatmul, f16) {
+  constexpr uint32_t kFew[] = {33};
+  Random random(19);
+  check({random_dense(DType::f16, abi::WeightUse::matmul, 70, 75, random), {}}, kFew);
+}
+TEST_P(MatrixMatmul, inputs_beyond_f16_and_nan) {
+  constexpr uint32_t kDepth = 64, kWidth = 40, kRows = 20, kSpoiled = 7;
+  Random random(20);
+  std::vector<float> values = random.values(kRows * kDepth);
+  for (float& value : values) value *= 1e9f;
+  const Product product(random_gptq({kDepth, kWidth, 8, 32, 1, DType::f16}, random), {});
+  run(product.of(values));
+  values[kSpoiled * kDepth + 3] = std::nanf("");
+  const OpCase c = product.of(values);
+  run_then(c, [&](Session& session) {
+    const std::vector<float> y = session.get(c.expected[0].tensor);
+    for (uint32_t i = 0; i < kRows * kWidth; ++i)
+      EXPECT_EQ(std::isnan(y[i]), i / kWidth == kSpoiled) << i;
+  });
+}
+
 RW_ON_EVERY_DEVICE(Matmul);
+RW_ON_MATRIX_DEVICES(MatrixMatmul);
 
 }  // namespace
 }  // namespace ropewalk::test

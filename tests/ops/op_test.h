@@ -58,3 +58,9 @@ std::string device_of(const testing::TestParamInfo<std::string>& info);
 #define RW_ON_EVERY_DEVICE(suite)                                                         \
   INSTANTIATE_TEST_SUITE_P(Ops, suite, testing::ValuesIn(ropewalk::test::device_names()), \
                            ropewalk::test::device_of)
+
+// On those that emulate matrix cores; there may be none.
+#define RW_ON_MATRIX_DEVICES(suite)                                                              \
+  GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST(suite);                                          \
+  INSTANTIATE_TEST_SUITE_P(Ops, suite, testing::ValuesIn(ropewalk::test::matrix_device_names()), \
+                           ropewalk::test::device_of)

@@ -43,6 +43,25 @@ TEST(VulkanOptions, DotProductsOfManyRowsAgree) {
   EXPECT_LT(max_difference(with, without), 1e-3);
 }
 
+// On the emulation of matrix cores, with a GPU's other kernels. Products have the bits of the f16
+// tiles; attention does not, which rounds its queries and weights to f16.
+TEST(VulkanOptions, MatricesAgree) {
+  Config config = vulkan_config(kActOrderFixture);
+  config.context.length = 600;
+  config.context.kv_cache = KvCacheType::f16;
+  set_option(config, "tuning", "gpu");
+  Config matrices = config;
+  set_option(config, "matrix", "never");
+  set_option(matrices, "matrix", "emulated");
+  set_option(matrices, "submit-limit-ms", "600000");  // Mesa compiles within a submission
+  const auto ids = long_text_of(kActOrderFixture);
+  const auto without = logprobs_of(kActOrderFixture, config, ids),
+             with = logprobs_of(kActOrderFixture, matrices, ids);
+  EXPECT_NE(with, without);
+  EXPECT_LT(max_difference(with, without), 1e-2);
+  EXPECT_EQ(logprobs_of(kActOrderFixture, matrices, ids), with);
+}
+
 struct Switched {
   const char *tuning, *float16, *masked;
   bool computes_on_f16;  // some product does

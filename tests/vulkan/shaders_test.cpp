@@ -23,7 +23,8 @@ namespace {
 // SPIR-V 1.5, section 3.31.
 constexpr uint32_t kShader = 1, kFloat16 = 9, kInt64 = 11, kGroupNonUniform = 61,
                    kGroupNonUniformArithmetic = 63, kGroupNonUniformShuffle = 65,
-                   kStorageBuffer16BitAccess = 4433, kPhysicalStorageBufferAddresses = 5347,
+                   kStorageBuffer16BitAccess = 4433, kVulkanMemoryModel = 5345,
+                   kPhysicalStorageBufferAddresses = 5347, kCooperativeMatrix = 6022,
                    kDotProductInput4x8BitPacked = 6018, kDotProduct = 6019;
 
 constexpr uint32_t kSpirvHeader = 5;
@@ -64,11 +65,24 @@ TEST(VulkanShaders, VariantsNeedShuffles) {
 }
 
 TEST(VulkanShaders, HalvesNeedFloat16AndTilesOfThem16BitStorage) {
-  EXPECT_THAT(capabilities(kGptqMatvecF16),
-              testing::UnorderedElementsAre(kShader, kPhysicalStorageBufferAddresses, kFloat16));
+  for (const Shader* shader : {&kGptqMatvecF16, &kGptqMatrix, &kAttentionMatrix})
+    EXPECT_THAT(capabilities(*shader),
+                testing::UnorderedElementsAre(kShader, kPhysicalStorageBufferAddresses, kFloat16))
+        << shader->name;
   EXPECT_THAT(capabilities(kGptqTileF16),
               testing::UnorderedElementsAre(kShader, kPhysicalStorageBufferAddresses, kFloat16,
                                             kStorageBuffer16BitAccess));
+}
+
+TEST(VulkanShaders, MatrixCoresNeedTheMemoryModel) {
+  if (kGptqMatrixCooperative.words.empty())
+    GTEST_SKIP() << "built without a glslang that knows GL_KHR_cooperative_matrix";
+  for (const Shader* shader : {&kGptqMatrixCooperative, &kAttentionMatrixCooperative})
+    EXPECT_THAT(
+        capabilities(*shader),
+        testing::UnorderedElementsAre(kShader, kPhysicalStorageBufferAddresses, kFloat16,
+                                      kGroupNonUniform, kVulkanMemoryModel, kCooperativeMatrix))
+        << shader->name;
 }
 
 TEST(VulkanShaders, LeanOnesNeedDotProducts) {

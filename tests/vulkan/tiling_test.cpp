@@ -37,8 +37,19 @@ bool may_use_dot(const Features& features, const Product& product) {
   return features.integer_dot && gpu && product.dtype == abi::DType::gptq && product.bits == 4;
 }
 
+// Matrix cores take more than 8 rows of what f16 holds exactly.
+bool takes_matrices(const Features& features, const Product& product, uint32_t rows) {
+  return features.matrices != Matrices::none && product.bits <= 16 && rows > 8;
+}
+
 // Bytes as gptq_tile.comp, gptq_matvec.comp and gptq_lean.comp declare them.
 uint64_t declared_shared_bytes(const Tiling& t) {
+  if (is_matrix(t)) {
+    // two buffers of x and W, or at the end the sums of 16 rows of each subgroup
+    const uint64_t buffers = 2 * (t.tile_rows() + t.tile_columns()) * 80;
+    const uint64_t sums = t.tiles * t.across * 16 * (t.columns * 4 + 16);
+    return t.slices * (std::max(buffers, sums) + 2 * 4 * t.tile_columns());
+  }
   const uint64_t parts = t.slices > 1 ? t.tile_rows() * t.tile_columns() : 1;
   if (!t.splits_rows) return 4 * (t.slices > 1 ? t.slices * parts : 1);
   if (t.shader == &kGptqDotTile)
@@ -63,9 +74,9 @@ void on_every_device(const Check& check) {
   for (const uint32_t subgroup : {4u, 8u, 16u, 32u, 64u, 128u})
     for (const uint32_t invocations : {128u, 256u, 1024u})
       for (const uint32_t shared : {16384u, 32768u, 65536u})
-        for (const uint32_t bits : {0u, 1u, 2u, 3u, 4u, 7u, 8u, 11u, 12u}) {
+        for (const uint32_t bits : {0u, 1u, 2u, 3u, 4u, 7u, 8u, 11u, 12u, 17u, 27u, 43u}) {
           Features features{};
-          features.subgroup_size = subgroup;
+          features.subgroup_size = features.matrix_lanes = subgroup;
           features.max_invocations = invocations;
           features.shared_bytes = shared;
           features.subgroup_shuffle = features.subgroup_arithmetic = true;
@@ -73,6 +84,9 @@ void on_every_device(const Check& check) {
           features.storage_16bit = bits & 2;
           features.processor = bits & 4;
           features.integer_dot = features.dot_tiles = bits & 8;
+          features.matrices = bits & 16   ? Matrices::cooperative
+                              : bits & 32 ? Matrices::emulated
+                                          : Matrices::none;
           check(features);
         }
 }
@@ -82,7 +96,7 @@ TEST(VulkanTiling, StaysWithinEveryDevicesLimits) {
     for (const Product& product : kTiledProducts)
       for (const uint32_t rows : kRows) {
         const Tiling t = tiling_of(features, shape_of(product), 1000, rows);
-        const uint32_t invocations = t.lanes * t.tiles * t.slices;
+        const uint32_t invocations = t.lanes * t.tiles * t.slices * std::max(t.across, 1u);
         EXPECT_GE(invocations, 1u);
         EXPECT_LE(invocations, features.max_invocations);
         EXPECT_LE(declared_shared_bytes(t), features.shared_bytes)
@@ -129,6 +143,12 @@ TEST(VulkanTiling, ShadersRunWhereTheDeviceHasWhatTheyNeed) {
       for (const uint32_t rows : kRows) {
         const Tiling t = tiling_of(features, shape_of(product), 1000, rows);
         const bool exact = product.bits <= 16;  // bf16 and f32 exceed the range of f16
+        const bool matrix = takes_matrices(features, product, rows);
+        EXPECT_EQ(is_matrix(t), matrix);
+        EXPECT_EQ(t.shader == &kGptqMatrixCooperative,
+                  matrix && features.matrices == Matrices::cooperative);
+        EXPECT_LE(matrix, t.x == PreparedX::f16);
+        if (matrix) continue;
         const bool dot = may_use_dot(features, product);
         EXPECT_EQ(t.shader == &kGptqLean, dot && rows <= 8);
         EXPECT_EQ(t.shader == &kGptqDotTile, dot && rows > 8);

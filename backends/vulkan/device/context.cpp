@@ -2,6 +2,7 @@
 
 #include <vector>
 
+#include "backends/vulkan/device/cooperative_matrix.h"
 #include "core/abi/guard.h"
 
 namespace ropewalk::vulkan {
@@ -80,6 +81,14 @@ void Context::open() {
     extensions.push_back(VK_KHR_SHADER_INTEGER_DOT_PRODUCT_EXTENSION_NAME);
     dot.pNext = v11.pNext;
     v11.pNext = &dot;
+  }
+  auto matrices = structure<CooperativeMatrixFeatures>(kCooperativeMatrixFeatures);
+  matrices.cooperativeMatrix = VK_TRUE;
+  if (features_.matrices == Matrices::cooperative) {
+    extensions.push_back(kCooperativeMatrix);
+    v12.vulkanMemoryModel = VK_TRUE;
+    matrices.pNext = v11.pNext;
+    v11.pNext = &matrices;
   }
   if (features_.portability_subset) extensions.push_back(kPortabilitySubset);
   if (features_.memory_budget) extensions.push_back(VK_EXT_MEMORY_BUDGET_EXTENSION_NAME);

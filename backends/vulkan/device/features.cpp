@@ -5,7 +5,9 @@
 #include <cstring>
 #include <vector>
 
+#include "backends/vulkan/device/cooperative_matrix.h"
 #include "backends/vulkan/device/memory_types.h"
+#include "backends/vulkan/program/shaders.h"
 
 namespace ropewalk::vulkan {
 namespace {
@@ -89,9 +91,12 @@ void read_features(const Instance& instance, VkPhysicalDevice device, const Opti
       VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SHADER_INTEGER_DOT_PRODUCT_FEATURES);
   const bool has_dot =
       has_extension(instance, device, VK_KHR_SHADER_INTEGER_DOT_PRODUCT_EXTENSION_NAME);
+  auto matrices = structure<CooperativeMatrixFeatures>(kCooperativeMatrixFeatures);
+  const bool has_matrices = has_extension(instance, device, kCooperativeMatrix);
   v12.pNext = &v11;
   if (extension) v11.pNext = &size;
   if (has_dot) dot.pNext = v11.pNext, v11.pNext = &dot;
+  if (has_matrices) matrices.pNext = v11.pNext, v11.pNext = &matrices;
   instance.api().GetPhysicalDeviceFeatures2(device, &features);
   if (!v12.bufferDeviceAddress || !options.has("buffer-device-address"))
     found.unusable = "it has no buffer device addresses";
@@ -105,6 +110,10 @@ void read_features(const Instance& instance, VkPhysicalDevice device, const Opti
   // Its shader also needs 64-bit addresses to compute with, and whole subgroups.
   found.integer_dot = has_dot && dot.shaderIntegerDotProduct && found.int64 && found.size_control &&
                       options.has("integer-dot");
+  // Their shader is compiled where a compiler for it was found.
+  if (has_matrices && matrices.cooperativeMatrix && v12.vulkanMemoryModel && found.size_control &&
+      !kGptqMatrixCooperative.words.empty() && has_f16_matrices(instance, device))
+    found.matrices = Matrices::cooperative;
   found.portability_subset = has_extension(instance, device, kPortabilitySubset);
   found.memory_budget = has_extension(instance, device, VK_EXT_MEMORY_BUDGET_EXTENSION_NAME) &&
                         options.has("memory-budget");
@@ -123,6 +132,21 @@ bool wants_dot(const Instance& instance, VkPhysicalDevice device, const Options&
   properties.pNext = &dot;
   instance.api().GetPhysicalDeviceProperties2(device, &properties);
   return dot.integerDotProductAccumulatingSaturating4x8BitPackedSignedAccelerated;
+}
+
+// 32 where the driver allows it: on RDNA 3 more vector instructions then issue by two, and others
+// have no other size.
+uint32_t matrix_lanes_of(const Instance& instance, VkPhysicalDevice device, uint32_t otherwise) {
+  constexpr uint32_t kLanes = 32;
+  auto size = structure<VkPhysicalDeviceSubgroupSizeControlProperties>(
+      VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SUBGROUP_SIZE_CONTROL_PROPERTIES);
+  auto properties =
+      structure<VkPhysicalDeviceProperties2>(VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PROPERTIES_2);
+  properties.pNext = &size;
+  instance.api().GetPhysicalDeviceProperties2(device, &properties);
+  const bool may_be = size.minSubgroupSize <= kLanes && kLanes <= size.maxSubgroupSize;
+  return may_be && size.requiredSubgroupSizeStages & VK_SHADER_STAGE_COMPUTE_BIT ? kLanes
+                                                                                 : otherwise;
 }
 
 void read_subgroups(const VkPhysicalDeviceVulkan11Properties& v11, const Options& options,
@@ -194,6 +218,11 @@ Features examine(const Instance& instance, VkPhysicalDevice device, const Option
   // A processor computes f16 in f32, with a conversion before and one after each operation.
   if (options.float16 == Switch::never || (options.float16 == Switch::automatic && found.processor))
     found.float16 = false;
+  if (options.matrix == MatrixUse::emulated) found.matrices = Matrices::emulated;
+  if (options.matrix == MatrixUse::never || !found.float16) found.matrices = Matrices::none;
+  found.matrix_lanes = found.matrices == Matrices::cooperative
+                           ? matrix_lanes_of(instance, device, found.subgroup_size)
+                           : found.subgroup_size;
   if (found.integer_dot && !wants_dot(instance, device, options, found)) found.integer_dot = false;
   // A processor that plays a GPU takes seconds to compile them.
   found.dot_tiles = found.integer_dot &&

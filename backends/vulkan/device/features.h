@@ -25,28 +25,33 @@ inline constexpr std::string_view kFeatureNames[] = {
 // among unfinished extensions.
 inline constexpr char kPortabilitySubset[] = "VK_KHR_portability_subset";
 
+// What multiplies tiles of f16: nothing, plain GLSL, or the hardware's matrix cores.
+enum class Matrices { none, emulated, cooperative };
+
 struct Features {
   abi::DeviceInfo info;    // of the ABI
   std::string unusable;    // why the device cannot be used; empty: it can
   bool processor = false;  // shaders are tuned for a processor's vectors, else for a GPU
   uint32_t queue_family = 0;
-  TimestampClock timestamps;         // of the queue
-  uint32_t subgroup_size = 0;        // invocations that run together
-  bool subgroup_shuffle = false;     // GL_KHR_shader_subgroup_shuffle
-  bool size_control = false;         // a pipeline may demand subgroup_size
-  bool memory_budget = false;        // VK_EXT_memory_budget
-  bool float16 = false;              // shaderFloat16, and matrix products use it
-  bool storage_16bit = false;        // storageBuffer16BitAccess
-  bool int64 = false;                // shaderInt64
-  bool subgroup_arithmetic = false;  // GL_KHR_shader_subgroup_arithmetic
-  bool f16_subnormals = false;       // shaders may demand that they are kept
-  bool portability_subset = false;   // VK_KHR_portability_subset, which must then be enabled
-  bool integer_dot = false;          // shaderIntegerDotProduct, and products of few rows use it
-  bool dot_tiles = false;            // those of many rows too
-  bool batch_invariant = false;      // an option: one kernel an op, whatever the number of rows
-  uint32_t max_invocations = 0;      // of a workgroup
-  uint32_t shared_bytes = 0;         // of a workgroup
-  uint64_t largest_allocation = 0;   // bytes
+  TimestampClock timestamps;           // of the queue
+  uint32_t subgroup_size = 0;          // invocations that run together
+  bool subgroup_shuffle = false;       // GL_KHR_shader_subgroup_shuffle
+  bool size_control = false;           // a pipeline may demand subgroup_size
+  bool memory_budget = false;          // VK_EXT_memory_budget
+  bool float16 = false;                // shaderFloat16, and matrix products use it
+  bool storage_16bit = false;          // storageBuffer16BitAccess
+  bool int64 = false;                  // shaderInt64
+  bool subgroup_arithmetic = false;    // GL_KHR_shader_subgroup_arithmetic
+  bool f16_subnormals = false;         // shaders may demand that they are kept
+  bool portability_subset = false;     // VK_KHR_portability_subset, which must then be enabled
+  bool integer_dot = false;            // shaderIntegerDotProduct, and products of few rows use it
+  bool dot_tiles = false;              // those of many rows too
+  Matrices matrices = Matrices::none;  // of f16 products of many rows
+  uint32_t matrix_lanes = 0;           // of a subgroup that multiplies them
+  bool batch_invariant = false;        // an option: one kernel an op, whatever the number of rows
+  uint32_t max_invocations = 0;        // of a workgroup
+  uint32_t shared_bytes = 0;           // of a workgroup
+  uint64_t largest_allocation = 0;     // bytes
   uint8_t device_uuid[VK_UUID_SIZE] = {};
   uint8_t cache_uuid[VK_UUID_SIZE] = {};  // of pipeline caches that this driver can read
 };

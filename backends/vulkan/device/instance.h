@@ -24,6 +24,10 @@ class Instance {
   Instance& operator=(const Instance&) = delete;
 
   const InstanceApi& api() const { return api_; }
+  // A function that not every driver has; null without it.
+  PFN_vkVoidFunction find(const char* name) const {
+    return global_.GetInstanceProcAddr(instance_, name);
+  }
   // In the loader's order, software devices included.
   const std::vector<VkPhysicalDevice>& devices() const { return devices_; }
 

@@ -85,6 +85,14 @@ Switch parse_switch(std::string_view name, std::string_view text) {
                                                   std::string(text));
 }
 
+MatrixUse parse_matrix(std::string_view text) {
+  if (text == "auto") return MatrixUse::automatic;
+  if (text == "never") return MatrixUse::never;
+  if (text == "emulated") return MatrixUse::emulated;
+  throw Failure(StatusCode::invalid_argument,
+                "option matrix: expected auto, never or emulated, found " + std::string(text));
+}
+
 // For programs that open a backend with default options, as tests/ops does.
 bool validate_by_environment() {
   const char* value = std::getenv("ROPEWALK_VULKAN_VALIDATE");
@@ -104,11 +112,12 @@ Options::Options(const abi::Options& given)
       tuning(parse_tuning(given.text("tuning"))),
       float16(parse_switch("float16", given.text("float16"))),
       dot(parse_switch("dot", given.text("dot"))),
+      matrix(parse_matrix(given.text("matrix"))),
       queue(parse_queue(given.text("queue"))),
       prefetch_mib(static_cast<uint64_t>(given.integer("prefetch-mib"))),
       batch_invariant(given.boolean("batch-invariant")) {}
 
-const abi::OptionInfo kOptions[13] = {
+const abi::OptionInfo kOptions[14] = {
     {"pipeline-cache", abi::OptionType::boolean, "true",
      "keep compiled shaders in $XDG_CACHE_HOME/ropewalk, or ~/.cache/ropewalk"},
     {"validate", abi::OptionType::boolean, "false",
@@ -137,6 +146,10 @@ const abi::OptionInfo kOptions[13] = {
     {"dot", abi::OptionType::text, "auto",
      "4-bit products by integer dot products: auto (where the hardware has the "
      "instruction), always (where the driver has it) or never"},
+    {"matrix", abi::OptionType::text, "auto",
+     "products of more than 8 rows on matrix cores: auto (where the device has them and the "
+     "backend was built with their shaders), never, or emulated (the same tiles in plain GLSL, "
+     "slow; for tests)"},
     {"queue", abi::OptionType::text, "auto",
      "the queue that work is submitted to: auto (the first that computes, which mostly draws too) "
      "or compute (one that does not draw, where there is one)"},

@@ -28,6 +28,10 @@ enum class Switch { automatic, always, never };
 // where there is one.
 enum class Queue { automatic, compute };
 
+// automatic: on matrix cores, where the device has them; emulated: their tiles in plain GLSL, for
+// tests.
+enum class MatrixUse { automatic, never, emulated };
+
 struct Options {
   // Throws Failure (invalid_argument) for a name or a fault that does not exist.
   explicit Options(const abi::Options& given);
@@ -42,9 +46,10 @@ struct Options {
   uint64_t submit_limit_ms;  // how long one submission may run; 0: by the kind of device
   uint64_t submit_mflop;     // arithmetic of one submission at most; 0: by the kind of device
   Tuning tuning;
-  Switch float16;  // matrix products on f16 with sums in f32; automatic: where it is faster
-  Switch dot;      // 4-bit products of few rows by integer dot products; automatic: where the
-                   // hardware has the instruction
+  Switch float16;    // matrix products on f16 with sums in f32; automatic: where it is faster
+  Switch dot;        // 4-bit products of few rows by integer dot products; automatic: where the
+                     // hardware has the instruction
+  MatrixUse matrix;  // f16 products of many rows
   Queue queue;
   uint64_t prefetch_mib;  // of the next product's weights, read beside what runs before it
   bool batch_invariant;   // no kernel depends on the number of rows in a step
@@ -56,6 +61,6 @@ inline uint64_t submit_limit_of(uint64_t option, abi::DeviceType type) {
   return type == abi::DeviceType::software ? 120000 : 30000;
 }
 
-extern const abi::OptionInfo kOptions[13];
+extern const abi::OptionInfo kOptions[14];
 
 }  // namespace ropewalk::vulkan

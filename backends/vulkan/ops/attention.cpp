@@ -40,9 +40,33 @@ uint32_t queries_of(uint32_t rows, uint32_t head_dim, uint32_t lanes, const Feat
   return 0;
 }
 
+// The same on matrix cores, 16 rows a subgroup; as attention_matrix.comp declares it. It takes
+// rotated keys of f16 and i8.
+uint32_t matrix_queries_of(const abi::Node& node, const abi::Tensor& cache, uint32_t rows,
+                           const Features& features) {
+  constexpr uint32_t kEdge = 16, kMatrixSpan = 32;
+  const uint32_t head_dim = cache.dim[3];
+  if (features.matrices == Matrices::none || head_dim % kEdge || cache.dtype == abi::DType::f32 ||
+      node.attention().rotation == abi::KeyRotation::on_read)
+    return 0;
+  for (const uint32_t queries : {64u, 32u, 16u}) {
+    const uint64_t line = head_dim / 8 + 1, parts = std::max(features.matrix_lanes / kEdge, 1u);
+    const uint64_t score = kMatrixSpan / 4 + 1, value = kMatrixSpan / 8 + 1;
+    const uint64_t vectors =
+        queries * (line + score + value) + std::max(kMatrixSpan * line, head_dim * value);
+    const uint64_t shared =
+        16 * vectors + 4 * (queries * (parts + 3) + 2 * kMatrixSpan / abi::kPageSizes[0]) + 8;
+    if (rows >= queries && shared <= features.shared_bytes &&
+        queries / kEdge * features.matrix_lanes <= features.max_invocations)
+      return queries;
+  }
+  return 0;
+}
+
 // How the rows, keys and lanes of an attention are divided among workgroups.
 //
-//   rows of prompts   attention_tile.comp, grid (heads, rows / queries): they share their keys
+//   rows of prompts   attention_tile.comp or attention_matrix.comp, grid (heads, rows / queries):
+//                     they share their keys
 //   other rows        attention.comp, grid (heads, rows, splits): each has its sequence for itself
 //
 // A program that has no room for a tile, or whose rows must not depend on their company, leaves all
@@ -54,7 +78,12 @@ struct Division {
         heads(abi::heads_of(graph.tensors[node.in[0]], graph.tensors[node.in[1]])),
         lanes(features.processor ? features.subgroup_size : 64),
         span(features.processor ? kProcessorSpan : kGpuSpan),
-        queries(features.batch_invariant ? 0 : queries_of(shape.rows, head_dim, lanes, features)),
+        on_matrices(!features.batch_invariant &&
+                    matrix_queries_of(node, graph.tensors[node.in[1]], shape.rows, features) > 0),
+        queries(features.batch_invariant ? 0
+                : on_matrices
+                    ? matrix_queries_of(node, graph.tensors[node.in[1]], shape.rows, features)
+                    : queries_of(shape.rows, head_dim, lanes, features)),
         singles(queries > 0 ? std::min(shape.rows, shape.sequences) : shape.rows),
         splits(features.processor
                    ? 1
@@ -68,6 +97,7 @@ struct Division {
   uint32_t head_dim, heads;
   uint32_t lanes;
   uint32_t span;     // keys that attention.comp scores at a time
+  bool on_matrices;  // tiles are
   uint32_t queries;  // rows of a tile; 0: there are no tiles
   uint32_t singles;  // rows that attention.comp may have
   uint32_t splits;   // of the keys of each of those
@@ -115,10 +145,15 @@ void attend(const Operands& op, const Division& division, const Part& part, Reco
                       division.head_dim,
                       elements_per_word(cache.dtype),
                       op.node().attention().rotation == abi::KeyRotation::on_read,
-                      writes_y,
-                      part.queries > 1 ? part.queries : division.span,
-                      push.window > 0,
-                      push.soft_cap > 0};
+                      writes_y};
+  if (division.on_matrices && part.queries > 1) {
+    constants[0] = part.queries / 16 * recorder.features().matrix_lanes;
+    constants.push_back(recorder.features().matrix_lanes);
+  } else {
+    constants.push_back(part.queries > 1 ? part.queries : division.span);
+  }
+  constants.push_back(push.window > 0);
+  constants.push_back(push.soft_cap > 0);
 
   // Every row is taken to see the longest text there can be.
   const double flop_per_row = 4.0 * op.width() * op.shape().pages_per_sequence * cache.dim[1];
@@ -194,7 +229,9 @@ void attention(const Operands& op, Recorder& recorder) {
   const bool has_tiles = division.queries > 0;
   if (has_tiles)
     attend(op, division,
-           {.shader = kAttentionTile,
+           {.shader = !division.on_matrices                     ? kAttentionTile
+                      : features.matrices == Matrices::emulated ? kAttentionMatrix
+                                                                : kAttentionMatrixCooperative,
             .rows = rows,
             .queries = division.queries,
             .splits = 1,

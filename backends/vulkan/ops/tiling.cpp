@@ -43,11 +43,17 @@ bool unpacks_to_f16(const Features& features, abi::DType weight) {
 // Few enough instructions that up to eight rows wait for W alone.
 constexpr uint32_t kMaxLeanRows = 8;
 
+// On matrix cores few rows would leave most of each tile empty.
+bool uses_matrices(const Features& features, abi::DType weight, uint32_t rows) {
+  return features.matrices != Matrices::none && unpacks_to_f16(features, weight) &&
+         rows > kMaxLeanRows;
+}
+
 // Codes of 4 bits times x as two planes of int8: an instruction multiplies four.
 bool uses_dot(const Features& features, abi::DType weight, uint32_t bits, uint32_t rows) {
   const bool lean = rows <= kMaxLeanRows && !features.batch_invariant;
   return features.integer_dot && weight == abi::DType::gptq && bits == 4 &&
-         (lean || features.dot_tiles);
+         !uses_matrices(features, weight, rows) && (lean || features.dot_tiles);
 }
 
 // What a workgroup of lean.glsl shares beyond the sums of its slices.
@@ -120,6 +126,7 @@ Tiling with_norm(const Features& features, const PackedShape& weight, const Tili
 // Few rows are read by few workgroups: one more dispatch costs more than f16 saves there.
 bool uses_x_f16(const Features& features, abi::DType weight, uint32_t rows) {
   constexpr uint32_t kMinRows = 33;
+  if (uses_matrices(features, weight, rows)) return true;
   return rows >= kMinRows && unpacks_to_f16(features, weight) && features.storage_16bit;
 }
 
@@ -183,6 +190,54 @@ Tiling tile_tiling(const Features& features, const PackedShape& weight, uint32_t
   return tiling;
 }
 
+// Workgroups of 4 subgroups of 64 or 8 of 32. A subgroup keeps its sums, and a block of x, in up to
+// 240 registers. Few rows need slices of the sum, as above.
+struct MatrixShape {
+  uint32_t max_rows, down, across, rows, columns, slices;  // rows, columns: tiles of a subgroup
+};
+constexpr MatrixShape kMatrixShapes[] = {
+    {16, 1, 1, 1, 2, 4}, {32, 1, 1, 2, 2, 4}, {64, 1, 4, 4, 2, 1}, {~0u, 2, 2, 4, 4, 1}};
+constexpr uint32_t kMatrixEdge = 16;
+
+// Two buffers of x and W, a gap behind each row and column, and W's scales.
+uint64_t matrix_shared_bytes(const Tiling& t) {
+  constexpr uint64_t kLineBytes = kBlock * 2 + 16;
+  return uint64_t{2} * t.slices *
+         ((t.tile_rows() + t.tile_columns()) * kLineBytes + t.tile_columns() * sizeof(float));
+}
+
+Tiling matrix_tiling(const Features& features, const PackedShape& weight, uint32_t rows) {
+  const auto* shape = std::begin(kMatrixShapes);
+  while (rows > shape->max_rows) ++shape;
+  // A processor takes seconds to compile more than two tiles.
+  const bool cooperative = features.matrices == Matrices::cooperative;
+  const uint32_t most_rows = cooperative ? 4 : 2,
+                 most_columns = cooperative ? 4 : 3 - std::min(shape->rows, 2u);
+  Tiling tiling{};
+  tiling.shader = cooperative ? &kGptqMatrixCooperative : &kGptqMatrix;
+  tiling.lanes = features.matrix_lanes;
+  tiling.tiles = shape->down;
+  tiling.across = shape->across;
+  tiling.rows = std::min(shape->rows, most_rows) * kMatrixEdge;
+  tiling.columns = std::min(shape->columns, most_columns) * kMatrixEdge;
+  tiling.slices = std::min(shape->slices, std::bit_floor(std::max(weight.blocks, 1u)));
+  tiling.x = PreparedX::f16;
+  // Subgroups of 32 keep half as many columns each.
+  if (tiling.lanes <= 32 && tiling.columns > 2 * kMatrixEdge)
+    tiling.across *= 2, tiling.columns /= 2;
+  while (tiling.invocations() > features.max_invocations ||
+         matrix_shared_bytes(tiling) > features.shared_bytes) {
+    uint32_t& halved = tiling.slices > 1           ? tiling.slices
+                       : tiling.across > 1         ? tiling.across
+                       : tiling.tiles > 1          ? tiling.tiles
+                       : tiling.rows > kMatrixEdge ? tiling.rows
+                                                   : tiling.columns;
+    if (halved == kMatrixEdge) break;  // 5 KiB; every device has 16
+    halved /= 2;
+  }
+  return tiling;
+}
+
 }  // namespace
 
 Tiling tiling_of(const Features& features, const PackedShape& weight, uint32_t width,
@@ -190,6 +245,7 @@ Tiling tiling_of(const Features& features, const PackedShape& weight, uint32_t w
   constexpr uint32_t kMaxVectorRows = 2;  // with more, loading x for each column costs more than W
   if (features.processor && !features.float16) return processor_tiling(features, width, rows);
   if (features.batch_invariant) return tile_tiling(features, weight, kInvariantRows);
+  if (uses_matrices(features, weight.dtype, rows)) return matrix_tiling(features, weight, rows);
   if (uses_dot(features, weight.dtype, weight.bits, rows) && rows <= kMaxLeanRows)
     return lean_tiling(features, weight, rows, lean_shape(features));
   return rows <= kMaxVectorRows ? vector_tiling(features, weight, rows)
@@ -215,6 +271,9 @@ QkvTiling qkv_tiling(const Features& features, const PackedShape& weight, uint32
           std::max(features.subgroup_size / head_dim, 1u)};
 }
 
+bool is_matrix(const Tiling& tiling) {
+  return tiling.shader == &kGptqMatrix || tiling.shader == &kGptqMatrixCooperative;
+}
 bool is_gated(const Tiling& tiling) {
   return tiling.shader == &kGptqLeanGated || tiling.shader == &kGptqLeanGatedNormed;
 }
@@ -254,6 +313,12 @@ Constants constants_of(const Tiling& tiling, const PackedShape& weight, uint32_t
                       scales_kind(weight),
                       epilogue,
                       constant_group(weight)};
+  if (is_matrix(tiling)) {
+    constants[1] *= tiling.across;
+    constants[3] /= kMatrixEdge;
+    constants[4] /= kMatrixEdge;
+    constants.insert(constants.end(), {tiling.slices, tiling.across});
+  }
   if (is_vector) constants.push_back(tiling.blocks_ahead);
   if (is_lean) constants.push_back(tiling.subgroup);
   if (tiling.shader == &kGptqDotTile) constants.push_back(tiling.slices);

@@ -23,9 +23,12 @@ struct Tiling {
   PreparedX x = PreparedX::none;
   uint32_t subgroup = 0;    // invocations of one (gptq_lean)
   bool splits_rows = true;  // a dispatch may take some of the rows
+  uint32_t across = 0;      // gptq_matrix: lanes are those of a subgroup, tiles are subgroups below
+                            // one another and these lie side by side; rows, columns: of each
 
   uint32_t tile_rows() const { return tiles * rows; }
-  uint32_t tile_columns() const { return lanes * columns; }
+  uint32_t tile_columns() const { return (across ? across : lanes) * columns; }
+  uint32_t invocations() const { return lanes * tiles * slices * (across ? across : 1); }
 };
 
 Tiling tiling_of(const Features& features, const PackedShape& weight, uint32_t width,
@@ -47,6 +50,7 @@ struct QkvTiling {
 QkvTiling qkv_tiling(const Features& features, const PackedShape& weight, uint32_t head_dim,
                      uint32_t rows, Norm norm);
 
+bool is_matrix(const Tiling& tiling);
 bool is_gated(const Tiling& tiling);
 bool is_normed(const Tiling& tiling);
 

@@ -76,7 +76,8 @@ VkPipeline Pipelines::make(const Shader& shader, const Constants& constants) {
   // have too few registers.
   auto size = structure<VkPipelineShaderStageRequiredSubgroupSizeCreateInfo>(
       VK_STRUCTURE_TYPE_PIPELINE_SHADER_STAGE_REQUIRED_SUBGROUP_SIZE_CREATE_INFO);
-  size.requiredSubgroupSize = context_.features().subgroup_size;
+  size.requiredSubgroupSize =
+      shader.on_matrices ? context_.features().matrix_lanes : context_.features().subgroup_size;
   auto info =
       structure<VkComputePipelineCreateInfo>(VK_STRUCTURE_TYPE_COMPUTE_PIPELINE_CREATE_INFO);
   info.stage.sType = VK_STRUCTURE_TYPE_PIPELINE_SHADER_STAGE_CREATE_INFO;

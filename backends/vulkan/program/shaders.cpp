@@ -3,6 +3,8 @@
 #include "shaders/add.spv.h"
 #include "shaders/attention.spv.h"
 #include "shaders/attention_combine.spv.h"
+#include "shaders/attention_matrix.spv.h"
+#include "shaders/attention_matrix_cooperative.spv.h"
 #include "shaders/attention_tile.spv.h"
 #include "shaders/attention_wide.spv.h"
 #include "shaders/embed.spv.h"
@@ -13,6 +15,8 @@
 #include "shaders/gptq_lean_gated_normed.spv.h"
 #include "shaders/gptq_matmul.spv.h"
 #include "shaders/gptq_matmul_shuffles.spv.h"
+#include "shaders/gptq_matrix.spv.h"
+#include "shaders/gptq_matrix_cooperative.spv.h"
 #include "shaders/gptq_matvec.spv.h"
 #include "shaders/gptq_matvec_f16.spv.h"
 #include "shaders/gptq_matvec_shuffles.spv.h"
@@ -51,12 +55,18 @@ const Shader kGptqDotTile{"gptq_dot_tile", spirv::k_gptq_dot_tile};
 const Shader kXToI8{"x_to_i8", spirv::k_x_to_i8};
 const Shader kGptqTile{"gptq_tile", spirv::k_gptq_tile};
 const Shader kGptqTileF16{"gptq_tile_f16", spirv::k_gptq_tile_f16};
+const Shader kGptqMatrix{"gptq_matrix", spirv::k_gptq_matrix};
+const Shader kGptqMatrixCooperative{"gptq_matrix_cooperative", spirv::k_gptq_matrix_cooperative,
+                                    true, true};
 const Shader kXToF16{"x_to_f16", spirv::k_x_to_f16};
 const Shader kRope{"rope", spirv::k_rope};
 const Shader kKvAppend{"kv_append", spirv::k_kv_append};
 const Shader kAttention{"attention", spirv::k_attention};
 const Shader kAttentionWide{"attention_wide", spirv::k_attention_wide};
 const Shader kAttentionTile{"attention_tile", spirv::k_attention_tile};
+const Shader kAttentionMatrix{"attention_matrix", spirv::k_attention_matrix};
+const Shader kAttentionMatrixCooperative{"attention_matrix_cooperative",
+                                         spirv::k_attention_matrix_cooperative, true, true};
 const Shader kAttentionCombine{"attention_combine", spirv::k_attention_combine};
 const Shader kSiluMul{"silu_mul", spirv::k_silu_mul};
 const Shader kGeluMul{"gelu_mul", spirv::k_gelu_mul};

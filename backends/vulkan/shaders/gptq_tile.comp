@@ -28,21 +28,7 @@ layout(buffer_reference, std430, buffer_reference_align = 8) restrict readonly b
 shared f16vec2 x_tile_f16[kXIsF16 != 0 ? kSlices * kPairs * kPitch : 1];  // (slices, pairs, rows)
 #endif
 
-// A thread's columns of a block as they lie in memory, kThreads apart.
-const uint kFetched = (kTileColumns + kThreads - 1) / kThreads;
-struct Fetched {
-  uint word[kFetched][kBlockWords];
-  vec2 scale[kFetched];
-};
-
-void fetch_w(uint block, uint thread, uint first_column, out Fetched fetched) {
-  [[unroll]] for (uint i = 0; i < kFetched; ++i) {
-    const uint column = min(first_column + thread + i * kThreads, width - 1);
-    load_words(block, column, fetched.word[i]);
-    fetched.scale[i] = vec2(1, 0);
-    if (kQuantised) fetched.scale[i] = load_scale(block, column);
-  }
-}
+#include "fetched.glsl"
 
 // Unpacks the fetched columns into w_tile, without their scale.
 void store_w(uint slice, uint thread, Fetched fetched) {
@@ -52,7 +38,7 @@ void store_w(uint slice, uint thread, Fetched fetched) {
     scale_tile[slice * kTileColumns + c] = fetched.scale[i].x;
     [[unroll]] for (uint p = 0; p < kPairs; ++p)
       w_tile[(slice * kPairs + p) * kTileColumns + c] =
-          pair_of(fetched.word[i], p) - Pair(fetched.scale[i].y);
+          fetched_pair(fetched, i, p);
   }
 }
 

@@ -26,11 +26,15 @@ constexpr char kOptionalFeatures[] =
     "subgroup-arithmetic\x1f"
     "f16-subnormals";
 
+// Mesa compiles within the first submission: seconds, and more where others compile too.
+const Settings::value_type kPatient = {"submit-limit-ms", "600000"};
+
 struct Entry {
   std::string name;
   const abi::Module* module;
   Settings settings;
   uint32_t index;
+  bool is_matrix = false;  // of matrix_device_names()
 };
 
 const abi::Module* load(const std::filesystem::path& file) {
@@ -58,7 +62,7 @@ abi::Backend* create(const abi::Module& module, const Settings& settings) {
 }
 
 void add_devices(const abi::Module* module, const std::string& name, const Settings& settings,
-                 std::vector<Entry>& entries) {
+                 std::vector<Entry>& entries, bool is_matrix = false) {
   abi::Backend* backend = create(*module, settings);
   if (!backend) return;
   uint32_t count = 0;
@@ -66,7 +70,8 @@ void add_devices(const abi::Module* module, const std::string& name, const Setti
   for (uint32_t i = 0; i < count; ++i) {
     abi::DeviceInfo info{};
     if (backend->describe(i, &info).ok())
-      entries.push_back({i ? name + "_" + std::to_string(i) : name, module, settings, i});
+      entries.push_back(
+          {i ? name + "_" + std::to_string(i) : name, module, settings, i, is_matrix});
   }
   backend->release();
 }
@@ -99,6 +104,8 @@ std::vector<Entry> find_devices() {
       add_devices(module, "vulkan_gpu", {{"tuning", "gpu"}}, entries);
       add_devices(module, "vulkan_gpu_bare",
                   {{"tuning", "gpu"}, {"mask-features", kOptionalFeatures}}, entries);
+      add_devices(module, "vulkan_gpu_matrix",
+                  {{"tuning", "gpu"}, {"matrix", "emulated"}, kPatient}, entries, true);
     }
   }
   return entries;
@@ -131,7 +138,15 @@ bool has_option(const abi::Module& module, std::string_view option) {
 
 std::vector<std::string> device_names() {
   std::vector<std::string> names;
-  for (const Entry& entry : entries()) names.push_back(entry.name);
+  for (const Entry& entry : entries())
+    if (!entry.is_matrix || std::getenv("ROPEWALK_EVERY_VARIANT")) names.push_back(entry.name);
+  return names;
+}
+
+std::vector<std::string> matrix_device_names() {
+  std::vector<std::string> names;
+  for (const Entry& entry : entries())
+    if (entry.is_matrix) names.push_back(entry.name);
   return names;
 }
 
@@ -162,7 +177,8 @@ abi::Device& cpu_device(const std::string& instructions, int threads) {
 std::vector<std::string> invariant_device_names() {
   std::vector<std::string> names;
   for (const Entry& entry : entries())
-    if (has_option(*entry.module, kInvariant) && !entry.settings.contains("mask-features"))
+    if (!entry.is_matrix && has_option(*entry.module, kInvariant) &&
+        !entry.settings.contains("mask-features"))
       names.push_back(entry.name);
   return names;
 }

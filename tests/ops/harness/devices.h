@@ -3,7 +3,8 @@
 // Names are a backend's ("cpu"), with an index after the first device ("cuda_1"). The CPU backend
 // appears once more for each narrower instruction set and for one thread ("cpu_baseline"), a Vulkan
 // device without any optional feature ("vulkan_bare"), with what a GPU would run ("vulkan_gpu") and
-// what one without them would ("vulkan_gpu_bare").
+// what one without them would ("vulkan_gpu_bare"). One that emulates matrix cores is slow to
+// compile for ("vulkan_gpu_matrix"): it is listed where ROPEWALK_EVERY_VARIANT is set.
 // Devices stay open until the process ends. Not thread-safe.
 #pragma once
 
@@ -17,10 +18,13 @@ namespace ropewalk::test {
 // Names of the usable devices, in order; a parameter list for INSTANTIATE_TEST_SUITE_P.
 std::vector<std::string> device_names();
 
+// Those that emulate matrix cores, listed or not.
+std::vector<std::string> matrix_device_names();
+
 // Names that ROPEWALK_EXPECT_DEVICES lists (comma separated, default "cpu").
 std::vector<std::string> expected_devices();
 
-// REQUIRES: one of device_names(). Throws runtime_error where it cannot be opened.
+// REQUIRES: one of these. Throws runtime_error where it cannot be opened.
 abi::Device& device(const std::string& name);
 
 // A device of the CPU backend with that many threads.

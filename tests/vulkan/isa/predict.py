@@ -8,6 +8,10 @@ vector instructions (the table's, by word) at the rate of all lanes. Kernels of 
 alone, and so does the norm at the head of a product: LATENCY_US, from the loads that follow one another in them. A barrier takes the card's BARRIER_US with the ramps
 of the kernels on both its sides; the number of barriers is the table's. The host adds HOST_US a token. For NVIDIA and
 Intel the counts are those of RDNA 3: their compilers are not at hand, so these rows are the weaker ones.
+
+Prefill on matrix cores (matrix.txt), for the RX 7900 XTX alone: a SIMD takes WMMA_CYCLES for a v_wmma of 16 x 16 x 16 and
+ISSUE_CYCLES for another vector instruction of 32 lanes, one after the other. What is left to waits and to the last
+workgroups is a guess, TILES_REACHED.
 """
 
 import pathlib
@@ -27,6 +31,9 @@ CARDS = {
 REACHED = 0.92
 HOST_US = 100
 LATENCY_US = {"norm": 3, "combine": 6, "attention": 8}
+
+WMMA_CYCLES, ISSUE_CYCLES, TILES_REACHED = 32, 1, 0.85
+MATRIX_TFLOPS, MATRIX_TILE = 122.8, "gptq_matrix_cooperative-32.8.4.4.2."
 
 LAYERS, HIDDEN, INNER, VOCAB = 40, 5120, 13824, 32000
 WEIGHTS = LAYERS * (4 * HIDDEN * HIDDEN + 3 * HIDDEN * INNER)
@@ -60,6 +67,14 @@ def ideal(card, context):
     return stored / (CARDS[card][1] * 1e3)
 
 
+def matrix_share(rows):
+    """The share of the matrix rate that the instructions of the largest tile allow."""
+    figures = next(f for (_, name), f in rows.items() if name.startswith(MATRIX_TILE))
+    matrices = int(figures["wmma"])
+    busy = WMMA_CYCLES * matrices
+    return busy / (busy + ISSUE_CYCLES * (int(figures["loop"]) - matrices))
+
+
 def main():
     path = pathlib.Path(sys.argv[1]) if len(sys.argv) > 1 else pathlib.Path(__file__).with_name("table.txt")
     rows = parse(path.read_text())
@@ -70,6 +85,11 @@ def main():
             us = microseconds(rows, card, context)
             cells += [f"{1e6 / us:.{0 if us < 1e5 else 1}f}", f"{ideal(card, context) / us:.2f}"]
         print(f"| {card} | {' | '.join(cells)} | not measured |")
+    matrix = path.with_name("matrix.txt")
+    if matrix.exists():
+        share = matrix_share(parse(matrix.read_text()))
+        print(f"\nPrefill, RX 7900 XTX: the instructions allow {share:.2f} of {MATRIX_TFLOPS} TFLOP/s; "
+              f"predicted {TILES_REACHED * share:.2f}, {TILES_REACHED * share * MATRIX_TFLOPS:.0f} TFLOP/s")
 
 
 if __name__ == "__main__":

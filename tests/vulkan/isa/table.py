@@ -4,6 +4,10 @@
     table.py BUILD --check table.txt     fails where a figure moved by more than 3 % from the table
     table.py BUILD --write table.txt     writes the table anew, on purpose
     table.py BUILD --family navi31 --keep FOLDER     leaves the machine code there, to be read
+    table.py BUILD --matrix --driver ICD.json        the kernels of matrix cores alone, for navi31
+
+Debian 12's driver (Mesa 22.3) has no cooperative matrices; docs/writing-a-backend.md tells where one that has comes from,
+and the compiler that their shaders need.
 
 It runs `ropewalk bench` on one layer of a 13B model, on a card that is not there (card.cpp): Mesa's
 RADV compiles for it, and nothing runs. Exit code 77 where the driver is missing or of another
@@ -24,6 +28,7 @@ DRIVER = "/usr/share/vulkan/icd.d/radeon_icd.x86_64.json"
 # RDNA 3 as a large and a small card, RDNA 2 as a card and as the Steam Deck.
 FAMILIES = ("gfx1100", "gfx1102", "navi21", "vangogh")
 BENCH = ("--shape", "llama2-13b", "--layers", "1", "--prompt", "512", "--batch", "1,2,8,32", "--decode", "1")
+MATRIX_FAMILIES = ("navi31",)  # as Mesa 25 names gfx1100
 TOLERANCE = 0.03
 SKIPPED = 77
 MAX_MEMORY = 8 << 30
@@ -91,17 +96,19 @@ def row_of(text, assembly):
     words = words_of(facts["shader"], constants)
     # Of a product the loop that loads W, not one behind it.
     hot = max(loops_of(blocks), key=lambda loop: (words > 0 and bytes_in_flight(loop) > 0, vector_issues(loop)), default=[])
+    matrices = sum(name.startswith("v_wmma") for name, _ in codes)
     spilled = int(facts["Spilled VGPRs"]) + int(facts["Spilled SGPRs"])
     return collections.OrderedDict(
         VGPRs=int(facts["VGPRs"]), waves=int(facts["Subgroups per SIMD"]), spills=spilled,
         shared=int(facts["LDS size"]), instructions=len(codes), loop=vector_issues(hot),
         word=round(vector_issues(hot) / words, 1) if words else "-",
-        flight=bytes_in_flight(hot or codes) * int(facts["subgroup"]))
+        flight=bytes_in_flight(hot or codes) * int(facts["subgroup"]),
+        **({"wmma": matrices} if matrices else {}))
 
 
-def compile_all(build, family, folder):
+def compile_all(build, family, folder, driver_file):
     """{(family, kernel): row}; a skip where there is no such driver."""
-    environment = dict(os.environ, VK_DRIVER_FILES=DRIVER, VK_ICD_FILENAMES=DRIVER, RADV_FORCE_FAMILY=family,
+    environment = dict(os.environ, VK_DRIVER_FILES=str(driver_file), VK_ICD_FILENAMES=str(driver_file), RADV_FORCE_FAMILY=family,
                        MESA_SHADER_CACHE_DISABLE="true", ROPEWALK_ISA_FOLDER=str(folder))
     environment.pop("ROPEWALK_VULKAN_VALIDATE", None)
     backend = f"backend={{name: vulkan, loader: {build}/tests/card_loader.so, pipeline-cache: false, mask-features: [timestamps]}}"
@@ -156,17 +163,21 @@ def main():
     arguments.add_argument("--write", type=pathlib.Path)
     arguments.add_argument("--family", action="append", help="by default " + ", ".join(FAMILIES))
     arguments.add_argument("--keep", type=pathlib.Path)
+    arguments.add_argument("--driver", type=pathlib.Path, default=DRIVER)
+    arguments.add_argument("--matrix", action="store_true")
     arguments = arguments.parse_args()
     build = arguments.build.resolve()
-    if not pathlib.Path(DRIVER).exists():
-        print(f"skipped: no {DRIVER} (Debian package mesa-vulkan-drivers)")
+    families = arguments.family or (MATRIX_FAMILIES if arguments.matrix else FAMILIES)
+    if not pathlib.Path(arguments.driver).exists():
+        print(f"skipped: no {arguments.driver} (Debian package mesa-vulkan-drivers)")
         return SKIPPED
     found = {}
-    for family in arguments.family or FAMILIES:
+    for family in families:
         with tempfile.TemporaryDirectory() as scratch:
             folder = arguments.keep / family if arguments.keep else pathlib.Path(scratch)
             folder.mkdir(parents=True, exist_ok=True)
-            driver, rows = compile_all(build, family, folder)
+            driver, rows = compile_all(build, family, folder, arguments.driver)
+            rows = {k: r for k, r in rows.items() if not arguments.matrix or "_cooperative" in k[1] or k[1].startswith("step:")}
             found.update(rows)
     lines = [f"# {driver}; by tests/vulkan/isa/table.py, which says what the figures are", *(line_of(k, r) for k, r in found.items())]
     if arguments.write:
@@ -176,7 +187,7 @@ def main():
         if driver not in table.splitlines()[0]:
             print(f"skipped: the driver is {driver}, the table is of another: {table.splitlines()[0]}")
             return SKIPPED
-        wanted = {k: r for k, r in parse(table).items() if k[0] in (arguments.family or FAMILIES)}
+        wanted = {k: r for k, r in parse(table).items() if k[0] in families}
         wrong = list(differences(wanted, found))
         print("\n".join(wrong) or f"{len(found)} rows are as in the table")
         if wrong:

@@ -2,7 +2,7 @@
 # gpu-run.sh FOLDER SECONDS STAGE[:LIMIT]... — tests and measures the CUDA backend in one command on a machine with an
 # NVIDIA GPU, from the repository's root. scripts/gpu-bundle.sh made FOLDER.
 #
-#   scripts/gpu-run.sh build/gpu 285 env canary ops models bench13 kernels
+#   scripts/gpu-run.sh build/gpu 285 env canary ops wgmma models bench13 kernels
 #   scripts/gpu-run.sh build/gpu 315 env ops13 sweep bench13 ncu sanitizer
 #
 # Stages run in the order below, the most valuable first, whatever the order of the arguments. Each has a limit in
@@ -12,7 +12,7 @@
 #
 # shellcheck disable=SC2317  # stages are functions that are called by name
 set -uo pipefail
-all_stages=" env canary ops ops13 models bench13 kernels sweep ncu sanitizer "
+all_stages=" env canary ops ops13 wgmma models bench13 kernels sweep ncu sanitizer "
 
 # shellcheck source=scripts/stages.sh
 source "$(dirname "$0")/stages.sh"
@@ -76,6 +76,7 @@ stage env 10 figures 16 environment
 stage canary 25 figures 60 "$here/bin/canary"
 stage ops 60 mismatches 25 tests '*/cuda:Devices.*'
 stage ops13 40 mismatches 25 tests "$thirteen:Devices.*"
+stage wgmma 20 mismatches 12 tests '*Attention*/cuda_wgmma'
 stage models 45 mismatches 25 models
 stage bench13 75 figures 20 bench --prompt 512,2048,8064 --batch 1,8 --decode 128
 stage kernels 60 figures 60 "$here/bin/kernels_bench" --all

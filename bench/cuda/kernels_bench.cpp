@@ -104,10 +104,12 @@ std::vector<Case> cases_of(const std::string& kernel, const Sizes& sizes) {
     return {{decode(1, 1), {none, tune("stream-rows=0"), cublas}}, {decode(8, 1), {none, cublas}}};
   }
   if (is_attention(kernel)) {
+    std::vector<Settings> tiles = {none};
+    if (kernel == "attention") tiles.push_back({{"attention", "wgmma"}});
     const std::vector<Settings> both = {none, {{"combine", "own"}}, {{"attention", "split"}}};
-    return {{decode(1, short_one), both},   {decode(1, longest), both},
-            {decode(8, short_one), both},   {decode(8, longest), both},
-            {prompt(few, longest), {none}}, {prompt(sizes.rows, longest), {none}}};
+    return {{decode(1, short_one), both},  {decode(1, longest), both},
+            {decode(8, short_one), both},  {decode(8, longest), both},
+            {prompt(few, longest), tiles}, {prompt(sizes.rows, longest), tiles}};
   }
   if (kernel == "norm_qkv") return {{decode(1, 1), {none, {{"norms", "own"}}}}};
   const Settings tiles8 = {{"matvec", "tiles8"}}, waits = {{"pdl", "false"}};

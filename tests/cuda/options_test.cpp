@@ -71,7 +71,10 @@ TEST(CudaOptions, AttentionForcesAKernelWhereItCanRun) {
   const auto kernels = [](const char* name, uint32_t rows, const AttentionShape& shape) {
     const AttentionKernels found =
         attention_kernels(rows, shape, target_with({{"attention", name}}).choices);
-    return std::string(found.tiles ? "tiles " : "") + (found.split ? "split" : "plain");
+    return std::string(found.wgmma   ? "wgmma "
+                       : found.tiles ? "tiles "
+                                     : "") +
+           (found.split ? "split" : "plain");
   };
   EXPECT_EQ(kernels("auto", 1, f16), "split");
   EXPECT_EQ(kernels("auto", 64, f16), "tiles split");
@@ -80,6 +83,9 @@ TEST(CudaOptions, AttentionForcesAKernelWhereItCanRun) {
   EXPECT_EQ(kernels("split", 64, f16), "split");
   EXPECT_EQ(kernels("split", 64, i8), "plain");
   EXPECT_EQ(kernels("plain", 64, f16), "plain");
+  EXPECT_EQ(kernels("wgmma", 64, f16), "wgmma split");
+  EXPECT_EQ(kernels("wgmma", 1, f16), "split");
+  EXPECT_EQ(kernels("wgmma", 64, wide), "plain");
 }
 
 // The kernel of a product, the runs of its K and those of a row's keys are the same for any rows.
@@ -158,7 +164,7 @@ TEST(CudaOptions, RefusesWhatItDoesNotKnow) {
   EXPECT_EQ(refusal({{"matvec", "tiles12"}}),
             "option matvec: found tiles12, expected one of auto tiles8 tiles16 tiles32 tiles64");
   EXPECT_EQ(refusal({{"attention", "flash"}}),
-            "option attention: found flash, expected one of auto plain split");
+            "option attention: found flash, expected one of auto plain split wgmma");
   EXPECT_THAT(refusal({{"tune", "splits=3,warps=8"}}),
               HasSubstr("option tune: no 'warps'; there are lean-rows tiles8-rows tiles16-rows "));
   EXPECT_EQ(refusal({{"tune", "splits=many"}}),

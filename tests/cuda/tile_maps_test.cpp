@@ -1,7 +1,7 @@
 // The fragments of attention's tensor cores and the pages of the cache, on the host: whole products
 // computed from what each lane would have, by the PTX manual's drawings of mma.m16n8k16 and
 // ldmatrix.
-#include "backends/cuda/ops/tile_maps.h"
+#include "backends/cuda/ops/prompts/tile_maps.h"
 
 #include <gtest/gtest.h>
 

@@ -108,6 +108,13 @@ TEST_P(Attention, soft_cap) {
   check_shape({4, 2, 64, DType::f16, KeyRotation::on_read, false, 70, 1.5f});
 }
 
+// Prompts of several sequences; all rows see several tiles of 128 keys. With and without a window.
+TEST_P(Attention, prompts_with_heads_of_128) {
+  for (const uint32_t window : {0u, 150u})
+    check({4, 2, 128, DType::f16, kRotatedKeys, window != 0, window}, 3,
+          {{{0, 240}, {1, 3}}, {{0, 150}, {1, 1}, {2, 100}}, {{0, 90}, {1, 40}, {2, 1}}});
+}
+
 // Heads that share keys and values.
 TEST_P(Attention, groups_of_heads) {
   for (const DType cache : {DType::f16, DType::i8})
@@ -188,8 +195,9 @@ TEST_P(Attention, page_sizes) {
 
 // NaN stays in its sequence: a request that fails must not affect others in its step.
 TEST_P(Attention, nan_stays_in_its_sequence) {
-  for (const DType cache : {DType::f16, DType::f32}) {
-    const AttentionShape shape{4, 2, 64, cache, kRotatedKeys, true};
+  for (const AttentionShape& shape : {AttentionShape{4, 2, 64, DType::f16, kRotatedKeys, true},
+                                      {2, 1, 128, DType::f16, kRotatedKeys, true},
+                                      {4, 2, 64, DType::f32, kRotatedKeys, true}}) {
     for (const uint32_t rows : {kMaxRows, kFewRows}) {
       SCOPED_TRACE("a program of " + std::to_string(rows) + " rows");
       Conversation conversation(shape, 4, kContext);

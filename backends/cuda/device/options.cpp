@@ -22,7 +22,8 @@ constexpr Named<PackedChoice> kPackedChoices[] = {{"auto", PackedChoice::automat
                                                   {"tiles64", PackedChoice::tiles64}};
 constexpr Named<AttentionChoice> kAttentionChoices[] = {{"auto", AttentionChoice::automatic},
                                                         {"plain", AttentionChoice::plain},
-                                                        {"split", AttentionChoice::split}};
+                                                        {"split", AttentionChoice::split},
+                                                        {"wgmma", AttentionChoice::wgmma}};
 constexpr Named<CombineChoice> kCombineChoices[] = {{"last", CombineChoice::last},
                                                     {"own", CombineChoice::own}};
 constexpr Named<NormChoice> kNormChoices[] = {{"folded", NormChoice::folded},
@@ -69,7 +70,8 @@ const abi::OptionInfo kOptions[10] = {
      "kernel of packed weights below the rows that cuBLAS takes: auto, or tiles8, tiles16, "
      "tiles32, tiles64 for so many rows at a time"},
     {"attention", abi::OptionType::text, "auto",
-     "kernel of attention: auto, split (no tiles for prompts) or plain"},
+     "kernel of attention: auto, split (no tiles for prompts), plain, or wgmma (auto, but prompts "
+     "of heads of 128 by the products of sm_90a, which no GPU has run yet)"},
     {"combine", abi::OptionType::text, "last",
      "who combines the runs of keys that attention is divided into: the thread block that ends "
      "last, or a kernel of its own (own)"},

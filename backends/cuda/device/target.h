@@ -16,7 +16,7 @@ enum class LargeBatchLibrary { none, cublas_without_bf16, cublas };
 // The options `matvec`, `attention`, `combine`, `norms`, `pdl` and `batch-invariant`. `automatic`
 // is the table of crossovers.h, or the rule of attention_splits.h.
 enum class PackedChoice { automatic, tiles8, tiles16, tiles32, tiles64 };
-enum class AttentionChoice { automatic, plain, split };
+enum class AttentionChoice { automatic, plain, split, wgmma };
 // Who combines the runs of attention: the thread block that ends last, or a kernel of its own.
 enum class CombineChoice { last, own };
 // Who computes a norm: the products that read it, or a kernel of its own (program/prepared.h).

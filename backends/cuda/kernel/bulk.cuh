@@ -8,6 +8,8 @@
 
 #include <cstdint>
 
+#include "backends/cuda/kernel/tensor_map.h"
+
 namespace ropewalk::cuda {
 
 struct Barrier {
@@ -31,17 +33,40 @@ __device__ __forceinline__ void begin_barrier(Barrier& barrier, uint32_t arrival
 __device__ __forceinline__ void fence_barriers() {
   asm volatile("fence.mbarrier_init.release.cluster;" ::: "memory");
 }
+// One arrival, for parts and boxes that follow and have `bytes` together.
+__device__ __forceinline__ void expect_bytes(Barrier& barrier, uint32_t bytes) {
+  asm volatile(
+      "mbarrier.arrive.expect_tx.shared::cta.b64 _, [%0], %1;" ::"r"(shared_address(&barrier)),
+      "r"(bytes)
+      : "memory");
+}
 // Addresses and bytes are multiples of 16.
-__device__ __forceinline__ void copy_bulk(void* shared, const void* global, uint32_t bytes,
+__device__ __forceinline__ void copy_part(void* shared, const void* global, uint32_t bytes,
                                           Barrier& barrier) {
-  const uint32_t at = shared_address(&barrier);
-  asm volatile("mbarrier.arrive.expect_tx.shared::cta.b64 _, [%0], %1;" ::"r"(at), "r"(bytes)
-               : "memory");
   asm volatile(
       "cp.async.bulk.shared::cluster.global.mbarrier::complete_tx::bytes [%0], [%1], %2, [%3];" ::
           "r"(shared_address(shared)),
-      "l"(global), "r"(bytes), "r"(at)
+      "l"(global), "r"(bytes), "r"(shared_address(&barrier))
       : "memory");
+}
+__device__ __forceinline__ void copy_bulk(void* shared, const void* global, uint32_t bytes,
+                                          Barrier& barrier) {
+  expect_bytes(barrier, bytes);
+  copy_part(shared, global, bytes, barrier);
+}
+// The box whose first element is (row, column); 0 for what of it is outside of the matrix. `shared`
+// is a multiple of 1024.
+__device__ __forceinline__ void copy_box(void* shared, const TensorMap& map, uint32_t row,
+                                         uint32_t column, Barrier& barrier) {
+  asm volatile(
+      "cp.async.bulk.tensor.2d.shared::cluster.global.mbarrier::complete_tx::bytes [%0], [%1, {%2, "
+      "%3}], [%4];" ::"r"(shared_address(shared)),
+      "l"(&map), "r"(column), "r"(row), "r"(shared_address(&barrier))
+      : "memory");
+}
+__device__ __forceinline__ void arrive(Barrier& barrier) {
+  asm volatile("mbarrier.arrive.shared::cta.b64 _, [%0];" ::"r"(shared_address(&barrier))
+               : "memory");
 }
 __device__ __forceinline__ void wait_for(Barrier& barrier, uint32_t parity) {
   asm volatile(
@@ -56,6 +81,10 @@ __device__ __forceinline__ void wait_for(Barrier& barrier, uint32_t parity) {
 __device__ __forceinline__ void begin_barrier(Barrier&, uint32_t) { __trap(); }
 __device__ __forceinline__ void fence_barriers() {}
 __device__ __forceinline__ void copy_bulk(void*, const void*, uint32_t, Barrier&) {}
+__device__ __forceinline__ void expect_bytes(Barrier&, uint32_t) {}
+__device__ __forceinline__ void copy_part(void*, const void*, uint32_t, Barrier&) {}
+__device__ __forceinline__ void copy_box(void*, const TensorMap&, uint32_t, uint32_t, Barrier&) {}
+__device__ __forceinline__ void arrive(Barrier&) {}
 __device__ __forceinline__ void wait_for(Barrier&, uint32_t) {}
 #endif
 #endif

@@ -15,6 +15,7 @@ struct AttentionKernels {
   bool tiles;  // attention_tiles() takes the rows of prompts
   bool split;  // attention_split() takes all others; if false, attention() does
   bool ring;   // attention_ring() does so instead, where the cache and the device allow it
+  bool wgmma;  // attention_wgmma() replaces attention_tiles(), likewise
 };
 struct AttentionShape {
   abi::DType cache;
@@ -29,11 +30,10 @@ inline AttentionKernels attention_kernels(uint32_t rows, const AttentionShape& s
   const bool fast = choices.attention != AttentionChoice::plain &&
                     shape.rotation == abi::KeyRotation::before_cache && head_dim <= 128 &&
                     head_dim % 8 == 0;
-  const bool tiles =
-      choices.attention == AttentionChoice::automatic && choices.batches == Batches::fast;
-  return {fast && tiles && rows >= choices.tuning.prompt_rows,
-          fast && !(shape.cache == abi::DType::i8 && head_dim % 16),
-          fast && choices.attention == AttentionChoice::automatic};
+  const bool best = fast && choices.attention != AttentionChoice::split;
+  const bool tiles = best && choices.batches == Batches::fast && rows >= choices.tuning.prompt_rows;
+  return {tiles, fast && !(shape.cache == abi::DType::i8 && head_dim % 16), best,
+          tiles && choices.attention == AttentionChoice::wgmma};
 }
 
 // Doubts, to be measured (tuning.h):

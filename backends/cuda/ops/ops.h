@@ -86,11 +86,16 @@ struct Cache {
   abi::DType dtype;  // f16, i8
   uint32_t kv_heads, head_dim;
   uint32_t page_shift;  // T = 1 << page_shift
+  uint32_t pages;
 };
 
 inline Cache cache_of(const abi::Tensor& cache, std::byte* data) {
-  return {data, cache.dtype, cache.dim[2], cache.dim[3],
-          static_cast<uint32_t>(std::countr_zero(cache.dim[1]))};
+  return {data,
+          cache.dtype,
+          cache.dim[2],
+          cache.dim[3],
+          static_cast<uint32_t>(std::countr_zero(cache.dim[1])),
+          cache.dim[0]};
 }
 
 struct KvAppend {
@@ -117,11 +122,12 @@ struct Attention {
   Cache keys, values;
   uint32_t heads;
   abi::AttentionParams params;
-  bool after_prompts;  // attention_tiles() takes the rows of prompts, the other kernel the rest
-  uint32_t splits;     // max runs of keys, attention_splits.h
-  uint32_t min_keys;   // of a run
-  float* partials;     // (rows, heads, splits, head_dim + 2): weighted values, max, sum;
-                       // attention_tiles() with an order: (rows, heads, head_dim)
+  bool
+      after_prompts;  // attention_tiles() or _wgmma() takes the rows of prompts, the other kernel the rest
+  uint32_t splits;                // max runs of keys, attention_splits.h
+  uint32_t min_keys;              // of a run
+  float* partials;                // (rows, heads, splits, head_dim + 2): weighted values, max, sum;
+                                  // attention_tiles() with an order: (rows, heads, head_dim)
   gptq::PreparedX prepared = {};  // y for the next product; not with attention_tiles()
   // (rows, thread blocks of a row's heads), 0 before and after; null: a kernel of its own combines
   // the runs.
@@ -190,6 +196,7 @@ void attention_split(const Attention& op, const Launch& launch);
 void attention_ring(const Attention& op, const Launch& launch);
 void attention_combine(const Attention& op, const Launch& launch);
 void attention_tiles(const Attention& op, const Launch& launch);
+void attention_wgmma(const Attention& op, const Launch& launch);
 void silu_mul(const GateMul& op, const Launch& launch);
 void gelu_mul(const GateMul& op, const Launch& launch);
 void add(const Add& op, const Launch& launch);
@@ -213,6 +220,10 @@ inline uint32_t heads_together(uint32_t heads, const Cache& keys) {
 
 // Whether attention_ring() can read the cache.
 bool can_ring(const Cache& keys, Copies copies, uint32_t shared_bytes);
+
+// Whether attention_wgmma() can replace attention_tiles().
+bool can_use_wgmma(const Cache& keys, const abi::AttentionParams& params, uint32_t capability,
+                   uint32_t shared_bytes);
 
 // Whether the last thread block of `together` heads can combine their runs: not where elements
 // change their places across heads, or where a block of K of the next product has elements of

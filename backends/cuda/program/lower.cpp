@@ -36,6 +36,8 @@ struct AttentionPlan {
             shape.rows, {keys.dtype, keys.head_dim, node.attention().rotation}, target.choices)),
         single_rows(launch_rows(shape, Extent::rows)) {
     kernels.ring = kernels.ring && can_ring(keys, gptq::copies_of(target), target.shared_bytes);
+    kernels.wgmma = kernels.wgmma &&
+                    can_use_wgmma(keys, node.attention(), target.capability, target.shared_bytes);
     // A row outside of prompts is the only one of its sequence.
     if (kernels.tiles) single_rows = std::min(single_rows, std::max(shape.sequences, 1u));
     const uint64_t planned = target.batch_invariant() ? kInvariantRows : single_rows;
@@ -81,7 +83,8 @@ LaunchNode lower_attention(const abi::Node& node, const Operands& op,
                                                        : attention,
                                   launched, few);
   if (!plan.kernels.tiles) return singles;
-  return [tiles = bind(attention_tiles, launched, context), singles](cudaStream_t stream) {
+  return [tiles = bind(plan.kernels.wgmma ? attention_wgmma : attention_tiles, launched, context),
+          singles](cudaStream_t stream) {
     tiles(stream);
     singles(stream);
   };

@@ -8,12 +8,19 @@
 
 #include <cstdint>
 
+#include "backends/cuda/kernel/tensor_map.h"
+
 namespace ropewalk::emulator {
 
 // `barrier` is its address.
 void begin_barrier(const void* barrier, uint32_t arrivals);
-// Arrives at the barrier, whose phase does not end before all bytes have arrived.
-void start_bulk_copy(void* to, const void* from, uint32_t bytes, const void* barrier);
+void arrive(const void* barrier);
+// Arrives at the barrier, whose phase does not end before so many more bytes have arrived.
+void expect_bytes(const void* barrier, uint32_t bytes);
+void start_part(void* to, const void* from, uint32_t bytes, const void* barrier);
+// Copies the box whose first element is (row, column), swizzled by 128 bytes.
+void start_box(void* to, const cuda::TensorMap& map, uint32_t row, uint32_t column,
+               const void* barrier);
 // Waits until the phase of this parity has ended.
 void wait_for_phase(const void* barrier, uint32_t parity);
 // The thread block has ended, and its barriers with it.

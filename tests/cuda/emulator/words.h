@@ -22,8 +22,10 @@
 #include "backends/cuda/kernel/async.cuh"
 #include "backends/cuda/kernel/bulk.cuh"
 #include "backends/cuda/kernel/launch.cuh"
+#include "backends/cuda/kernel/wgmma.cuh"
 #include "tests/cuda/emulator/block.h"
 #include "tests/cuda/emulator/bulk.h"
+#include "tests/cuda/emulator/wgmma.h"
 
 #define threadIdx ropewalk::emulator::thread_index
 #define blockIdx ropewalk::emulator::block_index
@@ -143,12 +145,48 @@ inline void begin_barrier(Barrier& barrier, uint32_t arrivals) {
   emulator::begin_barrier(&barrier, arrivals);
 }
 inline void fence_barriers() {}
+inline void arrive(Barrier& barrier) { emulator::arrive(&barrier); }
+inline void expect_bytes(Barrier& barrier, uint32_t bytes) {
+  emulator::expect_bytes(&barrier, bytes);
+}
+inline void copy_part(void* shared, const void* global, uint32_t bytes, Barrier& barrier) {
+  emulator::start_part(shared, global, bytes, &barrier);
+}
 inline void copy_bulk(void* shared, const void* global, uint32_t bytes, Barrier& barrier) {
-  emulator::start_bulk_copy(shared, global, bytes, &barrier);
+  expect_bytes(barrier, bytes);
+  copy_part(shared, global, bytes, barrier);
+}
+inline void copy_box(void* shared, const TensorMap& map, uint32_t row, uint32_t column,
+                     Barrier& barrier) {
+  emulator::start_box(shared, map, row, column, &barrier);
 }
 inline void wait_for(Barrier& barrier, uint32_t parity) {
   emulator::wait_for_phase(&barrier, parity);
 }
+// Counted from the start of dynamic shared memory.
+inline uint32_t shared_address(const void* at) {
+  return static_cast<uint32_t>(static_cast<const std::byte*>(at) - emulator::shared_memory());
+}
+
+// The warpgroup's products, as wgmma.cuh declares them.
+template <FirstSum kFirst>
+void start_product(WgmmaSums& sum, uint64_t a, uint64_t b) {
+  emulator::start_product({sum, kFirst == FirstSum::given, std::nullopt, a, b, false});
+}
+template <KOfRows kB>
+void start_product(WgmmaSums& sum, const uint32_t (&a)[4], uint64_t b) {
+  emulator::start_product({sum, true, std::to_array(a), 0, b, kB == KOfRows::across});
+}
+inline void order_products() {}
+inline void commit_products() { emulator::commit_products(); }
+template <uint32_t kLater>
+void wait_for_products() {
+  emulator::wait_for_products(kLater);
+}
+inline void settle(WgmmaSums&) {}
+inline void publish_shared() {}
+template <Registers kChange, uint32_t kCount>
+void set_registers() {}
 
 // mma.m16n8k16 of f16 with f32 sums, as mma.cuh declares it.
 inline void multiply_add(float (&sum)[4], const uint32_t (&a)[4], const uint32_t (&b)[2]) {

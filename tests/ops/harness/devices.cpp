@@ -99,6 +99,9 @@ std::vector<Entry> find_devices() {
       add_devices(module, "cpu_baseline", {{"instructions", "baseline"}}, entries);
       add_devices(module, "cpu_single", {{"threads", "1"}}, entries);
     }
+    if (name == "cuda" || name == "emulated")
+      add_devices(module, name + "_wgmma", {{"attention", "wgmma"}, {"tune", "prompt-rows=1"}},
+                  entries);
     if (name == "vulkan") {
       add_devices(module, "vulkan_bare", {{"mask-features", kOptionalFeatures}}, entries);
       add_devices(module, "vulkan_gpu", {{"tuning", "gpu"}}, entries);

@@ -9,8 +9,7 @@
 // another kernel. The next keys are copied while the current tile is weighted, the values while the
 // scores are computed. The technique is that of FlashAttention-2.
 #include "backends/cuda/kernel/mma.cuh"
-#include "backends/cuda/ops/attention_partials.cuh"
-#include "backends/cuda/ops/tile_maps.h"
+#include "backends/cuda/ops/prompts/attention_rows.cuh"
 
 namespace ropewalk::cuda {
 namespace {
@@ -91,21 +90,8 @@ __device__ __forceinline__ void stage(const Cache& cache, const TileEntries& ent
 
 // A lane's fragment of its warp's 16 rows: the rows g and g + 8, as mma.cuh draws them.
 template <uint32_t kDim>
-struct State {
+struct State : WeightedRows<kDim> {
   uint32_t q[kDim / 16][4];
-  float o[kDim / 8][4];
-  float max[2], sum[2];
-  float unit;  // of o; 0 before the first key
-
-  // Before the first key.
-  __device__ __forceinline__ void clear() {
-#pragma unroll
-    for (float(&tile)[4] : o)
-#pragma unroll
-      for (float& value : tile) value = 0.0f;
-    max[0] = max[1] = kNoScore;
-    sum[0] = sum[1] = unit = 0.0f;
-  }
 };
 
 template <uint32_t kDim>
@@ -144,64 +130,6 @@ __device__ __forceinline__ void make_scores(const State<kDim>& state, const Tile
   }
 }
 
-// The first key of a tile, the scale of its scores, and the unit of its values.
-struct TileOfKeys {
-  uint32_t first;
-  float scale, unit;
-};
-
-// Turns scores into weights: 0 for keys that a row does not see. Scales the earlier sums to the new
-// max and to the new unit of values. `at.scale` includes log2(e).
-template <uint32_t kDim>
-__device__ __forceinline__ void weigh(const Attention& op, float (&scores)[kKeys / 8][4],
-                                      const KeysOfRow (&keys)[2], const TileOfKeys& at,
-                                      State<kDim>& state) {
-  const uint32_t lane = threadIdx.x % 32;
-  uint32_t begin[2], count[2];  // of the tile's keys
-#pragma unroll
-  for (uint32_t r = 0; r < 2; ++r) {
-    begin[r] = max(keys[r].first, at.first) - at.first;
-    count[r] = max(keys[r].end, at.first + begin[r]) - (at.first + begin[r]);
-  }
-  const auto seen = [&](uint32_t n, uint32_t i) {
-    return score_key(lane, n, i) - begin[i / 2] < count[i / 2];
-  };
-  if (op.params.soft_cap != 0.0f)
-    for (float(&tile)[4] : scores)
-      for (float& score : tile) score = capped(op, score * at.scale) / at.scale;
-  // max over the row
-  float max[2] = {state.max[0], state.max[1]};
-#pragma unroll
-  for (uint32_t n = 0; n < kKeys / 8; ++n)
-#pragma unroll
-    for (uint32_t i = 0; i < 4; ++i)
-      if (seen(n, i)) max[i / 2] = fmaxf(max[i / 2], scores[n][i] * at.scale);
-  // factors of the earlier sums
-  float keep[2];
-  const float in_new_unit = state.unit / at.unit;
-  state.unit = at.unit;
-#pragma unroll
-  for (uint32_t r = 0; r < 2; ++r) {
-    for (uint32_t mask = 1; mask <= 2; mask *= 2)
-      max[r] = fmaxf(max[r], __shfl_xor_sync(~0u, max[r], mask));
-    keep[r] = exp2f(state.max[r] - max[r]);
-    state.max[r] = max[r];
-    state.sum[r] *= keep[r];
-  }
-  // weights and their sum
-#pragma unroll
-  for (uint32_t n = 0; n < kKeys / 8; ++n)
-#pragma unroll
-    for (uint32_t i = 0; i < 4; ++i) {
-      scores[n][i] = seen(n, i) ? exp2f(scores[n][i] * at.scale - max[i / 2]) : 0.0f;
-      state.sum[i / 2] += scores[n][i];
-    }
-#pragma unroll
-  for (uint32_t n = 0; n < kDim / 8; ++n)
-#pragma unroll
-    for (uint32_t i = 0; i < 4; ++i) state.o[n][i] *= keep[i / 2] * in_new_unit;
-}
-
 // o += weights . values. The fragments of two tiles of 8 keys are the left operand as they are.
 template <uint32_t kDim>
 __device__ __forceinline__ void add_values(const float (&weights)[kKeys / 8][4],
@@ -211,10 +139,7 @@ __device__ __forceinline__ void add_values(const float (&weights)[kKeys / 8][4],
   for (uint32_t k = 0; k < kKeys / 16; ++k) {
     uint32_t a[4];
 #pragma unroll
-    for (uint32_t i = 0; i < 4; ++i) {
-      const float(&from)[4] = weights[weight_tile(k, i)];
-      a[i] = bits_of(__floats2half2_rn(from[weight_pair(i)], from[weight_pair(i) + 1]));
-    }
+    for (uint32_t i = 0; i < 4; ++i) a[i] = weight_register(weights, k, i);
 #pragma unroll
     for (uint32_t n = 0; n < kDim / 16; ++n) {
       uint32_t b[4];  // for two instructions of 8 dimensions each
@@ -222,29 +147,6 @@ __device__ __forceinline__ void add_values(const float (&weights)[kKeys / 8][4],
                       values.rows + value_row(lane, k) * Tile<kDim>::kPitch + value_dim(lane, n));
       multiply_add(state.o[2 * n], a, {b[0], b[1]});
       multiply_add(state.o[2 * n + 1], a, {b[2], b[3]});
-    }
-  }
-}
-
-// Stores those rows of [begin, end) that are among the warp's 16 rows from `first` on.
-template <uint32_t kDim>
-__device__ __forceinline__ void store(const Attention& op, uint32_t first, uint32_t begin,
-                                      uint32_t end, State<kDim>& state, float* y) {
-  const uint32_t lane = threadIdx.x % 32, d = op.keys.head_dim;
-#pragma unroll
-  for (uint32_t half = 0; half < 2; ++half) {
-    for (uint32_t mask = 1; mask <= 2; mask *= 2)
-      state.sum[half] += __shfl_xor_sync(~0u, state.sum[half], mask);
-    const uint32_t r = first + score_row(lane, 2 * half);
-    if (r < begin || r >= end) continue;
-    const float inverse = state.unit / state.sum[half];
-    float* row = y + (uint64_t{r} * op.heads + blockIdx.x) * d;
-#pragma unroll
-    for (uint32_t n = 0; n < kDim / 8; ++n) {
-      const uint32_t at = output_dim(lane, n);
-      if (at >= d) continue;
-      *reinterpret_cast<float2*>(row + at) = {state.o[n][2 * half] * inverse,
-                                              state.o[n][2 * half + 1] * inverse};
     }
   }
 }
@@ -287,7 +189,8 @@ __device__ __forceinline__ void attend(const Attention& op, const StepView& step
     __syncthreads();
     if (key + kKeys < all) key_unit = stage_at(op.keys, key + kKeys, keys);
     if (!sees) continue;
-    weigh(op, scores, row_keys, at, state);
+    cap(op, at.scale, scores);
+    state.scale(weigh<Seen::some>(scores, row_keys, at, state));
     add_values(scores, values, state);
   }
   __syncthreads();
@@ -307,7 +210,7 @@ __global__ void __launch_bounds__(kTileThreads)
     while (stop < end && step.sequence[stop] == step.sequence[begin]) ++stop;
     state.clear();
     attend<kType>(op, step, begin, stop, first, keys, values, state);
-    store(op, first, begin, stop, state, y);
+    store_rows(op, first, begin, stop, state, y);
   }
 }
 

@@ -1,5 +1,5 @@
-// tile_maps.h — which rows, keys and dimensions a lane of ops/attention_tiles.cu holds in its
-// fragments, as functions of indices. mma.cuh draws the fragments.
+// tile_maps.h — which rows, keys and dimensions a lane of attention_tiles.cu, or of
+// attention_wgmma.cu, holds in its fragments, as functions of indices. mma.cuh draws the fragments.
 //
 // Scores (16 rows, 8 keys) = queries (16, 16 dimensions) . keys (16 dimensions, 8); values
 // (16 rows, 8 dimensions) = weights (16, 16 keys) . values (16 keys, 8 dimensions).

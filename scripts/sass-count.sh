@@ -91,6 +91,8 @@ named() {
       rows = $1 ~ /ELj1E/ ? "1 row" : "8 rows"; zeros = $1 ~ /ZerosE1/ ? "zeros of 4 bits" : "one zero"
       print "lean, " rows ", " zeros "|1|" $0 }
     $1 ~ /attention_wgmma_kernel/ { print "attention, wgmma, no mask|1|" $0 }
+    $1 ~ /[^n]_?wgmma_kernelILNS1/ {
+      print "large batch, wgmma, " ($1 ~ /ZerosE1/ ? "zeros of 4 bits" : "one zero") "|1|" $0 }
     $1 ~ /matmul_kernelILj4ELj1E/ { print "tiles_of_8, 1 row|1|" $0 }
     $1 ~ /matmul_wide_kernelILj4E/ {
       tiles = $1; sub(/.*ILj4ELj/, "", tiles); sub(/E.*/, "", tiles)

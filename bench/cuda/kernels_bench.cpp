@@ -112,12 +112,13 @@ std::vector<Case> cases_of(const std::string& kernel, const Sizes& sizes) {
             {prompt(few, longest), tiles}, {prompt(sizes.rows, longest), tiles}};
   }
   if (kernel == "norm_qkv") return {{decode(1, 1), {none, {{"norms", "own"}}}}};
+  const std::vector<Settings> large = {none, tune("joined=0"), {{"large-batch", "wgmma"}}};
   const Settings tiles8 = {{"matvec", "tiles8"}}, waits = {{"pdl", "false"}};
   return {{decode(1, 1), {none, waits, tiles8}},
           {decode(8, 1), {none, waits, tiles8, tiles16}},
           {decode(32, 1), {none, tiles16, tiles64}},
-          {prompt(few, few), {none, tune("joined=0")}},
-          {prompt(sizes.rows, sizes.rows), {none, tune("joined=0")}}};
+          {prompt(few, few), large},
+          {prompt(sizes.rows, sizes.rows), large}};
 }
 
 // One factor at a time from the default.

@@ -142,6 +142,9 @@ constexpr Variant kVariants[] = {
     {"default", "90", "tune min-keys=1"},
     {"own_kernels", "90", "combine own norms own logits host tune min-keys=1,stream-rows=0"},
     {"split", "90", "attention split pdl false tune min-keys=1"},
+    {"wgmma", "90",
+     "attention wgmma large-batch wgmma tune "
+     "prompt-rows=1,lean-rows=0,tiles8-rows=0,tiles16-rows=0,tiles32-rows=0,tiles64-rows=0"},
     {"ampere", "80", "tune min-keys=1"},
     {"turing", "75", "tune min-keys=1"}};
 INSTANTIATE_TEST_SUITE_P(Options, CudaVariants, testing::ValuesIn(kVariants),

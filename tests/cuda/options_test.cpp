@@ -113,6 +113,11 @@ TEST(CudaOptions, BatchInvariantLooksAtNoRows) {
             MatmulKernel::tiles_of_16);
 }
 
+TEST(CudaOptions, LargeBatchesGoToCublasUnlessWgmmaIsAskedFor) {
+  EXPECT_EQ(options_with({}).choices.large_batch, LargeBatchChoice::cublas);
+  EXPECT_EQ(options_with({{"large-batch", "wgmma"}}).choices.large_batch, LargeBatchChoice::wgmma);
+}
+
 TEST(CudaOptions, PdlLetsKernelsStartEarly) {
   EXPECT_EQ(options_with({}).choices.early_start, EarlyStart::where_possible);
   EXPECT_EQ(options_with({{"pdl", "false"}}).choices.early_start, EarlyStart::never);

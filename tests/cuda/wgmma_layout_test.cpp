@@ -6,6 +6,8 @@
 
 #include <set>
 
+#include "backends/cuda/gptq/x_to_f16.h"
+
 namespace ropewalk::cuda {
 namespace {
 
@@ -70,6 +72,25 @@ TEST(WgmmaLayout, StepsAcrossTheRows) {
                           column % 64 / 8 * 16 + column % 8 * 2),
                   kAt + column / 64 * kPanel + panel_offset(k * 16 + i, column % 64));
   }
+}
+
+// PTX manual, A of wgmma with 16 of K: register i of lane (g, t) has the rows g + 8 (i % 2) of A
+// and its places 8 (i / 2) + 2t, .. + 1 of K. Lanes of large_batch/wgmma.cu put the pair
+// left_pair() of their 8 codes of a column there.
+TEST(WgmmaLayout, XHasTheOrderOfTheLanesCodes) {
+  using gptq::XOrder;
+  std::set<uint32_t> places;
+  for (uint32_t lane = 0; lane < gptq::kLanes; ++lane)
+    for (uint32_t step = 0; step < 2; ++step)
+      for (uint32_t i = 0; i < 4; ++i)
+        for (uint32_t e = 0; e < 2; ++e) {
+          const uint32_t row = gptq::row_of(lane, 2 * gptq::left_pair(step, i) + e);
+          const uint32_t place = step * 16 + i / 2 * 8 + lane % 4 * 2 + e;
+          EXPECT_EQ(gptq::place_of(XOrder::pairs_of_lanes, row), place);
+          EXPECT_EQ(gptq::place_of(XOrder::natural, row), row);
+          places.insert(place);
+        }
+  EXPECT_EQ(places.size(), gptq::kBlockRows);
 }
 
 }  // namespace

@@ -29,6 +29,8 @@ constexpr Named<CombineChoice> kCombineChoices[] = {{"last", CombineChoice::last
 constexpr Named<NormChoice> kNormChoices[] = {{"folded", NormChoice::folded},
                                               {"own", NormChoice::own}};
 constexpr Named<LogitsOn> kLogitsOn[] = {{"device", LogitsOn::device}, {"host", LogitsOn::host}};
+constexpr Named<LargeBatchChoice> kLargeBatchChoices[] = {{"cublas", LargeBatchChoice::cublas},
+                                                          {"wgmma", LargeBatchChoice::wgmma}};
 
 template <class Value, size_t kCount>
 Value choice(const abi::Options& given, std::string_view option,
@@ -54,11 +56,12 @@ Options::Options(const abi::Options& given)
               choice(given, "attention", kAttentionChoices),
               choice(given, "combine", kCombineChoices),
               choice(given, "norms", kNormChoices),
+              choice(given, "large-batch", kLargeBatchChoices),
               given.boolean("pdl") ? EarlyStart::where_possible : EarlyStart::never,
               given.boolean("batch-invariant") ? Batches::invariant : Batches::fast,
               parse_tuning(given.text("tune"))} {}
 
-const abi::OptionInfo kOptions[10] = {
+const abi::OptionInfo kOptions[11] = {
     {"capture", abi::OptionType::boolean, "true",
      "record each program as a CUDA graph; false launches its kernels one by one, for debugging"},
     {"step-limit-ms", abi::OptionType::integer, "30000",
@@ -78,6 +81,10 @@ const abi::OptionInfo kOptions[10] = {
     {"norms", abi::OptionType::text, "folded",
      "who computes the norm in front of products of one row: the products (folded), or a kernel "
      "of its own (own)"},
+    {"large-batch", abi::OptionType::text, "cublas",
+     "what multiplies packed weights by the rows of prompts: cublas, after a kernel has made them "
+     "f16, or wgmma, which makes them f16 in registers (sm_90a, 4 bits, groups of 32; no GPU has "
+     "run it yet)"},
     {"pdl", abi::OptionType::boolean, "true",
      "let kernels begin before the one in front of them has ended, from sm_90 on"},
     {"batch-invariant", abi::OptionType::boolean, "false",

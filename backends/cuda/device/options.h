@@ -22,6 +22,6 @@ struct Options {
   Choices choices;
 };
 
-extern const abi::OptionInfo kOptions[10];
+extern const abi::OptionInfo kOptions[11];
 
 }  // namespace ropewalk::cuda

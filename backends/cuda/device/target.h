@@ -13,14 +13,16 @@ namespace ropewalk::cuda {
 // the kernels for packed and dense weights do it.
 enum class LargeBatchLibrary { none, cublas_without_bf16, cublas };
 
-// The options `matvec`, `attention`, `combine`, `norms`, `pdl` and `batch-invariant`. `automatic`
-// is the table of crossovers.h, or the rule of attention_splits.h.
+// The options `matvec`, `attention`, `combine`, `norms`, `large-batch`, `pdl` and
+// `batch-invariant`. `automatic` is the table of crossovers.h, or the rule of attention_splits.h.
 enum class PackedChoice { automatic, tiles8, tiles16, tiles32, tiles64 };
 enum class AttentionChoice { automatic, plain, split, wgmma };
 // Who combines the runs of attention: the thread block that ends last, or a kernel of its own.
 enum class CombineChoice { last, own };
 // Who computes a norm: the products that read it, or a kernel of its own (program/prepared.h).
 enum class NormChoice { folded, own };
+// What multiplies packed weights by the rows that large_batch/matmul.h takes.
+enum class LargeBatchChoice { cublas, wgmma };
 enum class EarlyStart { never, where_possible };
 // invariant: the bits of a row do not depend on the rows beside it. Kernels are then chosen, and
 // their work is divided, as for kInvariantRows.
@@ -32,6 +34,7 @@ struct Choices {
   AttentionChoice attention = AttentionChoice::automatic;
   CombineChoice combine = CombineChoice::last;
   NormChoice norms = NormChoice::folded;
+  LargeBatchChoice large_batch = LargeBatchChoice::cublas;
   EarlyStart early_start = EarlyStart::where_possible;
   Batches batches = Batches::fast;
   Tuning tuning = {};

@@ -43,6 +43,11 @@ struct Zero {
   __device__ __forceinline__ explicit Zero(__half zero)
       : from_1024(__half2half2(__hneg(__hadd(__float2half(1024.0f), zero)))),
         from_64(__half2half2(__hneg(__hadd(__float2half(64.0f), zero)))) {}
+  // The same for a zero of at most 63. The last mantissa bit of -1024 as f16 counts 1, that of -64
+  // counts 1/16.
+  __device__ __forceinline__ explicit Zero(uint32_t zero)
+      : from_1024(pair_of(0xe400e400u + zero * 0x00010001u)),
+        from_64(pair_of(0xd400d400u + zero * 0x00100010u)) {}
 };
 
 // Loads a lane's words of one block in units of up to 16 bytes. They are read once, so L1 need not

@@ -74,7 +74,14 @@ __global__ void __launch_bounds__(kRowThreads)
     alignas(8)
         const Element four[4] = {rounded<Element>(v.x * inverse), rounded<Element>(v.y * inverse),
                                  rounded<Element>(v.z * inverse), rounded<Element>(v.w * inverse)};
-    *reinterpret_cast<uint2*>(to + i) = *reinterpret_cast<const uint2*>(four);
+    const uint2 pairs = *reinterpret_cast<const uint2*>(four);
+    if (op.order == XOrder::natural) {
+      *reinterpret_cast<uint2*>(to + i) = pairs;
+      continue;
+    }
+    auto* block = reinterpret_cast<uint32_t*>(to + i / kBlockRows * kBlockRows);
+    block[place_of(op.order, i % kBlockRows) / 2] = pairs.x;
+    block[place_of(op.order, i % kBlockRows + 2) / 2] = pairs.y;
   }
   if (threadIdx.x == 0) op.x_scales[r] = scale;
 }

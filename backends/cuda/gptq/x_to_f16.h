@@ -15,6 +15,14 @@
 
 namespace ropewalk::cuda::gptq {
 
+// The order of the 32 elements of a block: that of the tiles, or the one in which the lanes of
+// large_batch/wgmma.cu have their codes.
+enum class XOrder : uint32_t { natural, pairs_of_lanes };
+// Where element i of a block lies; a pair (i, i + 1), i even, stays together.
+RW_HOST_DEVICE uint32_t place_of(XOrder order, uint32_t i) {
+  return order == XOrder::natural ? i : i / 4 % 2 * 16 + i / 2 % 2 * 8 + i / 8 * 2 + i % 2;
+}
+
 struct XToF16 {
   const float* x;    // (R, rows of the weight)
   std::byte* x_f16;  // (rows, padded_rows) f16 or bf16; 0 in rows beyond the step's
@@ -23,8 +31,9 @@ struct XToF16 {
   Layout layout;
   uint32_t rows;
   Extent extent;
+  XOrder order = XOrder::natural;
 };
-// x_f16[r] = x[r] / x_scales[r], its elements in the order of the tiles.
+// x_f16[r] = x[r] / x_scales[r].
 void x_to_f16(const XToF16& op, const StepView& step, cudaStream_t stream);
 
 }  // namespace ropewalk::cuda::gptq

@@ -76,6 +76,14 @@ void add_devices(const abi::Module* module, const std::string& name, const Setti
   backend->release();
 }
 
+// Kernels for prompts on Hopper, for any number of rows.
+Settings wgmma() {
+  std::string tune = "prompt-rows=1";
+  for (const char* rows : {"lean", "tiles8", "tiles16", "tiles32", "tiles64"})
+    tune += std::string(",") + rows + "-rows=0";
+  return {{"attention", "wgmma"}, {"large-batch", "wgmma"}, {"tune", tune}};
+}
+
 // The modules that were built, or on another machine those in ROPEWALK_MODULES.
 std::filesystem::path module_folder() {
   const char* moved = std::getenv("ROPEWALK_MODULES");
@@ -100,8 +108,7 @@ std::vector<Entry> find_devices() {
       add_devices(module, "cpu_single", {{"threads", "1"}}, entries);
     }
     if (name == "cuda" || name == "emulated")
-      add_devices(module, name + "_wgmma", {{"attention", "wgmma"}, {"tune", "prompt-rows=1"}},
-                  entries);
+      add_devices(module, name + "_wgmma", wgmma(), entries);
     if (name == "vulkan") {
       add_devices(module, "vulkan_bare", {{"mask-features", kOptionalFeatures}}, entries);
       add_devices(module, "vulkan_gpu", {{"tuning", "gpu"}}, entries);

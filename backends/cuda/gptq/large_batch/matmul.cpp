@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "backends/cuda/gptq/large_batch/dequantise.h"
+#include "backends/cuda/gptq/large_batch/wgmma.h"
 #include "backends/cuda/gptq/x_to_f16.h"
 #include "core/abi/workspace.h"
 
@@ -63,7 +64,7 @@ LargeBatchNeeds LargeBatchMatmul::needs(const Product& p, DType dtype, uint32_t 
     const uint64_t columns = width_of(group, dtype);
     needs.sums = std::max(needs.sums, rows * columns * 4);
     const uint64_t slice = joined ? columns : width_of(group[0], dtype);
-    if (dtype == DType::gptq)
+    if (dtype == DType::gptq && !gptq::can_use_wgmma(p, target))
       needs.slice = std::max(
           needs.slice, abi::align_up(slice * gptq::padded_rows(p.part[0].layout) * 2, kAlignment));
   }
@@ -79,6 +80,7 @@ LargeBatchMatmul::LargeBatchMatmul(const Product& product, DType dtype, uint32_t
       groups_(groups(product, dtype, rows, resources.target)),
       dtype_(dtype),
       rows_(rows),
+      stays_packed_(dtype == DType::gptq && gptq::can_use_wgmma(product, resources.target)),
       resources_(resources),
       step_(step) {}
 
@@ -92,6 +94,13 @@ float* LargeBatchMatmul::heads(uint32_t part) const {
 void LargeBatchMatmul::multiply(std::span<const Piece> pieces, float* sums, uint64_t pitch,
                                 cudaStream_t stream) const {
   const gptq::Layout& l = product_.part[0].layout;  // all parts have the same rows
+  if (stays_packed_) {
+    gptq::WgmmaMatmul op{{}, 0, l, resources_.memory.x, sums, pitch, rows_, product_.extent};
+    for (const Piece& piece : pieces)
+      op.part[op.parts++] = {product_.part[piece.part].weight, piece.first / gptq::kTileColumns,
+                             width_of(piece, dtype_) / gptq::kTileColumns};
+    return gptq::wgmma_matmul(op, step_, stream);
+  }
   const uint32_t padded = gptq::padded_rows(l);
   uint32_t columns = 0;
   for (const Piece& piece : pieces) columns += width_of(piece, dtype_);
@@ -167,7 +176,7 @@ void LargeBatchMatmul::operator()(cudaStream_t stream) const {
   gptq::x_to_f16(
       {product_.x, resources_.memory.x, reinterpret_cast<float*>(resources_.memory.scales),
        dtype_ == DType::bf16 ? DType::bf16 : DType::f16, product_.part[0].layout, rows_,
-       product_.extent},
+       product_.extent, stays_packed_ ? gptq::XOrder::pairs_of_lanes : gptq::XOrder::natural},
       step_, stream);
   for (const Group& group : groups_) run(group, stream);
   if (product_.epilogue == Epilogue::rope_append) append(stream);

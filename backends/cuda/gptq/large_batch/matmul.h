@@ -1,5 +1,5 @@
 // matmul.h — a large-batch product: x and slices of the weights become f16, cuBLAS multiplies them,
-// and the epilogue finishes the sums slice by slice.
+// and the epilogue finishes the sums slice by slice. Or the weights stay packed (wgmma.h).
 //
 // A LargeBatchMatmul is called with a stream, like every launch of a program. It borrows the
 // program's memory, cuBLAS and slices.
@@ -72,6 +72,7 @@ class LargeBatchMatmul {
   std::vector<Group> groups_;
   abi::DType dtype_;
   uint32_t rows_;
+  bool stays_packed_;  // multiplied by wgmma.cu
   Resources resources_;
   StepView step_;
 };

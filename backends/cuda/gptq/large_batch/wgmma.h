@@ -1,0 +1,35 @@
+// wgmma.h — a large-batch product of 4-bit weights that stay packed: gptq/large_batch/wgmma.cu, in
+// place of dequantise() and cuBLAS where the option large-batch=wgmma asks for it. Stateless.
+#pragma once
+
+#include <cuda_runtime_api.h>
+
+#include <cstddef>
+#include <cstdint>
+
+#include "backends/cuda/device/target.h"
+#include "backends/cuda/gptq/product.h"
+
+namespace ropewalk::cuda::gptq {
+
+// Tiles [first, first + count) of a weight.
+struct TilesOfWeight {
+  const std::byte* weight;
+  uint32_t first, count;
+};
+
+struct WgmmaMatmul {
+  TilesOfWeight part[kMaxParts];  // their sums lie side by side
+  uint32_t parts;
+  Layout layout;           // small headers; of all parts alike, columns excepted
+  const std::byte* x_f16;  // (rows, padded_rows) f16 in XOrder::pairs_of_lanes
+  float* sums;             // (rows, 32 a tile) f32, a row every `pitch`
+  uint64_t pitch;
+  uint32_t rows;  // of the bucket
+  Extent extent;
+};
+
+bool can_use_wgmma(const Product& product, const Target& target);
+void wgmma_matmul(const WgmmaMatmul& op, const StepView& step, cudaStream_t stream);
+
+}  // namespace ropewalk::cuda::gptq

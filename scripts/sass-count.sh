@@ -93,6 +93,10 @@ named() {
     $1 ~ /attention_wgmma_kernel/ { print "attention, wgmma, no mask|1|" $0 }
     $1 ~ /[^n]_?wgmma_kernelILNS1/ {
       print "large batch, wgmma, " ($1 ~ /ZerosE1/ ? "zeros of 4 bits" : "one zero") "|1|" $0 }
+    $1 ~ /lean_wide_kernel/ {
+      tiles = $1; sub(/.*CopiesE[0-9]ELj/, "", tiles); sub(/E.*/, "", tiles)
+      zeros = $1 ~ /ZerosE1/ ? "zeros of 4 bits" : "one zero"
+      print "lean, " 8 * tiles " rows, " zeros "|" tiles "|" $0 }
     $1 ~ /matmul_kernelILj4ELj1E/ { print "tiles_of_8, 1 row|1|" $0 }
     $1 ~ /matmul_wide_kernelILj4E/ {
       tiles = $1; sub(/.*ILj4ELj/, "", tiles); sub(/E.*/, "", tiles)
@@ -124,7 +128,7 @@ count() {
 printf '%-6s %-36s %9s %6s %13s %9s\n' GPU kernel registers spills instructions "a word"
 for capability in "${@:-75 80 86 89 90}"; do
   for capability in $capability; do
-    for source in $(find backends/cuda -name matmul.cu -o -name matmul_wide.cu | sort); do
+    for source in $(find backends/cuda/gptq -name matmul.cu -o -name matmul_wide.cu -o -name wide.cu | sort); do
       count "$capability" "$source"
     done
     echo "sm_$capability lean: $(in_flight "$capability") bytes of weights in flight for a thread block, on average"

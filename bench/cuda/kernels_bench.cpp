@@ -95,7 +95,7 @@ bool is_packed(const std::string& kernel) {
 }
 
 std::vector<Case> cases_of(const std::string& kernel, const Sizes& sizes) {
-  const Settings none, tiles16 = {{"matvec", "tiles16"}}, tiles64 = {{"matvec", "tiles64"}};
+  const Settings none, tiles16 = {{"matvec", "tiles16"}};
   const uint32_t longest = sizes.context, short_one = std::min(512u, longest / 2);
   const uint32_t few = sizes.rows / 4;  // of a prompt
   if (kernel == "norm") return {{decode(1, 1), {none}}, {prompt(sizes.rows, sizes.rows), {none}}};
@@ -116,7 +116,7 @@ std::vector<Case> cases_of(const std::string& kernel, const Sizes& sizes) {
   const Settings tiles8 = {{"matvec", "tiles8"}}, waits = {{"pdl", "false"}};
   return {{decode(1, 1), {none, waits, tiles8}},
           {decode(8, 1), {none, waits, tiles8, tiles16}},
-          {decode(32, 1), {none, tiles16, tiles64}},
+          {decode(32, 1), {none, tune("lean-rows=8"), tiles16}},
           {prompt(few, few), large},
           {prompt(sizes.rows, sizes.rows), large}};
 }
@@ -144,7 +144,8 @@ std::vector<Settings> factors_of(const std::string& kernel, const StepSize& size
   }
   for (const char* kernels : {"tiles8", "tiles16", "tiles32", "tiles64"})
     all.push_back({{"matvec", kernels}});
-  if (size.rows <= 8) {  // the rest does not concern the streaming kernel
+  if (size.rows <= 64) {  // the rest does not concern the streaming kernels
+    all.push_back(tune("lean-rows=0"));
     all.push_back({{"pdl", "false"}});
     add("end-blocks", {0, 1, 2, 8, 16, 32});
     return all;

@@ -19,16 +19,34 @@
 namespace ropewalk::cuda::gptq {
 namespace {
 
-constexpr uint32_t kSegmentBlocks = Tuning{}.segment_blocks;
+constexpr ShareCosts kCosts{Tuning{}.segment_blocks, 0, 3};
+// Of a product of so many rows, from 9 on.
+constexpr ShareCosts wide_costs(uint32_t rows) {
+  return {Tuning{}.segment_blocks * rows / 8, rows, 8};
+}
 
 struct Case {
   uint32_t tiles, blocks, max_slice_blocks, multiprocessors;
+  ShareCosts costs = kCosts;
 };
-constexpr Case kCases[] = {{480, 160, 512, 132}, {160, 160, 512, 132}, {864, 160, 512, 132},
-                           {160, 432, 512, 132}, {480, 160, 64, 132},  {160, 160, 64, 132},
-                           {864, 160, 64, 132},  {160, 432, 64, 132},  {480, 160, 480, 40},
-                           {160, 432, 56, 40},   {1, 1, 64, 132},      {3, 5, 512, 3},
-                           {2, 65, 64, 3},       {1, 700, 64, 3},      {5, 33, 7, 2}};
+constexpr Case kCases[] = {{480, 160, 512, 132},
+                           {160, 160, 512, 132},
+                           {864, 160, 512, 132},
+                           {160, 432, 512, 132},
+                           {480, 160, 64, 132},
+                           {160, 160, 64, 132},
+                           {864, 160, 64, 132},
+                           {160, 432, 64, 132},
+                           {480, 160, 480, 40},
+                           {160, 432, 56, 40},
+                           {1, 1, 64, 132},
+                           {3, 5, 512, 3},
+                           {2, 65, 64, 3},
+                           {1, 700, 64, 3},
+                           {5, 33, 7, 2},
+                           {160, 160, 72, 132, wide_costs(32)},
+                           {864, 160, 36, 132, wide_costs(64)},
+                           {7, 33, 16, 3, wide_costs(16)}};
 
 std::string case_name_of(const Case& c) {
   return std::to_string(c.tiles) + " tiles, " + std::to_string(c.blocks) + " blocks, slices of " +
@@ -56,8 +74,7 @@ TEST(LeanShares, PartsCoverEveryItemOnce) {
 TEST(LeanShares, CoverEveryBlockOnce) {
   for (const Case& c : kCases) {
     SCOPED_TRACE(case_name_of(c));
-    const Shares s =
-        share_out(c.tiles, c.blocks, c.max_slice_blocks, c.multiprocessors, kSegmentBlocks);
+    const Shares s = share_out(c.tiles, c.blocks, c.max_slice_blocks, c.multiprocessors, c.costs);
     EXPECT_LE(slice_blocks(s), c.max_slice_blocks);
     std::vector<uint32_t> seen(uint64_t{c.tiles} * c.blocks);
     for (uint32_t index = 0; index < s.slices; ++index) {
@@ -81,8 +98,7 @@ TEST(LeanShares, CoverEveryBlockOnce) {
 TEST(LeanShares, SegmentsHavePlaces) {
   for (const Case& c : kCases) {
     SCOPED_TRACE(case_name_of(c));
-    const Shares s =
-        share_out(c.tiles, c.blocks, c.max_slice_blocks, c.multiprocessors, kSegmentBlocks);
+    const Shares s = share_out(c.tiles, c.blocks, c.max_slice_blocks, c.multiprocessors, c.costs);
     std::set<uint64_t> places;
     for (uint32_t index = 0; index < s.slices; ++index) {
       const Slice slice = slice_at(s, index);
@@ -113,7 +129,7 @@ TEST(LeanShares, OneBalancedWave) {
     for (const auto& [tiles, blocks] : {std::pair{480u, 160u}, std::pair{160u, 160u},
                                         std::pair{864u, 160u}, std::pair{160u, 432u}}) {
       SCOPED_TRACE(std::to_string(tiles) + " tiles, slices of " + std::to_string(max_blocks));
-      const Shares s = share_out(tiles, blocks, max_blocks, 132, kSegmentBlocks);
+      const Shares s = share_out(tiles, blocks, max_blocks, 132, kCosts);
       EXPECT_LE(thread_blocks_of(s), 132u);
       uint32_t busiest = 0;
       for (uint32_t index = 0; index < s.slices; ++index)
@@ -159,6 +175,45 @@ TEST(LeanSharedLayout, FitsTheCard) {
     EXPECT_LE(end(Copies::async_16, 99), 99u << 10);
     EXPECT_LE(end(Copies::none, 64), 64u << 10);
   }
+}
+
+// From 9 rows on a thread block may fill the card. Nothing overlaps, everything is aligned.
+TEST(WideSharedLayout, HoldsWhatItMust) {
+  for (const auto& [copies, shared_kib] :
+       {std::pair{Copies::bulk, 227u}, std::pair{Copies::async_16, 163u},
+        std::pair{Copies::none, 64u}})
+    for (const uint32_t rows : {16u, 32u, 64u})
+      for (const uint32_t heads : {0u, 128u, 256u}) {
+        const uint32_t blocks = max_wide_blocks(copies, rows, heads, shared_kib << 10);
+        EXPECT_GE(blocks, shared_kib == 64 ? 15u : 21u);
+        const WideSharedLayout layout =
+            wide_shared_layout(copies, kMaxBlockBytes, blocks * rows, heads);
+        EXPECT_EQ(layout.x, 8u * stages_of(copies) * 4 * kMaxBlockBytes);
+        EXPECT_GE(layout.barriers, layout.x + std::max(blocks * rows * 64, 8 * heads * 4));
+        EXPECT_GE(layout.finished, layout.barriers + 8 * stages_of(copies) * 8);
+        EXPECT_GE(layout.end, layout.finished + 4 + 4 * kMaxFinished);
+        EXPECT_LE(layout.end, shared_kib << 10);
+        EXPECT_EQ(layout.x % 16 | layout.barriers % 8, 0u);
+      }
+  EXPECT_EQ(max_wide_blocks(Copies::async_16, 16, 2048, 99 << 10), 0u);  // no room for heads
+}
+
+// Llama-2-13B on an H200: one wave within 12 % of balanced, whose sums are no more bytes than the
+// weights up to 27 rows, and which finishes no more groups than it can note.
+TEST(WideShares, OfAKnownModel) {
+  for (const uint32_t rows : {16u, 32u, 64u})
+    for (const auto& [tiles, blocks] : {std::pair{480u, 160u}, std::pair{160u, 160u},
+                                        std::pair{864u, 160u}, std::pair{160u, 432u}}) {
+      SCOPED_TRACE(std::to_string(rows) + " rows, " + std::to_string(tiles) + " tiles");
+      const uint32_t max_blocks = max_wide_blocks(Copies::bulk, rows, 128, 227 << 10);
+      const Shares s = share_out(tiles, blocks, max_blocks, 132, wide_costs(rows));
+      EXPECT_LE(thread_blocks_of(s), 132u);
+      EXPECT_GT(double{1} * tiles * blocks / (132 * kLeanWarps),
+                0.88 * share_of(s, slice_at(s, 0), 0).count);
+      EXPECT_LE(kLeanWarps * s.segments, kMaxFinished);
+      const uint64_t sums = 2 * segment_count(s) * rows * kTileColumns * 4;
+      EXPECT_LT(27 * sums, uint64_t{592} * tiles * blocks * rows);
+    }
 }
 
 Layout small(uint32_t rows, uint32_t cols, Zeros zeros, uint32_t zero) {

@@ -25,14 +25,18 @@ Target with(LargeBatchLibrary large_batch) {
 }
 
 TEST(Crossovers, RowsOfPackedWeights) {
-  for (const uint32_t rows : {1u, 8u})
+  for (const uint32_t rows : {1u, 8u, 9u, 64u})
     EXPECT_EQ(kernel_for(DType::gptq, rows, kH200), MatmulKernel::lean);
-  for (const uint32_t rows : {9u, 16u})
-    EXPECT_EQ(kernel_for(DType::gptq, rows, kH200), MatmulKernel::tiles_of_16);
-  for (const uint32_t rows : {17u, 32u})
-    EXPECT_EQ(kernel_for(DType::gptq, rows, kH200), MatmulKernel::tiles_of_32);
-  for (const uint32_t rows : {33u, 128u})
+  for (const uint32_t rows : {65u, 128u})
     EXPECT_EQ(kernel_for(DType::gptq, rows, kH200), MatmulKernel::tiles_of_64);
+  for (const uint32_t rows : {1u, 8u})
+    EXPECT_EQ(kernel_without_lean(rows, kH200), MatmulKernel::tiles_of_8);
+  for (const uint32_t rows : {9u, 16u})
+    EXPECT_EQ(kernel_without_lean(rows, kH200), MatmulKernel::tiles_of_16);
+  for (const uint32_t rows : {17u, 32u})
+    EXPECT_EQ(kernel_without_lean(rows, kH200), MatmulKernel::tiles_of_32);
+  for (const uint32_t rows : {33u, 128u})
+    EXPECT_EQ(kernel_without_lean(rows, kH200), MatmulKernel::tiles_of_64);
   for (const uint32_t rows : {129u, 512u})
     EXPECT_EQ(kernel_for(DType::gptq, rows, kH200), MatmulKernel::cublas);
 }
@@ -57,7 +61,7 @@ TEST(Crossovers, WhatIsMissing) {
 }
 
 gptq::Division divide(const gptq::Layout& l, uint32_t rows, const Target& target) {
-  const uint32_t row_block = row_block_of(kernel_for(DType::gptq, rows, target));
+  const uint32_t row_block = row_block_of(kernel_without_lean(rows, target));
   return gptq::divide(l, gptq::column_tiles(l), rows, row_block, target);
 }
 

@@ -189,13 +189,16 @@ TEST_P(Matmul, gptq4_one_zero) {
     if (IsSkipped() || HasFatalFailure()) return;
   }
 }
-// Deeper than the slice of x that CUDA holds in shared memory, for one row and for eight.
+// Deeper than the slice of x that CUDA holds in shared memory, for one row, for eight, and for 16,
+// 32 and 64, where warps go around their ring more than once.
 TEST_P(Matmul, gptq4_deep) {
-  constexpr uint32_t kOne[] = {1}, kEight[] = {2, 8};
+  constexpr uint32_t kOne[] = {1}, kEight[] = {2, 8}, kWide[] = {9, 20, 33};
   Random random(14);
   check({random_gptq({16416, 40, 4, 32, 1, DType::f16}, random), {}}, kOne);
   if (IsSkipped() || HasFatalFailure()) return;
   check({random_gptq({2112, 72, 4, 32, 1, DType::f16}, random), {}}, kEight);
+  if (IsSkipped() || HasFatalFailure()) return;
+  check({random_gptq({5152, 72, 4, 32, 1, DType::f16}, random), {}}, kWide);
 }
 // A product of one row may compute the norm itself.
 TEST_P(Matmul, gptq4_of_a_norm) {

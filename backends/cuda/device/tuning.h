@@ -8,7 +8,8 @@ namespace ropewalk::cuda {
 
 struct Tuning {
   // crossovers.h: the max rows that a kernel multiplies.
-  uint32_t lean_rows = 8, tiles8_rows = 8, tiles16_rows = 16, tiles32_rows = 32, tiles64_rows = 128;
+  uint32_t lean_rows = 64, tiles8_rows = 8, tiles16_rows = 16, tiles32_rows = 32,
+           tiles64_rows = 128;
   uint32_t dense_rows = 8;
   uint32_t stream_rows = 2;  // ops/dense_stream.cu: the max rows of dense weights that it streams
   // gptq/division.h, in blocks of K.

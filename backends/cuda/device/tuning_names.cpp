@@ -10,7 +10,7 @@ namespace ropewalk::cuda {
 namespace {
 
 constexpr TuningName kNames[] = {
-    {"lean-rows", &Tuning::lean_rows, 0, 8, "max rows for which weights are streamed in one wave"},
+    {"lean-rows", &Tuning::lean_rows, 0, 64, "max rows for which weights are streamed in one wave"},
     {"tiles8-rows", &Tuning::tiles8_rows, 0, 512, "max rows for which 8 are multiplied at a time"},
     {"tiles16-rows", &Tuning::tiles16_rows, 0, 512, "max rows for which 16 are"},
     {"tiles32-rows", &Tuning::tiles32_rows, 0, 512, "max rows for which 32 are"},

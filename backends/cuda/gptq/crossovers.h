@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 
 #include "backends/cuda/device/target.h"
 #include "core/abi/weight.h"
@@ -12,7 +13,7 @@
 namespace ropewalk::cuda {
 
 enum class MatmulKernel {
-  lean,         // gptq/lean/matmul.cu: up to 8 rows and weights with small headers (gptq/layout.h)
+  lean,         // gptq/lean: up to 64 rows and weights with small headers (gptq/layout.h)
   tiles_of_8,   // gptq/matmul.cu: packed weights on tensor cores, 8 rows of x at a time
   tiles_of_16,  // gptq/matmul_wide.cu: the same with 16 rows, and x made f16 beforehand
   tiles_of_32,
@@ -90,14 +91,15 @@ inline MatmulKernel packed_kernel(MatmulKernel otherwise, PackedChoice choice) {
   return otherwise;
 }
 
-inline MatmulKernel kernel_for(abi::DType weight, uint32_t rows, const Target& target) {
+inline MatmulKernel first_kernel(std::span<const Crossover> table, abi::DType weight, uint32_t rows,
+                                 const Target& target) {
   const bool quantised = weight == abi::DType::gptq;
   const PackedChoice choice = target.choices.packed;
   if (target.batch_invariant())
     return quantised ? packed_kernel(MatmulKernel::tiles_of_8, choice) : MatmulKernel::vector;
   const MatmulKernel otherwise =
       quantised ? packed_kernel(MatmulKernel::tiles_of_64, choice) : MatmulKernel::vector;
-  for (const Crossover& row : kCrossovers) {
+  for (const Crossover& row : table) {
     if (row.quantised != quantised) continue;
     if (row.max_rows && rows > target.tuning().*row.max_rows) continue;
     if (row.kernel != MatmulKernel::cublas)
@@ -108,6 +110,15 @@ inline MatmulKernel kernel_for(abi::DType weight, uint32_t rows, const Target& t
     return available && weight != abi::DType::f32 ? MatmulKernel::cublas : otherwise;
   }
   return otherwise;
+}
+
+inline MatmulKernel kernel_for(abi::DType weight, uint32_t rows, const Target& target) {
+  return first_kernel(kCrossovers, weight, rows, target);
+}
+// What multiplies packed weights that lean cannot read: those with other headers.
+inline MatmulKernel kernel_without_lean(uint32_t rows, const Target& target) {
+  static_assert(kCrossovers[0].kernel == MatmulKernel::lean);
+  return first_kernel(std::span(kCrossovers).subspan(1), abi::DType::gptq, rows, target);
 }
 
 }  // namespace ropewalk::cuda

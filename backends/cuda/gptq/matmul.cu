@@ -98,7 +98,8 @@ __device__ __forceinline__ void multiply_block(const uint32_t (&words)[kBits], c
 #pragma unroll
   for (uint32_t p = 0; p < 2; ++p) {
     uint32_t left[2][4];
-    left_of<kBits>(words, header, p, left);
+    const Zero zero[2] = {Zero(header.zero[2 * p]), Zero(header.zero[2 * p + 1])};
+    left_of<kBits>(words, zero, p, left);
     float part[4];
     multiply_tile(left, x_fragment, part);
 #pragma unroll

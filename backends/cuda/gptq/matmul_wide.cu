@@ -68,7 +68,10 @@ __device__ __forceinline__ void multiply_block(const uint32_t (&words)[kBits], c
   const uint32_t lane = threadIdx.x % 32;
   uint32_t left[2][2][4];
 #pragma unroll
-  for (uint32_t p = 0; p < 2; ++p) left_of<kBits>(words, header, p, left[p]);
+  for (uint32_t p = 0; p < 2; ++p) {
+    const Zero zero[2] = {Zero(header.zero[2 * p]), Zero(header.zero[2 * p + 1])};
+    left_of<kBits>(words, zero, p, left[p]);
+  }
 #pragma unroll
   for (uint32_t tile = 0; tile < kRowTiles; ++tile) {
     const uint4 x_fragment = *reinterpret_cast<const uint4*>(

@@ -77,11 +77,11 @@ class Stream {
 
 // The left fragments of the lane's columns 2p and 2p + 1, one for each instruction of a block.
 template <uint32_t kBits>
-__device__ __forceinline__ void left_of(const uint32_t (&words)[kBits], const Header& header,
+__device__ __forceinline__ void left_of(const uint32_t (&words)[kBits], const Zero (&zero)[2],
                                         uint32_t p, uint32_t (&left)[2][4]) {
   __half2 column[2][4];
-  unpack<kBits>(words, 2 * p, Zero(header.zero[2 * p]), column[0]);
-  unpack<kBits>(words, 2 * p + 1, Zero(header.zero[2 * p + 1]), column[1]);
+  unpack<kBits>(words, 2 * p, zero[0], column[0]);
+  unpack<kBits>(words, 2 * p + 1, zero[1], column[1]);
 #pragma unroll
   for (uint32_t i = 0; i < 8; ++i)
     left[i / 4][i % 4] = bits_of(column[i % 2][left_pair(i / 4, i % 4)]);

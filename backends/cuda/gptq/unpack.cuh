@@ -48,6 +48,8 @@ struct Zero {
   __device__ __forceinline__ explicit Zero(uint32_t zero)
       : from_1024(pair_of(0xe400e400u + zero * 0x00010001u)),
         from_64(pair_of(0xd400d400u + zero * 0x00100010u)) {}
+  __device__ __forceinline__ Zero(__half2 of_1024, __half2 of_64)
+      : from_1024(of_1024), from_64(of_64) {}
 };
 
 // Loads a lane's words of one block in units of up to 16 bytes. They are read once, so L1 need not

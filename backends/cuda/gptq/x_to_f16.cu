@@ -4,6 +4,7 @@
 
 #include "backends/cuda/gptq/scale.cuh"
 #include "backends/cuda/gptq/x_to_f16.h"
+#include "backends/cuda/kernel/async.cuh"
 #include "backends/cuda/kernel/launch.cuh"
 #include "backends/cuda/ops/device.cuh"
 
@@ -53,6 +54,7 @@ __device__ __forceinline__ float block_max(float max) {
 template <class Element>
 __global__ void __launch_bounds__(kRowThreads)
     x_to_f16_kernel(const XToF16 op, const StepView step) {
+  let_next_kernel_start();
   const uint32_t r = blockIdx.x, width = padded_rows(op.layout);
   const Layout& l = op.layout;
   const float* x = op.x + uint64_t{r} * l.rows;

@@ -1,4 +1,4 @@
-// x_to_f16.h — x as f16 or bf16 for gptq/matmul_wide.cu and for cuBLAS. Stateless.
+// x_to_f16.h — x as f16 or bf16 for gptq/lean/wide.cu, gptq/matmul_wide.cu and cuBLAS. Stateless.
 //
 // K is counted in whole blocks of 32, as in the tiles of the weight. Padding is 0 in x and in the
 // weight, so no kernel has to look at it twice.

@@ -44,6 +44,13 @@ gptq::Matmul packed(const Product& product, uint32_t rows, MatmulKernel kernel,
           nullptr, nullptr};
 }
 
+// The streaming kernel for so many rows. Nothing where it does not take them.
+std::optional<gptq::LeanMatmul> streamed(const Product& product, uint32_t rows,
+                                         const Target& target) {
+  return rows <= gptq::kLeanMaxRows ? gptq::lean_matmul_of(product, rows, target)
+                                    : gptq::lean_wide_of(product, rows, target);
+}
+
 // Whether its weights may have small headers. Whether they do is known once they are packed.
 bool may_be_lean(const Product& product) {
   const gptq::Layout& l = product.part[0].layout;
@@ -74,25 +81,41 @@ void set_pointers(NodeIndices nodes, const TensorTable& tensors, Product& produc
   }
 }
 
-std::function<void(cudaStream_t)> lean(NodeIndices nodes, const Product& product, uint32_t rows,
+gptq::XToF16 to_f16_of(const Product& product, uint32_t rows, const CompileContext& context) {
+  return {product.x, context.x_f16, context.x_scales, DType::f16, product.part[0].layout,
+          rows,      product.extent};
+}
+
+std::function<void(cudaStream_t)> lean_wide(gptq::LeanMatmul matmul,
+                                            const CompileContext& context) {
+  matmul.x_f16 = context.x_f16;
+  matmul.x_scales = context.x_scales;
+  return [matmul, to_f16 = to_f16_of(matmul, matmul.rows, context),
+          step = context.step](cudaStream_t stream) {
+    gptq::x_to_f16(to_f16, step, stream);
+    gptq::lean_wide(matmul, step, stream);
+  };
+}
+
+std::function<void(cudaStream_t)> lean(NodeIndices nodes, gptq::LeanMatmul matmul,
                                        const CompileContext& context) {
   const std::span<const Node> all = context.tensors.graph.nodes;
   const uint32_t x = all[nodes[0]].in[0];
-  gptq::LeanMatmul matmul = gptq::lean_matmul_of(product, rows, context.target);
   matmul.partials = context.partials;
   matmul.tile_counters = context.tile_counters;
+  if (matmul.rows > gptq::kLeanMaxRows) return lean_wide(matmul, context);
   matmul.folded = context.prepared->folded(x);
   const bool is_folded = matmul.folded.from != nullptr;
   if (!is_folded) matmul.prepared = context.prepared->find(x);
   const bool is_prepared = is_folded || matmul.prepared.x_f16 != nullptr;
   if (!is_prepared) matmul.prepared = context.prepared->write(x);
-  if (product.epilogue == Epilogue::silu_mul && product.parts == 2)
+  if (matmul.epilogue == Epilogue::silu_mul && matmul.parts == 2)
     matmul.next = context.prepared->write(all[nodes.back()].out[0]);
   if (is_prepared)
     return [matmul, step = context.step](cudaStream_t stream) {
       gptq::lean_matmul(matmul, step, stream);
     };
-  const gptq::PrepareX prepare{matmul.x, product.part[0].layout.rows, matmul.prepared, rows,
+  const gptq::PrepareX prepare{matmul.x, matmul.part[0].layout.rows, matmul.prepared, matmul.rows,
                                matmul.extent};
   return [matmul, prepare, step = context.step](cudaStream_t stream) {
     gptq::prepare_x(prepare, step, stream);
@@ -100,7 +123,7 @@ std::function<void(cudaStream_t)> lean(NodeIndices nodes, const Product& product
   };
 }
 
-// The streaming kernel for a step, where it takes it.
+// The streaming kernel for a step of up to 8 rows, where it takes it.
 std::optional<gptq::LeanMatmul> lean_of(NodeIndices nodes, const CompileContext& context) {
   const Graph& graph = context.tensors.graph;
   if (graph.nodes[nodes[0]].op != Op::matmul || dtype_of(graph, nodes) != DType::gptq)
@@ -109,7 +132,7 @@ std::optional<gptq::LeanMatmul> lean_of(NodeIndices nodes, const CompileContext&
   set_pointers(nodes, context.tensors, product);
   const uint32_t rows = launch_rows(context.shape, product.extent);
   if (kernel_for(DType::gptq, rows, context.target) != MatmulKernel::lean ||
-      !gptq::is_lean(product))
+      rows > gptq::kLeanMaxRows || !gptq::is_lean(product))
     return std::nullopt;
   return gptq::lean_matmul_of(product, rows, context.target);
 }
@@ -199,24 +222,31 @@ void add_needs(const abi::CompileRequest& request, NodeIndices nodes, const Targ
   const Product product = product_of(*request.graph, nodes);
   const DType dtype = dtype_of(*request.graph, nodes);
   const uint32_t rows = launch_rows(request.shape, product.extent);
-  const MatmulKernel kernel = kernel_for(dtype, rows, target);
+  MatmulKernel kernel = kernel_for(dtype, rows, target);
   if (dtype == DType::gptq)
     needs.tile_counters =
         std::max(needs.tile_counters, uint64_t{kMaxRowBlocks} * tiles_of(product));
   if (kernel == MatmulKernel::vector) return;
+  const auto include_x_f16 = [&] {
+    needs.x_f16_rows = std::max(needs.x_f16_rows, rows);
+    needs.x_f16_width = std::max(needs.x_f16_width, gptq::padded_rows(product.part[0].layout));
+  };
+  if (kernel == MatmulKernel::lean) {
+    if (const auto lean = streamed(product, rows, target); lean && may_be_lean(product)) {
+      needs.partial_floats = std::max(needs.partial_floats, gptq::partial_floats(*lean));
+      if (rows > gptq::kLeanMaxRows)
+        include_x_f16();
+      else
+        needs.prepared_bytes =
+            std::max(needs.prepared_bytes, gptq::prepared_bytes(rows, product.part[0].layout.rows));
+    }
+    kernel = kernel_without_lean(rows, target);
+  }
   if (kernel == MatmulKernel::cublas)
     return needs.large_batch.include(LargeBatchMatmul::needs(product, dtype, rows, target));
   const gptq::Matmul matmul = packed(product, rows, kernel, target);
   needs.partial_floats = std::max(needs.partial_floats, gptq::partial_floats(matmul));
-  if (kernel == MatmulKernel::lean && may_be_lean(product)) {
-    const gptq::LeanMatmul lean = gptq::lean_matmul_of(product, rows, target);
-    needs.partial_floats = std::max(needs.partial_floats, gptq::partial_floats(lean));
-    needs.prepared_bytes =
-        std::max(needs.prepared_bytes, gptq::prepared_bytes(rows, product.part[0].layout.rows));
-  }
-  if (!is_wide(matmul)) return;
-  needs.x_f16_rows = std::max(needs.x_f16_rows, rows);
-  needs.x_f16_width = std::max(needs.x_f16_width, gptq::padded_rows(matmul.part[0].layout));
+  if (is_wide(matmul)) include_x_f16();
 }
 
 void plan_x(std::span<const abi::Claim> steps, const CompileContext& context) {
@@ -243,12 +273,15 @@ std::function<void(cudaStream_t)> lower_product(NodeIndices nodes, const Compile
   set_pointers(nodes, context.tensors, product);
   const DType dtype = dtype_of(context.tensors.graph, nodes);
   const uint32_t rows = launch_rows(context.shape, product.extent);
-  const MatmulKernel kernel = kernel_for(dtype, rows, context.target);
+  MatmulKernel kernel = kernel_for(dtype, rows, context.target);
+  if (kernel == MatmulKernel::lean) {
+    const auto matmul = streamed(product, rows, context.target);
+    if (matmul && gptq::is_lean(product)) return lean(nodes, *matmul, context);
+    kernel = kernel_without_lean(rows, context.target);
+  }
   if (kernel == MatmulKernel::cublas)
     return LargeBatchMatmul(product, dtype, rows, context.large_batch, context.step);
   if (kernel == MatmulKernel::vector) return lower_dense(dense(product, dtype), rows, context);
-  if (kernel == MatmulKernel::lean && gptq::is_lean(product))
-    return lean(nodes, product, rows, context);
   gptq::Matmul matmul = packed(product, rows, kernel, context.target);
   matmul.partials = context.partials;
   matmul.tile_counters = context.tile_counters;
@@ -257,10 +290,8 @@ std::function<void(cudaStream_t)> lower_product(NodeIndices nodes, const Compile
         [matmul, step = context.step](cudaStream_t stream) { gptq::matmul(matmul, step, stream); };
   matmul.x_f16 = context.x_f16;
   matmul.x_scales = context.x_scales;
-  const gptq::XToF16 to_f16{matmul.x,     context.x_f16,         context.x_scales,
-                            DType::f16,   matmul.part[0].layout, rows,
-                            matmul.extent};
-  return [matmul, to_f16, step = context.step](cudaStream_t stream) {
+  return [matmul, to_f16 = to_f16_of(matmul, rows, context),
+          step = context.step](cudaStream_t stream) {
     gptq::x_to_f16(to_f16, step, stream);
     gptq::matmul(matmul, step, stream);
   };

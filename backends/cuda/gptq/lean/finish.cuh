@@ -140,33 +140,33 @@ __device__ inline void finish_tiles(const LeanMatmul& op, uint32_t rows, uint32_
     if (row + n < rows) finish_one(op, tile_of(op, tile), row + n, threadIdx.x % 32, sums[0][n]);
 }
 
+// The epilogue for the rows [begin, end) of a group, whose first tile is `tile`; at most 8 rows.
 template <uint32_t kRows>
-__device__ inline void finish_group(const LeanMatmul& op, const StepView& step, uint32_t rows,
-                                    uint32_t tile, float* head) {
+__device__ inline void finish_group(const LeanMatmul& op, const StepView& step, uint32_t begin,
+                                    uint32_t end, uint32_t tile, float* head) {
   constexpr uint32_t kHeads = kRows == 1 ? 1 : 2, kPairs = kRows == 1 ? 1 : 4;
   if (op.epilogue == Epilogue::rope_append)
-    for (uint32_t row = 0; row < rows; row += kHeads)
-      finish_heads<kRows, kHeads>(op, step, rows, tile, row, head);
+    for (uint32_t row = begin; row < end; row += kHeads)
+      finish_heads<kRows, kHeads>(op, step, end, tile, row, head);
   else if (tiles_together(op) == 2)
-    for (uint32_t row = 0; row < rows; row += kPairs)
-      finish_pairs<kRows, kPairs>(op, rows, tile, row);
-  else if (rows != 0)
-    finish_tiles<kRows, kRows>(op, rows, tile, 0);
+    for (uint32_t row = begin; row < end; row += kPairs)
+      finish_pairs<kRows, kPairs>(op, end, tile, row);
+  else if (begin != end)
+    finish_tiles<kRows, kRows == 1 ? 1 : kLeanMaxRows>(op, end, tile, begin);
 }
 
-// Called once the warp has stored its sums of `count` blocks of K of a tile.
-template <uint32_t kRows>
-__device__ inline void finish_segment(const LeanMatmul& op, const StepView& step, uint32_t rows,
-                                      uint32_t tile, uint32_t count, float* head) {
-  const uint32_t together = tiles_together(op), group = tile / together;
-  uint32_t* counter = op.tile_counters + group;
+// Called once the warp has stored its sums of `count` blocks of K of a tile. Returns whether these
+// were the last of the tile's group; then the counter is 0 again.
+__device__ __forceinline__ bool ends_group(const LeanMatmul& op, uint32_t tile, uint32_t count) {
+  const uint32_t together = tiles_together(op);
+  uint32_t* counter = op.tile_counters + tile / together;
   __syncwarp();
   uint32_t before = 0;
   if (threadIdx.x % 32 == 0) before = add_acq_rel(counter, count);
   before = __shfl_sync(~0u, before, 0);
-  if (before + count != together * op.shares.blocks) return;
-  finish_group<kRows>(op, step, rows, group * together, head);
+  if (before + count != together * op.shares.blocks) return false;
   if (threadIdx.x % 32 == 0) *counter = 0;
+  return true;
 }
 
 }  // namespace ropewalk::cuda::gptq

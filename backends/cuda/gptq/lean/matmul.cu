@@ -28,6 +28,7 @@
 #include "backends/cuda/gptq/lean/fold.cuh"
 #include "backends/cuda/gptq/lean/matmul.h"
 #include "backends/cuda/gptq/lean/ring.cuh"
+#include "backends/cuda/gptq/lean/segment.cuh"
 #include "backends/cuda/gptq/lean/stage.cuh"
 #include "backends/cuda/gptq/stage.h"
 #include "backends/cuda/gptq/unpack.cuh"
@@ -49,31 +50,6 @@ __device__ __forceinline__ float undefined_float() {
 #else
   return 0.0f;
 #endif
-}
-
-__device__ __forceinline__ float2 floats_of(uint32_t pair) {
-  return __half22float2(*reinterpret_cast<const __half2*>(&pair));
-}
-
-// A lane's fragment of a block of the weight.
-struct WeightFragment {
-  uint4 codes;
-  uint2 scales;    // f16
-  uint32_t zeros;  // 16 bits
-};
-template <Copies kCopies, Zeros kZeros>
-__device__ __forceinline__ WeightFragment load_fragment(const std::byte* block) {
-  const uint32_t lane = threadIdx.x % kLanes, g = lane / 4;
-  const auto load = [](const auto* at) {
-    if constexpr (kCopies == Copies::none) return __ldcs(at);
-    return *at;
-  };
-  WeightFragment fragment{};
-  fragment.scales = load(reinterpret_cast<const uint2*>(block) + g);
-  if constexpr (kZeros == Zeros::nibbles)
-    fragment.zeros = load(reinterpret_cast<const uint16_t*>(block + kSmallScaleBytes) + g);
-  fragment.codes = load(reinterpret_cast<const uint4*>(block + small_header_bytes(kZeros)) + lane);
-  return fragment;
 }
 
 // Sets the sums of the lane's columns and rows to their start.
@@ -168,28 +144,6 @@ struct Operand {
   }
 };
 
-// Multiplies the blocks [first, first + count) of the slice, all of one tile.
-template <Copies kCopies, uint32_t kRows, Zeros kZeros, class Ring>
-__device__ __forceinline__ void multiply_segment(Ring& ring, const LeanShared& shared,
-                                                 uint32_t first, uint32_t count, Sums& sums) {
-  constexpr uint32_t kBlockBytes = small_block_bytes(kZeros);
-  Operand<kRows, kZeros> operand(shared, first);
-  for (; count >= kChunk; count -= kChunk) {
-    const std::byte* chunk = ring.wait();
-#pragma unroll
-    for (uint32_t b = 0; b < kChunk; ++b)
-      operand.multiply(load_fragment<kCopies, kZeros>(chunk + b * kBlockBytes), b, sums);
-    operand.advance(kChunk);
-    ring.release();
-  }
-  if (count == 0) return;
-  const std::byte* chunk = ring.wait();
-#pragma unroll 1
-  for (uint32_t b = 0; b < count; ++b)
-    operand.multiply(load_fragment<kCopies, kZeros>(chunk + b * kBlockBytes), b, sums);
-  ring.release();
-}
-
 template <Copies kCopies, uint32_t kRows, Zeros kZeros>
 __device__ __forceinline__ void run(const LeanMatmul& op, const StepView& step) {
   constexpr uint32_t kBlockBytes = small_block_bytes(kZeros);
@@ -230,9 +184,13 @@ __device__ __forceinline__ void run(const LeanMatmul& op, const StepView& step) 
     const uint32_t count = min(left, slice.blocks - first);
     left -= count;
     Sums sums = {};
-    multiply_segment<kCopies, kRows, kZeros>(ring, shared, first, count, sums);
+    multiply_segment<kCopies, kZeros, kChunk>(ring, Operand<kRows, kZeros>(shared, first), count,
+                                              sums);
     store_segment<kRows>(op, segment, shared, sums);
-    finish_segment<kRows>(op, step, rows, tile, count, shared.heads + in_block * head_floats(op));
+    const uint32_t together = tiles_together(op);
+    if (ends_group(op, tile, count))
+      finish_group<kRows>(op, step, 0, rows, tile / together * together,
+                          shared.heads + in_block * head_floats(op));
   }
 }
 

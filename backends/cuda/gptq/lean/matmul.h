@@ -1,9 +1,11 @@
-// lean/matmul.h — the streaming kernel: products of up to 8 rows with weights of 4 bits in groups
-// of 32 that have small headers (layout.h: Zeros other than beside_scales), and their epilogue in
-// the same launch. Stateless.
+// lean/matmul.h — the streaming kernels: products of up to 8 rows (lean/matmul.cu) and of 9 to 64
+// (lean/wide.cu) with weights of 4 bits in groups of 32 that have small headers (layout.h: Zeros
+// other than beside_scales), and their epilogue in the same launch. Stateless.
 #pragma once
 
 #include <cuda_runtime_api.h>
+
+#include <optional>
 
 #include "backends/cuda/device/target.h"
 #include "backends/cuda/gptq/lean/shared_layout.h"
@@ -29,9 +31,12 @@ inline Start start_of(const Target& target) {
 
 struct LeanMatmul : Product {
   Shares shares{};
-  PreparedX prepared{};  // x, where it is not folded
+  PreparedX prepared{};  // x, where it is not folded; up to 8 rows
   FoldedX folded{};
   PreparedX next{};  // y of gate and up, where the next product reads it
+  // From 9 rows on: x as gptq/x_to_f16.h writes it.
+  const std::byte* x_f16 = nullptr;
+  const float* x_scales = nullptr;
   float* partials = nullptr;
   uint32_t* tile_counters = nullptr;  // (groups of tiles); 0 before and after
   uint32_t rows = 0;                  // of the bucket
@@ -58,12 +63,23 @@ LeanMatmul lean_matmul_of(const Product& product, uint32_t rows, const Target& t
 // Whether its x may be folded.
 bool can_fold(const LeanMatmul& op, const Target& target);
 
+// From 9 rows on, the rows that a warp multiplies: 16, 32 or 64.
+RW_HOST_DEVICE uint32_t wide_rows(uint32_t bucket) {
+  return bucket <= 16 ? 16 : bucket <= 32 ? 32 : 64;
+}
+
 inline uint64_t partial_floats(const LeanMatmul& op) {
-  return segment_count(op.shares) * lean_rows(op.rows) * kTileColumns;
+  const uint32_t rows = op.rows <= kLeanMaxRows ? lean_rows(op.rows) : wide_rows(op.rows);
+  return segment_count(op.shares) * rows * kTileColumns;
 }
 
 // REQUIRES: as matmul() of gptq/matmul.h, and is_lean(). Launch errors are left for
 // cudaGetLastError().
 void lean_matmul(const LeanMatmul& op, const StepView& step, cudaStream_t stream);
+
+// The same for 9 to 64 rows. Nothing where a slice of x would be too short to be worth it, since
+// shared memory is small.
+std::optional<LeanMatmul> lean_wide_of(const Product& product, uint32_t rows, const Target& target);
+void lean_wide(const LeanMatmul& op, const StepView& step, cudaStream_t stream);
 
 }  // namespace ropewalk::cuda::gptq

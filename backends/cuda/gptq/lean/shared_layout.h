@@ -1,5 +1,5 @@
-// lean/shared_layout.h — the shared memory of a thread block of gptq/lean/matmul.cu, as functions
-// that the launch, the kernel and the host's tests share.
+// lean/shared_layout.h — the shared memory of a thread block of gptq/lean/matmul.cu and of
+// gptq/lean/wide.cu, as functions that the launch, the kernel and the host's tests share.
 //
 //   | ring: warp 0: stage 0, stage 1, .. | warp 1: .. |     a stage: kChunk blocks of the weight
 //   | x of the slice (block, row, 32) f16 |
@@ -58,6 +58,36 @@ RW_HOST_DEVICE constexpr LeanSharedLayout lean_shared_layout(Copies copies, uint
   layout.max_scale = layout.barriers + kLeanWarps * stages_of(copies) * 8;
   layout.end = layout.max_scale + kLeanWarps * 8 * 4;
   return layout;
+}
+
+// From 9 rows on (lean/wide.cu) x is most of it, and a thread block may have all of a
+// multiprocessor:
+//
+//   | ring, as above |
+//   | x of the slice (block, row, 32) f16, then heads (warp, head_dim) f32 in the same place |
+//   | barriers (warp, stage) | number of finished groups | the groups |
+struct WideSharedLayout {
+  uint32_t x, barriers, finished, end;  // offsets in bytes
+};
+// Max groups of tiles that a thread block finishes.
+inline constexpr uint32_t kMaxFinished = 255;
+
+RW_HOST_DEVICE constexpr WideSharedLayout wide_shared_layout(Copies copies, uint32_t block_bytes,
+                                                             uint32_t pairs, uint32_t head_floats) {
+  WideSharedLayout layout{};
+  layout.x = kLeanWarps * stages_of(copies) * kChunk * block_bytes;
+  const uint32_t x = pairs * kBlockRows * 2, heads = kLeanWarps * head_floats * 4;
+  layout.barriers = layout.x + (x > heads ? x : heads);
+  layout.finished = layout.barriers + kLeanWarps * stages_of(copies) * 8;
+  layout.end = layout.finished + (1 + kMaxFinished) * 4;
+  return layout;
+}
+// The number of blocks of a slice that fits.
+inline uint32_t max_wide_blocks(Copies copies, uint32_t rows, uint32_t head_floats,
+                                uint32_t shared_bytes) {
+  const uint32_t without_x = wide_shared_layout(copies, kMaxBlockBytes, 0, 0).end;
+  if (wide_shared_layout(copies, kMaxBlockBytes, 0, head_floats).end > shared_bytes) return 0;
+  return (shared_bytes - without_x) / (rows * kBlockRows * 2);
 }
 
 // The number of pairs that fits.

@@ -109,10 +109,21 @@ RW_HOST_DEVICE uint32_t thread_blocks_of(const Shares& s) {
   return s.slices * s.warps / kLeanWarps;
 }
 
-// `segment_blocks` is the cost of finishing a segment, in blocks of K.
+// What a division costs beside reading the weight, in the time of reading a warp's block of K.
+struct ShareCosts {
+  uint32_t segment_blocks;  // of writing a segment's sums and of adding them up
+  uint32_t x_rows;          // rows of x that a thread block copies for a slice; 0: not counted
+  uint32_t slice_limit;     // times the fewest slices are tried
+};
+// Blocks of K that a warp could read while its thread block copies a block of K of x, 64 bytes a
+// row. Half of it overlaps with the first weights.
+inline uint32_t copy_blocks(uint32_t slice_blocks, uint32_t x_rows) {
+  return slice_blocks * x_rows * 64 / (kLeanWarps * 592) / 2;
+}
+
 // REQUIRES: max_slice_blocks > 0.
 inline Shares share_out(uint32_t tiles, uint32_t blocks, uint32_t max_slice_blocks,
-                        uint32_t multiprocessors, uint32_t segment_blocks) {
+                        uint32_t multiprocessors, const ShareCosts& costs) {
   const auto with = [&](uint32_t slices) {
     const uint32_t warps = std::max(multiprocessors / slices, 1u) * kLeanWarps;
     const uint32_t min_blocks = blocks / slices,
@@ -121,11 +132,13 @@ inline Shares share_out(uint32_t tiles, uint32_t blocks, uint32_t max_slice_bloc
   };
   const auto time = [&](const Shares& s) {
     const uint32_t waves = divide_up(thread_blocks_of(s), multiprocessors);
-    return waves * (divide_up(tiles * slice_blocks(s), s.warps) + s.segments * segment_blocks);
+    return waves * (divide_up(tiles * slice_blocks(s), s.warps) +
+                    s.segments * costs.segment_blocks + copy_blocks(slice_blocks(s), costs.x_rows));
   };
   const uint32_t fewest = divide_up(blocks, max_slice_blocks);
   Shares best = with(fewest);
-  for (uint32_t slices = fewest + 1; slices <= std::min(3 * fewest, blocks); ++slices)
+  const uint32_t most = std::min(costs.slice_limit * fewest, blocks);
+  for (uint32_t slices = fewest + 1; slices <= most; ++slices)
     if (const Shares other = with(slices); time(other) < time(best)) best = other;
   return best;
 }

@@ -194,8 +194,10 @@ __device__ __forceinline__ void run(const LeanMatmul& op, const StepView& step) 
   }
 }
 
+// Thread blocks of two kernels share a multiprocessor where the next one starts early: from sm_90
+// on.
 template <Copies kCopies, uint32_t kRows, Zeros kZeros>
-__global__ void __launch_bounds__(kLeanThreads, 2)
+__global__ void __launch_bounds__(kLeanThreads, kCopies == Copies::bulk ? 2 : 1)
     lean_kernel(const __grid_constant__ LeanMatmul op, const StepView step) {
   if constexpr (has_copies(kCopies)) run<kCopies, kRows, kZeros>(op, step);
 }

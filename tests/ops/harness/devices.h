@@ -4,8 +4,8 @@
 // appears once more for each narrower instruction set and for one thread ("cpu_baseline"), a Vulkan
 // device without any optional feature ("vulkan_bare"), with what a GPU would run ("vulkan_gpu") and
 // what one without them would ("vulkan_gpu_bare"). One that emulates matrix cores is slow to
-// compile for ("vulkan_gpu_matrix"): it is listed where ROPEWALK_EVERY_VARIANT is set. A CUDA device
-// or its emulator appears once more with kernels that no GPU has run yet ("cuda_wgmma").
+// compile for ("vulkan_gpu_matrix"): it is listed where ROPEWALK_EVERY_VARIANT is set. A CUDA
+// device or its emulator appears once more with kernels that no GPU has run yet ("cuda_wgmma").
 // Devices stay open until the process ends. Not thread-safe.
 #pragma once
 

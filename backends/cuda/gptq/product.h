@@ -40,4 +40,11 @@ struct Product {
   Extent extent;
 };
 
+// Of all parts.
+inline uint32_t column_tiles(const Product& product) {
+  uint32_t tiles = 0;
+  for (uint32_t i = 0; i < product.parts; ++i) tiles += gptq::column_tiles(product.part[i].layout);
+  return tiles;
+}
+
 }  // namespace ropewalk::cuda

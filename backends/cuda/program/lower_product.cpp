@@ -29,16 +29,9 @@ DType dtype_of(const Graph& graph, NodeIndices nodes) {
   return graph.tensors[graph.nodes[nodes[0]].in[1]].dtype;
 }
 
-// Column tiles of all parts.
-uint32_t tiles_of(const Product& product) {
-  uint32_t tiles = 0;
-  for (uint32_t i = 0; i < product.parts; ++i) tiles += gptq::column_tiles(product.part[i].layout);
-  return tiles;
-}
-
 gptq::Matmul packed(const Product& product, uint32_t rows, MatmulKernel kernel,
                     const Target& target) {
-  const uint32_t tiles = tiles_of(product);
+  const uint32_t tiles = column_tiles(product);
   return {product, gptq::divide(product.part[0].layout, tiles, rows, row_block_of(kernel), target),
           nullptr, nullptr,
           nullptr, nullptr};
@@ -225,7 +218,7 @@ void add_needs(const abi::CompileRequest& request, NodeIndices nodes, const Targ
   MatmulKernel kernel = kernel_for(dtype, rows, target);
   if (dtype == DType::gptq)
     needs.tile_counters =
-        std::max(needs.tile_counters, uint64_t{kMaxRowBlocks} * tiles_of(product));
+        std::max(needs.tile_counters, uint64_t{kMaxRowBlocks} * column_tiles(product));
   if (kernel == MatmulKernel::vector) return;
   const auto include_x_f16 = [&] {
     needs.x_f16_rows = std::max(needs.x_f16_rows, rows);

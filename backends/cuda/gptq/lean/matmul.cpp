@@ -23,19 +23,14 @@ LeanMatmul lean_of(const Product& product, uint32_t rows, const Target& target) 
   return op;
 }
 
-uint32_t tiles_of(const Product& product) {
-  uint32_t tiles = 0;
-  for (uint32_t i = 0; i < product.parts; ++i) tiles += column_tiles(product.part[i].layout);
-  return tiles;
-}
-
 }  // namespace
 
 LeanMatmul lean_matmul_of(const Product& product, uint32_t rows, const Target& target) {
   LeanMatmul op = lean_of(product, rows, target);
   const uint32_t pairs = max_pairs(op.copies, head_floats(product), target.shared_bytes);
-  op.shares = share_out(tiles_of(product), blocks(product.part[0].layout), pairs / lean_rows(rows),
-                        target.multiprocessors, {target.tuning().segment_blocks, 0, 3});
+  op.shares =
+      share_out(column_tiles(product), blocks(product.part[0].layout), pairs / lean_rows(rows),
+                target.multiprocessors, {target.tuning().segment_blocks, 0, 3});
   return op;
 }
 
@@ -47,7 +42,7 @@ std::optional<LeanMatmul> lean_wide_of(const Product& product, uint32_t rows,
   const uint32_t max_blocks =
       max_wide_blocks(op.copies, wide, head_floats(product), target.shared_bytes);
   if (max_blocks < std::min(kMinSlice, all)) return std::nullopt;
-  op.shares = share_out(tiles_of(product), all, max_blocks, target.multiprocessors,
+  op.shares = share_out(column_tiles(product), all, max_blocks, target.multiprocessors,
                         {target.tuning().segment_blocks * wide / kLeanMaxRows, wide, 8});
   if (kLeanWarps * op.shares.segments > kMaxFinished) return std::nullopt;
   return op;

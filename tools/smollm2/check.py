@@ -12,9 +12,11 @@ import os
 import shutil
 import subprocess
 import tempfile
+import warnings
 from pathlib import Path
 
 os.environ["HF_HUB_OFFLINE"] = "1"
+warnings.simplefilter("ignore", FutureWarning)  # AutoGPTQ's, of torch's names since then
 
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer

@@ -8,16 +8,21 @@
 
 namespace ropewalk::cuda {
 
-LogitMaxima::LogitMaxima(Context& context, const Logits& logits)
-    : context_(context), logits_(logits) {
-  void* memory = nullptr;
-  const uint64_t bytes = uint64_t{logits.rows} * pieces_of(logits.width) * sizeof *keys_;
-  context_.check(cudaHostAlloc(&memory, bytes, cudaHostAllocMapped), "pinned memory");
-  keys_ = static_cast<uint64_t*>(memory);
+LogitKeys::~LogitKeys() {
+  if (!context_.alive()) return;
+  for (uint64_t* block : blocks_) static_cast<void>(cudaFreeHost(block));
 }
 
-LogitMaxima::~LogitMaxima() {
-  if (context_.alive()) static_cast<void>(cudaFreeHost(keys_));
+uint64_t* LogitKeys::reserve(uint32_t rows, uint32_t width) {
+  const uint64_t count = uint64_t{rows} * pieces_of(width);
+  if (count <= count_) return blocks_.back();
+  void* memory = nullptr;
+  blocks_.reserve(blocks_.size() + 1);
+  context_.check(cudaHostAlloc(&memory, count * sizeof(uint64_t), cudaHostAllocMapped),
+                 "pinned memory");
+  blocks_.push_back(static_cast<uint64_t*>(memory));
+  count_ = count;
+  return blocks_.back();
 }
 
 // The kernel writes to the host's memory itself: a copy would be one more wait.

@@ -1,13 +1,12 @@
 // logit_maxima.h — the end of a program that computes logits: the id of the largest of each wanted
 // row, written into the host's memory (core/abi/largest_logits.h).
-//
-// Borrows its context and the logits.
 #pragma once
 
 #include <cuda_runtime_api.h>
 
 #include <cstdint>
 #include <span>
+#include <vector>
 
 namespace ropewalk::cuda {
 
@@ -19,13 +18,29 @@ struct Logits {
   uint32_t rows, width;
 };
 
+// Pinned memory that programs write keys to; they share it, since they run one at a time. It is
+// reserved while a model is loaded. A block that is too small for a later program stays, since
+// recordings have its address.
+class LogitKeys {
+ public:
+  explicit LogitKeys(Context& context) : context_(context) {}
+  ~LogitKeys();
+  LogitKeys(const LogitKeys&) = delete;
+  LogitKeys& operator=(const LogitKeys&) = delete;
+
+  // Of so many rows. Throws Failure (out_of_memory).
+  uint64_t* reserve(uint32_t rows, uint32_t width);
+
+ private:
+  Context& context_;
+  std::vector<uint64_t*> blocks_;
+  uint64_t count_ = 0;  // keys in the last block
+};
+
+// Borrows the logits and the keys.
 class LogitMaxima {
  public:
-  // Throws Failure (out_of_memory).
-  LogitMaxima(Context& context, const Logits& logits);
-  ~LogitMaxima();
-  LogitMaxima(const LogitMaxima&) = delete;
-  LogitMaxima& operator=(const LogitMaxima&) = delete;
+  LogitMaxima(const Logits& logits, uint64_t* keys) : logits_(logits), keys_(keys) {}
 
   // Launches it behind what computes the logits. Errors are left for cudaGetLastError().
   void launch(cudaStream_t stream) const;
@@ -34,9 +49,8 @@ class LogitMaxima {
   void read(std::span<int32_t> ids) const;
 
  private:
-  Context& context_;
   const Logits logits_;
-  uint64_t* keys_ = nullptr;  // (rows, pieces of a row), pinned
+  uint64_t* const keys_;  // (rows, pieces of a row)
 };
 
 // A thread block looks at a piece of a row and writes its key. Of two keys the larger is that of

@@ -36,18 +36,24 @@ std::byte* workspace_at(const abi::CompileRequest& request, const WorkspaceNeeds
   return memory.address(request.workspace);
 }
 
-// Null where the output is not logits, or the host finds the largest itself.
+// The output, where it is logits and the device finds the largest; else null.
+const abi::Tensor* searched_logits(const abi::Graph& graph, const Options& options) {
+  if (options.logits == LogitsOn::host || graph.outputs.size() != 1) return nullptr;
+  const abi::Tensor& output = graph.tensors[graph.outputs[0]];
+  const bool is_logits =
+      output.rank == 2 && output.dim[0] == abi::kWanted && output.dtype == abi::DType::f32;
+  return is_logits ? &output : nullptr;
+}
+
 std::unique_ptr<LogitMaxima> maxima_of(const abi::CompileRequest& request, const DeviceParts& parts,
                                        const StepView& step) {
-  const abi::Graph& graph = *request.graph;
-  if (parts.options.logits == LogitsOn::host || graph.outputs.size() != 1) return nullptr;
-  const abi::Tensor& output = graph.tensors[graph.outputs[0]];
-  if (output.rank != 2 || output.dim[0] != abi::kWanted || output.dtype != abi::DType::f32)
-    return nullptr;
-  const auto* logits = reinterpret_cast<const float*>(parts.memory.address(output.at));
+  const abi::Tensor* output = searched_logits(*request.graph, parts.options);
+  if (!output) return nullptr;
+  const auto* logits = reinterpret_cast<const float*>(parts.memory.address(output->at));
   const uint32_t* wanted = step.counts + static_cast<uint32_t>(Extent::wanted);
-  const uint32_t rows = launch_rows(request.shape, Extent::wanted);
-  return std::make_unique<LogitMaxima>(parts.context, Logits{logits, wanted, rows, output.dim[1]});
+  const uint32_t rows = launch_rows(request.shape, Extent::wanted), width = output->dim[1];
+  return std::make_unique<LogitMaxima>(Logits{logits, wanted, rows, width},
+                                       parts.shared.keys.reserve(rows, width));
 }
 
 // What programs share is allocated with the first that needs it.
@@ -63,6 +69,8 @@ void reserve(const WorkspaceNeeds& needs, const DeviceParts& parts) {
 uint64_t workspace_bytes(const abi::CompileRequest& request, const DeviceParts& parts) {
   const WorkspaceNeeds needs = needs_of(request, parts);
   reserve(needs, parts);
+  if (const abi::Tensor* output = searched_logits(*request.graph, parts.options))
+    parts.shared.keys.reserve(launch_rows(request.shape, Extent::wanted), output->dim[1]);
   return needs.total();
 }
 

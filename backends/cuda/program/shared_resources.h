@@ -12,9 +12,10 @@
 namespace ropewalk::cuda {
 
 struct SharedResources {
-  explicit SharedResources(Context& context) : inputs(context) {}
+  explicit SharedResources(Context& context) : inputs(context), keys(context) {}
 
   StepInputs inputs;
+  LogitKeys keys;
   std::unique_ptr<Cublas> cublas;  // null before the first program with large-batch products
   std::unique_ptr<Slices> slices;  // likewise
   // Of the program whose step was enqueued last; null: it is not asked, or computes no logits.

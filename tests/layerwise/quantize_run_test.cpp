@@ -220,6 +220,24 @@ TEST(QuantizeRun, NoticesAnotherRunInItsFolder) {
                [&] { QuantizeRun(job.job, folder.path() / "out"); });
 }
 
+// A model whose down_proj has the most inputs, interrupted after they have been written.
+TEST(QuantizeRun, ActivationsTakeTheRoomThatThePlanTells) {
+  Config config = LayerRig::config_with(kModel, 1);
+  config.model = RW_SOURCE_DIR "/models/airophin-mini-f16";
+  const LayerRig rig(config);
+  const TemporaryFolder folder;
+  Job job(rig);
+  QuantizeRun run(job.job, folder.path() / "out");
+  job.ticks = 55;
+  EXPECT_THROW(run.run(), Interrupted);
+  uint64_t bytes = 0;
+  for (const auto& [name, contents] : files_of(folder.path() / "out"))
+    if (name.starts_with("quantize.activations")) bytes += contents.size();
+  EXPECT_EQ(bytes, run.plan().activation_bytes);
+  // Before q k v and before down: a residual, and what the layers read.
+  EXPECT_EQ(bytes, 276 * (2 * 192 + 192 + 512) * sizeof(float));
+}
+
 // A limit on the size of files stands for a full disk.
 TEST(QuantizeRun, GoesOnWhenTheDiskHasRoomAgain) {
   const LayerRig rig(kModel, 1);

@@ -176,25 +176,35 @@ def rows(options, work: Path) -> None:
 
 
 def codes(options, work: Path) -> None:
-    """The first matrices, whose inputs no rounding has changed yet, with --compat: equal codes and groups."""
-    windows = texts_of(options)[0][0]
-    ours = quantise(options, windows, work / "ours", "--search", "none", "--compat", "autogptq")
-    stored = load_file(ours / "model.safetensors")
-    plain = autogptq.dequantised(stored, options.bits, options.group_size)
-    model, named = opened(options, windows)
-    layer = model.model.layers[0]
-    inputs = inputs_of(layer.get_submodule(SETS[0][0]), [lambda values=values: output(layer, values) for values in named])
-    for tool in options.tools:
-        for short in SETS[0]:
+    """The first matrices, whose inputs no rounding has changed yet, with --compat: equal codes and groups.
+
+    Where sums of another precision round one weight the other way, the rest of its row sees another error: a set has no such
+    row or a few, so the share is that of all sets.
+    """
+    apart = {tool: [] for tool in options.tools}
+    for number, windows in enumerate(texts_of(options)[0]):
+        ours = quantise(options, windows, work / str(number), "--search", "none", "--compat", "autogptq")
+        stored = load_file(ours / "model.safetensors")
+        plain = autogptq.dequantised(stored, options.bits, options.group_size)
+        model, named = opened(options, windows)
+        layer = model.model.layers[0]
+        inputs = inputs_of(layer.get_submodule(SETS[0][0]), [lambda values=values: output(layer, values) for values in named])
+        for tool, short in itertools.product(options.tools, SETS[0]):
             name, linear = f"model.layers.0.{short}", copy.deepcopy(layer.get_submodule(short))
             solving = TOOLS[tool](linear, options)
             for value in inputs:
                 solving.add(value)
             groups = solving.finish()
             step = stored[name + ".scales"].float()[stored[name + ".g_idx"].long()].t()
-            apart = (linear.weight - plain[name + ".weight"]).abs() > step / 2
-            print(f"{name}: {float(1 - apart.double().mean()):.5%} of the codes are {tool}'s")
-            assert apart.double().mean() < 1e-3 and torch.equal(groups.int(), stored[name + ".g_idx"]), name
+            differ = (linear.weight - plain[name + ".weight"]).abs() > step / 2
+            print(f"set {number + 1}, {tool}, {name}: {int(differ.sum())} of {differ.numel()} codes differ, in "
+                  f"{int(differ.any(1).sum())} rows", flush=True)
+            apart[tool].append(float(differ.double().mean()))
+            assert torch.equal(groups.int(), stored[name + ".g_idx"]), name
+    for tool, shares in apart.items():
+        share = sum(shares) / len(shares)
+        print(f"{1 - share:.5%} of the codes are {tool}'s")
+        assert share < 1e-3, tool
 
 
 def load(options, work: Path) -> None:

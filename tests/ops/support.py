@@ -168,7 +168,7 @@ def run_table(build: Path, columns: list[str]) -> dict[str, dict[str, dict[str, 
             name, device = case.get("name").rsplit("/", 1)
             if device in columns:
                 cases.setdefault(name, {})[device] = outcome(case)
-    return table
+    return {suite: cases for suite, cases in table.items() if cases}  # others are of variants alone
 
 
 def cell(cases: dict[str, dict[str, str]], device: str) -> str:

@@ -35,6 +35,7 @@ ScheduleSettings schedule_settings(const Config& config, uint32_t context) {
   settings.max_waiting = serve.queue_requests;
   settings.max_waiting_tokens = serve.queue_prompt_tokens.value_or(8 * context);
   settings.queue_time = Seconds(serve.queue_seconds);
+  settings.prefill_share = serve.prefill_share / 100.0;
   settings.prefixes =
       serve.prefix_cache == PrefixCacheUse::off ? PrefixCaching::off : PrefixCaching::on;
   settings.sampling_threads = std::clamp(std::thread::hardware_concurrency(), 1u, 8u);

@@ -91,11 +91,12 @@ struct KeyQuota {
 
 // What `ropewalk serve` offers, to whom, and how much of it at a time.
 struct ServeConfig {
-  std::string listen = "127.0.0.1:8000";  // ADDRESS:PORT, [ADDRESS]:PORT or unix:PATH
-  std::filesystem::path keys_file = {};   // absolute; empty: none
-  bool anonymous = false;                 // without keys beyond the loopback
-  std::vector<std::string> hosts = {};    // names of this server beside the local ones
-  std::optional<bool> page = {};          // the chat page at /; absent: on the loopback
+  std::string listen = "127.0.0.1:8000";       // ADDRESS:PORT, [ADDRESS]:PORT or unix:PATH
+  std::filesystem::path keys_file = {};        // absolute; empty: none
+  bool anonymous = false;                      // without keys beyond the loopback
+  std::vector<std::string> hosts = {};         // names of this server beside the local ones
+  std::vector<std::string> cors_origins = {};  // of pages on other sites that may ask
+  std::optional<bool> page = {};               // the chat page at /; absent: on the loopback
   std::optional<std::string> model_name = {};
   std::vector<std::string> aliases = {};   // other names that a request may use for the model
   bool any_model = false;                  // a request may name any
@@ -110,6 +111,7 @@ struct ServeConfig {
   Truncate truncate = Truncate::refuse;
   std::optional<uint32_t> max_sequences = {};  // that run at a time
   std::optional<uint32_t> cache_tokens = {};   // that they share; absent: as memory allows
+  uint32_t prefill_share = 50;  // percent of a step's rows that prompts take beside replies
   PrefixCacheUse prefix_cache = PrefixCacheUse::per_key;
   KeyQuota per_key = {};
   uint32_t queue_requests = 64;

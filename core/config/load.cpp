@@ -329,6 +329,7 @@ void read_serve(const Reader& reader, Trust trust, ServeConfig& serve) {
     serve.keys_file = reader.path(*file, key_info("serve.keys.file"));
   reader.boolean("serve.anonymous", serve.anonymous);
   serve.hosts = reader.texts("serve.hosts");
+  serve.cors_origins = reader.texts("serve.cors.origins");
   reader.boolean("serve.page", serve.page);
   reader.text("serve.model_name", serve.model_name);
   serve.aliases = reader.texts("serve.aliases");
@@ -344,6 +345,7 @@ void read_serve(const Reader& reader, Trust trust, ServeConfig& serve) {
   reader.choice("serve.truncate", serve.truncate);
   reader.integer("serve.max_sequences", serve.max_sequences);
   reader.integer("serve.cache_tokens", serve.cache_tokens);
+  reader.integer("serve.prefill_share", serve.prefill_share);
   reader.choice("serve.prefix_cache", serve.prefix_cache);
   reader.integer("serve.per_key.running", serve.per_key.running);
   reader.integer("serve.per_key.queued", serve.per_key.queued);

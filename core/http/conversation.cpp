@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cctype>
 #include <exception>
+#include <iterator>
 #include <utility>
 
 #include "core/base/log.h"
@@ -98,6 +99,7 @@ void Conversation::begin() {
              .bytes_out = 0,
              .duration = {}};
   begun_ = std::chrono::steady_clock::now();
+  if (service_.hooks.headers) more_headers_ = service_.hooks.headers(request);
   exchange_ = std::make_shared<Exchange>(service_.limits.stream, wake_);
   ++service_.answering;
 }
@@ -191,6 +193,8 @@ void Conversation::write_head(Response& head, Exchange::Kind kind) {
   if (kind == Exchange::Kind::stream)
     framing_ = reader_.is_http_1_1() ? Framing::chunked : Framing::until_close;
   if (framing_ == Framing::until_close) close_ = true;
+  std::ranges::move(more_headers_, std::back_inserter(head.headers));
+  more_headers_.clear();
   output_ += response_head(head, {.framing = framing_,
                                   .length = head.body.size(),
                                   .id = record_.id,

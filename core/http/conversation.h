@@ -12,6 +12,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "core/http/exchange.h"
 #include "core/http/request_reader.h"
@@ -81,6 +82,7 @@ class Conversation {
   std::shared_ptr<Exchange> exchange_;  // from its head on
   Router::Match match_;
   AccessRecord record_;
+  std::vector<Header> more_headers_;  // of its answer
   std::chrono::steady_clock::time_point begun_;
   uint64_t body_bytes_ = 0;
   Framing framing_ = Framing::length;

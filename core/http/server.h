@@ -63,6 +63,8 @@ struct Hooks {
   std::function<Response(const Refusal&)> refusal;
   // Checks a request before its body is read, for example its key; an answer ends the request.
   std::function<std::optional<Response>(const Request&)> gate;
+  // More headers of the answer, whatever it is.
+  std::function<std::vector<Header>(const Request&)> headers;
   std::function<void(const AccessRecord&)> access;
 };
 

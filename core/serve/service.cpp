@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "core/serve/endpoints/endpoints.h"
+#include "core/serve/guard/cors.h"
 #include "core/serve/request/sampling_fields.h"
 #include "core/serve/run/responses.h"
 
@@ -32,6 +33,7 @@ Service::Service(ServiceSettings settings)
       gate_(settings_.config.serve, settings_.keys),
       journal_(settings_.log) {
   check_sampling_names(settings_.config.serve);
+  check_origins(settings_.config.serve.cors_origins);
   for (const http::Route& route : routes()) known_paths_.push_back(route.path);
 }
 
@@ -47,6 +49,10 @@ http::Hooks Service::hooks() {
               return error_response(error);
             }
           },
+          .headers =
+              [this](const http::Request& request) {
+                return cors_headers(settings_.config.serve.cors_origins, request);
+              },
           .access =
               [this](const http::AccessRecord& record) { journal_.access(record, known_paths_); }};
 }

@@ -43,7 +43,8 @@ struct ServiceSettings {
 
 class Service {
  public:
-  // Throws Error(usage) for sampling fields in the configuration that no request has.
+  // Throws Error(usage) for sampling fields in the configuration that no request has, and for
+  // origins that are none.
   explicit Service(ServiceSettings settings);
   Service(const Service&) = delete;
   Service& operator=(const Service&) = delete;

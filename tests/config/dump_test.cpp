@@ -66,6 +66,8 @@ TEST(Dump, NamesTheOriginOfEveryValue) {
           "    # file: <nothing>  # default\n"
           "  anonymous: false  # default\n"
           "  hosts: []  # default\n"
+          "  cors:\n"
+          "    origins: []  # default\n"
           "  # page: <true on the loopback>  # default\n"
           "  # model_name: <the model folder's name>  # default\n"
           "  aliases: []  # default\n"
@@ -83,6 +85,7 @@ TEST(Dump, NamesTheOriginOfEveryValue) {
           "  # max_sequences: <32 on a GPU, else 8>  # default\n"
           "  # cache_tokens: <a full context for each of them, or what the free memory holds>  # "
           "default\n"
+          "  prefill_share: 50  # default\n"
           "  prefix_cache: per-key  # default\n"
           "  # per_key:\n"
           "    # running: <no limit>  # default\n"
@@ -121,6 +124,8 @@ serve:
   listen: "[::1]:0"
   keys: {file: a b}
   hosts: [a.b]
+  cors: {origins: ["https://a.b:8443"]}
+  prefill_share: 20
   sampling: {lock: [temperature]}
   truncate: drop-oldest
   drain: {delay: 0}
@@ -140,6 +145,8 @@ plugins: {paths: [p q, /r]}
   EXPECT_EQ(again.serve.listen, "[::1]:0");
   EXPECT_EQ(again.serve.keys_file, config.serve.keys_file);
   EXPECT_EQ(again.serve.hosts, config.serve.hosts);
+  EXPECT_EQ(again.serve.cors_origins, std::vector<std::string>{"https://a.b:8443"});
+  EXPECT_EQ(again.serve.prefill_share, 20u);
   EXPECT_EQ(again.serve.locked_sampling, config.serve.locked_sampling);
   EXPECT_EQ(again.serve.truncate, Truncate::drop_oldest);
   EXPECT_EQ(again.serve.drain_delay, 0u);

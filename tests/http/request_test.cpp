@@ -10,6 +10,23 @@ namespace {
 using ::testing::HasSubstr;
 using ::testing::MatchesRegex;
 
+// Whatever the answer is, a refusal too.
+TEST(HttpRequest, HooksAddHeadersToEveryAnswer) {
+  TestServer server([](http::Settings&, http::Hooks& hooks) {
+    hooks.headers = [](const http::Request& request) {
+      return std::vector<http::Header>{{.name = "X-Path", .value = request.path}};
+    };
+  });
+  Client client = server.connect();
+  for (const char* line : {"GET /hello", "GET /probe", "OPTIONS /hello", "DELETE /hello",
+                           "GET /nothing", "GET /throws", "GET /hello"}) {
+    const std::string text = line;
+    EXPECT_EQ(client.ask(text + " HTTP/1.1\r\nHost: h\r\n\r\n").header("x-path"),
+              text.substr(text.find('/')))
+        << line;
+  }
+}
+
 TEST(HttpRequest, IsAnswered) {
   TestServer server;
   Client client = server.connect();

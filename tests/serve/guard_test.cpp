@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "core/serve/guard/cors.h"
 #include "core/serve/guard/gate.h"
 #include "core/serve/guard/journal.h"
 #include "core/serve/guard/metrics_text.h"
@@ -117,6 +118,53 @@ TEST(Gate, AKeysNumberDoesNotDependOnItsPlaceInTheFile) {
   EXPECT_EQ(number("secret-one"), ann);
   EXPECT_EQ(number("secret-two"), bob);
   EXPECT_NE(number("secret-six"), ann);
+}
+
+// "NAME: VALUE" a line, as tests read it.
+std::string cors_text(const std::vector<std::string>& origins, const http::Request& asked) {
+  std::string text;
+  for (const http::Header& header : cors_headers(origins, asked))
+    text += header.name + ": " + header.value + "\n";
+  return text;
+}
+
+// The Fetch standard, "CORS protocol": https://fetch.spec.whatwg.org/#http-cors-protocol
+TEST(Cors, AnOriginOfTheListMayReadAnswers) {
+  const std::vector<std::string> origins = {"https://a.example", "http://b.lan:3000"};
+  EXPECT_EQ(cors_text(origins, request("/v1/models", {{"origin", "http://b.lan:3000"}})),
+            "Vary: Origin\n"
+            "Access-Control-Allow-Origin: http://b.lan:3000\n"
+            "Access-Control-Expose-Headers: X-Request-Id, X-Ropewalk-Ignored, X-Ropewalk-Seed, "
+            "Retry-After\n");
+  for (const char* other : {"http://b.lan", "https://b.lan:3000", "http://b.lan:3000.evil.example",
+                            "HTTP://B.LAN:3000", "null", "*", ""})
+    EXPECT_EQ(cors_text(origins, request("/v1/models", {{"origin", other}})), "Vary: Origin\n")
+        << other;
+  EXPECT_EQ(cors_text(origins, request("/v1/models", {})), "Vary: Origin\n");
+  EXPECT_EQ(cors_text({}, request("/v1/models", {{"origin", "https://a.example"}})), "");
+}
+
+TEST(Cors, BeforeAPostItSaysWhatMayBeSent) {
+  http::Request asked = request("/v1/completions",
+                                {{"origin", "https://a.example"},
+                                 {"access-control-request-method", "POST"},
+                                 {"access-control-request-headers", "authorization,content-type"}});
+  EXPECT_THAT(cors_text({"https://a.example"}, asked), Not(HasSubstr("Allow-Methods")));  // a GET
+  asked.method = "OPTIONS";
+  EXPECT_THAT(cors_text({"https://a.example"}, asked),
+              HasSubstr("Access-Control-Allow-Methods: GET, POST\n"
+                        "Access-Control-Max-Age: 600\n"
+                        "Access-Control-Allow-Headers: authorization,content-type\n"));
+  EXPECT_EQ(cors_text({"https://b.example"}, asked), "Vary: Origin\n");
+}
+
+TEST(Cors, WhatIsNoOriginIsRefused) {
+  check_origins(std::vector<std::string>{"https://a.example", "http://[::1]:3000", "app://-"});
+  for (const char* wrong : {"*", "null", "a.example", "https://", "https://a.example/",
+                            "https://a.example/chat", "https://A.example", "://a", ""})
+    EXPECT_THAT(error_of([&] { check_origins(std::vector<std::string>{wrong}); }),
+                HasSubstr("serve.cors.origins: found "))
+        << wrong;
 }
 
 // A page of another site can point its name at this machine, but not change the Host header.

@@ -150,6 +150,17 @@ TEST(Batch, TheYoungestOfSeveralIsPreempted) {
   EXPECT_GT(rig.heard[2].end->preemptions, 0u);
 }
 
+// Whatever its priority.
+TEST(Batch, TheOldestKeepsItsPages) {
+  Rig rig(tiny(), 3, settings());
+  rig.add(long_request(200, 120, 0), {.priority = -1});
+  rig.step();
+  rig.add(long_request(200, 120, 1));
+  rig.run();
+  EXPECT_EQ(rig.heard[0].end->preemptions, 0u);
+  EXPECT_GT(rig.heard[1].end->preemptions, 0u);
+}
+
 // A page for it, and another for each that runs, since each may be at a page's end.
 TEST(Batch, RoomIsWhatIsFreeOrKnownToNobodyThatRuns) {
   const auto running = [](uint32_t pages, bool cached) {

@@ -157,5 +157,18 @@ TEST(Pages, EveryByteHasOneOwner) {
   EXPECT_EQ(page_bytes({40, 128, 1, 8}), 40u * 256 * 130);
 }
 
+// A row may be any of the step's rows of its sequence, so up to `rows` of the last keys are new.
+TEST(Pages, KeysOfTheStepAreNotThereBeforeIt) {
+  for (uint32_t rows = 1; rows <= 5; ++rows)
+    for (uint32_t keys = 1; keys <= 12; ++keys)
+      for (uint32_t end = 1; end <= keys; ++end) {
+        bool written = false;  // one of the keys below `end`, where the row has `before` in front
+        for (uint32_t before = 0; before < rows && before < keys; ++before)
+          written = written || end > keys - 1 - before;
+        EXPECT_EQ(known_before_step(end, keys, rows), !written)
+            << rows << " " << keys << " " << end;
+      }
+}
+
 }  // namespace
 }  // namespace ropewalk::cuda

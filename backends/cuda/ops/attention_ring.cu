@@ -134,8 +134,8 @@ __device__ __forceinline__ void run(const Attention& op, const StepView& step) {
                  requested < count ? of_chunk * d * 2 : 0);
     ++requested;
   };
-  // the step's own keys are the last of a sequence, as many as it has rows
-  while (requested < min(count, kStages) && first_of(requested) + of_chunk + rows <= keys.end)
+  while (requested < min(count, kStages) &&
+         known_before_step(first_of(requested) + of_chunk, keys.end, rows))
     request();
   wait_for_kernel_before();
   while (requested < kStages) request();

@@ -27,8 +27,9 @@ constexpr int kLanes = 4;
 constexpr int kVectorBytes = kLanes * 4;
 using Floats = float __attribute__((vector_size(kVectorBytes)));
 using Words = uint32_t __attribute__((vector_size(kVectorBytes)));
-using FloatsAt = float __attribute__((vector_size(kVectorBytes), aligned(4), may_alias));
-using WordsAt = uint32_t __attribute__((vector_size(kVectorBytes), aligned(4), may_alias));
+// At any address of an element. Clang takes `aligned` only from a declaration, not from a type.
+using FloatsAt __attribute__((aligned(4), may_alias)) = Floats;
+using WordsAt __attribute__((aligned(4), may_alias)) = Words;
 
 // Stored elements as bits, each type with a name of its own.
 struct F16 {

@@ -102,12 +102,13 @@ TEST(HttpStream, WithoutABodyItsPiecesAreDropped) {
   EXPECT_EQ(client.ask(get("/probe")).body, "ok");
 }
 
-// Writes until the stream stays full because neither the reader nor the system takes any more.
+// Writes until the stream stays full because neither the reader nor the system takes any more. One
+// that is told to go on after this would be taken for a later one, so it waits long.
 size_t fill(Stream& stream, const std::string& piece) {
   for (size_t pieces = 0;;) {
     if (stream.reply->write(piece) == http::Write::taken) {
       ++pieces;
-    } else if (!stream.told->writable.take(std::chrono::milliseconds(50))) {
+    } else if (!stream.told->writable.take(std::chrono::milliseconds(300))) {
       return pieces;
     }
     if (pieces * piece.size() > 64u << 20) throw std::runtime_error("nothing holds the writer");

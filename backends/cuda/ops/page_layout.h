@@ -42,8 +42,8 @@ RW_HOST_DEVICE uint64_t scale_at(const PageLayout& l, uint32_t head, uint32_t po
   return code_bytes(l) + entry_in_page(l, head, position) * kScaleBytes;
 }
 
-// Whether no kernel of this step writes the keys [first, end) of a sequence. `keys` are those that a
-// row sees, itself the last of them; the step has `rows` rows, perhaps all of this sequence.
+// Whether no kernel of this step writes the keys below `end` of a sequence. `keys` are those that
+// a row sees, itself the last of them; the step has `rows` rows, perhaps all of this sequence.
 RW_HOST_DEVICE bool known_before_step(uint32_t end, uint32_t keys, uint32_t rows) {
   return end + rows <= keys;
 }

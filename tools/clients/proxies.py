@@ -93,7 +93,11 @@ def check(kind, server):
         # A client that goes ends its request within a second.
         for _ in range(8):
             reader = stream(port, 4000)
-            assert b"data: {" in reader.recv(65536) + reader.recv(65536)
+            text = b""
+            while b"data: {" not in text:
+                piece = reader.recv(65536)
+                assert piece, text
+                text += piece
             reader.close()
         time.sleep(1)
         running = ("vllm:num_requests_running", "vllm:num_requests_waiting")

@@ -13,6 +13,7 @@
 #include <span>
 
 #include "apps/signals.h"
+#include "core/base/descriptor.h"
 #include "core/base/encoding.h"
 #include "core/base/error.h"
 #include "core/base/log.h"
@@ -36,13 +37,6 @@ size_t read_some(int fd, std::span<char> into, const std::string& file) {
   }
 }
 
-struct InputDescriptor {
-  int fd;
-  ~InputDescriptor() {
-    if (fd > STDIN_FILENO) close(fd);
-  }
-};
-
 std::string read_all(int fd, const std::string& file) {
   std::string text;
   std::array<char, 1 << 16> buffer;
@@ -60,10 +54,10 @@ std::string read_all(int fd, const std::string& file) {
 std::string input_name(const std::string& file) { return file == "-" ? "standard input" : file; }
 
 std::string read_input(const std::string& file) {
-  const InputDescriptor input{file == "-" ? STDIN_FILENO
-                                          : open(file.c_str(), O_RDONLY | O_CLOEXEC)};
-  if (input.fd < 0) refuse_file(file);
-  return read_all(input.fd, file);
+  const Descriptor input(file == "-" ? fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 0)
+                                     : open(file.c_str(), O_RDONLY | O_CLOEXEC));
+  if (!input.valid()) refuse_file(file);
+  return read_all(input.get(), file);
 }
 
 namespace {
@@ -99,12 +93,12 @@ std::string clean_text(std::string text, std::string_view where) {
 
 std::string read_saved(const std::string& name) {
   const std::string file = name == "-" ? "./-" : name;
-  const InputDescriptor input{open(file.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK)};
+  const Descriptor input(open(file.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
   struct stat status {};
-  if (input.fd < 0 || fstat(input.fd, &status) != 0) refuse_file(file);
+  if (!input.valid() || fstat(input.get(), &status) != 0) refuse_file(file);
   if (!S_ISREG(status.st_mode))
     throw Error(ExitCode::usage, file, "is not a regular file", "Check the path");
-  return read_all(input.fd, file);
+  return read_all(input.get(), file);
 }
 
 std::vector<int32_t> read_ids(const std::string& file) {

@@ -24,10 +24,9 @@ namespace {
 
 // The rename itself must survive a power cut. Ignores file systems that cannot sync a folder.
 void flush_folder(const std::filesystem::path& folder) {
-  const int fd = open(folder.empty() ? "." : folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (fd < 0) return;
-  fsync(fd);
-  close(fd);
+  const Descriptor fd(
+      open(folder.empty() ? "." : folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (fd.valid()) fsync(fd.get());
 }
 
 }  // namespace
@@ -38,25 +37,25 @@ NewFile::NewFile(std::filesystem::path file)
   const std::filesystem::file_status status = std::filesystem::symlink_status(file_, error);
   if (std::filesystem::exists(status) && !std::filesystem::is_regular_file(status))
     refuse(file_, "is not a regular file, expected one or none");
-  fd_ = mkostemp(temporary_.data(), O_CLOEXEC);
-  if (fd_ < 0) refuse_errno(file_);
+  fd_ = Descriptor(mkostemp(temporary_.data(), O_CLOEXEC));
+  if (!fd_.valid()) refuse_errno(file_);
 }
 
 NewFile::~NewFile() {
-  close(fd_);
   if (!temporary_.empty()) unlink(temporary_.c_str());
 }
 
 void NewFile::write(std::string_view bytes) {
   while (!bytes.empty()) {
-    const ssize_t wrote = ::write(fd_, bytes.data(), bytes.size());
+    const ssize_t wrote = ::write(fd_.get(), bytes.data(), bytes.size());
     if (wrote < 0 && errno != EINTR) refuse_errno(file_);
     if (wrote > 0) bytes.remove_prefix(static_cast<size_t>(wrote));
   }
 }
 
 void NewFile::commit() {
-  if (fsync(fd_) != 0 || std::rename(temporary_.c_str(), file_.c_str()) != 0) refuse_errno(file_);
+  if (fsync(fd_.get()) != 0 || std::rename(temporary_.c_str(), file_.c_str()) != 0)
+    refuse_errno(file_);
   temporary_.clear();
   flush_folder(file_.parent_path());
 }

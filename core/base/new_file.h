@@ -9,6 +9,8 @@
 #include <string>
 #include <string_view>
 
+#include "core/base/descriptor.h"
+
 namespace ropewalk {
 
 class NewFile {
@@ -27,7 +29,7 @@ class NewFile {
  private:
   const std::filesystem::path file_;
   std::string temporary_;
-  int fd_ = -1;
+  Descriptor fd_;
 };
 
 }  // namespace ropewalk

@@ -43,23 +43,21 @@ bool has_bytes(const fs::path& file) {
 LineFile::LineFile(fs::path file)
     : file_(std::move(file)),
       fd_(open(file_.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600)) {
-  if (fd_ < 0) refuse_errno(file_);
+  if (!fd_.valid()) refuse_errno(file_);
 }
 
-LineFile::~LineFile() { close(fd_); }
-
 void LineFile::cut(uint64_t bytes) {
-  if (ftruncate(fd_, static_cast<off_t>(bytes)) != 0) refuse_errno(file_);
+  if (ftruncate(fd_.get(), static_cast<off_t>(bytes)) != 0) refuse_errno(file_);
 }
 
 void LineFile::add(std::string_view line) {
-  const off_t before = lseek(fd_, 0, SEEK_END);
+  const off_t before = lseek(fd_.get(), 0, SEEK_END);
   while (!line.empty()) {
-    const ssize_t wrote = write(fd_, line.data(), line.size());
+    const ssize_t wrote = ::write(fd_.get(), line.data(), line.size());
     if (wrote > 0) line.remove_prefix(static_cast<size_t>(wrote));
     if (wrote >= 0 || errno == EINTR) continue;
     const int why = errno;
-    if (before >= 0) (void)!ftruncate(fd_, before);
+    if (before >= 0) (void)!ftruncate(fd_.get(), before);
     errno = why;
     refuse_errno(file_);
   }
@@ -67,26 +65,21 @@ void LineFile::add(std::string_view line) {
 
 void LineFile::sync() {
   // A pipe or a device cannot.
-  if (fdatasync(fd_) != 0 && errno != EINVAL && errno != EROFS) refuse_errno(file_);
+  if (fdatasync(fd_.get()) != 0 && errno != EINVAL && errno != EROFS) refuse_errno(file_);
 }
 
 SideFile::SideFile(fs::path file)
     : file_(std::move(file)), fd_(open(file_.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600)) {
-  if (fd_ < 0) refuse_errno(file_);
-  if (flock(fd_, LOCK_EX | LOCK_NB) == 0) return;
-  const int why = errno;
-  close(fd_);
-  errno = why;
-  if (why != EWOULDBLOCK) refuse_errno(file_);
+  if (!fd_.valid()) refuse_errno(file_);
+  if (flock(fd_.get(), LOCK_EX | LOCK_NB) == 0) return;
+  if (errno != EWOULDBLOCK) refuse_errno(file_);
   throw Error(ExitCode::usage, file_.string(), "is locked: another batch writes to this output",
               "Wait for its end or name another --output");
 }
 
-SideFile::~SideFile() { close(fd_); }
-
 Json SideFile::read() const {
   std::array<char, 4096> buffer;
-  const ssize_t count = pread(fd_, buffer.data(), buffer.size(), 0);
+  const ssize_t count = pread(fd_.get(), buffer.data(), buffer.size(), 0);
   const std::string_view text(buffer.data(), static_cast<size_t>(std::max<ssize_t>(count, 0)));
   Json object = Json::parse(text, nullptr, false);
   return object.is_object() ? object : Json();
@@ -95,7 +88,8 @@ Json SideFile::read() const {
 void SideFile::write(const Json& object) {
   const std::string text = object.dump() + "\n";
   const auto size = static_cast<ssize_t>(text.size());
-  if (ftruncate(fd_, 0) != 0 || pwrite(fd_, text.data(), text.size(), 0) != size || fsync(fd_) != 0)
+  if (ftruncate(fd_.get(), 0) != 0 || pwrite(fd_.get(), text.data(), text.size(), 0) != size ||
+      fsync(fd_.get()) != 0)
     refuse_errno(file_);
 }
 

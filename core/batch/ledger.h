@@ -16,6 +16,7 @@
 #include <string_view>
 #include <unordered_set>
 
+#include "core/base/descriptor.h"
 #include "core/json/json.h"
 
 namespace ropewalk::batch {
@@ -25,9 +26,6 @@ class LineFile {
  public:
   // Makes it where it is missing. Readable by the owner only. Throws Error(output).
   explicit LineFile(std::filesystem::path file);
-  ~LineFile();
-  LineFile(const LineFile&) = delete;
-  LineFile& operator=(const LineFile&) = delete;
 
   // Cuts it to so many bytes. Throws Error(output).
   void cut(uint64_t bytes);
@@ -38,7 +36,7 @@ class LineFile {
 
  private:
   const std::filesystem::path file_;
-  int fd_;
+  Descriptor fd_;
 };
 
 // Says what the answers of a batch belong to, and locks them. Empty where none was written yet.
@@ -46,16 +44,13 @@ class SideFile {
  public:
   // Throws Error: usage where another process has the lock, output.
   explicit SideFile(std::filesystem::path file);
-  ~SideFile();
-  SideFile(const SideFile&) = delete;
-  SideFile& operator=(const SideFile&) = delete;
 
   Json read() const;               // an object; null where there is none
   void write(const Json& object);  // at once on the disk
 
  private:
   const std::filesystem::path file_;
-  int fd_;
+  Descriptor fd_;
 };
 
 struct LedgerFiles {

@@ -103,10 +103,9 @@ Endpoint unix_endpoint(const std::string& address, const std::string& file) {
 void remove_stale(Endpoint& endpoint, const std::string& file) {
   struct stat facts {};
   if (lstat(file.c_str(), &facts) != 0 || !S_ISSOCK(facts.st_mode)) return;
-  const int probe = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  const bool stale =
-      probe >= 0 && connect(probe, endpoint.get(), endpoint.size) != 0 && errno == ECONNREFUSED;
-  if (probe >= 0) ::close(probe);
+  const Descriptor probe(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  const bool stale = probe.valid() && connect(probe.get(), endpoint.get(), endpoint.size) != 0 &&
+                     errno == ECONNREFUSED;
   if (stale) unlink(file.c_str());
 }
 
@@ -119,33 +118,30 @@ Listener::Listener(const std::string& address) : address_(address) {
   Endpoint endpoint = local ? unix_endpoint(address, file) : inet_endpoint(address);
   if (local) remove_stale(endpoint, file);
   const int family = endpoint.storage.ss_family;
-  descriptor_ = socket(family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-  if (descriptor_ < 0) fail_by_errno(address);
-  if (!local) set(descriptor_, SOL_SOCKET, SO_REUSEADDR, 1);
-  if (family == AF_INET6) set(descriptor_, IPPROTO_IPV6, IPV6_V6ONLY, 0);
-  if (bind(descriptor_, endpoint.get(), endpoint.size) != 0 || listen(descriptor_, kBacklog) != 0) {
-    const int error = errno;
-    close();
-    errno = error;
+  descriptor_ = Descriptor(socket(family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  if (!descriptor_.valid()) fail_by_errno(address);
+  const int fd = descriptor_.get();
+  if (!local) set(fd, SOL_SOCKET, SO_REUSEADDR, 1);
+  if (family == AF_INET6) set(fd, IPPROTO_IPV6, IPV6_V6ONLY, 0);
+  if (bind(fd, endpoint.get(), endpoint.size) != 0 || listen(fd, kBacklog) != 0)
     fail_by_errno(address);
-  }
   file_ = file;
   if (local) return;
   endpoint.size = sizeof endpoint.storage;
-  getsockname(descriptor_, endpoint.get(), &endpoint.size);
+  getsockname(fd, endpoint.get(), &endpoint.size);
   const auto [host, port] = host_and_port(endpoint);
   address_ = host + ":" + port;
 }
 
 Listener::Listener(Listener&& other) noexcept
-    : descriptor_(std::exchange(other.descriptor_, -1)),
+    : descriptor_(std::move(other.descriptor_)),
       address_(std::move(other.address_)),
       file_(std::exchange(other.file_, {})) {}
 
 Listener::~Listener() { close(); }
 
 void Listener::close() {
-  if (descriptor_ >= 0) ::close(std::exchange(descriptor_, -1));
+  descriptor_.close();
   if (!file_.empty()) unlink(std::exchange(file_, {}).c_str());
 }
 

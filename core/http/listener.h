@@ -1,10 +1,11 @@
 // listener.h — the sockets of the operating system: listening, accepting, naming the peer.
 //
-// Descriptors are non-blocking and closed on exec; the receiver closes them.
+// Descriptors are non-blocking and closed on exec. The receiver of an accepted one closes it.
 #pragma once
 
 #include <string>
 
+#include "core/base/descriptor.h"
 #include "core/http/limits.h"
 
 namespace ropewalk::http {
@@ -15,17 +16,15 @@ class Listener {
   explicit Listener(const std::string& address);
   ~Listener();  // close()
   Listener(Listener&& other) noexcept;
-  Listener(const Listener&) = delete;
-  Listener& operator=(const Listener&) = delete;
 
-  int descriptor() const { return descriptor_; }
+  int descriptor() const { return descriptor_.get(); }
   const std::string& address() const { return address_; }  // with the port that was chosen
 
   // Stops listening and removes the file of a Unix socket. A second call does nothing.
   void close();
 
  private:
-  int descriptor_ = -1;
+  Descriptor descriptor_;
   std::string address_;
   std::string file_;  // of a Unix socket
 };

@@ -14,6 +14,7 @@
 #include <string>
 
 #include "core/base/checked.h"
+#include "core/base/descriptor.h"
 #include "core/base/error.h"
 
 namespace ropewalk {
@@ -38,18 +39,12 @@ class LibraryFile {
  public:
   explicit LibraryFile(const std::filesystem::path& file)
       : name_(file.string()), fd_(open(file.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK)) {
-    if (fd_ < 0) refuse(fmt::format("cannot be opened: {}", std::strerror(errno)));
+    if (!fd_.valid()) refuse(fmt::format("cannot be opened: {}", std::strerror(errno)));
     struct stat status {};
-    if (fstat(fd_, &status) != 0 || !S_ISREG(status.st_mode)) {
-      close(fd_);
+    if (fstat(fd_.get(), &status) != 0 || !S_ISREG(status.st_mode))
       refuse("is not a regular file, expected a shared library");
-    }
     size_ = static_cast<uint64_t>(status.st_size);
   }
-  LibraryFile(const LibraryFile&) = delete;
-  LibraryFile& operator=(const LibraryFile&) = delete;
-  ~LibraryFile() { close(fd_); }
-
   uint64_t size() const { return size_; }
 
   bool holds(uint64_t offset, uint64_t bytes) const {
@@ -60,7 +55,7 @@ class LibraryFile {
   template <class T>
   void read(uint64_t offset, std::span<T> out) const {
     if (!holds(offset, out.size_bytes())) damaged("a table reaches beyond the end of the file");
-    if (pread(fd_, out.data(), out.size_bytes(), static_cast<off_t>(offset)) !=
+    if (pread(fd_.get(), out.data(), out.size_bytes(), static_cast<off_t>(offset)) !=
         static_cast<ssize_t>(out.size_bytes()))
       refuse("cannot be read");
   }
@@ -81,7 +76,7 @@ class LibraryFile {
 
  private:
   std::string name_;
-  int fd_;
+  Descriptor fd_;
   uint64_t size_ = 0;
 };
 

@@ -18,6 +18,7 @@
 #include <variant>
 #include <vector>
 
+#include "core/base/descriptor.h"
 #include "core/base/error.h"
 #include "core/modules/door.h"
 #include "core/modules/probe_record.h"
@@ -38,25 +39,14 @@ constexpr std::string_view kAdvice = "Build or install it again, or remove it";
 }
 
 struct Pipe {
-  int read_end = -1;
-  int write_end = -1;
+  Descriptor read_end, write_end;
 
   explicit Pipe(const std::filesystem::path& file) {
     int ends[2];
     if (pipe2(ends, O_CLOEXEC) != 0)
       refuse_library(file, fmt::format("cannot be probed: no pipe: {}", std::strerror(errno)));
-    read_end = ends[0];
-    write_end = ends[1];
-  }
-  Pipe(const Pipe&) = delete;
-  Pipe& operator=(const Pipe&) = delete;
-  ~Pipe() {
-    close(read_end);
-    close_write_end();
-  }
-  void close_write_end() {
-    if (write_end >= 0) close(write_end);
-    write_end = -1;
+    read_end = Descriptor(ends[0]);
+    write_end = Descriptor(ends[1]);
   }
 };
 
@@ -77,7 +67,7 @@ pid_t start_child(const std::filesystem::path& file, const ProbeSettings& settin
   posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
   posix_spawn_file_actions_addopen(&actions, 1, "/dev/null", O_WRONLY, 0);
   posix_spawn_file_actions_addopen(&actions, 2, "/dev/null", O_WRONLY, 0);
-  posix_spawn_file_actions_adddup2(&actions, pipe.write_end, kProbeDescriptor);
+  posix_spawn_file_actions_adddup2(&actions, pipe.write_end.get(), kProbeDescriptor);
   posix_spawn_file_actions_addclosefrom_np(&actions, kProbeDescriptor + 1);
   posix_spawnattr_t attributes;
   posix_spawnattr_init(&attributes);
@@ -117,9 +107,9 @@ std::optional<std::string> read_answer(const Pipe& pipe, Clock::time_point deadl
     const auto left =
         std::chrono::duration_cast<std::chrono::milliseconds>(deadline - Clock::now()).count();
     if (left <= 0) return std::nullopt;
-    pollfd wanted{pipe.read_end, POLLIN, 0};
+    pollfd wanted{pipe.read_end.get(), POLLIN, 0};
     if (poll(&wanted, 1, static_cast<int>(left)) <= 0) continue;
-    const ssize_t got = read(pipe.read_end, chunk.data(), chunk.size());
+    const ssize_t got = read(pipe.read_end.get(), chunk.data(), chunk.size());
     if (got < 0 && errno == EINTR) continue;
     if (got <= 0) break;
     record.append(chunk.data(), static_cast<size_t>(got));
@@ -158,7 +148,7 @@ ModuleDescription probe_module(const std::filesystem::path& file, const ProbeSet
                 "A program that looks for modules must hand over to probe_child() in main()");
   Pipe pipe(file);
   const pid_t child = start_child(file, settings, pipe);
-  pipe.close_write_end();
+  pipe.write_end.close();
   const auto deadline = Clock::now() + settings.limit;
   const std::optional<std::string> record = read_answer(pipe, deadline);
   const std::optional<int> status = end_child(child, record ? deadline : Clock::now());

@@ -13,7 +13,7 @@
 #include <string>
 #include <vector>
 
-#include "core/checkpoint/formats/files.h"
+#include "core/base/descriptor.h"
 #include "core/json/json.h"
 
 namespace ropewalk::quantize {

@@ -67,17 +67,6 @@ std::string link_target(int directory, const std::string& name) {
 
 }  // namespace
 
-Descriptor::Descriptor(Descriptor&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
-
-Descriptor& Descriptor::operator=(Descriptor&& other) noexcept {
-  std::swap(fd_, other.fd_);
-  return *this;
-}
-
-Descriptor::~Descriptor() {
-  if (fd_ >= 0) close(fd_);
-}
-
 File::File(Descriptor fd, std::string path) : fd_(std::move(fd)), path_(std::move(path)) {
   const struct stat status = status_of(fd_.get(), path_);
   if (!S_ISREG(status.st_mode))

@@ -13,24 +13,9 @@
 #include <string_view>
 #include <vector>
 
+#include "core/base/descriptor.h"
+
 namespace ropewalk {
-
-// A file descriptor with an owner.
-class Descriptor {
- public:
-  explicit Descriptor(int fd) : fd_(fd) {}
-  Descriptor(Descriptor&& other) noexcept;
-  Descriptor& operator=(Descriptor&& other) noexcept;
-  Descriptor(const Descriptor&) = delete;
-  Descriptor& operator=(const Descriptor&) = delete;
-  ~Descriptor();
-
-  int get() const { return fd_; }
-  bool valid() const { return fd_ >= 0; }
-
- private:
-  int fd_;
-};
 
 // A regular file held open. Its size is that of the moment it was opened.
 class File {

@@ -26,7 +26,7 @@ other_namespace=$(grep -lE '^namespace ropewalk(::tests)? \{' $(find tests -name
 
 while read -r count folder; do
   [ "$count" -le 27 ] || fail "$folder holds $count sources: divide it by subject"
-done < <(printf '%s\n' "${sources[@]%/*}" | uniq -c)
+done < <(printf '%s\n' "${sources[@]%/*}" | sort | uniq -c)
 
 only() {  # HEADER ALLOWED_FOLDER...
   local header=$1; shift

@@ -6,7 +6,7 @@
 #include <string_view>
 #include <vector>
 
-#include "plugins/prompt-formats/shared/turns.h"
+#include "core/abi/prompt_format.h"
 
 namespace ropewalk::formats {
 

@@ -12,8 +12,8 @@ import tempfile
 import time
 
 from ..clients.server import Server
+from .prompts import words
 
-FIRST_WORD = 300  # the first id that stands for a word in the models of models.py
 # Of a shape: tokens of a prompt and of a reply; requests are so many for each stream.
 MODELS = {"mini": (64, 64, 4), "tinyllama-1.1b": (32, 32, 1)}
 
@@ -45,7 +45,7 @@ def bodies(folder, count, prompt, reply, seed, first=()):
     path = os.path.join(folder, f"bodies-{seed}.jsonl")
     with open(path, "w") as file:
         for _ in range(count):
-            ids = [*first, *(numbers.randrange(FIRST_WORD, 1000) for _ in range(prompt))]
+            ids = [*first, *words(numbers, prompt)]
             print(json.dumps({"prompt": ids, "max_tokens": reply, "temperature": 0, "ignore_eos": True, "stream": True,
                               "cache_prompt": False}), file=file)
     return path
@@ -149,7 +149,7 @@ def prefix_hit(asked, name, folder):
     with serve(asked, config_of(name, asked.work), 1) as server:
         for seed in range(3):
             numbers = random.Random(seed)
-            first = [numbers.randrange(FIRST_WORD, 1000) for _ in range(512)]
+            first = words(numbers, 512)
             for kind in times:
                 file = bodies(folder, 1, 8, 1, 200 + seed + (10 if kind == "hit" else 0), first)
                 times[kind].append(load(asked.http_load, server.url, file, 1, 1)["first_event_ms"]["p50"])

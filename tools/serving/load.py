@@ -7,7 +7,7 @@ import tempfile
 import time
 
 from . import figures
-from .figures import FIRST_WORD
+from .prompts import words
 
 FLAT_MIB = 2
 
@@ -26,12 +26,12 @@ def descriptors(pid):
 def mixed(folder, count, seed):
     """Prompts of 1 to 300 tokens, some of which begin alike, and replies of 1 to 120; most are short."""
     numbers = random.Random(seed)
-    shared = [numbers.randrange(FIRST_WORD, 1000) for _ in range(128)]
+    shared = words(numbers, 128)
     path = os.path.join(folder, f"mixed-{seed}.jsonl")
     with open(path, "w") as file:
         for _ in range(count):
             length = 1 + int(300 * numbers.random() ** 3)
-            ids = [numbers.randrange(FIRST_WORD, 1000) for _ in range(length)]
+            ids = words(numbers, length)
             if numbers.random() < 0.3:
                 ids[:128] = shared[:len(ids)]
             print(json.dumps({"prompt": ids, "max_tokens": 1 + int(120 * numbers.random() ** 2), "temperature": 1.2,

@@ -13,7 +13,7 @@ import struct
 import gguf
 import numpy
 
-from .figures import FIRST_WORD
+from .prompts import FIRST_WORD
 
 # vocabulary, hidden, inner, layers, heads, heads of keys and values, context
 SHAPES = {"mini": (1024, 192, 512, 5, 3, 3, 512), "tinyllama-1.1b": (32000, 2048, 5632, 22, 32, 4, 2048)}

@@ -1,11 +1,7 @@
 #!/usr/bin/env bash
 # gpu_bundle.sh SOURCE_DIR: what scripts/gpu-bundle.sh takes along, and what it refuses.
 set -u
-work="$(mktemp -d)"
-trap 'rm -rf "$work"' EXIT
-failures=0
-fail() { echo "FAIL $1"; failures=$((failures + 1)); }
-expect() { [[ $1 == *"$2"* ]] || fail "expected '$2' in: $1"; }
+source "$1/tests/expect.sh"
 
 # A repository with a build whose programs are any.
 tree="$work/tree"
@@ -58,5 +54,4 @@ expect "$("$tree/scripts/gpu-bundle.sh" "$work/mine" "$build" 2>&1)" "is there a
 [[ -e $work/mine/file ]] || fail "a folder of somebody else's was emptied"
 expect "$("$tree/scripts/gpu-bundle.sh" 2>&1)" "usage: "
 
-((failures == 0)) && echo ok
-exit "$((failures > 0))"
+finish

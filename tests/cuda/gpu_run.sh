@@ -2,23 +2,14 @@
 # gpu_run.sh SOURCE_DIR: scripts/gpu-run.sh with programs that print, fail and hang in place of the real ones.
 set -u
 script="$1/scripts/gpu-run.sh"
-work="$(mktemp -d)"
-trap 'rm -rf "$work"' EXIT
+source "$1/tests/expect.sh"
 export TMPDIR="$work"
 cd "$work" || exit 2
-failures=0
-fail() { echo "FAIL $1"; failures=$((failures + 1)); }
-expect() { grep -qE -- "$2" <<<"$1" || fail "expected '$2' in: $1"; }
-expect_not() { ! grep -qE -- "$2" <<<"$1" || fail "expected no '$2' in: $1"; }
 kept() { tar xzOf results/results.tgz "./$1.txt" 2>/dev/null; }
 
 mkdir -p bundle/bin bundle/libraries bundle/lib/ropewalk/backends tools
 touch bundle/lib/ropewalk/backends/cuda.so
 echo 0123abc >bundle/gpu-bundle
-program() {  # program FILE: a shell script of what is on standard input
-  { echo '#!/usr/bin/env bash'; cat; } >"$1"
-  chmod +x "$1"
-}
 program tools/nvidia-smi <<<'echo "A GPU, 580"'
 program bundle/bin/ropewalk <<'END'
 if [[ $1 == devices ]]; then echo "cuda 0: A GPU"; exit; fi
@@ -96,5 +87,4 @@ expect "$(run 60 env warp)" 'no stage warp; usage: .*stages are env canary ops'
 expect "$(run soon env)" 'SECONDS is soon'
 expect "$("$script" nowhere 60 env 2>&1)" 'no folder nowhere'
 
-((failures == 0)) && echo ok
-exit "$((failures > 0))"
+finish

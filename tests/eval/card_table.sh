@@ -3,10 +3,7 @@
 # card's: the same figures as `ropewalk perplexity`, the published ones beside them.
 set -u
 source=$1 program=$2
-failures=0
-fail() { echo "FAIL $1"; failures=$((failures + 1)); }
-folder=$(mktemp -d)
-trap 'rm -rf "$folder"' EXIT
+source "$source/tests/expect.sh"
 text=$source/tests/fixtures/eval/text.txt model=$source/tests/fixtures/eval/model
 table() { ROPEWALK=$program CONTEXTS=512,1024 "$source/scripts/card-table.sh" "$@"; }
 
@@ -21,11 +18,10 @@ grep -q "^| 1024 | [0-9.]* (5.99) | $want (6.20) | [0-9.]* (-) |$" <<< "$out" ||
 grep -q "^1024,airophin-13b-pntk-16k-fp16,$want,[0-9.]*,1023,6.20$" <<< "$out" || fail "no line of CSV: $out"
 [ "$(grep -c , <<< "$out")" -ge 7 ] || fail "too few lines: $out"
 
-if table "$text" airophin="$model" > /dev/null 2> "$folder/err"; then fail "an unknown name is taken"; fi
-grep -q "no such configuration in configs/card" "$folder/err" || fail "unknown name: $(cat "$folder/err")"
-if out=$(table "$text" airoboros-l2-13b-gpt4-1.4.1="$folder" -- --backend cpu 2> /dev/null); then
+if table "$text" airophin="$model" > /dev/null 2> "$work/err"; then fail "an unknown name is taken"; fi
+grep -q "no such configuration in configs/card" "$work/err" || fail "unknown name: $(cat "$work/err")"
+if out=$(table "$text" airoboros-l2-13b-gpt4-1.4.1="$work" -- --backend cpu 2> /dev/null); then
   fail "a folder without weights is taken"; fi
 grep -q "^| 512 | - (7.23) |$" <<< "$out" || fail "a failure hides the published figures: $out"
 
-[ "$failures" -eq 0 ] && echo ok
-exit "$((failures > 0))"
+finish

@@ -3,19 +3,10 @@
 # it shares with gpu-run.sh (limits, archives, what hangs) is tested by tests/cuda/gpu_run.sh.
 set -u
 script="$1/scripts/vulkan-run.sh"
-work="$(mktemp -d)"
-trap 'rm -rf "$work"' EXIT
+source "$1/tests/expect.sh"
 export TMPDIR="$work"
 cd "$work" || exit 2
-failures=0
-fail() { echo "FAIL $1"; failures=$((failures + 1)); }
-expect() { grep -qE -- "$2" <<<"$1" || fail "expected '$2' in: $1"; }
-expect_not() { ! grep -qE -- "$2" <<<"$1" || fail "expected no '$2' in: $1"; }
 kept() { tar xzOf results/results.tgz "./$1" 2>/dev/null; }
-program() {  # program FILE: a shell script of what is on standard input
-  { echo '#!/usr/bin/env bash'; cat; } >"$1"
-  chmod +x "$1"
-}
 
 mkdir -p build/bin build/tests
 program build/bin/ropewalk <<'END'
@@ -61,5 +52,4 @@ expect "$("$script" build 60 warp 2>&1)" 'no stage warp; usage: .*stages are env
 rm build/tests/test_models
 expect "$("$script" build 60 env 2>&1)" 'tests/test_models is not there; build it'
 
-((failures == 0)) && echo ok
-exit "$((failures > 0))"
+finish

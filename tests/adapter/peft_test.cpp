@@ -10,25 +10,18 @@
 #include "core/checkpoint/weights/finite.h"
 #include "core/json/json.h"
 #include "core/model/families.h"
-#include "tests/files.h"
+#include "tests/adapter/peft.h"
 
 namespace ropewalk::test {
 namespace {
 
-const std::filesystem::path kAdapters = std::filesystem::path(RW_FIXTURES) / "adapters";
-
-Json expected_of(const std::string& variant) {
-  const auto file = kAdapters / variant / "expected.json";
-  return parse_json(read_file(file), {file.string(), ExitCode::model});
-}
-
 class Peft : public ::testing::TestWithParam<const char*> {
  protected:
-  Peft() : expected(expected_of(GetParam())) {
+  Peft() : expected(peft_expects(GetParam())) {
     base = Checkpoint::open(std::filesystem::path(RW_SOURCE_DIR) / expected["base"],
                             config_families());
     for (const Json& entry : expected["adapters"]) {
-      adapters.push_back(std::make_unique<Adapter>(kAdapters / entry[0].get<std::string>()));
+      adapters.push_back(std::make_unique<Adapter>(peft_folder(entry[0].get<std::string>())));
       settings.adapters.push_back({adapters.back().get(), entry[1].get<double>()});
     }
   }
@@ -88,19 +81,12 @@ TEST_P(Peft, RoundsOnce) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(All, Peft,
-                         ::testing::Values("lora", "rslora-patterns", "dora", "tables", "tokens",
-                                           "bias", "combined"),
-                         [](const auto& row) {
-                           std::string name = row.param;
-                           std::erase(name, '-');
-                           return name;
-                         });
+INSTANTIATE_TEST_SUITE_P(All, Peft, peft_variants(), variant_name);
 
 TEST(PeftFacts, CoverageCountsLinearLayers) {
   const auto base = Checkpoint::open(RW_SOURCE_DIR "/models/airophin-mini-f16", config_families());
   const auto packed = Checkpoint::open(RW_SOURCE_DIR "/models/airophin-mini", config_families());
-  const Adapter adapter(kAdapters / "rslora-patterns");
+  const Adapter adapter(peft_folder("rslora-patterns"));
   for (const Checkpoint* checkpoint : {base.get(), packed.get()}) {
     EXPECT_EQ(coverage_of(adapter, *checkpoint).adapted, 14u);
     EXPECT_EQ(coverage_of(adapter, *checkpoint).linears, 35u);
@@ -109,7 +95,7 @@ TEST(PeftFacts, CoverageCountsLinearLayers) {
 }
 
 TEST(PeftFacts, RanksAndScalesFollowThePatterns) {
-  const Adapter adapter(kAdapters / "rslora-patterns");
+  const Adapter adapter(peft_folder("rslora-patterns"));
   const auto find = [&](const std::string& module) {
     return *std::ranges::find(adapter.low_ranks(), module, &LowRank::module);
   };
@@ -128,7 +114,7 @@ TEST(PeftFacts, RanksAndScalesFollowThePatterns) {
 
 TEST(PeftFacts, NormsComeFromTheGramMatrices) {
   const auto base = Checkpoint::open(RW_SOURCE_DIR "/models/airophin-mini-f16", config_families());
-  const Adapter adapter(kAdapters / "tables");
+  const Adapter adapter(peft_folder("tables"));
   const MergedCheckpoint merged(*base, {{{&adapter, 1}}, StoredType::f32});
   for (const Effect& effect : effects_of(adapter, base.get())) {
     const std::string name = effect.pair->module + ".weight";

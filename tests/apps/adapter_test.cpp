@@ -4,6 +4,7 @@
 
 #include <filesystem>
 
+#include "tests/adapter/peft.h"
 #include "tests/apps/program.h"
 
 namespace ropewalk::test {
@@ -12,13 +13,6 @@ namespace {
 using ::testing::AllOf;
 using ::testing::HasSubstr;
 using ::testing::StartsWith;
-
-std::string fixture(const std::string& name) { return RW_FIXTURES "/adapters/" + name; }
-
-Json expected_of(const std::string& variant) {
-  const std::string file = fixture(variant) + "/expected.json";
-  return parse_json(read_file(file), {file, ExitCode::model});
-}
 
 Outcome adapter(Arguments arguments) {
   arguments.insert(arguments.begin(), "adapter");
@@ -29,7 +23,7 @@ class Merged : public ::testing::TestWithParam<const char*> {};
 
 // The merged model, run by us, predicts what PEFT predicts with base and adapter apart.
 TEST_P(Merged, PredictsWhatPeftPredicts) {
-  const Json expected = expected_of(GetParam());
+  const Json expected = peft_expects(GetParam());
   const TemporaryFolder folder;
   const std::string out = folder.path() / "merged";
   Arguments merge = {"merge",   RW_SOURCE_DIR "/" + expected["base"].get<std::string>(),
@@ -38,7 +32,7 @@ TEST_P(Merged, PredictsWhatPeftPredicts) {
                      "--json"};
   for (const Json& entry : expected["adapters"])
     merge.insert(merge.end(),
-                 {"--adapter", fixture(entry[0].get<std::string>()) + ":" + entry[1].dump()});
+                 {"--adapter", peft_folder(entry[0].get<std::string>()) + ":" + entry[1].dump()});
   const Outcome made = adapter(merge);
   ASSERT_EQ(made.code, 0) << made.err;
   std::string ids;
@@ -54,17 +48,11 @@ TEST_P(Merged, PredictsWhatPeftPredicts) {
     EXPECT_NEAR(logprobs[i + 1].get<double>(), expected["logprobs"][i].get<double>(), 1e-4) << i;
 }
 
-INSTANTIATE_TEST_SUITE_P(All, Merged,
-                         ::testing::Values("lora", "rslora-patterns", "dora", "tables", "tokens",
-                                           "bias", "combined"),
-                         [](const auto& row) {
-                           std::string name = row.param;
-                           std::erase(name, '-');
-                           return name;
-                         });
+INSTANTIATE_TEST_SUITE_P(All, Merged, peft_variants(), variant_name);
 
 TEST(AdapterCheck, TellsWhatTheFolderHolds) {
-  const Outcome outcome = adapter({"check", fixture("rslora-patterns"), "--base", kBase, "--json"});
+  const Outcome outcome =
+      adapter({"check", peft_folder("rslora-patterns"), "--base", kBase, "--json"});
   ASSERT_EQ(outcome.code, 0) << outcome.err;
   const Json answer = outcome.json();
   EXPECT_EQ(answer["rank"], 4);
@@ -79,7 +67,7 @@ TEST(AdapterCheck, TellsWhatTheFolderHolds) {
 }
 
 TEST(AdapterCheck, NeedsNoBase) {
-  const Outcome outcome = adapter({"check", fixture("dora")});
+  const Outcome outcome = adapter({"check", peft_folder("dora")});
   ASSERT_EQ(outcome.code, 0) << outcome.err;
   EXPECT_THAT(outcome.out, AllOf(HasSubstr("rank, alpha    2, 4, DoRA"),
                                  HasSubstr("merge          alone: it is a DoRA"),
@@ -89,7 +77,7 @@ TEST(AdapterCheck, NeedsNoBase) {
 
 TEST(AdapterCheck, MeasuresATextWithAndWithout) {
   const Outcome outcome =
-      adapter({"check", fixture("lora"), "--base", kBase, "--text",
+      adapter({"check", peft_folder("lora"), "--base", kBase, "--text",
                RW_FIXTURES "/airophin-mini/text.txt", "--backend", "cpu", "--json"});
   ASSERT_EQ(outcome.code, 0) << outcome.err;
   const Json measured = outcome.json()["perplexity"];
@@ -100,8 +88,8 @@ TEST(AdapterCheck, MeasuresATextWithAndWithout) {
 // A quantised base cannot have it in its weights, but runs with it.
 TEST(AdapterCheck, MeasuresATextOverAQuantisedBase) {
   const Outcome outcome =
-      adapter({"check", fixture("lora"), "--base", RW_SOURCE_DIR "/models/airophin-mini", "--text",
-               RW_FIXTURES "/airophin-mini/text.txt", "--backend", "cpu", "--json"});
+      adapter({"check", peft_folder("lora"), "--base", RW_SOURCE_DIR "/models/airophin-mini",
+               "--text", RW_FIXTURES "/airophin-mini/text.txt", "--backend", "cpu", "--json"});
   ASSERT_EQ(outcome.code, 0) << outcome.err;
   const Json answer = outcome.json();
   EXPECT_EQ(answer["merge"], "no: the base is quantised");
@@ -113,7 +101,7 @@ TEST(AdapterCheck, DoubtsABaseUnderAnotherName) {
   const TemporaryFolder folder;
   std::filesystem::copy(kBase, folder.path() / "other");
   const Outcome outcome =
-      adapter({"check", fixture("lora"), "--base", folder.path() / "other", "--json"});
+      adapter({"check", peft_folder("lora"), "--base", folder.path() / "other", "--json"});
   ASSERT_EQ(outcome.code, 0) << outcome.err;
   EXPECT_THAT(outcome.err,
               HasSubstr("made for \"models/airophin-mini-f16\", the base is \"other\""));
@@ -122,7 +110,7 @@ TEST(AdapterCheck, DoubtsABaseUnderAnotherName) {
 
 TEST(AdapterCheck, RefusesAnotherBase) {
   const Outcome outcome =
-      adapter({"check", fixture("lora"), "--base", RW_FIXTURES "/models/dense-f16"});
+      adapter({"check", peft_folder("lora"), "--base", RW_FIXTURES "/models/dense-f16"});
   EXPECT_EQ(outcome.code, 3);
   EXPECT_THAT(outcome.err,
               AllOf(StartsWith("error: "), HasSubstr("adapter was made for another base")));
@@ -142,19 +130,19 @@ class WithAdapters : public ::testing::Test {
 
   TemporaryFolder folder_;
   const std::string adapters_ =
-      "adapters: {lora: " + fixture("lora") + ", dora: " + fixture("dora") + "}\n";
+      "adapters: {lora: " + peft_folder("lora") + ", dora: " + peft_folder("dora") + "}\n";
 };
 
 TEST_F(WithAdapters, TheCommandLineChoosesOne) {
-  const std::string file = config("adapters: {lora: " + fixture("lora") + "}\n");
+  const std::string file = config("adapters: {lora: " + peft_folder("lora") + "}\n");
   const Outcome without = run(file), with = run(file, {"--adapter", "lora"});
   ASSERT_EQ(with.code, 0) << with.err;
   EXPECT_NE(with.json()["logits_hash"], without.json()["logits_hash"]);
   EXPECT_EQ(run(file, {"--adapter", "none"}).json()["logits_hash"], without.json()["logits_hash"]);
-  EXPECT_EQ(run(config("adapters: {lora: " + fixture("lora") + "}\nadapter: lora\n"))
+  EXPECT_EQ(run(config("adapters: {lora: " + peft_folder("lora") + "}\nadapter: lora\n"))
                 .json()["logits_hash"],
             with.json()["logits_hash"]);
-  EXPECT_EQ(run(kBase, {"--backend", "cpu", "--set", "adapters.lora=" + fixture("lora"),
+  EXPECT_EQ(run(kBase, {"--backend", "cpu", "--set", "adapters.lora=" + peft_folder("lora"),
                         "--adapter", "lora"})
                 .json()["logits_hash"],
             with.json()["logits_hash"]);
@@ -163,7 +151,7 @@ TEST_F(WithAdapters, TheCommandLineChoosesOne) {
 TEST_F(WithAdapters, WhatCannotRunIsRefusedByName) {
   const Outcome dora = run(config(adapters_));
   EXPECT_EQ(dora.code, 3);
-  EXPECT_EQ(dora.err, "error: " + fixture("dora") +
+  EXPECT_EQ(dora.err, "error: " + peft_folder("dora") +
                           ": is a DoRA, which stretches the base's weights; a running model takes "
                           "low-rank changes of linear layers. Merge it with `ropewalk adapter "
                           "merge`.\n");
@@ -173,9 +161,9 @@ TEST_F(WithAdapters, WhatCannotRunIsRefusedByName) {
 }
 
 TEST_F(WithAdapters, TheMemoryTellsTheirSlots) {
-  const std::string one = "adapters: {a: " + fixture("lora") + "}\n";
+  const std::string one = "adapters: {a: " + peft_folder("lora") + "}\n";
   const std::string two =
-      "adapters: {a: " + fixture("lora") + ", b: " + fixture("rslora-patterns") + "}\n";
+      "adapters: {a: " + peft_folder("lora") + ", b: " + peft_folder("rslora-patterns") + "}\n";
   const auto bytes = [&](const std::string& more) {
     return run_program({"inspect", config(more), "--json"}, "").json()["memory"]["adapters"];
   };
@@ -185,7 +173,7 @@ TEST_F(WithAdapters, TheMemoryTellsTheirSlots) {
 
 TEST_F(WithAdapters, AChatChangesIt) {
   const std::string file =
-      config("adapters: {lora: " + fixture("lora") + "}\nprompt: {format: vicuna-v1.1}\n");
+      config("adapters: {lora: " + peft_folder("lora") + "}\nprompt: {format: vicuna-v1.1}\n");
   const auto chat = [&](const std::string& lines, Arguments more = {}) {
     Arguments all = {"chat", file, "-n", "6"};
     all.insert(all.end(), more.begin(), more.end());
@@ -204,7 +192,7 @@ TEST_F(WithAdapters, AChatChangesIt) {
 TEST(AdapterMerge, KeepsWhatItDoesNotChange) {
   const TemporaryFolder folder;
   const std::filesystem::path out = folder.path() / "merged";
-  const Outcome outcome = adapter({"merge", kBase, "--adapter", fixture("lora"), "--out", out});
+  const Outcome outcome = adapter({"merge", kBase, "--adapter", peft_folder("lora"), "--out", out});
   ASSERT_EQ(outcome.code, 0) << outcome.err;
   for (const char* name : {"config.json", "generation_config.json", "tokenizer.model",
                            "tokenizer_config.json", "special_tokens_map.json"})
@@ -217,7 +205,8 @@ TEST(AdapterMerge, WritesTheTypeIntoTheConfig) {
   const TemporaryFolder folder;
   const std::filesystem::path out = folder.path() / "merged";
   ASSERT_EQ(
-      adapter({"merge", kBase, "--adapter", fixture("lora"), "--out", out, "--dtype", "bf16"}).code,
+      adapter({"merge", kBase, "--adapter", peft_folder("lora"), "--out", out, "--dtype", "bf16"})
+          .code,
       0);
   EXPECT_THAT(read_file(out / "config.json"), HasSubstr("\"torch_dtype\": \"bfloat16\""));
   EXPECT_EQ(run_program({"inspect", out, "--verify"}, "").code, 0);
@@ -227,7 +216,7 @@ TEST(AdapterMerge, TakesAConfigurationForItsBase) {
   const TemporaryFolder folder;
   const std::filesystem::path config = folder.write("base.yaml", "model: " + kBase + "\n");
   const Outcome outcome = adapter(
-      {"merge", config, "--adapter", fixture("lora") + ":0.5", "--out", folder.path() / "out"});
+      {"merge", config, "--adapter", peft_folder("lora") + ":0.5", "--out", folder.path() / "out"});
   EXPECT_EQ(outcome.code, 0) << outcome.err;
 }
 
@@ -263,65 +252,68 @@ INSTANTIATE_TEST_SUITE_P(
     Table, AdapterRefuses,
     ::testing::Values(
         Refused{"taken",
-                {"merge", kBase, "--adapter", fixture("lora"), "--out", "TAKEN"},
+                {"merge", kBase, "--adapter", peft_folder("lora"), "--out", "TAKEN"},
                 2,
                 "taken: is not empty, found config.json in it. Remove it or choose another"},
         Refused{"quantised",
-                {"merge", kPacked, "--adapter", fixture("lora"), "--out", "OUT"},
+                {"merge", kPacked, "--adapter", peft_folder("lora"), "--out", "OUT"},
                 3,
                 "is quantised, expected the f16, bf16 or f32 model"},
         Refused{"scale",
-                {"merge", kBase, "--adapter", fixture("lora") + ":x", "--out", "OUT"},
+                {"merge", kBase, "--adapter", peft_folder("lora") + ":x", "--out", "OUT"},
                 2,
                 "expected DIR:SCALE with a finite number other than 0"},
         Refused{"scale_nan",
-                {"merge", kBase, "--adapter", fixture("lora") + ":nan", "--out", "OUT"},
+                {"merge", kBase, "--adapter", peft_folder("lora") + ":nan", "--out", "OUT"},
                 2,
                 "expected DIR:SCALE with a finite number other than 0"},
         Refused{"scale_zero",
-                {"merge", kBase, "--adapter", fixture("lora") + ":0", "--out", "OUT"},
+                {"merge", kBase, "--adapter", peft_folder("lora") + ":0", "--out", "OUT"},
                 2,
                 "expected DIR:SCALE with a finite number other than 0"},
         Refused{"twice",
-                {"merge", kBase, "--adapter", fixture("lora"), "--adapter", fixture("lora") + ":2",
-                 "--out", "OUT"},
+                {"merge", kBase, "--adapter", peft_folder("lora"), "--adapter",
+                 peft_folder("lora") + ":2", "--out", "OUT"},
                 2,
                 "is named twice"},
         Refused{"dtype",
-                {"merge", kBase, "--adapter", fixture("lora"), "--out", "OUT", "--dtype", "f8"},
+                {"merge", kBase, "--adapter", peft_folder("lora"), "--out", "OUT", "--dtype", "f8"},
                 2,
                 "unknown --dtype f8"},
-        Refused{"base_as",
-                {"merge", kBase, "--adapter", fixture("lora"), "--out", "OUT", "--base-as", "nf8"},
-                2,
-                "unknown --base-as nf8"},
+        Refused{
+            "base_as",
+            {"merge", kBase, "--adapter", peft_folder("lora"), "--out", "OUT", "--base-as", "nf8"},
+            2,
+            "unknown --base-as nf8"},
         Refused{"no_adapter", {"merge", kBase, "--out", "OUT"}, 2, "--adapter is required"},
         Refused{"missing",
-                {"merge", kBase, "--adapter", fixture("none"), "--out", "OUT"},
+                {"merge", kBase, "--adapter", peft_folder("none"), "--out", "OUT"},
                 3,
                 "adapters/none: does not exist"},
         Refused{"no_weights",
                 {"check", "BARE"},
                 3,
                 "adapter_model.safetensors: does not exist, and neither does adapter_model.bin"},
-        Refused{"no_folder", {"check", fixture("none")}, 3, "adapters/none: does not exist"},
-        Refused{
-            "text_alone", {"check", fixture("lora"), "--text", "f"}, 2, "--text requires --base"},
+        Refused{"no_folder", {"check", peft_folder("none")}, 3, "adapters/none: does not exist"},
+        Refused{"text_alone",
+                {"check", peft_folder("lora"), "--text", "f"},
+                2,
+                "--text requires --base"},
         Refused{"two_doras",
-                {"merge", kBase, "--adapter", fixture("dora"), "--adapter", fixture("lora"),
+                {"merge", kBase, "--adapter", peft_folder("dora"), "--adapter", peft_folder("lora"),
                  "--out", "OUT"},
                 2,
                 "is a DoRA, which cannot be added to other adapters"},
         Refused{"combine_dora",
-                {"combine", fixture("dora"), fixture("lora"), "--out", "OUT"},
+                {"combine", peft_folder("dora"), peft_folder("lora"), "--out", "OUT"},
                 2,
                 "is a DoRA"},
         Refused{"combine_rows",
-                {"combine", fixture("tokens"), fixture("lora"), "--out", "OUT"},
+                {"combine", peft_folder("tokens"), peft_folder("lora"), "--out", "OUT"},
                 2,
                 "brings single rows of a table"},
         Refused{"option",
-                {"merge", kBase, "--adaptor", fixture("lora"), "--out", "OUT"},
+                {"merge", kBase, "--adaptor", peft_folder("lora"), "--out", "OUT"},
                 2,
                 "unknown option --adaptor. Did you mean --adapter, see `ropewalk adapter merge "
                 "--help`"},
@@ -332,8 +324,8 @@ INSTANTIATE_TEST_SUITE_P(
 TEST(AdapterCombine, MakesAnAdapterThatMergesAlike) {
   const TemporaryFolder folder;
   const std::string one = folder.path() / "one";
-  const Outcome outcome = adapter(
-      {"combine", fixture("lora") + ":2", fixture("rslora-patterns"), "--out", one, "--json"});
+  const Outcome outcome = adapter({"combine", peft_folder("lora") + ":2",
+                                   peft_folder("rslora-patterns"), "--out", one, "--json"});
   ASSERT_EQ(outcome.code, 0) << outcome.err;
   EXPECT_EQ(outcome.json()["rank"], 10);
   const Outcome checked = adapter({"check", one, "--base", kBase, "--json"});
@@ -344,7 +336,7 @@ TEST(AdapterCombine, MakesAnAdapterThatMergesAlike) {
 TEST(AdapterMerge, TakesTheTokenizerOfGrownTables) {
   const TemporaryFolder folder;
   const std::filesystem::path grown = folder.path() / "grown";
-  std::filesystem::copy(fixture("lora"), grown);
+  std::filesystem::copy(peft_folder("lora"), grown);
   // The tables of the bundled model have 1024 rows of 192 values.
   const std::string rows(1026 * 192 * 2, '\0');
   const Json header = {
@@ -379,7 +371,7 @@ TEST(AdapterMerge, TakesTheTokenizerOfGrownTables) {
 
 // Before anything runs, also where another adapter has the only slot.
 TEST(AdapterAtRunTime, AValueBeyondF16IsToldByTheKeyInTheConfiguration) {
-  const std::string path = fixture("lora");
+  const std::string path = peft_folder("lora");
   for (const std::string& set : {std::string("adapters={}"), "adapters={small: " + path + "}"}) {
     const Outcome outcome =
         run_program({"run", RW_SOURCE_DIR "/configs/airophin-mini.yaml", "--prompt", "hi",

@@ -40,7 +40,6 @@ TEST_P(BadConfig, IsRefusedWithItsPlace) {
   EXPECT_EQ(outcome.out, "");
   EXPECT_THAT(outcome.err, AllOf(StartsWith("error: " + file), HasSubstr(GetParam().message)));
   EXPECT_EQ(outcome.err.find('\n'), outcome.err.size() - 1);
-  EXPECT_LT(outcome.seconds, 10);
 }
 
 INSTANTIATE_TEST_SUITE_P(
@@ -113,7 +112,6 @@ TEST(BadConfigFile, ThatIsNoRegularFile) {
     const Outcome outcome = run_program({"config", file, "--dump"}, "");
     EXPECT_EQ(outcome.code, 2) << file;
     EXPECT_THAT(outcome.err, AllOf(StartsWith("error: " + file), HasSubstr("regular file")));
-    EXPECT_LT(outcome.seconds, 10) << file;
   }
 }
 

@@ -5,7 +5,9 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <array>
@@ -14,11 +16,14 @@
 #include <sstream>
 #include <system_error>
 
+#include "tests/cpu_time.h"
+#include "tests/patience.h"
+
 namespace ropewalk::test {
 namespace {
 
 using Clock = std::chrono::steady_clock;
-constexpr auto kLimit = std::chrono::seconds(60);
+constexpr auto kLimit = 2 * kPatience;
 
 struct Streams {
   int in, out, err;
@@ -57,6 +62,19 @@ bool take(int& fd, std::string& into) {
   if (count > 0) into.append(buffer.data(), static_cast<size_t>(count));
   if (count <= 0) close_one(fd);
   return count > 0;
+}
+
+// Whether the mask of that name in /proc/PID/status has the signal.
+bool has_signal(pid_t pid, std::string_view mask, int number) {
+  std::ifstream status("/proc/" + std::to_string(pid) + "/status");
+  for (std::string line; std::getline(status, line);)
+    if (line.starts_with(mask))
+      return std::stoull(line.substr(mask.size() + 1), nullptr, 16) >> (number - 1) & 1;
+  return false;
+}
+
+double seconds_in(const timeval& time) {
+  return static_cast<double>(time.tv_sec) + 1e-6 * static_cast<double>(time.tv_usec);
 }
 
 }  // namespace
@@ -104,8 +122,23 @@ void Program::write(std::string_view input) {
 
 void Program::close_input() { close_one(in_); }
 void Program::close_output() { close_one(out_); }
-void Program::signal(int number) {
-  if (pid_ > 0) kill(pid_, number);
+bool Program::wait_for_handler(int number) const {
+  return eventually([&] { return has_signal(pid_, "SigCgt", number); });
+}
+
+double Program::cpu_seconds() const {
+  clockid_t clock{};
+  return clock_getcpuclockid(pid_, &clock) == 0 ? seconds_of(clock) : 0;
+}
+
+bool Program::wait_for_cpu_seconds(double seconds) const {
+  return eventually([&] { return cpu_seconds() >= seconds; });
+}
+
+void Program::signal(int number) const {
+  if (pid_ <= 0) return;
+  kill(pid_, number);
+  EXPECT_TRUE(eventually([&] { return !has_signal(pid_, "ShdPnd", number); }));
 }
 
 // Takes what comes until `until`; false where nothing more can come.
@@ -120,29 +153,33 @@ bool Program::pump(Clock::time_point until) {
   return true;
 }
 
-bool Program::wait_for_output(std::string_view text) {
-  const auto until = Clock::now() + std::chrono::seconds(30);
+bool Program::wait_for(const std::string& stream, std::string_view text) {
+  const auto until = Clock::now() + kPatience;
   const auto there = [&] {
-    return text.empty() ? !outcome_.out.empty() : outcome_.out.find(text) != std::string::npos;
+    return text.empty() ? !stream.empty() : stream.find(text) != std::string::npos;
   };
   while (!there() && pump(until)) continue;
   return there();
 }
 
+bool Program::wait_for_output(std::string_view text) { return wait_for(outcome_.out, text); }
+bool Program::wait_for_error(std::string_view text) { return wait_for(outcome_.err, text); }
+
 Outcome Program::finish() {
   close_input();
-  const auto until = start_ + kLimit;
+  const auto until = Clock::now() + kLimit;
   while (pump(until)) continue;
   if (Clock::now() >= until) {
     ADD_FAILURE() << "killed after a minute";
     kill(pid_, SIGKILL);
   }
   int status = 0;
-  waitpid(pid_, &status, 0);
+  rusage used{};
+  wait4(pid_, &status, 0, &used);
   pid_ = -1;
   if (WIFEXITED(status)) outcome_.code = WEXITSTATUS(status);
   if (WIFSIGNALED(status)) outcome_.signal = WTERMSIG(status);
-  outcome_.seconds = std::chrono::duration<double>(Clock::now() - start_).count();
+  outcome_.cpu_seconds = seconds_in(used.ru_utime) + seconds_in(used.ru_stime);
   return outcome_;
 }
 

@@ -3,7 +3,7 @@
 
 #include <gtest/gtest.h>
 
-#include <chrono>
+#include "tests/cpu_time.h"
 
 namespace ropewalk::test {
 namespace {
@@ -54,9 +54,9 @@ TEST(ModulePattern, TakesBoundedTime) {
   std::string key, module(1000, 'a');
   for (int i = 0; i < 300; ++i) key += "a.*";
   key += "b";
-  const auto start = std::chrono::steady_clock::now();
+  const double start = cpu_seconds();
   EXPECT_FALSE(matches(key, module));
-  EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(1));
+  EXPECT_LT(cpu_seconds() - start, 1);
 }
 
 }  // namespace

@@ -120,18 +120,18 @@ TEST_F(KubeletTest, StartsAndIsReadyAndAlive) {
 
 // While a pod is deleted, others still send requests to it until all of them know.
 TEST_F(KubeletTest, DrainsWithoutLosingAReply) {
-  Kubelet kubelet(config_, {"--set", "serve.drain={delay: 3, seconds: 60}"});
+  Kubelet kubelet(config_, {"--set", "serve.drain={delay: 5, seconds: 60}"});
   ASSERT_TRUE(kubelet.start());
   Client running = kubelet.stream(600);
   const auto deleted = Clock::now();
   kubelet.delete_pod();
   while (kubelet.ask(kubelet.pod().readiness)) Kubelet::pause(kubelet.pod().readiness);
-  EXPECT_LT(Clock::now() - deleted, std::chrono::milliseconds(2500)) << "ready after SIGTERM";
+  EXPECT_LT(Clock::now() - deleted, std::chrono::milliseconds(4000)) << "ready after SIGTERM";
   EXPECT_EQ(kubelet.complete().status, 200) << "a late request within serve.drain.delay";
 
   EXPECT_TRUE(kubelet.ask(kubelet.pod().liveness)) << "a server that drains is alive";
   while (kubelet.takes_connections()) Kubelet::pause(kubelet.pod().readiness);
-  EXPECT_GE(Clock::now() - deleted, std::chrono::milliseconds(2990));
+  EXPECT_GE(Clock::now() - deleted, std::chrono::milliseconds(4990));
 
   const std::string body = rest_of(running);
   EXPECT_THAT(body, HasSubstr(R"("finish_reason":"length")"));

@@ -5,7 +5,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <thread>
 
 #include "tests/apps/program.h"
 #include "tests/apps/small_model.h"
@@ -178,7 +177,7 @@ TEST(PerplexitySignals, SigintPrintsWhatItHas) {
   for (int i = 0; i < 400000; ++i) ids += std::to_string(3 + i % 1000) + " ";
   const std::string file = folder.write("many.ids", ids);
   Program program({"perplexity", config, "--ids", file, "--context", "64,512", "--json"});
-  std::this_thread::sleep_for(std::chrono::seconds(2));
+  ASSERT_TRUE(program.wait_for_cpu_seconds(2));
   program.signal(SIGINT);
   const Outcome outcome = program.finish();
   EXPECT_EQ(outcome.code, 130) << outcome.err;

@@ -9,10 +9,9 @@
 #include <utility>
 #include <vector>
 
-namespace ropewalk::test {
+#include "tests/patience.h"
 
-// How long a test waits for what must happen before it fails.
-inline constexpr std::chrono::seconds kPatience{30};
+namespace ropewalk::test {
 
 struct Answer {
   int status = 0;  // 0: none came before the connection ended

@@ -22,25 +22,33 @@ struct Waiting {
   std::shared_ptr<http::Reply> reply;
 };
 
+// From the client's leaving to the handler's knowing, while nothing is written.
+Clock::duration delay_of(TestServer& server, void (Client::*leave)()) {
+  Waiting waiting(server);
+  const auto left = Clock::now();
+  (waiting.client.*leave)();
+  EXPECT_EQ(waiting.cancelled.take(), http::Cancel::client);
+  const Clock::duration delay = Clock::now() - left;
+  EXPECT_EQ(waiting.reply->cancelled(), http::Cancel::client);
+  waiting.reply->send({.body = "for nobody"});
+  const http::AccessRecord record = server.records.take().value();
+  EXPECT_EQ(record.outcome, http::Outcome::client);
+  EXPECT_EQ(record.status, 0);
+  return delay;
+}
+
 TEST(HttpDisconnect, IsSeenWhileNothingIsWritten) {
   TestServer server;
   for (void (Client::*leave)() : {&Client::close, &Client::close_sending, &Client::reset}) {
-    // The median, because a busy machine may let one of them wait.
-    std::vector<Clock::duration> delays;
-    for (int i = 0; i < 9; ++i) {
-      Waiting waiting(server);
-      const auto left = Clock::now();
-      (waiting.client.*leave)();
-      ASSERT_EQ(waiting.cancelled.take(), http::Cancel::client);
-      delays.push_back(Clock::now() - left);
-      EXPECT_EQ(waiting.reply->cancelled(), http::Cancel::client);
-      waiting.reply->send({.body = "for nobody"});
-      const http::AccessRecord record = server.records.take().value();
-      EXPECT_EQ(record.outcome, http::Outcome::client);
-      EXPECT_EQ(record.status, 0);
-    }
-    std::nth_element(delays.begin(), delays.begin() + 4, delays.end());
-    EXPECT_LT(delays[4], milliseconds(200));
+    // The median of nine, because a busy machine may let one of them wait; and nine more where it
+    // lets all wait.
+    const auto median_delay = [&] {
+      std::vector<Clock::duration> delays;
+      for (int i = 0; i < 9; ++i) delays.push_back(delay_of(server, leave));
+      std::nth_element(delays.begin(), delays.begin() + 4, delays.end());
+      return delays[4];
+    };
+    EXPECT_TRUE(eventually([&] { return median_delay() < milliseconds(200); }));
   }
   EXPECT_TRUE(eventually([&] { return server.server->counts().connections == 0; }));
 }

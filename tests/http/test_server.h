@@ -9,12 +9,12 @@
 #include <mutex>
 #include <optional>
 #include <string>
-#include <thread>
 #include <utility>
 #include <vector>
 
 #include "core/http/server.h"
 #include "tests/http/client.h"
+#include "tests/patience.h"
 
 namespace ropewalk::test {
 
@@ -45,17 +45,6 @@ class Mailbox {
   std::condition_variable changed_;
   std::deque<T> letters_;
 };
-
-// Waits until `holds()`, looking every millisecond; false after kPatience.
-template <class Holds>
-bool eventually(Holds&& holds) {
-  const auto until = std::chrono::steady_clock::now() + kPatience;
-  while (!holds()) {
-    if (std::chrono::steady_clock::now() > until) return false;
-    std::this_thread::sleep_for(std::chrono::milliseconds(1));
-  }
-  return true;
-}
 
 struct Call {
   http::Request request;

@@ -66,7 +66,6 @@ TEST_P(VulkanProgram, EndsInOneClearLine) {
   EXPECT_THAT(outcome.err, HasSubstr(failure.words));
   EXPECT_EQ(outcome.err.find("error: "), outcome.err.rfind("error: ")) << outcome.err;
   EXPECT_EQ(std::count(outcome.err.begin(), outcome.err.end(), '\n'), 1) << outcome.err;
-  EXPECT_LT(outcome.seconds, 30);
 }
 
 INSTANTIATE_TEST_SUITE_P(K, VulkanProgram, testing::ValuesIn(kFailures),

@@ -8,11 +8,10 @@
 
 #include "tests/apps/serving/running_server.h"
 #include "tests/apps/small_model.h"
+#include "tests/patience.h"
 
 namespace ropewalk::test {
 namespace {
-
-using namespace std::chrono_literals;
 
 constexpr const char* kDriver = "/usr/bin/chromedriver";
 constexpr const char* kEnter = "\uE007";
@@ -21,17 +20,25 @@ constexpr const char* kEscape = "\uE00C";
 // A window of its own browser, by the WebDriver protocol. `dark`: what the user prefers.
 class Browser {
  public:
-  Browser() : port_(std::to_string(20000 + getpid() % 20000)) {
+  Browser() {
+    const std::string log = (folder_.path() / "log").string();
     driver_ = fork();
     if (driver_ == 0) {
       setpgid(0, 0);
-      if (!freopen("/dev/null", "w", stdout)) _exit(127);
-      execl(kDriver, kDriver, ("--port=" + port_).c_str(), "--silent", nullptr);
+      if (!freopen(log.c_str(), "w", stdout)) _exit(127);
+      execl(kDriver, kDriver, "--port=0", nullptr);
       _exit(127);
     }
-    const auto until = std::chrono::steady_clock::now() + kPatience;
-    while (!is_listening() && std::chrono::steady_clock::now() < until)
-      std::this_thread::sleep_for(50ms);
+    // "ChromeDriver was started successfully on port 46571."
+    constexpr std::string_view kStarted = "successfully on port ";
+    EXPECT_TRUE(eventually([&] {
+      const std::string said = read_file(log);
+      const size_t at = said.find(kStarted);
+      const size_t end = said.find('.', at);
+      if (at == std::string::npos || end == std::string::npos) return false;
+      port_ = said.substr(at + kStarted.size(), end - at - kStarted.size());
+      return true;
+    }));
     const Json made = call("POST", "/session",
                            {{"capabilities",
                              {{"alwaysMatch",
@@ -63,10 +70,7 @@ class Browser {
          {{"text", text}});
   }
   bool wait_for(const std::string& condition) {
-    const auto until = std::chrono::steady_clock::now() + kPatience;
-    while (run("return !!(" + condition + ")") != true)
-      if (std::chrono::steady_clock::now() > until) return false;
-    return true;
+    return eventually([&] { return run("return !!(" + condition + ")") == true; });
   }
   // What a user reads, for a message.
   std::string shown() { return run("return document.body.innerText").dump(); }
@@ -76,13 +80,6 @@ class Browser {
   // The driver refuses a Host that is not local.
   std::string head(const std::string& method, const std::string& path) const {
     return method + " " + path + " HTTP/1.1\r\nHost: 127.0.0.1:" + port_ + "\r\n";
-  }
-  bool is_listening() const {
-    try {
-      return Client("127.0.0.1:" + port_).ask(head("GET", "/status") + "\r\n").status == 200;
-    } catch (const std::exception&) {
-      return false;
-    }
   }
   Json call(const std::string& method, const std::string& path, const Json& body) const {
     const std::string text = body.is_null() ? "{}" : body.dump();
@@ -94,7 +91,8 @@ class Browser {
     return answer.status == 200 ? Json::parse(answer.body)["value"] : Json::object();
   }
 
-  const std::string port_;
+  const TemporaryFolder folder_;
+  std::string port_;
   std::string session_;
   pid_t driver_ = -1;
 };

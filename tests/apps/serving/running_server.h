@@ -4,14 +4,13 @@
 #include <gtest/gtest.h>
 #include <signal.h>
 
-#include <chrono>
 #include <optional>
 #include <string>
-#include <thread>
 #include <vector>
 
 #include "tests/apps/program.h"
 #include "tests/http/client.h"
+#include "tests/patience.h"
 
 namespace ropewalk::test {
 
@@ -72,12 +71,7 @@ class RunningServer {
   }
   // Waits until it does.
   bool reaches(const std::string& name, double value) const {
-    const auto until = std::chrono::steady_clock::now() + kPatience;
-    while (metric(name) != value) {
-      if (std::chrono::steady_clock::now() > until) return false;
-      std::this_thread::sleep_for(std::chrono::milliseconds(5));
-    }
-    return true;
+    return eventually([&] { return metric(name) == value; });
   }
   Outcome stop() {
     program->signal(SIGTERM);

@@ -3,12 +3,11 @@
 #include <signal.h>
 #include <sys/stat.h>
 
-#include <chrono>
 #include <cmath>
-#include <thread>
 
 #include "tests/apps/serving/running_server.h"
 #include "tests/apps/small_model.h"
+#include "tests/patience.h"
 
 namespace ropewalk::test {
 namespace {
@@ -209,11 +208,11 @@ TEST_F(Serve, AClientThatLeavesEndsItsRequest) {
       {{"prompt", "hi"}, {"max_tokens", 250}, {"n", 8}, {"temperature", 1}, {"stream", true}}));
   EXPECT_EQ(client.read_head().status, 200);
   client.close();
-  double running = -1;
-  for (int i = 0; i < 200 && running != 0; ++i)
-    running =
-        server().metric("vllm:num_requests_running") + server().metric("vllm:num_requests_waiting");
-  EXPECT_EQ(running, 0);
+  EXPECT_TRUE(eventually([] {
+    return server().metric("vllm:num_requests_running") +
+               server().metric("vllm:num_requests_waiting") ==
+           0;
+  }));
 }
 
 TEST_F(Serve, StopsAtSigtermWhenAllIsAnswered) {
@@ -341,14 +340,9 @@ TEST_F(Serve, ReadsItsKeysAgainAtSighup) {
   chmod(file.c_str(), 0600);
   RunningServer own(config(), {"--set", "serve.keys.file=" + file});
   own.program->signal(SIGHUP);
-  const auto until = std::chrono::steady_clock::now() + kPatience;
-  while (own.get("/v1/models", "X-Api-Key: secret-one\r\n").status != 200 &&
-         std::chrono::steady_clock::now() < until) {
-  }
-  std::this_thread::sleep_for(std::chrono::milliseconds(200));
-  const Outcome outcome = own.stop();
-  EXPECT_EQ(outcome.code, 0);
-  EXPECT_THAT(outcome.err, HasSubstr("read again, there are 1 keys now"));
+  EXPECT_TRUE(own.program->wait_for_error("read again, there are 1 keys now"));
+  EXPECT_EQ(own.get("/v1/models", "X-Api-Key: secret-one\r\n").status, 200);
+  EXPECT_EQ(own.stop().code, 0);
 }
 
 TEST_F(Serve, LimitsWhatOneKeyMayHave) {

@@ -85,9 +85,9 @@ CLI::Option* add_file(CLI::App& app, const std::string& name, File& file, const 
 void add_generation(CLI::App& app, CommonArguments& common) {
   add_shorthand(app, common, "-n,--max-new-tokens", "generation.max_new_tokens",
                 "Tokens of a reply");
-  add_shorthand(app, common, "--seed", "generation.seed", "Of the random numbers");
+  add_shorthand(app, common, "--seed", "generation.seed", "Seed of the random numbers");
   add_shorthand(app, common, "--temp,--temperature", "sampling.temperature",
-                "Of the sampler temperature");
+                "Temperature of the sampler");
   add_shorthand(app, common, "--adapter", "adapter", "Which of the configuration's adapters runs");
 }
 
@@ -156,7 +156,7 @@ void add_options(CLI::App& app, ServeArguments& serve) {
 }
 
 void add_questions(CLI::App& app, std::string& input) {
-  app.add_option("--input", input, "Questions in the form of OpenAI's Batch API, one in a line")
+  app.add_option("--input", input, "Questions in the form of OpenAI's Batch API, one a line")
       ->type_name("FILE.jsonl")
       ->required();
 }
@@ -165,7 +165,7 @@ void add_options(CLI::App& app, BatchArguments& batch) {
   add_config(app, batch.common)->required();
   add_questions(app, batch.input);
   app.add_option("--output", batch.output,
-                 "Where the answers go; a run that ended goes on where it was")
+                 "Where the answers go; an interrupted run goes on where it ended")
       ->type_name("FILE.jsonl")
       ->required();
   app.add_option("--errors", batch.errors, "Where lines that failed go instead")
@@ -214,7 +214,7 @@ void add_options(CLI::App& app, NewArguments& made) {
   app.add_option("KIND", made.kind, "sampler, prompt-format or rope-scaling")
       ->type_name("sampler|prompt-format|rope-scaling")
       ->required();
-  app.add_option("NAME", made.name, "Of the plugin and its folder")->required();
+  app.add_option("NAME", made.name, "Name of the plugin and of its folder")->required();
   app.add_option("--into", made.into, "Folder to make it in")->type_name("DIR");
   app.add_option("--model", made.model, "Model of the example, default the bundled one")
       ->type_name("DIR");
@@ -246,7 +246,8 @@ void add_options(CLI::App& app, BenchArguments& bench) {
   app.add_option("--shape", bench.shape, "Random weights of this shape instead of a checkpoint")
       ->type_name("NAME")
       ->excludes(config);
-  app.add_option("--quant", bench.quant, "Of --shape: gptq4-g32-act, gptq4-g128, f16, ...")
+  app.add_option("--quant", bench.quant,
+                 "How --shape is quantised: gptq4-g32-act, gptq4-g128, f16, ...")
       ->type_name("NAME")
       ->excludes(config);
   app.add_option("--layers", bench.layers, "Only so many layers of --shape")
@@ -268,7 +269,7 @@ void add_options(CLI::App& app, BenchArguments& bench) {
       ->type_name("N")
       ->check(between(1u, kMaxBatch));
   bench.adapter_rank = 64;
-  app.add_option("--adapter-rank", bench.adapter_rank, "Of --adapters")
+  app.add_option("--adapter-rank", bench.adapter_rank, "Rank of --adapters")
       ->type_name("R")
       ->check(between(1u, 512u))
       ->capture_default_str();
@@ -295,7 +296,7 @@ void add_command(CLI::App& program, Action& action, const char* name, const char
 }
 
 void add_adapter_commands(CLI::App& program, Action& action) {
-  CLI::App* group = program.add_subcommand("adapter", "LoRA adapters: look at one, merge, combine");
+  CLI::App* group = program.add_subcommand("adapter", "Check, merge or combine LoRA adapters");
   group->set_help_flag("-h,--help", "Print this help and exit");
   group->footer("`ropewalk adapter COMMAND --help` tells a command's options.");
   group->allow_extras();
@@ -360,9 +361,8 @@ void add_commands(CLI::App& program, Action& action) {
   add_command(program, action, "devices", "List devices, and why one is not usable", devices);
   add_command(program, action, "config", "Print the effective configuration", config);
   add_command(program, action, "bench", "Measure speed against the device's limits", bench);
-  add_command(program, action, "tokenize", "Turn text into token ids", tokenize);
-  add_command(program, action, "render", "Turn messages into the prompt that the model reads",
-              render);
+  add_command(program, action, "tokenize", "Print the token ids of a text", tokenize);
+  add_command(program, action, "render", "Print the prompt that a conversation becomes", render);
   add_adapter_commands(program, action);
   add_command(program, action, "quantize", "Make a GPTQ model of a dense one", quantize_model);
   add_own_descriptions(program, action);

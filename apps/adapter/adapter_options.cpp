@@ -35,7 +35,8 @@ void add_options(CLI::App& app, AdapterMergeArguments& merge) {
       ->allow_extra_args(false)
       ->required();
   add_out(app, merge.out);
-  app.add_option("--dtype", merge.type, "Of the merged weights: f16, bf16, f32; default the base's")
+  app.add_option("--dtype", merge.type,
+                 "Type of the merged weights: f16, bf16, f32; default the base's")
       ->type_name("f16|bf16|f32");
   app.add_option("--base-as", merge.base_as,
                  "nf4: the base's linear layers as a QLoRA training saw them, rounded to 4 bits")

@@ -36,7 +36,8 @@ void add_options(CLI::App& app, PerplexityArguments& perplexity) {
                  "Windows and what is scored: chunk, hf-stride, llamacpp, jsonl")
       ->type_name("chunk|hf-stride|llamacpp|jsonl")
       ->capture_default_str();
-  add_count(app, "--stride", perplexity.stride, 1, "Of hf-stride, default half the context");
+  add_count(app, "--stride", perplexity.stride, 1,
+            "Distance between windows of hf-stride, default half the context");
   add_count(app, "--last", perplexity.last, 1, "Score only the last N positions of each window");
   add_count(app, "--windows", perplexity.windows, 1, "Stop after so many windows of each context");
   add_json(app, perplexity.common);

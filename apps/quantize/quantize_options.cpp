@@ -58,31 +58,35 @@ void add_options(CLI::App& app, QuantizeArguments& quantize) {
   app.add_option("BASE", quantize.common.target, "The model: configuration or folder")
       ->type_name("CONFIG|MODEL_DIR")
       ->required();
-  app.add_option("--out", quantize.out, "Folder to make, or of a run to go on with")
+  app.add_option("--out", quantize.out, "Folder to make, or that of a run to go on with")
       ->type_name("DIR")
       ->required();
   app.add_option("--calibration", quantize.calibration,
-                 "Text to see layers' inputs on: .txt, .jsonl, .ids, as often as needed; or self")
+                 "Text that shows layers' inputs: .txt, .jsonl, .ids, as often as needed; or self")
       ->type_name("FILE|self")
       ->allow_extra_args(false)
       ->required();
   app.add_option("--dump-calibration", quantize.dump_calibration,
                  "Write the tokens that are used, one window a line")
       ->type_name("FILE");
-  app.add_option("--bits", quantize.bits, "Of a weight: 2, 3, 4 or 8")->capture_default_str();
+  app.add_option("--bits", quantize.bits, "Bits of a weight: 2, 3, 4 or 8")->capture_default_str();
   app.add_option("--group-size", quantize.group_size,
                  "Weights that share a scale: 16, 32 .. 1024, or -1 for all of an output")
       ->capture_default_str();
-  app.add_option("--order", quantize.order, "Of the columns: act, static, gar or none")
+  app.add_option("--order", quantize.order,
+                 "Order in which columns are rounded: act, static, gar or none")
       ->type_name("act|static|gar|none")
       ->capture_default_str();
-  app.add_flag("--asym", quantize.asymmetric, "A zero point of its own for each group");
+  app.add_flag("--asym", quantize.asymmetric,
+               "Give each group a zero point of its own; else groups are symmetric");
   app.add_option("--zeros", quantize.zeros, "How zero points are stored: v1 or v2")
       ->type_name("v1|v2")
       ->capture_default_str();
-  app.add_option("--damp", quantize.damp, "Added to the Hessian's diagonal, as a share of its mean")
+  app.add_option("--damp", quantize.damp,
+                 "What is added to the Hessian's diagonal, as a share of its mean")
       ->capture_default_str();
-  app.add_option("--search", quantize.search, "For the range of a group: weighted, mse or none")
+  app.add_option("--search", quantize.search,
+                 "How the range of a group is found: weighted, mse or none")
       ->type_name("weighted|mse|none")
       ->capture_default_str();
   app.add_option("--method", quantize.method, "gptq, or rtn: each weight to its nearest code")
@@ -93,9 +97,9 @@ void add_options(CLI::App& app, QuantizeArguments& quantize) {
       ->type_name("PATTERN")
       ->allow_extra_args(false);
   app.add_flag("--no-true-sequential", quantize.layer_sequential,
-               "Show all matrices of a layer what its dense weights compute");
+               "Calibrate all matrices of a layer on what its dense weights compute");
   app.add_flag("--asymmetric-calibration", quantize.asymmetric_calibration,
-               "Aim at what the dense model computes, which runs along: GPTAQ, for twice the work");
+               "Calibrate towards what the dense model computes (GPTAQ), for twice the work");
   app.add_option("--compat", quantize.compat,
                  "Find groups' ranges as another program does: autogptq")
       ->type_name("NAME");
@@ -103,10 +107,11 @@ void add_options(CLI::App& app, QuantizeArguments& quantize) {
              "Windows of text, default 128; for several lengths as many counts");
   add_counts(app, "--length", quantize.lengths, between(1u, 1u << 24),
              "Tokens of a window, default 2048");
-  app.add_option("--seed", quantize.seed, "For the order of the documents")->capture_default_str();
+  app.add_option("--seed", quantize.seed, "Seed of the order of the documents")
+      ->capture_default_str();
   app.add_option("--shard-size", quantize.shard_size, "Cut the weights into files of at most this")
       ->type_name("4GB|500MB");
-  app.add_flag("--fresh", quantize.fresh, "Begin anew where an earlier run was interrupted");
+  app.add_flag("--fresh", quantize.fresh, "Start over where an earlier run was interrupted");
   app.add_flag("--json", quantize.common.json, "Answer with a JSON object for each matrix");
 }
 

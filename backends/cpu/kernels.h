@@ -66,7 +66,7 @@ struct Kernels {
   void (*multiply_f16)(const Product& product);
   void (*multiply_bf16)(const Product& product);
   void (*multiply_i8)(const Product& product);
-  // tile (rows, 32) = scale * (code - zero), indexed by bits; null but for 2, 3, 4 and 8.
+  // tile (rows, 32) = scale * (code - zero), indexed by bits; null except for 2, 3, 4 and 8.
   void (*unpack[9])(const CodeRun& run, float* tile);
   // The same arithmetic as unpack and multiply, without storing the run.
   CodeKernels multiply_codes[9];

@@ -21,7 +21,7 @@ class AnswerReader {
   int status() const { return status_; }
   bool closes() const { return closes_; }  // the server closes the connection after this answer
   uint64_t body_bytes() const { return body_bytes_; }
-  uint64_t events() const { return events_; }    // "data:" events, but for "data: [DONE]"
+  uint64_t events() const { return events_; }    // "data:" events without "data: [DONE]"
   bool said_done() const { return said_done_; }  // "data: [DONE]"
 
  private:

@@ -18,7 +18,7 @@ constexpr std::string_view kWrongBase =
 constexpr uint64_t kBlockBytes = 4 << 20;
 
 // A relative change outside of this is no fine-tune of this weight.
-constexpr double kLeastChange = 1e-5, kMostChange = 1;
+constexpr double kMinChange = 1e-5, kMaxChange = 1;
 
 void check_module(const Adapter& adapter, const LowRank& pair, const Checkpoint& base) {
   const auto shape = module_shape(base, pair.module);
@@ -199,11 +199,11 @@ std::vector<std::string> doubts_of(const Adapter& adapter, const Checkpoint* bas
   for (const Effect& effect : effects) {
     if (!effect.weight || *effect.weight == 0) continue;
     const double relative = effect.change / *effect.weight;
-    if (relative == 0 || (relative >= kLeastChange && relative <= kMostChange)) continue;
+    if (relative == 0 || (relative >= kMinChange && relative <= kMaxChange)) continue;
     doubts.push_back(fmt::format(
         "{}: {} changes by {:.2g} of its norm, expected {} to {}; lora_alpha or the base may be "
         "wrong",
-        adapter.directory().string(), effect.pair->module, relative, kLeastChange, kMostChange));
+        adapter.directory().string(), effect.pair->module, relative, kMinChange, kMaxChange));
   }
   return doubts;
 }

@@ -13,7 +13,7 @@ namespace {
 
 constexpr size_t kBlock = 64;               // weights that share a magnitude
 constexpr size_t kBlocks = 256;             // magnitudes that are rounded together
-constexpr size_t kSpan = kBlock * kBlocks;  // weights that do not depend on others but for the mean
+constexpr size_t kSpan = kBlock * kBlocks;  // only the mean depends on other weights
 constexpr uint64_t kSpansAtATime = 64;      // 1 Mi weights
 
 // The quantiles of a normal distribution, as bitsandbytes has them.
@@ -76,15 +76,15 @@ std::vector<float> magnitudes_of(std::span<const float> values) {
   return magnitudes;
 }
 
-// As the training saw them. At most kSpan values, from a multiple of it on.
+// Rounds them to what the training computed with. At most kSpan values, from a multiple of it on.
 void round_span(std::span<float> values, float mean) {
   static const std::array<float, 256> levels = dynamic_levels();
   const std::vector<float> magnitudes = magnitudes_of(values);
-  float most = 0;
-  for (const float magnitude : magnitudes) most = std::max(most, std::abs(magnitude - mean));
+  float largest = 0;
+  for (const float magnitude : magnitudes) largest = std::max(largest, std::abs(magnitude - mean));
   for (size_t i = 0; i < magnitudes.size(); ++i) {
-    const float ratio = most > 0 ? (magnitudes[i] - mean) / most : 0;
-    const float stored = nearest(levels, ratio) * most + mean;
+    const float ratio = largest > 0 ? (magnitudes[i] - mean) / largest : 0;
+    const float stored = nearest(levels, ratio) * largest + mean;
     const float inverse = magnitudes[i] > 0 ? 1 / magnitudes[i] : 0;
     const auto block = values.subspan(i * kBlock, std::min(kBlock, values.size() - i * kBlock));
     for (float& value : block) value = nearest(kLevels, value * inverse) * stored;

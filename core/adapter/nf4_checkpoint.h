@@ -4,7 +4,7 @@
 //   | 64 weights |   each the nearest of 16 levels times a, the largest magnitude
 //   | 256 blocks |   each a = m + b c: m the mean of all a, b the largest |a - m|, c one of 256
 //
-// Immutable but for a cache of means; read_from() may be called from several threads.
+// Immutable except for a cache of means; read_from() may be called from several threads.
 // Source: Dettmers et al., QLoRA, 2023; bitsandbytes, create_dynamic_map and dQuantizeNF4.
 #pragma once
 

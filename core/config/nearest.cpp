@@ -38,7 +38,7 @@ std::string bare(std::string_view name) {
   return out;
 }
 
-// The one that is the same but for case and punctuation, or the first that goes on from there.
+// The one that is the same except for case and punctuation, or the first that goes on from there.
 std::string same_start(std::string_view name, std::span<const std::string> candidates) {
   const std::string wanted = bare(name);
   if (wanted.size() < kMinPrefix) return "";

@@ -72,7 +72,7 @@ class Engine {
   // Ids that end a reply: the model's, the tokenizer's, and those of the format's stops that are
   // tokens.
   const std::vector<int32_t>& end_ids() const { return ids_.end_ids; }
-  // Ids below this may be sampled, but for those of banned_ids(): rows beyond the tokenizer's are
+  // Ids below this may be sampled, except those of banned_ids(): rows beyond the tokenizer's are
   // padding.
   uint32_t sampled_vocab() const { return ids_.sampled; }
   const std::vector<int32_t>& banned_ids() const { return ids_.banned; }

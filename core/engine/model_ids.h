@@ -13,7 +13,7 @@ namespace ropewalk {
 struct ModelIds {
   std::vector<int32_t> end_ids;  // end a reply: the model's and the tokenizer's
   uint32_t sampled = 0;          // ids below this may be sampled,
-  std::vector<int32_t> banned;   // but for these: padding rows below an end id
+  std::vector<int32_t> banned;   // except these: padding rows below an end id
 };
 
 // Added tokens without a row are allowed: no text spells them, and a prompt that needs one is

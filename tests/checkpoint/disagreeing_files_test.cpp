@@ -132,7 +132,7 @@ TEST(Index, SaysWhichOfTwoCopiesIsRead) {
   EXPECT_EQ(std::to_integer<int>(bytes[1]), 0x2c);  // of 0.06, the tiny model's
 }
 
-// The same settings in config.json, but for one; null leaves it out there.
+// The same settings in config.json, except for one; null leaves it out there.
 Write with_inner(const std::string& key, const Json& value) {
   return spoil([=](TinyModel& model) {
     model.config["quantization_config"] = model.quantize;

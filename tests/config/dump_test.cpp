@@ -182,7 +182,7 @@ TEST(Keys, AreDescribedOnceEach) {
     EXPECT_THAT(text, HasSubstr("# " + std::string(key.help) + "\n")) << key.path;
     EXPECT_LE(key.help.size(), 94u) << key.path;
   }
-  // The skeleton is a configuration but for the model.
+  // The skeleton is a configuration except for the model.
   const std::string missing = "# model: <must be given>";
   text.replace(text.find(missing), missing.size(), "model: m");
   EXPECT_EQ(parse(text).model, "/etc/m");

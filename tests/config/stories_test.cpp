@@ -66,7 +66,7 @@ TEST(Stories, FirstRunIsGreedyVicuna) {
   EXPECT_EQ(load_config({.file = kFolder / "airophin-mini-chat.yaml"}).sampling.size(), 3u);
 }
 
-// Every line that the table of keys writes stands in reference.yaml, in the same order, but for the
+// Every line that the table of keys writes is in reference.yaml, in the same order, except for the
 // model, which is a real one there.
 TEST(Stories, ReferenceHasEveryKey) {
   std::ifstream file(kFolder / "reference.yaml");

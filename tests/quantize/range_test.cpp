@@ -70,7 +70,7 @@ TEST(Range, SaysWhereTheScaleDoesNotFit) {
   EXPECT_GT(range.scale, 0);
 }
 
-// The least cost of all factors that a search tries, but for the rounding of scales to f16.
+// The least cost of all factors that a search tries, except for the rounding of scales to f16.
 TEST(Range, SearchFindsWhatCostsLeast) {
   Noise noise(9);
   double found_sum = 0, plain_sum = 0;
@@ -78,8 +78,8 @@ TEST(Range, SearchFindsWhatCostsLeast) {
     const std::vector<float> weights = noise.values(32);
     std::vector<float> importance = noise.values(32);
     for (float& value : importance) value = std::abs(value) + 0.05f;
-    float most = 0;
-    for (const float weight : weights) most = std::max(most, std::abs(weight));
+    float largest = 0;
+    for (const float weight : weights) largest = std::max(largest, std::abs(weight));
     for (const Search search : {Search::mse, Search::weighted}) {
       const bool mse = search == Search::mse;
       const auto cost = [&](float scale) {
@@ -91,14 +91,14 @@ TEST(Range, SearchFindsWhatCostsLeast) {
         }
         return sum;
       };
-      double least = cost(2 * most / 7);
+      double least = cost(2 * largest / 7);
       for (int percent = mse ? 21 : 51; percent <= (mse ? 100 : 110); ++percent)
-        least = std::min(least, cost(2 * most / 7 * static_cast<float>(percent) / 100));
+        least = std::min(least, cost(2 * largest / 7 * static_cast<float>(percent) / 100));
       const double found =
           cost(find_range(weights, importance, settings_of(3, true, ZeroForm::v1, search)).scale);
       EXPECT_LE(found, 1.02 * least) << group << " " << mse;
       found_sum += found;
-      plain_sum += cost(2 * most / 7);
+      plain_sum += cost(2 * largest / 7);
     }
   }
   EXPECT_LT(found_sum, 0.9 * plain_sum);

@@ -51,7 +51,7 @@ class OutputFolder {
  public:
   // Makes the directory where it does not exist. Existing::refuse refuses one that is not empty.
   OutputFolder(std::filesystem::path path, Existing existing);
-  // Without commit() what was made is removed again, but for Existing::keep.
+  // Without commit() what was made is removed again, except with Existing::keep.
   ~OutputFolder();
   OutputFolder(const OutputFolder&) = delete;
   OutputFolder& operator=(const OutputFolder&) = delete;

@@ -39,7 +39,7 @@ void check_replaceable(const std::string& file) {
   try {
     parse_conversation(read_saved(file), file);
   } catch (const Error&) {
-    throw Error(ExitCode::usage, file, "is there and is no saved conversation, it stays as it is",
+    throw Error(ExitCode::usage, file, "exists and is not a saved conversation; it stays as it is",
                 "Give another name");
   }
 }

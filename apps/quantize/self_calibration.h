@@ -11,10 +11,10 @@
 
 namespace ropewalk {
 
-// Windows of these kinds, each begun with BOS, or an end id where the model
-// has none, and sampled at temperature 1 from the ids that the tokenizer knows. Window i depends on
-// the seed and i only. `progress` is called after every step and may throw to stop. Throws what
-// loading the model throws.
+// Windows of these kinds. Each begins with BOS, or with an end id where the model has no BOS, and
+// is sampled at temperature 1 from the ids that the tokenizer knows. Window i depends on the seed
+// and i only. `progress` is called after every step and may throw to stop. Throws what loading the
+// model throws.
 quantize::Calibration sample_windows(
     const CommonArguments& common, const Config& config,
     const std::vector<quantize::WindowKind>& kinds, uint64_t seed,

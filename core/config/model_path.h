@@ -1,5 +1,5 @@
-// model_path.h — where a model lies that a configuration names: a folder, or a repository in the
-// local cache of Hugging Face's hub or of ModelScope. Nothing is downloaded.
+// model_path.h — finds the model that a configuration names: a folder, or a repository in the local
+// cache of Hugging Face's hub or of ModelScope. Nothing is downloaded.
 //
 //   CACHE/models--ORG--NAME/refs/main           holds the name of a snapshot
 //                          /snapshots/REVISION  the model's folder

@@ -36,7 +36,7 @@ constexpr int kUnsentBytes = 128 << 10;
 }
 
 [[noreturn]] void fail_by_form(const std::string& address) {
-  fail(address, "is none",
+  fail(address, "is not an address",
        "Expected ADDRESS:PORT such as 127.0.0.1:8000 or [::1]:8000, or unix:PATH");
 }
 

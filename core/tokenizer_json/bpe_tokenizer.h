@@ -35,9 +35,8 @@ class BpeTokenizer {
                std::vector<AddedToken> added, const JsonSource& source);
   ~BpeTokenizer();
 
-  // Appends the ids of `text`. Bytes that are no UTF-8 become
-  // byte tokens where there are any, else the unknown one. Throws Error (limit) as
-  // MergeEncoder::append() and Pattern::find() do.
+  // Appends the ids of `text`. Bytes that are not UTF-8 become byte tokens where there are any,
+  // else the unknown token. Throws Error (limit) as MergeEncoder::append() and Pattern::find() do.
   void append(std::string_view text, FindAdded find, TextPlace place,
               std::vector<int32_t>& ids) const;
 

@@ -126,7 +126,7 @@ TEST_F(ChatCommands, SaveLeavesOtherFilesAlone) {
   for (const char* work : {"my thesis", "[]", R"({"messages": []})"}) {
     write_file(path("c.json"), work);
     EXPECT_THAT(chat("hello\n/save " + path("c.json") + "\n").err,
-                HasSubstr("c.json: is there and is no saved conversation, it stays as it is"));
+                HasSubstr("c.json: exists and is not a saved conversation; it stays as it is"));
     EXPECT_EQ(read_file(path("c.json")), work);
   }
   write_file(path("c.json"), "");

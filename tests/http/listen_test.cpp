@@ -85,10 +85,11 @@ TEST(HttpListen, SaysWhatItRefuses) {
   for (const char* address : {"", "8000", ":8000", "localhost:8000", "127.0.0.1", "127.0.0.1:",
                               "127.0.0.1:65536", "127.0.0.1:-1", "127.0.0.1:http", "::1:8000",
                               "[127.0.0.1]:8000", "[::1]", "[::1:8000", "[]:8000", "256.0.0.1:1"}) {
-    EXPECT_EQ(error_of([&] { TestServer second(listening({address})); }),
-              "2 listen address " + std::string(address) +
-                  ": is none. Expected ADDRESS:PORT such as 127.0.0.1:8000 or [::1]:8000, or "
-                  "unix:PATH.");
+    EXPECT_EQ(
+        error_of([&] { TestServer second(listening({address})); }),
+        "2 listen address " + std::string(address) +
+            ": is not an address. Expected ADDRESS:PORT such as 127.0.0.1:8000 or [::1]:8000, or "
+            "unix:PATH.");
   }
   EXPECT_THAT(error_of([&] { TestServer second(listening({"unix:" + std::string(200, 'x')})); }),
               StartsWith("2 listen address unix:xxx"));

@@ -95,7 +95,7 @@ constexpr std::array kKeys = {
     KeyInfo{.path = "generation.seed",
             .type = KeyType::integer,
             .default_text = "0",
-            .help = "of the random numbers; the same seed gives the same reply",
+            .help = "seed of the random numbers; the same seed gives the same reply",
             .minimum = 0,
             .maximum = std::numeric_limits<uint64_t>::max()},
     KeyInfo{"generation.stop", KeyType::texts, "[]",

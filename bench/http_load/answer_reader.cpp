@@ -1,6 +1,7 @@
 #include "bench/http_load/answer_reader.h"
 
 #include <algorithm>
+#include <cctype>
 #include <charconv>
 #include <optional>
 

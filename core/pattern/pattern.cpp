@@ -4,7 +4,10 @@
 #include <fmt/format.h>
 #include <pcre2.h>
 
+#include <algorithm>
 #include <array>
+#include <new>
+#include <utility>
 
 #include "core/base/error.h"
 #include "core/base/utf8.h"

@@ -1,5 +1,7 @@
 #include "core/tokenizer_json/added_matcher.h"
 
+#include <utility>
+
 #include "core/base/utf8.h"
 #include "core/pattern/pattern.h"
 

@@ -4,6 +4,7 @@
 // Const after construction and then safe to share between threads.
 #pragma once
 
+#include <algorithm>
 #include <string>
 #include <string_view>
 #include <vector>

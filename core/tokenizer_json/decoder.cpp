@@ -4,6 +4,7 @@
 
 #include <charconv>
 #include <optional>
+#include <utility>
 
 #include "core/bpe/byte_map.h"
 #include "core/json/json.h"

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <utility>
+
 #include "core/base/log.h"
 #include "core/json/json.h"
 #include "core/tokenizer_json/component.h"

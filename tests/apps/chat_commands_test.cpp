@@ -2,6 +2,8 @@
 #include <gmock/gmock.h>
 #include <sys/stat.h>
 
+#include <sstream>
+
 #include "tests/apps/program.h"
 #include "tests/apps/small_model.h"
 

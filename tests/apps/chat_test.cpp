@@ -2,6 +2,8 @@
 #include <gmock/gmock.h>
 #include <signal.h>
 
+#include <algorithm>
+
 #include "tests/apps/program.h"
 #include "tests/apps/small_model.h"
 

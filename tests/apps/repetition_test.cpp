@@ -1,6 +1,8 @@
 // docs/repetition.md: loops that greedy decoding never leaves, and what breaks which of them.
 #include <gmock/gmock.h>
 
+#include <algorithm>
+
 #include "tests/apps/program.h"
 
 namespace ropewalk::test {

@@ -1,6 +1,7 @@
 // score, against transformers' log-probabilities (tools/fixtures).
 #include <gmock/gmock.h>
 
+#include <algorithm>
 #include <cmath>
 
 #include "tests/apps/program.h"

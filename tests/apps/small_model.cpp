@@ -1,5 +1,6 @@
 #include "tests/apps/small_model.h"
 
+#include <algorithm>
 #include <cmath>
 #include <fstream>
 #include <vector>

@@ -1,6 +1,8 @@
 // tokenize and render, on the bundled tokenizer.
 #include <gmock/gmock.h>
 
+#include <algorithm>
+
 #include "tests/apps/program.h"
 
 namespace ropewalk::test {

@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 
 #include <cmath>
+#include <tuple>
 
 #include "core/eval/mmlu.h"
 #include "tests/apps/program.h"

@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <utility>
+
 #include "tests/http/malformed.h"
 
 namespace ropewalk::test {

@@ -1,6 +1,7 @@
 // The CPU device's errors on wrong use, and its description of itself.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <map>
 
 #include "tests/ops/harness/devices.h"

@@ -177,7 +177,7 @@ TEST_P(Matmul, gptq4_wide) {
   Random random(8);
   check({random_gptq({64, 1036, 4, 32, 1, DType::f16}, random), random.values(1036)}, kRowCounts);
 }
-// All zeros of a weight are one number, as in symmetric checkpoints, except for the last column's.
+// All zeros of a weight are one number, as in symmetric checkpoints, but for the last column's.
 TEST_P(Matmul, gptq4_one_zero) {
   constexpr uint32_t kFew[] = {1, 3, 8, 33, 256};
   Random random(12);

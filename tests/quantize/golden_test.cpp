@@ -2,6 +2,7 @@
 #include <gmock/gmock.h>
 
 #include <numeric>
+#include <string>
 
 #include "core/quantize/pack.h"
 #include "core/quantize/pull.h"

@@ -7,6 +7,7 @@
 #include <chrono>
 #include <map>
 #include <random>
+#include <sstream>
 #include <thread>
 
 #include "tests/apps/program.h"

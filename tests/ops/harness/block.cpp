@@ -1,5 +1,6 @@
 #include "tests/ops/harness/block.h"
 
+#include <algorithm>
 #include <cmath>
 
 namespace ropewalk::test {

@@ -375,7 +375,7 @@ const CLI::App& chosen_command(const CLI::App& app) {
   return app;
 }
 
-// As it is typed: "ropewalk adapter merge".
+// A command as it is typed: "ropewalk adapter merge".
 std::string typed(const CLI::App& command) {
   const CLI::App* parent = command.get_parent();
   return parent ? typed(*parent) + " " + command.get_name() : command.get_name();

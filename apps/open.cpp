@@ -60,7 +60,7 @@ void refuse_model_file(const std::string& target) {
   bool of_model = safetensors || begin.starts_with("PK\x03\x04");
   for (const char* ending : {".safetensors", ".bin", ".pt", ".pth"})
     of_model |= file.extension() == ending;
-  // Of all that is JSON, and so YAML, no configuration is beside a config.json.
+  // JSON is YAML too, but a JSON file beside a config.json is not a configuration.
   std::error_code error;
   of_model |= file.filename() == "tokenizer.model" ||
               (file.extension() == ".json" &&

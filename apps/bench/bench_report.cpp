@@ -17,7 +17,7 @@ std::string figure(std::optional<double> value, int digits) {
   return value ? fmt::format("{:.{}f}", *value, digits) : "?";
 }
 
-// Of the last level; 0: not known, or the device has memory of its own.
+// Bytes of the last level of cache; 0: not known, or the device has memory of its own.
 uint64_t cache_bytes_of(const abi::DeviceInfo& device) {
   if (device.type != abi::DeviceType::cpu) return 0;
   const long bytes = sysconf(_SC_LEVEL3_CACHE_SIZE);

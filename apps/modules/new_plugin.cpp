@@ -37,7 +37,7 @@ fs::path prefix() { return program_path().parent_path().parent_path(); }
 
 fs::path data_folder() { return (prefix() / ROPEWALK_DATADIR / "ropewalk").lexically_normal(); }
 
-// As a shell reads it back.
+// `text` quoted so that a shell reads it back.
 std::string shell_word(const std::string& text) {
   const auto plain = [](char c) {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||

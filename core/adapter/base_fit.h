@@ -16,7 +16,7 @@ namespace ropewalk {
 
 inline constexpr std::string_view kTableModule = "model.embed_tokens", kHeadModule = "lm_head";
 
-// Of a module's weight as nn.Linear holds it, or of a table (V, H). A packed one has the same.
+// The shape of a module's weight as nn.Linear holds it, or of a table (V, H); packed or not.
 struct ModuleShape {
   uint64_t rows, cols;
   bool packed;  // GPTQ

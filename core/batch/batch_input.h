@@ -19,8 +19,8 @@ struct Question {
   Json body = {};           // null where the line has none
 };
 
-// Of n processes that share a file, process i answers lines i, i + n, i + 2n, ..., counted from 0
-// without blank ones.
+// One of n processes that share a file: process i answers lines i, i + n, i + 2n, ..., counted from
+// 0 without blank ones.
 struct Shard {
   uint32_t index = 0, count = 1;
 };

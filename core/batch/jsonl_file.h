@@ -17,8 +17,8 @@ class JsonlFile {
   // Error: limit for a line of more than 1 GiB, usage where the file cannot be read.
   bool next(std::string& line);
 
-  // Of that line: its number from 1, FILE:LINE, its first byte's offset in the file, and whether
-  // the file ended before the line did.
+  // That line's number from 1, FILE:LINE, its first byte's offset in the file, and whether the file
+  // ended before the line did.
   uint64_t number() const { return number_; }
   std::string where() const;
   uint64_t offset() const { return begin_; }

@@ -25,7 +25,7 @@ namespace ropewalk {
 // note; empty: the names are the model's own.
 std::string settle_names(std::span<TensorInfo> tensors);
 
-// Of the tensors, one of the same layer behind another prefix; empty: none.
+// The name of a tensor of the same layer behind another prefix; empty: there is none.
 std::string similar_name(std::span<const TensorInfo> tensors, std::string_view name);
 
 }  // namespace ropewalk

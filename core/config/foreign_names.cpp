@@ -12,7 +12,7 @@ struct ForeignName {
   std::string_view key;
 };
 
-// Of llama.cpp, exllama, text-generation-webui, transformers and OpenAI's API.
+// Names in llama.cpp, exllama, text-generation-webui, transformers and OpenAI's API.
 constexpr ForeignName kForeign[] = {
     {"max_tokens", "generation.max_new_tokens"},
     {"max_completion_tokens", "generation.max_new_tokens"},
@@ -67,7 +67,7 @@ constexpr ForeignName kForeign[] = {
     {"api_key", "serve.keys.file"},
 };
 
-// Of llama.cpp and exllama, where no key of the configuration is meant.
+// Options of llama.cpp and exllama that no key of the configuration replaces.
 struct ForeignOption {
   std::string_view name, advice;
 };
@@ -87,7 +87,7 @@ constexpr ForeignOption kForeignOptions[] = {
     {"-sys", "Write --set prompt.system=TEXT, or the key into the configuration"},
 };
 
-// Of llama.cpp, ollama, vLLM and others.
+// Commands of llama.cpp, ollama, vLLM and others.
 constexpr std::string_view kDownload =
     "Hugging Face's tool downloads models: hf download ORG/NAME; ropewalk inspect ORG/NAME looks";
 constexpr ForeignOption kForeignCommands[] = {

@@ -174,7 +174,7 @@ class TreeBuilder final : public YAML::EventHandler {
   int documents_ = 0;
 };
 
-// Of binary files, which are more often a file of a model than a damaged configuration.
+// Binary files have one; they are more often a file of a model than a damaged configuration.
 size_t first_control_byte(std::string_view text) {
   const auto found = std::ranges::find_if(text, [](char c) {
     const auto byte = static_cast<unsigned char>(c);

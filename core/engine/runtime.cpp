@@ -39,7 +39,7 @@ uint32_t rows_per_step(const abi::DeviceInfo& info, const Graph& graph, uint32_t
 
 constexpr uint32_t kSequencesOnCpu = 8;
 constexpr uint32_t kSequencesOnGpu = 32;
-// Of the memory that is free beside weights and activations. The memory of a CPU is also that of
+// Share of the memory that is free beside weights and activations. A CPU shares its memory with
 // every other program.
 constexpr double kCacheShareOnCpu = 0.5;
 constexpr double kCacheShareOnGpu = 0.9;

@@ -13,7 +13,8 @@
 
 namespace ropewalk {
 
-// Of what a new token's log-probability is. The prompt's tokens are always the model's.
+// Which distribution a new token's log-probability is taken from. For the prompt's tokens it is
+// always the model's.
 enum class LogprobsOf {
   model,  // all of its logits, padding included, as transformers, vLLM and `ropewalk score` have it
   choice,  // what the samplers left of them, from which the token was drawn

@@ -45,7 +45,7 @@ double cached_token_bytes(const GraphTensor& cache) {
   return static_cast<double>(cache.at.bytes) / (double{1} * cache.dims[0] * cache.dims[1]);
 }
 
-// Of a tensor that `node` reads or writes.
+// Bytes of a tensor that `node` reads or writes.
 double bytes_touched(const GraphNode& node, const GraphTensor& tensor, const StepSize& size) {
   if (tensor.kind == abi::TensorKind::cache)
     return cached_token_bytes(tensor) * (node.op == abi::Op::attention ? size.keys : size.rows);

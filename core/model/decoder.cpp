@@ -93,7 +93,7 @@ class Builder {
     return id;
   }
 
-  // Of each run of `size` values of x.
+  // Normalises each run of `size` values of x.
   TensorId norm(const std::string& name, TensorId x, uint32_t size) {
     const TensorId weight = vector(name + ".weight", size);
     const float plus = config_.norms_add_one ? 1 : 0;

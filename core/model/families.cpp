@@ -35,7 +35,7 @@ constexpr std::string_view kSmolLm3Keys[] = {"no_rope_layers", "no_rope_layer_in
 constexpr std::string_view kGemma2Keys[] = {"attn_logit_softcapping", "final_logit_softcapping",
                                             "query_pre_attn_scalar"};
 constexpr std::string_view kGemma3Keys[] = {"rope_local_base_freq", "query_pre_attn_scalar"};
-// Of transformers' class Gemma3TextConfig. The 4B leaves them out.
+// Defaults of transformers' class Gemma3TextConfig. The 4B model's config.json leaves them out.
 constexpr KeyDefault kGemma3Defaults[] = {
     {"vocab_size", 262208},   {"num_attention_heads", 8},          {"num_key_value_heads", 4},
     {"head_dim", 256},        {"max_position_embeddings", 131072}, {"rms_norm_eps", 1e-6},

@@ -49,7 +49,7 @@ std::string metadata_line(const ContextInput& input, const ContextEntry& entry) 
   return line;
 }
 
-// Of a file's text, whose last line end is not part of what it says.
+// A file's text without its last line end, which is not part of what it says.
 std::string_view without_last_line_end(std::string_view text) {
   if (text.ends_with('\n')) text.remove_suffix(1);
   if (text.ends_with('\r')) text.remove_suffix(1);

@@ -27,7 +27,7 @@ struct PatternText {
 };
 PatternText read_pattern(const JsonFields& component);
 
-// Of a Metaspace: where its character is put in front of a text that does not begin with it.
+// Where a Metaspace puts its character in front of a text that does not begin with it.
 enum class PrependScheme { never, first, always };
 
 struct MetaspaceText {

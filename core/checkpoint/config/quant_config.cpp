@@ -138,7 +138,7 @@ class Merge {
     if (differs_) differences.push_back(fmt::format("{} {} and {}", field, *a, *b));
     return a ? a : b;
   }
-  // Of the last take().
+  // What the last take() found.
   bool differs() const { return differs_; }
   const std::string& file() const { return file_; }
 

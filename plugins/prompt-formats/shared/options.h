@@ -26,7 +26,7 @@ constexpr abi::OptionInfo date_option(const char* day) {
           .help = "the day's date in the system block"};
 }
 
-// Of formats that FastChat and models' chat templates word differently.
+// The source of the wording, where FastChat and models' chat templates differ.
 enum class Wording { fastchat, chat_template };
 
 inline constexpr abi::OptionInfo kWordingOption{

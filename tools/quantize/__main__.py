@@ -2,17 +2,20 @@
 
 `compare` quantises the base with ropewalk and with the solvers of other tools, on the same windows of tokens, and prints the
 errors of all matrices beside each other and how far the models are from the base on other text. It does so on several sets
-of windows (--sets), since one set's figures hold much chance (measure.py). `rows` does it for several settings and prints a
-table; it fails where a bar is missed (BARS) by more than chance. `codes` counts which codes are the same. `load` quantises
-with ropewalk and lets AutoGPTQ's reader open the result: transformers' log-probabilities with these weights against ropewalk's.
+of windows (--sets), since one set's figures hold much chance (measure.py), and tells each maker's time; Ctrl-C prints what the
+finished sets say. `rows` does it for several settings and prints a table; it fails where a bar is missed (BARS) by more than
+chance. `codes` counts which codes are the same. `load` quantises with ropewalk and lets AutoGPTQ's reader open the result:
+transformers' log-probabilities with these weights against ropewalk's.
 """
 from __future__ import annotations
 
 import argparse
+import contextlib
 import copy
 import itertools
 import json
 import os
+import signal
 import subprocess
 import tempfile
 import time
@@ -84,14 +87,24 @@ def of_one_set(options, windows: list[list[int]], work: Path):
     search = "mse" if options.mse else "none"
     asym = ("--asym", "--zeros", "v2") if options.asym else ()
     # Both tools find a group's range when its block of 128 columns begins.
-    folders = {SAME: quantise(options, windows, work / "same", "--search", search, "--compat", "autogptq", *asym),
-               DEFAULT: quantise(options, windows, work / "default", *asym)}
-    offset = 0 if asym else 1
-    models = {name: with_weights(options, dequantised(folder, options.bits, offset)) for name, folder in folders.items()}
-    errors = {name: errors_of(folder) for name, folder in folders.items()}
+    settings = {SAME: ("--search", search, "--compat", "autogptq"), DEFAULT: ()}
+    models, errors = {}, {}
+    for name, more in settings.items():
+        with timed(name):
+            folder = quantise(options, windows, work / name.split()[-1], *more, *asym)
+            models[name] = with_weights(options, dequantised(folder, options.bits, 0 if asym else 1))
+            errors[name] = errors_of(folder)
     for tool in options.tools:
-        models[tool], errors[tool] = quantised(TOOLS[tool], options, windows)
+        with timed(tool):
+            models[tool], errors[tool] = quantised(TOOLS[tool], options, windows)
     return models, errors
+
+
+@contextlib.contextmanager
+def timed(what: str):
+    start = time.time()
+    yield
+    print(f"    {what}: {time.time() - start:.0f} s", flush=True)
 
 
 class Ratio:
@@ -122,20 +135,28 @@ def compare(options, work: Path) -> dict[tuple[str, str], Ratio]:
     sets, windows = texts_of(options)
     base, errors, losses, apart = dense(options.base), [], [], []
     for number, calibration in enumerate(sets):
-        start = time.time()
+        print(f"  set {number + 1} of {len(sets)}", flush=True)
         (work / str(number)).mkdir(parents=True)
-        models, found = of_one_set(options, calibration, work / str(number))
-        by_model = measured(base, models, windows)
+        try:
+            models, found = of_one_set(options, calibration, work / str(number))
+            with timed("measuring"):
+                by_model = measured(base, models, windows)
+        except KeyboardInterrupt:
+            if not errors:
+                raise
+            options.interrupted = True
+            print("  interrupted", flush=True)
+            break
         errors.append(found)
         losses.append({name: loss for name, (loss, _) in by_model.items()})
         apart.append({name: distance for name, (_, distance) in by_model.items()})
         figures = ", ".join(f"{name} {float(loss.mean().exp()):.3f}" for name, loss in losses[-1].items())
-        print(f"  set {number + 1} of {len(sets)}: perplexities {figures}; {time.time() - start:.0f} s", flush=True)
+        print(f"    perplexities: {figures}", flush=True)
     together = lambda parts: {name: torch.stack([part[name] for part in parts]) for name in parts[0]}
     losses, apart = together(losses), together(apart)
     pairs = [(own, tool) for own in (SAME, DEFAULT) for tool in options.tools] + list(itertools.combinations(options.tools, 2))
     ratios = {(a, b): Ratio(a, b, errors, losses, apart) for a, b in pairs}
-    print(f"  {len(errors[0][SAME])} matrices, {len(sets)} sets of {options.samples} windows of {options.length} tokens, "
+    print(f"  {len(errors[0][SAME])} matrices, {len(errors)} sets of {options.samples} windows of {options.length} tokens, "
           f"measured on {len(windows)} other windows; in brackets two standard errors to each side")
     for (a, b), ratio in ratios.items():
         print(f"  {a} over {b}: {ratio}", flush=True)
@@ -169,6 +190,8 @@ def rows(options, work: Path) -> None:
                 line = f"{label(options)}, {tool}: {what} {figure:.4f} ({low:.4f} at least), the bar is {BARS[what]}"
                 print(f"  {line}: " + ("missed" if low > BARS[what] else "by chance"), flush=True)
                 failed += [line] if low > BARS[what] else []
+        if options.interrupted:
+            break
     print("\n| | | errors: mean | max | max in one set | perplexity | in one set ± | KL |\n|---|---|---|---|---|---|---|---|",
           *lines, sep="\n")
     if failed:
@@ -243,9 +266,11 @@ def main() -> None:
     parser.add_argument("--damp", type=float, default=0.01)
     parser.add_argument("--asym", action="store_true")
     parser.add_argument("--mse", action="store_true")
+    parser.set_defaults(interrupted=False)
     options = parser.parse_args()
     torch.set_num_threads(1)
     torch.set_grad_enabled(False)
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # which a shell ignores in what it starts with &
     with tempfile.TemporaryDirectory() as work:
         {"compare": compare, "rows": rows, "codes": codes, "load": load}[options.what](options, Path(work))
 

@@ -5,6 +5,7 @@
 
 #include "core/checkpoint/weights/finite.h"
 #include "core/quantize/pull.h"
+#include "core/quantize/range.h"
 #include "tests/quantize/golden_matrix.h"
 
 namespace ropewalk::test {
@@ -143,6 +144,65 @@ TEST_P(SolveColumns, AreTheSameWithoutBlocks) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Pull, SolveColumns, ::testing::Bool());
+
+// A row rounded column by column, each of which changes all behind it. A group's range is found
+// where its first column comes, that of a stored group with order `fixed` beforehand.
+struct PlainRow {
+  std::vector<uint32_t> scales;  // f16 bits, by group
+  std::vector<uint32_t> codes;   // by stored column
+};
+
+PlainRow plain_row(std::span<const float> weight, const Factor& factor, const Settings& settings) {
+  const auto cols = static_cast<uint32_t>(weight.size());
+  const uint32_t size = settings.group_size ? settings.group_size : cols;
+  std::vector<float> sorted(cols), importance(cols), stored_importance(cols);
+  for (uint32_t i = 0; i < cols; ++i) {
+    sorted[i] = weight[factor.order[i]];
+    importance[i] = stored_importance[factor.order[i]] = factor.at(i, i);
+  }
+  std::vector<Range> ranges(cols / size);
+  for (uint32_t group = 0; settings.order == Order::fixed && group < cols / size; ++group)
+    ranges[group] = find_range(weight.subspan(group * size, size),
+                               std::span(stored_importance).subspan(group * size, size), settings);
+  PlainRow row{std::vector<uint32_t>(cols / size), std::vector<uint32_t>(cols)};
+  for (uint32_t i = 0; i < cols; ++i) {
+    const uint32_t column = factor.order[i];
+    const uint32_t group = settings.order == Order::act ? i / size : column / size;
+    if (settings.order != Order::fixed && i % size == 0)
+      ranges[group] = find_range(std::span(sorted).subspan(i, size),
+                                 std::span(importance).subspan(i, size), settings);
+    const int32_t code = ranges[group].code_of(sorted[i], settings.max_code());
+    row.scales[group] = ranges[group].scale_bits;
+    row.codes[column] = static_cast<uint32_t>(code);
+    const float error = (sorted[i] - ranges[group].value_of(code)) / factor.at(i, i);
+    for (uint32_t j = i + 1; j < cols; ++j) sorted[j] -= error * factor.at(i, j);
+  }
+  return row;
+}
+
+// Groups that fill a block, that divide it, that lie across its end, and one of all columns.
+TEST(Solve, IsThatOfPlainColumnsForAnyOrderAndGroups) {
+  const Layer layer = layer_of(3, 384);
+  for (const Order order : {Order::act, Order::fixed, Order::gar, Order::stored})
+    for (const uint32_t group : {32u, 96u, 128u, 192u, 0u}) {
+      Settings settings;
+      settings.order = order;
+      settings.group_size = group;
+      const Factor factor = factorise(layer.hessian, settings).value();
+      const QuantizedMatrix found = solve_layer(layer, settings);
+      for (uint32_t row = 0; row < layer.rows; ++row) {
+        const PlainRow plain = plain_row(
+            std::span(layer.weight).subspan(row * layer.cols, layer.cols), factor, settings);
+        PlainRow ours;
+        for (uint32_t g = 0; g < found.groups(); ++g)
+          ours.scales.push_back(found.scales[g * layer.rows + row]);
+        for (uint32_t k = 0; k < layer.cols; ++k)
+          ours.codes.push_back(found.codes[k * layer.rows + row]);
+        EXPECT_EQ(ours.scales, plain.scales) << static_cast<int>(order) << " " << group;
+        EXPECT_EQ(ours.codes, plain.codes) << static_cast<int>(order) << " " << group;
+      }
+    }
+}
 
 // Of the first 128 columns every group's range is then that of the weights as they were given.
 TEST(Solve, TakesRangesBeforeTheBlockWhereAsked) {

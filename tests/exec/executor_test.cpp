@@ -99,6 +99,30 @@ TEST(Executor, GathersChunksOfSeveralSequencesIntoOneStep) {
   EXPECT_EQ(c.length(), 1u);
 }
 
+// Adapters that no sequence of a step has cost it nothing: it runs the graph without them.
+TEST(Executor, AStepWithoutAdaptersRunsThePlainGraph) {
+  Rig rig(false);
+  const std::vector<NamedAdapter> adapters = {{"a", make_synthetic_adapter(tiny(), 8, 1)}};
+  const AdapterRoom room = room_for(adapters, 1);
+  ModelOptions options{
+      abi::DType::f32, abi::DType::f16, 8, 1.0, abi::KeyRotation::before_cache, 256};
+  ModelGraph plain = build_decoder(*rig.weights, options);
+  options.adapters = &room;
+  LoadSettings settings = Rig::settings();
+  settings.adapted = build_decoder(*rig.weights, options);
+  const LoadedModel model(rig.device, *rig.weights, std::move(plain), settings);
+  AdapterPool pool(rig.device, model, adapters);
+  Executor executor(rig.device, model, rig.rope, Rig::shape());
+  executor.use_adapters(pool);
+  Sequence without(rig.cache), with(rig.cache);
+  with.set_adapter(0);
+  const std::vector<int32_t> tokens = {5, 6, 7};
+  executor.run_one({&without, tokens, Wanted::last, 3});
+  EXPECT_EQ(rig.device.nodes, rig.model.graph().nodes.size());
+  executor.run_one({&with, tokens, Wanted::last, 3});
+  EXPECT_EQ(rig.device.nodes, rig.model.graph().nodes.size() + 7) << "one for each linear layer";
+}
+
 TEST(Executor, WarmUpCompilesEveryProgram) {
   Rig rig(false);
   const WarmUp first = rig.executor.warm_up();

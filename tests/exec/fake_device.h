@@ -67,6 +67,7 @@ class FakeDevice final : public abi::Device, public abi::StepTiming, public abi:
   std::map<uint64_t, uint64_t> buffers;  // id -> bytes
   uint64_t allocated = 0;                // all bytes ever
   uint32_t compiled = 0;
+  size_t nodes = 0;  // of the graph that was compiled last
   abi::DeviceInfo info_{};
 
   const abi::DeviceInfo& info() const noexcept override { return info_; }
@@ -129,6 +130,7 @@ class FakeDevice final : public abi::Device, public abi::StepTiming, public abi:
         !within(request.workspace))
       return abi::fail(abi::StatusCode::internal, "the workspace is too small");
     ++compiled;
+    nodes = request.graph->nodes.size();
     const abi::Tensor& logits = request.graph->tensors[request.graph->outputs[0]];
     logits_at_ = logits.at;
     vocab_ = logits.dim[1];

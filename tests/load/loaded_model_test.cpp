@@ -6,6 +6,7 @@
 #include <map>
 
 #include "core/base/error.h"
+#include "core/load/adapter_pool.h"
 #include "core/model/families.h"
 #include "core/model/synthetic.h"
 #include "tests/exec/fake_device.h"
@@ -71,6 +72,27 @@ TEST(LoadedModel, ADeviceThatIsTooSmallIsRefusedBeforeAnythingIsAllocated) {
   EXPECT_EQ(error.code(), ExitCode::out_of_memory);
   EXPECT_THAT(error.what(), HasSubstr("fake: the model does not fit: weights"));
   EXPECT_THAT(error.what(), HasSubstr("of 4.77 MiB free"));
+  EXPECT_EQ(loading.device.allocated, 0u);
+}
+
+TEST(LoadedModel, SlotsOfAdaptersThatDoNotFitAreRefusedBeforeAnythingIsAllocated) {
+  Loading loading;
+  const uint64_t without = loading.load()->plan().total();
+  const std::vector<NamedAdapter> adapters = {
+      {"a", make_synthetic_adapter(*known_shape("airophin-mini"), 64, 1)}};
+  const AdapterRoom room = room_for(adapters, 4);
+  loading.settings.adapted = build_model(
+      *loading.weights, {abi::DType::f32, abi::DType::f16, 2, 1.0, abi::KeyRotation::before_cache,
+                         abi::kDefaultPageTokens, &room});
+  MemoryPlan plan;
+  loading.settings.planned = [&](const MemoryPlan& planned) { plan = planned; };
+  loading.device.info_.memory_free = without;
+  loading.device.allocated = 0;
+  const Error error = loading.error();
+  EXPECT_EQ(error.code(), ExitCode::out_of_memory);
+  EXPECT_THAT(error.what(), HasSubstr("fake: the model does not fit: weights"));
+  EXPECT_THAT(error.what(), HasSubstr(", adapters 8.91 MiB: "));
+  EXPECT_THAT(error.what(), HasSubstr("Lower adapter_slots, or use a device with more memory"));
   EXPECT_EQ(loading.device.allocated, 0u);
 }
 

@@ -385,6 +385,9 @@ Json QuantizeRun::solve_set(const LinearSet& set) {
       throw Error(ExitCode::model, linear.name + ".weight",
                   fmt::format("needs {} scales that are too large for f16", chosen.clipped_scales),
                   "Take more --bits, or check the weights with `ropewalk inspect --verify`");
+    if (const size_t count = chosen.subnormal_scales(); count > 0)
+      warn(fmt::format("{}.weight: {} scales are below 2^-14, where f16 has fewer than 11 bits",
+                       linear.name, count));
     MatrixReport report;
     report.name = linear.name;
     std::vector<const quantize::QuantizedMatrix*> results = {&nearest};

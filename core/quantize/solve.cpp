@@ -203,6 +203,11 @@ float QuantizedMatrix::value(uint32_t row, uint32_t col) const {
   return dequantised(*this, row, col, scale);
 }
 
+size_t QuantizedMatrix::subnormal_scales() const {
+  return static_cast<size_t>(
+      std::ranges::count_if(scales, [](uint16_t half) { return (half & 0x7c00) == 0; }));
+}
+
 QuantizedMatrix solve(std::span<float> weight, uint32_t rows, const Factor& factor,
                       const std::vector<bool>& dead, const Settings& settings) {
   const auto cols = static_cast<uint32_t>(factor.order.size());

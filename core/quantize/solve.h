@@ -30,6 +30,8 @@ struct QuantizedMatrix {
 
   uint32_t groups() const { return cols / group_size; }
   float value(uint32_t row, uint32_t col) const;
+  // Below 2^-14, where f16 has fewer than 11 bits.
+  size_t subnormal_scales() const;
 };
 
 // `weight` (rows, cols) is overwritten; columns of dead inputs count as 0.

@@ -114,6 +114,17 @@ TEST(BadBase, ScalesBeyondF16AreRefused) {
                [&] { run.run(); });
 }
 
+TEST(BadBase, ScalesThatF16HoldsCoarselyAreToldOf) {
+  TinyModel model = random_model();
+  for (size_t i = 0; i < 64; ++i) set_value(model.tensors.at(kLinear), i, 0x0010);  // 2^-20
+  TinyRun run(model);
+  testing::internal::CaptureStderr();
+  run.run();
+  EXPECT_THAT(testing::internal::GetCapturedStderr(),
+              HasSubstr(kLinear + ": 2 scales are below 2^-14, where f16 has fewer than 11 bits"));
+  EXPECT_LT(run.reports[0].error, run.reports[0].nearest);
+}
+
 TEST(BadBase, AnOutputOfZerosStaysOne) {
   TinyModel model = random_model();
   for (size_t i = 0; i < 64; ++i) set_value(model.tensors.at(kLinear), i, 0);

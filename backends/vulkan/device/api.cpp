@@ -1,7 +1,11 @@
 #include "backends/vulkan/device/api.h"
 
 #ifdef _WIN32
+#ifndef NOMINMAX
+#define NOMINMAX
+#endif
 #include <windows.h>
+#undef CreateSemaphore  // a macro there, a function of Vulkan here
 #else
 #include <dlfcn.h>
 #endif
@@ -29,8 +33,9 @@ PFN_vkGetInstanceProcAddr open_loader(const std::string& name, bool* found) {
 #ifdef _WIN32
   const HMODULE library = LoadLibraryA(name.c_str());
   *found = library != nullptr;
-  return library ? reinterpret_cast<PFN_vkGetInstanceProcAddr>(GetProcAddress(library, kEntry))
-                 : nullptr;
+  if (!library) return nullptr;
+  void* const entry = reinterpret_cast<void*>(GetProcAddress(library, kEntry));
+  return reinterpret_cast<PFN_vkGetInstanceProcAddr>(entry);
 #else
   void* const library = dlopen(name.c_str(), RTLD_NOW | RTLD_LOCAL);
   *found = library != nullptr;

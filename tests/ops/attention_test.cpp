@@ -354,7 +354,7 @@ TEST_P(MatrixAttention, i8_and_soft_cap) {
 }
 
 RW_ON_EVERY_DEVICE(Attention);
-RW_ON_MATRIX_DEVICES(MatrixAttention);
+RW_ON_SLOW_DEVICE(MatrixAttention, "vulkan_gpu_matrix");
 
 }  // namespace
 }  // namespace ropewalk::test

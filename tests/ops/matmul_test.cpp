@@ -379,8 +379,24 @@ TEST_P(MatrixMatmul, inputs_beyond_f16_and_nan) {
   });
 }
 
+// By integer dot products of many rows: each shape of a workgroup, tails of rows, columns, groups.
+class DotMatmul : public Matmul {};
+TEST_P(DotMatmul, workgroups) {
+  constexpr uint32_t kCounts[] = {9, 17, 130};
+  Random random(21);
+  check({random_gptq({160, 200, 4, 32, 1, DType::f16}, random), random.values(200)}, kCounts);
+}
+TEST_P(DotMatmul, part_of_a_block) {
+  constexpr uint32_t kFew[] = {33};
+  Random random(22);
+  StoredWeight weight = random_gptq({104, 72, 4, 40, 0, DType::f32}, random);
+  weight.row_order = random.permutation(104);
+  check({weight, {}}, kFew);
+}
+
 RW_ON_EVERY_DEVICE(Matmul);
-RW_ON_MATRIX_DEVICES(MatrixMatmul);
+RW_ON_SLOW_DEVICE(MatrixMatmul, "vulkan_gpu_matrix");
+RW_ON_SLOW_DEVICE(DotMatmul, "vulkan_gpu_dot");
 
 }  // namespace
 }  // namespace ropewalk::test

@@ -59,8 +59,8 @@ std::string device_of(const testing::TestParamInfo<std::string>& info);
   INSTANTIATE_TEST_SUITE_P(Ops, suite, testing::ValuesIn(ropewalk::test::device_names()), \
                            ropewalk::test::device_of)
 
-// On those that emulate matrix cores; there may be none.
-#define RW_ON_MATRIX_DEVICES(suite)                                                              \
-  GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST(suite);                                          \
-  INSTANTIATE_TEST_SUITE_P(Ops, suite, testing::ValuesIn(ropewalk::test::matrix_device_names()), \
+// On a variant that takes long to compile for; there may be none.
+#define RW_ON_SLOW_DEVICE(suite, name)                                                             \
+  GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST(suite);                                            \
+  INSTANTIATE_TEST_SUITE_P(Ops, suite, testing::ValuesIn(ropewalk::test::slow_device_names(name)), \
                            ropewalk::test::device_of)

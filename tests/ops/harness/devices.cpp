@@ -34,7 +34,7 @@ struct Entry {
   const abi::Module* module;
   Settings settings;
   uint32_t index;
-  bool is_matrix = false;  // of matrix_device_names()
+  bool is_slow = false;  // of slow_device_names()
 };
 
 const abi::Module* load(const std::filesystem::path& file) {
@@ -62,7 +62,7 @@ abi::Backend* create(const abi::Module& module, const Settings& settings) {
 }
 
 void add_devices(const abi::Module* module, const std::string& name, const Settings& settings,
-                 std::vector<Entry>& entries, bool is_matrix = false) {
+                 std::vector<Entry>& entries, bool is_slow = false) {
   abi::Backend* backend = create(*module, settings);
   if (!backend) return;
   uint32_t count = 0;
@@ -70,10 +70,15 @@ void add_devices(const abi::Module* module, const std::string& name, const Setti
   for (uint32_t i = 0; i < count; ++i) {
     abi::DeviceInfo info{};
     if (backend->describe(i, &info).ok())
-      entries.push_back(
-          {i ? name + "_" + std::to_string(i) : name, module, settings, i, is_matrix});
+      entries.push_back({i ? name + "_" + std::to_string(i) : name, module, settings, i, is_slow});
   }
   backend->release();
+}
+
+// For a Vulkan device, with the loader that ROPEWALK_VULKAN_LOADER names.
+Settings vulkan(Settings settings) {
+  if (const char* loader = std::getenv("ROPEWALK_VULKAN_LOADER")) settings["loader"] = loader;
+  return settings;
 }
 
 // Kernels for prompts on Hopper, for any number of rows.
@@ -101,7 +106,7 @@ std::vector<Entry> find_devices() {
   for (const auto& file : files) {
     const abi::Module* module = load(file);
     const std::string name = module->name;
-    add_devices(module, name, {}, entries);
+    add_devices(module, name, name == "vulkan" ? vulkan({}) : Settings{}, entries);
     if (name == "cpu") {
       add_devices(module, "cpu_avx2", {{"instructions", "avx2"}}, entries);
       add_devices(module, "cpu_baseline", {{"instructions", "baseline"}}, entries);
@@ -110,12 +115,15 @@ std::vector<Entry> find_devices() {
     if (name == "cuda" || name == "emulated")
       add_devices(module, name + "_wgmma", wgmma(), entries);
     if (name == "vulkan") {
-      add_devices(module, "vulkan_bare", {{"mask-features", kOptionalFeatures}}, entries);
-      add_devices(module, "vulkan_gpu", {{"tuning", "gpu"}}, entries);
+      add_devices(module, "vulkan_bare", vulkan({{"mask-features", kOptionalFeatures}}), entries);
+      add_devices(module, "vulkan_gpu", vulkan({{"tuning", "gpu"}}), entries);
       add_devices(module, "vulkan_gpu_bare",
-                  {{"tuning", "gpu"}, {"mask-features", kOptionalFeatures}}, entries);
+                  vulkan({{"tuning", "gpu"}, {"mask-features", kOptionalFeatures}}), entries);
+      add_devices(module, "vulkan_gpu_dot",
+                  vulkan({{"tuning", "gpu"}, {"float16", "never"}, {"dot", "always"}, kPatient}),
+                  entries, true);
       add_devices(module, "vulkan_gpu_matrix",
-                  {{"tuning", "gpu"}, {"matrix", "emulated"}, kPatient}, entries, true);
+                  vulkan({{"tuning", "gpu"}, {"matrix", "emulated"}, kPatient}), entries, true);
     }
   }
   return entries;
@@ -149,14 +157,14 @@ bool has_option(const abi::Module& module, std::string_view option) {
 std::vector<std::string> device_names() {
   std::vector<std::string> names;
   for (const Entry& entry : entries())
-    if (!entry.is_matrix || std::getenv("ROPEWALK_EVERY_VARIANT")) names.push_back(entry.name);
+    if (!entry.is_slow || std::getenv("ROPEWALK_EVERY_VARIANT")) names.push_back(entry.name);
   return names;
 }
 
-std::vector<std::string> matrix_device_names() {
+std::vector<std::string> slow_device_names(const std::string& name) {
   std::vector<std::string> names;
   for (const Entry& entry : entries())
-    if (entry.is_matrix) names.push_back(entry.name);
+    if (entry.is_slow && entry.name.starts_with(name)) names.push_back(entry.name);
   return names;
 }
 
@@ -187,7 +195,7 @@ abi::Device& cpu_device(const std::string& instructions, int threads) {
 std::vector<std::string> invariant_device_names() {
   std::vector<std::string> names;
   for (const Entry& entry : entries())
-    if (!entry.is_matrix && has_option(*entry.module, kInvariant) &&
+    if (!entry.is_slow && has_option(*entry.module, kInvariant) &&
         !entry.settings.contains("mask-features"))
       names.push_back(entry.name);
   return names;

@@ -3,9 +3,11 @@
 // Names are a backend's ("cpu"), with an index after the first device ("cuda_1"). The CPU backend
 // appears once more for each narrower instruction set and for one thread ("cpu_baseline"), a Vulkan
 // device without any optional feature ("vulkan_bare"), with what a GPU would run ("vulkan_gpu") and
-// what one without them would ("vulkan_gpu_bare"). One that emulates matrix cores is slow to
-// compile for ("vulkan_gpu_matrix"): it is listed where ROPEWALK_EVERY_VARIANT is set. A CUDA
-// device or its emulator appears once more with kernels that no GPU has run yet ("cuda_wgmma").
+// what one without them would ("vulkan_gpu_bare"). Two are slow to compile for and listed where
+// ROPEWALK_EVERY_VARIANT is set: with matrix cores, emulated ("vulkan_gpu_matrix"), and with
+// integer products of many rows ("vulkan_gpu_dot"). A CUDA device or its emulator appears once more
+// with kernels that no GPU has run yet ("cuda_wgmma").
+// ROPEWALK_VULKAN_LOADER names another Vulkan loader, such as tests/vulkan/reordering_loader.cpp.
 // Devices stay open until the process ends. Not thread-safe.
 #pragma once
 
@@ -19,8 +21,8 @@ namespace ropewalk::test {
 // Names of the usable devices, in order; a parameter list for INSTANTIATE_TEST_SUITE_P.
 std::vector<std::string> device_names();
 
-// Those that emulate matrix cores, listed or not.
-std::vector<std::string> matrix_device_names();
+// Those that are slow to compile for and have this name or begin with it, listed or not.
+std::vector<std::string> slow_device_names(const std::string& name);
 
 // Names that ROPEWALK_EXPECT_DEVICES lists (comma separated, default "cpu").
 std::vector<std::string> expected_devices();

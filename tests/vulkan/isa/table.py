@@ -16,6 +16,7 @@ version than the table's: its figures would be another compiler's.
 
 import argparse
 import collections
+import json
 import os
 import pathlib
 import re
@@ -114,7 +115,7 @@ def compile_all(build, family, folder, driver_file):
     backend = f"backend={{name: vulkan, loader: {build}/tests/card_loader.so, pipeline-cache: false, mask-features: [timestamps]}}"
     # A driver's compiler that runs away must not take the machine's memory with it.
     limit = lambda: resource.setrlimit(resource.RLIMIT_AS, (MAX_MEMORY, MAX_MEMORY))
-    run = subprocess.run([build / "bin/ropewalk", "bench", *BENCH, "--set", backend], env=environment,
+    run = subprocess.run([build / "bin/ropewalk", "bench", *BENCH, "--json", "--set", backend], env=environment,
                          capture_output=True, text=True, preexec_fn=limit)
     if run.returncode:
         sys.exit(f"{family}: exit code {run.returncode}: {run.stderr.strip()}")
@@ -122,9 +123,11 @@ def compile_all(build, family, folder, driver_file):
     rows = {}
     for file in sorted(folder.glob("*.txt")):
         rows[family, file.stem] = row_of(file.read_text(), file.with_suffix(".asm").read_text())
-    steps = re.findall(r"(prefill|decode) +(\d+) +\d+ .* (\d+) dispatches and (\d+) barriers", run.stdout)
-    for kind, batch, dispatches, barriers in steps:
-        rows[family, f"step:{kind}-{batch}"] = collections.OrderedDict(dispatches=int(dispatches), barriers=int(barriers))
+    for step in json.loads(run.stdout)["rows"]:
+        row = rows[family, f"step:{step['kind']}-{step['batch']}"] = collections.OrderedDict(
+            dispatches=step["dispatches"], barriers=step["barriers"])
+        if step["kind"] == "decode":  # what the step has to read, at the rate that the run shows
+            row["bytes"] = round(step["gbs"] * 1e9 / step["tokens_per_s"] * step["batch"])
     return driver[0] if driver else "an unknown driver", rows
 
 

@@ -24,6 +24,7 @@ struct FakeDevice {
   bool has_addresses, has_optional;
   uint64_t heap, used;
   uint64_t host_heap = uint64_t{64} << 30;
+  bool has_fast_dot = true;
 };
 
 constexpr uint64_t kGiB = uint64_t{1} << 30;
@@ -39,6 +40,8 @@ const FakeDevice kDevices[] = {
      3 * kGiB},
     {"a card without addresses", VK_PHYSICAL_DEVICE_TYPE_DISCRETE_GPU, VK_API_VERSION_1_2, 32,
      false, true, 8 * kGiB, 0},
+    {"a card of slow dot products", VK_PHYSICAL_DEVICE_TYPE_DISCRETE_GPU, VK_API_VERSION_1_3, 32,
+     true, true, 8 * kGiB, 0, 64 * kGiB, false},
 };
 
 const FakeDevice& of(VkPhysicalDevice handle) {
@@ -111,6 +114,9 @@ void VKAPI_CALL properties(VkPhysicalDevice handle, VkPhysicalDeviceProperties2*
     std::strcpy(v12->driverName, "fake");
     std::strcpy(v12->driverInfo, "1.0");
   }
+  if (auto* dot = find<VkPhysicalDeviceShaderIntegerDotProductProperties>(
+          to->pNext, VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SHADER_INTEGER_DOT_PRODUCT_PROPERTIES))
+    dot->integerDotProductAccumulatingSaturating4x8BitPackedSignedAccelerated = device.has_fast_dot;
 }
 
 void VKAPI_CALL features(VkPhysicalDevice handle, VkPhysicalDeviceFeatures2* to) {

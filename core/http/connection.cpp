@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "core/base/log.h"
+#include "core/http/reply.h"
 
 namespace ropewalk::http {
 namespace {
@@ -16,11 +17,15 @@ using boost::system::error_code;
 
 constexpr int kWritesInARow = 16;  // before other connections are served
 
+thread_local Together* together = nullptr;
+
 }  // namespace
 
-Connection::Connection(asio::io_context& io, const Accepted& accepted, Service& service,
+Connection::Connection(asio::io_context& io, std::shared_ptr<Wakes> wakes, const Accepted& accepted,
+                       Service& service,
                        std::function<void(const std::shared_ptr<Connection>&)> closed)
     : io_(io),
+      wakes_(std::move(wakes)),
       socket_(io, asio::generic::stream_protocol(accepted.family, 0), accepted.descriptor),
       timer_(io),
       service_(service),
@@ -32,14 +37,9 @@ Connection::Connection(asio::io_context& io, const Accepted& accepted, Service& 
 void Connection::prepare() {
   error_code ignored;
   socket_.non_blocking(true, ignored);
-  conversation_ = std::make_unique<Conversation>(service_, peer_, [this, weak = weak_from_this()] {
-    // Any thread may be here. `this` and io_ still exist: the conversation detaches its exchange
-    // before it goes, and the exchange's lock is held.
-    asio::post(io_, [weak] {
-      if (const std::shared_ptr<Connection> self = weak.lock())
-        self->on([&] { self->conversation_->pump(); });
-    });
-  });
+  // Any thread may call it.
+  const auto wake = [wakes = wakes_, weak = weak_from_this()] { wakes->add(weak); };
+  conversation_ = std::make_unique<Conversation>(service_, peer_, wake);
 }
 
 // Runs an event handler, then settle().
@@ -63,6 +63,10 @@ void Connection::start() {
 void Connection::turn_away(Refusal refusal) {
   prepare();
   on([&] { conversation_->turn_away(std::move(refusal)); });
+}
+
+void Connection::pump() {
+  on([this] { conversation_->pump(); });
 }
 
 void Connection::drain() {
@@ -198,6 +202,45 @@ void Connection::on_deadline() {
   if (writing_) return conversation_->lose(Cancel::stalled);
   if (phase_ == Phase::idle) return conversation_->drain();
   conversation_->time_out();
+}
+
+void Wakes::add(std::weak_ptr<Connection> connection) {
+  {
+    const std::lock_guard lock(mutex_);
+    waiting_.push_back(std::move(connection));
+    if (waiting_.size() > 1) return;
+  }
+  if (together)
+    together->woken_.push_back(shared_from_this());
+  else
+    post();
+}
+
+void Wakes::post() {
+  const std::lock_guard lock(mutex_);
+  if (io_) asio::post(*io_, [self = shared_from_this()] { self->run(); });
+}
+
+void Wakes::run() {
+  std::vector<std::weak_ptr<Connection>> waiting;
+  {
+    const std::lock_guard lock(mutex_);
+    waiting.swap(waiting_);
+  }
+  for (const auto& connection : waiting)
+    if (const auto here = connection.lock()) here->pump();
+}
+
+void Wakes::close() {
+  const std::lock_guard lock(mutex_);
+  io_ = nullptr;
+}
+
+Together::Together() : outer_(std::exchange(together, this)) {}
+
+Together::~Together() {
+  together = outer_;
+  for (const auto& wakes : woken_) wakes->post();
 }
 
 }  // namespace ropewalk::http

@@ -10,21 +10,49 @@
 #include <chrono>
 #include <functional>
 #include <memory>
+#include <mutex>
 #include <string>
+#include <vector>
 
 #include "core/http/conversation.h"
 #include "core/http/listener.h"
 
 namespace ropewalk::http {
 
+class Connection;
+
+// How other threads make the I/O thread look at connections: one call of it for all that wait, as
+// each would cost it a switch of threads. Made by std::make_shared: what has been posted owns it.
+class Wakes : public std::enable_shared_from_this<Wakes> {
+ public:
+  explicit Wakes(boost::asio::io_context& io) : io_(&io) {}
+
+  // Threads: any. Connection::pump() follows on the I/O thread, unless the connection or the server
+  // has gone; within a Together of this thread it follows when that ends.
+  void add(std::weak_ptr<Connection> connection);
+  // From now on nothing is posted: the io_context may go.
+  void close();
+
+ private:
+  friend class Together;
+
+  void post();
+  void run();
+
+  std::mutex mutex_;
+  boost::asio::io_context* io_;
+  std::vector<std::weak_ptr<Connection>> waiting_;  // not empty: run() will be called
+};
+
 class Connection : public std::enable_shared_from_this<Connection> {
  public:
   // Takes over the descriptor. `closed` is called once, when the socket has been closed.
-  Connection(boost::asio::io_context& io, const Accepted& accepted, Service& service,
-             std::function<void(const std::shared_ptr<Connection>&)> closed);
+  Connection(boost::asio::io_context& io, std::shared_ptr<Wakes> wakes, const Accepted& accepted,
+             Service& service, std::function<void(const std::shared_ptr<Connection>&)> closed);
 
   void start();
   void turn_away(Refusal refusal);  // instead of start()
+  void pump();                      // its handler has said something
   void drain();
   void shut_down();
   void reset();
@@ -49,6 +77,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   void on_deadline();
 
   boost::asio::io_context& io_;
+  const std::shared_ptr<Wakes> wakes_;
   boost::asio::generic::stream_protocol::socket socket_;
   boost::asio::steady_timer timer_;
   Service& service_;

@@ -7,8 +7,10 @@
 
 #include <cstddef>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <string_view>
+#include <vector>
 
 #include "core/http/message.h"
 
@@ -55,6 +57,24 @@ class Reply {
   virtual void end() = 0;
 
   virtual size_t pending() const = 0;  // bytes of the stream that its reader has not taken
+};
+
+class Wakes;
+
+// What its thread says to any Reply while it lives goes to the I/O thread at its end: one switch of
+// threads for all of it. Meant for many short answers: until then nothing of them is sent, nor what
+// other threads say meanwhile.
+class Together {
+ public:
+  Together();
+  ~Together();
+  Together(const Together&) = delete;
+  Together& operator=(const Together&) = delete;
+
+ private:
+  friend class Wakes;
+  Together* const outer_;
+  std::vector<std::shared_ptr<Wakes>> woken_;
 };
 
 }  // namespace ropewalk::http

@@ -62,7 +62,10 @@ class Server::Impl {
     thread_ = std::thread([this] { run(); });
   }
 
-  ~Impl() { stop(); }
+  ~Impl() {
+    stop();
+    wakes_->close();
+  }
 
   void drain(std::chrono::milliseconds grace) {
     asio::post(io_, [this, grace] { begin_drain(grace); });
@@ -162,7 +165,8 @@ class Server::Impl {
 
   void admit(const Accepted& accepted) {
     const auto connection = std::make_shared<Connection>(
-        io_, accepted, service_, [this](const std::shared_ptr<Connection>& gone) { closed(gone); });
+        io_, wakes_, accepted, service_,
+        [this](const std::shared_ptr<Connection>& gone) { closed(gone); });
     connections_.insert(connection);
     ++service_.connections;
     if (++per_address_[accepted.address] > service_.limits.connections_per_address)
@@ -226,6 +230,7 @@ class Server::Impl {
   }
 
   asio::io_context io_{1};
+  const std::shared_ptr<Wakes> wakes_ = std::make_shared<Wakes>(io_);
   asio::executor_work_guard<asio::io_context::executor_type> work_ = asio::make_work_guard(io_);
   asio::steady_timer timer_{io_};  // of the drain
   Service service_;

@@ -1,5 +1,8 @@
 // Streams: pieces from other threads, slow readers, streams without an end.
 #include <gtest/gtest.h>
+#include <sys/socket.h>
+
+#include <cerrno>
 
 #include "tests/http/test_server.h"
 
@@ -51,6 +54,35 @@ TEST(HttpStream, EveryPieceArrivesWhenItIsWritten) {
   EXPECT_EQ(stream.read(), "");
   EXPECT_EQ(stream.client.ask(get("/probe")).body, "ok") << "keep-alive after a stream";
   EXPECT_EQ(server.records.take().value().bytes_out, 990u);
+}
+
+// Answers of several clients cost one switch of threads.
+TEST(HttpStream, WhatIsSaidTogetherIsSentTogether) {
+  TestServer server;
+  Stream first(server), second(server);
+  Client other(server.address());
+  {
+    const http::Together together;
+    EXPECT_EQ(first.reply->write("a"), http::Write::taken);
+    EXPECT_EQ(other.ask(get("/probe")).body, "ok");  // the I/O thread has had time for it
+    char byte = 0;
+    EXPECT_EQ(recv(first.client.descriptor(), &byte, 1, MSG_DONTWAIT | MSG_PEEK), -1);
+    EXPECT_EQ(errno, EAGAIN);
+    EXPECT_EQ(second.reply->write("b"), http::Write::taken);
+    EXPECT_EQ(first.reply->write("c"), http::Write::taken);
+  }
+  EXPECT_EQ(first.read(), "ac");
+  EXPECT_EQ(second.read(), "b");
+  EXPECT_EQ(first.reply->write("d"), http::Write::taken);
+  EXPECT_EQ(first.read(), "d");
+}
+
+TEST(HttpStream, WhatIsSaidTogetherMayOutliveTheServer) {
+  TestServer server;
+  Stream stream(server);
+  const http::Together together;
+  EXPECT_EQ(stream.reply->write("a"), http::Write::taken);
+  server.server.reset();
 }
 
 TEST(HttpStream, APieceOfNothingDoesNotEndIt) {

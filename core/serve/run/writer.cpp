@@ -3,6 +3,8 @@
 #include <utility>
 #include <vector>
 
+#include "core/http/reply.h"
+
 namespace ropewalk::serve {
 namespace {
 
@@ -10,7 +12,7 @@ namespace {
 constexpr std::chrono::milliseconds kRoundInterval{500};
 // Between the beginnings of two rounds. A turn costs a stream an event, a write and its client a
 // read: tokens of a small model, which come faster than this, share them. Nobody reads so fast.
-constexpr std::chrono::milliseconds kPause{2};
+constexpr std::chrono::milliseconds kPause{4};
 
 }  // namespace
 
@@ -73,6 +75,7 @@ void Writer::run() {
       for (const auto& [number, job] : jobs_)
         if (whole_round || rung.contains(number)) due.emplace_back(number, job);
     }
+    const http::Together together;
     for (const auto& [number, job] : due) {
       if (!job->turn(now)) continue;
       const std::lock_guard lock(mutex_);

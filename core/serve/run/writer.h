@@ -1,7 +1,8 @@
 // writer.h — the thread that turns what replies say into bytes, and keeps silent streams alive.
 //
 // The scheduler's thread and the I/O thread only ring; jobs run here alone, hence need no lock. A
-// job's turns are 2 ms apart at least: what came meanwhile leaves together.
+// job's turns are 4 ms apart at least: what came meanwhile leaves together, and so do the answers
+// of all jobs that had a turn.
 #pragma once
 
 #include <chrono>

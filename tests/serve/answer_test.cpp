@@ -46,6 +46,9 @@ TEST(JsonText, IsReadByNlohmannToTheSameAndIsOneLine) {
     EXPECT_EQ(text.find(bad), std::string::npos);
   EXPECT_THAT(text, HasSubstr("\xf0\x9f\xa6\x99"));  // raw, no surrogates
   EXPECT_EQ(json_text("\xff"), "\"\xef\xbf\xbd\"");
+  EXPECT_EQ(json_string(all), json_text(all));
+  EXPECT_EQ(json_string(""), "\"\"");
+  for (const char c : all) EXPECT_EQ(json_string({&c, 1}), json_text(std::string(1, c)));
 }
 
 TEST(WholeAnswer, OfACompletion) {

@@ -1,5 +1,6 @@
 #include "core/serve/answer/json_text.h"
 
+#include <algorithm>
 #include <array>
 #include <string_view>
 
@@ -25,6 +26,12 @@ std::string json_text(const Json& json) {
          at += escape.text.size())
       text.replace(at, escape.bytes.size(), escape.text);
   return text;
+}
+
+std::string json_string(std::string_view text) {
+  const auto stays = [](char c) { return c >= 0x20 && c < 0x7f && c != '"' && c != '\\'; };
+  if (!std::ranges::all_of(text, stays)) return json_text(std::string(text));
+  return '"' + std::string(text) + '"';
 }
 
 std::string event(const Json& json) { return "data: " + json_text(json) + "\n\n"; }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 
 #include "core/json/json_fwd.h"
 
@@ -11,6 +12,8 @@ namespace ropewalk::serve {
 // take them for ends of lines. Bytes that are no UTF-8 become U+FFFD. The same double has the same
 // digits everywhere.
 std::string json_text(const Json& json);
+// The same of a string.
+std::string json_string(std::string_view text);
 
 // An event of an event stream: "data: ...\n\n".
 std::string event(const Json& json);

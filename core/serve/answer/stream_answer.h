@@ -9,6 +9,7 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "core/serve/answer/answer.h"
@@ -44,7 +45,8 @@ class StreamAnswer {
     std::string finish;
   };
 
-  std::string chunk(uint32_t index, Json choice_members);
+  std::string chunk(uint32_t index, std::string_view said, const Json& logprobs,
+                    std::string_view end) const;
   Json envelope() const;
   Json logprobs(Choice& choice) const;
   std::string text_chunk(uint32_t index);

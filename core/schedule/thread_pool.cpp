@@ -47,10 +47,12 @@ void ThreadPool::run(size_t count, const std::function<void(size_t)>& task) {
   task_ = &task;
   next_ = 0;
   count_ = unfinished_ = count;
-  const Clock::time_point call_at = Clock::now() + kAlone;
+  const Clock::time_point begin = Clock::now();
   bool called = false;
   while (work(lock)) {
-    if (called || next_ == count_ || Clock::now() < call_at) continue;
+    if (called) continue;
+    const auto spent = Clock::now() - begin;
+    if (spent < kAlone || spent * (count_ - next_) < kAlone * next_) continue;
     called = true;
     begun_.notify_all();
   }

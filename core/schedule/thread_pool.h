@@ -20,8 +20,9 @@ class ThreadPool {
   ThreadPool& operator=(const ThreadPool&) = delete;
 
   // Calls task(0) .. task(count - 1), in any order and several at a time, and waits for all of
-  // them. The caller begins alone; what is left after 50 us is shared. REQUIRES: `task` does not
-  // throw, nor wait for one that may not have begun; calls come from one thread at a time.
+  // them. The caller begins alone; after 50 us it shares what is left, if that would take it as
+  // long again. REQUIRES: `task` does not throw, nor wait for one that may not have begun; calls
+  // come from one thread at a time.
   void run(size_t count, const std::function<void(size_t)>& task);
 
  private:

@@ -29,19 +29,6 @@ RuntimeSettings runtime_settings(const Config& config) {
   return settings;
 }
 
-ScheduleSettings schedule_settings(const Config& config, uint32_t context) {
-  const ServeConfig& serve = config.serve;
-  ScheduleSettings settings;
-  settings.max_waiting = serve.queue_requests;
-  settings.max_waiting_tokens = serve.queue_prompt_tokens.value_or(8 * context);
-  settings.queue_time = Seconds(serve.queue_seconds);
-  settings.prefill_share = serve.prefill_share / 100.0;
-  settings.prefixes =
-      serve.prefix_cache == PrefixCacheUse::off ? PrefixCaching::off : PrefixCaching::on;
-  settings.sampling_threads = std::clamp(std::thread::hardware_concurrency(), 1u, 8u);
-  return settings;
-}
-
 // Why the bits of a reply may depend on its company; empty where they do not. Throws Error(usage)
 // where the configuration does not allow it.
 std::string checked_dependence(const Config& config, const OpenDevice& device) {
@@ -83,6 +70,19 @@ std::string engine_fingerprint(Engine& engine) {
 }
 
 }  // namespace
+
+ScheduleSettings schedule_settings(const Config& config, uint32_t context) {
+  const ServeConfig& serve = config.serve;
+  ScheduleSettings settings;
+  settings.max_waiting = serve.queue_requests;
+  settings.max_waiting_tokens = serve.queue_prompt_tokens.value_or(8 * context);
+  settings.queue_time = Seconds(serve.queue_seconds);
+  settings.prefill_share = serve.prefill_share / 100.0;
+  settings.prefixes =
+      serve.prefix_cache == PrefixCacheUse::off ? PrefixCaching::off : PrefixCaching::on;
+  settings.sampling_threads = std::clamp(std::thread::hardware_concurrency(), 1u, 8u);
+  return settings;
+}
 
 HostedModel::HostedModel(const CommonArguments& arguments, const Config& config) {
   Registry registry = make_registry(config);

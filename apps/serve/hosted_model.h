@@ -14,6 +14,9 @@
 
 namespace ropewalk {
 
+// What the configuration says to the scheduler of a model with this context length.
+ScheduleSettings schedule_settings(const Config& config, uint32_t context);
+
 // Its end ends what still runs.
 class HostedModel {
  public:

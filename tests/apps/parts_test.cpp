@@ -10,6 +10,7 @@
 #include "apps/input.h"
 #include "apps/progress.h"
 #include "apps/save_file.h"
+#include "apps/serve/hosted_model.h"
 #include "core/base/error.h"
 #include "core/base/log.h"
 #include "core/base/standing_line.h"
@@ -43,6 +44,26 @@ TEST(StateFolder, IsBelowAnAbsolutePathAlone) {
   EXPECT_EQ(state_folder(), "");
   unsetenv("XDG_STATE_HOME");
   setenv("HOME", old.c_str(), 1);
+}
+
+// What tests/schedule shows of the scheduler holds of the server with these keys.
+TEST(ServeConfig, ReachesTheScheduler) {
+  const auto settings = [](const std::string& serve) {
+    return schedule_settings(parse_config("model: m\nserve: " + serve, {.file = "c.yaml"}), 100);
+  };
+  const ScheduleSettings plain = settings("{}");
+  EXPECT_EQ(plain.prefill_share, 0.5);
+  EXPECT_EQ(plain.max_waiting, 64u);
+  EXPECT_EQ(plain.max_waiting_tokens, 800u);
+  EXPECT_EQ(plain.queue_time, Seconds(60));
+  EXPECT_EQ(plain.prefixes, PrefixCaching::on);
+  const ScheduleSettings other = settings(
+      "{prefill_share: 20, prefix_cache: off, queue: {requests: 3, prompt_tokens: 7, seconds: 9}}");
+  EXPECT_EQ(other.prefill_share, 0.2);
+  EXPECT_EQ(other.max_waiting, 3u);
+  EXPECT_EQ(other.max_waiting_tokens, 7u);
+  EXPECT_EQ(other.queue_time, Seconds(9));
+  EXPECT_EQ(other.prefixes, PrefixCaching::off);
 }
 
 constexpr std::chrono::milliseconds kAtOnce(0);

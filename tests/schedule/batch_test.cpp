@@ -82,6 +82,33 @@ TEST(Batch, APromptDelaysNoReply) {
   }
 }
 
+// Of 64 rows, the reply's own included; what is left of the prompt goes last.
+TEST(Batch, APromptTakesItsShareOfTheRowsBesideAReply) {
+  const auto rows_of_steps = [](double share) {
+    ScheduleSettings shared = settings();
+    shared.max_rows = 64;
+    shared.prefill_share = share;
+    Rig rig(tiny(), 64, shared);
+    rig.add(long_request(4, 100));
+    rig.step();
+    rig.add(request(prompt(250, 2), 1, 1));
+    std::vector<size_t> rows;
+    while (rig.heard[1].ids.empty()) {
+      rig.step();
+      rows.push_back(rig.device.steps.back().token.size());
+    }
+    return rows;
+  };
+  const auto steps = [](size_t count, size_t rows, size_t last) {
+    std::vector<size_t> all(count, rows);
+    all.push_back(last);
+    return all;
+  };
+  EXPECT_EQ(rows_of_steps(1), steps(3, 64, 1 + 250 - 3 * 63));
+  EXPECT_EQ(rows_of_steps(0.5), steps(8, 32, 1 + 250 - 8 * 31));
+  EXPECT_EQ(rows_of_steps(0.25), steps(16, 16, 1 + 250 - 16 * 15));
+}
+
 // --- Order
 
 TEST(Batch, PrioritiesGoFirstAndAgeCounts) {

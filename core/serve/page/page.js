@@ -63,18 +63,22 @@ async function explain(configured) {
       for (const option of link.options) {
         value[`${link.sampler}.${option.option}`] = option.value;
         item.append(` ${option.option} ${option.value || "-"} `);
-        if (option.from !== "default") item.append(make("small", `(${option.from}) `));
+        if (option.from !== "default") item.append(make("small", `(${short(option.from)}) `));
       }
       return item;
     }));
     if (!told.chain.length) $("chain").append(make("li", "none: always the likeliest token"));
-    if (configured) for (const field of fields) field.placeholder = value[field.dataset.shows] || "";
+    if (configured)
+      for (const field of fields) field.placeholder = value[field.dataset.shows] || (field.dataset.shows ? "off" : "");
     problem(told.ignored.length ? `Not changed, the server has locked it: ${told.ignored.join(", ")}.` :
             told.clipped.join(" "), told.ignored);
   } catch (error) {
     problem(error.message, [error.param]);
   }
 }
+
+// Of FOLDER/FILE:LINE:COLUMN the file and the line.
+function short(place) { return place.replace(/^.*\//, "").replace(/:(\d+):\d+$/, ":$1"); }
 
 function problem(text, names) {
   $("problem").textContent = text;
@@ -137,8 +141,9 @@ async function reply() {
 
 function ending(usage, own, finish, wait, time) {
   const parts = [`${usage.completion_tokens} tokens`];
-  if (usage.completion_tokens > 1 && time > 0)
-    parts.push(`${(1000 * (usage.completion_tokens - 1) / time).toFixed(1)} tokens/s`);
+  const rate = 1000 * (usage.completion_tokens - 1) / time;
+  if (rate > 0 && time > 50)  // what has come at once has no rate
+    parts.push(`${rate.toFixed(rate < 100 ? 1 : 0)} tokens/s`);
   parts.push(`first after ${(wait / 1000).toFixed(2)} s`, `seed ${own.seeds[0]}`);
   if (own.finish[0] === "deadline") parts.push("its time was over");
   else if (finish === "length") parts.push("ended by the length limit");

@@ -44,7 +44,7 @@ install tools/clients/requirements.txt --no-deps
 [ -z "$only_install" ] || exit 0
 
 [ -x "$build/bin/ropewalk" ] || { echo "$0: no $build/bin/ropewalk: build it first" >&2; exit 2; }
-"$clients/bin/python" -m tools.clients "$build/bin/ropewalk" configs/airophin-mini.yaml "${long[@]}" "${groups[@]}"
+"$clients/bin/python" -m tools.clients "${long[@]}" "$build/bin/ropewalk" configs/airophin-mini.yaml "${groups[@]}"
 if [ ${#long[@]} -gt 0 ] && [ ${#groups[@]} -eq 0 ]; then
   ROPEWALK_PROMISE_REQUESTS=200 "$build/tests/test_end_to_end" --gtest_filter='*Promise.*/cpu'
   ROPEWALK_PROMISE_REQUESTS=6 "$build/tests/test_end_to_end" --gtest_filter='*Promise.*/vulkan'

@@ -1,4 +1,4 @@
-"""python -m tools.clients PROGRAM CONFIG [--long] [GROUP...]: real clients against a running `ropewalk serve`.
+"""python -m tools.clients [--long] PROGRAM CONFIG [GROUP...]: real clients against a running `ropewalk serve`.
 
 Starts a server on a port of its own for each group, asks it as users' programs do, and ends with 0 where every answer
 is what the client promises its users. Offline; needs tools/clients/requirements.txt, --long requirements-long.txt too.

@@ -14,6 +14,7 @@ import time
 from ..clients.server import Server
 from .prompts import words
 
+ONE_CORE = "backend={name: cpu, threads: 1}"
 # Of a shape: tokens of a prompt and of a reply; requests are so many for each stream.
 MODELS = {"mini": (64, 64, 4), "tinyllama-1.1b": (32, 32, 1)}
 
@@ -109,24 +110,27 @@ def streams(asked, name, folder):
     print(f"\nscheduler's share of a step at {asked.streams[-1]} streams: {100 * gap / (step + gap):.2f} %", flush=True)
 
 
-def beside_bench(asked, name, folder):
-    """Decoding at 8 streams: the server, `ropewalk batch` and `ropewalk bench --batch 8`."""
-    reply = 400 if name == "mini" else 192  # long beside the prompts
+def beside_bench(asked, name, folder, *backend):
+    """Decoding at 8 streams: the server, `ropewalk batch` and `ropewalk bench --batch 8`, with the same options of the
+    backend and over the same lengths."""
+    reply = 256 if name == "mini" else 192  # bench decodes half of a context at most; long beside the prompts
     config = config_of(name, asked.work)
+    options = [part for value in ("backend=cpu", *backend) for part in ("--set", value)]
     told = subprocess.run([asked.program, "bench", config, "--prompt", "16", "--batch", "8", "--decode", str(reply),
-                           "--json", "--quiet", "--set", "backend=cpu"], check=True, capture_output=True, text=True)
+                           "--json", "--quiet", *options], check=True, capture_output=True, text=True)
     bench = next(line["tokens_per_s"] for line in json.loads(told.stdout)["rows"] if line["kind"] == "decode")
-    requests = 32 if name == "mini" else 8
-    with serve(asked, config, 8) as server:
+    requests = 64 if name == "mini" else 8
+    with serve(asked, config, 8, *backend) as server:
         load(asked.http_load, server.url, bodies(folder, 1, 16, 1, 999), 1, 1)
         result = load(asked.http_load, server.url, bodies(folder, requests, 16, reply, 8), 8, requests)
     served = result["answered"] * reply / result["seconds"]
-    batch = batch_rate(asked, name, config, folder, reply, requests)
-    print(f"\n{name}, 8 streams, replies of {reply}: bench {bench:.1f} tokens/s, server {served:.1f} "
-          f"({served / bench:.2f} of it), batch {batch:.1f} ({batch / served:.2f} of the server)", flush=True)
+    batch = batch_rate(asked, name, config, folder, reply, requests, options)
+    print(f"\n{' '.join([name, *backend])}, 8 streams, replies of {reply}: bench {bench:.1f} tokens/s, "
+          f"server {served:.1f} ({served / bench:.2f} of it), batch {batch:.1f} ({batch / served:.2f} of the server)",
+          flush=True)
 
 
-def batch_rate(asked, name, config, folder, reply, requests):
+def batch_rate(asked, name, config, folder, reply, requests, options):
     """The difference of two runs, so that loading does not count."""
     seconds = []
     for count in (8, 8 + requests):
@@ -137,8 +141,8 @@ def batch_rate(asked, name, config, folder, reply, requests):
                 print(json.dumps({"custom_id": str(i), "method": "POST", "url": "/v1/completions", "body": body}),
                       file=file)
         begin = time.monotonic()
-        subprocess.run([asked.program, "batch", config, "--input", questions, "--output", answers, "--quiet", "--set",
-                        "backend=cpu", "--set", "serve.max_sequences=8"], check=True, stdout=subprocess.DEVNULL)
+        subprocess.run([asked.program, "batch", config, "--input", questions, "--output", answers, "--quiet", *options,
+                        "--set", "serve.max_sequences=8"], check=True, stdout=subprocess.DEVNULL)
         seconds.append(time.monotonic() - begin)
     return requests * reply / (seconds[1] - seconds[0])
 
@@ -163,5 +167,7 @@ def run(asked):
         for name in asked.shapes:
             streams(asked, name, folder)
             beside_bench(asked, name, folder)
+            if name == "mini":  # a step takes less than a millisecond: a core for the steps, the other for the rest
+                beside_bench(asked, name, folder, ONE_CORE)
             if name != "mini":  # whose context is 512 tokens
                 prefix_hit(asked, name, folder)

@@ -118,8 +118,9 @@ struct ServeConfig {
   std::optional<uint32_t> queue_prompt_tokens = {};  // absent: eight times the context
   uint32_t queue_seconds = 60;
   uint32_t max_request_seconds = 3600;
-  uint32_t keep_alive_seconds = 10;  // of silence before a stream gets a comment
-  uint32_t drain_delay = 5;          // seconds
+  uint32_t keep_alive_seconds = 10;       // of silence before a stream gets a comment
+  std::filesystem::path prompt_log = {};  // absolute, a folder; empty: prompts are not written
+  uint32_t drain_delay = 5;               // seconds
   uint32_t drain_seconds = 60;
 };
 

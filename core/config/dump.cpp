@@ -92,6 +92,7 @@ std::string quoted_paths(std::span<const std::filesystem::path> paths) {
 std::string value_text(const Config& config, const KeyInfo& key, const ConfigValue& value) {
   if (key.path == "model") return quoted_path(config.model);
   if (key.path == "serve.keys.file") return quoted_path(config.serve.keys_file);
+  if (key.path == "serve.log.prompts") return quoted_path(config.serve.prompt_log);
   if (key.path == "plugins.paths") return quoted_paths(config.plugin_paths);
   if (key.path == "serve.presets") {
     std::vector<std::filesystem::path> files;

@@ -227,6 +227,10 @@ constexpr std::array kKeys = {
             .help = "of silence before a stream gets a comment",
             .minimum = 1,
             .maximum = 3600},
+    KeyInfo{"serve.log", KeyType::map, "", "what is written beside the access log"},
+    KeyInfo{"serve.log.prompts", KeyType::path, "<nothing>",
+            "folder of a file that gets all requests for replies, prompts included, relative to "
+            "this file"},
     KeyInfo{"serve.drain", KeyType::map, "", "what SIGTERM does"},
     KeyInfo{.path = "serve.drain.delay",
             .type = KeyType::integer,

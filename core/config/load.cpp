@@ -355,6 +355,8 @@ void read_serve(const Reader& reader, Trust trust, ServeConfig& serve) {
   reader.integer("serve.queue.seconds", serve.queue_seconds);
   reader.integer("serve.max_request_seconds", serve.max_request_seconds);
   reader.integer("serve.keep_alive_seconds", serve.keep_alive_seconds);
+  if (const ConfigValue* folder = reader.find("serve.log.prompts"))
+    serve.prompt_log = reader.path(*folder, key_info("serve.log.prompts"));
   reader.integer("serve.drain.delay", serve.drain_delay);
   reader.integer("serve.drain.seconds", serve.drain_seconds);
 }

@@ -31,7 +31,8 @@ Service::Service(ServiceSettings settings)
       model_name_(name_of(settings_.config)),
       started_(std::time(nullptr)),
       gate_(settings_.config.serve, settings_.keys),
-      journal_(settings_.log) {
+      journal_(settings_.log),
+      prompt_log_(settings_.config.serve.prompt_log) {
   check_sampling_names(settings_.config.serve);
   check_origins(settings_.config.serve.cors_origins);
   for (const http::Route& route : routes()) known_paths_.push_back(route.path);

@@ -17,6 +17,7 @@
 #include "core/serve/explain.h"
 #include "core/serve/guard/gate.h"
 #include "core/serve/guard/journal.h"
+#include "core/serve/guard/prompt_log.h"
 #include "core/serve/guard/quotas.h"
 #include "core/serve/request/served_model.h"
 #include "core/serve/run/writer.h"
@@ -43,8 +44,8 @@ struct ServiceSettings {
 
 class Service {
  public:
-  // Throws Error(usage) for sampling fields in the configuration that no request has, and for
-  // origins that are none.
+  // Throws Error(usage) for sampling fields in the configuration that no request has, for origins
+  // that are none, and as PromptLog does.
   explicit Service(ServiceSettings settings);
   Service(const Service&) = delete;
   Service& operator=(const Service&) = delete;
@@ -71,6 +72,7 @@ class Service {
   LoadedModel* loaded_or_null() { return state_ == State::loading ? nullptr : loaded_.get(); }
   const http::Server* server() const { return server_; }
   Journal& journal() { return journal_; }
+  PromptLog& prompt_log() { return prompt_log_; }
   Writer& writer() { return writer_; }
   void reload_keys() { gate_.reload_keys(); }
   // The share of the request's key in what keys may have; null where there is none. Throws ApiError
@@ -87,6 +89,7 @@ class Service {
   const int64_t started_;
   Gate gate_;
   Journal journal_;
+  PromptLog prompt_log_;
   std::vector<std::string> known_paths_;
   std::atomic<State> state_ = State::loading;
   std::atomic<const http::Server*> server_ = nullptr;

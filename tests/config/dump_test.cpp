@@ -97,6 +97,8 @@ TEST(Dump, NamesTheOriginOfEveryValue) {
           "    seconds: 60  # default\n"
           "  max_request_seconds: 3600  # default\n"
           "  keep_alive_seconds: 10  # default\n"
+          "  # log:\n"
+          "    # prompts: <nothing>  # default\n"
           "  drain:\n"
           "    delay: 5  # default\n"
           "    seconds: 60  # default\n"
@@ -128,6 +130,7 @@ serve:
   prefill_share: 20
   sampling: {lock: [temperature]}
   truncate: drop-oldest
+  log: {prompts: said}
   drain: {delay: 0}
 plugins: {paths: [p q, /r]}
 )";
@@ -149,6 +152,8 @@ plugins: {paths: [p q, /r]}
   EXPECT_EQ(again.serve.prefill_share, 20u);
   EXPECT_EQ(again.serve.locked_sampling, config.serve.locked_sampling);
   EXPECT_EQ(again.serve.truncate, Truncate::drop_oldest);
+  EXPECT_EQ(again.serve.prompt_log, config.serve.prompt_log);
+  EXPECT_EQ(again.serve.prompt_log.filename(), "said");
   EXPECT_EQ(again.serve.drain_delay, 0u);
   EXPECT_EQ(again.sampling[2].options[0].value.items[4].text, "\x1b");
 }

@@ -73,13 +73,17 @@ void answer(Service& service, const http::Request& request,
 void completions(Service& service, const http::Request& request,
                  const std::shared_ptr<http::Reply>& reply) {
   const ServedModel& model = service.loaded().model;
-  answer(service, request, reply, read_completion(parse_body(request), model, strictness(request)));
+  const Json body = parse_body(request);
+  service.prompt_log().write(request.id, request.path, body);
+  answer(service, request, reply, read_completion(body, model, strictness(request)));
 }
 
 void chat_completions(Service& service, const http::Request& request,
                       const std::shared_ptr<http::Reply>& reply) {
   const ServedModel& model = service.loaded().model;
-  answer(service, request, reply, read_chat(parse_body(request), model, strictness(request)));
+  const Json body = parse_body(request);
+  service.prompt_log().write(request.id, request.path, body);
+  answer(service, request, reply, read_chat(body, model, strictness(request)));
 }
 
 http::Response explain_request(Service& service, const http::Request& request) {

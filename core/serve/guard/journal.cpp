@@ -54,14 +54,14 @@ bool is_traceparent(std::string_view text) {
 
 double rounded(double milliseconds) { return std::round(milliseconds * 10) / 10; }
 
+}  // namespace
+
 std::string utc_now() {
   const auto time = std::chrono::system_clock::now();
   const auto ms = std::chrono::duration_cast<std::chrono::milliseconds>(time.time_since_epoch());
   return fmt::format("{:%Y-%m-%dT%H:%M:%S}.{:03}Z",
                      fmt::gmtime(std::chrono::system_clock::to_time_t(time)), ms.count() % 1000);
 }
-
-}  // namespace
 
 void Journal::open(const std::string& id, std::string key, const std::string* trace) {
   const std::lock_guard lock(mutex_);

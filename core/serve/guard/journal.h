@@ -22,6 +22,9 @@
 
 namespace ropewalk::serve {
 
+// As lines of logs have it: 2026-11-30T20:05:03.123Z.
+std::string utc_now();
+
 // What a generation adds to the line of its request.
 struct Summary {
   uint64_t prompt_tokens = 0, cached_tokens = 0, new_tokens = 0;

@@ -4,6 +4,8 @@
 #include <sys/stat.h>
 
 #include <cmath>
+#include <fstream>
+#include <thread>
 
 #include "tests/apps/serving/running_server.h"
 #include "tests/apps/small_model.h"
@@ -300,6 +302,46 @@ TEST_F(Serve, WantsAKeyWhereThereAreAny) {
   const Outcome outcome = own.stop();
   EXPECT_THAT(outcome.err, HasSubstr(R"("key":"ann")"));
   EXPECT_THAT(outcome.err, testing::Not(HasSubstr("secret-one")));
+}
+
+// There alone: neither in the access log nor for anybody else to read.
+TEST_F(Serve, WritesRequestsWhereItIsToldTo) {
+  const std::string log = folder().path() / "said", file = log + "/prompts.jsonl";
+  RunningServer own(config(), {"--set", "serve.log.prompts=" + log});
+  const Json first = {{"prompt", "a private question"}, {"max_tokens", 1}};
+  const Json second =
+      Json::parse(R"({"messages": [{"role": "user", "content": "another"}], "max_tokens": 1})");
+  EXPECT_EQ(own.post("/v1/completions", first, "X-Request-Id: r1\r\n").status, 200);
+  EXPECT_EQ(own.post("/v1/chat/completions", second, "X-Request-Id: r2\r\n").status, 200);
+  const Outcome outcome = own.stop();
+  EXPECT_THAT(outcome.err, HasSubstr("warning: serve.log.prompts: the requests of all clients are "
+                                     "written to " +
+                                     file));
+  EXPECT_THAT(outcome.err, testing::Not(HasSubstr("private")));
+  struct stat facts {};
+  ASSERT_EQ(stat(file.c_str(), &facts), 0);
+  EXPECT_EQ(facts.st_mode & 0777, 0600u);
+  std::ifstream lines(file);
+  std::string line;
+  const auto expect_line = [&](const char* id, const char* path, const Json& body) {
+    ASSERT_TRUE(std::getline(lines, line));
+    const Json said = Json::parse(line);
+    EXPECT_EQ(said["id"], id);
+    EXPECT_EQ(said["path"], path);
+    EXPECT_EQ(said["body"], body);
+  };
+  expect_line("r1", "/v1/completions", first);
+  expect_line("r2", "/v1/chat/completions", second);
+  EXPECT_FALSE(std::getline(lines, line));
+}
+
+TEST_F(Serve, RefusesAPromptLogThatItCannotWrite) {
+  const Outcome outcome =
+      run_program({"serve", config(), "--set", "serve.log.prompts=/dev/null/said"}, "");
+  EXPECT_EQ(outcome.code, 2);
+  EXPECT_THAT(outcome.err,
+              HasSubstr("serve.log.prompts: cannot write /dev/null/said/prompts.jsonl: Not a "
+                        "directory"));
 }
 
 // What was drawn from, by the law of softmax: two candidates are left, their shares add up to one.

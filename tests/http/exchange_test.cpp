@@ -43,6 +43,15 @@ TEST(Exchange, IsFullUntilHalfOfItHasGone) {
   exchange.take();
   exchange.sent();
   EXPECT_EQ(writable, 1) << "said without having said full";
+  EXPECT_EQ(exchange.write("123"), Write::taken);
+  exchange.take();
+  EXPECT_EQ(exchange.write("456789"), Write::taken);
+  EXPECT_EQ(exchange.write("ab"), Write::full);
+  exchange.sent();
+  EXPECT_EQ(writable, 1) << "more than half of it still waits";
+  exchange.take();
+  exchange.sent();
+  EXPECT_EQ(writable, 2);
 }
 
 TEST(Exchange, ACancelIsToldOnce) {

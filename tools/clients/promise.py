@@ -4,10 +4,12 @@ import concurrent.futures
 import json
 import subprocess
 import tempfile
+import time
 
 from .server import Checks, Server
 
 CHECKS = Checks()
+PATIENCE = 120  # seconds
 TEXT = "A rope is laid from strands, and a strand from yarns that are twisted the other way round. " * 12
 
 
@@ -67,8 +69,10 @@ def compare(server, count):
     # 768 tokens for up to eight replies.
     with Server(server.program, server.config, "backend=cpu", "serve.queue.requests=256",
                 "serve.cache_tokens=768") as small, concurrent.futures.ThreadPoolExecutor(9) as clients:
-        all_equal("after preemptions", clients.map(lambda case: asked(small, case[1], case[0]), cases))
-        assert small.metric("vllm:num_preemptions_total") > 0
+        until = time.monotonic() + PATIENCE
+        while small.metric("vllm:num_preemptions_total") == 0:  # where the clients are slow too few run at a time
+            assert time.monotonic() < until, "nobody was preempted"
+            all_equal("after preemptions", clients.map(lambda case: asked(small, case[1], case[0]), cases))
 
 
 @CHECKS.add

@@ -1,5 +1,6 @@
 """Tokens per second and times to the first token, beside llama.cpp's server: one server at a time, the same cores."""
 
+import concurrent.futures
 import json
 import os
 import pathlib
@@ -49,6 +50,22 @@ def bodies(folder, count, prompt, reply, seed, first=()):
             ids = [*first, *words(numbers, prompt)]
             print(json.dumps({"prompt": ids, "max_tokens": reply, "temperature": 0, "ignore_eos": True, "stream": True,
                               "cache_prompt": False}), file=file)
+    return path
+
+
+def without_samplers(server, path, count):
+    """Leaves `count` requests in the file: those whose greedy replies are long without ignore_eos, which is a sampler."""
+    kept = []
+    with open(path) as lines, concurrent.futures.ThreadPoolExecutor(8) as clients:
+        asked = [{name: value for name, value in json.loads(line).items() if name != "ignore_eos"} for line in lines]
+        answers = clients.map(lambda body: server.post("/v1/completions", {**body, "stream": False}), asked)
+        for body, answer in zip(asked, answers):
+            if answer["usage"]["completion_tokens"] == body["max_tokens"]:
+                kept.append(body)
+    assert len(kept) >= count, len(kept)
+    with open(path, "w") as file:
+        for body in kept[:count]:
+            print(json.dumps(body), file=file)
     return path
 
 
@@ -113,16 +130,18 @@ def streams(asked, name, folder):
 def beside_bench(asked, name, folder, *backend):
     """Decoding at 8 streams: the server, `ropewalk batch` and `ropewalk bench --batch 8`, with the same options of the
     backend and over the same lengths."""
-    reply = 256 if name == "mini" else 192  # bench decodes half of a context at most; long beside the prompts
+    reply, requests = (256, 64) if name == "mini" else (192, 8)  # bench decodes half of a context at most
     config = config_of(name, asked.work)
     options = [part for value in ("backend=cpu", *backend) for part in ("--set", value)]
-    told = subprocess.run([asked.program, "bench", config, "--prompt", "16", "--batch", "8", "--decode", str(reply),
+    told = subprocess.run([asked.program, "bench", config, "--prompt", "4", "--batch", "8", "--decode", str(reply),
                            "--json", "--quiet", *options], check=True, capture_output=True, text=True)
     bench = next(line["tokens_per_s"] for line in json.loads(told.stdout)["rows"] if line["kind"] == "decode")
-    requests = 64 if name == "mini" else 8
     with serve(asked, config, 8, *backend) as server:
-        load(asked.http_load, server.url, bodies(folder, 1, 16, 1, 999), 1, 1)
-        result = load(asked.http_load, server.url, bodies(folder, requests, 16, reply, 8), 8, requests)
+        load(asked.http_load, server.url, bodies(folder, 1, 4, 1, 999), 1, 1)
+        file = bodies(folder, requests, 4, reply, 8)
+        if name == "mini":  # whose step is so short that a sampler counts
+            without_samplers(server, file, 16)
+        result = load(asked.http_load, server.url, file, 8, requests)
     served = result["answered"] * reply / result["seconds"]
     batch = batch_rate(asked, name, config, folder, reply, requests, options)
     print(f"\n{' '.join([name, *backend])}, 8 streams, replies of {reply}: bench {bench:.1f} tokens/s, "
@@ -135,7 +154,7 @@ def batch_rate(asked, name, config, folder, reply, requests, options):
     seconds = []
     for count in (8, 8 + requests):
         questions, answers = (os.path.join(folder, f"{name}-{what}-{count}.jsonl") for what in ("questions", "answers"))
-        with open(bodies(folder, count, 16, reply, 100 + count)) as lines, open(questions, "w") as file:
+        with open(bodies(folder, count, 4, reply, 100 + count)) as lines, open(questions, "w") as file:
             for i, line in enumerate(lines):
                 body = {**json.loads(line), "stream": False}
                 print(json.dumps({"custom_id": str(i), "method": "POST", "url": "/v1/completions", "body": body}),

@@ -6,7 +6,7 @@
 #   scripts/gpu-run.sh build/gpu 315 env ops13 sweep bench13 ncu sanitizer
 #
 # Stages run in the order below, the most valuable first, whatever the order of the arguments. Each has a limit in
-# seconds, all together SECONDS; one that fails or hangs does not stop the next. Figures are printed as they come;
+# seconds; those of a command add up to its SECONDS, which bound them all. One that fails or hangs does not stop the next. Figures are printed as they come;
 # complete outputs are in $OUT/results.tgz (default: results), rewritten after each stage.
 # $BENCH has more options for bench13, such as "--set backend.matvec=tiles16". Ends with 1 where a stage failed.
 #
@@ -63,7 +63,7 @@ sanitizer() {
   local tool code=0
   for tool in memcheck racecheck; do
     echo "-- $tool"
-    timeout 60 compute-sanitizer --tool "$tool" --error-exitcode 9 "$here/bin/test_ops" --gtest_brief=1 \
+    timeout -k 2 29 compute-sanitizer --tool "$tool" --error-exitcode 9 "$here/bin/test_ops" --gtest_brief=1 \
       --gtest_filter='*Matmul.gptq4_g32*/cuda:*Attention.dim_64*/cuda' || code=1
   done
   return "$code"
@@ -75,14 +75,14 @@ thirteen='*Matmul.gptq4_g32*/cuda:*Attention*/cuda:*Fusion*/cuda'
 stage env 10 figures 16 environment
 stage canary 25 figures 60 "$here/bin/canary"
 stage ops 60 mismatches 25 tests '*/cuda:Devices.*'
-stage ops13 40 mismatches 25 tests "$thirteen:Devices.*"
+stage ops13 30 mismatches 25 tests "$thirteen:Devices.*"
 stage wgmma 20 mismatches 12 tests '*Matmul.gptq4_g32*/cuda_wgmma:*Attention*/cuda_wgmma:*Fusion*/cuda_wgmma'
 stage models 45 mismatches 25 models
 stage bench13 75 figures 20 bench --prompt 512,2048,8064 --batch 1,8 --decode 128
-stage kernels 60 figures 60 "$here/bin/kernels_bench" --all
-stage sweep 120 figures 40 "$here/bin/kernels_bench" --sweep
-stage ncu 60 figures 60 profile
-stage sanitizer 130 figures 12 sanitizer
+stage kernels 50 figures 60 "$here/bin/kernels_bench" --all
+stage sweep 95 figures 40 "$here/bin/kernels_bench" --sweep
+stage ncu 45 figures 60 profile
+stage sanitizer 60 figures 12 sanitizer
 echo "== all: $((SECONDS - begin)) s of $limit"
 nvidia-smi --query-gpu=clocks.sm,power.draw,temperature.gpu --format=csv,noheader 2>&1 | head -n 1
 exit $failed

@@ -87,4 +87,23 @@ expect "$(run 60 env warp)" 'no stage warp; usage: .*stages are env canary ops'
 expect "$(run soon env)" 'SECONDS is soon'
 expect "$("$script" nowhere 60 env 2>&1)" 'no folder nowhere'
 
+# The commands that the documents name: every stage is in one of them, and the limits of its stages add up to its SECONDS.
+commands() { grep -ohE 'gpu-run\.sh build/gpu [0-9]+ env[ a-z0-9]*[a-z0-9]' "$@" | sed 's/.*gpu //' | sort -u; }
+for file in docs/gpu-run.md docs/performance/cuda.md; do
+  [[ $(commands "$1/$file") == "$(commands "$script")" ]] || fail "$file names other commands than the script"
+done
+(($(commands "$script" | wc -l) == 2)) || fail "expected two commands: $(commands "$script")"
+while read -r seconds stages; do
+  sum=0
+  for stage in $stages; do
+    each="$(sed -nE "s/^stage $stage ([0-9]+) .*/\1/p" "$script")"
+    sum=$((sum + ${each:-1000}))
+  done
+  ((sum == seconds)) || fail "limits of $sum s in a command of $seconds s: $stages"
+done < <(commands "$script")
+for stage in $(sed -nE 's/^stage ([a-z0-9]+) .*/\1/p' "$script"); do
+  grep -qw "$stage" <(commands "$script") || fail "no command has the stage $stage"
+  grep -q "^| \`$stage\` |" "$1/docs/performance/cuda.md" || fail "docs/performance/cuda.md does not describe the stage $stage"
+done
+
 finish

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # gpu-run.sh FOLDER SECONDS STAGE[:LIMIT]... — tests and measures the CUDA backend in one command on a machine with an
-# NVIDIA GPU, from the repository's root. scripts/gpu-bundle.sh made FOLDER.
+# NVIDIA GPU, from the repository's root. scripts/gpu-bundle.sh made FOLDER, whose archive is unpacked for the run.
 #
 #   scripts/gpu-run.sh build/gpu 285 env canary ops wgmma models bench13 kernels
 #   scripts/gpu-run.sh build/gpu 315 env ops13 sweep bench13 ncu sanitizer
@@ -17,6 +17,11 @@ all_stages=" env canary ops ops13 wgmma models bench13 kernels sweep ncu sanitiz
 # shellcheck source=scripts/stages.sh
 source "$(dirname "$0")/stages.sh"
 read_arguments "$@"
+
+programs="$(mktemp -d)"
+trap 'rm -rf "$results" "$programs"' EXIT
+tar xzf "$here/gpu-bundle.tgz" -C "$programs" || usage "no bundle in $1"
+here="$programs"
 
 # cuBLAS is not on every loader's path: Python packages or a toolkit bring it. Takes the newest, and of equal ones the
 # first.
@@ -38,7 +43,7 @@ environment() {
   ldd --version | head -n 1
   nvidia-smi --format=csv,noheader \
     --query-gpu=name,driver_version,clocks.sm,clocks.mem,power.draw,power.limit,temperature.gpu,ecc.mode.current
-  echo "cuBLAS: ${cublas:-none}; bundle of $(cat "$here/gpu-bundle"); tools: $(command -v ncu compute-sanitizer | tr '\n' ' ')"
+  echo "cuBLAS: ${cublas:-none}; bundle of $(cat "$here/commit"); tools: $(command -v ncu compute-sanitizer | tr '\n' ' ')"
   "$here/bin/ropewalk" devices
 }
 tests() { "$here/bin/test_ops" --gtest_filter="$1" --gtest_brief=1; }

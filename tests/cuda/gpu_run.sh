@@ -7,22 +7,22 @@ export TMPDIR="$work"
 cd "$work" || exit 2
 kept() { tar xzOf results/results.tgz "./$1.txt" 2>/dev/null; }
 
-mkdir -p bundle/bin bundle/libraries bundle/lib/ropewalk/backends tools
-touch bundle/lib/ropewalk/backends/cuda.so
-echo 0123abc >bundle/gpu-bundle
+mkdir -p bundle tools programs/{bin,libraries,lib/ropewalk/backends}
+touch programs/lib/ropewalk/backends/cuda.so
+echo 0123abc >programs/commit
 program tools/nvidia-smi <<<'echo "A GPU, 580"'
-program bundle/bin/ropewalk <<'END'
+program programs/bin/ropewalk <<'END'
 if [[ $1 == devices ]]; then echo "cuda 0: A GPU"; exit; fi
 echo "bench: $*"
 for row in 1 2 3; do echo "row $row"; sleep 0.3; done
 END
-program bundle/bin/canary <<<'seq -f "read %g TB/s" 70'
-program bundle/bin/kernels_bench <<'END'
+program programs/bin/canary <<<'seq -f "read %g TB/s" 70'
+program programs/bin/kernels_bench <<'END'
 echo "kernel $*: first"
 sleep 30 &
 sleep 30
 END
-program bundle/bin/test_ops <<'END'
+program programs/bin/test_ops <<'END'
 echo "filter $*"
 for i in $(seq 6); do
   printf 'tests/ops/some_test.cpp:%s: Failure\nExpected equality\n  %s\n[  FAILED  ] Some.%s/cuda (1 ms)\n' $i $i $i
@@ -30,7 +30,8 @@ done
 echo "[  FAILED  ] 6 tests, listed below:"
 exit 1
 END
-program bundle/bin/test_cuda_models <<<'echo "loader: no such library" >&2; exit 127'
+program programs/bin/test_cuda_models <<<'echo "loader: no such library" >&2; exit 127'
+tar czf bundle/gpu-bundle.tgz -C programs .
 export PATH="$work/tools:$PATH"
 run() { timeout 60 "$script" bundle "$@" 2>&1; }
 
@@ -86,6 +87,7 @@ run 60 env canary bench13 >/dev/null || fail "code $? where all went well"
 expect "$(run 60 env warp)" 'no stage warp; usage: .*stages are env canary ops'
 expect "$(run soon env)" 'SECONDS is soon'
 expect "$("$script" nowhere 60 env 2>&1)" 'no folder nowhere'
+expect "$("$script" tools 60 env 2>&1)" 'no bundle in tools'
 
 # The commands that the documents name: every stage is in one of them, and the limits of its stages add up to its SECONDS.
 commands() { grep -ohE 'gpu-run\.sh build/gpu [0-9]+ env[ a-z0-9]*[a-z0-9]' "$@" | sed 's/.*gpu //' | sort -u; }

@@ -145,6 +145,12 @@ constexpr Variant kVariants[] = {
     {"wgmma", "90",
      "attention wgmma large-batch wgmma tune "
      "prompt-rows=1,lean-rows=0,tiles8-rows=0,tiles16-rows=0,tiles32-rows=0,tiles64-rows=0"},
+    {"wgmma_separate", "90",
+     "large-batch wgmma epilogues separate tune "
+     "lean-rows=0,tiles8-rows=0,tiles16-rows=0,tiles32-rows=0,tiles64-rows=0"},
+    {"cublas", "90",
+     "tune "
+     "prompt-rows=1,lean-rows=0,tiles8-rows=0,tiles16-rows=0,tiles32-rows=0,tiles64-rows=0"},
     {"ampere", "80", "tune min-keys=1"},
     {"turing", "75", "tune min-keys=1"}};
 INSTANTIATE_TEST_SUITE_P(Options, CudaVariants, testing::ValuesIn(kVariants),

@@ -118,6 +118,13 @@ TEST(CudaOptions, LargeBatchesGoToCublasUnlessWgmmaIsAskedFor) {
   EXPECT_EQ(options_with({{"large-batch", "wgmma"}}).choices.large_batch, LargeBatchChoice::wgmma);
 }
 
+TEST(CudaOptions, LargeBatchesPassF16OnUnlessTheirKernelsAreSeparate) {
+  EXPECT_EQ(options_with({}).choices.epilogues, Epilogues::fused);
+  EXPECT_EQ(options_with({{"epilogues", "separate"}}).choices.epilogues, Epilogues::separate);
+  EXPECT_EQ(refusal({{"epilogues", "own"}}),
+            "option epilogues: found own, expected one of fused separate");
+}
+
 TEST(CudaOptions, PdlLetsKernelsStartEarly) {
   EXPECT_EQ(options_with({}).choices.early_start, EarlyStart::where_possible);
   EXPECT_EQ(options_with({{"pdl", "false"}}).choices.early_start, EarlyStart::never);

@@ -1,6 +1,7 @@
 // Every fusion that a device offers against its own expansion: the same nodes one by one on the
 // same device. A value that the fused step hides has no memory, so that using it would be seen.
 #include <cmath>
+#include <optional>
 
 #include "tests/ops/harness/block.h"
 #include "tests/ops/harness/conversation.h"
@@ -44,10 +45,32 @@ class Fusion : public OpTest {
     }
     alone.run(e.step);
     fused.run(e.step);
+    expect_same(e, ToleranceClass::add, alone, fused);
+  }
+
+  // Steps of one node each may share work too. So this compares with the nodes on the CPU, one by
+  // one.
+  void check_beside_cpu(const Expansion& e) {
+    if (is_cpu(GetParam())) return check(e, kAnySteps);
+    try {
+      Session cpu(e.graph, test::device("cpu"), e.shape, Steps::alone);
+      Session fused(e.graph, device(), e.shape, Steps::fused);
+      for (const Input& input : e.inputs) {
+        cpu.set(input, input.values);
+        fused.set(input, input.values);
+      }
+      cpu.run(e.step);
+      fused.run(e.step);
+      expect_same(e, ToleranceClass::matmul, cpu, fused);
+    } catch (const Unsupported& reason) {
+      GTEST_SKIP() << GetParam() << " does not support this: " << reason.what();
+    }
+  }
+
+  void expect_same(const Expansion& e, ToleranceClass kind, Session& one, Session& other) {
     for (const uint32_t result : e.results) {
-      const std::vector<float> truth = alone.get(result);
-      expect_close(ToleranceClass::add, fused.get(result),
-                   std::vector<double>(truth.begin(), truth.end()));
+      const std::vector<float> truth = one.get(result);
+      expect_close(kind, other.get(result), std::vector<double>(truth.begin(), truth.end()));
     }
   }
 
@@ -64,11 +87,13 @@ class Fusion : public OpTest {
                 dims, {});
   }
 
-  // The rms_norm of random x, its columns in another order.
-  static uint32_t norm(OpCase& c, uint32_t width, Random& random) {
+  // The rms_norm of random x, its columns in another order. Its weights are up to `largest`.
+  static uint32_t norm(OpCase& c, uint32_t width, Random& random, float largest = 1) {
     const Input x = c.random_input({width});
+    std::vector<float> weights = random.values(width);
+    for (float& weight : weights) weight *= largest;
     return c.op(Op::rms_norm,
-                {x, c.graph.vector("norm", random.values(width)),
+                {x, c.graph.vector("norm", weights),
                  c.graph.order("norm order", random.permutation(width))},
                 {width}, abi::NormParams{1e-2f});
   }
@@ -81,6 +106,34 @@ class Fusion : public OpTest {
     const uint32_t gate = product(e, n, {width}, random), up = product(e, n, {width}, random);
     e.results = {e.op(Op::silu_mul, {gate, up}, {width}, {})};
     return e;
+  }
+
+  // r + s . D with s = silu(n . G) * (n . U) of an rms_norm n.
+  static Expansion mlp(uint32_t rows, uint32_t width, float largest) {
+    Random random(11);
+    Expansion e(rows);
+    const uint32_t n = norm(e, 160, random, largest);
+    const uint32_t s = gate(e, n, width, random);
+    e.results = {residual(e, product(e, s, {96}, random), 96)};
+    return e;
+  }
+  // Two of them whose products of gate and up come before both of D; others read the second's.
+  static Expansion two_mlps(uint32_t rows) {
+    Random random(12);
+    Expansion e(rows);
+    const uint32_t n = norm(e, 96, random);
+    const uint32_t first = gate(e, n, 64, random), second = gate(e, n, 64, random);
+    const uint32_t y = product(e, first, {96}, random);
+    e.results = {residual(e, y, 96), residual(e, product(e, second, {96}, random), 96),
+                 residual(e, second, 64)};
+    return e;
+  }
+  static uint32_t gate(OpCase& c, uint32_t x, uint32_t width, Random& random) {
+    const uint32_t g = product(c, x, {width}, random), u = product(c, x, {width}, random);
+    return c.op(Op::silu_mul, {g, u}, {width}, {});
+  }
+  static uint32_t residual(OpCase& c, uint32_t x, uint32_t width) {
+    return c.op(Op::add, {c.random_input({width}), x}, {width}, abi::AddParams{});
   }
 
   // silu(x . G) * (x . U).
@@ -127,12 +180,23 @@ class Fusion : public OpTest {
     project(e, shape, rows, norm(e, 96, random));
     return e;
   }
-  static void project(Expansion& e, const AttentionShape& shape, uint32_t rows, uint32_t x) {
+  static void project(Expansion& e, const AttentionShape& shape, uint32_t rows, uint32_t x,
+                      std::optional<uint32_t> order = std::nullopt) {
     Random random(7);
     const uint32_t q = product(e, x, {shape.heads, shape.dim}, random);
     const uint32_t k = product(e, x, {shape.kv_heads, shape.dim}, random);
     const uint32_t v = product(e, x, {shape.kv_heads, shape.dim}, random);
-    attend(e, shape, rows, {q, k, v});
+    attend(e, shape, rows, {q, k, v, order});
+  }
+
+  // r + a . O of what attention writes in another order.
+  static Expansion attended(const AttentionShape& shape, uint32_t rows) {
+    Random random(13);
+    Expansion e(rows);
+    const uint32_t width = shape.heads * shape.dim;
+    project(e, shape, rows, norm(e, 96, random), e.graph.order("o", random.permutation(width)));
+    e.results = {residual(e, product(e, e.results[0], {72}, random), 72)};
+    return e;
   }
 
   // y = residual + x . W, or silu(gate) * (x . W).
@@ -163,6 +227,7 @@ class Fusion : public OpTest {
 
   struct Heads {
     uint32_t q, k, v;
+    std::optional<uint32_t> order = {};  // of what attention writes
   };
   static void attend(Expansion& e, const AttentionShape& shape, uint32_t rows, const Heads& in) {
     const uint32_t pages = abi::pages_for(rows, shape.page_tokens);
@@ -173,7 +238,9 @@ class Fusion : public OpTest {
     const uint32_t q = e.op(Op::rope, {in.q}, {shape.heads, shape.dim}, rope);
     const uint32_t k = e.op(Op::rope, {in.k}, {shape.kv_heads, shape.dim}, rope);
     e.graph.node(Op::kv_append, {k, in.v, keys, values}, {}, {});
-    e.results = {e.op(Op::attention, {q, keys, values}, {shape.heads * shape.dim},
+    std::vector<uint32_t> attended = {q, keys, values};
+    if (in.order) attended.push_back(*in.order);
+    e.results = {e.op(Op::attention, attended, {shape.heads * shape.dim},
                       abi::AttentionParams{1 / std::sqrt(static_cast<float>(shape.dim))})};
     e.shape = {rows, 1, 1, pages};
     e.step.wanted = {0};
@@ -197,6 +264,23 @@ TEST_P(Fusion, matmul_then_silu_mul) {
 
 TEST_P(Fusion, gate_and_up_then_silu_mul) {
   for (const uint32_t rows : kRowCounts) check(gated(rows, 72), 3);
+}
+// More columns than a thread block of CUDA multiplies; what lies behind the last of them.
+TEST_P(Fusion, gate_and_up_then_silu_mul_of_many_columns) { check(gated(33, 300), 3); }
+TEST_P(Fusion, gate_and_up_then_down) {
+  for (const uint32_t rows : {1u, 33u, 256u})
+    for (const uint32_t width : {72u, 160u}) check_beside_cpu(mlp(rows, width, 1));
+}
+// Products of gate and up beyond the range of f16.
+TEST_P(Fusion, gate_and_up_then_down_of_large_numbers) {
+  for (const uint32_t rows : {33u, 256u}) check_beside_cpu(mlp(rows, 72, 20));
+}
+TEST_P(Fusion, gate_and_up_then_others) {
+  for (const uint32_t rows : {1u, 256u}) check_beside_cpu(two_mlps(rows));
+}
+TEST_P(Fusion, norm_then_attention_then_product) {
+  for (const uint32_t rows : {1u, 33u, 256u})
+    check_beside_cpu(attended({2, 1, 64, DType::f16, kRotatedKeys, false}, rows));
 }
 // More rows than a thread block of CUDA multiplies, fewer than cuBLAS takes.
 TEST_P(Fusion, of_two_row_blocks) {
@@ -226,6 +310,10 @@ TEST_P(Fusion, products_to_the_cache_f16) {
 TEST_P(Fusion, products_to_the_cache_f16_of_128) {
   for (const uint32_t rows : {1u, 33u, 256u})
     check(heads({2, 2, 128, DType::f16, kRotatedKeys, false}, rows), 6);
+}
+TEST_P(Fusion, products_to_the_cache_f16_of_256) {
+  for (const uint32_t rows : {1u, 33u})
+    check(heads({2, 1, 256, DType::f16, kRotatedKeys, false}, rows), 6);
 }
 TEST_P(Fusion, products_to_the_cache_i8) {
   for (const uint32_t rows : {1u, 3u, 17u, 256u})

@@ -51,6 +51,7 @@ struct Cublas::Api {
   decltype(&cublasDestroy_v2) destroy = nullptr;
   decltype(&cublasSetStream_v2) set_stream = nullptr;
   decltype(&cublasSetWorkspace_v2) set_workspace = nullptr;
+  decltype(&cublasSetMathMode) set_math_mode = nullptr;
   Gemm* gemm = nullptr;
 
   Api() {
@@ -67,6 +68,7 @@ struct Cublas::Api {
     find(library, "cublasDestroy_v2", destroy);
     find(library, "cublasSetStream_v2", set_stream);
     find(library, "cublasSetWorkspace_v2", set_workspace);
+    find(library, "cublasSetMathMode", set_math_mode);
     find(library, "cublasGemmEx", gemm);
   }
 };
@@ -89,6 +91,11 @@ Cublas::Cublas(Context& context) : context_(context) {
   cublasHandle_t handle = nullptr;
   require(api().create(&handle), "create (off the loader's path it is not asked)");
   handle_ = handle;
+  // Where K is split, partial sums are added in f32 even if the result is f16.
+  require(api().set_math_mode(
+              handle, static_cast<cublasMath_t>(CUBLAS_DEFAULT_MATH |
+                                                CUBLAS_MATH_DISALLOW_REDUCED_PRECISION_REDUCTION)),
+          "set math mode");
 }
 
 // Destroying the handle waits for the device without a time limit, so wait() with one comes first.
@@ -111,8 +118,9 @@ void Cublas::multiply(const Multiplication& p, std::byte* workspace, cudaStream_
   const auto pitch = [](uint64_t elements) { return static_cast<int>(elements); };
   // cuBLAS is column-major: it sees w as (depth, cols), x as (depth, rows), y as (cols, rows).
   require(api().gemm(handle_of(handle_), CUBLAS_OP_T, CUBLAS_OP_N, cols, rows, depth, &one, p.w,
-                     type, pitch(p.w_pitch), p.x, type, pitch(p.x_pitch), &zero, p.y, CUDA_R_32F,
-                     pitch(p.y_pitch), CUBLAS_COMPUTE_32F, CUBLAS_GEMM_DEFAULT),
+                     type, pitch(p.w_pitch), p.x, type, pitch(p.x_pitch), &zero, p.y,
+                     p.y_dtype == abi::DType::f16 ? CUDA_R_16F : CUDA_R_32F, pitch(p.y_pitch),
+                     CUBLAS_COMPUTE_32F, CUBLAS_GEMM_DEFAULT),
           "a product");
 }
 

@@ -13,12 +13,13 @@
 
 namespace ropewalk::cuda {
 
-// y (rows, cols) f32 = x (rows, depth) . w (cols, depth) transposed; all row-major.
+// y (rows, cols) = x (rows, depth) . w (cols, depth) transposed; all row-major.
 struct Multiplication {
   const void* x;
   const void* w;
-  float* y;
-  abi::DType dtype;  // of x and w: f16 or bf16
+  void* y;
+  abi::DType dtype;    // of x and w: f16 or bf16
+  abi::DType y_dtype;  // f32 or f16
   uint32_t rows, depth, cols;
   uint64_t x_pitch, w_pitch, y_pitch;  // elements from a row to the next
 };

@@ -31,6 +31,8 @@ constexpr Named<NormChoice> kNormChoices[] = {{"folded", NormChoice::folded},
 constexpr Named<LogitsOn> kLogitsOn[] = {{"device", LogitsOn::device}, {"host", LogitsOn::host}};
 constexpr Named<LargeBatchChoice> kLargeBatchChoices[] = {{"cublas", LargeBatchChoice::cublas},
                                                           {"wgmma", LargeBatchChoice::wgmma}};
+constexpr Named<Epilogues> kEpilogues[] = {{"fused", Epilogues::fused},
+                                           {"separate", Epilogues::separate}};
 
 template <class Value, size_t kCount>
 Value choice(const abi::Options& given, std::string_view option,
@@ -57,11 +59,12 @@ Options::Options(const abi::Options& given)
               choice(given, "combine", kCombineChoices),
               choice(given, "norms", kNormChoices),
               choice(given, "large-batch", kLargeBatchChoices),
+              choice(given, "epilogues", kEpilogues),
               given.boolean("pdl") ? EarlyStart::where_possible : EarlyStart::never,
               given.boolean("batch-invariant") ? Batches::invariant : Batches::fast,
               parse_tuning(given.text("tune"))} {}
 
-const abi::OptionInfo kOptions[11] = {
+const abi::OptionInfo kOptions[12] = {
     {"capture", abi::OptionType::boolean, "true",
      "record each program as a CUDA graph; false launches its kernels one by one, for debugging"},
     {"step-limit-ms", abi::OptionType::integer, "30000",
@@ -85,6 +88,9 @@ const abi::OptionInfo kOptions[11] = {
      "what multiplies packed weights by the rows of prompts: cublas, after a kernel has made them "
      "f16, or wgmma, which makes them f16 in registers (sm_90a, 4 bits, groups of 32; no GPU has "
      "run it yet)"},
+    {"epilogues", abi::OptionType::text, "fused",
+     "what follows those products of packed weights: fused, so that norms, products and silu pass "
+     "f16 on, or kernels that read and write f32 (separate)"},
     {"pdl", abi::OptionType::boolean, "true",
      "let kernels begin before the one in front of them has ended, from sm_90 on"},
     {"batch-invariant", abi::OptionType::boolean, "false",

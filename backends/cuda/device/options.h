@@ -22,6 +22,6 @@ struct Options {
   Choices choices;
 };
 
-extern const abi::OptionInfo kOptions[11];
+extern const abi::OptionInfo kOptions[12];
 
 }  // namespace ropewalk::cuda

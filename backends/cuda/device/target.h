@@ -13,7 +13,7 @@ namespace ropewalk::cuda {
 // the kernels for packed and dense weights do it.
 enum class LargeBatchLibrary { none, cublas_without_bf16, cublas };
 
-// The options `matvec`, `attention`, `combine`, `norms`, `large-batch`, `pdl` and
+// The options `matvec`, `attention`, `combine`, `norms`, `large-batch`, `epilogues`, `pdl` and
 // `batch-invariant`. `automatic` is the table of crossovers.h, or the rule of attention_splits.h.
 enum class PackedChoice { automatic, tiles8, tiles16, tiles32, tiles64 };
 enum class AttentionChoice { automatic, plain, split, wgmma };
@@ -23,6 +23,8 @@ enum class CombineChoice { last, own };
 enum class NormChoice { folded, own };
 // What multiplies packed weights by the rows that large_batch/matmul.h takes.
 enum class LargeBatchChoice { cublas, wgmma };
+// Whether those products pass f16 on (large_batch/epilogue.h), or f32 between kernels of their own.
+enum class Epilogues { fused, separate };
 enum class EarlyStart { never, where_possible };
 // invariant: the bits of a row do not depend on the rows beside it. Kernels are then chosen, and
 // their work is divided, as for kInvariantRows.
@@ -35,6 +37,7 @@ struct Choices {
   CombineChoice combine = CombineChoice::last;
   NormChoice norms = NormChoice::folded;
   LargeBatchChoice large_batch = LargeBatchChoice::cublas;
+  Epilogues epilogues = Epilogues::fused;
   EarlyStart early_start = EarlyStart::where_possible;
   Batches batches = Batches::fast;
   Tuning tuning = {};

@@ -1,5 +1,8 @@
 // x_f16[r] = x[r] / scale[r], the scale a power of two that keeps the row inside f16. Grid (rows).
-// Bottleneck: memory.
+// Bottleneck: memory, 6 bytes an element.
+//
+// fold_to_f16() also computes x: m[j] weight[j] of an rms_norm, j = order[i], or from[j] alone. It
+// replaces rms_norm or permute in front of x_to_f16, which move 8 bytes an element: 6 for 14.
 #include <cuda_fp16.h>
 
 #include "backends/cuda/gptq/scale.cuh"
@@ -51,6 +54,36 @@ __device__ __forceinline__ float block_max(float max) {
 // A thread block a row, which reads it twice: the second time from L1. With few rows latency
 // counts, so a thread's loads are issued together. Rows beyond the step's become 0, so that
 // leftovers of earlier steps cannot overflow.
+__device__ __forceinline__ float scale_for(XRange range, float max) {
+  return power_of_two_for(max) * (range == XRange::sums_in_f16 ? 0x1p14f : 1.0f);
+}
+
+// Elements i .. i+3 of a row, in the order of the tiles, to their places.
+template <class Element>
+__device__ __forceinline__ void store_rounded(Element* row, XOrder order, uint32_t i,
+                                              const float4& v) {
+  alignas(8) const Element four[4] = {rounded<Element>(v.x), rounded<Element>(v.y),
+                                      rounded<Element>(v.z), rounded<Element>(v.w)};
+  const uint2 pairs = *reinterpret_cast<const uint2*>(four);
+  if (order == XOrder::natural) {
+    *reinterpret_cast<uint2*>(row + i) = pairs;
+    return;
+  }
+  auto* block = reinterpret_cast<uint32_t*>(row + i / kBlockRows * kBlockRows);
+  block[place_of(order, i % kBlockRows) / 2] = pairs.x;
+  block[place_of(order, i % kBlockRows + 2) / 2] = pairs.y;
+}
+
+__device__ __forceinline__ void store_rotations(const Rotations& rotations, const StepView& step,
+                                                uint32_t r) {
+  if (!rotations.to) return;
+  const float position = static_cast<float>(step.position[r]);
+  const float* inv_freq = step.inv_freq + uint64_t{step.sequence[r]} * step.rope_pairs;
+  for (uint32_t i = threadIdx.x; i < rotations.pairs; i += kRowThreads)
+    rotations.to[uint64_t{r} * rotations.pairs + i] =
+        rotate(1.0f, 0.0f, position, inv_freq[i], rotations.scale);
+}
+
 template <class Element>
 __global__ void __launch_bounds__(kRowThreads)
     x_to_f16_kernel(const XToF16 op, const StepView step) {
@@ -68,24 +101,55 @@ __global__ void __launch_bounds__(kRowThreads)
     for (uint32_t i = threadIdx.x * 4; i < width; i += kRowThreads * 4)
       max = fmaxf(max, max_abs(four_of(l, in_fours, x, i)));
   }
-  const float scale = power_of_two_for(block_max(max)), inverse = 1.0f / scale;
+  const float scale = scale_for(op.range, block_max(max)), inverse = 1.0f / scale;
   // divide by the scale and round
 #pragma unroll 4
   for (uint32_t i = threadIdx.x * 4; i < width; i += kRowThreads * 4) {
     const float4 v = exists ? four_of(l, in_fours, x, i) : float4{0, 0, 0, 0};
-    alignas(8)
-        const Element four[4] = {rounded<Element>(v.x * inverse), rounded<Element>(v.y * inverse),
-                                 rounded<Element>(v.z * inverse), rounded<Element>(v.w * inverse)};
-    const uint2 pairs = *reinterpret_cast<const uint2*>(four);
-    if (op.order == XOrder::natural) {
-      *reinterpret_cast<uint2*>(to + i) = pairs;
-      continue;
-    }
-    auto* block = reinterpret_cast<uint32_t*>(to + i / kBlockRows * kBlockRows);
-    block[place_of(op.order, i % kBlockRows) / 2] = pairs.x;
-    block[place_of(op.order, i % kBlockRows + 2) / 2] = pairs.y;
+    store_rounded(to, op.order, i,
+                  float4{v.x * inverse, v.y * inverse, v.z * inverse, v.w * inverse});
   }
   if (threadIdx.x == 0) op.x_scales[r] = scale;
+  if (exists) store_rotations(op.rotations, step, r);
+}
+
+// A thread block a row, which it keeps in shared memory: an order may take any element of it.
+__global__ void __launch_bounds__(kRowThreads)
+    fold_to_f16_kernel(const XToF16 op, const FoldedX x, const StepView step) {
+  const uint32_t r = blockIdx.x, width = padded_rows(op.layout);
+  const Layout& l = op.layout;
+  auto* row = reinterpret_cast<float*>(dynamic_shared());
+  auto* to = reinterpret_cast<__half*>(op.x_f16) + uint64_t{r} * width;
+  const bool exists = r < rows_of(step, op.extent);
+  // weigh; max and squares over the row
+  float max = 0.0f, squares = 0.0f;
+  if (exists) {
+    const float* from = x.from + uint64_t{r} * l.rows;
+#pragma unroll 4
+    for (uint32_t i = threadIdx.x; i < l.rows; i += kRowThreads) {
+      const float value = __ldg(from + i);
+      squares += value * value;
+      row[i] = x.weight ? value * __ldg(x.weight + i) : value;
+      max = fmaxf(max, fabsf(row[i]));
+    }
+  }
+  const float mean = block_sum(squares) / static_cast<float>(l.rows);
+  const float factor = x.weight ? 1.0f / sqrtf(mean + x.epsilon) : 1.0f;
+  const float scale = scale_for(op.range, block_max(max * factor)),
+              to_f16 = factor * (1.0f / scale);
+  // reorder, scale and round
+  const bool contiguous = is_contiguous(l);
+  const auto element = [&](uint32_t i) {
+    const uint32_t block = i / kBlockRows, in_block = i % kBlockRows;
+    if (!exists || (contiguous ? i >= l.rows : in_block >= rows_of_block(l, block))) return 0.0f;
+    const uint32_t k = contiguous ? i : first_row(l, block) + in_block;
+    return row[x.order ? static_cast<uint32_t>(__ldg(x.order + k)) : k] * to_f16;
+  };
+  for (uint32_t i = threadIdx.x * 4; i < width; i += kRowThreads * 4)
+    store_rounded(to, op.order, i,
+                  float4{element(i), element(i + 1), element(i + 2), element(i + 3)});
+  if (threadIdx.x == 0) op.x_scales[r] = scale;
+  if (exists) store_rotations(op.rotations, step, r);
 }
 
 }  // namespace
@@ -95,6 +159,12 @@ void x_to_f16(const XToF16& op, const StepView& step, cudaStream_t stream) {
     run_kernel(x_to_f16_kernel<__nv_bfloat16>, op.rows, kRowThreads, stream, op, step);
   else
     run_kernel(x_to_f16_kernel<__half>, op.rows, kRowThreads, stream, op, step);
+}
+
+void fold_to_f16(const XToF16& op, const FoldedX& x, const StepView& step, cudaStream_t stream) {
+  run_kernel_in(fold_to_f16_kernel,
+                {dim3(op.rows), kRowThreads, fold_bytes(op.layout), Start::after, stream}, op, x,
+                step);
 }
 
 }  // namespace ropewalk::cuda::gptq

@@ -10,6 +10,7 @@
 #include <cstdint>
 
 #include "backends/cuda/gptq/layout.h"
+#include "backends/cuda/gptq/lean/x.h"
 #include "backends/cuda/kernel/step.h"
 #include "core/abi/weight.h"
 
@@ -23,6 +24,17 @@ RW_HOST_DEVICE uint32_t place_of(XOrder order, uint32_t i) {
   return order == XOrder::natural ? i : i / 4 % 2 * 16 + i / 2 % 2 * 8 + i / 8 * 2 + i % 2;
 }
 
+// What a row is divided by: a power of two that brings its max into [2^14, 2^15), or into [1, 2),
+// so that sums fit f16 too. There f16 keeps elements below 2^-14 to 2^-25.
+enum class XRange : uint32_t { sums_in_f32, sums_in_f16 };
+
+// Cosines and sines of a row's position, for products whose epilogue rotates.
+struct Rotations {
+  float2* to = nullptr;  // (rows, pairs): what rotate() makes of (1, 0); null: none
+  uint32_t pairs = 0;    // half a head's dimensions
+  float scale = 1;
+};
+
 struct XToF16 {
   const float* x;    // (R, rows of the weight)
   std::byte* x_f16;  // (rows, padded_rows) f16 or bf16; 0 in rows beyond the step's
@@ -32,8 +44,16 @@ struct XToF16 {
   uint32_t rows;
   Extent extent;
   XOrder order = XOrder::natural;
+  XRange range = XRange::sums_in_f32;
+  Rotations rotations = {};
 };
 // x_f16[r] = x[r] / x_scales[r].
 void x_to_f16(const XToF16& op, const StepView& step, cudaStream_t stream);
+
+// The same where `op.x` is not read, since the kernel computes x: the norm or the order of FoldedX,
+// of any number of rows.
+void fold_to_f16(const XToF16& op, const FoldedX& x, const StepView& step, cudaStream_t stream);
+// Shared memory for that: the row.
+inline uint32_t fold_bytes(const Layout& l) { return divide_up(l.rows, 4) * 16; }
 
 }  // namespace ropewalk::cuda::gptq

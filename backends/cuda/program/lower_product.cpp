@@ -116,6 +116,36 @@ std::function<void(cudaStream_t)> lean(NodeIndices nodes, gptq::LeanMatmul matmu
   };
 }
 
+// The kernel of a product whose weights are packed, or dense.
+MatmulKernel kernel_of(const Product& product, DType dtype, uint32_t rows, const Target& target) {
+  const MatmulKernel kernel = kernel_for(dtype, rows, target);
+  if (kernel != MatmulKernel::lean) return kernel;
+  return gptq::is_lean(product) && streamed(product, rows, target)
+             ? kernel
+             : kernel_without_lean(rows, target);
+}
+
+// The packed product of a step, where it is a large batch.
+std::optional<Product> large_batch_of(NodeIndices nodes, const CompileContext& context) {
+  const Graph& graph = context.tensors.graph;
+  if (graph.nodes[nodes[0]].op != Op::matmul || dtype_of(graph, nodes) != DType::gptq)
+    return std::nullopt;
+  Product product = product_of(graph, nodes);
+  set_pointers(nodes, context.tensors, product);
+  const uint32_t rows = launch_rows(context.shape, product.extent);
+  if (kernel_of(product, DType::gptq, rows, context.target) != MatmulKernel::cublas)
+    return std::nullopt;
+  return product;
+}
+
+LargeBatchLinks links_of(NodeIndices nodes, const CompileContext& context) {
+  const std::span<const Node> all = context.tensors.graph.nodes;
+  const uint32_t x = all[nodes[0]].in[0];
+  const PreparedBuffers& prepared = *context.prepared;
+  return {prepared.folded(x), prepared.is_gated(x),
+          !all[nodes.back()].out.empty() && prepared.is_gated(all[nodes.back()].out[0])};
+}
+
 // The streaming kernel for a step of up to 8 rows, where it takes it.
 std::optional<gptq::LeanMatmul> lean_of(NodeIndices nodes, const CompileContext& context) {
   const Graph& graph = context.tensors.graph;
@@ -132,8 +162,10 @@ std::optional<gptq::LeanMatmul> lean_of(NodeIndices nodes, const CompileContext&
 
 // The nodes that read a tensor.
 struct Readers {
-  bool can_fold = true;  // all are products that can compute it
-  uint32_t last = 0;     // last node of the last step of them; 0: none
+  bool can_fold = true;     // all are products that can compute it
+  bool are_large = false;   // some are large-batch products
+  uint32_t last = 0;        // last node of the last step of them; 0: none
+  std::vector<size_t> all;  // the steps
 };
 
 // Whether a tensor keeps its contents from the node `first` to the node `last`, both included. The
@@ -157,13 +189,37 @@ void fold_node(uint32_t n, const std::vector<Readers>& readers, const CompileCon
   if (node.out.empty() || readers[node.out[0]].last == 0 || !readers[node.out[0]].can_fold) return;
   const Operands op(node, context.tensors);
   const Choices& choices = context.target.choices;
-  if (node.op == Op::rms_norm && choices.norms == NormChoice::folded &&
+  const bool are_large = readers[node.out[0]].are_large;
+  if (node.op == Op::rms_norm && (are_large || choices.norms == NormChoice::folded) &&
       width_of(op.in(0)) == op.in(1).dim[0] &&
       stays_intact(graph, node.in[0], n, readers[node.out[0]].last))
     context.prepared->fold(node.out[0],
                            {op.floats(0), op.floats(1), op.order(2), node.norm().epsilon});
-  if (node.op == Op::attention && op.order(3) && choices.combine == CombineChoice::last)
+  if (node.op == Op::attention && op.order(3) &&
+      (are_large || choices.combine == CombineChoice::last))
     context.prepared->fold(node.out[0], {op.result(), nullptr, op.order(3), 0});
+}
+
+// Lets large-batch products of gate and up leave f16 to those that read theirs. There is memory for
+// one at a time.
+void plan_gated(const std::vector<std::optional<Product>>& large, std::span<const abi::Claim> steps,
+                const std::vector<Readers>& readers, const CompileContext& context) {
+  const Graph& graph = context.tensors.graph;
+  uint32_t free_from = 0;  // the node
+  for (size_t s = 0; s < steps.size(); ++s) {
+    const NodeIndices nodes = steps[s].nodes;
+    if (!large[s] || nodes[0] < free_from || graph.nodes[nodes.back()].out.empty()) continue;
+    const uint32_t y = graph.nodes[nodes.back()].out[0];
+    const auto takes_it = [&](size_t reader) {
+      return large[reader] && graph.nodes[steps[reader].nodes[0]].in[0] == y &&
+             LargeBatchMatmul::can_pass_gated(*large[s], *large[reader], context.target);
+    };
+    if (!readers[y].can_fold || readers[y].all.empty() ||
+        !std::ranges::all_of(readers[y].all, takes_it))
+      continue;
+    context.prepared->keep_gated(y);
+    free_from = readers[y].last + 1;
+  }
 }
 
 DenseMatmul dense(const Product& product, DType dtype) {
@@ -245,20 +301,27 @@ void add_needs(const abi::CompileRequest& request, NodeIndices nodes, const Targ
 void plan_x(std::span<const abi::Claim> steps, const CompileContext& context) {
   const Graph& graph = context.tensors.graph;
   std::vector<Readers> readers(graph.tensors.size());
+  std::vector<std::optional<Product>> large;  // (steps)
   for (const uint32_t output : graph.outputs) readers[output].can_fold = false;
   for (const abi::Claim& step : steps) {
     const uint32_t x = graph.nodes[step.nodes[0]].in.empty() ? 0 : graph.nodes[step.nodes[0]].in[0];
     const std::optional<gptq::LeanMatmul> matmul = lean_of(step.nodes, context);
+    large.push_back(large_batch_of(step.nodes, context));
     if (matmul) context.prepared->expect(x);
-    const bool can_fold = matmul && gptq::can_fold(*matmul, context.target);
+    const bool can_fold =
+        matmul ? gptq::can_fold(*matmul, context.target)
+               : large.back() && LargeBatchMatmul::can_fold(*large.back(), context.target);
     for (const uint32_t n : step.nodes)
       for (const uint32_t tensor : graph.nodes[n].in) {
         Readers& of = readers[tensor];
         of.can_fold = of.can_fold && can_fold && tensor == x && graph.nodes[n].op == Op::matmul;
+        of.are_large = of.are_large || large.back();
         of.last = step.nodes.back();
+        of.all.push_back(large.size() - 1);
       }
   }
   for (uint32_t n = 0; n < graph.nodes.size(); ++n) fold_node(n, readers, context);
+  plan_gated(large, steps, readers, context);
 }
 
 std::function<void(cudaStream_t)> lower_product(NodeIndices nodes, const CompileContext& context) {
@@ -266,14 +329,12 @@ std::function<void(cudaStream_t)> lower_product(NodeIndices nodes, const Compile
   set_pointers(nodes, context.tensors, product);
   const DType dtype = dtype_of(context.tensors.graph, nodes);
   const uint32_t rows = launch_rows(context.shape, product.extent);
-  MatmulKernel kernel = kernel_for(dtype, rows, context.target);
-  if (kernel == MatmulKernel::lean) {
-    const auto matmul = streamed(product, rows, context.target);
-    if (matmul && gptq::is_lean(product)) return lean(nodes, *matmul, context);
-    kernel = kernel_without_lean(rows, context.target);
-  }
+  const MatmulKernel kernel = kernel_of(product, dtype, rows, context.target);
+  if (kernel == MatmulKernel::lean)
+    return lean(nodes, *streamed(product, rows, context.target), context);
   if (kernel == MatmulKernel::cublas)
-    return LargeBatchMatmul(product, dtype, rows, context.large_batch, context.step);
+    return LargeBatchMatmul(product, dtype, rows, links_of(nodes, context), context.large_batch,
+                            context.step);
   if (kernel == MatmulKernel::vector) return lower_dense(dense(product, dtype), rows, context);
   gptq::Matmul matmul = packed(product, rows, kernel, context.target);
   matmul.partials = context.partials;

@@ -100,10 +100,9 @@ double matmul_rate(Context& context, Memory& memory) {
   fill_scratch(w, kCount * 2, context);
   Cublas cublas(context);
   const double seconds = median_seconds(context, [&] {
-    cublas.multiply(
-        {x.data(), w.data(), reinterpret_cast<float*>(y.data()), abi::DType::f16, kProductSize,
-         kProductSize, kProductSize, kProductSize, kProductSize, kProductSize},
-        workspace.data(), context.stream());
+    cublas.multiply({x.data(), w.data(), y.data(), abi::DType::f16, abi::DType::f32, kProductSize,
+                     kProductSize, kProductSize, kProductSize, kProductSize, kProductSize},
+                    workspace.data(), context.stream());
   });
   return 2.0 * static_cast<double>(kCount) * kProductSize / seconds;
 }

@@ -11,6 +11,7 @@ PreparedBuffers::PreparedBuffers(const abi::Graph& graph, const abi::ProgramShap
       memory_(memory),
       bytes_(bytes),
       expected_(graph.tensors.size()),
+      gated_(graph.tensors.size()),
       folded_(graph.tensors.size()) {}
 
 gptq::PreparedX PreparedBuffers::write(uint32_t tensor) {

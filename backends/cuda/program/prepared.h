@@ -13,7 +13,9 @@
 // Steps are lowered in the order in which they run, so lowering knows what each buffer holds.
 //
 // For one row, products can compute x themselves (gptq/lean/x.h: FoldedX). Then the norm in front
-// of them is not launched, and attention does not reorder its output.
+// of them is not launched, and attention does not reorder its output. Large-batch products do the
+// same for any number of rows (gptq/x_to_f16.h). There the product of gate and up may write what
+// the next one reads, and nothing else (gptq/large_batch/epilogue.h: GatedX).
 #pragma once
 
 #include <vector>
@@ -37,6 +39,10 @@ class PreparedBuffers {
   // Without `from` where the tensor is not folded.
   const gptq::FoldedX& folded(uint32_t tensor) const { return folded_[tensor]; }
 
+  // The tensor is written as GatedX and not as f32.
+  void keep_gated(uint32_t tensor) { gated_[tensor] = true; }
+  bool is_gated(uint32_t tensor) const { return gated_[tensor]; }
+
   // A product reads this tensor.
   void expect(uint32_t tensor) { expected_[tensor] = true; }
   // Where the kernel that computes the tensor writes it; null where no product reads it.
@@ -51,10 +57,10 @@ class PreparedBuffers {
   const abi::ProgramShape shape_;
   std::byte* const memory_;
   const uint64_t bytes_;
-  std::vector<bool> expected_;         // (tensors)
-  std::vector<gptq::FoldedX> folded_;  // (tensors)
-  uint32_t holds_[2] = {~0u, ~0u};     // tensors
-  uint32_t current_ = 1;               // the buffer that was read or written last
+  std::vector<bool> expected_, gated_;  // (tensors)
+  std::vector<gptq::FoldedX> folded_;   // (tensors)
+  uint32_t holds_[2] = {~0u, ~0u};      // tensors
+  uint32_t current_ = 1;                // the buffer that was read or written last
 };
 
 }  // namespace ropewalk::cuda

@@ -39,12 +39,19 @@ void Cublas::multiply(const Multiplication& p, std::byte* workspace, cudaStream_
     std::vector<float> w(uint64_t{p.depth} * p.cols);
     for (uint64_t n = 0; n < p.cols; ++n)
       for (uint64_t k = 0; k < p.depth; ++k) w[k * p.cols + n] = value(p.w, n * p.w_pitch + k);
+    std::vector<float> sums(p.cols);
     for (uint64_t r = 0; r < p.rows; ++r) {
-      float* sums = p.y + r * p.y_pitch;
-      std::fill(sums, sums + p.cols, 0.0f);
+      std::fill(sums.begin(), sums.end(), 0.0f);
       for (uint64_t k = 0; k < p.depth; ++k) {
         const float x = value(p.x, r * p.x_pitch + k), *row = w.data() + k * p.cols;
         for (uint64_t n = 0; n < p.cols; ++n) sums[n] += x * row[n];
+      }
+      for (uint64_t n = 0; n < p.cols; ++n) {
+        const uint64_t at = r * p.y_pitch + n;
+        if (p.y_dtype == abi::DType::f16)
+          static_cast<__half*>(p.y)[at] = __float2half(sums[n]);
+        else
+          static_cast<float*>(p.y)[at] = sums[n];
       }
     }
   });

@@ -1,12 +1,10 @@
-// W[n][k] = (code - zero) * scale as f16, and what becomes of cuBLAS's sums. Bottleneck: memory, of
-// both kernels.
+// W[n][k] = (code - zero) * scale as f16. Bottleneck: memory.
 #include <cuda_fp16.h>
 
 #include "backends/cuda/gptq/header.cuh"
 #include "backends/cuda/gptq/large_batch/dequantise.h"
 #include "backends/cuda/gptq/unpack.cuh"
 #include "backends/cuda/kernel/launch.cuh"
-#include "backends/cuda/ops/device.cuh"
 
 namespace ropewalk::cuda::gptq {
 namespace {
@@ -43,20 +41,6 @@ __global__ void __launch_bounds__(kThreads) dequantise_kernel(const Dequantise o
   }
 }
 
-__global__ void __launch_bounds__(kThreads) finish_kernel(const Finish op, const StepView step) {
-  const uint32_t i = blockIdx.x * kThreads + threadIdx.x, r = blockIdx.y;
-  if (i >= op.columns || r >= rows_of(step, op.extent)) return;
-  const uint32_t n = op.first + i;
-  const auto part = [&](uint32_t p) {
-    return op.sums[p][r * op.pitch + i] * op.x_scales[r] + (op.bias[p] ? op.bias[p][n] : 0.0f);
-  };
-  const uint64_t at = uint64_t{r} * op.cols + n;
-  float y = part(0);
-  if (op.epilogue == Epilogue::add) y = op.other[at] + y;
-  if (op.epilogue == Epilogue::silu_mul) y = op.other ? silu(op.other[at]) * y : silu(y) * part(1);
-  op.y[at] = y;
-}
-
 template <uint32_t kBits>
 void launch(const Dequantise& op, cudaStream_t stream) {
   const dim3 grid(op.tiles, divide_up(blocks(op.layout), kWarps));
@@ -76,11 +60,6 @@ void dequantise(const Dequantise& op, cudaStream_t stream) {
     default:
       return launch<8>(op, stream);
   }
-}
-
-void finish(const Finish& op, const StepView& step, cudaStream_t stream) {
-  const dim3 grid(divide_up(op.columns, kThreads), op.rows);
-  run_kernel(finish_kernel, grid, kThreads, stream, op, step);
 }
 
 }  // namespace ropewalk::cuda::gptq

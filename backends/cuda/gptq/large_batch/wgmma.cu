@@ -20,14 +20,18 @@
 //   0           0 .. 15                            words 0 and 1: columns g and g + 8
 //   1           16 .. 31                           words 2 and 3: columns g + 16 and g + 24
 //
+// With an end other than `sums`, the epilogue follows in registers: wgmma_epilogue.cuh. Pairs of
+// gate and up need the same columns of two weights: warps 0 to 3 have 4 tiles of gate, warps 4 to 7
+// the same of up.
+//
 // Codes of the next block become f16 while the tensor cores multiply the last. A weight is rounded
 // once, as by dequantise(): code - zero is exact, its product with the scale is not.
 //
 // Bottleneck: tensor cores, 1024 clocks a stage of both warpgroups at 4096 operations a clock. A
-// scheduler can issue as many instructions meanwhile; its two warps need 241 each.
+// scheduler can issue as many instructions meanwhile; its two warps need 237 each.
 #include <cuda_fp16.h>
 
-#include "backends/cuda/gptq/large_batch/wgmma.h"
+#include "backends/cuda/gptq/large_batch/wgmma_epilogue.cuh"
 #include "backends/cuda/gptq/lean/matmul.h"
 #include "backends/cuda/gptq/unpack.cuh"
 #include "backends/cuda/kernel/mma.cuh"
@@ -38,13 +42,13 @@
 namespace ropewalk::cuda::gptq {
 namespace {
 
-constexpr uint32_t kStages = 4, kStageBlocks = 2, kRowsOfBlock = 128;
-constexpr uint32_t kWarps = 8, kThreads = (kWarps + 4) * 32;
+constexpr uint32_t kStages = 4, kStageBlocks = 2;
+constexpr uint32_t kWarps = kTilesOfBlock, kThreads = (kWarps + 4) * 32;
 constexpr uint32_t kXBytes = kRowsOfBlock * kPanelRowBytes;
 static_assert(kStageBlocks * kBlockRows == kPanelColumns);
 
 struct Barriers {
-  Barrier full[kStages], free[kStages];
+  Barrier full[kStages], free[kStages], exchanged;
 };
 
 template <Zeros kZeros>
@@ -52,7 +56,8 @@ struct Shared {
   static constexpr uint32_t kBlockBytes = small_block_bytes(kZeros);
   static constexpr uint32_t kWarpBytes = kStageBlocks * kBlockBytes;
   static constexpr uint32_t kWeightsAt = kStages * kXBytes;
-  static constexpr uint32_t kBarriersAt = kWeightsAt + kStages * kWarps * kWarpBytes;
+  static constexpr uint32_t kExchangeAt = kWeightsAt + kStages * kWarps * kWarpBytes;
+  static constexpr uint32_t kBarriersAt = kExchangeAt + kWarps * 32 * kExchangeBytes;
   static constexpr uint32_t kBytes = kAtomBytes + kBarriersAt + sizeof(Barriers);
 
   std::byte* x;
@@ -65,14 +70,12 @@ struct Shared {
   }
 };
 
-// The weights of a tile, counted over all parts; null behind the last.
-__device__ __forceinline__ const std::byte* tile_at(const WgmmaMatmul& op, uint32_t tile) {
-  for (uint32_t p = 0; p < op.parts; ++p) {
-    const TilesOfWeight& part = op.part[p];
-    if (tile < part.count) return part.weight + (part.first + tile) * tile_words(op.layout) * 4;
-    tile -= part.count;
-  }
-  return nullptr;
+// The weights of a warp's tile; null where it has none.
+__device__ __forceinline__ const std::byte* weights_of(const WgmmaMatmul& op, uint32_t warp) {
+  const WarpTile at = tile_of(op, warp);
+  if (at.part == op.parts) return nullptr;
+  const TilesOfWeight& part = op.part[at.part];
+  return part.weight + (part.first + at.tile) * tile_words(op.layout) * 4;
 }
 
 // The ninth warp: one lane requests all stages.
@@ -85,7 +88,7 @@ __device__ __forceinline__ void request_all(const WgmmaMatmul& op, const TensorM
   uint32_t tiles = 0;
 #pragma unroll
   for (uint32_t w = 0; w < kWarps; ++w) {
-    tile[w] = tile_at(op, blockIdx.y * kWarps + w);
+    tile[w] = weights_of(op, w);
     tiles += tile[w] != nullptr;
   }
   Place<kStages> place;
@@ -202,6 +205,7 @@ __global__ void __launch_bounds__(kThreads, 1)
       begin_barrier(shared.barriers.full[s], 1);
       begin_barrier(shared.barriers.free[s], kWarps);
     }
+    begin_barrier(shared.barriers.exchanged, kWarps);
     fence_barriers();
   }
   __syncthreads();
@@ -220,14 +224,21 @@ __global__ void __launch_bounds__(kThreads, 1)
 #pragma unroll
       for (float& sum : four) sum = 0.0f;
   multiply_all<kZeros>(op, shared, warp, sums);
-  const uint32_t tile = blockIdx.y * kWarps + warp;
-  if (tile_at(op, tile)) store_sums(op, tile, sums);
+  const WarpTile at = tile_of(op, warp);
+  if (op.end == WgmmaEnd::sums) {
+    if (at.part != op.parts) store_sums(op, blockIdx.y * kWarps + warp, sums);
+    return;
+  }
+  const Exchange exchange{reinterpret_cast<float4*>(shared.x + Shared<kZeros>::kExchangeAt),
+                          shared.barriers.exchanged};
+  finish_sums(op, step, blockIdx.x * kRowsOfBlock, at, exchange, sums);
 }
 
 template <Zeros kZeros>
 void launch(const WgmmaMatmul& op, const StepView& step, cudaStream_t stream) {
   uint32_t tiles = 0;
   for (uint32_t p = 0; p < op.parts; ++p) tiles += op.part[p].count;
+  if (op.end == WgmmaEnd::pairs) tiles = divide_up(tiles / 2, kWarps / 2) * kWarps;
   const TensorMap x = tensor_map_of({op.x_f16, op.rows, padded_rows(op.layout), kRowsOfBlock});
   run_kernel_in(wgmma_kernel<kZeros>,
                 {dim3(divide_up(op.rows, kRowsOfBlock), divide_up(tiles, kWarps)), kThreads,
@@ -240,6 +251,16 @@ void launch(const WgmmaMatmul& op, const StepView& step, cudaStream_t stream) {
 bool can_use_wgmma(const Product& product, const Target& target) {
   return target.choices.large_batch == LargeBatchChoice::wgmma && target.capability == 90 &&
          target.shared_bytes >= Shared<Zeros::nibbles>::kBytes && is_lean(product);
+}
+
+// Halves of a head are in different warps of a thread block.
+WgmmaEnd wgmma_end_of(const Product& product) {
+  if (product.epilogue != Epilogue::rope_append)
+    return product.epilogue == Epilogue::silu_mul && product.parts == 2 ? WgmmaEnd::pairs
+                                                                        : WgmmaEnd::columns;
+  const Cache& keys = product.append.keys;
+  const bool has_warps = keys.head_dim == 64 || keys.head_dim == 128 || keys.head_dim == 256;
+  return has_warps && keys.dtype == abi::DType::f16 ? WgmmaEnd::heads : WgmmaEnd::sums;
 }
 
 void wgmma_matmul(const WgmmaMatmul& op, const StepView& step, cudaStream_t stream) {

@@ -8,6 +8,7 @@
 #include <cstdint>
 
 #include "backends/cuda/device/target.h"
+#include "backends/cuda/gptq/large_batch/epilogue.h"
 #include "backends/cuda/gptq/product.h"
 
 namespace ropewalk::cuda::gptq {
@@ -18,8 +19,12 @@ struct TilesOfWeight {
   uint32_t first, count;
 };
 
+// What becomes of the sums: they are written; or the epilogue follows in the kernel, for columns of
+// their own, for pairs of gate and up, or for heads whose halves are rotated.
+enum class WgmmaEnd : uint32_t { sums, columns, pairs, heads };
+
 struct WgmmaMatmul {
-  TilesOfWeight part[kMaxParts];  // their sums lie side by side
+  TilesOfWeight part[kMaxParts];  // their sums lie side by side; for another end: all tiles
   uint32_t parts;
   Layout layout;           // small headers; of all parts alike, columns excepted
   const std::byte* x_f16;  // (rows, padded_rows) f16 in XOrder::pairs_of_lanes
@@ -27,8 +32,16 @@ struct WgmmaMatmul {
   uint64_t pitch;
   uint32_t rows;  // of the bucket
   Extent extent;
+  WgmmaEnd end = WgmmaEnd::sums;
+  // for another end
+  Product product = {};
+  XScales x_scales = nullptr;
+  GatedX gated = {};                  // in place of y, for pairs; in XOrder::pairs_of_lanes
+  const float2* rotations = nullptr;  // (rows, head_dim / 2)
 };
 
+// The end that a product can have in the kernel; `sums` where it has none.
+WgmmaEnd wgmma_end_of(const Product& product);
 bool can_use_wgmma(const Product& product, const Target& target);
 void wgmma_matmul(const WgmmaMatmul& op, const StepView& step, cudaStream_t stream);
 

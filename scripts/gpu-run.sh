@@ -3,7 +3,7 @@
 # NVIDIA GPU, from the repository's root. scripts/gpu-bundle.sh made FOLDER, whose archive is unpacked for the run.
 #
 #   scripts/gpu-run.sh build/gpu 285 env canary ops wgmma models bench13 kernels
-#   scripts/gpu-run.sh build/gpu 315 env ops13 sweep bench13 ncu sanitizer
+#   scripts/gpu-run.sh build/gpu 315 env ops13 prompts sweep bench13 ncu sanitizer
 #
 # Stages run in the order below, the most valuable first, whatever the order of the arguments. Each has a limit in
 # seconds; those of a command add up to its SECONDS, which bound them all. One that fails or hangs does not stop the next. Figures are printed as they come;
@@ -12,7 +12,7 @@
 #
 # shellcheck disable=SC2317  # stages are functions that are called by name
 set -uo pipefail
-all_stages=" env canary ops ops13 wgmma models bench13 kernels sweep ncu sanitizer "
+all_stages=" env canary ops ops13 wgmma models bench13 kernels prompts sweep ncu sanitizer "
 
 # shellcheck source=scripts/stages.sh
 source "$(dirname "$0")/stages.sh"
@@ -84,9 +84,10 @@ stage ops13 30 mismatches 25 tests "$thirteen:Devices.*"
 stage wgmma 20 mismatches 12 tests '*Matmul.gptq4_g32*/cuda_wgmma:*Attention*/cuda_wgmma:*Fusion*/cuda_wgmma'
 stage models 45 mismatches 25 models
 stage bench13 75 figures 20 bench --prompt 512,2048,8064 --batch 1,8 --decode 128
-stage kernels 50 figures 60 "$here/bin/kernels_bench" --all
-stage sweep 95 figures 40 "$here/bin/kernels_bench" --sweep
-stage ncu 45 figures 60 profile
+stage kernels 50 figures 90 "$here/bin/kernels_bench" --all
+stage prompts 30 figures 40 "$here/bin/kernels_bench" --all --rows 2048
+stage sweep 75 figures 40 "$here/bin/kernels_bench" --sweep
+stage ncu 35 figures 60 profile
 stage sanitizer 60 figures 12 sanitizer
 echo "== all: $((SECONDS - begin)) s of $limit"
 nvidia-smi --query-gpu=clocks.sm,power.draw,temperature.gpu --format=csv,noheader 2>&1 | head -n 1

@@ -111,8 +111,15 @@ std::vector<Case> cases_of(const std::string& kernel, const Sizes& sizes) {
             {decode(8, short_one), both},  {decode(8, longest), both},
             {prompt(few, longest), tiles}, {prompt(sizes.rows, longest), tiles}};
   }
-  if (kernel == "norm_qkv") return {{decode(1, 1), {none, {{"norms", "own"}}}}};
-  const std::vector<Settings> large = {none, tune("joined=0"), {{"large-batch", "wgmma"}}};
+  const Settings separate = {{"epilogues", "separate"}}, wgmma = {{"large-batch", "wgmma"}};
+  const Settings both = {separate[0], wgmma[0]};
+  if (kernel == "norm_qkv")
+    return {{decode(1, 1), {none, {{"norms", "own"}}}},
+            {prompt(sizes.rows, sizes.rows), {none, separate, wgmma, both}}};
+  if (kernel == "norm_mlp")
+    return {{prompt(few, few), {none, separate, wgmma, both}},
+            {prompt(sizes.rows, sizes.rows), {none, separate, wgmma, both}}};
+  const std::vector<Settings> large = {none, tune("joined=0"), separate, wgmma, both};
   const Settings tiles8 = {{"matvec", "tiles8"}}, waits = {{"pdl", "false"}};
   return {{decode(1, 1), {none, waits, tiles8}},
           {decode(8, 1), {none, waits, tiles8, tiles16}},
@@ -170,7 +177,7 @@ class Runner {
     std::printf("%s, %s; read %.1f GB/s, f16 products %.1f TFLOP/s; %u layers\n", machine_.name(),
                 machine_.driver(), ceilings_.read / 1e9, ceilings_.products / 1e12, sizes_.layers);
     if (!arguments_.sweep)
-      std::printf("%-14s %5s %7s  %-20s %10s %9s %8s %9s %8s\n", "kernel", "rows", "context",
+      std::printf("%-14s %5s %7s  %-37s %10s %9s %8s %9s %8s\n", "kernel", "rows", "context",
                   "variant", "us", "GB/s", "of read", "TFLOP/s", "of f16");
     for (const KernelName& name : kernel_names())
       if (name.name.starts_with(arguments_.only)) run(name);
@@ -211,7 +218,7 @@ class Runner {
   void print_variants(const std::string& name, const Kernel& kernel, const Case& each,
                       const std::vector<Sample>& samples) {
     for (const Settings& settings : each.variants) {
-      std::printf("%-14s %5u %7u  %-20s ", name.c_str(), each.size.rows, each.size.context,
+      std::printf("%-14s %5u %7u  %-37s ", name.c_str(), each.size.rows, each.size.context,
                   name_of(settings).c_str());
       try {
         const double seconds = time(kernel, each.size, samples, settings);

@@ -57,12 +57,13 @@ expect "$(kept ops)" 'filter --gtest_filter=\*/cuda:Devices.\* --gtest_brief=1'
 expect "$(kept bench13)" 'row 3'
 
 # One that hangs is cut off by its own limit, with what it left running; what it printed is kept, the next goes on.
+# Not cut off it would last 30 s: the bound of 28 s tells the two apart on a busy machine too.
 begin=$SECONDS
 text="$(BENCH="--set backend.matvec=tiles16" run 60 kernels:2 sweep:2 bench13)"
-((SECONDS - begin < 15)) || fail "$((SECONDS - begin)) s for two stages of 2 s"
+((SECONDS - begin < 28)) || fail "$((SECONDS - begin)) s for two stages of 2 s"
 expect "$text" 'kernel --all: first'
 expect "$text" 'kernel --sweep: first'
-expect "$text" '== kernels: cut off, [23] s of 2'
+expect "$text" '== kernels: cut off, [0-9]+ s of 2'
 expect "$text" 'gptq4-g32-act --set backend.matvec=tiles16'
 expect "$text" 'row 3'
 expect "$(kept kernels)" 'kernel --all: first'
@@ -71,13 +72,13 @@ expect "$(kept kernels)" 'kernel --all: first'
 rm -rf results
 begin=$SECONDS
 text="$(run 3 env kernels sweep)"
-((SECONDS - begin < 12)) || fail "$((SECONDS - begin)) s of 3"
+((SECONDS - begin < 28)) || fail "$((SECONDS - begin)) s of 3"
 expect "$text" '== kernels: cut off, [0-9]+ s of [23]'
 expect "$text" '== sweep: left out, no time is left'
 expect "$(kept env)" 'A GPU, 580'
 # Killed from outside, the stages before are kept.
 rm -rf results
-(timeout -s KILL 5 "$script" bundle 60 env kernels) >/dev/null 2>&1
+(timeout -s KILL 10 "$script" bundle 60 env kernels) >/dev/null 2>&1
 expect "$(kept env)" 'A GPU, 580'
 
 # All that went well ends with 0.

@@ -9,6 +9,7 @@
 #include <thread>
 
 #include "tests/apps/program.h"
+#include "tests/apps/small_model.h"
 
 namespace ropewalk::test {
 namespace {
@@ -169,6 +170,24 @@ TEST(Quantize, IsStrictAboutMatricesThatItCouldOnlyRound) {
                                     "without --strict."));
   EXPECT_FALSE(fs::exists(out + "/config.json")) << "it does not look whole";
   EXPECT_EQ(run_program(quantize(base, out, {"--calibration", ids}), "").code, 0);
+}
+
+// down_proj has 768 inputs.
+TEST(Quantize, WarnsOfFewerTokensThanTheWidestLayerHasInputs) {
+  const TemporaryFolder folder;
+  const fs::path base = folder.path() / "base";
+  write_small_model(base, {.layers = 1, .hidden = 384});
+  for (const size_t windows : {10u, 12u}) {
+    const std::string number = std::to_string(windows);
+    const std::string ids = folder.write(number + ".ids", windows_of_ids(windows, 64, 1024));
+    const Outcome made = run_program(
+        quantize(base, folder.path() / number, {"--calibration", ids, "--method", "rtn"}), "");
+    ASSERT_EQ(made.code, 0) << made.err;
+    EXPECT_EQ(made.err.find("warning: --calibration: 640 tokens are fewer than the 768 inputs of "
+                            "the widest layer") != std::string::npos,
+              windows == 10)
+        << made.err;
+  }
 }
 
 TEST(Quantize, LetsTheModelWriteTheText) {

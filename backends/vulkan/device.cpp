@@ -24,7 +24,10 @@ Zeros zeros_of(const Features& features) {
 
 Device::Device(std::shared_ptr<Instance> instance, VkPhysicalDevice physical,
                const Options& options)
-    : context_(std::move(instance), physical, options), memory_(context_), pipelines_(context_) {}
+    : context_(std::move(instance), physical, options),
+      memory_(context_),
+      pipelines_(context_),
+      counters_(memory_) {}
 
 // A device with work under way is not torn down; what never ends loses the device and leaks.
 Device::~Device() {
@@ -83,8 +86,8 @@ abi::Status Device::workspace_bytes(const abi::CompileRequest& request, uint64_t
 
 abi::Status Device::compile(const abi::CompileRequest& request, abi::Program** program) noexcept {
   return on_device([&] {
-    *program =
-        new Program(request, {context_, memory_, pipelines_, weights_, timer_, last_counts_});
+    *program = new Program(
+        request, {context_, memory_, pipelines_, weights_, counters_, timer_, last_counts_});
     pipelines_.save();
   });
 }

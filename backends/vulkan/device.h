@@ -8,6 +8,7 @@
 
 #include "backends/vulkan/device/context.h"
 #include "backends/vulkan/device/memory.h"
+#include "backends/vulkan/program/counters.h"
 #include "backends/vulkan/program/pipelines.h"
 #include "backends/vulkan/program/program.h"
 #include "core/abi/backend.h"
@@ -65,6 +66,7 @@ class Device final : public abi::Device, public abi::StepCounting {
   std::unique_ptr<std::byte[]> reading_;  // what weights are read into
   Pipelines pipelines_;
   PackedWeights weights_;
+  Counters counters_;
   abi::StepTimer<Program> timer_;
   abi::StepCounts last_counts_;
 };

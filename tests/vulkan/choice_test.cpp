@@ -90,7 +90,7 @@ TEST_F(VulkanChoice, EachIsListedWithDriverMemorySubgroupSizeAndWhatItLacks) {
               testing::AllOf(HasSubstr("subgroup shuffles"), HasSubstr("size control"),
                              HasSubstr("float16 arithmetic"), HasSubstr("16-bit storage"),
                              HasSubstr("timestamps (no --trace)"),
-                             HasSubstr("a memory budget (all of the heap counts as free)")));
+                             HasSubstr("a memory budget (the heap counts as free)")));
   const abi::DeviceInfo& card = devices[1].info;
   EXPECT_EQ(card.lanes, 64u);
   EXPECT_EQ(card.memory_total, uint64_t{8} << 30);

@@ -11,9 +11,9 @@ namespace {
 TEST(VulkanOptions, EveryOptionalFeatureMayBeMissing) {
   const auto ids = ids_of(kActOrderFixture);
   const auto whole = logprobs_of(kActOrderFixture, vulkan_config(kActOrderFixture), ids);
-  for (const char* feature :
-       {"subgroup-shuffle", "size-control", "memory-budget", "float16", "16bit-storage",
-        "timestamps", "integer-dot", "int64", "subgroup-arithmetic", "f16-subnormals"}) {
+  for (const char* feature : {"subgroup-shuffle", "size-control", "memory-budget", "float16",
+                              "16bit-storage", "timestamps", "integer-dot", "int64",
+                              "subgroup-arithmetic", "memory-model", "f16-subnormals"}) {
     Config config = vulkan_config(kActOrderFixture);
     set_list(config, "mask-features", feature);
     EXPECT_LT(max_difference(logprobs_of(kActOrderFixture, config, ids), whole), 1e-4) << feature;

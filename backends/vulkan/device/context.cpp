@@ -66,6 +66,7 @@ void Context::open() {
       VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_1_FEATURES);
   v11.storageBuffer16BitAccess = features_.storage_16bit;
   v12.shaderFloat16 = features_.float16;
+  v12.vulkanMemoryModel = v12.vulkanMemoryModelDeviceScope = features_.memory_model;
   v12.pNext = &v11;
   auto dot = structure<VkPhysicalDeviceShaderIntegerDotProductFeatures>(
       VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SHADER_INTEGER_DOT_PRODUCT_FEATURES);

@@ -107,6 +107,8 @@ void read_features(const Instance& instance, VkPhysicalDevice device, const Opti
   found.float16 = v12.shaderFloat16 && options.has("float16");
   found.storage_16bit = v11.storageBuffer16BitAccess && options.has("16bit-storage");
   found.int64 = features.features.shaderInt64 && options.has("int64");
+  found.memory_model =
+      v12.vulkanMemoryModel && v12.vulkanMemoryModelDeviceScope && options.has("memory-model");
   // Its shader also needs 64-bit addresses to compute with, and whole subgroups.
   found.integer_dot = has_dot && dot.shaderIntegerDotProduct && found.int64 && found.size_control &&
                       options.has("integer-dot");
@@ -179,9 +181,10 @@ void describe(const Properties& properties, Features& found) {
   lacks(found.integer_dot, "integer dot products");
   lacks(found.int64, "64-bit integers");
   lacks(found.subgroup_arithmetic, "subgroup arithmetic");
+  lacks(found.memory_model, "a memory model");
   lacks(found.f16_subnormals, "f16 subnormals (may count as 0)");
   lacks(found.timestamps.bits > 0, "timestamps (no --trace)");
-  lacks(found.memory_budget, "a memory budget (all of the heap counts as free)");
+  lacks(found.memory_budget, "a memory budget (the heap counts as free)");
   std::snprintf(info.missing, sizeof info.missing, "%s", missing.c_str());
   info.activation = abi::DType::f32;
   info.kv_types = 1u << static_cast<uint32_t>(abi::DType::f16) |

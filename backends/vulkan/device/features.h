@@ -18,7 +18,7 @@ inline constexpr std::string_view kFeatureNames[] = {
     "buffer-device-address", "timeline-semaphore", "compute-queue", "vulkan-1.2",
     "subgroup-shuffle",      "size-control",       "memory-budget", "float16",
     "16bit-storage",         "timestamps",         "integer-dot",   "int64",
-    "subgroup-arithmetic",   "f16-subnormals",
+    "subgroup-arithmetic",   "f16-subnormals",     "memory-model",
 };
 
 // Of a device that lacks parts of Vulkan, such as one behind MoltenVK; the headers name it only
@@ -43,6 +43,7 @@ struct Features {
   bool int64 = false;                  // shaderInt64
   bool subgroup_arithmetic = false;    // GL_KHR_shader_subgroup_arithmetic
   bool f16_subnormals = false;         // shaders may demand that they are kept
+  bool memory_model = false;           // vulkanMemoryModel with device scope (shaders/last.glsl)
   bool portability_subset = false;     // VK_KHR_portability_subset, which must then be enabled
   bool integer_dot = false;            // shaderIntegerDotProduct, and products of few rows use it
   bool dot_tiles = false;              // those of many rows too

@@ -9,6 +9,7 @@
 
 #include "backends/vulkan/device/memory.h"
 #include "backends/vulkan/device/pack.h"
+#include "backends/vulkan/program/counters.h"
 #include "backends/vulkan/program/recorder.h"
 #include "backends/vulkan/program/step_block.h"
 #include "core/abi/device_tables.h"
@@ -30,6 +31,7 @@ struct CompileContext {
   abi::ProgramShape shape;
   const Memory& memory;
   const PackedWeights& weights;
+  Counters& counters;
   VkDeviceAddress step;            // of the shaders' first block Step
   Range workspace;                 // of products: what they read instead of x
   Range gated_x;                   // the same, of products of a gated_matmul()'s result

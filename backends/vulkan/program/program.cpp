@@ -70,6 +70,7 @@ Program::Program(const abi::CompileRequest& request, const DeviceParts& parts)
                          .shape = request.shape,
                          .memory = parts.memory,
                          .weights = parts.weights,
+                         .counters = parts.counters,
                          .step = step_.address(),
                          .workspace = {},
                          .gated_x = {},

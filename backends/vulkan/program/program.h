@@ -22,6 +22,7 @@ struct DeviceParts {
   Memory& memory;
   Pipelines& pipelines;
   const PackedWeights& weights;
+  Counters& counters;
   abi::StepTimer<Program>& timer;
   abi::StepCounts& last_counts;  // of the step that was enqueued last
 };

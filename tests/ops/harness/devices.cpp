@@ -24,6 +24,7 @@ constexpr char kOptionalFeatures[] =
     "16bit-storage\x1f"
     "int64\x1f"
     "subgroup-arithmetic\x1f"
+    "memory-model\x1f"
     "f16-subnormals";
 
 // Mesa compiles within the first submission: seconds, and more where others compile too.

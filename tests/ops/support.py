@@ -239,6 +239,7 @@ def page(build: Path, columns: list[str], named: dict[str, list[str]]) -> str:
             "them in f32 unless the option `float16` is `always`. bf16 and f32 weights stay what they are.",
             "With integer dot products in hardware, 4-bit products take x as two planes of int8; the option `dot` says",
             "`always` or `never`. With 64-bit integers and subgroup arithmetic attention of single rows has short loops.",
+            "With a memory model of device scope too, its last workgroup joins the splits of its keys; the option `combine` says `own`.",
             "",
         ]
     lines += ["## Families", "", *family_rows(build), ""]

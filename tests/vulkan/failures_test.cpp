@@ -82,6 +82,13 @@ TEST(VulkanFailures, AnUnknownTuning) {
                [&] { open_with(config); });
 }
 
+TEST(VulkanFailures, AnUnknownWayToCombine) {
+  Config config = vulkan_config(kActOrderFixture);
+  set_option(config, "combine", "first");
+  expect_error(ExitCode::usage, HasSubstr("option combine: expected last or own, found first"),
+               [&] { open_with(config); });
+}
+
 TEST(VulkanFailures, AnUnknownFeatureOrFault) {
   Config config = vulkan_config(kActOrderFixture);
   set_list(config, "mask-features", "teleportation");

@@ -125,6 +125,7 @@ void VKAPI_CALL features(VkPhysicalDevice handle, VkPhysicalDeviceFeatures2* to)
     v12->bufferDeviceAddress = of(handle).has_addresses;
     v12->timelineSemaphore = VK_TRUE;
     v12->shaderFloat16 = of(handle).has_optional;
+    v12->vulkanMemoryModel = v12->vulkanMemoryModelDeviceScope = of(handle).has_optional;
   }
   to->features.shaderInt64 = of(handle).has_optional;
   if (auto* dot = find<VkPhysicalDeviceShaderIntegerDotProductFeatures>(

@@ -95,6 +95,10 @@ TEST(VulkanShaders, LeanOnesNeedDotProducts) {
         testing::UnorderedElementsAre(kShader, kPhysicalStorageBufferAddresses, kInt64,
                                       kGroupNonUniform, kDotProductInput4x8BitPacked, kDotProduct))
         << shader->name;
+  EXPECT_THAT(capabilities(kGptqLeanPlaned),
+              testing::UnorderedElementsAre(kShader, kPhysicalStorageBufferAddresses, kInt64,
+                                            kGroupNonUniform, kGroupNonUniformShuffle,
+                                            kDotProductInput4x8BitPacked, kDotProduct));
   for (const Shader* shader : {&kGptqLeanGatedNormed, &kGptqQkvNormed})
     EXPECT_THAT(capabilities(*shader),
                 testing::UnorderedElementsAre(kShader, kPhysicalStorageBufferAddresses, kInt64,
@@ -105,9 +109,11 @@ TEST(VulkanShaders, LeanOnesNeedDotProducts) {
 }
 
 TEST(VulkanShaders, WideAttentionNeedsLongAddressesAndSubgroupArithmetic) {
-  EXPECT_THAT(capabilities(kAttentionWide),
-              testing::UnorderedElementsAre(kShader, kPhysicalStorageBufferAddresses, kInt64,
-                                            kGroupNonUniform, kGroupNonUniformArithmetic));
+  for (const Shader* shader : {&kAttentionWide, &kAttentionJoined})
+    EXPECT_THAT(capabilities(*shader),
+                testing::UnorderedElementsAre(kShader, kPhysicalStorageBufferAddresses, kInt64,
+                                              kGroupNonUniform, kGroupNonUniformArithmetic))
+        << shader->name;
 }
 
 // SPIR-V 1.5, section 2.4: execution modes come behind the entry points and before all else. The

@@ -63,8 +63,9 @@ uint64_t declared_shared_bytes(const Tiling& t) {
          4 * parts;
 }
 
-// What lean.glsl declares with NORMED: planes and sums of squares.
+// What lean.glsl declares with PLANED: planes; with NORMED too: sums of squares.
 uint64_t norm_bytes(const Tiling& t, const Product& product) {
+  if (is_planed(t)) return t.rows * shape_of(product).blocks * 80;
   if (!is_normed(t)) return 0;
   return t.rows * (shape_of(product).blocks * 80 + 4 * t.slices * (t.lanes / t.subgroup));
 }
@@ -102,6 +103,12 @@ TEST(VulkanTiling, StaysWithinEveryDevicesLimits) {
         EXPECT_LE(declared_shared_bytes(t), features.shared_bytes)
             << rows << " rows of " << product.bits;
         EXPECT_TRUE(t.splits_rows || t.tile_rows() >= rows);
+        const Tiling planed = planed_tiling(features, shape_of(product), 1000, rows);
+        EXPECT_LE(declared_shared_bytes(planed) + norm_bytes(planed, product),
+                  features.shared_bytes + 4);
+        if (is_planed(planed)) {
+          EXPECT_TRUE(may_use_dot(features, product) && rows <= 2);
+        }
         for (const Norm norm : {Norm::outside, Norm::inside}) {
           const Tiling gated = gated_tiling(features, shape_of(product), 1000, rows, norm);
           EXPECT_EQ(is_gated(gated), t.shader == &kGptqLean);
@@ -181,6 +188,7 @@ TEST(VulkanTiling, BatchInvariantLooksAtNoRows) {
         EXPECT_EQ(t.shader, few.shader);
         EXPECT_EQ(constants_of(t, shape, 0), constants_of(few, shape, 0));
         EXPECT_FALSE(is_gated(gated_tiling(features, shape, 1000, rows, Norm::inside)));
+        EXPECT_FALSE(is_planed(planed_tiling(features, shape, 1000, rows)));
         EXPECT_EQ(qkv_tiling(features, shape, 128, rows, Norm::inside).heads_across, 0u);
       }
     }

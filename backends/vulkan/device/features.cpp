@@ -230,6 +230,8 @@ Features examine(const Instance& instance, VkPhysicalDevice device, const Option
   // A processor that plays a GPU takes seconds to compile them.
   found.dot_tiles = found.integer_dot &&
                     (found.info.type != abi::DeviceType::software || options.dot == Switch::always);
+  found.combines_last = options.combine == Combine::last && found.memory_model && found.int64 &&
+                        found.subgroup_arithmetic && !found.processor;
   found.batch_invariant = options.batch_invariant;
   found.max_invocations = core.limits.maxComputeWorkGroupInvocations;
   found.timestamps.tick_ns = core.limits.timestampPeriod;

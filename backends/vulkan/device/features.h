@@ -49,6 +49,7 @@ struct Features {
   bool dot_tiles = false;              // those of many rows too
   Matrices matrices = Matrices::none;  // of f16 products of many rows
   uint32_t matrix_lanes = 0;           // of a subgroup that multiplies them
+  bool combines_last = false;          // an option: see Combine; where the device can
   bool batch_invariant = false;        // an option: one kernel an op, whatever the number of rows
   uint32_t max_invocations = 0;        // of a workgroup
   uint32_t shared_bytes = 0;           // of a workgroup

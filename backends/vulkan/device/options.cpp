@@ -92,6 +92,13 @@ MatrixUse parse_matrix(std::string_view text) {
                 "option matrix: expected auto, never or emulated, found " + std::string(text));
 }
 
+Combine parse_combine(std::string_view text) {
+  if (text == "last") return Combine::last;
+  if (text == "own") return Combine::own;
+  throw Failure(StatusCode::invalid_argument,
+                "option combine: expected last or own, found " + std::string(text));
+}
+
 // For programs that open a backend with default options, as tests/ops does.
 bool validate_by_environment() {
   const char* value = std::getenv("ROPEWALK_VULKAN_VALIDATE");
@@ -113,10 +120,11 @@ Options::Options(const abi::Options& given)
       dot(parse_switch("dot", given.text("dot"))),
       matrix(parse_matrix(given.text("matrix"))),
       queue(parse_queue(given.text("queue"))),
+      combine(parse_combine(given.text("combine"))),
       prefetch_mib(static_cast<uint64_t>(given.integer("prefetch-mib"))),
       batch_invariant(given.boolean("batch-invariant")) {}
 
-const abi::OptionInfo kOptions[14] = {
+const abi::OptionInfo kOptions[15] = {
     {"pipeline-cache", abi::OptionType::boolean, "true",
      "keep compiled shaders in $XDG_CACHE_HOME/ropewalk, or ~/.cache/ropewalk"},
     {"validate", abi::OptionType::boolean, "false",
@@ -152,6 +160,10 @@ const abi::OptionInfo kOptions[14] = {
     {"queue", abi::OptionType::text, "auto",
      "the queue that work is submitted to: auto (the first that computes, which mostly draws too) "
      "or compute (one that does not draw, where there is one)"},
+    {"combine", abi::OptionType::text, "last",
+     "who combines the splits of keys that attention of one row or two is divided into: the "
+     "workgroup that ends last, where the device has a memory model for it, or a dispatch of its "
+     "own (own)"},
     {"prefetch-mib", abi::OptionType::integer, "0",
      "MiB of the next product's weights that are read beside a norm or attention, for devices with "
      "a large cache",

@@ -32,6 +32,10 @@ enum class Queue { automatic, compute };
 // tests.
 enum class MatrixUse { automatic, never, emulated };
 
+// Who joins the splits of an attention of few rows: the last workgroup of each head, or a dispatch
+// of its own.
+enum class Combine { last, own };
+
 struct Options {
   // Throws Failure (invalid_argument) for a name or a fault that does not exist.
   explicit Options(const abi::Options& given);
@@ -51,6 +55,7 @@ struct Options {
                      // hardware has the instruction
   MatrixUse matrix;  // f16 products of many rows
   Queue queue;
+  Combine combine;
   uint64_t prefetch_mib;  // of the next product's weights, read beside what runs before it
   bool batch_invariant;   // no kernel depends on the number of rows in a step
 };
@@ -61,6 +66,6 @@ inline uint64_t submit_limit_of(uint64_t option, abi::DeviceType type) {
   return type == abi::DeviceType::software ? 120000 : 30000;
 }
 
-extern const abi::OptionInfo kOptions[14];
+extern const abi::OptionInfo kOptions[15];
 
 }  // namespace ropewalk::vulkan

@@ -1,6 +1,7 @@
 #include <algorithm>
+#include <array>
 
-#include "backends/vulkan/ops/ops.h"
+#include "backends/vulkan/ops/product.h"
 #include "core/abi/kv_page.h"
 
 namespace ropewalk::vulkan {
@@ -110,8 +111,9 @@ struct Division {
 struct Part {
   const Shader& shader;
   uint32_t rows, queries, splits;
-  Range partials;      // in the workspace; empty: it writes y
-  bool after_prompts;  // its rows begin where those of prompts end
+  Range partials;       // in the workspace; empty: it writes y
+  bool after_prompts;   // its rows begin where those of prompts end
+  Range counters = {};  // with them the last workgroup of a head writes y from the partials
 };
 
 // The block of attention.glsl.
@@ -121,6 +123,7 @@ struct AttentionPush {
   float scale;
   uint32_t first_row, after_prompts, window;
   float soft_cap;
+  VkDeviceAddress counters;
 };
 
 void attend(const Operands& op, const Division& division, const Part& part, Recorder& recorder) {
@@ -139,7 +142,8 @@ void attend(const Operands& op, const Division& division, const Part& part, Reco
                      .first_row = 0,
                      .after_prompts = part.after_prompts,
                      .window = op.node().attention().window,
-                     .soft_cap = op.node().attention().soft_cap};
+                     .soft_cap = op.node().attention().soft_cap,
+                     .counters = part.counters.begin};
   Constants constants{division.lanes,
                       cache.dim[1],
                       division.head_dim,
@@ -154,6 +158,9 @@ void attend(const Operands& op, const Division& division, const Part& part, Reco
   }
   constants.push_back(push.window > 0);
   constants.push_back(push.soft_cap > 0);
+  const bool joins = part.counters != Range{};
+  // Of four words each: more would cost registers that the loops before have no use for.
+  if (joins) constants.push_back(std::min(part.splits, 8u));
 
   // Every row is taken to see the longest text there can be.
   const double flop_per_row = 4.0 * op.width() * op.shape().pages_per_sequence * cache.dim[1];
@@ -173,8 +180,14 @@ void attend(const Operands& op, const Division& division, const Part& part, Reco
         writes_y && part.after_prompts
             ? all
             : Range{all.begin + first * row_bytes, all.begin + (first + count) * row_bytes};
-    recorder.dispatch(dispatch, push, {op.range(0), op.range(1), op.range(2)}, {to});
+    recorder.dispatch(dispatch, push, {op.range(0), op.range(1), op.range(2)},
+                      {to, joins ? op.result() : Range{}, part.counters});
   }
+}
+
+const Shader& shader_of_singles(const Features& features) {
+  return features.int64 && features.subgroup_arithmetic && !features.processor ? kAttentionWide
+                                                                               : kAttention;
 }
 
 // y from the partials: joins the splits and stores in the order that the node asks for. Without an
@@ -239,9 +252,7 @@ void attention(const Operands& op, Recorder& recorder) {
             .after_prompts = false},
            recorder);
   attend(op, division,
-         {.shader = features.int64 && features.subgroup_arithmetic && !features.processor
-                        ? kAttentionWide
-                        : kAttention,
+         {.shader = shader_of_singles(features),
           .rows = division.singles,
           .queries = 1,
           .splits = division.splits,
@@ -249,6 +260,32 @@ void attention(const Operands& op, Recorder& recorder) {
           .after_prompts = has_tiles},
          recorder);
   if (division.single_partials) combine(op, division, tiles, singles, recorder);
+}
+
+void attention_product(const Operands& op, const Operands& product, const Epilogue& epilogue,
+                       Recorder& recorder) {
+  const Features& features = recorder.features();
+  const Division division(op.context().graph, op.node(), op.shape(), features);
+  const Tiling tiling = planed_tiling(features, product.weight(1, abi::WeightUse::matmul),
+                                      product.width(), product.rows());
+  const uint32_t heads = division.singles * division.heads;  // of all rows
+  const bool is_split = division.splits > 1;
+  const VkDeviceAddress partials = op.context().partials.begin;
+  if (!is_planed(tiling) || division.queries > 0 || (is_split && heads > Counters::kCount)) {
+    attention(op, recorder);
+    return matmul(product, epilogue, recorder);
+  }
+  attend(op, division,
+         {.shader = is_split ? kAttentionJoined : shader_of_singles(features),
+          .rows = division.singles,
+          .queries = 1,
+          .splits = division.splits,
+          .partials = is_split ? Range{partials, partials + division.single_partials} : Range{},
+          .after_prompts = false,
+          .counters = is_split ? op.context().counters.first(heads) : Range{}},
+         recorder);
+  prefetch(op.context(), std::array{product}, recorder);
+  planed_matmul(product, tiling, op.at(3), epilogue, recorder);
 }
 
 }  // namespace ropewalk::vulkan

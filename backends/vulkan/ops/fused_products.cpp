@@ -11,7 +11,7 @@ namespace {
 struct GatedPush {
   VkDeviceAddress up_codes, codes, scales, bias, up_scales, y, step, x, up_bias;
   uint32_t depth, width, group_size, blocks_per_group, blocks, over_wanted, has_bias, first_row;
-  VkDeviceAddress planes, norm_weight, norm_order;
+  VkDeviceAddress planes, norm_weight, x_order;
 };
 
 // The block of gptq_qkv.comp.
@@ -21,7 +21,7 @@ struct QkvPush {
   uint32_t blocks_per_group, blocks, heads, kv_heads;
   float rope_scale;
   uint32_t has_bias;
-  VkDeviceAddress norm_weight, norm_order;
+  VkDeviceAddress norm_weight, x_order;
 };
 
 // One shader can read both.
@@ -49,7 +49,7 @@ Norm norm_of(const Products& products) { return products.norm ? Norm::inside : N
 // x of the products, as a shader with this tiling reads it: what the rms_norm reads, or planes.
 struct XOfProducts {
   Range range;
-  VkDeviceAddress norm_weight = 0, norm_order = 0;
+  VkDeviceAddress norm_weight = 0, order = 0;
 };
 
 XOfProducts x_of(const Products& products, const Tiling& tiling, const PackedShape& weight,
@@ -104,7 +104,7 @@ void gated_matmul(const Products& products, const Operands& silu_mul, Recorder& 
                        .first_row = 0,
                        .planes = planes ? planes->result.begin : 0,
                        .norm_weight = x.norm_weight,
-                       .norm_order = x.norm_order};
+                       .x_order = x.order};
   Constants constants = constants_of(tiling, of_gate, 0);
   constants.insert(constants.end(), {planes.has_value(), 0, 0});
   add_norm(products, tiling, of_gate, constants);
@@ -152,7 +152,7 @@ void qkv_append(const Products& products, const Operands& rope_of_q, const Opera
                      .rope_scale = rope_of_q.node().rope().scale,
                      .has_bias = biases(products.product),
                      .norm_weight = x.norm_weight,
-                     .norm_order = x.norm_order};
+                     .x_order = x.order};
   Constants constants = constants_of(tiling, of_q, 0);
   constants.insert(constants.end(), {cache.dim[1], head_dim, elements_per_word(cache.dtype)});
   add_norm(products, tiling, of_q, constants);

@@ -107,6 +107,21 @@ void matmul(const Operands& op, const Epilogue& epilogue, Recorder& recorder) {
   }
 }
 
+void planed_matmul(const Operands& op, const Tiling& tiling, VkDeviceAddress order,
+                   const Epilogue& epilogue, Recorder& recorder) {
+  const PackedShape& weight = op.weight(1, abi::WeightUse::matmul);
+  MatmulPush push = push_of(op, weight, epilogue);
+  push.x_prepared = order;
+  Constants constants = constants_of(tiling, weight, static_cast<uint32_t>(epilogue.kind));
+  constants.insert(constants.end(), {0, 0, 0, weight.blocks, order != 0});
+  const uint32_t columns = tiling.tile_columns();
+  recorder.dispatch({*tiling.shader,
+                     constants,
+                     {(op.width() + columns - 1) / columns, 1, 1},
+                     2.0 * op.rows() * weight.rows * op.width()},
+                    push, {op.range(0), epilogue.other}, {epilogue.result});
+}
+
 MatmulWorkspace matmul_workspace(const abi::Graph& graph, const abi::Node& node,
                                  const abi::ProgramShape& shape, const Features& features) {
   const uint32_t rows = max_rows(shape, extent_of(graph.tensors[node.out[0]]));

@@ -37,6 +37,7 @@ struct CompileContext {
   Range gated_x;                   // the same, of products of a gated_matmul()'s result
   Range between;                   // of a step's hidden values (values_between())
   Range partials;                  // of attention and low_rank
+  uint64_t prefetch_bytes;         // of the next product's weights (prefetch())
   std::vector<Place> places = {};  // of the present step, in `between`
 };
 
@@ -125,6 +126,9 @@ void qkv_append(const Products& qkv, const Operands& rope_of_q, const Operands& 
 void rope(const Operands& op, Recorder& recorder);
 void kv_append(const Operands& op, const Heads& heads, Recorder& recorder);
 void attention(const Operands& op, Recorder& recorder);
+// The same, and the product that alone reads what it stores: in two dispatches, or in several.
+void attention_product(const Operands& op, const Operands& product, const Epilogue& epilogue,
+                       Recorder& recorder);
 // `activation` is kSiluMul or kGeluMul.
 void gate_mul(const Operands& op, const Shader& activation, Recorder& recorder);
 void add(const Operands& op, Recorder& recorder);
@@ -140,11 +144,14 @@ struct StreamPush {
   Stream what;
 };
 
-// Behind the step `now`, where it leaves the memory idle: reads the first `bytes` bytes of the
-// weights of the step `next`, so that the device's cache has them. Nothing waits for it but the
-// next barrier.
-void prefetch(const CompileContext& context, std::span<const uint32_t> now,
-              std::span<const uint32_t> next, uint64_t bytes, Recorder& recorder);
+// Behind a dispatch that leaves the memory idle: reads the first prefetch_bytes bytes of the
+// weights of the products behind it, so that the cache has them. Nothing waits for it but the next
+// barrier.
+void prefetch(const CompileContext& context, std::span<const Operands> products,
+              Recorder& recorder);
+// The same behind a step `now` where it is such a dispatch, of the products in the step `next`.
+void prefetch_between(const CompileContext& context, std::span<const uint32_t> now,
+                      std::span<const uint32_t> next, Recorder& recorder);
 
 // One claimed step: a node or a fusion (program/fusions.h). Throws Failure (unsupported) for nodes
 // that are neither.

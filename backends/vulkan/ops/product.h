@@ -6,7 +6,7 @@
 
 namespace ropewalk::vulkan {
 
-// The block of weights.glsl.
+// The block of weights.glsl. With PLANED the order of x's columns takes the place of x_prepared.
 struct MatmulPush {
   VkDeviceAddress x, codes, scales, bias, other, y, step, x_prepared, row_scales;
   uint32_t depth, width, group_size, blocks_per_group, blocks, over_wanted, has_bias, first_row;
@@ -18,5 +18,10 @@ MatmulPush push_of(const Operands& op, const PackedShape& weight, const Epilogue
 // run side by side.
 Range prepare_x(const Operands& op, const PackedShape& weight, PreparedX kind, MatmulPush& push,
                 Recorder& recorder);
+
+// A matmul whose workgroups make the planes of x themselves, its columns in an order; 0: in their
+// own. REQUIRES: is_planed(tiling).
+void planed_matmul(const Operands& op, const Tiling& tiling, VkDeviceAddress order,
+                   const Epilogue& epilogue, Recorder& recorder);
 
 }  // namespace ropewalk::vulkan

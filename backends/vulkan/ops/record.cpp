@@ -65,10 +65,13 @@ void record_products(std::span<const Operands> nodes, Recorder& recorder) {
   qkv_append(products, nodes[n], nodes.back(), recorder);
 }
 
-void record_epilogue(const Operands& product, const Operands& last, Recorder& recorder) {
+// Of a product and the node behind it, if there is one.
+Epilogue epilogue_of(std::span<const Operands> nodes) {
+  const Operands &product = nodes.front(), &last = nodes.back();
+  if (nodes.size() == 1) return {Epilogue::Kind::none, {}, product.result()};
   const auto kind = last.node().op == Op::add ? Epilogue::Kind::add : Epilogue::Kind::silu_mul;
   const bool sum_is_second = last.node().in[1] == product.node().out[0];
-  matmul(product, {kind, last.range(sum_is_second ? 0 : 1), last.result()}, recorder);
+  return {kind, last.range(sum_is_second ? 0 : 1), last.result()};
 }
 
 }  // namespace
@@ -81,7 +84,10 @@ void record_step(const CompileContext& program, const abi::Claim& step, Recorder
   const auto op = [&](size_t i) { return nodes[i].node().op; };
   const size_t count = nodes.size();
   if (count == 1) return record_node(nodes[0], recorder);
-  if (count == 2 && op(0) == Op::matmul) return record_epilogue(nodes[0], nodes[1], recorder);
+  if (op(0) == Op::attention)
+    return attention_product(nodes[0], nodes[1], epilogue_of(std::span(nodes).subspan(1)),
+                             recorder);
+  if (count == 2 && op(0) == Op::matmul) return matmul(nodes[0], epilogue_of(nodes), recorder);
   if (count == 3 && op(0) == Op::rope)
     return kv_append(nodes[2], {nodes[0].range(0), nodes[1].range(0), nodes[2].range(1), &nodes[0]},
                      recorder);

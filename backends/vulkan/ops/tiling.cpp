@@ -59,14 +59,14 @@ bool uses_dot(const Features& features, abi::DType weight, uint32_t bits, uint32
 // What a workgroup of lean.glsl shares beyond the sums of its slices.
 struct LeanShape {
   const Shader* shader;
-  const Shader* normed;  // the same with NORMED
+  const Shader* planed;  // the same with PLANED; the norm too, where a norm makes x
   uint32_t products;     // of a lane
   uint32_t lanes;        // of a slice: whole subgroups
   uint32_t results;      // floats of a row that the workgroup shares
 };
 
 LeanShape lean_shape(const Features& features) {
-  return {&kGptqLean, nullptr, 1, features.subgroup_size, 0};
+  return {&kGptqLean, &kGptqLeanPlaned, 1, features.subgroup_size, 0};
 }
 
 // The columns of a workgroup are whole blocks of planes.
@@ -108,8 +108,8 @@ Tiling lean_tiling(const Features& features, const PackedShape& weight, uint32_t
 
 // Each workgroup would make the planes of all rows. With more rows that costs more than the barrier
 // before it, and shared memory that other workgroups need.
-Tiling with_norm(const Features& features, const PackedShape& weight, const Tiling& tiling,
-                 const LeanShape& shape) {
+Tiling with_planes(const Features& features, const PackedShape& weight, const Tiling& tiling,
+                   const LeanShape& shape) {
   constexpr uint32_t kMaxRows = 2;
   const uint64_t sums = uint64_t{4} * tiling.slices * shape.products * shape.lanes;
   const uint64_t planes = weight.blocks * kPlaneBytes;
@@ -118,9 +118,9 @@ Tiling with_norm(const Features& features, const PackedShape& weight, const Tili
   const bool can = features.subgroup_shuffle && features.subgroup_arithmetic &&
                    tiling.rows <= kMaxRows && weight.whole_blocks() &&
                    shared <= features.shared_bytes;
-  Tiling normed = tiling;
-  if (can) normed.shader = shape.normed;
-  return normed;
+  Tiling planed = tiling;
+  if (can) planed.shader = shape.planed;
+  return planed;
 }
 
 // Few rows are read by few workgroups: one more dispatch costs more than f16 saves there.
@@ -252,13 +252,21 @@ Tiling tiling_of(const Features& features, const PackedShape& weight, uint32_t w
                                 : tile_tiling(features, weight, rows);
 }
 
+Tiling planed_tiling(const Features& features, const PackedShape& weight, uint32_t width,
+                     uint32_t rows) {
+  const Tiling plain = tiling_of(features, weight, width, rows);
+  if (plain.x != PreparedX::i8 || plain.splits_rows) return plain;
+  const LeanShape shape = lean_shape(features);
+  return with_planes(features, weight, lean_tiling(features, weight, rows, shape), shape);
+}
+
 Tiling gated_tiling(const Features& features, const PackedShape& weight, uint32_t width,
                     uint32_t rows, Norm norm) {
   const Tiling plain = tiling_of(features, weight, width, rows);
   if (plain.shader != &kGptqLean) return plain;
   const LeanShape shape = gated_shape(features);
   const Tiling gated = lean_tiling(features, weight, rows, shape);
-  return norm == Norm::inside ? with_norm(features, weight, gated, shape) : gated;
+  return norm == Norm::inside ? with_planes(features, weight, gated, shape) : gated;
 }
 
 QkvTiling qkv_tiling(const Features& features, const PackedShape& weight, uint32_t head_dim,
@@ -267,7 +275,7 @@ QkvTiling qkv_tiling(const Features& features, const PackedShape& weight, uint32
   const LeanShape shape = qkv_shape(features, head_dim);
   if (plain.shader != &kGptqLean || shape.lanes > features.max_invocations) return {plain, 0};
   const Tiling qkv = lean_tiling(features, weight, rows, shape);
-  return {norm == Norm::inside ? with_norm(features, weight, qkv, shape) : qkv,
+  return {norm == Norm::inside ? with_planes(features, weight, qkv, shape) : qkv,
           std::max(features.subgroup_size / head_dim, 1u)};
 }
 
@@ -277,6 +285,7 @@ bool is_matrix(const Tiling& tiling) {
 bool is_gated(const Tiling& tiling) {
   return tiling.shader == &kGptqLeanGated || tiling.shader == &kGptqLeanGatedNormed;
 }
+bool is_planed(const Tiling& tiling) { return tiling.shader == &kGptqLeanPlaned; }
 bool is_normed(const Tiling& tiling) {
   return tiling.shader == &kGptqLeanGatedNormed || tiling.shader == &kGptqQkvNormed;
 }

@@ -34,6 +34,11 @@ struct Tiling {
 Tiling tiling_of(const Features& features, const PackedShape& weight, uint32_t width,
                  uint32_t rows);
 
+// Of a product that takes x itself, its columns in another order: where is_planed(). It does where
+// the device has what that needs, for one row or two.
+Tiling planed_tiling(const Features& features, const PackedShape& weight, uint32_t width,
+                     uint32_t rows);
+
 // Whether the shader shall normalise x itself. It does where it can: where the device has what
 // that needs, for one row or two.
 enum class Norm { outside, inside };
@@ -52,6 +57,7 @@ QkvTiling qkv_tiling(const Features& features, const PackedShape& weight, uint32
 
 bool is_matrix(const Tiling& tiling);
 bool is_gated(const Tiling& tiling);
+bool is_planed(const Tiling& tiling);
 bool is_normed(const Tiling& tiling);
 
 // Specialisation constants of weights.glsl and of the shader; `epilogue` is Epilogue::Kind's.

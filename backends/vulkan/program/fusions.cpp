@@ -90,6 +90,19 @@ Fusion find_normed(const Graph& graph, uint32_t n) {
   return found;
 }
 
+// An attention and the product that alone reads its result, with the epilogue behind it if there is
+// one.
+Fusion find_attended(const Graph& graph, uint32_t n) {
+  const std::span<const Node> rest = graph.nodes.subspan(n);
+  if (!ops_are(rest, {abi::Op::attention, abi::Op::matmul})) return {};
+  const uint32_t y = rest[0].out[0];
+  if (rest[1].in[0] != y || !only_reader(graph, y, rest[1]) || !are_alike(graph, rest[1], rest[1]))
+    return {};
+  if (matches_epilogue(graph, rest.subspan(1)))
+    return {{n, n + 1, n + 2}, {y, rest[1].out[0]}, 3 * kGainUs};
+  return {{n, n + 1}, {y}, 2 * kGainUs};
+}
+
 }  // namespace
 
 std::vector<Fusion> find_fusions(const Graph& graph, const Features& features) {
@@ -107,6 +120,7 @@ std::vector<Fusion> find_fusions(const Graph& graph, const Features& features) {
     if (!features.integer_dot) continue;
     offer(find_products(graph, n));
     offer(find_normed(graph, n));
+    if (features.combines_last) offer(find_attended(graph, n));
   }
   return found;
 }
@@ -121,7 +135,8 @@ std::vector<uint32_t> values_between(const Graph& graph, const abi::Claim& step)
     };
     const Node& writer = graph.nodes[*std::find_if(step.nodes.begin(), step.nodes.end(), writes)];
     const bool in_epilogue =
-        last.op == abi::Op::add || (last.op == abi::Op::silu_mul && last.in[1] == hidden);
+        writer.op == abi::Op::matmul &&
+        (last.op == abi::Op::add || (last.op == abi::Op::silu_mul && last.in[1] == hidden));
     if (writer.op != abi::Op::rope && !in_epilogue) values.push_back(hidden);
   }
   return values;

@@ -24,6 +24,10 @@ namespace ropewalk::vulkan {
 // rms_norm + either of these  of products: each workgroup normalises x itself, in programs of one
 //                             row or two
 //
+// attention + matmul          of 4 bits, where the last workgroup of a head joins its splits: the
+//                             product reads what attention stored in its own order; with the
+//                             epilogue behind it, in programs of one row or two
+//
 // With batch_invariant products are not fused: in a step with adapters other nodes follow them.
 struct Fusion {
   std::vector<uint32_t> nodes;

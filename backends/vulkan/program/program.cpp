@@ -75,7 +75,8 @@ Program::Program(const abi::CompileRequest& request, const DeviceParts& parts)
                          .workspace = {},
                          .gated_x = {},
                          .between = {},
-                         .partials = {}};
+                         .partials = {},
+                         .prefetch_bytes = parts.context.options().prefetch_mib << 20};
   pieces.place(bytes ? parts.memory.address(request.workspace) : 0, context);
   Recorder recorder(parts.context, parts.pipelines);
   step_.record(recorder);
@@ -84,12 +85,11 @@ Program::Program(const abi::CompileRequest& request, const DeviceParts& parts)
     recorder.reset(timestamps_->pool(), timestamps_->count());
     recorder.timestamp(timestamps_->pool(), 0);
   }
-  const uint64_t ahead = parts.context.options().prefetch_mib << 20;
   uint32_t group = 0;
   for (size_t i = 0; i < request.steps.size(); ++i) {
     record_step(context, request.steps[i], recorder);
-    if (ahead && i + 1 < request.steps.size())
-      prefetch(context, request.steps[i].nodes, request.steps[i + 1].nodes, ahead, recorder);
+    if (i + 1 < request.steps.size())
+      prefetch_between(context, request.steps[i].nodes, request.steps[i + 1].nodes, recorder);
     if (timestamps_) recorder.timestamp(timestamps_->pool(), ++group);
   }
   record_result(request, recorder);

@@ -3,6 +3,7 @@
 #include "shaders/add.spv.h"
 #include "shaders/attention.spv.h"
 #include "shaders/attention_combine.spv.h"
+#include "shaders/attention_joined.spv.h"
 #include "shaders/attention_matrix.spv.h"
 #include "shaders/attention_matrix_cooperative.spv.h"
 #include "shaders/attention_tile.spv.h"
@@ -13,6 +14,7 @@
 #include "shaders/gptq_lean.spv.h"
 #include "shaders/gptq_lean_gated.spv.h"
 #include "shaders/gptq_lean_gated_normed.spv.h"
+#include "shaders/gptq_lean_planed.spv.h"
 #include "shaders/gptq_matmul.spv.h"
 #include "shaders/gptq_matmul_shuffles.spv.h"
 #include "shaders/gptq_matrix.spv.h"
@@ -47,6 +49,7 @@ const Shader kGptqMatvecShuffles{"gptq_matvec_shuffles", spirv::k_gptq_matvec_sh
 const Shader kGptqMatmulShuffles{"gptq_matmul_shuffles", spirv::k_gptq_matmul_shuffles, true};
 const Shader kGptqMatvecF16{"gptq_matvec_f16", spirv::k_gptq_matvec_f16};
 const Shader kGptqLean{"gptq_lean", spirv::k_gptq_lean, true};
+const Shader kGptqLeanPlaned{"gptq_lean_planed", spirv::k_gptq_lean_planed, true};
 const Shader kGptqLeanGated{"gptq_lean_gated", spirv::k_gptq_lean_gated, true};
 const Shader kGptqLeanGatedNormed{"gptq_lean_gated_normed", spirv::k_gptq_lean_gated_normed, true};
 const Shader kGptqQkv{"gptq_qkv", spirv::k_gptq_qkv, true};
@@ -63,6 +66,7 @@ const Shader kRope{"rope", spirv::k_rope};
 const Shader kKvAppend{"kv_append", spirv::k_kv_append};
 const Shader kAttention{"attention", spirv::k_attention};
 const Shader kAttentionWide{"attention_wide", spirv::k_attention_wide};
+const Shader kAttentionJoined{"attention_joined", spirv::k_attention_joined};
 const Shader kAttentionTile{"attention_tile", spirv::k_attention_tile};
 const Shader kAttentionMatrix{"attention_matrix", spirv::k_attention_matrix};
 const Shader kAttentionMatrixCooperative{"attention_matrix_cooperative",

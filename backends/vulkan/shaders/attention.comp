@@ -3,17 +3,25 @@
 // softmax; o = sum of w[j] * v[j]. Online softmax: span by span, the maximum, the sum and the output of a
 // span of keys are folded into the running ones.
 // Grid: (heads, rows, splits): a workgroup takes one head of one row and the spans of keys of its split
-// (splits.glsl); attention_combine.comp joins the splits. Where a program also has attention_tile.comp, that
-// takes the rows of prompts. Bottleneck: the memory that keys and values stream from.
+// (splits.glsl); attention_combine.comp joins the splits, or with JOINED the last workgroup of a head and row
+// does. Where a program also has attention_tile.comp, that takes the rows of prompts. Bottleneck: the memory that
+// keys and values stream from.
 // With WIDE addresses are 64-bit numbers, the same for a workgroup but for an offset of 32 bits, and maxima
 // and sums are the subgroups'.
 #extension GL_GOOGLE_include_directive : require
 #extension GL_EXT_control_flow_attributes : require
+#ifdef JOINED
+#define WIDE
+#endif
 #ifdef WIDE
 #extension GL_EXT_shader_explicit_arithmetic_types_int64 : require
 #extension GL_KHR_shader_subgroup_arithmetic : require
 #endif
 #include "common.glsl"
+#ifdef JOINED
+#include "last.glsl"
+#define PARTIALS SharedFloats
+#endif
 #include "cache.glsl"
 
 layout(local_size_x_id = 0) in;
@@ -21,6 +29,11 @@ layout(constant_id = 0) const uint kLanes = 32;
 layout(constant_id = 6) const uint kSpan = 256;  // keys that are scored at a time
 #include "attention.glsl"
 #include "splits.glsl"
+#ifdef JOINED
+layout(constant_id = 9) const uint kJoinAtOnce = 1;
+const uint kJoinElements = (kHeadDim + kLanes - 1) / kLanes, kJoinApart = kLanes;
+#include "join.glsl"
+#endif
 
 shared float query[kHeadDim];
 shared float score[kSpan];
@@ -230,17 +243,33 @@ void main() {
   barrier();
 
   // add up the parts and store
-  const uint to = ((index * heads + head) * splits + gl_WorkGroupID.z) * (2 + kHeadDim);
+#ifdef JOINED
+  const uint parts = used_splits(spans);
+  const bool is_whole = parts == 1;
+#else
+  const bool is_whole = kWritesY != 0;
+#endif
+  const uint of_head = (index * heads + head) * splits * (2 + kHeadDim);
+  const uint to = of_head + gl_WorkGroupID.z * (2 + kHeadDim);
   for (uint i = lane; i < kHeadDim; i += kLanes) {
     float o = 0;
     for (uint s = 0; s < kParts; ++s) o += outputs[s * kHeadDim + i];
-    if (kWritesY != 0)
+    if (is_whole)
       y.at[from + i] = o / sum;
     else
       partial.at[to + 2 + i] = o;
   }
-  if (kWritesY == 0 && lane == 0) {
+  if (is_whole) return;
+  if (lane == 0) {
     partial.at[to] = running_max;
     partial.at[to + 1] = sum;
   }
+
+#ifdef JOINED
+  if (!is_last(counters, index * heads + head, parts)) return;
+  float result[kJoinElements];
+  join(partial, of_head, parts, lane, result);
+  [[unroll]] for (uint e = 0; e < kJoinElements; ++e)
+    if (lane + e * kLanes < kHeadDim) y.at[from + lane + e * kLanes] = result[e];
+#endif
 }

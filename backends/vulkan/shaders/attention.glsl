@@ -6,12 +6,15 @@ layout(constant_id = 5) const uint kWritesY = 1;  // one split and no order: y i
 layout(constant_id = 7) const uint kHasWindow = 0;
 layout(constant_id = 8) const uint kHasCap = 0;
 
+#ifndef PARTIALS
+#define PARTIALS FloatResults
+#endif
 layout(push_constant) uniform Push {
   Floats q;  // (R, heads, d)
   Words keys;
   Words values;
   FloatResults y;        // (R, heads, d)
-  FloatResults partial;  // (R, heads, splits, 2 + d)  maximum, sum, output
+  PARTIALS partial;      // (R, heads, splits, 2 + d)  maximum, sum, output
   Step step;
   uint heads;
   uint kv_heads;
@@ -21,6 +24,9 @@ layout(push_constant) uniform Push {
   uint after_prompts;  // count rows from the end of the prompts' rows
   uint window;         // keys that a query sees, its own included; 0: all
   float soft_cap;      // of the scores; 0: none
+#ifdef JOINED
+  Counters counters;  // (R, heads)
+#endif
 };
 
 // The first key that a query at this position sees.

@@ -9,11 +9,14 @@
 
 layout(local_size_x_id = 0) in;
 layout(constant_id = 2) const uint kOrdered = 0;
-layout(constant_id = 3) const uint kAtOnce = 1;  // splits that are loaded before the first is used; 1: there is one
+layout(constant_id = 3) const uint kJoinAtOnce = 1;  // join.glsl
 layout(constant_id = 4) const uint kPlanes = 0;  // y is stored as planes too, for the product that reads it
 layout(constant_id = 5) const uint kSpan = 256;  // attention.comp's
 layout(constant_id = 6) const uint kHeadDim = 128;
 #include "splits.glsl"
+const uint kJoinElements = 1, kJoinApart = 1;
+#define PARTIALS Floats
+#include "join.glsl"
 
 layout(push_constant) uniform Push {
   Floats tiles;    // (prompt rows, heads, 2 + d)  maximum, sum, output
@@ -40,31 +43,13 @@ void main() {
   Floats partial = in_tile ? tiles : singles;
   const uint index = in_tile ? row : row - prompt_rows;
   const uint parts =
-      kAtOnce == 1 || in_tile ? 1 : used_splits(spans_of(step.position.at[row], window, splits));
+      kJoinAtOnce == 1 || in_tile ? 1 : used_splits(spans_of(step.position.at[row], window, splits));
   const uint source = kOrdered != 0 ? order.at[i] : i;
-  const uint stride = 2 + kHeadDim, of_head = (in_tile ? 1 : splits) * stride;
+  const uint of_head = (in_tile ? 1 : splits) * kPartial;
   const uint from = (index * (width / kHeadDim) + source / kHeadDim) * of_head;
-  // sums and outputs of the splits, scaled down to the maximum so far
-  float maximum = NEGATIVE_INFINITY, sum = 0, output_sum = 0;
-  for (uint first = 0; first < parts; first += kAtOnce) {
-    vec3 part[kAtOnce];  // maximum, sum, output
-    [[unroll]] for (uint n = 0; n < kAtOnce; ++n) {
-      const uint at = from + min(first + n, parts - 1) * stride;
-      part[n] = vec3(partial.at[at], partial.at[at + 1], partial.at[at + 2 + source % kHeadDim]);
-    }
-    float higher = maximum;
-    [[unroll]] for (uint n = 0; n < kAtOnce; ++n) higher = max(higher, part[n].x);
-    const float keep = exp(maximum - higher);
-    maximum = higher;
-    sum *= keep;
-    output_sum *= keep;
-    [[unroll]] for (uint n = 0; n < kAtOnce; ++n) {
-      const float weight = first + n < parts ? exp(part[n].x - maximum) : 0;
-      sum = fma(part[n].y, weight, sum);
-      output_sum = fma(part[n].z, weight, output_sum);
-    }
-  }
-  const float result = output_sum / sum;
+  float joined[1];
+  join(partial, from, parts, source % kHeadDim, joined);
+  const float result = joined[0];
   y.at[row * width + i] = result;
 
   // a block of planes a lane

@@ -3,21 +3,27 @@
 // Grid: (columns / workgroup's, 1). Bottleneck: the memory that W streams from, each word once.
 // With GATED it is y = silu(x . W + bias) * (x . up + up_bias): both sums of a column in one invocation, and y
 // is stored as planes too, for the product that reads it. Saves two dispatches and two barriers. With GATED_NORMED
-// x is the result of an rms_norm, which is made here as well (lean.glsl).
+// x is the result of an rms_norm, which is made here as well (lean.glsl). With PLANED x is what attention stored, in
+// another order.
 #extension GL_GOOGLE_include_directive : require
 #extension GL_KHR_shader_subgroup_basic : require
 #extension GL_EXT_shader_explicit_arithmetic_types_int64 : require
 #ifdef GATED_NORMED
 #define GATED
 #define NORMED
+#define PLANED
 #extension GL_KHR_shader_subgroup_arithmetic : require
+#endif
+#ifdef PLANED
 #extension GL_KHR_shader_subgroup_shuffle : require
 #endif
 #include "common.glsl"
 #include "dot.glsl"
-#ifdef GATED
+#if defined(GATED) || defined(PLANED)
 #include "round.glsl"
 #include "planes.glsl"
+#endif
+#ifdef GATED
 layout(constant_id = 11) const uint kPlanes = 0;  // y is stored as planes too
 #endif
 #include "weights.glsl"

@@ -9,6 +9,7 @@
 #extension GL_KHR_shader_subgroup_basic : require
 #extension GL_EXT_shader_explicit_arithmetic_types_int64 : require
 #ifdef NORMED
+#define PLANED
 #extension GL_KHR_shader_subgroup_arithmetic : require
 #extension GL_KHR_shader_subgroup_shuffle : require
 #endif
@@ -41,7 +42,7 @@ layout(push_constant) uniform Push {
   uint has_bias;  // bits 0, 1 and 2: of queries, keys and values
 #ifdef NORMED
   Floats norm_weight;  // (depth)
-  Words norm_order;    // (depth)
+  Words x_order;       // (depth)
 #endif
 };
 

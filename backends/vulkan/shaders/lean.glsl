@@ -8,13 +8,14 @@
 // blocks for the same columns; their sums are added in the order of the slices. A slice is kGroups subgroups.
 // What depends on the block alone is the same for a subgroup, so x comes by scalar loads.
 //
-// With NORMED x is the result of an rms_norm: each workgroup makes the planes of x * norm_weight in shared memory and
-// divides its sums by the root, rms_norm.comp's. Saves a dispatch and a barrier; costs each workgroup three loads
-// from the cache for each element of x.
+// With PLANED each workgroup makes the planes of x in shared memory, of x in another order where kOrdered. Saves the
+// kernel that would make them; costs each workgroup two loads from the cache for each element of x. With NORMED too
+// x is the result of an rms_norm: the planes are of x * norm_weight, and the sums are divided by the root,
+// rms_norm.comp's. Costs three.
 //
 // REQUIRES: kRows, kWeights, kMinAcross (columns that a workgroup has at least); codes_of() and scales_of(), the
-// addresses of a weight; width, blocks and x_prepared, with NORMED x, norm_weight and norm_order; groups.glsl and
-// dot.glsl, with NORMED planes.glsl.
+// addresses of a weight; width, blocks and x_prepared, with PLANED x and x_order, with NORMED norm_weight; groups.glsl
+// and dot.glsl, with PLANED planes.glsl.
 layout(local_size_x_id = 0) in;
 layout(constant_id = 1) const uint kSlices = 8;
 layout(constant_id = 9) const uint kBlocksAhead = 4;  // that are loaded before the first is used
@@ -28,15 +29,35 @@ layout(buffer_reference, std430, buffer_reference_align = 16) restrict readonly 
 
 shared float parts[kSlices > 1 ? kSlices * kRows * kWeights * kAcross : 1];
 
-#ifdef NORMED
+#ifdef PLANED
 layout(constant_id = 14) const uint kBlocks = 1;  // of x
 layout(constant_id = 15) const uint kOrdered = 0;
-layout(constant_id = 16) const uint kEpsilon = 0;  // the bits of the norm's
-
 const uint kSubgroups = kSlices * kGroups;
 shared uvec4 x_planes[kRows * kBlocks * 5];  // planes.glsl's
-shared float squares[kRows * kSubgroups];    // sums of a subgroup's
+#endif
 
+#ifdef NORMED
+layout(constant_id = 16) const uint kEpsilon = 0;  // the bits of the norm's
+shared float squares[kRows * kSubgroups];          // sums of a subgroup's
+
+float norm_weight_of(uint i) { return norm_weight.at[i]; }
+void share_square(uint r, float square) {
+  square = subgroupAdd(square);
+  if (subgroupElect()) squares[r * kSubgroups + gl_SubgroupID] = square;
+}
+// 1 / sqrt(mean of a row's squares + epsilon)
+float norm_factor(uint r) {
+  float sum = 0;
+  for (uint s = 0; s < kSubgroups; ++s) sum += squares[r * kSubgroups + s];
+  return 1 / sqrt(sum / float(kBlocks * 32) + uintBitsToFloat(kEpsilon));
+}
+#else
+float norm_weight_of(uint i) { return 1; }
+void share_square(uint r, float square) {}
+float norm_factor(uint r) { return 1; }
+#endif
+
+#ifdef PLANED
 // Makes the planes of all rows. Four lanes make a block, each of eight rows.
 void make_planes(uint rows) {
   const uint thread = gl_SubgroupID * kLanes + gl_SubgroupInvocationID;
@@ -47,9 +68,9 @@ void make_planes(uint rows) {
       // load
       float value[8], weight[8];
       [[unroll]] for (uint i = 0; i < 8; ++i) {
-        const uint at = kOrdered != 0 ? norm_order.at[n * 8 + i] : n * 8 + i;
+        const uint at = kOrdered != 0 ? x_order.at[n * 8 + i] : n * 8 + i;
         value[i] = x.at[row + at];
-        weight[i] = norm_weight.at[at];
+        weight[i] = norm_weight_of(at);
       }
       // scale by the weights, and find the block's maximum
       float maximum = 0;
@@ -69,25 +90,16 @@ void make_planes(uint rows) {
       sum += subgroupShuffleXor(sum, 2);
       if (n % 4 == 0) x_planes[to + 4] = uvec4(plane_tail(scale, maximum, sum), 0, 0);
     }
-    square = subgroupAdd(square);
-    if (subgroupElect()) squares[r * kSubgroups + gl_SubgroupID] = square;
+    share_square(r, square);
   }
   barrier();
 }
 uvec4 x_quad(uint row, uint block, uint q) { return x_planes[(row * kBlocks + block) * 5 + q]; }
-
-// 1 / sqrt(mean of a row's squares + epsilon)
-float norm_factor(uint r) {
-  float sum = 0;
-  for (uint s = 0; s < kSubgroups; ++s) sum += squares[r * kSubgroups + s];
-  return 1 / sqrt(sum / float(kBlocks * 32) + uintBitsToFloat(kEpsilon));
-}
 #else
 void make_planes(uint rows) {}
 uvec4 x_quad(uint row, uint block, uint q) {
   return Quad(uint64_t(x_prepared) + row * (uint64_t(blocks) * 80) + uint64_t(block) * 80 + q * 16).of;
 }
-float norm_factor(uint r) { return 1; }
 #endif
 
 uint slice_of_subgroup() { return gl_SubgroupID / kGroups; }

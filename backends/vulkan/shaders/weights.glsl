@@ -45,8 +45,10 @@ layout(push_constant) uniform Push {
 #endif
   FloatResults y;  // (R, width)
   Step step;
-#ifdef NORMED
+#if defined(NORMED)
   Floats x;  // (R, depth)
+#elif defined(PLANED)
+  Words x_order;  // (depth)
 #else
   Words x_prepared;  // of x_to_f16.comp: (R, blocks, 32) f16; or of x_to_i8.comp
 #endif
@@ -68,7 +70,7 @@ layout(push_constant) uniform Push {
 #endif
 #ifdef NORMED
   Floats norm_weight;  // (depth)
-  Words norm_order;    // (depth)
+  Words x_order;       // (depth)
 #endif
 };
 

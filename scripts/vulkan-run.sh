@@ -58,7 +58,7 @@ largest() {
 traced() { bench tinyllama-1.1b --layers 4 --prompt 512 --decode 8 --trace "$results/trace.json"; }
 choices() {
   local choice code=0
-  for choice in queue=auto queue=compute prefetch-mib=16 dot=never float16=never; do
+  for choice in queue=auto queue=compute prefetch-mib=16 combine=own dot=never float16=never; do
     echo "-- $choice"
     bench tinyllama-1.1b --layers 8 --prompt 512 --decode 64 --set "backend.$choice" || code=1
   done

@@ -5,7 +5,8 @@
 
 The model. A kernel takes the longer of two times: its bytes at REACHED of the bandwidth that the maker states, and its
 vector instructions (the table's, by word) at the rate of all lanes. Kernels of one row of activations take their latency
-alone, and so does the norm at the head of a product: LATENCY_US, from the loads that follow one another in them. A barrier takes the card's BARRIER_US with the ramps
+alone, and so do the norm or the planes at the head of a product and the join at the end of attention: LATENCY_US, from
+the loads that follow one another in them. A barrier takes the card's BARRIER_US with the ramps
 of the kernels on both its sides; the number of barriers is the table's. The host adds HOST_US a token. For NVIDIA and
 Intel the counts are those of RDNA 3: their compilers are not at hand, so these rows are the weaker ones.
 
@@ -30,7 +31,7 @@ CARDS = {
 }
 REACHED = 0.92
 HOST_US = 100
-LATENCY_US = {"norm": 3, "combine": 6, "attention": 8}
+LATENCY_US = {"norm": 3, "planes": 2, "join": 4, "attention": 8}
 
 WMMA_CYCLES, ISSUE_CYCLES, TILES_REACHED = 32, 1, 0.85
 MATRIX_TFLOPS, MATRIX_TILE = 122.8, "gptq_matrix_cooperative-32.8.4.4.2."
@@ -57,7 +58,7 @@ def microseconds(rows, card, context):
     head = stream(VOCAB * HIDDEN * 2, VOCAB * HIDDEN / 2, word(rows, family, "gptq_matvec_f16-64"))
     cache_words = 2 * LAYERS * HIDDEN * context / 2  # f16
     cache = stream(4 * cache_words, cache_words, 5)
-    latency = LAYERS * (2 * LATENCY_US["norm"] + sum(LATENCY_US[k] for k in ("combine", "attention")))
+    latency = LAYERS * (LATENCY_US["norm"] + sum(LATENCY_US.values()))  # a layer has two norms
     barriers = (int(rows[family, STEP]["barriers"]) - OUTSIDE_BARRIERS) * LAYERS + OUTSIDE_BARRIERS
     return products + head + cache + latency + barriers * barrier_us + HOST_US
 

@@ -16,6 +16,7 @@ import urllib.request
 from .server import Checks, Server
 
 CHECKS = Checks()
+PATIENCE = 120  # seconds: vllm-router is a Python program
 DEPLOY = pathlib.Path(__file__).parents[2] / "deploy"
 
 
@@ -43,6 +44,14 @@ def command(kind, servers, port, folder):
     return ["haproxy", "-db", "-f", str(file)]
 
 
+def answers(port):
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/v1/models"):
+            return True
+    except OSError:
+        return False
+
+
 @contextlib.contextmanager
 def proxy(kind, servers):
     """The proxy's port, while it runs."""
@@ -51,13 +60,12 @@ def proxy(kind, servers):
         process = subprocess.Popen(command(kind, servers, port, folder), stderr=log, stdout=log,
                                    env={**os.environ, "PATH": os.environ["PATH"] + ":/usr/sbin"})
         try:
-            for _ in range(600):
-                with contextlib.suppress(OSError), urllib.request.urlopen(f"http://127.0.0.1:{port}/v1/models"):
-                    break
+            until = time.monotonic() + PATIENCE
+            while not answers(port):
+                if time.monotonic() > until or process.poll() is not None:
+                    log.seek(0)
+                    raise AssertionError(f"{kind} does not answer: {log.read()[-2000:]}")
                 time.sleep(0.05)
-            else:
-                log.seek(0)
-                raise AssertionError(f"{kind} does not answer: {log.read()[-2000:]}")
             yield port
         finally:
             process.send_signal(signal.SIGTERM)

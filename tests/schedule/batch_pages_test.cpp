@@ -150,6 +150,18 @@ TEST(Batch, TheYoungestOfSeveralIsPreempted) {
   EXPECT_GT(rig.heard[2].end->preemptions, 0u);
 }
 
+TEST(Batch, WhoseRequestMattersLessIsPreemptedBeforeTheYoungest) {
+  Rig rig(tiny(), 5, settings());
+  for (const int32_t priority : {1, 0, 1})
+    rig.add(long_request(200, 120, static_cast<uint32_t>(rig.tickets.size())),
+            {.priority = priority});
+  rig.step();
+  EXPECT_EQ(rig.batch.metrics().running, 3u);
+  rig.run();
+  EXPECT_GT(rig.heard[1].end->preemptions, 0u);
+  EXPECT_EQ(rig.heard[2].end->preemptions, 0u);
+}
+
 // Whatever its priority.
 TEST(Batch, TheOldestKeepsItsPages) {
   Rig rig(tiny(), 3, settings());

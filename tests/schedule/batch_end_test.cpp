@@ -150,6 +150,20 @@ TEST(Batch, OneThatRestsMakesWay) {
   expect_same(rig.heard[0], alone(asked, 768));
 }
 
+// Though a younger one runs.
+TEST(Batch, OneThatRestsIsPreemptedFirst) {
+  Rig rig(tiny(), 5, SlowRig::slow());
+  rig.add(long_request(250, 300, 0));  // three pages in the end, the third for the 263rd token
+  rig.add(long_request(100, 300, 1));  // nobody reads it
+  const size_t youngest = rig.add(long_request(100, 300, 2));
+  while (!rig.read(youngest).end) {
+    rig.read(0);
+    ASSERT_TRUE(rig.batch.step());
+  }
+  EXPECT_EQ(rig.batch.metrics().preemptions, 1u);
+  EXPECT_EQ(rig.heard[youngest].end->preemptions, 0u);
+}
+
 TEST(Batch, AReservedReplyThatRestsKeepsItsPages) {
   ScheduleSettings full = SlowRig::slow();
   full.reserve = Reserve::full;

@@ -173,6 +173,17 @@ TEST(Batch, TheOldestKeepsItsPages) {
   EXPECT_GT(rig.heard[1].end->preemptions, 0u);
 }
 
+TEST(Batch, ThePreemptedComeBackBeforeThoseWhoCameLater) {
+  Rig rig(tiny(), 3, settings());
+  rig.add(long_request(200, 120, 0));
+  rig.step();
+  const size_t preempted = rig.add(long_request(200, 120, 1));
+  const size_t later = rig.add(request(prompt(600, 5), 5, 1));  // needs all pages
+  rig.run();
+  EXPECT_GT(rig.heard[preempted].end->preemptions, 0u);
+  EXPECT_LT(rig.ended[preempted], rig.ended[later]);
+}
+
 // A page for it, and another for each that runs, since each may be at a page's end.
 TEST(Batch, RoomIsWhatIsFreeOrKnownToNobodyThatRuns) {
   const auto running = [](uint32_t pages, bool cached) {

@@ -71,6 +71,23 @@ TEST_P(VulkanProgram, EndsInOneClearLine) {
 INSTANTIATE_TEST_SUITE_P(K, VulkanProgram, testing::ValuesIn(kFailures),
                          [](const auto& failure) { return failure.param.id; });
 
+// As tests/vulkan/reordering_loader.cpp counts them.
+int submissions_with(const std::string& mflop) {
+  setenv("ROPEWALK_COUNT_SUBMISSIONS", "1", 1);
+  const Outcome outcome = run_program(
+      {"score", RW_SOURCE_DIR "/configs/airophin-mini.yaml", "--ids", "-", "--set",
+       "backend={name: vulkan, loader: " RW_REORDERING_LOADER ", submit-mflop: " + mflop + "}"},
+      "1 2 3 4 5");
+  unsetenv("ROPEWALK_COUNT_SUBMISSIONS");
+  EXPECT_EQ(outcome.code, 0) << outcome.err;
+  return std::atoi(outcome.err.c_str());
+}
+
+// A driver's watchdog ends what runs for seconds.
+TEST(VulkanProgramRuns, LessArithmeticInASubmissionMakesMoreOfThem) {
+  EXPECT_GT(submissions_with("1"), submissions_with("1000") + 5);
+}
+
 // K11: named by the user, a processor that plays a GPU is used; K17: by itself `auto` does not.
 TEST(VulkanProgramRuns, WhereItIsAskedFor) {
   const Outcome outcome = run_on("vulkan", {});

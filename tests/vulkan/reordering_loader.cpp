@@ -3,12 +3,14 @@
 // A driver for a processor runs commands as they were recorded, and the validation layer does not
 // see what shaders reach by address. A missing barrier would show on a GPU alone. But Vulkan allows
 // any order of commands that no barrier separates. So this loader keeps what is recorded and hands
-// it to the driver when the recording ends, always the last command that may come next:
+// it to the driver when the recording ends, each command as late as barriers let it be:
 //
 //   recorded   A  B  barrier  C  D       handed on   B  A  barrier  D  C
 //
 // A barrier separates only commands whose stage and accesses it names. A dispatch that does not
 // wait for earlier submissions makes the recording fail. Everything else is the driver's.
+//
+// With ROPEWALK_COUNT_SUBMISSIONS the end of a device tells how many it was given.
 #ifndef VK_NO_PROTOTYPES
 #define VK_NO_PROTOTYPES
 #endif
@@ -16,6 +18,7 @@
 #include <vulkan/vulkan.h>
 
 #include <cstdio>
+#include <cstdlib>
 #include <functional>
 #include <map>
 #include <string>
@@ -110,29 +113,38 @@ VkResult VKAPI_CALL begin(VkCommandBuffer buffer, const VkCommandBufferBeginInfo
   return RW_REAL(vkBeginCommandBuffer)(buffer, info);
 }
 
-// Hands the commands on, from the last that may come next.
-VkResult VKAPI_CALL end(VkCommandBuffer buffer) {
-  const std::vector<Command> commands = std::move(recordings[buffer].commands);
+// The commands in an order in which each comes as late as it may: from the end, always the first of
+// those that no command without a place must follow.
+std::vector<size_t> late_order(const std::vector<Command>& commands) {
   const size_t count = commands.size();
-  std::vector<size_t> waits(count, 0);  // for so many that are still to come
+  std::vector<size_t> followers(count, 0);  // that have no place yet
   for (size_t later = 0; later < count; ++later)
     for (size_t earlier = 0; earlier < later; ++earlier)
-      waits[later] += separates(commands[earlier], commands[later]);
-  std::vector<bool> done(count, false);
+      followers[earlier] += separates(commands[earlier], commands[later]);
+  std::vector<bool> placed(count, false);
+  std::vector<size_t> order(count);
+  for (size_t place = count; place-- > 0;) {
+    size_t next = 0;
+    while (placed[next] || followers[next] > 0) ++next;  // the last without a place has none
+    placed[next] = true;
+    order[place] = next;
+    for (size_t earlier = 0; earlier < next; ++earlier)
+      followers[earlier] -= separates(commands[earlier], commands[next]);
+  }
+  return order;
+}
+
+VkResult VKAPI_CALL end(VkCommandBuffer buffer) {
+  const std::vector<Command> commands = std::move(recordings[buffer].commands);
   size_t earlier_done = 0;
-  for (size_t n = 0; n < count; ++n) {
-    size_t next = count - 1;
-    while (done[next] || waits[next] > 0) --next;  // the first that is not done waits for none
-    done[next] = true;
+  for (const size_t next : late_order(commands)) {
     earlier_done += next < kEarlier;
-    if (earlier_done < kEarlier && commands[next].stage == VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT &&
-        next >= kEarlier) {
+    if (earlier_done < kEarlier && next >= kEarlier &&
+        commands[next].stage == VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT) {
       std::fprintf(stderr, "a dispatch does not wait for earlier submissions\n");
       return VK_ERROR_UNKNOWN;
     }
     commands[next].record(buffer);
-    for (size_t later = next + 1; later < count; ++later)
-      waits[later] -= separates(commands[next], commands[later]);
   }
   return RW_REAL(vkEndCommandBuffer)(buffer);
 }
@@ -198,12 +210,27 @@ void VKAPI_CALL timestamp(VkCommandBuffer buffer, VkPipelineStageFlagBits stage,
   }));
 }
 
+uint32_t submissions = 0;
+
+VkResult VKAPI_CALL submit(VkQueue queue, uint32_t count, const VkSubmitInfo* infos,
+                           VkFence fence) {
+  submissions += count;
+  return RW_REAL(vkQueueSubmit)(queue, count, infos, fence);
+}
+
+void VKAPI_CALL destroy_device(VkDevice device, const VkAllocationCallbacks* callbacks) {
+  if (std::getenv("ROPEWALK_COUNT_SUBMISSIONS")) std::fprintf(stderr, "%u\n", submissions);
+  RW_REAL(vkDestroyDevice)(device, callbacks);
+}
+
 PFN_vkVoidFunction VKAPI_CALL of_device(VkDevice device, const char* name);
 
 PFN_vkVoidFunction kept(const char* name) {
   static const std::map<std::string, PFN_vkVoidFunction> functions = {
 #define RW_KEPT(name, function) {#name, reinterpret_cast<PFN_vkVoidFunction>(&(function))}
       RW_KEPT(vkGetDeviceProcAddr, of_device),
+      RW_KEPT(vkDestroyDevice, destroy_device),
+      RW_KEPT(vkQueueSubmit, submit),
       RW_KEPT(vkBeginCommandBuffer, begin),
       RW_KEPT(vkEndCommandBuffer, end),
       RW_KEPT(vkCmdPipelineBarrier, barrier),

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <functional>
+#include <numeric>
 #include <optional>
 
 #include "core/abi/step_counts.h"
@@ -80,14 +82,22 @@ class Fusion : public OpTest {
   // x . W + bias, (R, dims...), with random weights of 4 bits in groups of 32.
   static uint32_t product(OpCase& c, uint32_t x, const std::vector<uint32_t>& dims,
                           Random& random) {
-    uint32_t width = 1;
-    for (const uint32_t dim : dims) width *= dim;
+    const uint32_t w = weight(c, x, dims, random);
+    return c.op(Op::matmul, {x, w, c.graph.vector("bias", random.values(product_of(dims)))}, dims,
+                {});
+  }
+  // x . W
+  static uint32_t unbiased(OpCase& c, uint32_t x, const std::vector<uint32_t>& dims,
+                           Random& random) {
+    return c.op(Op::matmul, {x, weight(c, x, dims, random)}, dims, {});
+  }
+  static uint32_t weight(OpCase& c, uint32_t x, const std::vector<uint32_t>& dims, Random& random) {
     const auto depth = static_cast<uint32_t>(c.graph.width(x));
-    const GptqShape shape{depth, width, 4, 32, 1, DType::f16};
-    return c.op(Op::matmul,
-                {x, c.graph.weight("w", random_gptq(shape, random)),
-                 c.graph.vector("bias", random.values(width))},
-                dims, {});
+    return c.graph.weight("w",
+                          random_gptq({depth, product_of(dims), 4, 32, 1, DType::f16}, random));
+  }
+  static uint32_t product_of(const std::vector<uint32_t>& dims) {
+    return std::accumulate(dims.begin(), dims.end(), 1u, std::multiplies<>());
   }
 
   // The rms_norm of random x, its columns in another order. Its weights are up to `largest`.
@@ -149,6 +159,14 @@ class Fusion : public OpTest {
     return e;
   }
 
+  // (silu(x . G) * (x . U)) . D: what the fused step stores may be made for D.
+  static Expansion gated_then_product(uint32_t rows, uint32_t width) {
+    Random random(20);
+    Expansion e = gated(rows, width);
+    e.results.push_back(product(e, e.results[0], {72}, random));
+    return e;
+  }
+
   // The same with a U that is stored differently from G: 4 bits, groups of 32, scales of f16.
   static Expansion gated_with(uint32_t rows, uint8_t bits, uint32_t group_size, DType scales) {
     Random random(8);
@@ -157,6 +175,17 @@ class Fusion : public OpTest {
     const uint32_t gate = product(e, x, {72}, random);
     const StoredWeight u = random_gptq({160, 72, bits, group_size, 1, scales}, random);
     const uint32_t up = e.op(Op::matmul, {x, e.graph.weight("u", u)}, {72}, {});
+    e.results = {e.op(Op::silu_mul, {gate, up}, {72}, {})};
+    return e;
+  }
+
+  // silu(x . G + bias) * (x . U), or with the bias on U.
+  static Expansion gated_with_one_bias(uint32_t rows, bool is_of_gate) {
+    Random random(18);
+    Expansion e(rows);
+    const Input x = e.random_input({160});
+    const uint32_t gate = is_of_gate ? product(e, x, {72}, random) : unbiased(e, x, {72}, random);
+    const uint32_t up = is_of_gate ? unbiased(e, x, {72}, random) : product(e, x, {72}, random);
     e.results = {e.op(Op::silu_mul, {gate, up}, {72}, {})};
     return e;
   }
@@ -175,6 +204,19 @@ class Fusion : public OpTest {
   static Expansion heads(const AttentionShape& shape, uint32_t rows) {
     Expansion e(rows);
     project(e, shape, rows, e.random_input({96}));
+    return e;
+  }
+  // Only one of queries, keys and values has a bias: the first, the second or the third.
+  static Expansion heads_with_one_bias(const AttentionShape& shape, uint32_t rows, int biased) {
+    Random random(19);
+    Expansion e(rows);
+    const Input x = e.random_input({96});
+    uint32_t projected[3];
+    for (int i = 0; i < 3; ++i) {
+      const std::vector<uint32_t> dims = {i == 0 ? shape.heads : shape.kv_heads, shape.dim};
+      projected[i] = i == biased ? product(e, x, dims, random) : unbiased(e, x, dims, random);
+    }
+    attend(e, shape, rows, {projected[0], projected[1], projected[2]});
     return e;
   }
   static Expansion normed_heads(const AttentionShape& shape, uint32_t rows) {
@@ -284,6 +326,18 @@ TEST_P(Fusion, gate_and_up_then_others) {
 TEST_P(Fusion, norm_then_attention_then_product) {
   for (const uint32_t rows : {1u, 33u, 256u})
     check_beside_cpu(attended({2, 1, 64, DType::f16, kRotatedKeys, false}, rows));
+}
+// Rows and columns that no workgroup has whole.
+TEST_P(Fusion, gate_and_up_then_silu_mul_then_a_product) {
+  for (const uint32_t rows : {1u, 2u, 5u, 8u, 33u}) check(gated_then_product(rows, 160), 3);
+}
+TEST_P(Fusion, products_of_which_one_has_a_bias) {
+  for (const uint32_t rows : {1u, 5u}) {
+    check(gated_with_one_bias(rows, true), 3);
+    check(gated_with_one_bias(rows, false), 3);
+    for (const int biased : {0, 1, 2})
+      check(heads_with_one_bias({3, 1, 32, DType::f16, kRotatedKeys, false}, rows, biased), 6);
+  }
 }
 // More rows than a thread block of CUDA multiplies, fewer than cuBLAS takes.
 TEST_P(Fusion, of_two_row_blocks) {

@@ -304,6 +304,26 @@ TEST_P(Matmul, inputs_beyond_f16) {
     }
 }
 
+// The largest mantissa, which is the most that a scale can hold where x is made integers.
+TEST_P(Matmul, an_input_just_below_a_power_of_two) {
+  constexpr uint32_t kDepth = 64, kWidth = 40;
+  Random random(24);
+  const StoredWeight weight = random_gptq({kDepth, kWidth, 4, 32, 1, DType::f16}, random);
+  for (const uint32_t rows : {1u, 3u, 9u, 40u}) {
+    SCOPED_TRACE(std::to_string(rows) + " rows");
+    std::vector<float> input(uint64_t{rows} * kDepth, 0.0f);
+    for (uint32_t r = 0; r < rows; ++r) input[r * kDepth + 5] = 0x1.fffffep+3f;
+    const OpCase c = Product(weight, {}).of(input);
+    run_then(c, [&](Session& session) {
+      const std::vector<float> found = session.get(c.expected[0].tensor);
+      for (uint32_t i = 0; i < found.size(); ++i) {
+        const double truth = c.expected[0].truth[i];
+        ASSERT_NEAR(found[i], truth, std::fabs(truth) * 0x1p-10) << i;
+      }
+    });
+  }
+}
+
 // A NaN or an infinity in a row of x shows in every value of that row of y, and in no other row.
 TEST_P(Matmul, broken_activations_are_seen) {
   constexpr uint32_t kDepth = 96, kWidth = 72;

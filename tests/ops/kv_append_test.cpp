@@ -50,6 +50,16 @@ TEST_P(KvAppend, i8_zeros_stay_zeros) {
   check(DType::i8, std::vector<float>(kDim, 0), std::vector<double>(kDim, 0));
 }
 
+// Wherever the largest value lies, the scale is that of the whole head.
+TEST_P(KvAppend, i8_scale_is_of_the_whole_head) {
+  for (const uint32_t at : {0u, 5u, kDim - 1}) {
+    SCOPED_TRACE(at);
+    std::vector<float> value(kDim, 1);
+    value[at] = 127;
+    check(DType::i8, value, {value.begin(), value.end()});
+  }
+}
+
 // 1/127 is not a number of f16: the scale is the nearest one, 0.00787353515625.
 TEST_P(KvAppend, i8_scale_is_f16) {
   check(DType::i8, padded(std::vector<float>{1, -1}),

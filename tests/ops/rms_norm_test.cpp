@@ -63,6 +63,26 @@ TEST_P(RmsNorm, heads_of_odd_width) {
   run_row_counts([](uint32_t rows) { return rms_norm_of_heads(rows, 5, 43); });
 }
 
+// Beside values as small as these epsilon counts.
+TEST_P(RmsNorm, of_small_values) {
+  constexpr uint32_t kWidth = 192;
+  run_row_counts([](uint32_t rows) {
+    OpCase c(rows);
+    std::vector<float> values = c.random.values(uint64_t{rows} * kWidth);
+    for (float& value : values) value *= 1e-3f;
+    const Input x = c.input({kWidth}, values);
+    const uint32_t y =
+        c.op(abi::Op::rms_norm, {x, c.graph.vector("weight", std::vector<float>(kWidth, 1))},
+             {kWidth}, abi::NormParams{kEpsilon});
+    c.expect(ToleranceClass::norm, y, [&](uint32_t r, uint32_t i) {
+      double mean = 0;
+      for (uint32_t j = 0; j < kWidth; ++j) mean += x(r, j) * x(r, j) / kWidth;
+      return x(r, i) / std::sqrt(mean + static_cast<double>(kEpsilon));
+    });
+    return c;
+  });
+}
+
 // transformers 4.57 LlamaRMSNorm(4, eps=1e-6) with weight (1, 2, 3, -0.5) of x = (1, -2, 3, 4).
 TEST_P(RmsNorm, literal) {
   OpCase c(1);

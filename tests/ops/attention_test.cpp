@@ -353,7 +353,22 @@ TEST_P(MatrixAttention, i8_and_soft_cap) {
               {{{0, 17}}, {{0, 1}}, {{0, 15}}}, 17);
 }
 
+// So many heads that Vulkan on a GPU has but two splits of the keys, and a split several spans.
+class SplitAttention : public Attention {};
+TEST_P(SplitAttention, several_spans) {
+  check_turns({1024, 1, 8, DType::f16, kRotatedKeys, false}, 1, {{{0, 140}}, {{0, 1}}, {{0, 1}}},
+              140);
+}
+
+std::vector<std::string> devices_with_splits() {
+  std::vector<std::string> names = device_names();
+  std::erase_if(names, [](const std::string& name) { return !name.starts_with("vulkan_gpu"); });
+  return names;
+}
+
 RW_ON_EVERY_DEVICE(Attention);
+GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST(SplitAttention);
+INSTANTIATE_TEST_SUITE_P(Ops, SplitAttention, testing::ValuesIn(devices_with_splits()), device_of);
 RW_ON_SLOW_DEVICE(MatrixAttention, "vulkan_gpu_matrix");
 
 }  // namespace

@@ -131,7 +131,7 @@ TEST_P(CudaVariants, AgreeWithTheCpuInEveryOrder) {
   const Logits first = logits_of(model.runtime), truth = logits_of(cpu.runtime);
   for (size_t i = 0; i < truth.size(); ++i)
     EXPECT_THAT(first[i], testing::Pointwise(testing::FloatNear(kNear), truth[i])) << "step " << i;
-  for (const char* order : {"backward", "scattered"}) {
+  for (const char* order : {"backward", "scattered", "overlapped"}) {
     setenv("EMULATOR_ORDER", order, 1);
     EXPECT_EQ(logits_of(model.runtime), first) << order;
   }

@@ -219,6 +219,12 @@ TEST_P(Matmul, dense_deep) {
   for (const DType dtype : {DType::f16, DType::bf16})
     check({random_dense(dtype, abi::WeightUse::matmul, 1280, 37, random), random.values(37)}, kFew);
 }
+// It may start before the norm has ended.
+TEST_P(Matmul, dense_of_a_norm) {
+  Random random(17);
+  const Product product(random_dense(DType::f16, abi::WeightUse::matmul, 512, 40, random), {});
+  for (const uint32_t rows : {1u, 2u}) run(product.of_norm(rows, random));
+}
 TEST_P(Matmul, f16_wide) {
   Random random(10);
   check({random_dense(DType::f16, abi::WeightUse::matmul, 70, 1037, random), {}}, kRowCounts);

@@ -3,6 +3,7 @@
 #include <setjmp.h>
 #include <ucontext.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -12,6 +13,7 @@
 #include <vector>
 
 #include "tests/cuda/emulator/bulk.h"
+#include "tests/cuda/emulator/overlap.h"
 #include "tests/cuda/emulator/streams.h"
 
 namespace ropewalk::emulator {
@@ -22,7 +24,7 @@ constexpr uint32_t kLanes = 32;
 // Max of a block; runtime.cpp reports no more.
 constexpr uint32_t kMaxSharedBytes = 227 << 10;
 
-enum class State { fresh, ready, polling, at_warp, at_block, done };
+enum class State { fresh, ready, polling, at_warp, at_block, at_wait, done };
 
 using Copies = std::vector<std::pair<void*, const void*>>;
 
@@ -50,6 +52,7 @@ struct Block {
   std::byte* shared = nullptr;
   uint32_t shared_bytes = 0;
   bool progress = false;  // some thread did more than poll
+  bool hides = false;     // what the kernels in front have written
 };
 
 Block& block() {
@@ -122,43 +125,62 @@ bool may_run(State state) {
   return state == State::fresh || state == State::ready || state == State::polling;
 }
 
-// Runs until every lane waits for the block or has returned, or until some only poll.
+// Runs until every lane waits for more than its warp or has returned, or until some only poll.
 void run_warp(uint32_t warp) {
   Block& b = block();
   for (;;) {
-    uint32_t at_warp = 0, polling = 0;
+    uint32_t at_warp = 0, elsewhere = 0;  // those that only poll, or wait for the kernel in front
     for (uint32_t n = 0; n < kLanes; ++n) {
       const uint32_t i = warp * kLanes + (b.backward ? kLanes - 1 - n : n);
       Fiber& fiber = b.fibers[i];
       if (may_run(fiber.state)) resume(i);
       at_warp += fiber.state == State::at_warp;
-      polling += fiber.state == State::polling;
+      elsewhere += fiber.state == State::polling || fiber.state == State::at_wait;
     }
-    if (at_warp == 0 || polling > 0) return;
+    if (at_warp == 0 || elsewhere > 0) return;
     if (at_warp < kLanes) diverged(warp);
     b.warps[warp].current ^= 1;
     for (uint32_t n = 0; n < kLanes; ++n) b.fibers[warp * kLanes + n].state = State::ready;
   }
 }
 
+// Lets the threads that are in a state go on.
+void let_go(uint32_t threads, State state) {
+  for (uint32_t i = 0; i < threads; ++i) {
+    Fiber& fiber = block().fibers[i];
+    if (fiber.state == state) fiber.state = State::ready;
+  }
+}
+
+// All threads have come as far as they can before the kernel in front has ended.
+void end_wait(uint32_t threads) {
+  block().hides = false;
+  if (!show_writes()) stop("a thread writes before it has waited for the kernel in front");
+  let_go(threads, State::at_wait);
+}
+
 void run_block(uint32_t threads) {
   Block& b = block();
+  b.hides = hide_writes();
   for (uint32_t i = 0; i < threads; ++i) prepare(b.fibers[i]);
   std::memset(b.shared, 0xff, b.shared_bytes);
   for (;;) {
     b.progress = false;
     const uint32_t warps = threads / kLanes;
     for (uint32_t w = 0; w < warps; ++w) run_warp(b.backward ? warps - 1 - w : w);
-    bool polling = false, at_block = false;
-    for (uint32_t i = 0; i < threads; ++i) {
-      polling = polling || b.fibers[i].state == State::polling;
-      at_block = at_block || b.fibers[i].state == State::at_block;
+    const auto any = [&](State state) {
+      return std::any_of(b.fibers.begin(), b.fibers.begin() + threads,
+                         [=](const Fiber& fiber) { return fiber.state == state; });
+    };
+    const bool polling = any(State::polling), at_block = any(State::at_block);
+    if (polling && b.progress) continue;
+    if (any(State::at_wait)) {
+      end_wait(threads);
+      continue;
     }
-    if (polling && !b.progress) stop("threads wait for a barrier where nobody arrives");
-    if (polling) continue;
+    if (polling) stop("threads wait for a barrier where nobody arrives");
     if (!at_block) break;
-    for (uint32_t i = 0; i < threads; ++i)
-      if (b.fibers[i].state == State::at_block) b.fibers[i].state = State::ready;
+    let_go(threads, State::at_block);
   }
   end_barriers();
 }
@@ -202,7 +224,10 @@ void run_grid(const Shape& shape, const std::function<void()>& body) {
 }
 
 std::byte* shared_memory() { return block().shared; }
-void note_wait() { block().fibers[block().running].waited = true; }
+void wait_for_kernel() {
+  block().fibers[block().running].waited = true;
+  if (block().hides) leave(State::at_wait);
+}
 
 void start_copy(void* to, const void* from) {
   if ((reinterpret_cast<uintptr_t>(to) | reinterpret_cast<uintptr_t>(from)) % 16)

@@ -33,8 +33,8 @@ void run_grid(const Shape& shape, const std::function<void()>& body);
 
 // Dynamic shared memory of the running block: all ones when the block starts.
 std::byte* shared_memory();
-// The running thread has waited for the kernel in front.
-void note_wait();
+// The running thread waits for the kernel in front (overlap.h).
+void wait_for_kernel();
 
 // Waits until all threads of the block that have not returned are here.
 void wait_for_block();

@@ -19,6 +19,7 @@
 
 #include "backends/cuda/device/driver.h"
 #include "tests/cuda/emulator/block.h"
+#include "tests/cuda/emulator/overlap.h"
 #include "tests/cuda/emulator/streams.h"
 #include "tests/cuda/emulator/words.h"
 
@@ -79,6 +80,14 @@ cudaError_t enqueue(cudaStream_t stream, std::function<void()> work) {
   return cudaSuccess;
 }
 
+// What is no kernel: it waits for all in front of it.
+cudaError_t enqueue_serial(cudaStream_t stream, const std::function<void()>& work) {
+  return enqueue(stream, [work, number = stream->number] {
+    ropewalk::emulator::end_overlap(number);
+    work();
+  });
+}
+
 }  // namespace
 
 namespace ropewalk::cuda {
@@ -99,7 +108,11 @@ void launch(const Shape& shape, cudaStream_t stream, std::function<void()> body)
     answer(cudaErrorNotSupported);
   else {
     nvtxMarkA("launch");
-    enqueue(stream, [=] { run_grid(shape, body); });
+    enqueue(stream, [=, number = stream->number] {
+      begin_kernel(machine().device_memory, number, shape.early);
+      run_grid(shape, body);
+      end_kernel();
+    });
   }
 }
 
@@ -175,6 +188,7 @@ cudaError_t cudaMalloc(void** data, size_t bytes) {
     return answer(cudaErrorMemoryAllocation);
   *data = std::aligned_alloc(256, (bytes + 255) / 256 * 256);
   std::memset(*data, 0xff, bytes);
+  ropewalk::emulator::note_change();
   machine().device_memory[*data] = bytes;
   machine().bytes += bytes;
   return cudaSuccess;
@@ -186,6 +200,7 @@ cudaError_t cudaFree(void* data) {
   const auto found = machine().device_memory.find(data);
   if (found == machine().device_memory.end()) return answer(cudaErrorInvalidValue);
   machine().bytes -= found->second;
+  ropewalk::emulator::note_change();
   machine().device_memory.erase(found);
   std::free(data);
   return cudaSuccess;
@@ -202,10 +217,10 @@ cudaError_t cudaFreeHost(void* data) {
 }
 cudaError_t cudaMemcpyAsync(void* to, const void* from, size_t bytes, cudaMemcpyKind,
                             cudaStream_t stream) {
-  return enqueue(stream, [=] { std::memcpy(to, from, bytes); });
+  return enqueue_serial(stream, [=] { std::memcpy(to, from, bytes); });
 }
 cudaError_t cudaMemsetAsync(void* to, int value, size_t bytes, cudaStream_t stream) {
-  return enqueue(stream, [=] { std::memset(to, value, bytes); });
+  return enqueue_serial(stream, [=] { std::memset(to, value, bytes); });
 }
 
 cudaError_t cudaStreamCreateWithFlags(cudaStream_t* stream, unsigned) {
@@ -315,6 +330,6 @@ cudaError_t cudaGraphLaunch(cudaGraphExec_t exec, cudaStream_t stream) {
   const uint64_t lost = fault("lost-after");
   if (lost && machine().graph_launches >= lost) machine().sticky = cudaErrorIllegalAddress;
   ++machine().graph_launches;
-  return enqueue(stream, [exec] { ropewalk::emulator::run(exec->commands); });
+  return enqueue_serial(stream, [exec] { ropewalk::emulator::run(exec->commands); });
 }
 }  // extern "C"

@@ -250,7 +250,7 @@ void wait_for_groups() {
   emulator::finish_groups(kLater);
 }
 inline void let_next_kernel_start() {}
-inline void wait_for_kernel_before() { emulator::note_wait(); }
+inline void wait_for_kernel_before() { emulator::wait_for_kernel(); }
 inline uint32_t add_acq_rel(uint32_t* to, uint32_t value) { return atomicAdd(to, value); }
 
 }  // namespace ropewalk::cuda

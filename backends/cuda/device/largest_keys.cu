@@ -1,9 +1,12 @@
 // keys[r][p] = max over the logits of piece p of row r of the logit's key. Grid (pieces of a row,
 // wanted rows). Bottleneck: the launch, then one round trip to the second-level cache, where the
-// product has just written the row: all loads of a thread come before the first comparison.
+// product has just written the row: all loads of a thread come before the first comparison. The
+// launch overlaps with the product; `wanted` is an input of the step, which is there before its
+// first kernel.
 #include <algorithm>
 
 #include "backends/cuda/device/logit_maxima.h"
+#include "backends/cuda/kernel/async.cuh"
 #include "backends/cuda/kernel/launch.cuh"
 
 namespace ropewalk::cuda {
@@ -33,7 +36,9 @@ __device__ __forceinline__ uint64_t largest_of_warp(uint64_t key) {
 __global__ void __launch_bounds__(kMaxKeyThreads)
     largest_keys_kernel(const Logits logits, uint64_t* keys) {
   __shared__ uint64_t of_warps[kMaxKeyThreads / 32];
-  if (blockIdx.y >= *logits.wanted) return;
+  const bool is_wanted = blockIdx.y < *logits.wanted;
+  wait_for_kernel_before();
+  if (!is_wanted) return;
   const float* row = logits.at + uint64_t{blockIdx.y} * logits.width;
   const uint32_t first = blockIdx.x * blockDim.x * kKeyLogits + threadIdx.x;
   uint32_t bits[kKeyLogits];
@@ -59,10 +64,10 @@ __global__ void __launch_bounds__(kMaxKeyThreads)
 }  // namespace
 
 // A row of fewer logits than threads needs no more of them.
-void largest_keys(const Logits& logits, uint64_t* keys, cudaStream_t stream) {
+void largest_keys(const Logits& logits, uint64_t* keys, Start start, cudaStream_t stream) {
   const uint32_t threads = std::min(kMaxKeyThreads, (logits.width + 31) / 32 * 32);
-  run_kernel(largest_keys_kernel, dim3(pieces_of(logits.width), logits.rows), threads, stream,
-             logits, keys);
+  const dim3 grid(pieces_of(logits.width), logits.rows);
+  run_kernel_in(largest_keys_kernel, {grid, threads, 0, start, stream}, logits, keys);
 }
 
 }  // namespace ropewalk::cuda

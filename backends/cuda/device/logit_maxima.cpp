@@ -26,7 +26,9 @@ uint64_t* LogitKeys::reserve(uint32_t rows, uint32_t width) {
 }
 
 // The kernel writes to the host's memory itself: a copy would be one more wait.
-void LogitMaxima::launch(cudaStream_t stream) const { largest_keys(logits_, keys_, stream); }
+void LogitMaxima::launch(cudaStream_t stream) const {
+  largest_keys(logits_, keys_, start_, stream);
+}
 
 void LogitMaxima::read(std::span<int32_t> ids) const {
   if (ids.size() > logits_.rows)

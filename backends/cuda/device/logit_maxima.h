@@ -8,6 +8,8 @@
 #include <span>
 #include <vector>
 
+#include "backends/cuda/kernel/launch.cuh"
+
 namespace ropewalk::cuda {
 
 class Context;
@@ -40,7 +42,8 @@ class LogitKeys {
 // Borrows the logits and the keys.
 class LogitMaxima {
  public:
-  LogitMaxima(const Logits& logits, uint64_t* keys) : logits_(logits), keys_(keys) {}
+  LogitMaxima(const Logits& logits, uint64_t* keys, Start start)
+      : logits_(logits), keys_(keys), start_(start) {}
 
   // Launches it behind what computes the logits. Errors are left for cudaGetLastError().
   void launch(cudaStream_t stream) const;
@@ -51,6 +54,7 @@ class LogitMaxima {
  private:
   const Logits logits_;
   uint64_t* const keys_;  // (rows, pieces of a row)
+  const Start start_;
 };
 
 // A thread block looks at a piece of a row and writes its key. Of two keys the larger is that of
@@ -68,6 +72,6 @@ inline uint32_t pieces_of(uint32_t width) {
   return (width + kPiece - 1) / kPiece;
 }
 // keys (rows, pieces of a row). Launch errors are left for cudaGetLastError().
-void largest_keys(const Logits& logits, uint64_t* keys, cudaStream_t stream);
+void largest_keys(const Logits& logits, uint64_t* keys, Start start, cudaStream_t stream);
 
 }  // namespace ropewalk::cuda

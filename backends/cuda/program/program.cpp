@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "backends/cuda/gptq/lean/matmul.h"
 #include "backends/cuda/program/lower_product.h"
 #include "backends/cuda/program/trace.h"
 #include "core/abi/guard.h"
@@ -46,14 +47,14 @@ const abi::Tensor* searched_logits(const abi::Graph& graph, const Options& optio
 }
 
 std::unique_ptr<LogitMaxima> maxima_of(const abi::CompileRequest& request, const DeviceParts& parts,
-                                       const StepView& step) {
+                                       const StepView& step, Start start) {
   const abi::Tensor* output = searched_logits(*request.graph, parts.options);
   if (!output) return nullptr;
   const auto* logits = reinterpret_cast<const float*>(parts.memory.address(output->at));
   const uint32_t* wanted = step.counts + static_cast<uint32_t>(Extent::wanted);
   const uint32_t rows = launch_rows(request.shape, Extent::wanted), width = output->dim[1];
   return std::make_unique<LogitMaxima>(Logits{logits, wanted, rows, width},
-                                       parts.shared.keys.reserve(rows, width));
+                                       parts.shared.keys.reserve(rows, width), start);
 }
 
 // What programs share is allocated with the first that needs it.
@@ -104,7 +105,10 @@ Program::Program(const abi::CompileRequest& request, const DeviceParts& parts)
         target_of(parts)};
     plan_x(request.steps, lowering);
     for (const abi::Claim& step : request.steps) launches_.push_back(lower(step.nodes, lowering));
-    maxima_ = maxima_of(request, parts_, step_.view());
+    // What cuBLAS launches is its own, and need not be a kernel: the search waits behind it.
+    const Start start =
+        needs_.large_batch.total() == 0 ? gptq::start_of(target_of(parts)) : Start::after;
+    maxima_ = maxima_of(request, parts_, step_.view(), start);
     // Run the empty step: it loads every kernel, cuBLAS's too, which a recording does not allow.
     launch_and_check();
     if (parts_.timer.enabled())

@@ -87,18 +87,23 @@ __device__ __forceinline__ void left_of(const uint32_t (&words)[kBits], const Ze
     left[i / 4][i % 4] = bits_of(column[i % 2][left_pair(i / 4, i % 4)]);
 }
 
-// The products of a block of K for columns 2p and 2p + 1 and a tile of rows, without the scales.
-// `x` is the lane's fragment of the tile's rows.
-__device__ __forceinline__ void multiply_tile(const uint32_t (&left)[2][4], const uint4& x,
-                                              float (&part)[4]) {
+// Adds the products of a block of K for columns 2p and 2p + 1 and a tile of rows. `x` is the lane's
+// fragment of the tile's rows.
+__device__ __forceinline__ void add_tile(const uint32_t (&left)[2][4], const uint4& x,
+                                         float (&sums)[4]) {
   const uint32_t pairs[4] = {x.x, x.y, x.z, x.w};
-#pragma unroll
-  for (uint32_t i = 0; i < 4; ++i) part[i] = 0.0f;
 #pragma unroll
   for (uint32_t step = 0; step < 2; ++step) {
     const uint32_t right[2] = {pairs[right_pair(step, 0)], pairs[right_pair(step, 1)]};
-    multiply_add(part, left[step], right);
+    multiply_add(sums, left[step], right);
   }
+}
+// The products alone, without the scales.
+__device__ __forceinline__ void multiply_tile(const uint32_t (&left)[2][4], const uint4& x,
+                                              float (&part)[4]) {
+#pragma unroll
+  for (uint32_t i = 0; i < 4; ++i) part[i] = 0.0f;
+  add_tile(left, x, part);
 }
 
 }  // namespace ropewalk::cuda::gptq

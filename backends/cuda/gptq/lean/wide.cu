@@ -9,6 +9,8 @@
 //   instructions of a warp for a block     68 + 12 R/8     3 loads, 36 for the codes, 8 for zeros,
 //                                                          4 for scales, the ring, addresses; for
 //                                                          8 rows a load, 4 mma, 8 multiply-adds
+//   with 32 and 64 rows                    98, 110         the weights are multiplied by their
+//                                                          scales, 16 instructions, and no sums
 //   bytes of a thread block                592 a block, 64 R a block of K of x, 256 R a segment
 //
 // Sums of segments are written by the warp; the thread block notes the groups of tiles to which it
@@ -16,8 +18,11 @@
 // warp would add up 64 rows one after the other. Slices are shorter than shared memory allows where
 // that saves more of x than it costs in sums (lean/shares.h: ShareCosts).
 //
-// Expected bottleneck: memory up to 32 rows, whose 117 instructions a block fit into the 144 of an
-// H200 while the block streams; instructions at 64 rows, which take 161.
+// From 32 rows on a weight is rounded to f16 once, as dequantise() does for larger batches; the
+// tensor cores then add one block after the other to the same sums.
+//
+// Expected bottleneck: memory up to 32 rows, whose instructions fit into the 144 of an H200 while
+// the block streams; at 64 rows the tensor cores, whose 32 mma a block take some 200 of 144 clocks.
 #include <cuda_fp16.h>
 
 #include "backends/cuda/gptq/lean/finish.cuh"
@@ -87,10 +92,19 @@ __device__ __forceinline__ void zeros_of(const WeightFragment& w, __half2 offset
   }
 }
 
+// Multiplies the left fragments of two columns by their scales.
+__device__ __forceinline__ void scale_left(uint32_t scales, uint32_t (&left)[2][4]) {
+  const __half2 both = pair_of(scales), scale[2] = {__low2half2(both), __high2half2(both)};
+#pragma unroll
+  for (uint32_t i = 0; i < 8; ++i)
+    left[i / 4][i % 4] = bits_of(__hmul2(pair_of(left[i / 4][i % 4]), scale[i % 2]));
+}
+
 // x from a block of K on, as the lane reads it.
 template <uint32_t kRowTiles, Zeros kZeros>
 struct Operand {
   static constexpr uint32_t kBlockBytes = kRowTiles * 8 * kBlockRows * 2;
+  static constexpr bool kScalesWeights = kRowTiles >= 4;
 
   const std::byte* x;
   __half2 offset;  // constant zeros: -(1024 + zero), else what is added to minus the stored ones
@@ -106,13 +120,13 @@ struct Operand {
   __device__ __forceinline__ void multiply(const WeightFragment& w, uint32_t b,
                                            Sums<kRowTiles>& sums) const {
     const uint32_t words[4] = {w.codes.x, w.codes.y, w.codes.z, w.codes.w};
-    const float2 scales[2] = {floats_of(w.scales.x), floats_of(w.scales.y)};
     uint32_t left[2][2][4];
 #pragma unroll
     for (uint32_t p = 0; p < 2; ++p) {
       Zero zero[2] = {Zero(offset, offset), Zero(offset, offset)};
       zeros_of<kZeros>(w, offset, p, zero);
       left_of<4>(words, zero, p, left[p]);
+      if constexpr (kScalesWeights) scale_left(p == 0 ? w.scales.x : w.scales.y, left[p]);
     }
 #pragma unroll
     for (uint32_t t = 0; t < kRowTiles; ++t) {
@@ -120,11 +134,16 @@ struct Operand {
           *reinterpret_cast<const uint4*>(x + b * kBlockBytes + t * 8 * kBlockRows * 2);
 #pragma unroll
       for (uint32_t p = 0; p < 2; ++p) {
-        float part[4];
-        multiply_tile(left[p], mine, part);
+        if constexpr (kScalesWeights) {
+          add_tile(left[p], mine, sums[t][p]);
+        } else {
+          const float2 scale = floats_of(p == 0 ? w.scales.x : w.scales.y);
+          float part[4];
+          multiply_tile(left[p], mine, part);
 #pragma unroll
-        for (uint32_t i = 0; i < 4; ++i)
-          sums[t][p][i] = fmaf(i < 2 ? scales[p].x : scales[p].y, part[i], sums[t][p][i]);
+          for (uint32_t i = 0; i < 4; ++i)
+            sums[t][p][i] = fmaf(i < 2 ? scale.x : scale.y, part[i], sums[t][p][i]);
+        }
       }
     }
   }

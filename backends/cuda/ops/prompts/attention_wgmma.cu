@@ -17,11 +17,16 @@
 // So the values are one tile late, and o is scaled once their product has ended. A barrier signals
 // that a tile has come, another that all eight warps have done with it.
 //
+// The warpgroups alternate, so that one computes weights while the other's products run. Each has
+// one turn for every tile, whether it sees the tile or passes it:
+//
+//   warpgroup 0   | starts products | weights         | starts products | weights ..
+//   warpgroup 1                     | starts products | weights         | starts products ..
+//
 // Rows of several sequences may share a block of rows. As in attention_tiles.cu the kernel then
 // goes through the keys of one sequence after another and stores that sequence's rows alone. What
 // lies in a page behind the last key may be NaN: the ninth warp overwrites such values with 0.
-// The technique is that of FlashAttention-3, without its barriers that make the warpgroups
-// alternate.
+// The technique is that of FlashAttention-3, whose named barriers are mbarriers here.
 #include "backends/cuda/kernel/mma.cuh"
 #include "backends/cuda/kernel/pipeline.cuh"
 #include "backends/cuda/kernel/wgmma.cuh"
@@ -31,17 +36,18 @@ namespace ropewalk::cuda {
 namespace {
 
 constexpr uint32_t kDim = 128, kTileRows = 128, kTileKeys = 128, kBoxKeys = 64;
-constexpr uint32_t kGroupRows = 64, kGroupThreads = 128;  // of a warpgroup
+constexpr uint32_t kGroups = 2, kGroupRows = 64, kGroupThreads = 128;  // of a warpgroup
 constexpr uint32_t kWarps = 8, kBlockThreads = kWarps * 32 + kGroupThreads;
 constexpr uint32_t kStages = 2;
 constexpr uint32_t kPanelBytes = kTileKeys * kPanelRowBytes, kTileBytes = 2 * kPanelBytes;
 constexpr uint32_t kBoxBytes = kBoxKeys * kPanelRowBytes;
 static_assert(kTileRows == kTileKeys && kDim == 2 * kPanelColumns);
 
-// What is signalled: something has come, or all warps have done with it.
+// What is signalled: something has come, or all warps have done with it; or it is a warpgroup's
+// turn to start products.
 struct Barriers {
   Barrier queries, last_values, keys[kStages], keys_free[kStages], values[kStages],
-      values_free[kStages];
+      values_free[kStages], turn[kGroups];
 };
 
 struct Shared {
@@ -66,6 +72,7 @@ struct Shared {
       begin_barrier(barriers->keys_free[s], kWarps);
       begin_barrier(barriers->values_free[s], kWarps);
     }
+    for (Barrier& turn : barriers->turn) begin_barrier(turn, kWarps / kGroups);
     fence_barriers();
   }
 };
@@ -177,15 +184,25 @@ class Consumer {
  public:
   __device__ __forceinline__ explicit Consumer(const Shared& shared)
       : barriers_(*shared.barriers),
-        queries_(shared_address(shared.queries) + warp_index() / 4 * kGroupRows * kPanelRowBytes),
+        group_(warp_index() / (kWarps / kGroups)),
+        queries_(shared_address(shared.queries) + group_ * kGroupRows * kPanelRowBytes),
         keys_(shared_address(shared.keys)),
-        values_(shared_address(shared.values)) {}
+        values_(shared_address(shared.values)),
+        turn_parity_(group_ == 0) {}
 
   __device__ __forceinline__ void wait_for_keys() const {
     wait_for(barriers_.keys[key_place_.stage], key_place_.parity);
   }
   __device__ __forceinline__ void wait_for_values() const {
     wait_for(barriers_.values[value_place_.stage], value_place_.parity);
+  }
+  // The warpgroup's turn; the first begins.
+  __device__ __forceinline__ void wait_for_turn() {
+    wait_for(barriers_.turn[group_], turn_parity_);
+    turn_parity_ ^= 1;
+  }
+  __device__ __forceinline__ void pass_turn() const {
+    if (threadIdx.x % 32 == 0) arrive(barriers_.turn[group_ ^ 1]);
   }
   // scores = queries . keys
   __device__ __forceinline__ void start_scores(WgmmaSums& scores) const {
@@ -218,6 +235,8 @@ class Consumer {
   }
   // Passes a tile that no row of the warpgroup sees.
   __device__ __forceinline__ void skip() {
+    wait_for_turn();
+    pass_turn();
     wait_for_keys();
     __syncwarp();
     release_keys();
@@ -228,8 +247,9 @@ class Consumer {
 
  private:
   Barriers& barriers_;
-  uint32_t queries_, keys_, values_;
+  const uint32_t group_, queries_, keys_, values_;
   Place<kStages> key_place_, value_place_;
+  uint32_t turn_parity_;
 };
 
 __device__ __forceinline__ void pack_weights(const WgmmaSums& from,
@@ -268,8 +288,10 @@ __device__ __forceinline__ void attend(const Attention& op, const StepView& step
     WgmmaSums scores;
     uint32_t weights[kTileKeys / 16][4];
     consumer.wait_for_keys();
+    consumer.wait_for_turn();
     order_products();
     consumer.start_scores(scores);
+    consumer.pass_turn();
     wait_for_products<0>();
     settle(scores);
     consumer.release_keys();
@@ -278,11 +300,13 @@ __device__ __forceinline__ void attend(const Attention& op, const StepView& step
     for (; --mine > 0;) {
       at.first += kTileKeys;
       consumer.wait_for_keys();
+      consumer.wait_for_turn();
       order_products();
       consumer.start_scores(scores);
       consumer.wait_for_values();
       order_products();
       consumer.start_values(weights, rows.o);
+      consumer.pass_turn();
       wait_for_products<1>();
       settle(scores);
       consumer.release_keys();

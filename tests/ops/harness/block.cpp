@@ -97,8 +97,10 @@ Block::Block(uint32_t sequence_count) : sequences(sequence_count) {
   const uint32_t m = b.norm(h, "post norm");
   const uint32_t permuted = c.activation("permuted", {abi::kRows, kHidden});
   b.add(Op::permute, {m, c.order("order", random.permutation(kHidden))}, permuted, {});
-  const uint32_t s = b.silu_mul(b.matmul(permuted, "gate", kHidden, {abi::kRows, kInner}),
-                                b.matmul(permuted, "up", kHidden, {abi::kRows, kInner}), "inner");
+  // One after the other, in the order in which devices look for them.
+  const uint32_t gate = b.matmul(permuted, "gate", kHidden, {abi::kRows, kInner});
+  const uint32_t up = b.matmul(permuted, "up", kHidden, {abi::kRows, kInner});
+  const uint32_t s = b.silu_mul(gate, up, "inner");
   const uint32_t y = b.sum(h, b.matmul(s, "down", kInner, {abi::kRows, kHidden}), "layer");
 
   const uint32_t last = c.activation("last", {abi::kWanted, kHidden});

@@ -151,6 +151,26 @@ uint32_t matrix_lanes_of(const Instance& instance, VkPhysicalDevice device, uint
                                                                                  : otherwise;
 }
 
+// By what AMD's and NVIDIA's drivers tell, else some size of their kind.
+uint32_t vector_units_of(const Instance& instance, VkPhysicalDevice device, abi::DeviceType type) {
+  constexpr uint32_t kOfASm = 4, kIntegrated = 32, kOthers = 256;
+  auto amd = structure<VkPhysicalDeviceShaderCorePropertiesAMD>(
+      VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SHADER_CORE_PROPERTIES_AMD);
+  auto nvidia = structure<VkPhysicalDeviceShaderSMBuiltinsPropertiesNV>(
+      VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SHADER_SM_BUILTINS_PROPERTIES_NV);
+  auto properties =
+      structure<VkPhysicalDeviceProperties2>(VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PROPERTIES_2);
+  if (has_extension(instance, device, VK_AMD_SHADER_CORE_PROPERTIES_EXTENSION_NAME))
+    properties.pNext = &amd;
+  else if (has_extension(instance, device, VK_NV_SHADER_SM_BUILTINS_EXTENSION_NAME))
+    properties.pNext = &nvidia;
+  if (properties.pNext) instance.api().GetPhysicalDeviceProperties2(device, &properties);
+  const uint32_t of_amd = amd.shaderEngineCount * amd.shaderArraysPerEngineCount *
+                          amd.computeUnitsPerShaderArray * amd.simdPerComputeUnit;
+  const uint32_t told = of_amd + nvidia.shaderSMCount * kOfASm;
+  return told ? told : type == abi::DeviceType::integrated ? kIntegrated : kOthers;
+}
+
 void read_subgroups(const VkPhysicalDeviceVulkan11Properties& v11, const Options& options,
                     Features& found) {
   found.subgroup_size = std::clamp(v11.subgroupSize, 1u, 128u);
@@ -233,6 +253,7 @@ Features examine(const Instance& instance, VkPhysicalDevice device, const Option
   found.combines_last = options.combine == Combine::last && found.memory_model && found.int64 &&
                         found.subgroup_arithmetic && !found.processor;
   found.batch_invariant = options.batch_invariant;
+  found.vector_units = vector_units_of(instance, device, found.info.type);
   found.max_invocations = core.limits.maxComputeWorkGroupInvocations;
   found.timestamps.tick_ns = core.limits.timestampPeriod;
   found.shared_bytes = core.limits.maxComputeSharedMemorySize;

@@ -51,6 +51,7 @@ struct Features {
   uint32_t matrix_lanes = 0;           // of a subgroup that multiplies them
   bool combines_last = false;          // an option: see Combine; where the device can
   bool batch_invariant = false;        // an option: one kernel an op, whatever the number of rows
+  uint32_t vector_units = 0;           // that issue instructions of subgroups, about
   uint32_t max_invocations = 0;        // of a workgroup
   uint32_t shared_bytes = 0;           // of a workgroup
   uint64_t largest_allocation = 0;     // bytes

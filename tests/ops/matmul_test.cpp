@@ -419,6 +419,35 @@ TEST_P(DotMatmul, part_of_a_block) {
   weight.row_order = random.permutation(104);
   check({weight, {}}, kFew);
 }
+// With x in shared memory: both numbers of rows that this is compiled for, and few columns of many
+// blocks, so that several workgroups share a column's sum. 65 blocks are no multiple of what a
+// slice takes at a time.
+TEST_P(DotMatmul, shared_sums) {
+  constexpr uint32_t kCounts[] = {9, 16, 31, 32};
+  Random random(23);
+  check({random_gptq({2080, 200, 4, 32, 1, DType::f16}, random), random.values(200)}, kCounts);
+}
+TEST_P(DotMatmul, part_of_a_block_in_shared_memory) {
+  constexpr uint32_t kFew[] = {11};
+  Random random(24);
+  StoredWeight weight = random_gptq({280, 24, 4, 40, 1, DType::f32}, random);
+  weight.row_order = random.permutation(280);
+  check({weight, {}}, kFew);
+}
+TEST_P(DotMatmul, broken_activations_are_seen) {
+  constexpr uint32_t kDepth = 160, kWidth = 200, kRows = 12, kSpoiled = 7;
+  Random random(25);
+  std::vector<float> values = random.values(kRows * kDepth);
+  values[kSpoiled * kDepth + 3] = std::nanf("");
+  const Product product(random_gptq({kDepth, kWidth, 4, 32, 1, DType::f16}, random),
+                        random.values(kWidth));
+  const OpCase c = product.of(values);
+  run_then(c, [&](Session& session) {
+    const std::vector<float> y = session.get(c.expected[0].tensor);
+    for (uint32_t i = 0; i < kRows * kWidth; ++i)
+      EXPECT_EQ(std::isnan(y[i]), i / kWidth == kSpoiled) << i;
+  });
+}
 
 RW_ON_EVERY_DEVICE(Matmul);
 RW_ON_SLOW_DEVICE(MatrixMatmul, "vulkan_gpu_matrix");

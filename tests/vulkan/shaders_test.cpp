@@ -89,7 +89,8 @@ TEST(VulkanShaders, LeanOnesNeedDotProducts) {
   EXPECT_THAT(capabilities(kGptqDotTile),
               testing::UnorderedElementsAre(kShader, kPhysicalStorageBufferAddresses,
                                             kDotProductInput4x8BitPacked, kDotProduct));
-  for (const Shader* shader : {&kGptqLean, &kGptqLeanGated, &kGptqQkv})
+  for (const Shader* shader :
+       {&kGptqLean, &kGptqLeanSplit, &kGptqLeanStaged, &kGptqLeanGated, &kGptqQkv})
     EXPECT_THAT(
         capabilities(*shader),
         testing::UnorderedElementsAre(kShader, kPhysicalStorageBufferAddresses, kInt64,

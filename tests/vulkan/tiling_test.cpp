@@ -51,6 +51,14 @@ uint64_t declared_shared_bytes(const Tiling& t) {
     return t.slices * (std::max(buffers, sums) + 2 * 4 * t.tile_columns());
   }
   const uint64_t parts = t.slices > 1 ? t.tile_rows() * t.tile_columns() : 1;
+  if (is_split(t)) {
+    // a sum an invocation and slice; where x is staged by fours, in the place of its planes
+    const uint64_t sums = std::min(t.slices / t.columns, t.rows) * t.columns;
+    if (t.shader == &kGptqLeanSplit) return 4 * (t.slices > 1 ? t.slices * sums * t.lanes : 1) + 16;
+    return 16 *
+           (t.slices * std::max<uint64_t>((sums + 3) / 4 * t.lanes, t.rows * t.blocks_ahead * 5) +
+            1);
+  }
   if (!t.splits_rows) return 4 * (t.slices > 1 ? t.slices * parts : 1);
   if (t.shader == &kGptqDotTile)
     return t.slices * (t.tile_columns() * (32 + 8) + t.tile_rows() * 80) + 4 * parts;
@@ -75,7 +83,8 @@ void on_every_device(const Check& check) {
   for (const uint32_t subgroup : {4u, 8u, 16u, 32u, 64u, 128u})
     for (const uint32_t invocations : {128u, 256u, 1024u})
       for (const uint32_t shared : {16384u, 32768u, 65536u})
-        for (const uint32_t bits : {0u, 1u, 2u, 3u, 4u, 7u, 8u, 11u, 12u, 17u, 27u, 43u}) {
+        for (const uint32_t bits :
+             {0u, 1u, 2u, 3u, 4u, 7u, 8u, 11u, 12u, 17u, 27u, 43u, 72u, 75u, 91u}) {
           Features features{};
           features.subgroup_size = features.matrix_lanes = subgroup;
           features.max_invocations = invocations;
@@ -85,6 +94,8 @@ void on_every_device(const Check& check) {
           features.storage_16bit = bits & 2;
           features.processor = bits & 4;
           features.integer_dot = features.dot_tiles = bits & 8;
+          features.memory_model = bits & 64;
+          features.vector_units = invocations;
           features.matrices = bits & 16   ? Matrices::cooperative
                               : bits & 32 ? Matrices::emulated
                                           : Matrices::none;
@@ -111,7 +122,7 @@ TEST(VulkanTiling, StaysWithinEveryDevicesLimits) {
         }
         for (const Norm norm : {Norm::outside, Norm::inside}) {
           const Tiling gated = gated_tiling(features, shape_of(product), 1000, rows, norm);
-          EXPECT_EQ(is_gated(gated), t.shader == &kGptqLean);
+          EXPECT_EQ(is_gated(gated), is_lean(t));
           if (!is_gated(gated)) continue;
           const uint64_t results = 4 * gated.rows * (gated.lanes + gated.lanes / kBlock);
           EXPECT_LE(2 * declared_shared_bytes(gated) + results + norm_bytes(gated, product),
@@ -122,6 +133,49 @@ TEST(VulkanTiling, StaysWithinEveryDevicesLimits) {
         }
       }
   });
+}
+
+// Products of Llama-2-13B and TinyLlama-1.1B on cards whose vector units are known.
+TEST(VulkanTiling, SumsAreSharedUntilEachVectorUnitHasEightSubgroups) {
+  struct Card {
+    uint32_t subgroup, units;
+  };
+  constexpr Card k7900Xtx{64, 192}, k4090{32, 512}, kA770{32, 512}, k780M{64, 24};
+  struct Widths {
+    uint32_t depth, width;
+  };
+  for (const Card card : {k7900Xtx, k4090, kA770, k780M})
+    for (const Widths w : {Widths{5120, 5120},
+                           {13824, 5120},
+                           {5120, 13824},
+                           {2048, 2048},
+                           {5632, 2048},
+                           {2048, 5632},
+                           {32, 64}})
+      for (const uint32_t rows : {1u, 8u, 16u, 32u}) {
+        Features features{};
+        features.subgroup_size = card.subgroup;
+        features.vector_units = card.units;
+        features.max_invocations = 1024;
+        features.shared_bytes = 65536;
+        features.integer_dot = features.dot_tiles = features.memory_model = true;
+        const PackedShape shape = shape_of({abi::DType::gptq, 4, w.depth, 32});
+        const Tiling t = tiling_of(features, shape, w.width, rows);
+        const uint32_t groups = (w.width + t.tile_columns() - 1) / t.tile_columns();
+        const uint32_t runs = (shape.blocks + t.blocks_ahead - 1) / t.blocks_ahead;
+        const uint32_t all = t.splits * t.slices, share = (runs + all - 1) / all;
+        const uint32_t busy = (runs + share - 1) / share;  // slices with a block
+        const bool enough = groups * busy >= 8 * card.units * 9 / 10;
+        const uint32_t most = 16 * t.slices, least_share = (runs + most - 1) / most;
+        EXPECT_TRUE(enough || share == least_share)
+            << w.depth << " x " << w.width << ", " << rows << " rows, " << card.units
+            << " units: " << groups * busy << " subgroups";
+        EXPECT_TRUE(t.splits == 1 || groups * t.slices < 8 * card.units);
+        EXPECT_LT((t.splits - 1) * t.slices, busy);  // no workgroup without a block
+        EXPECT_EQ(split_size_of(t, w.width).counters, t.splits > 1 ? groups : 0);
+        EXPECT_EQ(split_size_of(t, w.width).bytes,
+                  t.splits > 1 ? 4ull * groups * t.splits * t.rows * t.tile_columns() : 0);
+      }
 }
 
 // A workgroup's columns are whole heads, and each slice of the sum whole subgroups.
@@ -157,8 +211,15 @@ TEST(VulkanTiling, ShadersRunWhereTheDeviceHasWhatTheyNeed) {
         EXPECT_LE(matrix, t.x == PreparedX::f16);
         if (matrix) continue;
         const bool dot = may_use_dot(features, product);
-        EXPECT_EQ(t.shader == &kGptqLean, dot && rows <= 8);
-        EXPECT_EQ(t.shader == &kGptqDotTile, dot && rows > 8);
+        const bool staged = t.shader == &kGptqLeanStaged;
+        EXPECT_EQ(is_lean(t), dot && rows <= 8);
+        EXPECT_EQ(t.shader == &kGptqDotTile, dot && rows > 8 && !staged);
+        EXPECT_LE(is_split(t), features.memory_model);
+        EXPECT_LE(staged, rows <= 32 && t.slices >= 2);
+        const bool has_room = features.subgroup_size <= 64 && features.shared_bytes >= 32768;
+        if (has_room) {
+          EXPECT_EQ(staged, dot && features.memory_model && rows > 8 && rows <= 32);
+        }
         EXPECT_EQ(t.x == PreparedX::i8, dot);
         if (dot) continue;
         EXPECT_EQ(t.shader == &kGptqMatvecF16, features.float16 && exact && rows <= 2);
@@ -208,8 +269,11 @@ TEST(VulkanTiling, TheWorkspaceHoldsXAsItIsPrepared) {
           weight.bits = static_cast<uint8_t>(product.bits);
           weight.dim[0] = product.rows;
           weight.group_size = product.group_size;
+          const Tiling tiling = tiling_of(features, shape, 1000, rows);
+          weight.dim[1] = 1000;
+          EXPECT_EQ(split_size(weight, rows, features).bytes, split_size_of(tiling, 1000).bytes);
           const uint64_t asked = prepared_workspace(weight, rows, features);
-          const PreparedX kind = tiling_of(features, shape, 1000, rows).x;
+          const PreparedX kind = tiling.x;
           const uint64_t row = kind == PreparedX::f16  ? shape.blocks * 64 + 4
                                : kind == PreparedX::i8 ? shape.blocks * 80
                                                        : 0;

@@ -23,6 +23,36 @@ Derived prepared(const Operands& product, const PackedShape& weight, PreparedX k
            product.over_wanted()}};
 }
 
+// Where the workgroups of a product share sums. Products of one x run side by side, so each has
+// sums and counters of its own: behind those of the products before it.
+SplitSize split_sizes_before(const abi::Graph& graph, const abi::Node& product,
+                             const abi::ProgramShape& shape, const Features& features) {
+  SplitSize sum;
+  for (const abi::Node& node : graph.nodes) {
+    if (&node == &product) break;
+    if (node.op != abi::Op::matmul || node.in[0] != product.in[0]) continue;
+    const uint32_t rows = max_rows(shape, extent_of(graph.tensors[node.out[0]]));
+    const SplitSize one = split_size(graph.tensors[node.in[1]], rows, features);
+    sum.counters += one.counters;
+    sum.bytes += one.bytes;
+  }
+  return sum;
+}
+
+struct SplitPlace {
+  Range sums, counters;
+};
+SplitPlace split_place(const Operands& op, const Tiling& tiling, const Features& features) {
+  const SplitSize size = split_size_of(tiling, op.width());
+  if (size.counters == 0) return {};
+  const CompileContext& context = op.context();
+  const SplitSize before = split_sizes_before(context.graph, op.node(), op.shape(), features);
+  const Range counters = context.counters.first(before.counters + size.counters);
+  const VkDeviceAddress sums = context.sums.begin + before.bytes;
+  return {{sums, sums + size.bytes},
+          {counters.end - size.counters * sizeof(uint32_t), counters.end}};
+}
+
 }  // namespace
 
 MatmulPush push_of(const Operands& op, const PackedShape& weight, const Epilogue& epilogue) {
@@ -87,6 +117,8 @@ void matmul(const Operands& op, const Epilogue& epilogue, Recorder& recorder) {
   MatmulPush push = push_of(op, weight, epilogue);
   const Range x = prepare_x(op, weight, tiling.x, push, recorder);
   const Constants constants = constants_of(tiling, weight, static_cast<uint32_t>(epilogue.kind));
+  const SplitPlace split = split_place(op, tiling, recorder.features());
+  if (is_split(tiling)) push.x = split.sums.begin, push.row_scales = split.counters.begin;
 
   // A product too large for a submission is several dispatches of some rows each.
   const uint32_t tile_rows = tiling.tile_rows(), tile_columns = tiling.tile_columns();
@@ -100,10 +132,12 @@ void matmul(const Operands& op, const Epilogue& epilogue, Recorder& recorder) {
     const Dispatch dispatch{
         *tiling.shader,
         constants,
-        {(width + tile_columns - 1) / tile_columns, (count + tile_rows - 1) / tile_rows, 1},
+        {(width + tile_columns - 1) / tile_columns,
+         is_split(tiling) ? tiling.splits : (count + tile_rows - 1) / tile_rows, 1},
         flop_per_row * count};
-    recorder.dispatch(dispatch, push, {x, epilogue.other},
-                      {{y + first * row_bytes, y + (first + count) * row_bytes}});
+    recorder.dispatch(
+        dispatch, push, {x, epilogue.other},
+        {{y + first * row_bytes, y + (first + count) * row_bytes}, split.sums, split.counters});
   }
 }
 
@@ -126,7 +160,10 @@ MatmulWorkspace matmul_workspace(const abi::Graph& graph, const abi::Node& node,
                                  const abi::ProgramShape& shape, const Features& features) {
   const uint32_t rows = max_rows(shape, extent_of(graph.tensors[node.out[0]]));
   const uint64_t bytes = prepared_workspace(graph.tensors[node.in[1]], rows, features);
-  return {bytes, features.integer_dot && is_gate_result(graph, node.in[0]) ? bytes : 0};
+  const SplitSize before = split_sizes_before(graph, node, shape, features);
+  const SplitSize own = split_size(graph.tensors[node.in[1]], rows, features);
+  return {bytes, features.integer_dot && is_gate_result(graph, node.in[0]) ? bytes : 0,
+          before.bytes + own.bytes};
 }
 
 }  // namespace ropewalk::vulkan

@@ -36,6 +36,7 @@ struct CompileContext {
   Range workspace;                 // of products: what they read instead of x
   Range gated_x;                   // the same, of products of a gated_matmul()'s result
   Range between;                   // of a step's hidden values (values_between())
+  Range sums;                      // of products whose workgroups share them
   Range partials;                  // of attention and low_rank
   uint64_t prefetch_bytes;         // of the next product's weights (prefetch())
   std::vector<Place> places = {};  // of the present step, in `between`
@@ -159,7 +160,7 @@ void record_step(const CompileContext& context, const abi::Claim& step, Recorder
 
 // Bytes of the workspaces of CompileContext.
 struct MatmulWorkspace {
-  uint64_t x, gated_x;
+  uint64_t x, gated_x, sums;
 };
 MatmulWorkspace matmul_workspace(const abi::Graph& graph, const abi::Node& node,
                                  const abi::ProgramShape& shape, const Features& features);

@@ -6,7 +6,8 @@
 
 namespace ropewalk::vulkan {
 
-// The block of weights.glsl. With PLANED the order of x's columns takes the place of x_prepared.
+// The block of weights.glsl. With PLANED the order of x's columns takes the place of x_prepared,
+// with SPLIT the shared sums that of x and their counters that of row_scales.
 struct MatmulPush {
   VkDeviceAddress x, codes, scales, bias, other, y, step, x_prepared, row_scales;
   uint32_t depth, width, group_size, blocks_per_group, blocks, over_wanted, has_bias, first_row;

@@ -40,8 +40,9 @@ bool unpacks_to_f16(const Features& features, abi::DType weight) {
   return features.float16 && (weight == abi::DType::gptq || weight == abi::DType::f16);
 }
 
-// Few enough instructions that up to eight rows wait for W alone.
-constexpr uint32_t kMaxLeanRows = 8;
+// Few enough instructions that up to eight rows wait for W alone. Up to 32 keep their sums in
+// registers too, with x in shared memory.
+constexpr uint32_t kMaxLeanRows = 8, kMaxStagedRows = 32;
 
 // On matrix cores few rows would leave most of each tile empty.
 bool uses_matrices(const Features& features, abi::DType weight, uint32_t rows) {
@@ -104,6 +105,63 @@ Tiling lean_tiling(const Features& features, const PackedShape& weight, uint32_t
   tiling.subgroup = features.subgroup_size;
   tiling.splits_rows = false;
   return tiling;
+}
+
+// Columns that are too few workgroups for the device share their sums among several: as many
+// slices as give each of its vector units kWaves subgroups, and none without a block.
+Tiling with_splits(const Features& features, const PackedShape& weight, uint32_t width,
+                   const Tiling& tiling) {
+  constexpr uint32_t kWaves = 8, kMaxSplits = 16;
+  const uint32_t groups = (width + tiling.tile_columns() - 1) / tiling.tile_columns();
+  const uint32_t runs = (weight.blocks + tiling.blocks_ahead - 1) / tiling.blocks_ahead;
+  const uint32_t wanted = (kWaves * features.vector_units + groups - 1) / groups;
+  const uint32_t share = std::max(runs / wanted, 1u);  // runs of a slice
+  const uint32_t slices = (runs + share - 1) / share;
+  Tiling split = tiling;
+  if (wanted <= tiling.slices) return split;
+  split.splits = std::min((slices + tiling.slices - 1) / tiling.slices, kMaxSplits);
+  // without those that the shader's equal shares would leave nothing to
+  const uint32_t all = split.splits * tiling.slices, in_slice = (runs + all - 1) / all;
+  split.splits = ((runs + in_slice - 1) / in_slice + tiling.slices - 1) / tiling.slices;
+  return split;
+}
+
+// As lean.glsl declares it for gptq_lean_split.comp, and last.glsl.
+uint64_t split_shared_bytes(const Tiling& t) {
+  const uint32_t items = std::min(t.slices / t.columns, t.rows) * t.columns;
+  if (t.columns == 1) return 4 * t.slices * items * t.lanes + 16;
+  const uint32_t sums = (items + 3) / 4 * t.lanes * 16;
+  return t.slices * std::max<uint64_t>(sums, t.rows * t.blocks_ahead * kPlaneBytes) + 16;
+}
+
+Tiling split_tiling(const Features& features, const PackedShape& weight, uint32_t width,
+                    const Tiling& lean) {
+  if (!features.memory_model || split_shared_bytes(lean) > features.shared_bytes) return lean;
+  Tiling split = with_splits(features, weight, width, lean);
+  if (split.splits > 1) split.shader = &kGptqLeanSplit;
+  return split;
+}
+
+// With x in shared memory; its shader counts workgroups even where it has one for a column.
+// Without slices: the device has no room.
+Tiling staged_tiling(const Features& features, const PackedShape& weight, uint32_t width,
+                     uint32_t rows) {
+  constexpr uint32_t kMaxSlices = 8;
+  Tiling tiling{};
+  tiling.shader = &kGptqLeanStaged;
+  tiling.lanes = tiling.subgroup = features.subgroup_size;
+  tiling.tiles = 1;
+  tiling.rows = rows <= 16 ? 16 : 32;
+  tiling.columns = 2;
+  tiling.blocks_ahead = 32 / tiling.rows;  // more would cost subgroups for their registers
+  tiling.slices = std::min(kMaxSlices, std::bit_floor(features.max_invocations / tiling.lanes));
+  tiling.x = PreparedX::i8;
+  tiling.splits_rows = false;
+  while (tiling.slices > tiling.columns && tiling.slices * tiling.blocks_ahead > weight.blocks)
+    tiling.slices /= 2;
+  while (split_shared_bytes(tiling) > features.shared_bytes) tiling.slices /= 2;
+  if (tiling.slices < tiling.columns) return {};  // an invocation adds up one sum at a time
+  return with_splits(features, weight, width, tiling);
 }
 
 // Each workgroup would make the planes of all rows. With more rows that costs more than the barrier
@@ -246,8 +304,15 @@ Tiling tiling_of(const Features& features, const PackedShape& weight, uint32_t w
   if (features.processor && !features.float16) return processor_tiling(features, width, rows);
   if (features.batch_invariant) return tile_tiling(features, weight, kInvariantRows);
   if (uses_matrices(features, weight.dtype, rows)) return matrix_tiling(features, weight, rows);
-  if (uses_dot(features, weight.dtype, weight.bits, rows) && rows <= kMaxLeanRows)
-    return lean_tiling(features, weight, rows, lean_shape(features));
+  if (uses_dot(features, weight.dtype, weight.bits, rows)) {
+    if (rows <= kMaxLeanRows)
+      return split_tiling(features, weight, width,
+                          lean_tiling(features, weight, rows, lean_shape(features)));
+    if (rows <= kMaxStagedRows && features.memory_model) {
+      const Tiling staged = staged_tiling(features, weight, width, rows);
+      if (staged.slices) return staged;
+    }
+  }
   return rows <= kMaxVectorRows ? vector_tiling(features, weight, rows)
                                 : tile_tiling(features, weight, rows);
 }
@@ -255,15 +320,18 @@ Tiling tiling_of(const Features& features, const PackedShape& weight, uint32_t w
 Tiling planed_tiling(const Features& features, const PackedShape& weight, uint32_t width,
                      uint32_t rows) {
   const Tiling plain = tiling_of(features, weight, width, rows);
-  if (plain.x != PreparedX::i8 || plain.splits_rows) return plain;
+  if (!is_lean(plain)) return plain;
+  // Without shared sums: the dispatch that it saves is worth more.
   const LeanShape shape = lean_shape(features);
-  return with_planes(features, weight, lean_tiling(features, weight, rows, shape), shape);
+  const Tiling planed =
+      with_planes(features, weight, lean_tiling(features, weight, rows, shape), shape);
+  return is_planed(planed) ? planed : plain;
 }
 
 Tiling gated_tiling(const Features& features, const PackedShape& weight, uint32_t width,
                     uint32_t rows, Norm norm) {
   const Tiling plain = tiling_of(features, weight, width, rows);
-  if (plain.shader != &kGptqLean) return plain;
+  if (!is_lean(plain)) return plain;
   const LeanShape shape = gated_shape(features);
   const Tiling gated = lean_tiling(features, weight, rows, shape);
   return norm == Norm::inside ? with_planes(features, weight, gated, shape) : gated;
@@ -273,7 +341,7 @@ QkvTiling qkv_tiling(const Features& features, const PackedShape& weight, uint32
                      uint32_t rows, Norm norm) {
   const Tiling plain = tiling_of(features, weight, head_dim, rows);
   const LeanShape shape = qkv_shape(features, head_dim);
-  if (plain.shader != &kGptqLean || shape.lanes > features.max_invocations) return {plain, 0};
+  if (!is_lean(plain) || shape.lanes > features.max_invocations) return {plain, 0};
   const Tiling qkv = lean_tiling(features, weight, rows, shape);
   return {norm == Norm::inside ? with_planes(features, weight, qkv, shape) : qkv,
           std::max(features.subgroup_size / head_dim, 1u)};
@@ -281,6 +349,12 @@ QkvTiling qkv_tiling(const Features& features, const PackedShape& weight, uint32
 
 bool is_matrix(const Tiling& tiling) {
   return tiling.shader == &kGptqMatrix || tiling.shader == &kGptqMatrixCooperative;
+}
+bool is_lean(const Tiling& tiling) {
+  return tiling.shader == &kGptqLean || tiling.shader == &kGptqLeanSplit;
+}
+bool is_split(const Tiling& tiling) {
+  return tiling.shader == &kGptqLeanSplit || tiling.shader == &kGptqLeanStaged;
 }
 bool is_gated(const Tiling& tiling) {
   return tiling.shader == &kGptqLeanGated || tiling.shader == &kGptqLeanGatedNormed;
@@ -312,8 +386,8 @@ uint32_t scales_kind(const PackedShape& weight) {
 Constants constants_of(const Tiling& tiling, const PackedShape& weight, uint32_t epilogue) {
   const bool is_tile = tiling.shader == &kGptqTile || tiling.shader == &kGptqTileF16;
   const bool is_vector = !tiling.splits_rows;
-  const bool is_lean = is_vector && tiling.x == PreparedX::i8;
-  Constants constants{is_lean ? tiling.lanes * tiling.slices : tiling.lanes,
+  const bool counts_subgroups = is_vector && tiling.x == PreparedX::i8;
+  Constants constants{counts_subgroups ? tiling.lanes * tiling.slices : tiling.lanes,
                       is_vector ? tiling.slices : tiling.tiles,
                       weight.bits,
                       tiling.rows,
@@ -329,7 +403,8 @@ Constants constants_of(const Tiling& tiling, const PackedShape& weight, uint32_t
     constants.insert(constants.end(), {tiling.slices, tiling.across});
   }
   if (is_vector) constants.push_back(tiling.blocks_ahead);
-  if (is_lean) constants.push_back(tiling.subgroup);
+  if (counts_subgroups) constants.push_back(tiling.subgroup);
+  if (is_split(tiling)) constants.push_back(tiling.splits);
   if (tiling.shader == &kGptqDotTile) constants.push_back(tiling.slices);
   if (is_tile) constants.insert(constants.end(), {tiling.slices, tiling.x == PreparedX::f16});
   return constants;
@@ -348,6 +423,22 @@ uint64_t prepared_bytes(PreparedX kind, uint64_t blocks, uint64_t rows) {
   return 0;
 }
 
+SplitSize split_size_of(const Tiling& tiling, uint32_t width) {
+  if (tiling.splits < 2) return {};
+  const uint32_t columns = tiling.tile_columns(), groups = (width + columns - 1) / columns;
+  return {groups, uint64_t{groups} * tiling.splits * tiling.rows * columns * sizeof(float)};
+}
+
+namespace {
+
+uint32_t blocks_of(const abi::Tensor& weight) {
+  const uint32_t depth = weight.dim[0];
+  const uint32_t group = weight.dtype == abi::DType::gptq ? weight.group_size : depth;
+  return (depth + group - 1) / group * ((group + kBlock - 1) / kBlock);
+}
+
+}  // namespace
+
 uint64_t prepared_workspace(const abi::Tensor& weight, uint32_t rows, const Features& features) {
   const bool processor = features.processor && !features.float16;
   const uint32_t chosen_for = features.batch_invariant ? kInvariantRows : rows;
@@ -355,10 +446,15 @@ uint64_t prepared_workspace(const abi::Tensor& weight, uint32_t rows, const Feat
                          : uses_dot(features, weight.dtype, weight.bits, chosen_for) ? PreparedX::i8
                          : uses_x_f16(features, weight.dtype, chosen_for) ? PreparedX::f16
                                                                           : PreparedX::none;
-  const uint64_t depth = weight.dim[0];
-  const uint64_t group = weight.dtype == abi::DType::gptq ? weight.group_size : depth;
-  const uint64_t groups = (depth + group - 1) / group;
-  return prepared_bytes(kind, groups * ((group + kBlock - 1) / kBlock), rows);
+  return prepared_bytes(kind, blocks_of(weight), rows);
+}
+
+SplitSize split_size(const abi::Tensor& weight, uint32_t rows, const Features& features) {
+  PackedShape shape{};
+  shape.dtype = weight.dtype;
+  shape.bits = weight.bits;
+  shape.blocks = blocks_of(weight);
+  return split_size_of(tiling_of(features, shape, weight.dim[1], rows), weight.dim[1]);
 }
 
 }  // namespace ropewalk::vulkan

@@ -23,6 +23,7 @@ struct Tiling {
   PreparedX x = PreparedX::none;
   uint32_t subgroup = 0;    // invocations of one (gptq_lean)
   bool splits_rows = true;  // a dispatch may take some of the rows
+  uint32_t splits = 1;      // workgroups that share the sum of a column (gptq_lean_split)
   uint32_t across = 0;      // gptq_matrix: lanes are those of a subgroup, tiles are subgroups below
                             // one another and these lie side by side; rows, columns: of each
 
@@ -56,6 +57,8 @@ QkvTiling qkv_tiling(const Features& features, const PackedShape& weight, uint32
                      uint32_t rows, Norm norm);
 
 bool is_matrix(const Tiling& tiling);
+bool is_lean(const Tiling& tiling);   // of 1 to 8 rows
+bool is_split(const Tiling& tiling);  // its workgroups may share sums
 bool is_gated(const Tiling& tiling);
 bool is_planed(const Tiling& tiling);
 bool is_normed(const Tiling& tiling);
@@ -67,5 +70,14 @@ Constants constants_of(const Tiling& tiling, const PackedShape& weight, uint32_t
 uint64_t prepared_bytes(PreparedX kind, uint64_t blocks, uint64_t rows);
 // Of the workspace, for a product of up to `rows` rows.
 uint64_t prepared_workspace(const abi::Tensor& weight, uint32_t rows, const Features& features);
+
+// What a product needs whose workgroups share sums: a counter for each part of the columns, and
+// bytes for the sums. Nothing of either for others.
+struct SplitSize {
+  uint32_t counters = 0;
+  uint64_t bytes = 0;
+};
+SplitSize split_size_of(const Tiling& tiling, uint32_t width);
+SplitSize split_size(const abi::Tensor& weight, uint32_t rows, const Features& features);
 
 }  // namespace ropewalk::vulkan

@@ -22,6 +22,7 @@ struct Workspace {
         const MatmulWorkspace needed = matmul_workspace(graph, node, request.shape, features);
         x = std::max(x, needed.x);
         gated_x = std::max(gated_x, needed.gated_x);
+        sums = std::max(sums, needed.sums);
       }
       if (node.op == Op::attention)
         partials = std::max(partials, attention_workspace(graph, node, request.shape, features));
@@ -33,7 +34,7 @@ struct Workspace {
   }
   uint64_t bytes() const {
     return align_up(x, kAlignment) + align_up(gated_x, kAlignment) + align_up(between, kAlignment) +
-           partials;
+           align_up(sums, kAlignment) + partials;
   }
   // The pieces from an address on.
   void place(VkDeviceAddress begin, CompileContext& context) const {
@@ -45,11 +46,12 @@ struct Workspace {
     context.workspace = next(x);
     context.gated_x = next(gated_x);
     context.between = next(between);
+    context.sums = next(sums);
     context.partials = next(partials);
   }
 
   static constexpr uint64_t kAlignment = 256;
-  uint64_t x = 0, gated_x = 0, between = 0, partials = 0;
+  uint64_t x = 0, gated_x = 0, between = 0, sums = 0, partials = 0;
 };
 
 }  // namespace
@@ -75,6 +77,7 @@ Program::Program(const abi::CompileRequest& request, const DeviceParts& parts)
                          .workspace = {},
                          .gated_x = {},
                          .between = {},
+                         .sums = {},
                          .partials = {},
                          .prefetch_bytes = parts.context.options().prefetch_mib << 20};
   pieces.place(bytes ? parts.memory.address(request.workspace) : 0, context);

@@ -15,6 +15,8 @@
 #include "shaders/gptq_lean_gated.spv.h"
 #include "shaders/gptq_lean_gated_normed.spv.h"
 #include "shaders/gptq_lean_planed.spv.h"
+#include "shaders/gptq_lean_split.spv.h"
+#include "shaders/gptq_lean_split_staged.spv.h"
 #include "shaders/gptq_matmul.spv.h"
 #include "shaders/gptq_matmul_shuffles.spv.h"
 #include "shaders/gptq_matrix.spv.h"
@@ -50,6 +52,8 @@ const Shader kGptqMatmulShuffles{"gptq_matmul_shuffles", spirv::k_gptq_matmul_sh
 const Shader kGptqMatvecF16{"gptq_matvec_f16", spirv::k_gptq_matvec_f16};
 const Shader kGptqLean{"gptq_lean", spirv::k_gptq_lean, true};
 const Shader kGptqLeanPlaned{"gptq_lean_planed", spirv::k_gptq_lean_planed, true};
+const Shader kGptqLeanSplit{"gptq_lean_split", spirv::k_gptq_lean_split, true};
+const Shader kGptqLeanStaged{"gptq_lean_split_staged", spirv::k_gptq_lean_split_staged, true};
 const Shader kGptqLeanGated{"gptq_lean_gated", spirv::k_gptq_lean_gated, true};
 const Shader kGptqLeanGatedNormed{"gptq_lean_gated_normed", spirv::k_gptq_lean_gated_normed, true};
 const Shader kGptqQkv{"gptq_qkv", spirv::k_gptq_qkv, true};

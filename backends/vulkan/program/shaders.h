@@ -15,9 +15,10 @@ struct Shader {
 
 extern const Shader kEmbed, kRmsNorm, kGptqMatvec, kGptqMatvecShuffles, kGptqMatvecF16, kGptqMatmul,
     kGptqMatmulShuffles, kGptqTile, kGptqTileF16, kGptqMatrix, kGptqMatrixCooperative, kXToF16,
-    kGptqLean, kGptqLeanPlaned, kGptqLeanGated, kGptqLeanGatedNormed, kGptqQkv, kGptqQkvNormed,
-    kGptqDotTile, kXToI8, kRope, kKvAppend, kAttention, kAttentionWide, kAttentionJoined,
-    kAttentionTile, kAttentionMatrix, kAttentionMatrixCooperative, kAttentionCombine, kSiluMul,
-    kGeluMul, kAdd, kPermute, kSelect, kLowRankShrink, kLowRankExpand, kStream, kProducts;
+    kGptqLean, kGptqLeanPlaned, kGptqLeanSplit, kGptqLeanStaged, kGptqLeanGated,
+    kGptqLeanGatedNormed, kGptqQkv, kGptqQkvNormed, kGptqDotTile, kXToI8, kRope, kKvAppend,
+    kAttention, kAttentionWide, kAttentionJoined, kAttentionTile, kAttentionMatrix,
+    kAttentionMatrixCooperative, kAttentionCombine, kSiluMul, kGeluMul, kAdd, kPermute, kSelect,
+    kLowRankShrink, kLowRankExpand, kStream, kProducts;
 
 }  // namespace ropewalk::vulkan

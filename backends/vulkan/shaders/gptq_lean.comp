@@ -78,7 +78,7 @@ void main() {
   make_planes(rows);
   float sum[kRows][kWeights];
   sum_share(slice, min(column, width - 1), rows, sum);
-  share_sums(slice, lane, sum);
+  share_sums(slice, lane, 0, sum);
   [[unroll]] for (uint r = 0; r < kRows; ++r) {
     if (!is_row_of(slice, r)) continue;
     float all[kWeights];

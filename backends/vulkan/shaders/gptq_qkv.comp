@@ -111,7 +111,7 @@ void main() {
   make_planes(rows);
   float sum[kRows][kWeights];
   sum_share(slice, min(column, width - 1), rows, sum);
-  share_sums(slice, lane, sum);
+  share_sums(slice, lane, 0, sum);
   [[unroll]] for (uint r = 0; r < kRows; ++r)
     if (is_row_of(slice, r) && is_used)
       value[r * kColumnsAcross + lane] = product_of(r, 0, lane, sum[r][0]) + bias_of(column);

@@ -13,6 +13,12 @@
 // x is the result of an rms_norm: the planes are of x * norm_weight, and the sums are divided by the root,
 // rms_norm.comp's. Costs three.
 //
+// With SPLIT several workgroups share the sum of a column; the last of them adds up (last.glsl).
+//
+// With STAGED, for more rows, a lane has two columns of one weight, kAcross apart. Each subgroup brings the planes of
+// its next blocks to shared memory and all its lanes read them there: the registers that hold x are the lanes' own, and
+// two columns make it half the reads.
+//
 // REQUIRES: kRows, kWeights, kMinAcross (columns that a workgroup has at least); codes_of() and scales_of(), the
 // addresses of a weight; width, blocks and x_prepared, with PLANED x and x_order, with NORMED norm_weight; groups.glsl
 // and dot.glsl, with PLANED planes.glsl.
@@ -23,11 +29,34 @@ layout(constant_id = 10) const uint kLanes = 32;      // of a subgroup
 
 // Subgroups side by side.
 const uint kGroups = (kMinAcross + kLanes - 1) / kLanes;
-const uint kAcross = kGroups * kLanes;  // columns of a workgroup
+const uint kAcross = kGroups * kLanes;  // columns of a workgroup, or half of them
+
+#ifdef SPLIT
+layout(constant_id = 11) const uint kSplits = 1;  // workgroups that share the sum of a column
+#else
+const uint kSplits = 1;
+#endif
+const uint kAllSlices = kSplits * kSlices;
 
 layout(buffer_reference, std430, buffer_reference_align = 16) restrict readonly buffer Quad { uvec4 of; };
 
-shared float parts[kSlices > 1 ? kSlices * kRows * kWeights * kAcross : 1];
+#ifdef SPLIT
+// Rows whose sums the slices share at a time: a sum an invocation where there are as many.
+const uint kRowsShared = kSlices / kWeights < kRows ? kSlices / kWeights : kRows;
+#else
+const uint kRowsShared = kRows;
+#endif
+const uint kItems = kRowsShared * kWeights;  // sums of an invocation that it shares at a time
+
+#ifdef STAGED
+const uint kStagedQuads = kRows * kBlocksAhead * 5;  // of a subgroup: (rows, blocks, quads of planes.glsl)
+const uint kQuadsFetched = (kStagedQuads + kLanes - 1) / kLanes;
+const uint kItemQuads = (kItems + 3) / 4, kPartQuads = kItemQuads * kAcross;
+// Planes of x; behind the last block sums: (slices, kItemQuads, lanes).
+shared uvec4 staged[kSlices * (kStagedQuads > kPartQuads ? kStagedQuads : kPartQuads)];
+#else
+shared float parts[kSlices > 1 ? kSlices * kItems * kAcross : 1];  // (slices, items, lanes)
+#endif
 
 #ifdef PLANED
 layout(constant_id = 14) const uint kBlocks = 1;  // of x
@@ -95,11 +124,61 @@ void make_planes(uint rows) {
   barrier();
 }
 uvec4 x_quad(uint row, uint block, uint q) { return x_planes[(row * kBlocks + block) * 5 + q]; }
+#elif defined(STAGED)
+void make_planes(uint rows) {}
+// A lane's share of the planes of a run of blocks, and where those of the first run lie.
+struct Fetched {
+  uvec4 quad[kQuadsFetched];
+};
+struct Places {
+  uint of[kQuadsFetched];  // bytes
+};
+void find_x(uint rows, out Places places) {
+  const uint in_row = kBlocksAhead * 5;  // rows behind the last are it again
+  [[unroll]] for (uint i = 0; i < kQuadsFetched; ++i) {
+    const uint at = i * kLanes + gl_SubgroupInvocationID;
+    places.of[i] = min(at / in_row, rows - 1) * (blocks * 80) + at % in_row * 16;
+  }
+}
+// What lies behind a row's last block is not used.
+void fetch_x(uint first, uint rows, Places places, out Fetched x) {
+  const uint last = rows * (blocks * 80) - 16;
+  [[unroll]] for (uint i = 0; i < kQuadsFetched; ++i)
+    x.quad[i] = Quad(uint64_t(x_prepared) + min(places.of[i] + first * 80, last)).of;
+}
+void stage_x(Fetched x) {
+  subgroupBarrier();  // the run before this one has been multiplied
+  [[unroll]] for (uint i = 0; i < kQuadsFetched; ++i) {
+    const uint at = i * kLanes + gl_SubgroupInvocationID;
+    if (at < kStagedQuads) staged[gl_SubgroupID * kStagedQuads + at] = x.quad[i];
+  }
+  subgroupBarrier();
+}
+uvec4 x_quad(uint row, uint block, uint q) {
+  return staged[gl_SubgroupID * kStagedQuads + (row * kBlocksAhead + block % kBlocksAhead) * 5 + q];
+}
 #else
 void make_planes(uint rows) {}
 uvec4 x_quad(uint row, uint block, uint q) {
   return Quad(uint64_t(x_prepared) + row * (uint64_t(blocks) * 80) + uint64_t(block) * 80 + q * 16).of;
 }
+#endif
+
+#ifdef STAGED
+uint row_of_x(uint r, uint rows) { return r; }
+uint column_of(uint m, uint first) { return min(first + m * kAcross, width - 1); }
+#else
+uint column_of(uint m, uint first) { return first; }
+uint row_of_x(uint r, uint rows) { return min(r, rows - 1); }
+struct Fetched {
+  uint nothing;
+};
+struct Places {
+  uint nothing;
+};
+void find_x(uint rows, out Places places) { places.nothing = 0; }
+void fetch_x(uint first, uint rows, Places places, out Fetched x) { x.nothing = 0; }
+void stage_x(Fetched x) {}
 #endif
 
 uint slice_of_subgroup() { return gl_SubgroupID / kGroups; }
@@ -130,26 +209,32 @@ uint group_in_run(uint first, uint i) {
   return shares_words() && kBlocksAhead >= kSharingGroups * kGroupBlocks ? i / kGroupBlocks : group_of(first + i);
 }
 
-// The sums over a slice's share of the blocks.
-void sum_share(uint slice, uint column, uint rows, out float sum[kRows][kWeights]) {
+// The sums over a slice's share of the blocks; `slice` is of kAllSlices.
+void sum_share(uint slice, uint first_column, uint rows, out float sum[kRows][kWeights]) {
   const uint runs = (blocks + kBlocksAhead - 1) / kBlocksAhead;
-  const uint share = (runs + kSlices - 1) / kSlices * kBlocksAhead;
+  const uint share = (runs + kAllSlices - 1) / kAllSlices * kBlocksAhead;
   const uint begin = min(slice * share, blocks), end = min(begin + share, blocks);
   [[unroll]] for (uint r = 0; r < kRows; ++r)
     [[unroll]] for (uint m = 0; m < kWeights; ++m) sum[r][m] = 0;
 
+  Places places;
+  find_x(rows, places);
   for (uint first = begin; first < end; first += kBlocksAhead) {
     // load
+    Fetched x;
+    fetch_x(first, rows, places, x);
     uvec4 code[kBlocksAhead][kWeights];
     uint scales_at[kBlocksAhead][kWeights], zeros_at[kBlocksAhead][kWeights];
     [[unroll]] for (uint i = 0; i < kBlocksAhead; ++i) {
       const uint block = min(first + i, end - 1);
       [[unroll]] for (uint m = 0; m < kWeights; ++m) {
+        const uint column = column_of(m, first_column);
         code[i][m] = Quad(codes_of(m) + uint64_t(block) * (width * 16) + column * 16).of;
         scales_at[i][m] = is_first_of(i, 2) ? scale_word(m, group_of(block), column) : scales_at[i > 0 ? i - 1 : 0][m];
         zeros_at[i][m] = is_first_of(i, 8) ? zero_word(m, group_of(block), column) : zeros_at[i > 0 ? i - 1 : 0][m];
       }
     }
+    stage_x(x);
     // multiply
     [[unroll]] for (uint i = 0; i < kBlocksAhead; ++i) {
       if (first + i >= end) break;
@@ -163,7 +248,7 @@ void sum_share(uint slice, uint column, uint rows, out float sum[kRows][kWeights
       [[unroll]] for (uint m = 0; m < kWeights; ++m)
         scale[m] = scale_and_zero(scales_at[i][m], zeros_at[i][m], group_in_run(first, i));
       [[unroll]] for (uint r = 0; r < kRows; ++r) {
-        const uint row = min(r, rows - 1);
+        const uint row = row_of_x(r, rows);
         const uvec4 tail = x_quad(row, first + i, 4);
         int high[kWeights], low[kWeights];
         [[unroll]] for (uint m = 0; m < kWeights; ++m) high[m] = low[m] = 0;
@@ -185,19 +270,39 @@ void sum_share(uint slice, uint column, uint rows, out float sum[kRows][kWeights
   }
 }
 
-// Shares the slices' sums, so that each row is one slice's to add up.
-void share_sums(uint slice, uint lane, float sum[kRows][kWeights]) {
+// Shares the slices' sums of kRowsShared rows from `first` on.
+void share_sums(uint slice, uint lane, uint first, float sum[kRows][kWeights]) {
   if (kSlices == 1) return;
-  [[unroll]] for (uint r = 0; r < kRows; ++r)
-    [[unroll]] for (uint m = 0; m < kWeights; ++m)
-      parts[((slice * kRows + r) * kWeights + m) * kAcross + lane] = sum[r][m];
+#ifdef STAGED
+  [[unroll]] for (uint q = 0; q < kItemQuads; ++q) {
+    vec4 four = vec4(0);
+    [[unroll]] for (uint e = 0; e < 4; ++e)
+      if (4 * q + e < kItems) four[e] = sum[first + (4 * q + e) / kWeights][(4 * q + e) % kWeights];
+    staged[(slice * kItemQuads + q) * kAcross + lane] = floatBitsToUint(four);
+  }
+#else
+  [[unroll]] for (uint i = 0; i < kItems; ++i)
+    parts[(slice * kItems + i) * kAcross + lane] = sum[first + i / kWeights][i % kWeights];
+#endif
   barrier();
 }
 bool is_row_of(uint slice, uint r) { return slice == r % kSlices; }
 
+float shared_sum(uint slice, uint item, uint lane) {
+#ifdef STAGED
+  return uintBitsToFloat(staged[(slice * kItemQuads + item / 4) * kAcross + lane][item % 4]);
+#else
+  return parts[(slice * kItems + item) * kAcross + lane];
+#endif
+}
+float sum_of_slices(uint item, uint lane) {
+  float all = shared_sum(0, item, lane);
+  for (uint s = 1; s < kSlices; ++s) all += shared_sum(s, item, lane);
+  return all;
+}
+
 // A row's product: the sum of its slices, of which `own` is this one's.
 float product_of(uint r, uint m, uint lane, float own) {
-  float all = kSlices > 1 ? parts[(r * kWeights + m) * kAcross + lane] : own;
-  for (uint s = 1; s < kSlices; ++s) all += parts[((s * kRows + r) * kWeights + m) * kAcross + lane];
+  const float all = kSlices > 1 ? sum_of_slices(r * kWeights + m, lane) : own;
   return all * norm_factor(r);
 }

@@ -32,6 +32,8 @@ uint row_of(uint pair) { return pair / kApart * 2 * kApart + pair % kApart; }
 layout(push_constant) uniform Push {
 #ifdef GATED
   Words up_codes;
+#elif defined(SPLIT)
+  SharedFloats partials;  // (workgroups of columns, splits, kRows, columns)
 #else
   Floats x;      // (R, depth)
 #endif
@@ -54,6 +56,8 @@ layout(push_constant) uniform Push {
 #endif
 #ifdef GATED
   Floats up_bias;
+#elif defined(SPLIT)
+  Counters counters;  // (workgroups of columns)
 #else
   Floats row_scales;  // (R)
 #endif

@@ -45,6 +45,8 @@ const Shader* const kShaders[] = {&kEmbed,
                                   &kXToI8,
                                   &kGptqLean,
                                   &kGptqLeanPlaned,
+                                  &kGptqLeanSplit,
+                                  &kGptqLeanStaged,
                                   &kGptqLeanGated,
                                   &kGptqLeanGatedNormed,
                                   &kGptqQkv,
@@ -116,6 +118,24 @@ void VKAPI_CALL memory_properties(VkPhysicalDevice, VkPhysicalDeviceMemoryProper
   budget->heapUsage[0] = budget->heapUsage[1] = 0;
 }
 
+// Shader engines, arrays of one and compute units of an array, which RADV does not know of a card
+// that is not there.
+struct Units {
+  const char* family;
+  uint32_t engines, arrays, units;
+};
+constexpr Units kUnits[] = {
+    {"GFX1100", 6, 2, 8}, {"GFX1102", 2, 2, 8}, {"NAVI21", 4, 2, 10}, {"VANGOGH", 1, 1, 8}};
+
+void count_units(const char* device, VkPhysicalDeviceShaderCorePropertiesAMD& cores) {
+  for (const Units& card : kUnits)
+    if (std::strstr(device, card.family)) {
+      cores.shaderEngineCount = card.engines;
+      cores.shaderArraysPerEngineCount = card.arrays;
+      cores.computeUnitsPerShaderArray = card.units;
+    }
+}
+
 void VKAPI_CALL properties(VkPhysicalDevice device, VkPhysicalDeviceProperties2* properties) {
   RW_REAL(vkGetPhysicalDeviceProperties2)(device, properties);
   // For gfx1102 Mesa 22.3 tells a type that does not exist; it would count as a processor.
@@ -124,6 +144,9 @@ void VKAPI_CALL properties(VkPhysicalDevice device, VkPhysicalDeviceProperties2*
   if (auto* v11 = find<VkPhysicalDeviceVulkan11Properties>(
           properties, VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_1_PROPERTIES))
     v11->maxMemoryAllocationSize = std::max<uint64_t>(v11->maxMemoryAllocationSize, 0xfffffffc);
+  if (auto* cores = find<VkPhysicalDeviceShaderCorePropertiesAMD>(
+          properties, VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SHADER_CORE_PROPERTIES_AMD))
+    count_units(properties->properties.deviceName, *cores);
 }
 
 VkResult VKAPI_CALL create_device(VkPhysicalDevice physical, const VkDeviceCreateInfo* info,

@@ -10,12 +10,15 @@ the loads that follow one another in them. A barrier takes the card's BARRIER_US
 of the kernels on both its sides; the number of barriers is the table's. The host adds HOST_US a token. For NVIDIA and
 Intel the counts are those of RDNA 3: their compilers are not at hand, so these rows are the weaker ones.
 
+9 to 32 sequences without matrix cores are bound by integer dot products, of which TILES_REACHED is a guess too.
+
 Prefill on matrix cores (matrix.txt), for the RX 7900 XTX alone: a SIMD takes WMMA_CYCLES for a v_wmma of 16 x 16 x 16 and
 ISSUE_CYCLES for another vector instruction of 32 lanes, one after the other. What is left to waits and to the last
 workgroups is a guess, TILES_REACHED.
 """
 
 import pathlib
+import re
 import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
@@ -54,7 +57,7 @@ def microseconds(rows, card, context):
     def stream(size, words, instructions):
         return max(size / bytes_us, words * instructions / lane_us)
 
-    products = stream(WEIGHTS * 4.625 / 8, WEIGHTS / 8, word(rows, family, "gptq_lean-"))
+    products = stream(WEIGHTS * 4.625 / 8, WEIGHTS / 8, word(rows, family, "gptq_lean"))
     head = stream(VOCAB * HIDDEN * 2, VOCAB * HIDDEN / 2, word(rows, family, "gptq_matvec_f16-64"))
     cache_words = 2 * LAYERS * HIDDEN * context / 2  # f16
     cache = stream(4 * cache_words, cache_words, 5)
@@ -63,8 +66,22 @@ def microseconds(rows, card, context):
     return products + head + cache + latency + barriers * barrier_us + HOST_US
 
 
-def ideal(card, context):
-    stored = WEIGHTS * STORED_BITS / 8 + VOCAB * HIDDEN * 2 + 4 * LAYERS * HIDDEN * context
+def batch_microseconds(rows, card, batch, context):
+    """A step of `batch` sequences, 9 to 32, without matrix cores."""
+    family, bandwidth, lanes, clock, barrier_us = CARDS[card]
+    bytes_us, lane_us = bandwidth * 1e3 * REACHED, lanes * clock * 1e3
+    staged = re.compile(rf"gptq_lean_split_staged-\d+\.\d+\.4\.{batch}\.")
+    a_word = min(float(f["word"]) for (of, name), f in rows.items() if of == family and staged.match(name))
+    products = max(WEIGHTS * 4.625 / 8 / bytes_us, WEIGHTS / 8 * a_word / lane_us / TILES_REACHED)
+    head = max(VOCAB * HIDDEN * 2 / bytes_us, VOCAB * HIDDEN * batch / lane_us / TILES_REACHED)  # an FMA each
+    cache = batch * max(4 * LAYERS * HIDDEN * context / bytes_us, LAYERS * HIDDEN * context * 5 / lane_us)
+    latency = LAYERS * (LATENCY_US["norm"] + sum(LATENCY_US.values()))  # a layer has two norms
+    barriers = (int(rows[family, f"step:decode-{batch}"]["barriers"]) - OUTSIDE_BARRIERS) * LAYERS + OUTSIDE_BARRIERS
+    return products + head + cache + latency + barriers * barrier_us + HOST_US
+
+
+def ideal(card, context, batch=1):
+    stored = WEIGHTS * STORED_BITS / 8 + VOCAB * HIDDEN * 2 + batch * 4 * LAYERS * HIDDEN * context
     return stored / (CARDS[card][1] * 1e3)
 
 
@@ -85,6 +102,13 @@ def main():
         for context in (512, 8192):
             us = microseconds(rows, card, context)
             cells += [f"{1e6 / us:.{0 if us < 1e5 else 1}f}", f"{ideal(card, context) / us:.2f}"]
+        print(f"| {card} | {' | '.join(cells)} | not measured |")
+    print("\n| card, without matrix cores | 16 sequences at 512, tokens/s | of ideal | 32, tokens/s | of ideal | measured |\n|---|---|---|---|---|---|")
+    for card in CARDS:
+        cells = []
+        for batch in (16, 32):
+            us = batch_microseconds(rows, card, batch, 512)
+            cells += [f"{batch * 1e6 / us:.0f}", f"{ideal(card, 512, batch) / us:.2f}"]
         print(f"| {card} | {' | '.join(cells)} | not measured |")
     matrix = path.with_name("matrix.txt")
     if matrix.exists():

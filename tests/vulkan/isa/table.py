@@ -28,7 +28,7 @@ import tempfile
 DRIVER = "/usr/share/vulkan/icd.d/radeon_icd.x86_64.json"
 # RDNA 3 as a large and a small card, RDNA 2 as a card and as the Steam Deck.
 FAMILIES = ("gfx1100", "gfx1102", "navi21", "vangogh")
-BENCH = ("--shape", "llama2-13b", "--layers", "1", "--prompt", "512", "--batch", "1,2,8,32", "--decode", "1")
+BENCH = ("--shape", "llama2-13b", "--layers", "1", "--prompt", "512", "--batch", "1,2,8,16,32", "--decode", "1")
 MATRIX_FAMILIES = ("navi31",)  # as Mesa 25 names gfx1100
 TOLERANCE = 0.03
 SKIPPED = 77

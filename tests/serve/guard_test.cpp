@@ -42,6 +42,13 @@ TEST(Keys, AreReadFromFileAndEnvironment) {
               testing::AllOf(HasSubstr("2 f:2: "), Not(HasSubstr("lonesecret"))));
 }
 
+// The SHA-256 of both begins with 67c6fc51.
+TEST(Keys, AreComparedToTheLastDigit) {
+  const Keys keys("", "a:secret-012841");
+  EXPECT_EQ(keys.find("secret-012841"), 0u);
+  EXPECT_EQ(keys.find("secret-094329"), std::nullopt);
+}
+
 TEST(Keys, FileIsItsOwnersAloneAndIsReadAgain) {
   const TemporaryFolder folder;
   const std::string file = folder.write("keys", "ann:secret-one\n");

@@ -179,24 +179,30 @@ TEST(ModelPart, RunsATextInSeveralSteps) {
             1e-4);
 }
 
+// In the first step of a text, and in the second.
 TEST(ModelPart, SaysWhereAValueIsNotFinite) {
-  const LayerRig rig("dense-f16", 1);
+  Config config = LayerRig::config_with("dense-f16", 1);
+  config.context.length = 600;
+  const LayerRig rig(config, 600);
+  ASSERT_LT(rig.device.rows(), 550u);
   const Whole whole(rig);
-  const std::vector<int32_t> text(10, 3);
+  const std::vector<int32_t> text(600, 3);
   ModelPart part(rig.device, whole.weights,
-                 cut_graph(whole.model, whole.begin_of(1), whole.begin_of(2), LayerRig::kTokens));
+                 cut_graph(whole.model, whole.begin_of(1), whole.begin_of(2), 600));
   const size_t width = rig.checkpoint->config().hidden_size;
-  std::vector<float> residual(text.size() * width, 0.5f), attention = residual;
-  attention[4 * width + 7] = std::numeric_limits<float>::infinity();
-  std::vector<std::byte> sum(text.size() * width * sizeof(float)), norm = sum;
-  expect_error(ExitCode::non_finite,
-               HasSubstr("model.layers.0.attention_add: found a value that is NaN or infinite for "
-                         "token 4 of a text"),
-               [&] {
-                 part.run(text,
-                          {std::as_bytes(std::span(residual)), std::as_bytes(std::span(attention))},
-                          {sum, norm});
-               });
+  for (const size_t token : {4u, 550u}) {
+    std::vector<float> residual(text.size() * width, 0.5f), attention = residual;
+    attention[token * width + 7] = std::numeric_limits<float>::infinity();
+    std::vector<std::byte> sum(text.size() * width * sizeof(float)), norm = sum;
+    expect_error(
+        ExitCode::non_finite,
+        HasSubstr("model.layers.0.attention_add: found a value that is NaN or infinite for token " +
+                  std::to_string(token) + " of a text"),
+        [&] {
+          part.run(text, {std::as_bytes(std::span(residual)), std::as_bytes(std::span(attention))},
+                   {sum, norm});
+        });
+  }
 }
 
 }  // namespace

@@ -136,6 +136,36 @@ TEST(QuantizeRun, LayerByLayerInputsAreTheDenseLayers) {
   EXPECT_EQ(layers.matrices[6], alone.matrices[0]);
 }
 
+// Rounding to nearest gives a layer the same weights in both modes, so the next one sees the same.
+TEST(QuantizeRun, LayerByLayerTheNextLayerSeesTheRoundedOne) {
+  const LayerRig rig(kModel, 1);
+  const TemporaryFolder folder;
+  Job layers(rig), usual(rig);
+  layers.job.true_sequential = false;
+  layers.job.method = usual.job.method = QuantizeMethod::nearest;
+  ASSERT_TRUE(layers.run(folder.path() / "layers", -1));
+  ASSERT_TRUE(usual.run(folder.path() / "usual", -1));
+  EXPECT_EQ(usual.matrices[7]["name"], "model.layers.1.self_attn.q_proj");
+  EXPECT_EQ(layers.matrices[7], usual.matrices[7]);
+}
+
+TEST(QuantizeRun, SeesEveryText) {
+  const LayerRig rig(kModel, 1);
+  const TemporaryFolder folder;
+  const auto error_of = [&](size_t changed) {
+    Job job(rig);
+    job.job.method = QuantizeMethod::nearest;
+    if (changed < job.texts.size())
+      for (int32_t& id : job.texts[changed])
+        id = (id + 1) % static_cast<int32_t>(rig.checkpoint->config().vocab_size);
+    job.run(folder.path() / std::to_string(changed), -1);
+    return job.reports.front().error;
+  };
+  const size_t count = rig.texts().size();
+  const double usual = error_of(count);
+  for (size_t text = 0; text < count; ++text) EXPECT_NE(error_of(text), usual) << text;
+}
+
 TEST(QuantizeRun, ReportsEachMatrixOnce) {
   const LayerRig rig(kModel, 1);
   const TemporaryFolder folder;

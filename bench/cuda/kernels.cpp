@@ -3,8 +3,6 @@
 #include <bit>
 #include <cmath>
 #include <cstring>
-#include <map>
-#include <thread>
 
 #include "backends/cuda/ops/page_layout.h"
 #include "core/abi/random_fill.h"
@@ -42,8 +40,7 @@ StoredWeight dense(uint32_t depth, uint32_t width, Random& random) {
 // A layer's data on the host; every layer of a chain has a copy of its own on the device.
 struct Layer {
   std::vector<StoredWeight> weights;
-  StoredWeight down;            // End::down: (width, depth)
-  std::vector<float> x, other;  // (rows, width); End::down: other (rows, depth)
+  std::vector<float> x, other;  // (rows, width)
   uint32_t depth = 0, width = 0;
 
   double product(uint32_t weight, uint32_t row, uint32_t column) const {
@@ -55,20 +52,6 @@ struct Layer {
 };
 
 double silu(double x) { return x / (1 + std::exp(-x)); }
-
-// silu(gate) * up of a row.
-std::vector<double> gated_row(const Layer& layer, uint32_t row) {
-  std::vector<double> gated(layer.width);
-  std::vector<std::thread> threads;
-  const uint32_t count = std::max(std::thread::hardware_concurrency(), 1u);
-  for (uint32_t t = 0; t < count; ++t)
-    threads.emplace_back([&, t] {
-      for (uint32_t n = t; n < layer.width; n += count)
-        gated[n] = silu(layer.product(0, row, n)) * layer.product(1, row, n);
-    });
-  for (std::thread& thread : threads) thread.join();
-  return gated;
-}
 
 std::vector<Sample> some_of(uint32_t rows, uint32_t width,
                             const std::function<double(uint32_t, uint32_t)>& truth) {
@@ -90,7 +73,7 @@ double norm_factor(const float* x, uint32_t width) {
 
 // What is in front of a step's products, and their epilogue.
 enum class Front { none, norm };
-enum class End { none, add, silu_mul, append, down };  // down: silu_mul, a product and add
+enum class End { none, add, silu_mul, append };
 
 // As many weights of (depth, width) each as `end` takes; for `append` those of queries, keys and
 // values.
@@ -102,9 +85,7 @@ Kernel products(Machine& machine, const Sizes& sizes, std::vector<StoredWeight> 
   layer->width = layer->weights[0].shape.cols;
   Random random(2);
   layer->x = random.values(uint64_t{sizes.rows} * layer->depth);
-  const uint32_t result = end == End::down ? layer->depth : layer->width;
-  layer->other = random.values(uint64_t{sizes.rows} * result);
-  if (end == End::down) layer->down = gptq(layer->width, layer->depth, random);
+  layer->other = random.values(uint64_t{sizes.rows} * layer->width);
 
   Kernel kernel{std::make_unique<Chain>(machine), 0, {}, {}};
   Chain& chain = *kernel.chain;
@@ -128,19 +109,13 @@ Kernel products(Machine& machine, const Sizes& sizes, std::vector<StoredWeight> 
     sums.push_back(chain.activation(sizes.rows, shape));
   const uint32_t y = end == End::none ? sums[0] : chain.activation(sizes.rows, shape);
   uint32_t other = 0, rotated = 0, keys = 0, values = 0;
-  const bool adds = end == End::add || end == End::down;
-  if (adds) other = chain.activation(sizes.rows, {result});
-  uint32_t down = 0, sum = 0;
-  if (end == End::down) {
-    down = chain.activation(sizes.rows, {result});
-    sum = chain.activation(sizes.rows, {result});
-  }
+  if (end == End::add) other = chain.activation(sizes.rows, shape);
   if (end == End::append) {
     rotated = chain.activation(sizes.rows, shape);
     for (uint32_t* cache : {&keys, &values})
       *cache = chain.cache(DType::f16, sizes.sequences, sizes.heads, sizes.head_dim);
   }
-  std::vector<uint32_t> places, down_places;
+  std::vector<uint32_t> places;
   double packed = 0;
   for (uint32_t l = 0; l < sizes.layers; ++l) {
     if (front == Front::norm) {
@@ -152,20 +127,11 @@ Kernel products(Machine& machine, const Sizes& sizes, std::vector<StoredWeight> 
       chain.node(Op::matmul, {x, places.back()}, {sums[i]}, {});
     }
     if (end == End::add) chain.node(Op::add, {other, sums[0]}, {y}, abi::AddParams{});
-    if (end == End::silu_mul || end == End::down)
-      chain.node(Op::silu_mul, {sums[0], sums[1]}, {y}, {});
+    if (end == End::silu_mul) chain.node(Op::silu_mul, {sums[0], sums[1]}, {y}, {});
     if (end == End::append) {
       chain.node(Op::rope, {sums[0]}, {y}, abi::RopeParams{1});
       chain.node(Op::rope, {sums[1]}, {rotated}, abi::RopeParams{1});
       chain.node(Op::kv_append, {rotated, sums[2], keys, values}, {}, {});
-    }
-    if (end == End::down) {
-      chain.end_launch(sums);
-      down_places.push_back(chain.weight(layer->down.view()));
-      chain.node(Op::matmul, {y, down_places.back()}, {down}, {});
-      chain.node(Op::add, {other, down}, {sum}, abi::AddParams{});
-      chain.end_step({down});
-      continue;
     }
     std::vector<uint32_t> hidden = end == End::none ? std::vector<uint32_t>{} : sums;
     if (end == End::append) hidden.push_back(rotated);
@@ -174,34 +140,26 @@ Kernel products(Machine& machine, const Sizes& sizes, std::vector<StoredWeight> 
   chain.place();
   chain.set(before, given);
   if (front == Front::norm) chain.set(norm_weight, std::vector<float>(layer->depth, 1.0f));
-  if (adds) chain.set(other, layer->other);
-  for (const uint32_t place : down_places) packed += chain.pack(place, layer->down.view());
+  if (end == End::add) chain.set(other, layer->other);
   for (size_t i = 0; i < places.size(); ++i)
     packed += chain.pack(places[i], layer->weights[i % layer->weights.size()].view());
   packed /= chain.steps();
 
-  kernel.output = end == End::down ? sum : y;
-  const double parts = static_cast<double>(layer->weights.size() + (end == End::down ? 1 : 0));
+  kernel.output = y;
+  const double parts = static_cast<double>(layer->weights.size());
   kernel.work = [=](const StepSize& size) -> Work {
     const double rows = size.rows, depth = layer->depth, width = layer->width;
-    const double written = end == End::append ? width * (4 + 2 + 2) : 4.0 * result;
-    const double read = depth * 4 + (adds ? 4.0 * result : 0);
+    const double written = end == End::append ? width * (4 + 2 + 2) : width * 4;
+    const double read = depth * 4 + (end == End::add ? width * 4 : 0);
     return {packed + rows * (read + written), 2 * rows * depth * width * parts};
   };
   kernel.samples = [=](const StepSize& size) {
-    std::map<uint32_t, std::vector<double>> gated;  // by row
-    return some_of(size.rows, result, [&](uint32_t row, uint32_t column) {
-      const double residual = static_cast<double>(layer->other[uint64_t{row} * result + column]);
-      if (end == End::down) {
-        if (gated[row].empty()) gated[row] = gated_row(*layer, row);
-        double y_of_down = 0;
-        for (uint32_t k = 0; k < layer->width; ++k)
-          y_of_down += gated[row][k] * layer->down.at(k, column);
-        return residual + y_of_down;
-      }
-      const double product = layer->product(0, row, column);
-      if (end == End::silu_mul) return silu(product) * layer->product(1, row, column);
-      return end == End::add ? residual + product : product;
+    return some_of(size.rows, layer->width, [&](uint32_t row, uint32_t column) {
+      const double sum = layer->product(0, row, column);
+      if (end == End::silu_mul) return silu(sum) * layer->product(1, row, column);
+      if (end == End::add)
+        return sum + static_cast<double>(layer->other[uint64_t{row} * layer->width + column]);
+      return sum;
     });
   };
   return kernel;
@@ -359,7 +317,6 @@ std::vector<KernelName> kernel_names() {
           {"o", of(&Sizes::hidden, &Sizes::hidden, 1, Front::none, End::add)},
           {"gate_up", of(&Sizes::hidden, &Sizes::intermediate, 2, Front::none, End::silu_mul)},
           {"down", of(&Sizes::intermediate, &Sizes::hidden, 1, Front::none, End::add)},
-          {"norm_mlp", of(&Sizes::hidden, &Sizes::intermediate, 2, Front::norm, End::down)},
           {"lm_head", make_lm_head},
           {"attention", attention(DType::f16)},
           {"attention_int8", attention(DType::i8)},

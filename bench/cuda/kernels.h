@@ -34,7 +34,7 @@ struct KernelName {
   std::function<Kernel(Machine&, const Sizes&)> make;  // throws Failure (out_of_memory)
 };
 
-// qkv, norm_qkv, o, gate_up, down, norm_mlp, lm_head, attention, attention_int8, norm.
+// qkv, norm_qkv, o, gate_up, down, lm_head, attention, attention_int8, norm.
 std::vector<KernelName> kernel_names();
 
 }  // namespace ropewalk::cuda::bench

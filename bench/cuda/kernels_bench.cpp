@@ -116,9 +116,6 @@ std::vector<Case> cases_of(const std::string& kernel, const Sizes& sizes) {
   if (kernel == "norm_qkv")
     return {{decode(1, 1), {none, {{"norms", "own"}}}},
             {prompt(sizes.rows, sizes.rows), {none, separate, wgmma, both}}};
-  if (kernel == "norm_mlp")
-    return {{prompt(few, few), {none, separate, wgmma, both}},
-            {prompt(sizes.rows, sizes.rows), {none, separate, wgmma, both}}};
   const std::vector<Settings> large = {none, tune("joined=0"), separate, wgmma, both};
   const Settings tiles8 = {{"matvec", "tiles8"}}, waits = {{"pdl", "false"}};
   return {{decode(1, 1), {none, waits, tiles8}},

@@ -57,21 +57,21 @@ struct BothSums {
 // `distance`: from the lower to the upper warp. REQUIRES: all 8 warps.
 __device__ __forceinline__ void exchange_sums(const Exchange& exchange, uint32_t distance,
                                               const WgmmaSums (&sums)[2], BothSums& both) {
-  constexpr uint32_t kThreads = kTilesOfBlock * 32;
+  constexpr uint32_t kConsumers = kTilesOfBlock * 32;
   const bool is_lower = (threadIdx.x / 32 & distance) == 0;
   const auto mine = [&](uint32_t k, uint32_t i, bool early) {
     return early ? sums[k / 8][k % 8][i] : sums[k / 8][k % 8 + 8][i];
   };
 #pragma unroll
   for (uint32_t k = 0; k < kExchanged; ++k)
-    exchange.memory[k * kThreads + threadIdx.x] = {mine(k, 0, !is_lower), mine(k, 1, !is_lower),
-                                                   mine(k, 2, !is_lower), mine(k, 3, !is_lower)};
+    exchange.memory[k * kConsumers + threadIdx.x] = {mine(k, 0, !is_lower), mine(k, 1, !is_lower),
+                                                     mine(k, 2, !is_lower), mine(k, 3, !is_lower)};
   __syncwarp();
   if (threadIdx.x % 32 == 0) arrive(exchange.barrier);
   wait_for(exchange.barrier, 0);
 #pragma unroll
   for (uint32_t k = 0; k < kExchanged; ++k) {
-    const float4 got = exchange.memory[k * kThreads + (threadIdx.x ^ distance * 32)];
+    const float4 got = exchange.memory[k * kConsumers + (threadIdx.x ^ distance * 32)];
     const float theirs[4] = {got.x, got.y, got.z, got.w};
 #pragma unroll
     for (uint32_t i = 0; i < 4; ++i) {

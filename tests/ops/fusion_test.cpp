@@ -157,11 +157,11 @@ class Fusion : public OpTest {
     return e;
   }
 
-  // (silu(x . G) * (x . U)) . D: what the fused step stores may be made for D.
+  // (silu(x . G) * (x . U)) . D: what the fused step stores may be made for D alone.
   static Expansion gated_then_product(uint32_t rows, uint32_t width) {
     Random random(20);
     Expansion e = gated(rows, width);
-    e.results.push_back(product(e, e.results[0], {72}, random));
+    e.results = {product(e, e.results[0], {72}, random)};
     return e;
   }
 

@@ -64,12 +64,15 @@ bool take(int& fd, std::string& into) {
   return count > 0;
 }
 
-// Whether the mask of that name in /proc/PID/status has the signal.
+// Whether the mask of that name in /proc/PID/status has the signal. A process that has ended has
+// none; the kernel may leave a signal in its mask.
 bool has_signal(pid_t pid, std::string_view mask, int number) {
   std::ifstream status("/proc/" + std::to_string(pid) + "/status");
-  for (std::string line; std::getline(status, line);)
+  for (std::string line; std::getline(status, line);) {
+    if (line.starts_with("State:") && line.find('Z') != std::string::npos) return false;
     if (line.starts_with(mask))
       return std::stoull(line.substr(mask.size() + 1), nullptr, 16) >> (number - 1) & 1;
+  }
   return false;
 }
 

@@ -127,7 +127,7 @@ def streams(asked, name, folder):
     print(f"\nscheduler's share of a step at {asked.streams[-1]} streams: {100 * gap / (step + gap):.2f} %", flush=True)
 
 
-def beside_bench(asked, name, folder, *backend):
+def beside_bench(asked, name, *backend):
     """Decoding at 8 streams: the server, `ropewalk batch` and `ropewalk bench --batch 8`, with the same options of the
     backend and over the same lengths."""
     reply, requests = (256, 64) if name == "mini" else (192, 8)  # bench decodes half of a context at most
@@ -135,25 +135,28 @@ def beside_bench(asked, name, folder, *backend):
     options = [part for value in ("backend=cpu", *backend) for part in ("--set", value)]
     told = subprocess.run([asked.program, "bench", config, "--prompt", "4", "--batch", "8", "--decode", str(reply),
                            "--json", "--quiet", *options], check=True, capture_output=True, text=True)
-    bench = next(line["tokens_per_s"] for line in json.loads(told.stdout)["rows"] if line["kind"] == "decode")
-    with serve(asked, config, 8, *backend) as server:
-        load(asked.http_load, server.url, bodies(folder, 1, 4, 1, 999), 1, 1)
-        file = bodies(folder, requests, 4, reply, 8)
-        if name == "mini":  # whose step is so short that a sampler counts
-            without_samplers(server, file, 16)
-        result = load(asked.http_load, server.url, file, 8, requests)
-    served = result["answered"] * reply / result["seconds"]
-    batch = batch_rate(asked, name, config, folder, reply, requests, options)
+    decode = next(line for line in json.loads(told.stdout)["rows"] if line["kind"] == "decode")
+    assert decode["steps"] == reply, "bench cut the reply, since it did not fit the context"
+    bench = decode["tokens_per_s"]
+    with tempfile.TemporaryDirectory() as folder:  # of its own: `batch` goes on with answers that it finds
+        with serve(asked, config, 8, *backend) as server:
+            load(asked.http_load, server.url, bodies(folder, 1, 4, 1, 999), 1, 1)
+            file = bodies(folder, requests, 4, reply, 8)
+            if name == "mini":  # whose step is so short that a sampler counts
+                without_samplers(server, file, 16)
+            result = load(asked.http_load, server.url, file, 8, requests)
+        served = result["answered"] * reply / result["seconds"]
+        batch = batch_rate(asked, config, folder, reply, requests, options)
     print(f"\n{' '.join([name, *backend])}, 8 streams, replies of {reply}: bench {bench:.1f} tokens/s, "
           f"server {served:.1f} ({served / bench:.2f} of it), batch {batch:.1f} ({batch / served:.2f} of the server)",
           flush=True)
 
 
-def batch_rate(asked, name, config, folder, reply, requests, options):
+def batch_rate(asked, config, folder, reply, requests, options):
     """The difference of two runs, so that loading does not count."""
     seconds = []
     for count in (8, 8 + requests):
-        questions, answers = (os.path.join(folder, f"{name}-{what}-{count}.jsonl") for what in ("questions", "answers"))
+        questions, answers = (os.path.join(folder, f"{what}-{count}.jsonl") for what in ("questions", "answers"))
         with open(bodies(folder, count, 4, reply, 100 + count)) as lines, open(questions, "w") as file:
             for i, line in enumerate(lines):
                 body = {**json.loads(line), "stream": False}
@@ -185,8 +188,8 @@ def run(asked):
     with tempfile.TemporaryDirectory() as folder:
         for name in asked.shapes:
             streams(asked, name, folder)
-            beside_bench(asked, name, folder)
+            beside_bench(asked, name)
             if name == "mini":  # a step takes less than a millisecond: a core for the steps, the other for the rest
-                beside_bench(asked, name, folder, ONE_CORE)
+                beside_bench(asked, name, ONE_CORE)
             if name != "mini":  # whose context is 512 tokens
                 prefix_hit(asked, name, folder)

@@ -77,6 +77,7 @@ void BenchReport::add_row(const BenchRow& row) {
                            {"batch", row.batch},
                            {"context", row.context},
                            {"adapters", row.adapters},
+                           {"steps", row.steps},
                            {"tokens_per_s", row.tokens_per_s},
                            {"gbs", row.gbs},
                            {"fraction_of_ideal", number(of_ideal)},

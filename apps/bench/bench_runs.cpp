@@ -133,12 +133,14 @@ BenchRow bench_prefill(Runtime& runtime, uint32_t context) {
     ++rounds;
     seconds = seconds_since(start);
   }
-  const double bytes = static_cast<double>(runtime.weight_bytes_per_step()) *
-                       static_cast<double>(runtime.executor().steps_run() - steps_before);
+  const uint64_t steps = runtime.executor().steps_run() - steps_before;
+  const double bytes =
+      static_cast<double>(runtime.weight_bytes_per_step()) * static_cast<double>(steps);
   return {.kind = "prefill",
           .batch = 1,
           .context = context,
           .adapters = 0,
+          .steps = steps,
           .tokens_per_s = rounds * context / seconds,
           .gbs = bytes / seconds / 1e9,
           .tflops = rounds * prefill_flop(runtime, context) / seconds / 1e12,
@@ -183,6 +185,7 @@ BenchRow bench_decode(Runtime& runtime, const DecodeRun& run) {
           .batch = run.batch,
           .context = run.context,
           .adapters = run.adapters,
+          .steps = run.steps,
           .tokens_per_s = double{1} * run.batch * run.steps / seconds,
           .gbs = rate(static_cast<double>(runtime.weight_bytes_per_step())),
           .tflops = 0,

@@ -15,6 +15,7 @@ struct BenchRow {
   uint32_t batch;
   uint32_t context;
   uint32_t adapters;    // that its sequences have
+  uint64_t steps;       // that were timed
   double tokens_per_s;  // of all sequences together
   double gbs;           // weights as they are packed, and cache, 1e9 bytes per second
   double tflops;        // of a prefill; 0 for decode steps, which are bound by reading

@@ -34,6 +34,20 @@ TEST(Bench, TakesSomeLayersOfAShape) {
   EXPECT_EQ(outcome.err, "error: --layers: found 6. airophin-mini has 5.\n");
 }
 
+// With --quiet there is no note of it, so the row says it.
+TEST(Bench, SaysHowManyStepsItDecoded) {
+  const Outcome outcome =
+      run_program({"bench", "--shape", "airophin-mini", "--layers", "1", "--prompt", "4",
+                   "--decode", "400", "--backend", "cpu", "--json", "--quiet"},
+                  "");
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  EXPECT_EQ(outcome.err, "");
+  const Json json = outcome.json();
+  const Json* decode = row(json["rows"], "decode", 1, 4);
+  ASSERT_NE(decode, nullptr);
+  EXPECT_EQ((*decode)["steps"], 256);  // half of the context
+}
+
 TEST(Bench, MeasuresARandomModel) {
   const Outcome outcome =
       run_program({"bench", "--shape", "airophin-mini", "--quant", "gptq4-g32-act", "--prompt",
@@ -55,6 +69,7 @@ TEST(Bench, MeasuresARandomModel) {
       const Json* decode = row(json["rows"], "decode", batch, context);
       ASSERT_NE(decode, nullptr);
       EXPECT_GT((*decode)["tokens_per_s"].get<double>(), 0);
+      EXPECT_EQ((*decode)["steps"], 8);
       // 4 bits a weight and 16 + 4 for each group of 32 and column, then lm_head in f16; and keys
       // and values of 8 steps from `context` on, 5 layers of 3 heads of 64.
       const double weights =

@@ -42,8 +42,21 @@ struct CodeRun {
   uint32_t rows;
 };
 
-// sums (rows, 32) += x (rows, run.rows) . the unpacked run
-using CodeKernel = void (*)(const CodeRun& run, const float* x, size_t x_stride, float* sums);
+// Groups of one panel, one after the other.
+struct CodeRuns {
+  CodeRun first;
+  uint32_t count;
+  size_t stride;  // bytes from one to the next, of codes, scales and zeros alike
+
+  CodeRun operator[](uint32_t i) const {
+    const auto later = [&](const void* at) { return static_cast<const char*>(at) + i * stride; };
+    return {reinterpret_cast<const uint32_t*>(later(first.codes)), later(first.scale),
+            later(first.zero), first.scale_type, first.rows};
+  }
+};
+
+// sums (rows, 32) += x (rows, runs.count * runs.first.rows) . the unpacked runs
+using CodeKernel = void (*)(const CodeRuns& runs, const float* x, size_t x_stride, float* sums);
 
 // By the rows of x; null for 0, and for more than the registers hold.
 inline constexpr uint32_t kMaxCodeRows = 8;

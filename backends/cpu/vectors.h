@@ -64,6 +64,11 @@ RW_INLINE Floats load_as_f32(const float* from) { return *reinterpret_cast<const
 // Masked forms with all lanes on: GCC 12 warns of an uninitialised operand in the plain ones (GCC
 // bug 105593).
 RW_INLINE Floats f32_of(__m512i integers) { return _mm512_maskz_cvtepi32_ps(0xffff, integers); }
+// The other bits of each word may be anything.
+RW_INLINE Floats f32_of_low_4_bits(Words words) {
+  constexpr Floats kTable = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
+  return _mm512_maskz_permutexvar_ps(0xffff, __builtin_bit_cast(__m512i, words), kTable);
+}
 RW_INLINE __m128i load_16(const void* from) {
   return _mm_loadu_si128(static_cast<const __m128i*>(from));
 }

@@ -56,19 +56,24 @@ CodeRun run_of(const Job& job, uint32_t group, uint32_t first, uint32_t rows) {
           job.header.scale_dtype == abi::DType::f32 ? ScaleType::f32 : ScaleType::f16, rows};
 }
 
-void multiply_gptq(const Job& job) {
+// Few rows: groups are unpacked and multiplied in registers. The last one may have fewer rows.
+void multiply_few(const Job& job) {
+  const CodeKernel multiply = job.kernels.multiply_codes[job.header.bits].of_rows[job.rows];
+  const uint32_t size = job.header.group_size, whole = job.op.depth / size;
+  if (whole > 0)
+    multiply({run_of(job, 0, 0, size), whole, job.shape.group_bytes}, job.x(0), job.op.depth,
+             job.sum);
+  if (const uint32_t rows = job.op.depth % size)
+    multiply({run_of(job, whole, 0, rows), 1, 0}, job.x(whole * size), job.op.depth, job.sum);
+}
+
+// Many rows: groups are unpacked into a tile until it is full, then it is multiplied.
+void multiply_many(const Job& job) {
   alignas(64) float tile[kTileRows * kPanel];
   uint32_t tile_k = 0, filled = 0;  // the tile holds rows [tile_k, tile_k + filled)
   for (uint32_t group = 0; group < job.shape.groups; ++group) {
     const uint32_t begin = group * job.header.group_size;
     const uint32_t rows = std::min(job.header.group_size, job.op.depth - begin);
-    // few rows: unpack and multiply in registers
-    if (job.rows <= job.kernels.code_rows) {
-      job.kernels.multiply_codes[job.header.bits].of_rows[job.rows](
-          run_of(job, group, 0, rows), job.x(begin), job.op.depth, job.sum);
-      continue;
-    }
-    // many rows: unpack groups into a tile until it is full, then multiply it
     for (uint32_t first = 0; first < rows; first += kTileRows) {
       const uint32_t depth = std::min(kTileRows, rows - first);
       if (filled + depth > kTileRows) {
@@ -114,10 +119,12 @@ void matmul(const Matmul& op, const Frame& frame) noexcept {
                   std::min(kRowBlock, rows - first),
                   sum};
     std::fill_n(sum, job.rows * kPanel, 0.0f);
-    if (header.dtype == abi::DType::gptq)
-      multiply_gptq(job);
-    else
+    if (header.dtype != abi::DType::gptq)
       multiply_dense(job);
+    else if (job.rows <= frame.kernels.code_rows)
+      multiply_few(job);
+    else
+      multiply_many(job);
     store(job, panel);
   });
 }

@@ -61,7 +61,7 @@ profile() {
   metrics+=",smsp__average_warps_issue_stalled_long_scoreboard_per_issue_active.ratio"
   metrics+=",smsp__average_warps_issue_stalled_no_instruction_per_issue_active.ratio"
   ncu --clock-control none --csv --page raw --metrics "$metrics" \
-    -k 'regex:^(lean|matmul|matmul_wide|attention_ring|attention_split|combine|rms_norm|dense_stream|dense_matmul)_kernel' \
+    -k 'regex:^(lean|matmul|matmul_wide|attention_ring|attention_split|combine|rms_norm|dense_stream|dense_matmul|largest_keys)_kernel' \
     "$here/bin/kernels_bench" --eager --layers 2 --rows 1
 }
 sanitizer() {
@@ -84,7 +84,7 @@ stage ops13 30 mismatches 25 tests "$thirteen:Devices.*"
 stage wgmma 20 mismatches 12 tests '*Matmul.gptq4_g32*/cuda_wgmma:*Attention*/cuda_wgmma:*Fusion*/cuda_wgmma'
 stage models 45 mismatches 25 models
 stage bench13 75 figures 20 bench --prompt 512,2048,8064 --batch 1,8 --decode 128
-stage kernels 50 figures 90 "$here/bin/kernels_bench" --all
+stage kernels 50 figures 125 "$here/bin/kernels_bench" --all
 stage prompts 30 figures 40 "$here/bin/kernels_bench" --all --rows 2048
 stage sweep 75 figures 40 "$here/bin/kernels_bench" --sweep
 stage ncu 35 figures 60 profile

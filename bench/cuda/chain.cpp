@@ -22,16 +22,18 @@ void require(const abi::Status& status) {
 // A step's inputs. RoPE's frequencies are 0, so that it leaves queries and keys as they are.
 struct StepData {
   std::vector<int32_t> token;
-  std::vector<uint32_t> position, sequence, length, page;
+  std::vector<uint32_t> position, sequence, length, page, wanted;
   std::vector<float> inv_freq;
 
   StepData(const StepSize& size, uint32_t pages, uint32_t rope_pairs)
-      : token(size.rows), length(size.sequences, size.context) {
+      : length(size.sequences, size.context) {
     const uint32_t each = size.rows / size.sequences;
     for (uint32_t r = 0; r < size.rows; ++r) {
+      token.push_back(Chain::token_of(r));
       sequence.push_back(r / each);
       position.push_back(size.context - each + r % each);
     }
+    for (uint32_t s = 1; s <= size.sequences; ++s) wanted.push_back(s * each - 1);
     for (uint32_t i = 0; i < size.sequences * pages; ++i) page.push_back(i);
     inv_freq.assign(size_t{size.sequences} * rope_pairs, 0.0f);
   }
@@ -46,10 +48,25 @@ struct StepData {
             .sequence = sequence,
             .length = length,
             .page = page,
-            .wanted = {},
+            .wanted = wanted,
             .inv_freq = inv_freq};
   }
 };
+
+// Where the program looked for the largest of each row of logits.
+void check_largest(const DeviceParts& parts, std::span<const float> logits, uint32_t width) {
+  if (!parts.shared.maxima) return;
+  std::vector<int32_t> ids(logits.size() / width);
+  parts.shared.maxima->read(ids);
+  for (size_t row = 0; row < ids.size(); ++row) {
+    const std::span<const float> of_row = logits.subspan(row * width, width);
+    const auto largest = std::ranges::max_element(of_row) - of_row.begin();
+    if (ids[row] != largest)
+      throw abi::Failure(abi::StatusCode::internal, "WRONG, largest logit " +
+                                                        std::to_string(ids[row]) + " instead of " +
+                                                        std::to_string(largest));
+  }
+}
 
 }  // namespace
 
@@ -78,8 +95,25 @@ uint32_t Chain::activation(uint32_t max_rows, std::vector<uint32_t> width) {
   return add(abi::TensorKind::scratch, abi::DType::f32, width, bytes);
 }
 
+uint32_t Chain::wanted(uint32_t max_rows, uint32_t width) {
+  const uint64_t bytes = uint64_t{max_rows} * width * sizeof(float);
+  return add(abi::TensorKind::scratch, abi::DType::f32, {abi::kWanted, width}, bytes);
+}
+
+uint32_t Chain::again(uint32_t tensor) {
+  const abi::Tensor first = tensors_[tensor];
+  const auto index = static_cast<uint32_t>(tensors_.size());
+  tensors_.push_back(first);
+  same_[index] = tensor;
+  return index;
+}
+
 uint32_t Chain::vector(uint32_t size) {
   return add(abi::TensorKind::constant, abi::DType::f32, {size}, uint64_t{size} * sizeof(float));
+}
+
+uint32_t Chain::order(uint32_t size) {
+  return add(abi::TensorKind::constant, abi::DType::i32, {size}, uint64_t{size} * sizeof(int32_t));
 }
 
 uint32_t Chain::cache(abi::DType dtype, uint32_t pages, uint32_t heads, uint32_t head_dim) {
@@ -89,8 +123,9 @@ uint32_t Chain::cache(abi::DType dtype, uint32_t pages, uint32_t heads, uint32_t
 }
 
 uint32_t Chain::weight(const abi::Weight& weight) {
-  const uint32_t tensor =
-      add(abi::TensorKind::weight, weight.dtype, {weight.rows, weight.cols}, packed_bytes(weight));
+  std::vector<uint32_t> dims = {weight.rows, weight.cols};
+  if (weight.use == abi::WeightUse::embed) std::swap(dims[0], dims[1]);
+  const uint32_t tensor = add(abi::TensorKind::weight, weight.dtype, dims, packed_bytes(weight));
   tensors_[tensor].bits = weight.bits;
   tensors_[tensor].group_size = weight.group_size;
   return tensor;
@@ -116,7 +151,12 @@ void Chain::end_step(std::vector<uint32_t> hidden) {
 
 void Chain::place() {
   uint64_t total = 0;
-  for (abi::Tensor& tensor : tensors_) {
+  for (uint32_t i = 0; i < tensors_.size(); ++i) {
+    abi::Tensor& tensor = tensors_[i];
+    if (same_.contains(i)) {
+      tensor.at.offset = tensors_[same_[i]].at.offset;
+      continue;
+    }
     tensor.at.offset = total;
     total += (tensor.at.bytes + kAlignment - 1) / kAlignment * kAlignment;
   }
@@ -128,6 +168,10 @@ void Chain::set(uint32_t tensor, std::span<const float> values) {
   abi::Slice at = tensors_[tensor].at;
   at.bytes = values.size_bytes();
   machine_.memory().write(at, std::as_bytes(values));
+}
+
+void Chain::set_order(uint32_t tensor, std::span<const uint32_t> order) {
+  machine_.memory().write(tensors_[tensor].at, std::as_bytes(order));
 }
 
 double Chain::pack(uint32_t tensor, const abi::Weight& weight) {
@@ -156,7 +200,8 @@ double Chain::time(const StepSize& size, const Options& options, uint32_t output
                    std::span<const Sample> samples, int repeats) {
   const abi::Graph all = graph();
   const uint32_t pages = abi::pages_for(size.context, abi::kDefaultPageTokens);
-  abi::CompileRequest request{&all, claims_, {size.rows, 1, size.sequences, pages}, {}};
+  abi::CompileRequest request{
+      &all, claims_, {size.rows, size.sequences, size.sequences, pages}, {}};
   const DeviceParts parts = machine_.parts(options);
   const uint64_t bytes = workspace_bytes(request, parts);
   Memory& memory = machine_.memory();
@@ -182,6 +227,7 @@ double Chain::time(const StepSize& size, const Options& options, uint32_t output
     if (!(error < kNear))
       throw abi::Failure(abi::StatusCode::internal,
                          "WRONG, relative error " + std::to_string(error));
+    check_largest(parts, found, static_cast<uint32_t>(width));
     if (repeats == 0) return;
     run();
     std::vector<double> times(static_cast<size_t>(repeats));

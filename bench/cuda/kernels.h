@@ -2,6 +2,7 @@
 // chains that kernels_bench times.
 #pragma once
 
+#include <algorithm>
 #include <functional>
 #include <memory>
 #include <string>
@@ -20,6 +21,9 @@ struct Sizes {
   uint32_t cache_layers, cache_sequences, context;
 };
 
+// Keys of a step that sees few.
+inline uint32_t short_context(const Sizes& sizes) { return std::min(512u, sizes.context / 2); }
+
 // A chain with its data on the device.
 struct Kernel {
   std::unique_ptr<Chain> chain;
@@ -34,7 +38,9 @@ struct KernelName {
   std::function<Kernel(Machine&, const Sizes&)> make;  // throws Failure (out_of_memory)
 };
 
-// qkv, norm_qkv, o, gate_up, down, lm_head, attention, attention_int8, norm.
+// What a decode step launches by default: embed; norm_qkv, attention_o and norm_mlp in each layer;
+// logits. Then parts of these, and other choices: qkv, o, gate_up, down, lm_head, attention,
+// attention_int8, norm.
 std::vector<KernelName> kernel_names();
 
 }  // namespace ropewalk::cuda::bench

@@ -10,10 +10,14 @@
 //   --layers N     steps of a graph (40)               --eager       launched once, not recorded or
 //   --tiny         a model of 64, for the emulator                   repeated: for profilers
 //
+// A decode step of the defaults launches the kernels of embed, then those of norm_qkv, attention_o
+// and norm_mlp in each layer, then those of logits. The other lines are parts of these, or choices.
+//
 // GB/s counts the packed weights, the cache, x and y, each once. "of read" is its fraction of the
 // bandwidth that was measured in the same run, "of f16" the fraction of the rate of products. Exits
 // with 1 where an output was wrong, with 4 where there is no device.
 #include <algorithm>
+#include <array>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -89,35 +93,51 @@ Settings tune(const std::string& setting) { return {{"tune", setting}}; }
 StepSize decode(uint32_t rows, uint32_t context) { return {rows, rows, context}; }
 StepSize prompt(uint32_t rows, uint32_t context) { return {rows, 1, context}; }
 
-bool is_attention(const std::string& kernel) { return kernel.starts_with("attention"); }
+bool is_attention(const std::string& kernel) {
+  return kernel == "attention" || kernel == "attention_int8";
+}
+// Steps of one product, with packed weights.
 bool is_packed(const std::string& kernel) {
-  return !is_attention(kernel) && kernel != "lm_head" && kernel != "norm";
+  return std::ranges::count(std::array{"norm_qkv", "qkv", "o", "gate_up", "down"}, kernel) != 0;
 }
 
 std::vector<Case> cases_of(const std::string& kernel, const Sizes& sizes) {
-  const Settings none, tiles16 = {{"matvec", "tiles16"}};
-  const uint32_t longest = sizes.context, short_one = std::min(512u, longest / 2);
+  const Settings none, tiles16 = {{"matvec", "tiles16"}}, own = {{"norms", "own"}};
+  const Settings waits = {{"pdl", "false"}}, combined = {{"combine", "own"}};
+  const uint32_t longest = sizes.context, short_one = short_context(sizes);
   const uint32_t few = sizes.rows / 4;  // of a prompt
-  if (kernel == "norm") return {{decode(1, 1), {none}}, {prompt(sizes.rows, sizes.rows), {none}}};
+  if (kernel == "embed") return {{decode(1, 1), {none}}, {decode(8, 1), {none}}};
+  if (kernel == "norm")
+    return {
+        {decode(1, 1), {none}}, {decode(8, 1), {none}}, {prompt(sizes.rows, sizes.rows), {none}}};
+  if (kernel == "logits")
+    return {{decode(1, 1), {none, waits, {{"logits", "host"}}}}, {decode(8, 1), {none}}};
   if (kernel == "lm_head") {
     const Settings cublas = tune("dense-rows=0");
     return {{decode(1, 1), {none, tune("stream-rows=0"), cublas}}, {decode(8, 1), {none, cublas}}};
   }
+  if (kernel == "attention_o")
+    return {{decode(1, short_one), {none, combined, waits}},
+            {decode(8, short_one), {none, combined, waits}}};
   if (is_attention(kernel)) {
     std::vector<Settings> tiles = {none};
     if (kernel == "attention") tiles.push_back({{"attention", "wgmma"}});
-    const std::vector<Settings> both = {none, {{"combine", "own"}}, {{"attention", "split"}}};
+    const std::vector<Settings> both = {none, combined, {{"attention", "split"}}};
     return {{decode(1, short_one), both},  {decode(1, longest), both},
             {decode(8, short_one), both},  {decode(8, longest), both},
             {prompt(few, longest), tiles}, {prompt(sizes.rows, longest), tiles}};
   }
   const Settings separate = {{"epilogues", "separate"}}, wgmma = {{"large-batch", "wgmma"}};
   const Settings both = {separate[0], wgmma[0]};
+  if (kernel == "norm_mlp")
+    return {{decode(1, 1), {none, own, waits}}, {decode(8, 1), {none}}, {decode(32, 1), {none}}};
   if (kernel == "norm_qkv")
-    return {{decode(1, 1), {none, {{"norms", "own"}}}},
+    return {{decode(1, 1), {none, own, waits}},
+            {decode(8, 1), {none}},
+            {decode(32, 1), {none}},
             {prompt(sizes.rows, sizes.rows), {none, separate, wgmma, both}}};
   const std::vector<Settings> large = {none, tune("joined=0"), separate, wgmma, both};
-  const Settings tiles8 = {{"matvec", "tiles8"}}, waits = {{"pdl", "false"}};
+  const Settings tiles8 = {{"matvec", "tiles8"}};
   return {{decode(1, 1), {none, waits, tiles8}},
           {decode(8, 1), {none, waits, tiles8, tiles16}},
           {decode(32, 1), {none, tune("lean-rows=8"), tiles16}},

@@ -67,6 +67,15 @@ RW_HOST_DEVICE constexpr uint32_t small_block_bytes(Zeros zeros) {
   return small_header_bytes(zeros) + kTileColumns * kBlockRows / 2;
 }
 
+// Calls launch.operator()<kZeros>() of a weight with small headers.
+template <class Launch>
+void with_zeros(const Layout& l, const Launch& launch) {
+  if (l.zeros == Zeros::constant)
+    launch.template operator()<Zeros::constant>();
+  else
+    launch.template operator()<Zeros::nibbles>();
+}
+
 RW_HOST_DEVICE uint32_t divide_up(uint32_t a, uint32_t b) { return a / b + (a % b != 0); }
 
 RW_HOST_DEVICE uint32_t groups(const Layout& l) { return divide_up(l.rows, l.group_size); }

@@ -19,6 +19,20 @@ namespace ropewalk::cuda {
 // From the oldest GPUs to the newest.
 enum class Copies : uint32_t { none, async_16, bulk };
 
+// Calls launch.operator()<kCopies>(). A kernel is compiled for each kind; those that the GPU has no
+// copies for are empty (has_copies) and never launched.
+template <class Launch>
+void with_copies(Copies copies, const Launch& launch) {
+  switch (copies) {
+    case Copies::bulk:
+      return launch.template operator()<Copies::bulk>();
+    case Copies::async_16:
+      return launch.template operator()<Copies::async_16>();
+    case Copies::none:
+      return launch.template operator()<Copies::none>();
+  }
+}
+
 // Where a kernel is a plain function (tests/cuda/emulator), the emulator brings this itself.
 #if defined(__CUDACC__)
 

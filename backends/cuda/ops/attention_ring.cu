@@ -192,10 +192,9 @@ bool can_ring(const Cache& keys, Copies copies, uint32_t shared_bytes) {
 }
 
 void attention_ring(const Attention& op, const Launch& launch) {
-  if (op.copies == Copies::bulk)
-    launch_as<Copies::bulk>(op, launch);
-  else
-    launch_as<Copies::async_16>(op, launch);
+  with_copies(op.copies, [&]<Copies kCopies>() {
+    if constexpr (kCopies != Copies::none) launch_as<kCopies>(op, launch);
+  });
   if (!op.counters) attention_combine(op, launch);
 }
 

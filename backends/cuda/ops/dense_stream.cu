@@ -119,27 +119,17 @@ __global__ void __launch_bounds__(kLeanThreads, 2)
   if constexpr (has_copies(kCopies)) run<kCopies, Element, kRows>(op, step);
 }
 
-template <Copies kCopies, class Element>
-void launch_as(const DenseMatmul& op, const DenseStream& stream, const Launch& launch) {
-  const uint32_t rows = launch.max_rows(op.extent);
-  const LaunchShape shape{stream.thread_blocks, kLeanThreads, room_of(kCopies, rows, op.depth).end,
-                          stream.start, launch.stream};
-  if (rows == 1)
-    run_kernel_in(dense_stream_kernel<kCopies, Element, 1>, shape, op, launch.step);
-  else
-    run_kernel_in(dense_stream_kernel<kCopies, Element, 2>, shape, op, launch.step);
-}
-
 template <class Element>
-void launch_as(const DenseMatmul& op, const DenseStream& stream, const Launch& launch) {
-  switch (stream.copies) {
-    case Copies::bulk:
-      return launch_as<Copies::bulk, Element>(op, stream, launch);
-    case Copies::async_16:
-      return launch_as<Copies::async_16, Element>(op, stream, launch);
-    case Copies::none:
-      return launch_as<Copies::none, Element>(op, stream, launch);
-  }
+void launch_as(const DenseMatmul& op, const DenseStream& how, const Launch& launch) {
+  with_copies(how.copies, [&]<Copies kCopies>() {
+    const uint32_t rows = launch.max_rows(op.extent);
+    const LaunchShape shape{how.thread_blocks, kLeanThreads, room_of(kCopies, rows, op.depth).end,
+                            how.start, launch.stream};
+    if (rows == 1)
+      run_kernel_in(dense_stream_kernel<kCopies, Element, 1>, shape, op, launch.step);
+    else
+      run_kernel_in(dense_stream_kernel<kCopies, Element, 2>, shape, op, launch.step);
+  });
 }
 
 }  // namespace

@@ -264,10 +264,7 @@ WgmmaEnd wgmma_end_of(const Product& product) {
 }
 
 void wgmma_matmul(const WgmmaMatmul& op, const StepView& step, cudaStream_t stream) {
-  if (op.layout.zeros == Zeros::constant)
-    launch<Zeros::constant>(op, step, stream);
-  else
-    launch<Zeros::nibbles>(op, step, stream);
+  with_zeros(op.layout, [&]<Zeros kZeros>() { launch<kZeros>(op, step, stream); });
 }
 
 }  // namespace ropewalk::cuda::gptq

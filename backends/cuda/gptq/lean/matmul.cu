@@ -211,28 +211,17 @@ void launch(const LeanMatmul& op, const StepView& step, cudaStream_t stream) {
                 {thread_blocks_of(op.shares), kLeanThreads, room.end, op.start, stream}, op, step);
 }
 
-template <Copies kCopies>
-void launch(const LeanMatmul& op, const StepView& step, cudaStream_t stream) {
-  const bool constant = op.part[0].layout.zeros == Zeros::constant;
-  if (lean_rows(op.rows) == 1)
-    constant ? launch<kCopies, 1, Zeros::constant>(op, step, stream)
-             : launch<kCopies, 1, Zeros::nibbles>(op, step, stream);
-  else
-    constant ? launch<kCopies, kLeanMaxRows, Zeros::constant>(op, step, stream)
-             : launch<kCopies, kLeanMaxRows, Zeros::nibbles>(op, step, stream);
-}
-
 }  // namespace
 
 void lean_matmul(const LeanMatmul& op, const StepView& step, cudaStream_t stream) {
-  switch (op.copies) {
-    case Copies::bulk:
-      return launch<Copies::bulk>(op, step, stream);
-    case Copies::async_16:
-      return launch<Copies::async_16>(op, step, stream);
-    case Copies::none:
-      return launch<Copies::none>(op, step, stream);
-  }
+  with_copies(op.copies, [&]<Copies kCopies>() {
+    with_zeros(op.part[0].layout, [&]<Zeros kZeros>() {
+      if (lean_rows(op.rows) == 1)
+        launch<kCopies, 1, kZeros>(op, step, stream);
+      else
+        launch<kCopies, kLeanMaxRows, kZeros>(op, step, stream);
+    });
+  });
 }
 
 }  // namespace ropewalk::cuda::gptq

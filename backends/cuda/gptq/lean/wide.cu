@@ -245,35 +245,21 @@ void launch(const LeanMatmul& op, const StepView& step, cudaStream_t stream) {
                 {thread_blocks_of(op.shares), kLeanThreads, room.end, op.start, stream}, op, step);
 }
 
-template <Copies kCopies, Zeros kZeros>
-void launch(const LeanMatmul& op, const StepView& step, cudaStream_t stream) {
-  switch (wide_rows(op.rows)) {
-    case 16:
-      return launch<kCopies, 2, kZeros>(op, step, stream);
-    case 32:
-      return launch<kCopies, 4, kZeros>(op, step, stream);
-    default:
-      return launch<kCopies, 8, kZeros>(op, step, stream);
-  }
-}
-
-template <Copies kCopies>
-void launch(const LeanMatmul& op, const StepView& step, cudaStream_t stream) {
-  op.part[0].layout.zeros == Zeros::constant ? launch<kCopies, Zeros::constant>(op, step, stream)
-                                             : launch<kCopies, Zeros::nibbles>(op, step, stream);
-}
-
 }  // namespace
 
 void lean_wide(const LeanMatmul& op, const StepView& step, cudaStream_t stream) {
-  switch (op.copies) {
-    case Copies::bulk:
-      return launch<Copies::bulk>(op, step, stream);
-    case Copies::async_16:
-      return launch<Copies::async_16>(op, step, stream);
-    case Copies::none:
-      return launch<Copies::none>(op, step, stream);
-  }
+  with_copies(op.copies, [&]<Copies kCopies>() {
+    with_zeros(op.part[0].layout, [&]<Zeros kZeros>() {
+      switch (wide_rows(op.rows)) {
+        case 16:
+          return launch<kCopies, 2, kZeros>(op, step, stream);
+        case 32:
+          return launch<kCopies, 4, kZeros>(op, step, stream);
+        default:
+          return launch<kCopies, 8, kZeros>(op, step, stream);
+      }
+    });
+  });
 }
 
 }  // namespace ropewalk::cuda::gptq

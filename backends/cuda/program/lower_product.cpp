@@ -4,6 +4,7 @@
 #include <optional>
 #include <vector>
 
+#include "backends/cuda/gptq/division.h"
 #include "backends/cuda/gptq/lean/matmul.h"
 #include "backends/cuda/gptq/x_to_f16.h"
 #include "core/abi/guard.h"

@@ -20,6 +20,11 @@ bool is_fused(DType dtype, const Target& target) {
   return dtype == DType::gptq && target.choices.epilogues == Epilogues::fused;
 }
 
+bool uses_wgmma(const Product& p, const Target& target) {
+  return target.choices.large_batch == LargeBatchChoice::wgmma &&
+         gptq::can_use_wgmma(p, target.capability, target.shared_bytes);
+}
+
 std::vector<Group> groups(const Product& p, DType dtype, uint32_t rows, const Target& target) {
   gptq::Layout parts[kMaxParts];
   for (uint32_t i = 0; i < p.parts; ++i) parts[i] = p.part[i].layout;
@@ -80,7 +85,7 @@ LargeBatchNeeds LargeBatchMatmul::needs(const Product& p, DType dtype, uint32_t 
     width += columns;
     if (!rotates || sum_bytes == 4) needs.sums = std::max(needs.sums, rows * columns * sum_bytes);
     const uint64_t slice = joined ? columns : width_of(group[0], dtype);
-    if (dtype == DType::gptq && !gptq::can_use_wgmma(p, target))
+    if (dtype == DType::gptq && !uses_wgmma(p, target))
       needs.slice = std::max(
           needs.slice, abi::align_up(slice * gptq::padded_rows(p.part[0].layout) * 2, kAlignment));
   }
@@ -101,7 +106,7 @@ bool LargeBatchMatmul::can_pass_gated(const Product& product, const Product& nex
                                       const Target& target) {
   return is_fused(DType::gptq, target) && is_pair(product) &&
          gptq::is_contiguous(next.part[0].layout) &&
-         gptq::can_use_wgmma(product, target) == gptq::can_use_wgmma(next, target);
+         uses_wgmma(product, target) == uses_wgmma(next, target);
 }
 
 LargeBatchMatmul::LargeBatchMatmul(const Product& product, DType dtype, uint32_t rows,
@@ -112,7 +117,7 @@ LargeBatchMatmul::LargeBatchMatmul(const Product& product, DType dtype, uint32_t
       dtype_(dtype),
       rows_(rows),
       links_(links),
-      stays_packed_(dtype == DType::gptq && gptq::can_use_wgmma(product, resources.target)),
+      stays_packed_(dtype == DType::gptq && uses_wgmma(product, resources.target)),
       end_(stays_packed_ && is_fused(dtype, resources.target) ? gptq::wgmma_end_of(product)
                                                               : gptq::WgmmaEnd::sums),
       sum_type_(!stays_packed_ && is_fused(dtype, resources.target) ? DType::f16 : DType::f32),

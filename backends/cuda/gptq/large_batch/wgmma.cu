@@ -248,9 +248,8 @@ void launch(const WgmmaMatmul& op, const StepView& step, cudaStream_t stream) {
 
 }  // namespace
 
-bool can_use_wgmma(const Product& product, const Target& target) {
-  return target.choices.large_batch == LargeBatchChoice::wgmma && target.capability == 90 &&
-         target.shared_bytes >= Shared<Zeros::nibbles>::kBytes && is_lean(product);
+bool can_use_wgmma(const Product& product, uint32_t capability, uint32_t shared_bytes) {
+  return capability == 90 && shared_bytes >= Shared<Zeros::nibbles>::kBytes && is_lean(product);
 }
 
 // Halves of a head are in different warps of a thread block.

@@ -7,7 +7,6 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "backends/cuda/device/target.h"
 #include "backends/cuda/gptq/large_batch/epilogue.h"
 #include "backends/cuda/gptq/product.h"
 
@@ -42,7 +41,8 @@ struct WgmmaMatmul {
 
 // The end that a product can have in the kernel; `sums` where it has none.
 WgmmaEnd wgmma_end_of(const Product& product);
-bool can_use_wgmma(const Product& product, const Target& target);
+// Whether the GPU and the weights suit the kernel.
+bool can_use_wgmma(const Product& product, uint32_t capability, uint32_t shared_bytes);
 void wgmma_matmul(const WgmmaMatmul& op, const StepView& step, cudaStream_t stream);
 
 }  // namespace ropewalk::cuda::gptq

@@ -1,6 +1,20 @@
 #include "backends/cuda/gptq/lean/matmul.h"
 
+#include "backends/cuda/device/target.h"
+
 namespace ropewalk::cuda::gptq {
+
+Copies copies_of(const Target& target) {
+  return target.capability >= 90   ? Copies::bulk
+         : target.capability >= 80 ? Copies::async_16
+                                   : Copies::none;
+}
+
+Start start_of(const Target& target) {
+  const bool early = target.choices.early_start == EarlyStart::where_possible;
+  return early && target.capability >= 90 ? Start::early : Start::after;
+}
+
 // One kernel reads all parts, so they must have the same kind of zeros and the same Layout::zero.
 bool is_lean(const Product& product) {
   const Layout& first = product.part[0].layout;

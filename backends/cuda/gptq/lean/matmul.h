@@ -7,7 +7,6 @@
 
 #include <optional>
 
-#include "backends/cuda/device/target.h"
 #include "backends/cuda/gptq/lean/shared_layout.h"
 #include "backends/cuda/gptq/lean/shares.h"
 #include "backends/cuda/gptq/lean/x.h"
@@ -15,19 +14,17 @@
 #include "backends/cuda/kernel/async.cuh"
 #include "backends/cuda/kernel/launch.cuh"
 
-namespace ropewalk::cuda::gptq {
+namespace ropewalk::cuda {
+
+struct
+    Target;  // device/target.h, which kernels do not see: a new choice compiles none of them anew
+
+namespace gptq {
 
 // What the GPU copies to shared memory with.
-inline Copies copies_of(const Target& target) {
-  return target.capability >= 90   ? Copies::bulk
-         : target.capability >= 80 ? Copies::async_16
-                                   : Copies::none;
-}
+Copies copies_of(const Target& target);
 // When a kernel that waits for the one in front of it starts.
-inline Start start_of(const Target& target) {
-  const bool early = target.choices.early_start == EarlyStart::where_possible;
-  return early && target.capability >= 90 ? Start::early : Start::after;
-}
+Start start_of(const Target& target);
 
 struct LeanMatmul : Product {
   Shares shares{};
@@ -82,4 +79,5 @@ void lean_matmul(const LeanMatmul& op, const StepView& step, cudaStream_t stream
 std::optional<LeanMatmul> lean_wide_of(const Product& product, uint32_t rows, const Target& target);
 void lean_wide(const LeanMatmul& op, const StepView& step, cudaStream_t stream);
 
-}  // namespace ropewalk::cuda::gptq
+}  // namespace gptq
+}  // namespace ropewalk::cuda

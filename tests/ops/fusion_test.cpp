@@ -120,11 +120,11 @@ class Fusion : public OpTest {
   }
 
   // r + s . D with s = silu(n . G) * (n . U) of an rms_norm n.
-  static Expansion mlp(uint32_t rows, uint32_t width, float largest) {
+  static Expansion mlp(uint32_t rows, uint32_t width, float largest, Op activation = Op::silu_mul) {
     Random random(11);
     Expansion e(rows);
     const uint32_t n = norm(e, 160, random, largest);
-    const uint32_t s = gate(e, n, width, random);
+    const uint32_t s = gate(e, n, width, random, activation);
     e.results = {residual(e, product(e, s, {96}, random), 96)};
     return e;
   }
@@ -139,21 +139,22 @@ class Fusion : public OpTest {
                  residual(e, second, 64)};
     return e;
   }
-  static uint32_t gate(OpCase& c, uint32_t x, uint32_t width, Random& random) {
+  static uint32_t gate(OpCase& c, uint32_t x, uint32_t width, Random& random,
+                       Op activation = Op::silu_mul) {
     const uint32_t g = product(c, x, {width}, random), u = product(c, x, {width}, random);
-    return c.op(Op::silu_mul, {g, u}, {width}, {});
+    return c.op(activation, {g, u}, {width}, {});
   }
   static uint32_t residual(OpCase& c, uint32_t x, uint32_t width) {
     return c.op(Op::add, {c.random_input({width}), x}, {width}, abi::AddParams{});
   }
 
-  // silu(x . G) * (x . U).
-  static Expansion gated(uint32_t rows, uint32_t width) {
+  // silu(x . G) * (x . U), or with gelu.
+  static Expansion gated(uint32_t rows, uint32_t width, Op activation = Op::silu_mul) {
     Random random(5);
     Expansion e(rows);
     const Input x = e.random_input({160});
     const uint32_t gate = product(e, x, {width}, random), up = product(e, x, {width}, random);
-    e.results = {e.op(Op::silu_mul, {gate, up}, {width}, {})};
+    e.results = {e.op(activation, {gate, up}, {width}, {})};
     return e;
   }
 
@@ -339,6 +340,12 @@ TEST_P(Fusion, products_of_which_one_has_a_bias) {
 }
 // More rows than a thread block of CUDA multiplies, fewer than cuBLAS takes.
 TEST_P(Fusion, of_two_row_blocks) {
+TEST_P(Fusion, gate_and_up_then_gelu_mul) {
+  for (const uint32_t rows : kRowCounts) check(gated(rows, 72, Op::gelu_mul), 3);
+}
+TEST_P(Fusion, gate_and_up_then_gelu_mul_then_down) {
+  for (const uint32_t rows : {1u, 33u, 256u}) check_beside_cpu(mlp(rows, 72, 1, Op::gelu_mul));
+}
   check(gated(100, 72), 3);
   check(heads({3, 1, 32, DType::f16, kRotatedKeys, false}, 100), 6);
 }

@@ -38,7 +38,7 @@ struct TileOfPart {
   uint32_t part, tile;
 };
 __device__ __forceinline__ TileOfPart tile_of(const Product& op, uint32_t x) {
-  if (op.epilogue == Epilogue::silu_mul && op.parts == 2) return {x % 2, x / 2};
+  if (op.epilogue == Epilogue::gate_mul && op.parts == 2) return {x % 2, x / 2};
   uint32_t part = 0;
   while (part + 1 < op.parts && x >= column_tiles(op.part[part].layout))
     x -= column_tiles(op.part[part++].layout);
@@ -86,7 +86,7 @@ __device__ __forceinline__ void finish_one(const Product& op, const TileOfPart& 
   else if (op.epilogue == Epilogue::add)
     op.y[place] = op.other[place] + value;
   else
-    op.y[place] = silu(op.other[place]) * value;
+    op.y[place] = activated(op.activation, op.other[place]) * value;
 }
 
 // The epilogue for gate and up of a tile; x is the gate's.
@@ -97,7 +97,8 @@ __device__ inline void finish_pair(const Matmul& op, uint32_t x, const RowSpan& 
     if (column >= cols) continue;
     const float gate = with_bias(op.part[0], column, sum_over_splits(op, rows.block, x, i));
     const float up = with_bias(op.part[1], column, sum_over_splits(op, rows.block, x + 1, i));
-    op.y[uint64_t{rows.first + i / kTileColumns} * cols + column] = silu(gate) * up;
+    op.y[uint64_t{rows.first + i / kTileColumns} * cols + column] =
+        activated(op.activation, gate) * up;
   }
 }
 

@@ -24,7 +24,7 @@ struct Matmul : Product {
 
 // Tiles that are finished together, by the last thread block that adds to them.
 RW_HOST_DEVICE uint32_t tiles_together(const Product& op) {
-  if (op.epilogue == Epilogue::silu_mul) return op.parts;
+  if (op.epilogue == Epilogue::gate_mul) return op.parts;
   return op.epilogue == Epilogue::rope_append ? op.append.keys.head_dim / kTileColumns : 1;
 }
 
@@ -41,7 +41,7 @@ inline uint64_t partial_floats(const Matmul& op) {
   return uint64_t{d.splits} * d.row_blocks * d.tiles * d.row_block * kTileColumns;
 }
 
-// REQUIRES: for rope_append a head dimension that is a multiple of 32; for two parts of silu_mul
+// REQUIRES: for rope_append a head dimension that is a multiple of 32; for two parts of gate_mul
 // the same number of columns. Launch errors are left for cudaGetLastError().
 void matmul(const Matmul& op, const StepView& step, cudaStream_t stream);
 // What matmul() calls for kWideTiles.

@@ -25,7 +25,7 @@ struct Part {
 enum class Epilogue : uint32_t {
   none,         // each is written to its own y
   add,          // y = other + p0
-  silu_mul,     // y = silu(other) * p0, or silu(p0) * p1 where there are two
+  gate_mul,     // y = a(other) * p0, or a(p0) * p1 where there are two; a: Activation
   rope_append,  // queries and keys are rotated, keys and values appended to the cache
 };
 
@@ -35,8 +35,9 @@ struct Product {
   uint32_t parts;
   Epilogue epilogue;
   const float* other;  // (R, cols) or null
-  float* y;            // (R, cols) for add and silu_mul
-  RopeAppend append;   // for rope_append; without q, k and v
+  float* y;            // (R, cols) for add and gate_mul
+  Activation activation;
+  RopeAppend append;  // for rope_append; without q, k and v
   Extent extent;
 };
 

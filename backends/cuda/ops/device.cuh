@@ -44,7 +44,13 @@ __device__ __forceinline__ float block_sum(float x) {
   return sum;
 }
 
-__device__ __forceinline__ float silu(float x) { return x / (1.0f + expf(-x)); }
+// silu(x) = x / (1 + exp(-x)); gelu, in the form with tanh, has 2 sqrt(2 / pi) (x + 0.044715 x^3)
+// in the exponent.
+__device__ __forceinline__ float activated(Activation activation, float x) {
+  const float z =
+      activation == Activation::silu ? x : 1.5957691216057308f * (x + 0.044715f * x * x * x);
+  return x / (1.0f + expf(-z));
+}
 
 // A pair of a head, rotated by the angle position * inv_freq, as ops.md says of rope.
 __device__ __forceinline__ float2 rotate(float first, float second, float position, float inv_freq,

@@ -9,9 +9,7 @@ __global__ void gelu_mul_kernel(const GateMul op, const StepView step) {
   const uint32_t r = blockIdx.y, i = blockIdx.x * kThreads + threadIdx.x;
   if (r >= rows_of(step, op.extent) || i >= op.width) return;
   const uint64_t at = uint64_t{r} * op.width + i;
-  const float gate = op.gate[at];
-  const float z = 1.5957691216057308f * (gate + 0.044715f * gate * gate * gate);
-  op.y[at] = gate / (1.0f + expf(-z)) * op.up[at];
+  op.y[at] = activated(Activation::gelu, op.gate[at]) * op.up[at];
 }
 
 }  // namespace

@@ -144,6 +144,8 @@ struct GateMul {
   uint32_t width;
   Extent extent;
 };
+enum class Activation : uint32_t { silu, gelu };
+
 
 struct Add {
   const float* a;  // (R, width)

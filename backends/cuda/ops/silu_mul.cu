@@ -8,7 +8,7 @@ __global__ void silu_mul_kernel(const GateMul op, const StepView step) {
   const uint32_t r = blockIdx.y, i = blockIdx.x * kThreads + threadIdx.x;
   if (r >= rows_of(step, op.extent) || i >= op.width) return;
   const uint64_t at = uint64_t{r} * op.width + i;
-  op.y[at] = silu(op.gate[at]) * op.up[at];
+  op.y[at] = activated(Activation::silu, op.gate[at]) * op.up[at];
 }
 
 }  // namespace

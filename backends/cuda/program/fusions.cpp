@@ -44,7 +44,8 @@ uint32_t siblings(const Graph& graph, Nodes nodes) {
 }
 
 bool matches_gate_up(const Graph& graph, Nodes nodes) {
-  if (!ops_are(nodes, {Op::matmul, Op::matmul, Op::silu_mul}) || siblings(graph, nodes) < 2)
+  if (!ops_are(nodes, {Op::matmul, Op::matmul}) || siblings(graph, nodes) < 2 || nodes.size() < 3 ||
+      (nodes[2].op != Op::silu_mul && nodes[2].op != Op::gelu_mul))
     return false;
   const uint32_t gate = nodes[0].out[0], up = nodes[1].out[0];
   return weight_of(graph, nodes[0]).dim[1] == weight_of(graph, nodes[1]).dim[1] &&

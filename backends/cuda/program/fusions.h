@@ -5,6 +5,7 @@
 //
 //   M M .. of the same x                       one launch for all of them
 //   M add, M silu_mul, M M silu_mul            the epilogue takes the sums from registers
+//   M M gelu_mul                               the same
 //   rope rope kv_append                        rotated keys go straight to the cache
 //   M M M rope rope kv_append                  all of the above: from x to the cache in one launch
 #pragma once

@@ -64,7 +64,7 @@ void set_pointers(NodeIndices nodes, const TensorTable& tensors, Product& produc
                        product.epilogue == Epilogue::none ? op.result() : nullptr, layout};
   }
   const Operands last(all[nodes.back()], tensors);
-  if (product.epilogue == Epilogue::add || product.epilogue == Epilogue::silu_mul) {
+  if (product.epilogue == Epilogue::add || product.epilogue == Epilogue::gate_mul) {
     const bool sum_is_second = all[nodes.back()].in[1] == all[nodes[0]].out[0];
     if (product.parts == 1) product.other = last.floats(sum_is_second ? 0 : 1);
     product.y = last.result();
@@ -103,7 +103,7 @@ std::function<void(cudaStream_t)> lean(NodeIndices nodes, gptq::LeanMatmul matmu
   if (!is_folded) matmul.prepared = context.prepared->find(x);
   const bool is_prepared = is_folded || matmul.prepared.x_f16 != nullptr;
   if (!is_prepared) matmul.prepared = context.prepared->write(x);
-  if (matmul.epilogue == Epilogue::silu_mul && matmul.parts == 2)
+  if (matmul.epilogue == Epilogue::gate_mul && matmul.parts == 2)
     matmul.next = context.prepared->write(all[nodes.back()].out[0]);
   if (is_prepared)
     return [matmul, step = context.step](cudaStream_t stream) {
@@ -255,7 +255,8 @@ Product product_of(const Graph& graph, NodeIndices nodes) {
   const Node& last = graph.nodes[nodes.back()];
   product.extent = extent_of(graph.tensors[graph.nodes[nodes[0]].out[0]]);
   if (last.op == Op::add) product.epilogue = Epilogue::add;
-  if (last.op == Op::silu_mul) product.epilogue = Epilogue::silu_mul;
+  if (last.op == Op::silu_mul || last.op == Op::gelu_mul) product.epilogue = Epilogue::gate_mul;
+  product.activation = last.op == Op::gelu_mul ? Activation::gelu : Activation::silu;
   if (last.op == Op::kv_append) {
     product.epilogue = Epilogue::rope_append;
     const Tensor &keys = graph.tensors[last.in[2]], &values = graph.tensors[last.in[3]];

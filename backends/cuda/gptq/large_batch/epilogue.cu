@@ -51,10 +51,12 @@ __global__ void __launch_bounds__(kFinishThreads)
   if (op.epilogue == Epilogue::add) {
     const float4 other = load_floats(op.other + at, together, count);
     y = {other.x + y.x, other.y + y.y, other.z + y.z, other.w + y.w};
-  } else if (op.epilogue == Epilogue::silu_mul) {
+  } else if (op.epilogue == Epilogue::gate_mul) {
     const float4 gate = op.other ? load_floats(op.other + at, together, count) : y,
                  up = op.other ? y : part(1);
-    y = {silu(gate.x) * up.x, silu(gate.y) * up.y, silu(gate.z) * up.z, silu(gate.w) * up.w};
+    const auto activate = [&](float x) { return activated(op.activation, x); };
+    y = {activate(gate.x) * up.x, activate(gate.y) * up.y, activate(gate.z) * up.z,
+         activate(gate.w) * up.w};
   }
   const auto four = [&](uint32_t j) {
     return j >= count ? 0.0f : j == 0 ? y.x : j == 1 ? y.y : j == 2 ? y.z : y.w;

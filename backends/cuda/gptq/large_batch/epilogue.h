@@ -52,7 +52,7 @@ using XScales = const float*;
 
 // Columns [first, first + columns) of a result whose rows have `cols`.
 struct Finish {
-  // (rows, columns) each, a row every `pitch`; the second of silu_mul with two parts, or null
+  // (rows, columns) each, a row every `pitch`; the second of gate_mul with two parts, or null
   const void* sums[2];
   abi::DType sum_type;   // f32 or f16
   uint64_t pitch;        // f16: a multiple of 4, like `first`
@@ -61,11 +61,12 @@ struct Finish {
   const float* other;    // (R, cols) or null
   float* y;              // (R, cols)
   GatedX gated;          // in place of y; in XOrder::natural
-  Epilogue epilogue;     // none, add or silu_mul
+  Epilogue epilogue;     // none, add or gate_mul
+  Activation activation;
   uint32_t first, columns, cols, rows;
   Extent extent;
 };
-// With p = sums * x_scales[r] + bias: y = p, other + p, silu(other) * p or silu(p0) * p1.
+// With p = sums * x_scales[r] + bias: y = p, other + p, a(other) * p or a(p0) * p1.
 void finish(const Finish& op, const StepView& step, cudaStream_t stream);
 
 // Queries, keys and values as f16 sums: RopeAppend with the scales of x and the biases in front.

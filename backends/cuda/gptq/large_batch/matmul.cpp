@@ -14,7 +14,7 @@ using abi::DType;
 
 constexpr uint64_t kAlignment = 256;
 
-bool is_pair(const Product& p) { return p.epilogue == Epilogue::silu_mul && p.parts == 2; }
+bool is_pair(const Product& p) { return p.epilogue == Epilogue::gate_mul && p.parts == 2; }
 
 bool is_fused(DType dtype, const Target& target) {
   return dtype == DType::gptq && target.choices.epilogues == Epilogues::fused;
@@ -230,6 +230,7 @@ void LargeBatchMatmul::finish(const Piece& piece, const std::byte* sums,
                   product_.extent};
   if (links_.writes_gated) op.gated = gptq::gated_at(resources_.memory.gated, part.layout.cols);
   gptq::finish(op, step_, stream);
+                  product_.activation,
 }
 
 void LargeBatchMatmul::run(const Group& group, cudaStream_t stream) const {

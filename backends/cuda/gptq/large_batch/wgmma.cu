@@ -255,7 +255,7 @@ bool can_use_wgmma(const Product& product, uint32_t capability, uint32_t shared_
 // Halves of a head are in different warps of a thread block.
 WgmmaEnd wgmma_end_of(const Product& product) {
   if (product.epilogue != Epilogue::rope_append)
-    return product.epilogue == Epilogue::silu_mul && product.parts == 2 ? WgmmaEnd::pairs
+    return product.epilogue == Epilogue::gate_mul && product.parts == 2 ? WgmmaEnd::pairs
                                                                         : WgmmaEnd::columns;
   const Cache& keys = product.append.keys;
   const bool has_warps = keys.head_dim == 64 || keys.head_dim == 128 || keys.head_dim == 256;

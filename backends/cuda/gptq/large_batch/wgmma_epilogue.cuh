@@ -115,7 +115,7 @@ __device__ __forceinline__ void store_pairs(__half* to, XOrder order, const floa
   }
 }
 
-// Epilogues none, add and silu_mul with `other`.
+// Epilogues none, add and gate_mul with `other`.
 __device__ __forceinline__ void finish_columns(const WgmmaMatmul& op, uint32_t first, uint32_t rows,
                                                const WarpTile& at, const WgmmaSums (&sums)[2]) {
   const Product& product = op.product;
@@ -134,14 +134,15 @@ __device__ __forceinline__ void finish_columns(const WgmmaMatmul& op, uint32_t f
         if (columns.column(j) >= columns.cols) continue;
         const uint64_t place = uint64_t{r} * columns.cols + columns.column(j);
         const float p = sums[j / 2][n][j % 2 * 2 + i] * scale + columns.bias[j];
-        to[place] = product.epilogue == Epilogue::none  ? p
-                    : product.epilogue == Epilogue::add ? product.other[place] + p
-                                                        : silu(product.other[place]) * p;
+        to[place] = product.epilogue == Epilogue::none ? p
+                    : product.epilogue == Epilogue::add
+                        ? product.other[place] + p
+                        : activated(product.activation, product.other[place]) * p;
       }
     }
 }
 
-// silu(gate) * up, into y or as the next product's x.
+// a(gate) * up, into y or as the next product's x.
 __device__ __forceinline__ void finish_pairs(const WgmmaMatmul& op, uint32_t first, uint32_t rows,
                                              const WarpTile& at, const BothSums& sums) {
   const Product& product = op.product;
@@ -156,7 +157,7 @@ __device__ __forceinline__ void finish_pairs(const WgmmaMatmul& op, uint32_t fir
 #pragma unroll
       for (uint32_t j = 0; j < 4; ++j) {
         const uint32_t k = j / 2 * 8 + m, at_j = j % 2 * 2 + i;
-        v[j] = silu(sums.lower[k][at_j] * scale + gate.bias[j]) *
+        v[j] = activated(product.activation, sums.lower[k][at_j] * scale + gate.bias[j]) *
                (sums.upper[k][at_j] * scale + up.bias[j]);
         if (gate.column(j) >= gate.cols) v[j] = 0.0f;
       }

@@ -121,7 +121,7 @@ __device__ inline void finish_pairs(const LeanMatmul& op, uint32_t rows, uint32_
     if (row + n >= rows) break;
     float value = 0.0f;
     if (column < cols) {
-      value = silu(with_bias(op.part[0], column, sums[0][n])) *
+      value = activated(op.activation, with_bias(op.part[0], column, sums[0][n])) *
               with_bias(op.part[1], column, sums[1][n]);
       op.y[uint64_t{row + n} * cols + column] = value;
     }

@@ -25,7 +25,8 @@ struct Expansion : OpCase {
 
 class Fusion : public OpTest {
  protected:
-  static constexpr size_t kAnySteps = 0;  // as nodes_of_fusion: any number of fused nodes
+  static constexpr uint32_t kSparePages = 3;  // of a cache, for other sequences
+  static constexpr size_t kAnySteps = 0;      // as nodes_of_fusion: any number of fused nodes
 
   // Skips where the device has no such fusion, or lacks a type.
   void check(const Expansion& e, size_t nodes_of_fusion) {
@@ -233,13 +234,32 @@ class Fusion : public OpTest {
     attend(e, shape, rows, {q, k, v, order});
   }
 
-  // r + a . O of what attention writes in another order.
+  // r + a . O of what attention writes, in another order where the shape says so.
   static Expansion attended(const AttentionShape& shape, uint32_t rows) {
     Random random(13);
     Expansion e(rows);
     const uint32_t width = shape.heads * shape.dim;
-    project(e, shape, rows, norm(e, 96, random), e.graph.order("o", random.permutation(width)));
+    std::optional<uint32_t> order;
+    if (shape.ordered) order = e.graph.order("o", random.permutation(width));
+    project(e, shape, rows, norm(e, 96, random), order);
     e.results = {residual(e, product(e, e.results[0], {72}, random), 72)};
+    return e;
+  }
+  // The same, but the last rows are the first tokens of sequences of their own.
+  static Expansion attended_beside_single_rows(const AttentionShape& shape, uint32_t rows) {
+    Expansion e = attended(shape, rows);
+    constexpr uint32_t singles = kSparePages;
+    const uint32_t prompt = rows - singles, pages = e.shape.pages_per_sequence;
+    e.shape.sequences = 1 + singles;
+    e.step.length = {prompt};
+    const std::vector<float> inv_freq = e.step.inv_freq;
+    for (uint32_t s = 1; s <= singles; ++s) {
+      e.step.sequence[prompt + s - 1] = s;
+      e.step.position[prompt + s - 1] = 0;
+      e.step.length.push_back(1);
+      e.step.page.insert(e.step.page.end(), pages, pages + s - 1);
+      e.step.inv_freq.insert(e.step.inv_freq.end(), inv_freq.begin(), inv_freq.end());
+    }
     return e;
   }
 
@@ -275,7 +295,8 @@ class Fusion : public OpTest {
   };
   static void attend(Expansion& e, const AttentionShape& shape, uint32_t rows, const Heads& in) {
     const uint32_t pages = abi::pages_for(rows, shape.page_tokens);
-    const std::vector<uint32_t> dims = {pages, shape.page_tokens, shape.kv_heads, shape.dim};
+    const std::vector<uint32_t> dims = {pages + kSparePages, shape.page_tokens, shape.kv_heads,
+                                        shape.dim};
     const uint32_t keys = e.graph.cache("keys", shape.cache, dims);
     const uint32_t values = e.graph.cache("values", shape.cache, dims);
     const abi::RopeParams rope{1.5f, shape.table};
@@ -319,12 +340,28 @@ TEST_P(Fusion, gate_and_up_then_down) {
 TEST_P(Fusion, gate_and_up_then_down_of_large_numbers) {
   for (const uint32_t rows : {33u, 256u}) check_beside_cpu(mlp(rows, 72, 20));
 }
+TEST_P(Fusion, gate_and_up_then_gelu_mul) {
+  for (const uint32_t rows : kRowCounts) check(gated(rows, 72, Op::gelu_mul), 3);
+}
+TEST_P(Fusion, gate_and_up_then_gelu_mul_then_down) {
+  for (const uint32_t rows : {1u, 33u, 256u}) check_beside_cpu(mlp(rows, 72, 1, Op::gelu_mul));
+}
 TEST_P(Fusion, gate_and_up_then_others) {
   for (const uint32_t rows : {1u, 256u}) check_beside_cpu(two_mlps(rows));
 }
 TEST_P(Fusion, norm_then_attention_then_product) {
   for (const uint32_t rows : {1u, 33u, 256u})
-    check_beside_cpu(attended({2, 1, 64, DType::f16, kRotatedKeys, false}, rows));
+    check_beside_cpu(attended({2, 1, 64, DType::f16, kRotatedKeys, true}, rows));
+}
+TEST_P(Fusion, norm_then_attention_of_128_then_product) {
+  for (const bool ordered : {false, true})
+    check_beside_cpu(attended({2, 2, 128, DType::f16, kRotatedKeys, ordered}, 256));
+}
+TEST_P(Fusion, norm_then_attention_i8_then_product) {
+  check_beside_cpu(attended({4, 2, 32, DType::i8, kRotatedKeys, true}, 256));
+}
+TEST_P(Fusion, norm_then_attention_of_prompts_and_single_rows_then_product) {
+  check_beside_cpu(attended_beside_single_rows({4, 2, 64, DType::f16, kRotatedKeys, true}, 256));
 }
 // Rows and columns that no workgroup has whole.
 TEST_P(Fusion, gate_and_up_then_silu_mul_then_a_product) {
@@ -340,12 +377,6 @@ TEST_P(Fusion, products_of_which_one_has_a_bias) {
 }
 // More rows than a thread block of CUDA multiplies, fewer than cuBLAS takes.
 TEST_P(Fusion, of_two_row_blocks) {
-TEST_P(Fusion, gate_and_up_then_gelu_mul) {
-  for (const uint32_t rows : kRowCounts) check(gated(rows, 72, Op::gelu_mul), 3);
-}
-TEST_P(Fusion, gate_and_up_then_gelu_mul_then_down) {
-  for (const uint32_t rows : {1u, 33u, 256u}) check_beside_cpu(mlp(rows, 72, 1, Op::gelu_mul));
-}
   check(gated(100, 72), 3);
   check(heads({3, 1, 32, DType::f16, kRotatedKeys, false}, 100), 6);
 }

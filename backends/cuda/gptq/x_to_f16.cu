@@ -2,7 +2,8 @@
 // Bottleneck: memory, 6 bytes an element.
 //
 // fold_to_f16() also computes x: m[j] weight[j] of an rms_norm, j = order[i], or from[j] alone. It
-// replaces rms_norm or permute in front of x_to_f16, which move 8 bytes an element: 6 for 14.
+// replaces rms_norm or permute in front of x_to_f16, which move 8 bytes an element: 6 for 14, or 4
+// where attention left f16.
 #include <cuda_fp16.h>
 
 #include "backends/cuda/gptq/scale.cuh"
@@ -113,7 +114,13 @@ __global__ void __launch_bounds__(kRowThreads)
   if (exists) store_rotations(op.rotations, step, r);
 }
 
+__device__ __forceinline__ float number(const float* from) { return __ldg(from); }
+__device__ __forceinline__ float number(const __half* from) {
+  return __half2float(__ldg(from)) * kHalfYScale;
+}
+
 // A thread block a row, which it keeps in shared memory: an order may take any element of it.
+template <class From>
 __global__ void __launch_bounds__(kRowThreads)
     fold_to_f16_kernel(const XToF16 op, const FoldedX x, const StepView step) {
   const uint32_t r = blockIdx.x, width = padded_rows(op.layout);
@@ -124,10 +131,10 @@ __global__ void __launch_bounds__(kRowThreads)
   // weigh; max and squares over the row
   float max = 0.0f, squares = 0.0f;
   if (exists) {
-    const float* from = x.from + uint64_t{r} * l.rows;
+    const From* from = reinterpret_cast<const From*>(x.from) + uint64_t{r} * l.rows;
 #pragma unroll 4
     for (uint32_t i = threadIdx.x; i < l.rows; i += kRowThreads) {
-      const float value = __ldg(from + i);
+      const float value = number(from + i);
       squares += value * value;
       row[i] = x.weight ? value * __ldg(x.weight + i) : value;
       max = fmaxf(max, fabsf(row[i]));
@@ -162,9 +169,11 @@ void x_to_f16(const XToF16& op, const StepView& step, cudaStream_t stream) {
 }
 
 void fold_to_f16(const XToF16& op, const FoldedX& x, const StepView& step, cudaStream_t stream) {
-  run_kernel_in(fold_to_f16_kernel,
-                {dim3(op.rows), kRowThreads, fold_bytes(op.layout), Start::after, stream}, op, x,
-                step);
+  const LaunchShape shape{dim3(op.rows), kRowThreads, fold_bytes(op.layout), Start::after, stream};
+  if (x.is_half)
+    run_kernel_in(fold_to_f16_kernel<__half>, shape, op, x, step);
+  else
+    run_kernel_in(fold_to_f16_kernel<float>, shape, op, x, step);
 }
 
 }  // namespace ropewalk::cuda::gptq

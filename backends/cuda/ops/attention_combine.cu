@@ -16,7 +16,7 @@ __global__ void combine_kernel(const Attention op, const StepView step) {
   if (i < width)
     value = combined(op, runs_of(op, keys_of_row(op, step, r)), blockIdx.y,
                      op.order ? static_cast<uint32_t>(op.order[i]) : i);
-  if (i < width) op.y[uint64_t{r} * width + i] = value;
+  if (i < width) store_y(op, r, i, value);
   if (op.prepared.x_f16) gptq::prepare_block(op.prepared, i / 32, r, value);
 }
 

@@ -121,15 +121,19 @@ template <uint32_t kHeads, uint32_t kElements>
 __device__ __forceinline__ void load_queries(const Attention& op, const Group& group, uint32_t r,
                                              uint32_t first_head, float (&q)[kHeads][kElements]) {
   const uint32_t d = op.keys.head_dim;
+  const uint64_t first = (uint64_t{r} * op.heads + first_head) * d + group.first;
+  const auto load = [&](const auto* from) {
 #pragma unroll
-  for (uint32_t h = 0; h < kHeads; ++h)
+    for (uint32_t h = 0; h < kHeads; ++h)
 #pragma unroll
-    for (uint32_t i = 0; i < kElements; ++i)
-      q[h][i] =
-          group.active
-              ? __ldcg(op.q + (uint64_t{r} * op.heads + first_head + h) * d + group.first + i) *
-                    (op.params.scale * kLog2E)
-              : 0.0f;
+      for (uint32_t i = 0; i < kElements; ++i)
+        q[h][i] =
+            group.active ? to_float(__ldcg(from + h * d + i)) * (op.params.scale * kLog2E) : 0.0f;
+  };
+  if (op.halves)
+    load(reinterpret_cast<const __half*>(op.q) + first);
+  else
+    load(op.q + first);
 }
 
 // Joins the groups of the warps, then the warps, into the partial result of the thread block.

@@ -110,6 +110,15 @@ __device__ __forceinline__ float combined(const Attention& op, uint32_t runs, ui
   return value / sum;
 }
 
+// Element i of row r of the result.
+__device__ __forceinline__ void store_y(const Attention& op, uint32_t r, uint32_t i, float value) {
+  const uint64_t at = uint64_t{r} * op.heads * op.keys.head_dim + i;
+  if (op.halves)
+    reinterpret_cast<__half*>(op.y)[at] = __float2half(value * (1.0f / kHalfYScale));
+  else
+    op.y[at] = value;
+}
+
 // Called once the thread block has stored its partial results of kHeads heads of row r. The last of
 // the row's thread blocks combines them for its heads, in the order of the runs.
 template <uint32_t kHeads>
@@ -126,7 +135,7 @@ __device__ void combine_if_last(const Attention& op, uint32_t r, uint32_t runs,
   // whole warps, each with a block of K of the next product
   for (uint32_t i = first + threadIdx.x; i - threadIdx.x % 32 < end; i += blockDim.x) {
     const float value = i < end ? combined(op, runs, blockIdx.y, i) : 0.0f;
-    if (i < end) op.y[uint64_t{r} * op.heads * d + i] = value;
+    if (i < end) store_y(op, r, i, value);
     if (op.prepared.x_f16) gptq::prepare_block(op.prepared, i / 32, r, value);
   }
   if (threadIdx.x == 0) *counter = 0;

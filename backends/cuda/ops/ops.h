@@ -113,7 +113,12 @@ struct RopeAppend {
   Cache keys, values;
   uint32_t heads;
   float scale;
+  bool half_queries = false;  // of large-batch products: q_rotated is f16 in the place of f32
 };
+
+// y between attention and a product of a prompt, as f16: divided by 2, since rounded weights may
+// add up to more than 1, and values may be the largest f16.
+inline constexpr float kHalfYScale = 2.0f;
 
 struct Attention {
   const float* q;        // (R, heads, head_dim)
@@ -134,7 +139,12 @@ struct Attention {
   uint32_t* counters = nullptr;
   Copies copies = Copies::none;  // attention_ring()
   Start start = Start::after;    // likewise
+  // q, and y in units of kHalfYScale, are f16 in the place of f32 (large_batch/epilogue.h). With an
+  // f16 cache, and not with attention().
+  bool halves = false;
 };
+
+enum class Activation : uint32_t { silu, gelu };
 
 // silu_mul and gelu_mul.
 struct GateMul {
@@ -144,8 +154,6 @@ struct GateMul {
   uint32_t width;
   Extent extent;
 };
-enum class Activation : uint32_t { silu, gelu };
-
 
 struct Add {
   const float* a;  // (R, width)

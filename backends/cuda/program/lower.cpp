@@ -70,6 +70,7 @@ LaunchNode lower_attention(const abi::Node& node, const Operands& op,
                      plan.splits,     context.target.tuning().min_keys,
                      context.partials};
   if (context.prepared->folded(node.out[0]).from) launched.order = nullptr;
+  launched.halves = context.prepared->is_half(node.out[0]);
   if (!plan.kernels.tiles) launched.prepared = context.prepared->write(node.out[0]);
   const uint32_t together = plan.kernels.split ? heads_together(plan.heads, plan.keys) : 1;
   if (context.target.choices.combine == CombineChoice::last && last_combines(launched, together))

@@ -7,6 +7,7 @@
 #include "backends/cuda/gptq/division.h"
 #include "backends/cuda/gptq/lean/matmul.h"
 #include "backends/cuda/gptq/x_to_f16.h"
+#include "backends/cuda/ops/attention_splits.h"
 #include "core/abi/guard.h"
 
 namespace ropewalk::cuda {
@@ -143,8 +144,10 @@ LargeBatchLinks links_of(NodeIndices nodes, const CompileContext& context) {
   const std::span<const Node> all = context.tensors.graph.nodes;
   const uint32_t x = all[nodes[0]].in[0];
   const PreparedBuffers& prepared = *context.prepared;
+  const bool rotates = all[nodes.back()].op == Op::kv_append;
   return {prepared.folded(x), prepared.is_gated(x),
-          !all[nodes.back()].out.empty() && prepared.is_gated(all[nodes.back()].out[0])};
+          !all[nodes.back()].out.empty() && prepared.is_gated(all[nodes.back()].out[0]),
+          rotates && prepared.is_half(all[nodes[3]].out[0])};
 }
 
 // The streaming kernel for a step of up to 8 rows, where it takes it.
@@ -196,9 +199,10 @@ void fold_node(uint32_t n, const std::vector<Readers>& readers, const CompileCon
       stays_intact(graph, node.in[0], n, readers[node.out[0]].last))
     context.prepared->fold(node.out[0],
                            {op.floats(0), op.floats(1), op.order(2), node.norm().epsilon});
-  if (node.op == Op::attention && op.order(3) &&
-      (are_large || choices.combine == CombineChoice::last))
-    context.prepared->fold(node.out[0], {op.result(), nullptr, op.order(3), 0});
+  const bool is_half = context.prepared->is_half(node.out[0]);
+  const bool is_reordered = op.order(3) && (are_large || choices.combine == CombineChoice::last);
+  if (node.op == Op::attention && (is_half || is_reordered))
+    context.prepared->fold(node.out[0], {op.result(), nullptr, op.order(3), 0, is_half});
 }
 
 // Lets large-batch products of gate and up leave f16 to those that read theirs. There is memory for
@@ -220,6 +224,32 @@ void plan_gated(const std::vector<std::optional<Product>>& large, std::span<cons
       continue;
     context.prepared->keep_gated(y);
     free_from = readers[y].last + 1;
+  }
+}
+
+// Lets attention for prompts read queries as f16 from a large-batch product, and leave f16 to such
+// products, where nothing else reads either. Values of an f16 cache and their means fit f16.
+void plan_halves(const std::vector<std::optional<Product>>& large,
+                 std::span<const abi::Claim> steps, const std::vector<Readers>& readers,
+                 const CompileContext& context) {
+  const Graph& graph = context.tensors.graph;
+  for (size_t s = 0; s < steps.size(); ++s) {
+    if (!large[s] || !LargeBatchMatmul::can_pass_half_queries(*large[s], context.target)) continue;
+    const uint32_t q = graph.nodes[steps[s].nodes[3]].out[0];
+    if (readers[q].all.size() != 1 || std::ranges::count(graph.outputs, q)) continue;
+    const Node& reader = graph.nodes[steps[readers[q].all[0]].nodes[0]];
+    if (reader.op != Op::attention || reader.in[0] != q) continue;
+    const Tensor& keys = graph.tensors[reader.in[1]];
+    const AttentionKernels kernels = attention_kernels(
+        context.shape.rows, {keys.dtype, keys.dim[3], reader.attention().rotation},
+        context.target.choices);
+    const Readers& of_y = readers[reader.out[0]];
+    const auto is_large = [&](size_t step) { return large[step].has_value(); };
+    if (!kernels.tiles || !kernels.split || keys.dtype != DType::f16 || !of_y.can_fold ||
+        of_y.all.empty() || !std::ranges::all_of(of_y.all, is_large))
+      continue;
+    context.prepared->keep_half(q);
+    context.prepared->keep_half(reader.out[0]);
   }
 }
 
@@ -322,6 +352,7 @@ void plan_x(std::span<const abi::Claim> steps, const CompileContext& context) {
         of.all.push_back(large.size() - 1);
       }
   }
+  plan_halves(large, steps, readers, context);
   for (uint32_t n = 0; n < graph.nodes.size(); ++n) fold_node(n, readers, context);
   plan_gated(large, steps, readers, context);
 }

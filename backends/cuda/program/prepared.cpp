@@ -12,6 +12,7 @@ PreparedBuffers::PreparedBuffers(const abi::Graph& graph, const abi::ProgramShap
       bytes_(bytes),
       expected_(graph.tensors.size()),
       gated_(graph.tensors.size()),
+      half_(graph.tensors.size()),
       folded_(graph.tensors.size()) {}
 
 gptq::PreparedX PreparedBuffers::write(uint32_t tensor) {

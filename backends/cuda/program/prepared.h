@@ -15,7 +15,8 @@
 // For one row, products can compute x themselves (gptq/lean/x.h: FoldedX). Then the norm in front
 // of them is not launched, and attention does not reorder its output. Large-batch products do the
 // same for any number of rows (gptq/x_to_f16.h). There the product of gate and up may write what
-// the next one reads, and nothing else (gptq/large_batch/epilogue.h: GatedX).
+// the next one reads, and nothing else (gptq/large_batch/epilogue.h: GatedX). Between them and
+// attention for prompts queries and results are f16.
 #pragma once
 
 #include <vector>
@@ -43,6 +44,10 @@ class PreparedBuffers {
   void keep_gated(uint32_t tensor) { gated_[tensor] = true; }
   bool is_gated(uint32_t tensor) const { return gated_[tensor]; }
 
+  // The tensor's memory has f16 in the place of f32: queries and results of attention for prompts.
+  void keep_half(uint32_t tensor) { half_[tensor] = true; }
+  bool is_half(uint32_t tensor) const { return half_[tensor]; }
+
   // A product reads this tensor.
   void expect(uint32_t tensor) { expected_[tensor] = true; }
   // Where the kernel that computes the tensor writes it; null where no product reads it.
@@ -57,10 +62,10 @@ class PreparedBuffers {
   const abi::ProgramShape shape_;
   std::byte* const memory_;
   const uint64_t bytes_;
-  std::vector<bool> expected_, gated_;  // (tensors)
-  std::vector<gptq::FoldedX> folded_;   // (tensors)
-  uint32_t holds_[2] = {~0u, ~0u};      // tensors
-  uint32_t current_ = 1;                // the buffer that was read or written last
+  std::vector<bool> expected_, gated_, half_;  // (tensors)
+  std::vector<gptq::FoldedX> folded_;          // (tensors)
+  uint32_t holds_[2] = {~0u, ~0u};             // tensors
+  uint32_t current_ = 1;                       // the buffer that was read or written last
 };
 
 }  // namespace ropewalk::cuda

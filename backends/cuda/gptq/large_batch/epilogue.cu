@@ -88,16 +88,23 @@ __global__ void __launch_bounds__(kFinishThreads)
   const auto value = [&](uint32_t i) {
     return __half2float(sums[i]) * scale + (bias ? bias[i] : 0.0f);
   };
-  float* to = part == 0 ? append.q_rotated + (uint64_t{r} * append.heads + head) * d
-                        : heads[threadIdx.x / 32];
+  const uint64_t query = (uint64_t{r} * append.heads + head) * d;
+  const bool in_place = part == 0 && !append.half_queries;
+  float* to = in_place ? append.q_rotated + query : heads[threadIdx.x / 32];
   for (uint32_t i = threadIdx.x % 32; i < d / 2; i += 32) {
     float2 pair = {value(i), value(i + d / 2)};
     if (part != 2) pair = rotate_by(op.rotations[uint64_t{r} * (d / 2) + i], pair);
     to[i] = pair.x;
     to[i + d / 2] = pair.y;
   }
-  if (part == 0) return;
+  if (in_place) return;
   __syncwarp();
+  if (part == 0) {
+    auto* halves = reinterpret_cast<__half2*>(append.q_rotated) + query / 2;
+    for (uint32_t i = threadIdx.x % 32; i < d / 2; i += 32)
+      halves[i] = __floats2half2_rn(to[2 * i], to[2 * i + 1]);
+    return;
+  }
   const Cache& cache = part == 1 ? append.keys : append.values;
   store_head(to, cache, entry_at(cache, step, step.sequence[r], head, step.position[r]));
 }

@@ -3,23 +3,24 @@
 //
 // With the option epilogues=separate, sums are f32, and every step between two products reads and
 // writes f32. With `fused` (the default) x is f16 from its producer on, in the order of the blocks
-// of K of the product that reads it, and cuBLAS's sums are f16. In a layer of Llama with the hidden
-// size H, the intermediate size I, and as many heads of keys as of queries, a row moves, without
-// weights and the keys that attention reads, in bytes:
+// of K of the product that reads it, and cuBLAS's sums are f16; so are queries, and what attention
+// leaves to o, where its kernel for prompts runs. The residual stays f32. In a layer of Llama with
+// the hidden size H, the intermediate size I, and as many heads of keys as of queries, a row moves,
+// without weights and the keys that attention reads, in bytes:
 //
 //                                      separate     fused, cuBLAS      fused, wgmma
 //   norm, x of q k v                     8H + 6H           6H                6H
-//   q k v                               2H + 12H      2H + 6H          2H + 4H + 4H
-//   bias, RoPE, append          12H + 12H + 20H     6H + 4H + 4H             0
-//   attention (q, y), order              8H + 8H           8H                8H
-//   x of o                                    6H           6H                6H
+//   q k v                               2H + 12H      2H + 6H          2H + 2H + 4H
+//   bias, RoPE, append          12H + 12H + 20H     6H + 2H + 4H             0
+//   attention (q, y), order              8H + 8H           4H                4H
+//   x of o                                    6H           4H                4H
 //   o and residual                 2H + 4H + 12H   2H + 2H + 10H          2H + 8H
 //   norm, x of gate and up               8H + 6H           6H                6H
 //   gate, up, silu             2H + 8I + 8I + 4I   2H + 4I + 4I + 2I       2H + 2I
 //   x of down                            4I + 2I           0                  0
 //   down and residual              2I + 4H + 12H   2I + 2H + 10H          2I + 8H
-//   all                              144H + 28I      76H + 12I           56H + 4I
-//   Llama-2-13B, H 5120, I 13824          1.12 MB      0.56 MB            0.34 MB
+//   all                              144H + 28I      68H + 12I           48H + 4I
+//   Llama-2-13B, H 5120, I 13824          1.12 MB      0.51 MB            0.30 MB
 #pragma once
 
 #include <cuda_fp16.h>

@@ -109,6 +109,11 @@ bool LargeBatchMatmul::can_pass_gated(const Product& product, const Product& nex
          uses_wgmma(product, target) == uses_wgmma(next, target);
 }
 
+bool LargeBatchMatmul::can_pass_half_queries(const Product& product, const Target& target) {
+  return is_fused(DType::gptq, target) && product.epilogue == Epilogue::rope_append &&
+         (!uses_wgmma(product, target) || gptq::wgmma_end_of(product) == gptq::WgmmaEnd::heads);
+}
+
 LargeBatchMatmul::LargeBatchMatmul(const Product& product, DType dtype, uint32_t rows,
                                    const LargeBatchLinks& links, const Resources& resources,
                                    const StepView& step)
@@ -122,7 +127,9 @@ LargeBatchMatmul::LargeBatchMatmul(const Product& product, DType dtype, uint32_t
                                                               : gptq::WgmmaEnd::sums),
       sum_type_(!stays_packed_ && is_fused(dtype, resources.target) ? DType::f16 : DType::f32),
       resources_(resources),
-      step_(step) {}
+      step_(step) {
+  product_.append.half_queries = links.half_queries;
+}
 
 // Queries, keys or values on their way to rope_append().
 float* LargeBatchMatmul::heads(uint32_t part) const {
@@ -223,6 +230,7 @@ void LargeBatchMatmul::finish(const Piece& piece, const std::byte* sums,
                                : product_.y,
                   {},
                   alone ? Epilogue::none : product_.epilogue,
+                  product_.activation,
                   piece.first,
                   piece.count,
                   part.layout.cols,
@@ -230,7 +238,6 @@ void LargeBatchMatmul::finish(const Piece& piece, const std::byte* sums,
                   product_.extent};
   if (links_.writes_gated) op.gated = gptq::gated_at(resources_.memory.gated, part.layout.cols);
   gptq::finish(op, step_, stream);
-                  product_.activation,
 }
 
 void LargeBatchMatmul::run(const Group& group, cudaStream_t stream) const {

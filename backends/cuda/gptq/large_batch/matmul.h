@@ -47,6 +47,7 @@ struct LargeBatchLinks {
   gptq::FoldedX folded = {};  // with `from`: what it computes x from
   bool reads_gated = false;   // x is GatedX
   bool writes_gated = false;  // so is y
+  bool half_queries = false;  // rotated queries are f16 (Attention::halves)
 };
 
 class LargeBatchMatmul {
@@ -65,6 +66,8 @@ class LargeBatchMatmul {
   static bool can_fold(const Product& product, const Target& target);
   // Whether `next` can read what `product` writes as GatedX.
   static bool can_pass_gated(const Product& product, const Product& next, const Target& target);
+  // Whether it can leave rotated queries as f16.
+  static bool can_pass_half_queries(const Product& product, const Target& target);
 
   // `rows` is the bucket; the weights are gptq, f16 or bf16.
   LargeBatchMatmul(const Product& product, abi::DType dtype, uint32_t rows,

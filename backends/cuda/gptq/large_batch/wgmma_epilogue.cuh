@@ -204,8 +204,9 @@ __device__ __forceinline__ void finish_heads(const WgmmaMatmul& op, const StepVi
         v[0][j] = pair.x;
         v[1][j] = pair.y;
       }
-      if (lower.part == 0) {
-        float* to = append.q_rotated + (uint64_t{r} * append.heads + head) * d + dim;
+      const uint64_t query = (uint64_t{r} * append.heads + head) * d;
+      if (lower.part == 0 && !append.half_queries) {
+        float* to = append.q_rotated + query + dim;
 #pragma unroll
         for (uint32_t j = 0; j < 4 && exists; ++j) {
           to[8 * j] = v[0][j];
@@ -214,7 +215,9 @@ __device__ __forceinline__ void finish_heads(const WgmmaMatmul& op, const StepVi
         continue;
       }
       __half* to = nullptr;
-      if (exists)
+      if (exists && lower.part == 0)
+        to = reinterpret_cast<__half*>(append.q_rotated) + query + in_head;
+      else if (exists)
         to = reinterpret_cast<__half*>(
                  entry_at(cache, step, step.sequence[r], head, step.position[r]).elements) +
              in_head;

@@ -60,6 +60,7 @@ struct FoldedX {
   const float* weight = nullptr;   // (depth) or null
   const int32_t* order = nullptr;  // (depth) or null
   float epsilon = 0;
+  bool is_half = false;  // large-batch products: `from` is f16 in units of kHalfYScale, no weight
 };
 // Max depth: a thread holds its elements in registers (lean/fold.cuh).
 inline constexpr uint32_t kMaxFoldedDepth = 8192;

@@ -115,8 +115,9 @@ __device__ __forceinline__ uint32_t weight_register(const float (&weights)[kTile
   return bits_of(__floats2half2_rn(from[weight_pair(i)], from[weight_pair(i) + 1]));
 }
 
-// Stores those rows of [begin, end) that are among the warp's 16 rows from `first` on.
-template <uint32_t kDim>
+// Stores those rows of [begin, end) that are among the warp's 16 rows from `first` on. `kHalves` is
+// Attention::halves, as a constant: a choice at run time costs the kernels registers.
+template <bool kHalves, uint32_t kDim>
 __device__ __forceinline__ void store_rows(const Attention& op, uint32_t first, uint32_t begin,
                                            uint32_t end, WeightedRows<kDim>& rows, float* y) {
   const uint32_t lane = threadIdx.x % 32, d = op.keys.head_dim;
@@ -126,14 +127,17 @@ __device__ __forceinline__ void store_rows(const Attention& op, uint32_t first, 
       rows.sum[half] += __shfl_xor_sync(~0u, rows.sum[half], mask);
     const uint32_t r = first + score_row(lane, 2 * half);
     if (r < begin || r >= end) continue;
-    const float inverse = rows.unit / rows.sum[half];
-    float* row = y + (uint64_t{r} * op.heads + blockIdx.x) * d;
+    const float inverse = rows.unit / rows.sum[half] * (kHalves ? 1.0f / kHalfYScale : 1.0f);
+    const uint64_t row = (uint64_t{r} * op.heads + blockIdx.x) * d;
 #pragma unroll
     for (uint32_t n = 0; n < kDim / 8; ++n) {
       const uint32_t at = output_dim(lane, n);
       if (at >= d) continue;
-      *reinterpret_cast<float2*>(row + at) = {rows.o[n][2 * half] * inverse,
-                                              rows.o[n][2 * half + 1] * inverse};
+      const float2 pair = {rows.o[n][2 * half] * inverse, rows.o[n][2 * half + 1] * inverse};
+      if constexpr (kHalves)
+        reinterpret_cast<uint32_t*>(y)[(row + at) / 2] = bits_of(__floats2half2_rn(pair.x, pair.y));
+      else
+        *reinterpret_cast<float2*>(y + row + at) = pair;
     }
   }
 }

@@ -94,7 +94,7 @@ struct State : WeightedRows<kDim> {
   uint32_t q[kDim / 16][4];
 };
 
-template <uint32_t kDim>
+template <bool kHalves, uint32_t kDim>
 __device__ __forceinline__ void load_queries(const Attention& op, uint32_t first, uint32_t end,
                                              State<kDim>& state) {
   const uint32_t lane = threadIdx.x % 32, d = op.keys.head_dim;
@@ -103,11 +103,15 @@ __device__ __forceinline__ void load_queries(const Attention& op, uint32_t first
 #pragma unroll
     for (uint32_t i = 0; i < 4; ++i) {
       const uint32_t r = first + query_row(lane, i), at = query_dim(lane, k, i);
-      float2 pair = {0.0f, 0.0f};
-      if (r < end && at < d)
-        pair =
-            *reinterpret_cast<const float2*>(op.q + (uint64_t{r} * op.heads + blockIdx.x) * d + at);
-      state.q[k][i] = bits_of(__floats2half2_rn(pair.x, pair.y));
+      state.q[k][i] = 0;
+      if (r >= end || at >= d) continue;
+      const uint64_t place = (uint64_t{r} * op.heads + blockIdx.x) * d + at;
+      if constexpr (kHalves) {
+        state.q[k][i] = reinterpret_cast<const uint32_t*>(op.q)[place / 2];
+      } else {
+        const float2 pair = *reinterpret_cast<const float2*>(op.q + place);
+        state.q[k][i] = bits_of(__floats2half2_rn(pair.x, pair.y));
+      }
     }
 }
 
@@ -197,7 +201,7 @@ __device__ __forceinline__ void attend(const Attention& op, const StepView& step
 }
 
 // Without the 2 the compiler spills 12 bytes for a third thread block on Turing.
-template <abi::DType kType, uint32_t kDim>
+template <abi::DType kType, uint32_t kDim, bool kHalves>
 __global__ void __launch_bounds__(kTileThreads, 2)
     attention_tiles_kernel(const Attention op, const StepView step, float* y) {
   __shared__ Tile<kDim> keys, values;
@@ -205,24 +209,24 @@ __global__ void __launch_bounds__(kTileThreads, 2)
   if (tile >= rows) return;
   const uint32_t end = min(tile + kRows, rows), first = tile + threadIdx.x / 32 * 16;
   State<kDim> state;
-  load_queries(op, first, end, state);
+  load_queries<kHalves>(op, first, end, state);
   for (uint32_t begin = tile, stop; begin < end; begin = stop) {
     stop = begin + 1;
     while (stop < end && step.sequence[stop] == step.sequence[begin]) ++stop;
     state.clear();
     attend<kType>(op, step, begin, stop, first, keys, values, state);
-    store_rows(op, first, begin, stop, state, y);
+    store_rows<kHalves>(op, first, begin, stop, state, y);
   }
 }
 
-template <abi::DType kType>
+template <abi::DType kType, bool kHalves>
 void launch_as(const Attention& op, const Launch& launch, float* y) {
   const dim3 grid(op.heads, (launch.rows + kRows - 1) / kRows);
   if (op.keys.head_dim <= 64)
-    run_kernel(attention_tiles_kernel<kType, 64>, grid, kTileThreads, launch.stream, op,
+    run_kernel(attention_tiles_kernel<kType, 64, kHalves>, grid, kTileThreads, launch.stream, op,
                launch.step, y);
   else
-    run_kernel(attention_tiles_kernel<kType, 128>, grid, kTileThreads, launch.stream, op,
+    run_kernel(attention_tiles_kernel<kType, 128, kHalves>, grid, kTileThreads, launch.stream, op,
                launch.step, y);
 }
 
@@ -232,9 +236,11 @@ void attention_tiles(const Attention& op, const Launch& launch) {
   const uint32_t width = op.heads * op.keys.head_dim;
   float* y = op.order ? op.partials : op.y;
   if (op.keys.dtype == abi::DType::i8)
-    launch_as<abi::DType::i8>(op, launch, y);
+    launch_as<abi::DType::i8, false>(op, launch, y);
+  else if (op.halves)
+    launch_as<abi::DType::f16, true>(op, launch, y);
   else
-    launch_as<abi::DType::f16>(op, launch, y);
+    launch_as<abi::DType::f16, false>(op, launch, y);
   if (op.order) permute({y, op.order, op.y, width, Extent::rows}, launch);
 }
 

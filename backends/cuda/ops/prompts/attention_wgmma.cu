@@ -163,9 +163,12 @@ __device__ __forceinline__ void stage_queries(const Attention& op, uint32_t firs
   for (uint32_t i = threadIdx.x % kGroupThreads; i < kGroupRows * kChunks; i += kGroupThreads) {
     const uint32_t row = group_row + i / kChunks, dim = i % kChunks * 8;
     uint4 chunk = {0, 0, 0, 0};
-    if (const uint32_t r = first + row; r < end) {
-      const auto* at = reinterpret_cast<const float4*>(
-          op.q + (uint64_t{r} * op.heads + blockIdx.x) * kDim + dim);
+    const uint32_t r = first + row;
+    const uint64_t place = (uint64_t{r} * op.heads + blockIdx.x) * kDim + dim;
+    if (r < end && op.halves) {
+      chunk = reinterpret_cast<const uint4*>(op.q)[place / 8];
+    } else if (r < end) {
+      const auto* at = reinterpret_cast<const float4*>(op.q + place);
       const float4 low = at[0], high = at[1];
       chunk = {bits_of(__floats2half2_rn(low.x, low.y)), bits_of(__floats2half2_rn(low.z, low.w)),
                bits_of(__floats2half2_rn(high.x, high.y)),
@@ -353,7 +356,10 @@ __global__ void __launch_bounds__(kBlockThreads, 1)
     WeightedRows<kDim> mine;
     mine.clear();
     attend(op, step, span, tile + warp * 16, consumer, mine);
-    store_rows(op, tile + warp * 16, span.begin, span.stop, mine, y);
+    if (op.halves)
+      store_rows<true>(op, tile + warp * 16, span.begin, span.stop, mine, y);
+    else
+      store_rows<false>(op, tile + warp * 16, span.begin, span.stop, mine, y);
     begin = span.stop;
   }
 }

@@ -15,7 +15,7 @@
 #include <thread>
 #include <vector>
 
-#include "core/quantize/solve.h"
+#include "core/quantize/errors.h"
 
 namespace ropewalk::quantize {
 namespace {

@@ -17,6 +17,7 @@
 #include "core/json/json.h"
 #include "core/layerwise/layer_weights.h"
 #include "core/model/families.h"
+#include "core/quantize/errors.h"
 #include "core/quantize/pull.h"
 
 namespace ropewalk {

@@ -5,12 +5,39 @@
 #include <functional>
 
 #include "core/base/parallel.h"
+#include "core/quantize/kernels.h"
 
 namespace ropewalk::quantize {
 namespace {
 
-constexpr uint32_t kSumTile = 64;  // columns and rows of a partial sum
-constexpr uint32_t kTokens = 128;  // of a partial sum
+constexpr uint32_t kSumTile = 64;    // columns and rows of a partial sum
+constexpr uint32_t kTokens = 128;    // of a partial sum
+constexpr size_t kSpanTokens = 512;  // whose columns are laid together at a time
+
+// Tokens of a matrix (tokens, inputs) by panels of kSumTile columns: (panels, tokens, kSumTile).
+// What is behind the last column is 0.
+class Panels {
+ public:
+  Panels(std::span<const float> x, uint32_t inputs, uint32_t threads)
+      : tokens_(static_cast<uint32_t>(x.size() / inputs)),
+        values_((inputs + kSumTile - 1) / kSumTile * size_t{kSumTile} * tokens_) {
+    parallel_for((inputs + kSumTile - 1) / kSumTile, threads, [&](size_t panel) {
+      const size_t column = panel * kSumTile, count = std::min<size_t>(kSumTile, inputs - column);
+      for (size_t token = 0; token < tokens_; ++token)
+        std::copy_n(x.data() + token * inputs + column, count,
+                    values_.data() + (panel * tokens_ + token) * kSumTile);
+    });
+  }
+
+  uint32_t tokens() const { return tokens_; }
+  const float* at(uint32_t column, uint32_t token) const {
+    return values_.data() + (size_t{column / kSumTile} * tokens_ + token) * kSumTile;
+  }
+
+ private:
+  uint32_t tokens_;
+  std::vector<float> values_;
+};
 
 struct Tile {
   uint32_t row, rows, column, columns;
@@ -27,19 +54,20 @@ std::vector<Tile> tiles_of(uint32_t inputs, bool lower) {
 }
 
 // sums += left^T right within the tile.
-void add_tile(std::span<const float> left, std::span<const float> right, uint32_t inputs,
-              const Tile& tile, std::vector<double>& sums) {
-  const uint64_t tokens = right.size() / inputs;
-  for (uint64_t first = 0; first < tokens; first += kTokens) {
+void add_tile(const Panels& left, const Panels& right, uint32_t inputs, const Tile& tile,
+              std::vector<double>& sums) {
+  for (uint32_t first = 0; first < left.tokens(); first += kTokens) {
     std::array<float, kSumTile * kSumTile> partial{};
-    for (uint64_t token = first; token < std::min<uint64_t>(first + kTokens, tokens); ++token) {
-      const float* rows = left.data() + token * inputs + tile.row;
-      const float* columns = right.data() + token * inputs + tile.column;
-      for (uint32_t r = 0; r < tile.rows; ++r) {
-        float* out = partial.data() + r * kSumTile;
-        for (uint32_t c = 0; c < tile.columns; ++c) out[c] += rows[r] * columns[c];
-      }
-    }
+    kernels().add_f32({.y = partial.data(),
+                       .a = left.at(tile.row, first),
+                       .b = right.at(tile.column, first),
+                       .y_stride = kSumTile,
+                       .a_row = 1,
+                       .a_depth = kSumTile,
+                       .b_stride = kSumTile,
+                       .rows = tile.rows,
+                       .depth = std::min(kTokens, left.tokens() - first),
+                       .columns = kSumTile});
     for (uint32_t r = 0; r < tile.rows; ++r)
       for (uint32_t c = 0; c < tile.columns; ++c)
         sums[size_t{tile.row + r} * inputs + tile.column + c] +=
@@ -47,20 +75,34 @@ void add_tile(std::span<const float> left, std::span<const float> right, uint32_
   }
 }
 
+// Calls add(tokens [first, last) of x) for a few hundred tokens at a time.
+template <class Add>
+void by_spans(std::span<const float> x, uint32_t inputs, const Add& add) {
+  for (size_t first = 0; first < x.size(); first += kSpanTokens * inputs)
+    add(x.subspan(first, std::min(kSpanTokens * inputs, x.size() - first)), first);
+}
+
 }  // namespace
 
 void Hessian::add(std::span<const float> x, uint32_t threads) {
   const std::vector<Tile> tiles = tiles_of(inputs_, true);
-  parallel_for(tiles.size(), threads, [&](size_t i) { add_tile(x, x, inputs_, tiles[i], sums_); });
+  by_spans(x, inputs_, [&](std::span<const float> part, size_t) {
+    const Panels panels(part, inputs_, threads);
+    parallel_for(tiles.size(), threads,
+                 [&](size_t i) { add_tile(panels, panels, inputs_, tiles[i], sums_); });
+  });
   tokens_ += x.size() / inputs_;
 }
 
 void Shift::add(std::span<const float> x, std::span<const float> dense, uint32_t threads) {
-  std::vector<float> apart(x.size());
-  std::ranges::transform(dense, x, apart.begin(), std::minus<>());
   const std::vector<Tile> tiles = tiles_of(inputs_, false);
-  parallel_for(tiles.size(), threads,
-               [&](size_t i) { add_tile(apart, x, inputs_, tiles[i], sums_); });
+  by_spans(x, inputs_, [&](std::span<const float> part, size_t first) {
+    std::vector<float> apart(part.size());
+    std::ranges::transform(dense.subspan(first, part.size()), part, apart.begin(), std::minus<>());
+    const Panels left(apart, inputs_, threads), right(part, inputs_, threads);
+    parallel_for(tiles.size(), threads,
+                 [&](size_t i) { add_tile(left, right, inputs_, tiles[i], sums_); });
+  });
 }
 
 }  // namespace ropewalk::quantize

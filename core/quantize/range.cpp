@@ -1,10 +1,12 @@
 #include "core/quantize/range.h"
 
 #include <algorithm>
+#include <array>
+#include <bit>
 #include <cmath>
 
-#include "core/checkpoint/weights/finite.h"
 #include "core/checkpoint/weights/round.h"
+#include "core/quantize/kernels.h"
 
 namespace ropewalk::quantize {
 namespace {
@@ -30,9 +32,8 @@ Bounds bounds_of(std::span<const float> weights, bool symmetric) {
   return bounds;
 }
 
-float value_of_half(uint16_t half) {
-  return to_floats(StoredType::f16, std::as_bytes(std::span(&half, 1)))[0];
-}
+// Of a positive, finite half: its bits as those of a float have an exponent that is 112 too small.
+float value_of_half(uint16_t half) { return std::bit_cast<float>(uint32_t{half} << 13) * 0x1p112f; }
 
 Range range_of(const Bounds& bounds, const Settings& settings) {
   const auto max_code = static_cast<float>(settings.max_code());
@@ -56,20 +57,69 @@ Range range_of(const Bounds& bounds, const Settings& settings) {
   return range;
 }
 
-double cost_of(const Range& range, std::span<const float> weights,
-               std::span<const float> importance, const Settings& settings) {
+// Sum of |error|^2.4.
+double cost_of(const Range& range, std::span<const float> weights, int32_t max_code) {
   double cost = 0;
-  for (size_t i = 0; i < weights.size(); ++i) {
-    const float error = weights[i] - range.value_of(range.code_of(weights[i], settings.max_code()));
-    if (settings.search == Search::mse) {
-      cost += std::pow(std::abs(static_cast<double>(error)), 2.4);
-    } else {
-      const double weighted = static_cast<double>(error) / static_cast<double>(importance[i]);
-      cost += weighted * weighted;
-    }
+  for (const float weight : weights) {
+    const float error = weight - range.value_of(range.code_of(weight, max_code));
+    cost += std::pow(std::abs(static_cast<double>(error)), 2.4);
   }
   return cost;
 }
+
+// The bounds as they are, and times 100 to 21 or 110 to 51 per cent; the first of equal ones.
+class Trials {
+ public:
+  Trials(const Bounds& bounds, const Settings& settings) : settings_(settings) {
+    const bool mse = settings.search == Search::mse;
+    const int most = mse ? 100 : 110, least = mse ? 21 : 51;
+    add(bounds);
+    for (int percent = most; percent >= least; --percent) {
+      const float factor = static_cast<float>(percent) / 100;
+      add({bounds.low * factor, bounds.high * factor});
+    }
+  }
+
+  const Range& best(std::span<const float> weights, std::span<const float> importance) const {
+    std::array<double, kMost> costs;
+    if (settings_.search == Search::mse) {
+      for (size_t i = 0; i < count_; ++i)
+        costs[i] = cost_of(ranges_[i], weights, settings_.max_code());
+    } else {
+      find_costs(weights, importance, costs.data());
+    }
+    return ranges_[static_cast<size_t>(std::min_element(costs.begin(), costs.begin() + count_) -
+                                       costs.begin())];
+  }
+
+ private:
+  static constexpr size_t kMost = 2 * kRanges;
+
+  void add(const Bounds& bounds) { ranges_[count_++] = range_of(bounds, settings_); }
+
+  void find_costs(std::span<const float> weights, std::span<const float> importance,
+                  double* costs) const {
+    for (size_t first = 0; first < count_; first += kRanges) {
+      std::array<float, kRanges> scales, zeros;
+      for (size_t i = 0; i < kRanges; ++i) {
+        const Range& range = ranges_[std::min(first + i, count_ - 1)];
+        scales[i] = range.scale;
+        zeros[i] = static_cast<float>(range.zero);
+      }
+      kernels().cost({.weights = weights.data(),
+                      .importance = importance.data(),
+                      .scales = scales.data(),
+                      .zeros = zeros.data(),
+                      .max_code = static_cast<float>(settings_.max_code()),
+                      .count = static_cast<uint32_t>(weights.size()),
+                      .costs = costs + first});
+    }
+  }
+
+  const Settings& settings_;
+  std::array<Range, kMost> ranges_;
+  size_t count_ = 0;
+};
 
 }  // namespace
 
@@ -81,21 +131,8 @@ int32_t Range::code_of(float weight, int32_t max_code) const {
 Range find_range(std::span<const float> weights, std::span<const float> importance,
                  const Settings& settings) {
   const Bounds bounds = bounds_of(weights, settings.symmetric);
-  Range best = range_of(bounds, settings);
-  if (settings.search == Search::none) return best;
-  const bool mse = settings.search == Search::mse;
-  const int most = mse ? 100 : 110, least = mse ? 21 : 51;  // per cent
-  double best_cost = cost_of(best, weights, importance, settings);
-  for (int percent = most; percent >= least; --percent) {
-    const float factor = static_cast<float>(percent) / 100;
-    const Range range = range_of({bounds.low * factor, bounds.high * factor}, settings);
-    const double cost = cost_of(range, weights, importance, settings);
-    if (cost < best_cost) {
-      best_cost = cost;
-      best = range;
-    }
-  }
-  return best;
+  if (settings.search == Search::none) return range_of(bounds, settings);
+  return Trials(bounds, settings).best(weights, importance);
 }
 
 }  // namespace ropewalk::quantize

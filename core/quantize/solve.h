@@ -42,10 +42,4 @@ QuantizedMatrix solve(std::span<float> weight, uint32_t rows, const Factor& fact
 QuantizedMatrix round_to_nearest(std::span<const float> weight, uint32_t rows, uint32_t cols,
                                  const Settings& settings);
 
-// tr(D H D^T) / tr(W H W^T) with D = W - dequantised: the share of the output's energy that is lost
-// on the tokens of H; one for each of the results for this weight. 0 where the denominator is.
-std::vector<double> relative_errors(std::span<const float> weight,
-                                    const std::vector<const QuantizedMatrix*>& results,
-                                    const Hessian& hessian, uint32_t threads);
-
 }  // namespace ropewalk::quantize

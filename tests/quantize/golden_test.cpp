@@ -4,6 +4,7 @@
 #include <numeric>
 #include <string>
 
+#include "core/quantize/errors.h"
 #include "core/quantize/pack.h"
 #include "core/quantize/pull.h"
 #include "core/quantize/solve.h"

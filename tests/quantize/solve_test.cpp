@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "core/checkpoint/weights/finite.h"
+#include "core/quantize/errors.h"
 #include "core/quantize/pull.h"
 #include "core/quantize/range.h"
 #include "tests/quantize/golden_matrix.h"

@@ -72,8 +72,8 @@ std::function<void(const Frame&)> bind(const abi::Node& node, const Operands& o)
       return stage(select, Select{o.floats(0), o.result(), o.width()});
     case Op::low_rank:
       return stage(low_rank, LowRank{o.floats(0), o.floats(1), o.halves(2), o.halves(3), o.order(4),
-                                     o.result(), o.width_in(), o.width(), o.in(2).dim[2],
-                                     o.in(3).dim[2], o.extent()});
+                                     o.floats(5), o.result(), o.width_in(), o.width(),
+                                     o.in(2).dim[2], o.in(3).dim[2], o.extent()});
   }
   throw abi::Failure(abi::StatusCode::unsupported, "an op that this version does not know");
 }

@@ -80,8 +80,8 @@ enum class TensorKind : uint8_t {
   constant = 2,  // written once by Device::write: f32 vectors, i32 orders, as ops.md says
   cache = 3,  // (pages, page size, kv_heads, head_dim): kv_page.h; a page's layout is the device's
   scratch = 4,  // activations; offsets planned by the core
-  // (slots, ...) the low-rank matrices of adapters, f16, and their ranks, i32, dense; a slot is
-  // written by Device::write between steps
+  // (slots, ...) the low-rank matrices of adapters, f16, their ranks, i32, and vectors, f32; dense;
+  // a slot is written by Device::write between steps
   adapter = 5,
 };
 

@@ -208,7 +208,7 @@ class NodeCheck {
   }
 
   void low_rank() const {
-    takes<std::monostate>(5, 5, 1);
+    takes<std::monostate>(5, 6, 1);
     activation(in(0));
     activation(out());
     activation(in(1));
@@ -229,6 +229,12 @@ class NodeCheck {
         "ranks that are no multiple of 32 up to 512");
     require(a.dims[1] == width(in(0)) && b.dims[2] == (width(out()) + 1) / 2 * 2,
             "matrices that do not fit the widths in and out");
+    if (node_.in.size() < 6) return;
+    const GraphTensor& vectors = in(5);
+    require(vectors.kind == TensorKind::adapter && vectors.dtype == DType::f32 &&
+                vectors.dims.size() == 3 && vectors.dims[0] == ranks.dims[0] &&
+                vectors.dims[1] == 2 && vectors.dims[2] == width(out()),
+            "vectors of adapters that are not (slots, 2, width out) f32");
   }
 
   const Graph& graph_;

@@ -31,7 +31,7 @@ std::string complaint(const std::function<void()>& body) {
 struct Decoder {
   Graph graph;
   TensorId table, x, norm_weight, normed, by, permuted, w, bias, q, k, cache, rotated, seen, up,
-      product, sum, last, a, b, ranks, changed;
+      product, sum, last, a, b, ranks, vectors, changed;
 
   TensorId tensor(const std::string& name, TensorKind kind, DType dtype,
                   std::vector<uint32_t> dims) {
@@ -68,12 +68,13 @@ struct Decoder {
     a = tensor("a", TensorKind::adapter, DType::f16, {2, 8, 64});
     b = tensor("b", TensorKind::adapter, DType::f16, {2, 64, 8});
     ranks = tensor("ranks", TensorKind::adapter, DType::i32, {2});
+    vectors = tensor("vectors", TensorKind::adapter, DType::f32, {2, 2, 8});
     changed = activation("changed", {kRows, 2, 4});
     graph.add_node({"embed", Op::embed, {table}, {x}, abi::EmbedParams{}});
     graph.add_node({"norm", Op::rms_norm, {x, norm_weight, by}, {normed}, abi::NormParams{}});
     graph.add_node({"permute", Op::permute, {normed, by}, {permuted}});
     graph.add_node({"matmul", Op::matmul, {permuted, w, bias}, {q}});
-    graph.add_node({"low_rank", Op::low_rank, {permuted, q, a, b, ranks}, {changed}});
+    graph.add_node({"low_rank", Op::low_rank, {permuted, q, a, b, ranks, vectors}, {changed}});
     graph.add_node({"rope", Op::rope, {q}, {rotated}, abi::RopeParams{}});
     graph.add_node({"append", Op::kv_append, {k, k, cache, cache}, {}});
     graph.add_node(
@@ -161,6 +162,20 @@ const BadGraph kBadGraphs[] = {
      "graph: low_rank (low_rank) has matrices that do not fit the widths in and out"},
     {"adapter_width", [](Decoder& d) { d.dims(d.b)[2] = 10; },
      "graph: low_rank (low_rank) has matrices that do not fit the widths in and out"},
+    {"adapter_vectors", [](Decoder& d) { d.dims(d.vectors)[2] = 9; },
+     "graph: low_rank (low_rank) has vectors of adapters that are not (slots, 2, width out) f32"},
+    {"adapter_vectors_type", [](Decoder& d) { d.dtype(d.vectors) = DType::f16; },
+     "graph: low_rank (low_rank) has vectors of adapters that are not (slots, 2, width out) f32"},
+    {"adapter_vectors_slots", [](Decoder& d) { d.dims(d.vectors)[0] = 3; },
+     "graph: low_rank (low_rank) has vectors of adapters that are not (slots, 2, width out) f32"},
+    {"adapter_vectors_kind",
+     [](Decoder& d) { d.graph.tensors[d.vectors].kind = TensorKind::constant; },
+     "graph: low_rank (low_rank) has vectors of adapters that are not (slots, 2, width out) f32"},
+    {"adapter_vectors_missing_one",
+     [](Decoder& d) {
+       d.dims(d.vectors) = {d.dims(d.ranks)[0], d.dims(d.vectors)[2]};
+     },
+     "graph: low_rank (low_rank) has vectors of adapters that are not (slots, 2, width out) f32"},
     {"rope_rank",
      [](Decoder& d) {
        d.dims(d.q) = {kRows, 8};

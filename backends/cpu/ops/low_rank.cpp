@@ -1,4 +1,5 @@
-// y' = y + (x . A) . B with the matrices of the row's adapter; y where it has none.
+// y' = y + (g y + h) + (x . A) . B with the matrices and vectors of the row's adapter; y where it
+// has none.
 // Tasks: runs of rows with one adapter x panels of 32 ranks, then x blocks of columns. Each sum
 // runs over its terms in order, so a row's bits do not depend on the other rows. Bottleneck: for
 // one row the memory that the matrices stream from.
@@ -39,6 +40,7 @@ struct Job {
     rank = static_cast<uint32_t>(op.ranks[slot]);
     a = op.a + uint64_t{slot} * op.depth * op.cap;
     b = op.b + uint64_t{slot} * op.cap * op.stride;
+    if (op.vectors) gain = op.vectors + uint64_t{slot} * 2 * op.width;
   }
 
   const LowRank& op;
@@ -47,6 +49,7 @@ struct Job {
   uint32_t rank = 0;            // 0: the adapter leaves this layer alone, or there is none
   const uint16_t* a = nullptr;  // (depth, cap) f16
   const uint16_t* b = nullptr;  // (cap, stride) f16
+  const float* gain = nullptr;  // (2, width): behind it the shift; null: y stays
 
   float* middle() const { return frame.workspace + uint64_t{rows.first} * op.cap; }
 };
@@ -67,8 +70,13 @@ void expand(const Job& job, uint32_t first, uint32_t last) {
   const uint64_t at = uint64_t{job.rows.first} * op.width;
   float* result = op.result + at;
   for (uint32_t r = 0; r < job.rows.count; ++r) {
-    const uint64_t row = uint64_t{r} * op.width;
-    std::copy(op.y + at + row + first, op.y + at + row + last, result + row + first);
+    const float* y = op.y + at + uint64_t{r} * op.width;
+    float* to = result + uint64_t{r} * op.width;
+    if (!job.gain)
+      std::copy(y + first, y + last, to + first);
+    else
+      for (uint32_t n = first; n < last; ++n)
+        to[n] = y[n] + (job.gain[n] * y[n] + job.gain[op.width + n]);
   }
   if (job.rank == 0) return;
   const uint32_t whole = (last - first) / kPanel * kPanel;

@@ -151,6 +151,7 @@ struct LowRank {
   const uint16_t* a;     // (slots, depth, cap) f16
   const uint16_t* b;     // (slots, cap, stride) f16
   const int32_t* ranks;  // (slots)
+  const float* vectors;  // (slots, 2, width) gain and shift; null: none
   float* result;         // (R, width)
   uint32_t depth, width, cap, stride;
   Extent extent;

@@ -1,4 +1,5 @@
-// y' = y + (x . A) . B with the matrices of the row's adapter; y where it has none.
+// y' = y + (g y + h) + (x . A) . B with the matrices and vectors of the row's adapter; y where it
+// has none.
 //
 // Two launches. shrink: grid (panels of 32 ranks, splits of K, tiles of rows), a warp a row of A, a
 // lane a rank; the warps' sums meet in shared memory, those of the splits in memory. expand: grid
@@ -66,6 +67,15 @@ __global__ void low_rank_shrink(const LowRank op, const StepView step) {
   }
 }
 
+// What the sum is added to.
+__device__ __forceinline__ float start_of(const LowRank& op, uint32_t slot, uint64_t at,
+                                          uint32_t n) {
+  const float y = op.y[at];
+  if (!op.vectors || slot == abi::kNoAdapter) return y;
+  const float* gain = op.vectors + uint64_t{slot} * 2 * op.width + n;
+  return y + (gain[0] * y + gain[op.width]);
+}
+
 template <uint32_t kTile>
 __global__ void low_rank_expand(const LowRank op, const StepView step) {
   __shared__ float middle[kTile * kMaxAdapterRank];  // (kTile, cap)
@@ -103,8 +113,11 @@ __global__ void low_rank_expand(const LowRank op, const StepView step) {
       for (uint32_t r = 0; r < kTile; ++r) {
         if (r >= count) break;
         const uint64_t at = uint64_t{run.first + r} * op.width + n;
-        op.result[at] = run.rank ? op.y[at] + low[r] : op.y[at];
-        if (n + 1 < op.width) op.result[at + 1] = run.rank ? op.y[at + 1] + high[r] : op.y[at + 1];
+        const float first_of = start_of(op, run.slot, at, n);
+        op.result[at] = run.rank ? first_of + low[r] : first_of;
+        if (n + 1 >= op.width) continue;
+        const float second = start_of(op, run.slot, at + 1, n + 1);
+        op.result[at + 1] = run.rank ? second + high[r] : second;
       }
     }
     __syncthreads();

@@ -186,6 +186,7 @@ struct LowRank {
   const __half* a;       // (slots, depth, cap)
   const __half* b;       // (slots, cap, stride)
   const int32_t* ranks;  // (slots)
+  const float* vectors;  // (slots, 2, width) gain and shift; null: none
   float* result;         // (R, width)
   float* partials;       // (R, splits, cap) of x . A
   uint32_t depth, width, cap, stride;

@@ -116,6 +116,7 @@ LowRank low_rank_of(const Operands& op, const CompileContext& context) {
           reinterpret_cast<const __half*>(op.bytes(2)),
           reinterpret_cast<const __half*>(op.bytes(3)),
           op.order(4),
+          op.floats(5),
           op.result(),
           context.partials,
           op.width_in(),

@@ -53,18 +53,20 @@ void low_rank(const Operands& op, Recorder& recorder) {
                     shrink, {op.range(0)}, {partials});
 
   const struct {
-    VkDeviceAddress partials, y, b, ranks, result, step;
-    uint32_t width, stride, splits, over_wanted;
+    VkDeviceAddress partials, y, b, ranks, vectors, result, step;
+    uint32_t width, stride, splits, over_wanted, has_vectors;
   } expand{.partials = begin,
            .y = op.at(1),
            .b = op.at(3),
            .ranks = op.at(4),
+           .vectors = op.at(5),
            .result = op.result_at(),
            .step = op.step(),
            .width = width,
            .stride = stride,
            .splits = splits,
-           .over_wanted = op.over_wanted()};
+           .over_wanted = op.over_wanted(),
+           .has_vectors = op.has(5)};
   recorder.dispatch({kLowRankExpand,
                      {kExpandGroup, 1, tile, cap},
                      {(width + 2 * kExpandGroup - 1) / (2 * kExpandGroup), tiles, 1},

@@ -1,6 +1,6 @@
 #version 460
-// y' = y + (x . A) . B with the matrices of the row's adapter, x . A from low_rank_shrink.comp; y
-// where it has none.
+// y' = y + (g y + h) + (x . A) . B with the matrices and vectors of the row's adapter, x . A from
+// low_rank_shrink.comp; y where it has none.
 // Grid: (blocks of columns, tiles of rows), an invocation for two columns. Bottleneck: latency, then B.
 #extension GL_GOOGLE_include_directive : require
 #include "common.glsl"
@@ -13,15 +13,24 @@ layout(push_constant) uniform Push {
   Floats y;         // (R, width)
   Words b;          // (slots, kCap, stride) f16
   Words ranks;      // (slots)
+  Floats vectors;   // (slots, 2, width) gain and shift, where has_vectors is not 0
   FloatResults result;  // (R, width)
   Step step;
   uint width;
   uint stride;
   uint splits;
   uint over_wanted;
+  uint has_vectors;
 };
 
 shared float middle[kTile * kCap];
+
+// What the sum of the element `at`, in column n, is added to.
+float start_of(uint slot, uint at, uint n) {
+  if (has_vectors == 0 || slot == kNoAdapter) return y.at[at];
+  const uint gain = slot * 2 * width + n;
+  return y.at[at] + (vectors.at[gain] * y.at[at] + vectors.at[gain + width]);
+}
 
 void main() {
   const uint begin = gl_WorkGroupID.y * kTile;
@@ -52,8 +61,11 @@ void main() {
       [[unroll]] for (uint r = 0; r < kTile; ++r) {
         if (r >= count) break;
         const uint at = (row + r) * width + n;
-        result.at[at] = rank > 0 ? y.at[at] + sum[r].x : y.at[at];
-        if (n + 1 < width) result.at[at + 1] = rank > 0 ? y.at[at + 1] + sum[r].y : y.at[at + 1];
+        const float low = start_of(slot, at, n);
+        result.at[at] = rank > 0 ? low + sum[r].x : low;
+        if (n + 1 >= width) continue;
+        const float high = start_of(slot, at + 1, n + 1);
+        result.at[at + 1] = rank > 0 ? high + sum[r].y : high;
       }
     }
     barrier();

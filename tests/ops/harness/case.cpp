@@ -135,6 +135,13 @@ uint32_t Case::ranks(const std::string& name, const std::vector<uint32_t>& value
   return tensor;
 }
 
+uint32_t Case::vectors(const std::string& name, std::vector<uint32_t> dims,
+                       const std::vector<float>& values) {
+  const uint32_t tensor = add(name, TensorKind::adapter, DType::f32, std::move(dims));
+  contents_[tensor] = bytes_of(values);
+  return tensor;
+}
+
 uint32_t Case::cache(const std::string& name, DType dtype, std::vector<uint32_t> dims) {
   return add(name, TensorKind::cache, dtype, std::move(dims));
 }

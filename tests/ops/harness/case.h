@@ -38,6 +38,9 @@ class Case {
   uint32_t matrices(const std::string& name, std::vector<uint32_t> dims,
                     const std::vector<float>& values);
   uint32_t ranks(const std::string& name, const std::vector<uint32_t>& values);
+  // Their gains and shifts (slots, 2, columns).
+  uint32_t vectors(const std::string& name, std::vector<uint32_t> dims,
+                   const std::vector<float>& values);
   uint32_t cache(const std::string& name, abi::DType dtype, std::vector<uint32_t> dims);
 
   void node(abi::Op op, std::vector<uint32_t> in, std::vector<uint32_t> out,

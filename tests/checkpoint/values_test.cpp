@@ -8,6 +8,7 @@
 #include <numeric>
 
 #include "core/checkpoint/weights/finite.h"
+#include "core/checkpoint/weights/read_floats.h"
 #include "core/model/families.h"
 #include "tests/checkpoint/layers.h"
 #include "tests/checkpoint/tiny_model.h"
@@ -190,10 +191,16 @@ TEST_P(PartsOfALayer, AreItsColumns) {
         const auto part = load_columns(weights, info, {first, count, order});
         ASSERT_EQ(part.weight.first_column, first);
         ASSERT_EQ(part.weight.of_cols, cols);
+        const std::vector<float> floats =
+            ordered ? std::vector<float>() : read_floats(weights, info, first, count);
         for (uint32_t k = 0; k < layer.rows; ++k)
           for (uint32_t n = 0; n < count; ++n) {
             const uint32_t column = ordered ? backwards[first + n] : first + n;
             ASSERT_EQ(dequantised(part.weight, k, n), dequantised(whole.weight, k, column))
+                << k << ", " << n;
+            if (ordered) continue;
+            const uint32_t row = info.row_order.empty() ? k : info.row_order[k];
+            ASSERT_EQ(floats[size_t{n} * layer.rows + row], dequantised(part.weight, k, n))
                 << k << ", " << n;
           }
       }

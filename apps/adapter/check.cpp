@@ -58,6 +58,10 @@ uint64_t parameters_of(const Adapter& adapter) {
 
 std::string merge_verdict(const Adapter& adapter, const Checkpoint* base) {
   if (base && base->quantization()) return "no: the base is quantised";
+  for (const LowRank& pair : adapter.low_ranks())
+    if (base && pair.bias && !base->find(pair.module + ".bias"))
+      return fmt::format("no: it adds to the bias of {}, which the base does not have",
+                         pair.module);
   if (adapter.config().dora) return "alone: it is a DoRA";
   if (!adapter.replacements().empty() || !adapter.token_rows().empty())
     return "yes, unscaled: it brings whole tensors";

@@ -36,11 +36,6 @@ void check_module(const Adapter& adapter, const LowRank& pair, const Checkpoint&
            fmt::format("is for a matrix ({}, {}), but {} of {} is ({}, {})", pair.rows, pair.cols,
                        pair.module, base.directory().string(), rows, shape->cols),
            kWrongBase);
-  if (pair.bias && !base.find(pair.module + ".bias"))
-    refuse(adapter.place_of(*pair.bias),
-           fmt::format("adds to a bias, but {} of {} has none", pair.module,
-                       base.directory().string()),
-           kWrongBase);
 }
 
 // Only the two tables may have other rows than the base's, and then both.

@@ -119,7 +119,13 @@ void MergedCheckpoint::add(const ScaledAdapter& scaled) {
   for (const LowRank& pair : adapter.low_ranks()) {
     const Term term{&adapter, &pair, pair.scale * scaled.scale};
     change_of(pair.module + ".weight").terms.push_back(term);
-    if (pair.bias) change_of(pair.module + ".bias").biases.push_back(term);
+    if (!pair.bias) continue;
+    if (!base_.find(pair.module + ".bias"))
+      refuse(adapter.place_of(*pair.bias),
+             fmt::format("adds to a bias, but {} of {} has none", pair.module,
+                         base_.directory().string()),
+             "Run the model with the adapter beside it: `adapters:` in the configuration");
+    change_of(pair.module + ".bias").biases.push_back(term);
   }
 }
 

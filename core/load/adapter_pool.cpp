@@ -54,6 +54,8 @@ AdapterRoom room_for(std::span<const NamedAdapter> adapters, uint32_t slots) {
   for (const NamedAdapter& adapter : adapters) {
     const std::vector<std::string> modules = adapter.source->modules();
     room.modules.insert(modules.begin(), modules.end());
+    for (std::string& module : adapter.source->modules_with_vectors())
+      room.vectors.insert(std::move(module));
     const uint32_t rank = adapter.source->max_rank();
     room.rank = std::max(room.rank, (rank + kRankStep - 1) / kRankStep * kRankStep);
   }
@@ -111,10 +113,24 @@ AdapterPool::Slot& AdapterPool::slot_of(uint32_t adapter) {
 void AdapterPool::write(uint32_t slot, const NamedAdapter& adapter) {
   for (const AdapterLoad& layer : model_.adapters) {
     const std::optional<LowRankMatrices> matrices = adapter.source->read(layer.module);
-    if (matrices) write_layer(slot, layer, *matrices, adapter.name);
+    if (matrices && matrices->rank > 0) write_layer(slot, layer, *matrices, adapter.name);
+    if (layer.vectors) write_vectors(slot, layer, matrices.value_or(LowRankMatrices{}));
     const int32_t rank = matrices ? static_cast<int32_t>(matrices->rank) : 0;
     write_part(layer.ranks, slot, std::as_bytes(std::span(&rank, 1)));
   }
+}
+
+// An adapter without them leaves y as it is: y + (0 y - 0) is y to the last bit.
+void AdapterPool::write_vectors(uint32_t slot, const AdapterLoad& layer,
+                                const LowRankMatrices& matrices) {
+  const std::vector<uint32_t>& order = model_.graph.tensors[layer.b].column_order;
+  std::vector<float> values(size_t{2} * layer.cols);
+  for (uint32_t n = 0; n < layer.cols; ++n) {
+    const size_t row = layer.first_col + (order.empty() ? n : order[n]);
+    values[n] = matrices.gain.empty() ? 0.0f : matrices.gain[row];
+    values[layer.cols + n] = matrices.shift.empty() ? -0.0f : matrices.shift[row];
+  }
+  write_part(*layer.vectors, slot, std::as_bytes(std::span(values)));
 }
 
 void AdapterPool::write_part(TensorId tensor, uint32_t slot, std::span<const std::byte> bytes) {

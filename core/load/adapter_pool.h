@@ -49,6 +49,7 @@ class AdapterPool {
   void write(uint32_t slot, const NamedAdapter& adapter);
   void write_layer(uint32_t slot, const AdapterLoad& layer, const LowRankMatrices& matrices,
                    std::string_view adapter);
+  void write_vectors(uint32_t slot, const AdapterLoad& layer, const LowRankMatrices& matrices);
   void write_part(TensorId tensor, uint32_t slot, std::span<const std::byte> bytes);
 
   abi::Device& device_;

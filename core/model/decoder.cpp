@@ -144,10 +144,14 @@ class Builder {
     const TensorId b = tensor("b", DType::f16, {room->slots, room->rank, (width + 1) / 2 * 2});
     const TensorId ranks = tensor("ranks", DType::i32, {room->slots});
     graph().tensors[b].column_order = graph().tensors[product.in[1]].column_order;
-    model_.adapters.push_back({module, info.stored.first, width, a, b, ranks, info.row_order});
+    std::vector<TensorId> in = {product.in[0], y, a, b, ranks};
+    std::optional<TensorId> vectors;
+    if (room->vectors.contains(module))
+      in.push_back(vectors.emplace(tensor("vectors", DType::f32, {room->slots, 2, width})));
+    model_.adapters.push_back(
+        {module, info.stored.first, width, a, b, ranks, vectors, info.row_order});
     std::vector<uint32_t> dims = graph().tensors[y].dims;
-    return node(Op::low_rank, product.name + ".adapters", {product.in[0], y, a, b, ranks},
-                std::move(dims), {});
+    return node(Op::low_rank, product.name + ".adapters", std::move(in), std::move(dims), {});
   }
 
   TensorId linear(const std::string& prefix, TensorId x, uint32_t rows, uint32_t cols,

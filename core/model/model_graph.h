@@ -17,6 +17,7 @@ namespace ropewalk {
 // Which linear layers have room for adapters, and how much.
 struct AdapterRoom {
   std::set<std::string> modules = {};  // by the names of their weights, without ".weight"
+  std::set<std::string> vectors = {};  // those of them whose outputs have a gain and a shift, too
   uint32_t slots = 0;                  // adapters on the device at a time
   uint32_t rank = 0;                   // the largest, a multiple of 32
 };
@@ -47,19 +48,21 @@ struct VectorLoad {
   float scale = 1;  // which are then multiplied by it
 };
 
-// Where the adapters of a linear layer lie: A (slots, K, rank), B (slots, rank, N), ranks (slots).
+// Where the adapters of a linear layer lie: A (slots, K, rank), B (slots, rank, N), ranks (slots),
+// vectors (slots, 2, N) where the layer has room for them.
 //
 // The layer reads x in the order of its rows and writes y in that of its columns, so that the
 // layout of slot s of an adapter W + B A is
 //
 //   A[s][k][i] = lora_A[i][row_order[k]]     B[s][i][n] = lora_B[first_col + column_order[n]][i]
 //
-// with B's column_order in the graph.
+// with B's column_order in the graph; gain and shift lie like B's columns.
 struct AdapterLoad {
   std::string module;  // as adapters name it: Phi-3's q_proj is a part of qkv_proj
   uint32_t first_col;  // its output that is the layer's first
   uint32_t cols;       // outputs of the layer
   TensorId a, b, ranks;
+  std::optional<TensorId> vectors;
   std::vector<uint32_t> row_order;
 };
 

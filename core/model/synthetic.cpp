@@ -183,6 +183,7 @@ class SyntheticAdapter final : public AdapterSource {
   }
 
   uint32_t max_rank() const override { return rank_; }
+  std::vector<std::string> modules_with_vectors() const override { return {}; }
 
   std::optional<LowRankMatrices> read(std::string_view module) const override {
     const auto is = [&](std::string_view part) { return module.ends_with(part); };

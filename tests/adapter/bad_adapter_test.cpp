@@ -216,7 +216,7 @@ TEST(BadAdapterTable, SpoilsAnAdapterThatIsSound) {
 }
 
 // What is sound, and can be merged only.
-TEST(RunTime, RefusesBiasesAndTables) {
+TEST(RunTime, RefusesTablesAndWholeWeights) {
   const auto refusal_of = [](const TinyAdapter& tiny) {
     const TemporaryFolder folder;
     write_adapter(tiny, folder.path());
@@ -225,7 +225,11 @@ TEST(RunTime, RefusesBiasesAndTables) {
   EXPECT_EQ(refusal_of(golden_adapter()), "");
   TinyAdapter biased = golden_adapter();
   biased.tensors[kModule + ".lora_B.bias"] = floats({4}, {1, 2, 3, 4});
-  EXPECT_EQ(refusal_of(biased), "changes the bias of " + kModule);
+  biased.tensors[kModule + ".bias"] = floats({4}, {1, 2, 3, 4});
+  EXPECT_EQ(refusal_of(biased), "");
+  TinyAdapter whole = golden_adapter();
+  whole.tensors["lm_head.weight"] = floats({2, 2}, {1, 2, 3, 4});
+  EXPECT_EQ(refusal_of(whole), "brings lm_head.weight whole");
   TinyAdapter table = golden_adapter();
   table.tensors["model.embed_tokens.lora_embedding_A"] = floats({2, 3}, {1, 2, 3, 4, 5, 6});
   table.tensors["model.embed_tokens.lora_embedding_B"] = floats({2, 2}, {1, 2, 3, 4});

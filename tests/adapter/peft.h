@@ -20,7 +20,8 @@ inline Json peft_expects(const std::string& variant) {
 }
 
 inline auto peft_variants() {
-  return testing::Values("lora", "rslora-patterns", "dora", "tables", "tokens", "bias", "combined");
+  return testing::Values("lora", "rslora-patterns", "dora", "tables", "tokens", "bias", "combined",
+                         "dora-linears", "dora-bias");
 }
 
 inline std::string variant_name(const testing::TestParamInfo<const char*>& row) {

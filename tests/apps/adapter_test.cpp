@@ -69,10 +69,10 @@ TEST(AdapterCheck, TellsWhatTheFolderHolds) {
 TEST(AdapterCheck, NeedsNoBase) {
   const Outcome outcome = adapter({"check", peft_folder("dora")});
   ASSERT_EQ(outcome.code, 0) << outcome.err;
-  EXPECT_THAT(outcome.out, AllOf(HasSubstr("rank, alpha    2, 4, DoRA"),
-                                 HasSubstr("merge          alone: it is a DoRA"),
-                                 HasSubstr("run time       no: it is a DoRA, which stretches"),
-                                 HasSubstr("model.layers.4.mlp.down_proj")));
+  EXPECT_THAT(
+      outcome.out,
+      AllOf(HasSubstr("rank, alpha    2, 4, DoRA"), HasSubstr("merge          alone: it is a DoRA"),
+            HasSubstr("run time       yes"), HasSubstr("model.layers.4.mlp.down_proj")));
 }
 
 TEST(AdapterCheck, MeasuresATextWithAndWithout) {
@@ -83,6 +83,17 @@ TEST(AdapterCheck, MeasuresATextWithAndWithout) {
   const Json measured = outcome.json()["perplexity"];
   EXPECT_LT(measured["with"].get<double>(), 0.999 * measured["without"].get<double>())
       << "it was trained on this text";
+}
+
+// What PEFT cannot merge for want of a bias in the base.
+TEST(AdapterCheck, SaysWhyItCannotBeMerged) {
+  const Outcome outcome = adapter({"check", peft_folder("lora-bias"), "--base", kBase, "--json"});
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  const Json answer = outcome.json();
+  EXPECT_EQ(
+      answer["merge"],
+      "no: it adds to the bias of model.layers.2.mlp.down_proj, which the base does not have");
+  EXPECT_EQ(answer["run_time"], "yes");
 }
 
 // A quantised base cannot have it in its weights, but runs with it.
@@ -130,7 +141,7 @@ class WithAdapters : public ::testing::Test {
 
   TemporaryFolder folder_;
   const std::string adapters_ =
-      "adapters: {lora: " + peft_folder("lora") + ", dora: " + peft_folder("dora") + "}\n";
+      "adapters: {lora: " + peft_folder("lora") + ", tables: " + peft_folder("tables") + "}\n";
 };
 
 TEST_F(WithAdapters, TheCommandLineChoosesOne) {
@@ -149,12 +160,13 @@ TEST_F(WithAdapters, TheCommandLineChoosesOne) {
 }
 
 TEST_F(WithAdapters, WhatCannotRunIsRefusedByName) {
-  const Outcome dora = run(config(adapters_));
-  EXPECT_EQ(dora.code, 3);
-  EXPECT_EQ(dora.err, "error: " + peft_folder("dora") +
-                          ": is a DoRA, which stretches the base's weights; a running model takes "
-                          "low-rank changes of linear layers. Merge it with `ropewalk adapter "
-                          "merge`.\n");
+  const Outcome tables = run(config(adapters_));
+  EXPECT_EQ(tables.code, 3);
+  EXPECT_EQ(tables.err,
+            "error: " + peft_folder("tables") +
+                ": brings model.layers.0.input_layernorm.weight whole; a running model takes "
+                "changes of linear layers and of their biases. Merge it with `ropewalk adapter "
+                "merge`.\n");
   const Outcome unknown = run(config(""), {"--adapter", "lora"});
   EXPECT_EQ(unknown.code, 2);
   EXPECT_THAT(unknown.err, HasSubstr("adapter: found lora, expected one of none"));

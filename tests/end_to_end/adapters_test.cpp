@@ -35,6 +35,7 @@ class Alone final : public AdapterSource {
     return names;
   }
   uint32_t max_rank() const override { return of_->max_rank(); }
+  std::vector<std::string> modules_with_vectors() const override { return {}; }
   std::optional<LowRankMatrices> read(std::string_view module) const override {
     std::optional<LowRankMatrices> matrices;
     if (module.ends_with(ending_)) matrices = of_->read(module);
@@ -47,6 +48,33 @@ class Alone final : public AdapterSource {
   const std::shared_ptr<const AdapterSource> of_;
   const std::string ending_;
   const float scale_;
+};
+
+std::vector<float> wave(size_t count, float size, size_t phase) {
+  std::vector<float> values;
+  for (size_t i = 0; i < count; ++i)
+    values.push_back(size * std::sin(static_cast<float>(i * 7 + i * i % 31 + phase)));
+  return values;
+}
+
+// Another adapter with a gain and a shift of every output.
+class Stretched final : public AdapterSource {
+ public:
+  explicit Stretched(std::shared_ptr<const AdapterSource> of) : of_(std::move(of)) {}
+
+  std::vector<std::string> modules() const override { return of_->modules(); }
+  std::vector<std::string> modules_with_vectors() const override { return of_->modules(); }
+  uint32_t max_rank() const override { return of_->max_rank(); }
+  std::optional<LowRankMatrices> read(std::string_view module) const override {
+    std::optional<LowRankMatrices> matrices = of_->read(module);
+    if (!matrices) return matrices;
+    matrices->gain = wave(matrices->cols, 0.2f, module.size());
+    matrices->shift = wave(matrices->cols, 0.1f, module.size() + 3);
+    return matrices;
+  }
+
+ private:
+  const std::shared_ptr<const AdapterSource> of_;
 };
 
 RuntimeSettings mini_settings() {
@@ -90,27 +118,45 @@ TEST_P(OverQuantised, PredictsWhatPeftPredicts) {
 }
 
 INSTANTIATE_TEST_SUITE_P(All, OverQuantised,
-                         testing::Values("none", "lora", "rslora-patterns", "q_proj", "k_proj",
-                                         "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"),
+                         testing::Values("none", "lora", "rslora-patterns", "dora", "dora-linears",
+                                         "lora-bias", "q_proj", "k_proj", "v_proj", "o_proj",
+                                         "gate_proj", "up_proj", "down_proj"),
                          [](const auto& row) {
                            std::string name = row.param;
                            std::erase(name, '-');
                            return name;
                          });
 
-// The same over the dense model.
-TEST(AdaptersAtRunTime, PredictWhatPeftPredictsOverDenseWeights) {
-  const std::string file = kAdapters + "lora/expected.json";
+class OverItsBase : public testing::TestWithParam<const char*> {};
+
+// Over the base that PEFT trained it on: without biases, with biases, with act-order.
+TEST_P(OverItsBase, PredictsWhatPeftPredicts) {
+  const std::string name = GetParam(), file = kAdapters + name + "/expected.json";
   const Json expected = parse_json(read_text(file), {file, ExitCode::model});
+  const std::filesystem::path folder = expected["base"].get<std::string>();
   const auto base =
-      Checkpoint::open(std::filesystem::path(RW_SOURCE_DIR) / expected["base"], config_families());
-  RuntimeSettings settings = mini_settings();
-  settings.config.adapter = "lora";
-  settings.adapters = {{"lora", open_for_run(kAdapters + "lora", 1, *base)}};
-  EXPECT_LT(max_difference(scores(*base, settings, expected["ids"].get<std::vector<int32_t>>()),
-                           expected["logprobs"].get<std::vector<double>>()),
-            2e-3);
+      Checkpoint::open(std::filesystem::path(RW_SOURCE_DIR) / folder, config_families());
+  const auto ids = expected["ids"].get<std::vector<int32_t>>();
+  const std::string variant = folder.filename();
+  const bool mini = folder.parent_path() == "models";
+  RuntimeSettings settings =
+      mini ? mini_settings() : fixture_settings(fixture_config(variant, expected_of(variant)));
+  const std::vector<double> without = scores(*base, settings, ids);
+  settings.config.adapter = name;
+  settings.adapters = {{name, open_for_run(kAdapters + name, 1, *base)}};
+  const std::vector<double> found = scores(*base, settings, ids);
+  EXPECT_LT(max_difference(found, expected["logprobs"].get<std::vector<double>>()), 2e-3);
+  EXPECT_GT(max_difference(found, without), 3e-2);
 }
+
+INSTANTIATE_TEST_SUITE_P(All, OverItsBase,
+                         testing::Values("lora", "dora", "dora-linears", "bias", "dora-bias",
+                                         "lora-bias", "dora-gptq-bias"),
+                         [](const auto& row) {
+                           std::string name = row.param;
+                           std::erase(name, '-');
+                           return name;
+                         });
 
 class FoldedAdapters : public testing::TestWithParam<const char*> {};
 
@@ -125,12 +171,19 @@ TEST_P(FoldedAdapters, ComputeWhatUnfoldedOnesDo) {
   settings.config.adapter = "alone";
   const auto random = make_synthetic_adapter(base->config(), 5, 1);
   for (const char* module : kLinears) {
-    settings.adapters = {{"alone", std::make_shared<Alone>(random, module, 1.0f)}};
-    settings.folding = Folding::fold;
-    const std::vector<double> folded = scores(*base, settings, ids);
-    settings.folding = Folding::keep_permutes;
-    EXPECT_EQ(folded, scores(*base, settings, ids)) << module;
-    EXPECT_GT(max_difference(folded, plain), 1e-3) << module;
+    const auto alone = std::make_shared<Alone>(random, module, 1.0f);
+    std::vector<double> low_rank;
+    for (const std::shared_ptr<const AdapterSource>& adapter :
+         {std::shared_ptr<const AdapterSource>(alone),
+          std::shared_ptr<const AdapterSource>(std::make_shared<Stretched>(alone))}) {
+      settings.adapters = {{"alone", adapter}};
+      settings.folding = Folding::fold;
+      const std::vector<double> folded = scores(*base, settings, ids);
+      settings.folding = Folding::keep_permutes;
+      EXPECT_EQ(folded, scores(*base, settings, ids)) << module;
+      EXPECT_GT(max_difference(folded, low_rank.empty() ? plain : low_rank), 1e-3) << module;
+      low_rank = folded;
+    }
   }
 }
 
@@ -143,7 +196,7 @@ INSTANTIATE_TEST_SUITE_P(Fixtures, FoldedAdapters,
                            return name;
                          });
 
-// Matrices of every linear layer that a checkpoint stores, of rank 5.
+// Matrices of every linear layer that a checkpoint stores, of rank 5, with gains and shifts.
 class Waves final : public AdapterSource {
  public:
   explicit Waves(const Checkpoint& base) {
@@ -157,21 +210,20 @@ class Waves final : public AdapterSource {
     for (const auto& [name, shape] : shapes_) names.push_back(name);
     return names;
   }
+  std::vector<std::string> modules_with_vectors() const override { return modules(); }
   uint32_t max_rank() const override { return 5; }
   std::optional<LowRankMatrices> read(std::string_view module) const override {
     const auto found = shapes_.find(module);
     if (found == shapes_.end()) return std::nullopt;
     const std::vector<uint64_t>& shape = found->second;
-    LowRankMatrices matrices{.rank = 5,
-                             .rows = static_cast<uint32_t>(shape[1]),
-                             .cols = static_cast<uint32_t>(shape[0])};
-    const auto fill = [&](size_t count, float size, std::vector<float>& values) {
-      for (size_t i = 0; i < count; ++i)
-        values.push_back(size * std::sin(static_cast<float>(i * 7 + i * i % 31 + module.size())));
-    };
-    fill(5 * shape[1], 1 / std::sqrt(static_cast<float>(shape[1])), matrices.a);
-    fill(5 * shape[0], 0.1f, matrices.b);
-    return matrices;
+    const float size = 1 / std::sqrt(static_cast<float>(shape[1]));
+    return LowRankMatrices{.rank = 5,
+                           .rows = static_cast<uint32_t>(shape[1]),
+                           .cols = static_cast<uint32_t>(shape[0]),
+                           .a = wave(5 * shape[1], size, module.size()),
+                           .b = wave(5 * shape[0], 0.1f, module.size()),
+                           .gain = wave(shape[0], 0.2f, module.size() + 1),
+                           .shift = wave(shape[0], 0.05f, module.size() + 2)};
   }
 
  private:
@@ -188,7 +240,9 @@ class InTheWeights final : public WeightSource {
   WeightInfo describe(std::string_view name, abi::WeightUse use, uint32_t rows,
                       uint32_t cols) const override {
     WeightInfo info = base_.describe(name, use, rows, cols);
-    if (use == abi::WeightUse::matmul) info.shape.dtype = abi::DType::f32;
+    if (use != abi::WeightUse::matmul) return info;
+    info.shape.dtype = abi::DType::f32;
+    info.has_bias = info.has_bias || adapter_.read(info.stored.name);
     return info;
   }
   abi::Weight load(const WeightInfo& info, const Columns& columns,
@@ -203,12 +257,15 @@ class InTheWeights final : public WeightSource {
                                           base_.load(plain, columns, bytes).dense);
     const auto adapted = adapter_.read(plain.stored.name);  // not a tied head
     const LowRankMatrices change = adapted.value_or(LowRankMatrices{});
-    for (uint32_t n = 0; n < cols; ++n)
-      for (uint32_t k = 0; k < rows; ++k)
+    for (uint32_t n = 0; n < cols && adapted; ++n) {
+      const size_t output = plain.stored.first + n;
+      for (uint32_t k = 0; k < rows; ++k) {
+        float& value = values[size_t{n} * rows + k];
+        value *= 1 + change.gain[output];
         for (uint32_t i = 0; i < change.rank; ++i)
-          values[size_t{n} * rows + k] +=
-              change.b[size_t{plain.stored.first + n} * change.rank + i] *
-              change.a[size_t{i} * rows + k];
+          value += change.b[output * change.rank + i] * change.a[size_t{i} * rows + k];
+      }
+    }
     abi::Weight weight = info.shape;
     set_columns(weight, columns);
     const WeightRoom to = lay_out(weight, room);
@@ -217,7 +274,18 @@ class InTheWeights final : public WeightSource {
   }
   std::vector<float> load_bias(const WeightInfo& info,
                                std::span<const uint32_t> order) const override {
-    return base_.load_bias(info, order);
+    const WeightInfo plain =
+        base_.describe(info.name, abi::WeightUse::matmul, info.shape.rows, info.shape.cols);
+    std::vector<float> bias = base_.load_bias(plain, {});
+    if (const auto change = adapter_.read(plain.stored.name)) {
+      bias.resize(info.shape.cols);
+      for (size_t n = 0; n < bias.size(); ++n)
+        bias[n] = bias[n] * (1 + change->gain[plain.stored.first + n]) +
+                  change->shift[plain.stored.first + n];
+    }
+    std::vector<float> ordered = bias;
+    for (size_t n = 0; n < order.size(); ++n) ordered[n] = bias[order[n]];
+    return ordered;
   }
   std::vector<float> load_vector(std::string_view name, uint32_t size) const override {
     return base_.load_vector(name, size);
@@ -269,6 +337,8 @@ TEST(AdaptersAtRunTime, TakeTurnsInASlot) {
   for (uint32_t i = 0; i < 3; ++i)
     settings.adapters.push_back(
         {"a" + std::to_string(i), make_synthetic_adapter(base->config(), 8 << i, i)});
+  // The slot that the others take has a gain and a shift of before.
+  settings.adapters[1].source = std::make_shared<Stretched>(settings.adapters[1].source);
   std::vector<std::vector<double>> want;
   Registry registry = make_registry(settings.config);
   Runtime wide(registry, CheckpointWeights(*base), settings);
@@ -299,6 +369,7 @@ TEST(AdaptersAtRunTime, NoneGivesWayToAnotherOfItsStep) {
   for (uint32_t i = 0; i < 3; ++i)
     settings.adapters.push_back(
         {"a" + std::to_string(i), make_synthetic_adapter(base->config(), 8, i)});
+  settings.adapters[2].source = std::make_shared<Stretched>(settings.adapters[2].source);
   Registry registry = make_registry(settings.config);
   Runtime runtime(registry, CheckpointWeights(*base), settings);
   const auto logits_of = [&](const std::vector<uint32_t>& adapters) {
@@ -360,28 +431,49 @@ struct Refused {
 class RefusedAtRunTime : public testing::TestWithParam<Refused> {};
 
 TEST_P(RefusedAtRunTime, ByName) {
-  const bool bias = std::string(GetParam().adapter) == "bias";
-  const auto base = Checkpoint::open(
-      bias ? RW_FIXTURES "/models/dense-bias" : RW_SOURCE_DIR "/models/airophin-mini-f16",
-      config_families());
-  try {
-    open_for_run(kAdapters + GetParam().adapter, 1, *base);
-    FAIL() << "it was taken";
-  } catch (const Error& error) {
-    EXPECT_EQ(error.code(), ExitCode::model);
-    EXPECT_EQ(error.what(), kAdapters + GetParam().adapter + ": " + GetParam().what +
-                                "; a running model takes low-rank changes of linear layers. Merge "
-                                "it with `ropewalk adapter merge`.");
+  const std::pair<const char*, const char*> bases[] = {
+      {"/models/airophin-mini-f16", "Merge it with `ropewalk adapter merge`."},
+      {"/models/airophin-mini",
+       "Merge it into the unquantised model with `ropewalk adapter merge`, then quantise the "
+       "result "
+       "with `ropewalk quantize`."}};
+  for (const auto& [folder, advice] : bases) {
+    const auto base = Checkpoint::open(std::string(RW_SOURCE_DIR) + folder, config_families());
+    try {
+      open_for_run(kAdapters + GetParam().adapter, 1, *base);
+      FAIL() << "it was taken";
+    } catch (const Error& error) {
+      EXPECT_EQ(error.code(), ExitCode::model);
+      EXPECT_EQ(error.what(), kAdapters + GetParam().adapter + ": " + GetParam().what +
+                                  "; a running model takes changes of linear layers and of their "
+                                  "biases. " +
+                                  advice);
+    }
   }
 }
 
 INSTANTIATE_TEST_SUITE_P(
     All, RefusedAtRunTime,
-    testing::Values(Refused{"dora", "is a DoRA, which stretches the base's weights"},
-                    Refused{"tables", "brings model.layers.0.input_layernorm.weight whole"},
-                    Refused{"tokens", "brings rows of model.embed_tokens"},
-                    Refused{"bias", "brings model.layers.0.mlp.down_proj.bias whole"}),
+    testing::Values(Refused{"tables", "brings model.layers.0.input_layernorm.weight whole"},
+                    Refused{"tokens", "brings rows of model.embed_tokens"}),
     [](const auto& row) { return std::string(row.param.adapter); });
+
+// As for a merge: a factor of the change is none of the weights' lengths or of whole biases.
+TEST(AdaptersAtRunTime, DoraAndWholeBiasesCannotBeScaled) {
+  for (const auto& [adapter, folder, what] :
+       {std::tuple{"dora", "/models/airophin-mini-f16", "is a DoRA, found the scale 0.5"},
+        std::tuple{"bias", "/tests/fixtures/models/dense-bias",
+                   "brings whole tensors, found the scale 0.5"}}) {
+    const auto base = Checkpoint::open(std::string(RW_SOURCE_DIR) + folder, config_families());
+    try {
+      open_for_run(kAdapters + adapter, 0.5, *base);
+      FAIL() << adapter << " was taken";
+    } catch (const Error& error) {
+      EXPECT_EQ(error.code(), ExitCode::usage);
+      EXPECT_NE(std::string(error.what()).find(what), std::string::npos) << error.what();
+    }
+  }
+}
 
 }  // namespace
 }  // namespace ropewalk::test

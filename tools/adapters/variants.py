@@ -16,6 +16,7 @@ class Variant:
     base: str = "models/airophin-mini-f16"
     binary: bool = False               # adapter_model.bin
     save: dict = field(default_factory=dict)  # of save_pretrained()
+    merges: bool = True                # PEFT can put it into the base's weights
 
 
 VARIANTS = [
@@ -38,10 +39,22 @@ VARIANTS = [
     Variant("bias", "biases of the base replaced and biases of lora_B added",
             dict(r=3, lora_alpha=6, target_modules=["q_proj", "o_proj", "gate_proj"], bias="all", lora_bias=True),
             steps=10, base="tests/fixtures/models/dense-bias"),
+    Variant("dora-linears", "DoRA on all linear layers of two layers, ranks by pattern",
+            dict(r=3, lora_alpha=5, use_dora=True, target_modules=LINEARS, layers_to_transform=[0, 2],
+                 rank_pattern={"down_proj": 2, "k_proj": 5}), steps=20, dtype="bfloat16"),
+    Variant("dora-bias", "DoRA, and biases of the base replaced, also those of layers without a low-rank change",
+            dict(r=2, lora_alpha=4, use_dora=True, target_modules=["q_proj", "o_proj", "up_proj"], bias="all"),
+            steps=10, base="tests/fixtures/models/dense-bias"),
+    Variant("lora-bias", "biases of lora_B where the base has none, so that it cannot be merged",
+            dict(r=2, lora_alpha=3, target_modules=["v_proj", "gate_proj", "down_proj"], lora_bias=True,
+                 layers_to_transform=[2, 3]), steps=20, merges=False),
+    Variant("dora-gptq-bias", "DoRA and replaced biases over quantised weights with act-order",
+            dict(r=2, lora_alpha=4, use_dora=True, target_modules=LINEARS, bias="all"),
+            steps=10, base="tests/fixtures/models/qwen2-gptq-act", merges=False),
 ]
 # Two others at once with these scales: no weights of its own, only what comes out.
 COMBINED = ("combined", [("lora", 1.0), ("rslora-patterns", -0.75)])
 # Adapters on the bundled model as it is quantised: with PEFT over its dequantised weights.
-QUANTISED = ("gptq", "models/airophin-mini", ["lora", "rslora-patterns"])
+QUANTISED = ("gptq", "models/airophin-mini", ["lora", "rslora-patterns", "dora", "dora-linears", "lora-bias"])
 # The second of them again, so much stronger and on one kind of layer alone.
 ALONE_SCALE = 20

@@ -11,12 +11,6 @@
 // wait for earlier submissions makes the recording fail. Everything else is the driver's.
 //
 // With ROPEWALK_COUNT_SUBMISSIONS the end of a device tells how many it was given.
-#ifndef VK_NO_PROTOTYPES
-#define VK_NO_PROTOTYPES
-#endif
-#include <dlfcn.h>
-#include <vulkan/vulkan.h>
-
 #include <cstdio>
 #include <cstdlib>
 #include <functional>
@@ -24,13 +18,9 @@
 #include <string>
 #include <vector>
 
-namespace {
+#include "tests/vulkan/interposed.h"
 
-void* real(const char* name) {
-  static void* const library = dlopen("libvulkan.so.1", RTLD_NOW | RTLD_LOCAL);
-  return library ? dlsym(library, name) : nullptr;
-}
-#define RW_REAL(name) reinterpret_cast<PFN_##name>(real(#name))
+namespace {
 
 struct Scope {
   VkPipelineStageFlags stages = 0;
@@ -223,40 +213,16 @@ void VKAPI_CALL destroy_device(VkDevice device, const VkAllocationCallbacks* cal
   RW_REAL(vkDestroyDevice)(device, callbacks);
 }
 
-PFN_vkVoidFunction VKAPI_CALL of_device(VkDevice device, const char* name);
-
-PFN_vkVoidFunction kept(const char* name) {
-  static const std::map<std::string, PFN_vkVoidFunction> functions = {
-#define RW_KEPT(name, function) {#name, reinterpret_cast<PFN_vkVoidFunction>(&(function))}
-      RW_KEPT(vkGetDeviceProcAddr, of_device),
-      RW_KEPT(vkDestroyDevice, destroy_device),
-      RW_KEPT(vkQueueSubmit, submit),
-      RW_KEPT(vkBeginCommandBuffer, begin),
-      RW_KEPT(vkEndCommandBuffer, end),
-      RW_KEPT(vkCmdPipelineBarrier, barrier),
-      RW_KEPT(vkCmdBindPipeline, bind),
-      RW_KEPT(vkCmdPushConstants, push),
-      RW_KEPT(vkCmdDispatch, dispatch),
-      RW_KEPT(vkCmdCopyBuffer, copy),
-      RW_KEPT(vkCmdResetQueryPool, reset_queries),
-      RW_KEPT(vkCmdWriteTimestamp, timestamp),
-#undef RW_KEPT
+const Functions& own_functions() {
+  static const Functions functions = {
+      RW_OWN(vkDestroyDevice, destroy_device), RW_OWN(vkQueueSubmit, submit),
+      RW_OWN(vkBeginCommandBuffer, begin),     RW_OWN(vkEndCommandBuffer, end),
+      RW_OWN(vkCmdPipelineBarrier, barrier),   RW_OWN(vkCmdBindPipeline, bind),
+      RW_OWN(vkCmdPushConstants, push),        RW_OWN(vkCmdDispatch, dispatch),
+      RW_OWN(vkCmdCopyBuffer, copy),           RW_OWN(vkCmdResetQueryPool, reset_queries),
+      RW_OWN(vkCmdWriteTimestamp, timestamp),
   };
-  const auto found = functions.find(name);
-  return found == functions.end() ? nullptr : found->second;
-}
-
-PFN_vkVoidFunction VKAPI_CALL of_device(VkDevice device, const char* name) {
-  const auto function = kept(name);
-  return function ? function : RW_REAL(vkGetDeviceProcAddr)(device, name);
+  return functions;
 }
 
 }  // namespace
-
-extern "C" __attribute__((visibility("default"))) PFN_vkVoidFunction VKAPI_CALL
-vkGetInstanceProcAddr(VkInstance instance, const char* name) {
-  const auto function = kept(name);
-  if (function) return function;
-  const auto next = RW_REAL(vkGetInstanceProcAddr);
-  return next ? next(instance, name) : nullptr;
-}

@@ -31,16 +31,15 @@ namespace ropewalk::vulkan {
           f(FreeMemory) f(BindBufferMemory) f(MapMemory) f(CreateCommandPool)                      \
               f(DestroyCommandPool) f(AllocateCommandBuffers) f(FreeCommandBuffers)                \
                   f(BeginCommandBuffer) f(EndCommandBuffer) f(CmdPipelineBarrier) f(CmdCopyBuffer) \
-                      f(CmdFillBuffer) f(CmdBindPipeline) f(CmdPushConstants) f(CmdDispatch)       \
-                          f(CreateShaderModule) f(DestroyShaderModule) f(CreatePipelineLayout)     \
-                              f(DestroyPipelineLayout) f(CreateComputePipelines)                   \
-                                  f(DestroyPipeline) f(CreatePipelineCache)                        \
-                                      f(DestroyPipelineCache) f(GetPipelineCacheData)              \
-                                          f(CreateSemaphore) f(DestroySemaphore) f(WaitSemaphores) \
-                                              f(SignalSemaphore) f(GetSemaphoreCounterValue)       \
-                                                  f(CreateQueryPool) f(DestroyQueryPool)           \
-                                                      f(GetQueryPoolResults) f(CmdResetQueryPool)  \
-                                                          f(CmdWriteTimestamp)
+                      f(CmdBindPipeline) f(CmdPushConstants) f(CmdDispatch) f(CreateShaderModule)  \
+                          f(DestroyShaderModule) f(CreatePipelineLayout) f(DestroyPipelineLayout)  \
+                              f(CreateComputePipelines) f(DestroyPipeline) f(CreatePipelineCache)  \
+                                  f(DestroyPipelineCache) f(GetPipelineCacheData)                  \
+                                      f(CreateSemaphore) f(DestroySemaphore) f(WaitSemaphores)     \
+                                          f(SignalSemaphore) f(GetSemaphoreCounterValue)           \
+                                              f(CreateQueryPool) f(DestroyQueryPool)               \
+                                                  f(GetQueryPoolResults) f(CmdResetQueryPool)      \
+                                                      f(CmdWriteTimestamp)
 
 #define RW_VK_MEMBER(name) PFN_vk##name name = nullptr;
 

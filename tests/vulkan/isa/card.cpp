@@ -7,12 +7,6 @@
 //
 // ROPEWALK_ISA_FOLDER names a folder: each pipeline leaves NAME.txt with its shader, its
 // specialisation constants and the driver's statistics, and NAME.asm with its machine code.
-#ifndef VK_NO_PROTOTYPES
-#define VK_NO_PROTOTYPES
-#endif
-#include <dlfcn.h>
-#include <vulkan/vulkan.h>
-
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
@@ -23,6 +17,7 @@
 #include <vector>
 
 #include "backends/vulkan/program/shaders.h"
+#include "tests/vulkan/interposed.h"
 
 namespace {
 
@@ -71,26 +66,14 @@ const Shader* const kShaders[] = {&kEmbed,
                                   &kStream,
                                   &kProducts};
 
-// The driver's own functions, by name.
-struct Real {
-  PFN_vkGetInstanceProcAddr of_instance = nullptr;
-  PFN_vkGetDeviceProcAddr of_device = nullptr;
-  VkInstance instance = VK_NULL_HANDLE;
-  VkDevice device = VK_NULL_HANDLE;
-} real;
+VkDevice the_device = VK_NULL_HANDLE;
 
 std::map<VkShaderModule, std::string> modules;
 uint64_t next_handle = 1, next_address = uint64_t{1} << 32;
 
-#define RW_REAL(name) reinterpret_cast<PFN_##name>(real.of_instance(real.instance, #name))
-#define RW_REAL_DEVICE(name) reinterpret_cast<PFN_##name>(real.of_device(real.device, #name))
-
-VkResult VKAPI_CALL create_instance(const VkInstanceCreateInfo* info,
-                                    const VkAllocationCallbacks* callbacks, VkInstance* instance) {
-  const VkResult result = RW_REAL(vkCreateInstance)(info, callbacks, instance);
-  if (result == VK_SUCCESS) real.instance = *instance;
-  return result;
-}
+// Of the driver.
+#define RW_DRIVER(name) \
+  reinterpret_cast<PFN_##name>(RW_REAL(vkGetDeviceProcAddr)(the_device, #name))
 
 template <class Structure>
 Structure* find(void* chain, VkStructureType type) {
@@ -163,13 +146,13 @@ VkResult VKAPI_CALL create_device(VkPhysicalDevice physical, const VkDeviceCreat
   statistics.pipelineExecutableInfo = VK_TRUE;
   with.pNext = &statistics;
   const VkResult result = RW_REAL(vkCreateDevice)(physical, &with, callbacks, device);
-  if (result == VK_SUCCESS) real.device = *device;
+  if (result == VK_SUCCESS) the_device = *device;
   return result;
 }
 
 VkResult VKAPI_CALL create_module(VkDevice device, const VkShaderModuleCreateInfo* info,
                                   const VkAllocationCallbacks* callbacks, VkShaderModule* module) {
-  const VkResult result = RW_REAL_DEVICE(vkCreateShaderModule)(device, info, callbacks, module);
+  const VkResult result = RW_DRIVER(vkCreateShaderModule)(device, info, callbacks, module);
   // By their ends: the backend adds demands near the beginning (subnormals.h).
   const std::span code(info->pCode, info->codeSize / sizeof(uint32_t));
   for (const Shader* shader : kShaders) {
@@ -191,11 +174,11 @@ template <class Element, class Of>
 std::vector<Element> list(VkResult(VKAPI_PTR* function)(VkDevice, const Of*, uint32_t*, Element*),
                           const Of& of, VkStructureType type) {
   uint32_t count = 0;
-  function(real.device, &of, &count, nullptr);
+  function(the_device, &of, &count, nullptr);
   Element empty{};
   empty.sType = type;
   std::vector<Element> elements(count, empty);
-  function(real.device, &of, &count, elements.data());
+  function(the_device, &of, &count, elements.data());
   return elements;
 }
 
@@ -212,24 +195,23 @@ void report(VkPipeline pipeline, const VkComputePipelineCreateInfo& info) {
     }
   const std::string file = std::string(folder) + "/" + name + "-" + constants;
   VkPipelineInfoKHR of{VK_STRUCTURE_TYPE_PIPELINE_INFO_KHR, nullptr, pipeline};
-  const auto executables = list(RW_REAL_DEVICE(vkGetPipelineExecutablePropertiesKHR), of,
+  const auto executables = list(RW_DRIVER(vkGetPipelineExecutablePropertiesKHR), of,
                                 VK_STRUCTURE_TYPE_PIPELINE_EXECUTABLE_PROPERTIES_KHR);
   VkPipelineExecutableInfoKHR executable{VK_STRUCTURE_TYPE_PIPELINE_EXECUTABLE_INFO_KHR, nullptr,
                                          pipeline, 0};
   std::ofstream text(file + ".txt");
   text << "shader=" << name << "\nconstants=" << constants
        << "\nsubgroup=" << executables.at(0).subgroupSize << "\n";
-  for (const auto& statistic :
-       list(RW_REAL_DEVICE(vkGetPipelineExecutableStatisticsKHR), executable,
-            VK_STRUCTURE_TYPE_PIPELINE_EXECUTABLE_STATISTIC_KHR))
+  for (const auto& statistic : list(RW_DRIVER(vkGetPipelineExecutableStatisticsKHR), executable,
+                                    VK_STRUCTURE_TYPE_PIPELINE_EXECUTABLE_STATISTIC_KHR))
     text << statistic.name << "=" << number_of(statistic) << "\n";
-  const auto get = RW_REAL_DEVICE(vkGetPipelineExecutableInternalRepresentationsKHR);
+  const auto get = RW_DRIVER(vkGetPipelineExecutableInternalRepresentationsKHR);
   auto codes =
       list(get, executable, VK_STRUCTURE_TYPE_PIPELINE_EXECUTABLE_INTERNAL_REPRESENTATION_KHR);
   std::vector<std::vector<char>> rooms;
   for (auto& code : codes) code.pData = rooms.emplace_back(code.dataSize).data();
   auto count = static_cast<uint32_t>(codes.size());
-  get(real.device, &executable, &count, codes.data());
+  get(the_device, &executable, &count, codes.data());
   for (const auto& code : codes)
     if (std::strcmp(code.name, "Assembly") == 0)
       std::ofstream(file + ".asm") << static_cast<const char*>(code.pData);
@@ -243,8 +225,8 @@ VkResult VKAPI_CALL create_pipelines(VkDevice device, VkPipelineCache, uint32_t 
     VkComputePipelineCreateInfo with = infos[i];
     with.flags |= VK_PIPELINE_CREATE_CAPTURE_STATISTICS_BIT_KHR |
                   VK_PIPELINE_CREATE_CAPTURE_INTERNAL_REPRESENTATIONS_BIT_KHR;
-    const VkResult result = RW_REAL_DEVICE(vkCreateComputePipelines)(
-        device, VK_NULL_HANDLE, 1, &with, callbacks, pipelines + i);
+    const VkResult result = RW_DRIVER(vkCreateComputePipelines)(device, VK_NULL_HANDLE, 1, &with,
+                                                                callbacks, pipelines + i);
     if (result != VK_SUCCESS) return result;
     report(pipelines[i], infos[i]);
   }
@@ -309,71 +291,42 @@ void VKAPI_CALL barrier(VkCommandBuffer, VkPipelineStageFlags, VkPipelineStageFl
                         VkDependencyFlags, uint32_t, const VkMemoryBarrier*, uint32_t,
                         const VkBufferMemoryBarrier*, uint32_t, const VkImageMemoryBarrier*) {}
 void VKAPI_CALL copy(VkCommandBuffer, VkBuffer, VkBuffer, uint32_t, const VkBufferCopy*) {}
-void VKAPI_CALL fill(VkCommandBuffer, VkBuffer, VkDeviceSize, VkDeviceSize, uint32_t) {}
 void VKAPI_CALL bind_pipeline(VkCommandBuffer, VkPipelineBindPoint, VkPipeline) {}
 void VKAPI_CALL push(VkCommandBuffer, VkPipelineLayout, VkShaderStageFlags, uint32_t, uint32_t,
                      const void*) {}
 void VKAPI_CALL dispatch(VkCommandBuffer, uint32_t, uint32_t, uint32_t) {}
 
-PFN_vkVoidFunction VKAPI_CALL of_device(VkDevice device, const char* name);
-
-PFN_vkVoidFunction lent(const char* name) {
-  static const std::map<std::string, PFN_vkVoidFunction> functions = {
-#define RW_LENT(name, function) {#name, reinterpret_cast<PFN_vkVoidFunction>(&(function))}
-      RW_LENT(vkCreateInstance, create_instance),
-      RW_LENT(vkCreateDevice, create_device),
-      RW_LENT(vkGetDeviceProcAddr, of_device),
-      RW_LENT(vkGetPhysicalDeviceMemoryProperties2, memory_properties),
-      RW_LENT(vkGetPhysicalDeviceProperties2, properties),
-      RW_LENT(vkCreateShaderModule, create_module),
-      RW_LENT(vkCreateComputePipelines, create_pipelines),
-      RW_LENT(vkCreateSemaphore, create_semaphore),
-      RW_LENT(vkDestroySemaphore, destroy_semaphore),
-      RW_LENT(vkWaitSemaphores, wait_semaphores),
-      RW_LENT(vkQueueSubmit, submit),
-      RW_LENT(vkDeviceWaitIdle, wait_idle),
-      RW_LENT(vkCreateBuffer, create_buffer),
-      RW_LENT(vkDestroyBuffer, destroy_buffer),
-      RW_LENT(vkGetBufferMemoryRequirements, requirements),
-      RW_LENT(vkAllocateMemory, allocate),
-      RW_LENT(vkFreeMemory, free_memory),
-      RW_LENT(vkBindBufferMemory, bind),
-      RW_LENT(vkMapMemory, map),
-      RW_LENT(vkGetBufferDeviceAddress, address_of),
-      RW_LENT(vkAllocateCommandBuffers, allocate_commands),
-      RW_LENT(vkFreeCommandBuffers, free_commands),
-      RW_LENT(vkBeginCommandBuffer, begin),
-      RW_LENT(vkEndCommandBuffer, end),
-      RW_LENT(vkCmdPipelineBarrier, barrier),
-      RW_LENT(vkCmdCopyBuffer, copy),
-      RW_LENT(vkCmdFillBuffer, fill),
-      RW_LENT(vkCmdBindPipeline, bind_pipeline),
-      RW_LENT(vkCmdPushConstants, push),
-      RW_LENT(vkCmdDispatch, dispatch),
-#undef RW_LENT
+const Functions& own_functions() {
+  static const Functions functions = {
+      RW_OWN(vkCreateDevice, create_device),
+      RW_OWN(vkGetPhysicalDeviceMemoryProperties2, memory_properties),
+      RW_OWN(vkGetPhysicalDeviceProperties2, properties),
+      RW_OWN(vkCreateShaderModule, create_module),
+      RW_OWN(vkCreateComputePipelines, create_pipelines),
+      RW_OWN(vkCreateSemaphore, create_semaphore),
+      RW_OWN(vkDestroySemaphore, destroy_semaphore),
+      RW_OWN(vkWaitSemaphores, wait_semaphores),
+      RW_OWN(vkQueueSubmit, submit),
+      RW_OWN(vkDeviceWaitIdle, wait_idle),
+      RW_OWN(vkCreateBuffer, create_buffer),
+      RW_OWN(vkDestroyBuffer, destroy_buffer),
+      RW_OWN(vkGetBufferMemoryRequirements, requirements),
+      RW_OWN(vkAllocateMemory, allocate),
+      RW_OWN(vkFreeMemory, free_memory),
+      RW_OWN(vkBindBufferMemory, bind),
+      RW_OWN(vkMapMemory, map),
+      RW_OWN(vkGetBufferDeviceAddress, address_of),
+      RW_OWN(vkAllocateCommandBuffers, allocate_commands),
+      RW_OWN(vkFreeCommandBuffers, free_commands),
+      RW_OWN(vkBeginCommandBuffer, begin),
+      RW_OWN(vkEndCommandBuffer, end),
+      RW_OWN(vkCmdPipelineBarrier, barrier),
+      RW_OWN(vkCmdCopyBuffer, copy),
+      RW_OWN(vkCmdBindPipeline, bind_pipeline),
+      RW_OWN(vkCmdPushConstants, push),
+      RW_OWN(vkCmdDispatch, dispatch),
   };
-  const auto found = functions.find(name);
-  return found == functions.end() ? nullptr : found->second;
-}
-
-PFN_vkVoidFunction VKAPI_CALL of_device(VkDevice device, const char* name) {
-  const auto function = lent(name);
-  return function ? function : real.of_device(device, name);
+  return functions;
 }
 
 }  // namespace
-
-extern "C" __attribute__((visibility("default"))) PFN_vkVoidFunction VKAPI_CALL
-vkGetInstanceProcAddr(VkInstance instance, const char* name) {
-  if (!real.of_instance) {
-    void* library = dlopen("libvulkan.so.1", RTLD_NOW | RTLD_LOCAL);
-    if (!library) return nullptr;
-    real.of_instance =
-        reinterpret_cast<PFN_vkGetInstanceProcAddr>(dlsym(library, "vkGetInstanceProcAddr"));
-  }
-  if (instance && !real.of_device)
-    real.of_device = reinterpret_cast<PFN_vkGetDeviceProcAddr>(
-        real.of_instance(instance, "vkGetDeviceProcAddr"));
-  const auto function = lent(name);
-  return function ? function : real.of_instance(instance, name);
-}

@@ -71,21 +71,40 @@ TEST_P(VulkanProgram, EndsInOneClearLine) {
 INSTANTIATE_TEST_SUITE_P(K, VulkanProgram, testing::ValuesIn(kFailures),
                          [](const auto& failure) { return failure.param.id; });
 
-// As tests/vulkan/reordering_loader.cpp counts them.
-int submissions_with(const std::string& mflop) {
+struct Reply {
+  std::string text;
+  int submissions;  // as tests/vulkan/reordering_loader.cpp counts them
+};
+
+// Eight steps of one row after a prompt.
+Reply reply_with(const std::string& option) {
   setenv("ROPEWALK_COUNT_SUBMISSIONS", "1", 1);
-  const Outcome outcome = run_program(
-      {"score", RW_SOURCE_DIR "/configs/airophin-mini.yaml", "--ids", "-", "--set",
-       "backend={name: vulkan, loader: " RW_REORDERING_LOADER ", submit-mflop: " + mflop + "}"},
-      "1 2 3 4 5");
+  const Outcome outcome =
+      run_program({"run", RW_SOURCE_DIR "/configs/airophin-mini.yaml", "--prompt", "hi", "-n", "8",
+                   "--seed", "1", "--quiet", "--set",
+                   "backend={name: vulkan, loader: " RW_REORDERING_LOADER ", " + option + "}"},
+                  "");
   unsetenv("ROPEWALK_COUNT_SUBMISSIONS");
   EXPECT_EQ(outcome.code, 0) << outcome.err;
-  return std::atoi(outcome.err.c_str());
+  return {outcome.out, std::atoi(outcome.err.c_str())};
 }
 
 // A driver's watchdog ends what runs for seconds.
 TEST(VulkanProgramRuns, LessArithmeticInASubmissionMakesMoreOfThem) {
-  EXPECT_GT(submissions_with("1"), submissions_with("1000") + 5);
+  const Reply small = reply_with("submit-mflop: 1"), large = reply_with("submit-mflop: 1000");
+  EXPECT_GT(small.submissions, large.submissions + 20);
+  EXPECT_EQ(small.text, large.text);
+}
+
+// Where steps seem to take long, the third and those behind it are cut into many submissions; of
+// short ones each is one, as by the estimate. What is cut computes the same.
+TEST(VulkanProgramRuns, StepsThatTakeLongAreCutIntoMoreSubmissions) {
+  const Reply slow = reply_with("fault: [step-ms=1000000]"),
+              fast = reply_with("fault: [step-ms=1]"),
+              fixed = reply_with("fault: [step-ms=1000000], submit-mflop: 1000");
+  EXPECT_GT(slow.submissions, fast.submissions + 5 * 10);
+  EXPECT_EQ(fixed.submissions, fast.submissions);
+  EXPECT_EQ(slow.text, fast.text);
 }
 
 // K11: named by the user, a processor that plays a GPU is used; K17: by itself `auto` does not.

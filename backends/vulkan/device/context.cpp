@@ -153,7 +153,17 @@ uint64_t Context::submit(std::span<const VkCommandBuffer> commands) {
   }
   check_alive(api_.QueueSubmit(queue_, count, infos.data(), VK_NULL_HANDLE), "submit");
   submitted_ = numbers.back();
+  laps_.push_back(std::make_shared<Lap>(Lap{submitted_, std::chrono::steady_clock::now()}));
   return submitted_;
+}
+
+void Context::end_laps() {
+  for (; !laps_.empty() && laps_.front()->last <= finished_; laps_.pop_front()) {
+    Lap& lap = *laps_.front();
+    const auto now = std::chrono::steady_clock::now();
+    lap.seconds = std::chrono::duration<double>(now - lap.begun).count();
+    if (options_.faults.step_ms) lap.seconds = 1e-3 * static_cast<double>(options_.faults.step_ms);
+  }
 }
 
 // Submission by submission, so that the time limit is one submission's and not that of all.
@@ -172,6 +182,7 @@ void Context::wait_for(uint64_t number) {
            (limit % 1000 ? std::to_string(limit) + " ms" : std::to_string(limit / 1000) + " s"));
     check_alive(result, "wait");
   }
+  end_laps();
 }
 
 Context::~Context() {

@@ -7,6 +7,7 @@
 // time.
 #pragma once
 
+#include <chrono>
 #include <deque>
 #include <memory>
 #include <span>
@@ -18,6 +19,13 @@
 #include "backends/vulkan/device/options.h"
 
 namespace ropewalk::vulkan {
+
+// A call of submit(), by the host's clock.
+struct Lap {
+  uint64_t last;  // submission
+  std::chrono::steady_clock::time_point begun;
+  double seconds = 0;  // until a wait saw its end, at least what it took; 0: not seen yet
+};
 
 class Context {
  public:
@@ -40,6 +48,8 @@ class Context {
   // One submission for each command buffer, handed to the driver together: a call costs tens of
   // microseconds. Returns the number of the last. Throws Failure. REQUIRES: at least one.
   uint64_t submit(std::span<const VkCommandBuffer> commands);
+  // Of the last call of submit(); its seconds will be known when it has been waited for.
+  std::shared_ptr<const Lap> lap() const { return laps_.empty() ? nullptr : laps_.back(); }
   // Waits until submission `number` and all before it have ended. Throws Failure (device_lost).
   void wait_for(uint64_t number);
   void wait_for_all() { wait_for(submitted_); }
@@ -51,6 +61,7 @@ class Context {
   void open();
   [[noreturn]] void lose(const std::string& reason);
   void check_alive(VkResult result, const char* what);
+  void end_laps();
 
   const std::shared_ptr<Instance> instance_;
   const VkPhysicalDevice physical_;
@@ -63,7 +74,8 @@ class Context {
   VkSemaphore timeline_ = VK_NULL_HANDLE;
   VkSemaphore never_signalled_ = VK_NULL_HANDLE;  // what a hanging step waits for
   uint64_t submitted_ = 0, finished_ = 0, steps_ = 0;
-  std::string lost_;  // the reason; empty: alive
+  std::deque<std::shared_ptr<Lap>> laps_;  // that no wait has seen the end of
+  std::string lost_;                       // the reason; empty: alive
 };
 
 }  // namespace ropewalk::vulkan

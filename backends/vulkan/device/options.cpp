@@ -36,11 +36,12 @@ Faults parse_faults(const abi::Options& options) {
       faults.oom_after = parse_count(name, value);
     else if (name == "memory")
       faults.memory = parse_count(name, value);
+    else if (name == "step-ms")
+      faults.step_ms = parse_count(name, value);
     else
       throw Failure(StatusCode::invalid_argument,
                     "option fault: expected lost-at-step=N, hang-at-step=N, "
-                    "oom-after=BYTES or "
-                    "memory=BYTES, found " +
+                    "oom-after=BYTES, memory=BYTES or step-ms=N, found " +
                         std::string(item));
   }
   return faults;
@@ -134,15 +135,17 @@ const abi::OptionInfo kOptions[15] = {
      "features that the device shall seem to lack; for tests"},
     {"fault", abi::OptionType::texts, "",
      "failures to bring about: lost-at-step=N, hang-at-step=N, "
-     "oom-after=BYTES, memory=BYTES; for "
-     "tests"},
+     "oom-after=BYTES, memory=BYTES, step-ms=N; for tests"},
     {"submit-limit-ms", abi::OptionType::integer, "0",
      "milliseconds after which a submission that has not ended counts as hung; "
      "0: 30000, and 120000 in software, whose cores other programs share",
      0, 3600000},
     {"loader", abi::OptionType::text, kLoaderName, "the Vulkan loader's library; for tests"},
     {"submit-mflop", abi::OptionType::integer, "0",
-     "arithmetic of one submission, in MFLOP; 0: by the kind of device", 0, 1e9},
+     "arithmetic of one submission, in MFLOP; 0: what the device does in 100 ms, by the time of "
+     "the "
+     "steps before, and at first by its kind",
+     0, 1e9},
     {"tuning", abi::OptionType::text, "auto",
      "for whom shaders are cut: auto (by the kind of device), gpu or "
      "processor; for tests"},

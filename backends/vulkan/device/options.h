@@ -16,6 +16,7 @@ struct Faults {
   uint64_t hang_at_step = 0;  // this step never ends
   uint64_t oom_after = 0;     // bytes that can be allocated; 0: what the device has
   uint64_t memory = 0;        // bytes that the device reports as free; 0: what the driver says
+  uint64_t step_ms = 0;       // that each step seems to take; 0: as long as it does
 };
 
 // Which kind of device the shaders are tuned for; automatic: the kind this one is. With `gpu` a

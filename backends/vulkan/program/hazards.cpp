@@ -3,7 +3,7 @@
 namespace ropewalk::vulkan {
 namespace {
 
-bool any_overlap(const std::vector<Range>& ranges, std::initializer_list<Range> others) {
+bool any_overlap(const std::vector<Range>& ranges, const std::vector<Range>& others) {
   for (const Range& other : others)
     for (const Range& range : ranges)
       if (range.overlaps(other)) return true;
@@ -12,15 +12,15 @@ bool any_overlap(const std::vector<Range>& ranges, std::initializer_list<Range> 
 
 }  // namespace
 
-bool Hazards::add(std::initializer_list<Range> reads, std::initializer_list<Range> writes) {
+bool Hazards::add(const std::vector<Range>& reads, const std::vector<Range>& writes) {
   const bool waits =
       any_overlap(written_, reads) || any_overlap(written_, writes) || any_overlap(read_, writes);
   if (waits) clear();
   for (const Range& write : writes)
     if (derived_ && (write.overlaps(derived_->source) || write.overlaps(derived_->result)))
       derived_.reset();
-  read_.insert(read_.end(), reads);
-  written_.insert(written_.end(), writes);
+  read_.insert(read_.end(), reads.begin(), reads.end());
+  written_.insert(written_.end(), writes.begin(), writes.end());
   return waits;
 }
 

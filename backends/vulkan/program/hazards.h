@@ -6,7 +6,6 @@
 
 #include <array>
 #include <cstdint>
-#include <initializer_list>
 #include <optional>
 #include <vector>
 
@@ -33,7 +32,7 @@ class Hazards {
  public:
   // Whether a dispatch with these accesses must wait for those before it. The caller then records a
   // barrier; accesses before it are forgotten.
-  bool add(std::initializer_list<Range> reads, std::initializer_list<Range> writes);
+  bool add(const std::vector<Range>& reads, const std::vector<Range>& writes);
   void clear();
   // One result at a time, until a dispatch writes to its source or to itself.
   void remember(const Derived& derived) { derived_ = derived; }

@@ -6,9 +6,9 @@
 #include <span>
 #include <vector>
 
+#include "backends/vulkan/device/timestamps.h"
 #include "backends/vulkan/ops/ops.h"
 #include "backends/vulkan/program/recorder.h"
-#include "backends/vulkan/program/timestamps.h"
 #include "core/abi/guard.h"
 
 namespace ropewalk::vulkan {
@@ -51,7 +51,8 @@ double best_seconds(Context& context, Pipelines& pipelines, const Dispatch& disp
                     const Push& push) {
   std::optional<Timestamps> timestamps;
   if (context.features().timestamps.bits > 0) timestamps.emplace(context, kRuns);
-  Recorder recorder(context, pipelines);
+  constexpr double kOneSubmission = 1e300;
+  Recorder recorder(context, pipelines, kOneSubmission);
   if (timestamps) {
     recorder.reset(timestamps->pool(), timestamps->count());
     recorder.timestamp(timestamps->pool(), 0);
@@ -60,8 +61,8 @@ double best_seconds(Context& context, Pipelines& pipelines, const Dispatch& disp
     recorder.dispatch(dispatch, push, {}, {});
     if (timestamps) recorder.timestamp(timestamps->pool(), run + 1);
   }
-  const std::vector<VkCommandBuffer> commands = recorder.finish();
-  double best = seconds_of(context, commands);
+  CommandBuffers commands = encode(recorder.finish(), context, pipelines, kOneSubmission);
+  double best = seconds_of(context, commands.buffers);
   if (timestamps) {
     double before = 0;
     best = 1e300;
@@ -70,10 +71,10 @@ double best_seconds(Context& context, Pipelines& pipelines, const Dispatch& disp
       before = end_us;
     }
   } else {
-    for (uint32_t run = 1; run < kRuns; ++run) best = std::min(best, seconds_of(context, commands));
+    for (uint32_t run = 1; run < kRuns; ++run)
+      best = std::min(best, seconds_of(context, commands.buffers));
   }
-  context.api().FreeCommandBuffers(context.device(), context.commands(),
-                                   static_cast<uint32_t>(commands.size()), commands.data());
+  free(commands, context);
   return best;
 }
 

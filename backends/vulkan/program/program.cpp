@@ -56,12 +56,26 @@ struct Workspace {
 
 }  // namespace
 
+namespace {
+
+// What a slow device of its kind computes in a second: 1 GFLOP in software, 100 on a GPU. An option
+// that sets it stays.
+Pace pace_of(const Context& context) {
+  if (const uint64_t mflop = context.options().submit_mflop)
+    return {1e6 * static_cast<double>(mflop), Pace::Kind::fixed};
+  const bool software = context.features().info.type == abi::DeviceType::software;
+  return {software ? 1e9 : 1e11, Pace::Kind::measured};
+}
+
+}  // namespace
+
 uint64_t workspace_bytes(const abi::CompileRequest& request, const Features& features) {
   return Workspace(request, features).bytes();
 }
 
 Program::Program(const abi::CompileRequest& request, const DeviceParts& parts)
     : parts_(parts),
+      pace_(pace_of(parts.context)),
       step_(parts.memory, request.shape, rope_sizes_of(*request.graph), parts.context.features()) {
   const abi::Graph& graph = *request.graph;
   const Workspace pieces(request, parts.context.features());
@@ -81,7 +95,7 @@ Program::Program(const abi::CompileRequest& request, const DeviceParts& parts)
                          .partials = {},
                          .prefetch_bytes = parts.context.options().prefetch_mib << 20};
   pieces.place(bytes ? parts.memory.address(request.workspace) : 0, context);
-  Recorder recorder(parts.context, parts.pipelines);
+  Recorder recorder(parts.context, parts.pipelines, pace_.budget());
   step_.record(recorder);
   if (parts.timer.enabled()) {
     timestamps_.emplace(parts.context, request.steps.size());
@@ -96,8 +110,8 @@ Program::Program(const abi::CompileRequest& request, const DeviceParts& parts)
     if (timestamps_) recorder.timestamp(timestamps_->pool(), ++group);
   }
   record_result(request, recorder);
-  commands_ = recorder.finish();
-  counts_ = recorder.counts();
+  recording_ = recorder.finish();
+  commands_ = encode(recording_, parts.context, parts.pipelines, pace_.budget());
 }
 
 // The host reads the logits of every step: copied by its own commands they need no submission and
@@ -118,25 +132,32 @@ void Program::record_result(const abi::CompileRequest& request, Recorder& record
 Program::~Program() {
   parts_.timer.forget(*this);
   if (!parts_.context.alive()) return;
-  if (abi::guard([&] { parts_.context.wait_for(last_submission_); }).ok()) {
-    if (!commands_.empty())
-      parts_.context.api().FreeCommandBuffers(parts_.context.device(), parts_.context.commands(),
-                                              static_cast<uint32_t>(commands_.size()),
-                                              commands_.data());
-  }
+  if (abi::guard([&] { parts_.context.wait_for(last_submission_); }).ok())
+    free(commands_, parts_.context);
+}
+
+// As long as the last step took. A timed program stays as it is, to be compared with itself.
+void Program::keep_pace() {
+  if (!lap_ || timestamps_ || !pace_.ran(recording_.flop(), lap_->seconds)) return;
+  free(commands_, parts_.context);
+  commands_ = encode(recording_, parts_.context, parts_.pipelines, pace_.budget());
 }
 
 abi::Status Program::enqueue(const abi::Step& step) noexcept {
   return abi::guard([&] {
     parts_.context.require_alive();
     parts_.context.wait_for(last_submission_);  // it may still read the inputs
+    keep_pace();
     step_.write(step);
     parts_.context.begin_step();
-    if (!commands_.empty()) last_submission_ = parts_.context.submit(commands_);
+    if (!commands_.buffers.empty()) {
+      last_submission_ = parts_.context.submit(commands_.buffers);
+      lap_ = parts_.context.lap();
+    }
     parts_.memory.expect_in_staging(result_, last_submission_);
     parts_.context.instance().require_valid();
     if (timestamps_) parts_.timer.ran(*this);
-    parts_.last_counts = counts_;
+    parts_.last_counts = commands_.counts;
   });
 }
 

@@ -1,15 +1,19 @@
 // program.h — a graph recorded for one row bucket: command buffers that every step replays.
 //
-// A step's inputs are written into the program's StepBlock; nothing is recorded again. Borrows
+// A step's inputs are written into the program's StepBlock. What is recorded stays; only how it is
+// divided among submissions may change when a step has shown how long it takes (pace.h). Borrows
 // its device, so it must be released first.
 #pragma once
 
+#include <memory>
 #include <optional>
 #include <vector>
 
+#include "backends/vulkan/device/timestamps.h"
 #include "backends/vulkan/ops/ops.h"
+#include "backends/vulkan/program/pace.h"
+#include "backends/vulkan/program/recording.h"
 #include "backends/vulkan/program/step_block.h"
-#include "backends/vulkan/program/timestamps.h"
 #include "core/abi/step_timing.h"
 
 namespace ropewalk::vulkan {
@@ -46,14 +50,17 @@ class Program final : public abi::Program {
 
  private:
   void record_result(const abi::CompileRequest& request, Recorder& recorder);
+  void keep_pace();
 
   const DeviceParts parts_;
+  Pace pace_;
   StepBlock step_;
   std::optional<Timestamps> timestamps_;
-  std::vector<VkCommandBuffer> commands_;
+  Recording recording_;
+  CommandBuffers commands_;
   abi::Slice result_;  // the part of the graph's first output that the commands copy into staging
-  abi::StepCounts counts_;
   uint64_t last_submission_ = 0;
+  std::shared_ptr<const Lap> lap_;  // of the last step
 };
 
 }  // namespace ropewalk::vulkan

@@ -1,4 +1,4 @@
-#include "backends/vulkan/program/timestamps.h"
+#include "backends/vulkan/device/timestamps.h"
 
 #include "core/abi/guard.h"
 

@@ -58,8 +58,8 @@ void report(State& state, const std::string& name, const Work& work) {
       work.bytes * runs / ceiling(name, abi::Measurement::copy_bandwidth), Counter::kIsRate);
   if (work.flops == 0) return;
   state.counters["GFLOP/s"] = Counter(work.flops * runs / 1e9, Counter::kIsRate);
-  state.counters["of_flops"] = Counter(
-      work.flops * runs / ceiling(name, abi::Measurement::f16_matmul_rate), Counter::kIsRate);
+  state.counters["of_flops"] =
+      Counter(work.flops * runs / ceiling(name, abi::Measurement::matmul_rate), Counter::kIsRate);
 }
 
 // GPTQ of 4 bits, groups of 32: the reference workload.
@@ -187,7 +187,7 @@ void print_ceilings(const std::string& name) {
               name.c_str(), info.name, info.driver, info.lanes,
               ceiling(name, abi::Measurement::read_bandwidth) / 1e9,
               ceiling(name, abi::Measurement::copy_bandwidth) / 1e9,
-              ceiling(name, abi::Measurement::f16_matmul_rate) / 1e9);
+              ceiling(name, abi::Measurement::matmul_rate) / 1e9);
 }
 
 }  // namespace

@@ -54,7 +54,7 @@ void BenchReport::begin(const std::string& model, const Runtime& runtime, const 
            {"does_not_fit", Json::array()}};
   say(
       fmt::format("{} on {}, {}\n"
-                  "measured: read {} GB/s, copy {} GB/s, f16 products {} TFLOP/s\n"
+                  "measured: read {} GB/s, copy {} GB/s, matrix products {} TFLOP/s\n"
                   "memory: weights {}, cache {}, scratch {}, workspace {}; loaded in {:.2f} s\n"
                   "{:>8} {:>6} {:>8} {:>12} {:>9} {:>9} {:>9}\n",
                   model, runtime.device().name(), driver, figure(ceiling.read_gbs, 1),

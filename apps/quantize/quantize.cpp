@@ -173,8 +173,7 @@ void tell_plan(const QuantizePlan& plan, const LayerDevice& on, const std::strin
   constexpr double kWorthMeasuring = 2e12;  // FLOP
   std::string time;
   double rate = 0;
-  if (plan.flop > kWorthMeasuring &&
-      on.device().measure(abi::Measurement::f16_matmul_rate, &rate).ok())
+  if (plan.flop > kWorthMeasuring && on.device().measure(abi::Measurement::matmul_rate, &rate).ok())
     time = fmt::format("; about {} at the measured {:.3f} TFLOP/s", duration(plan.flop / rate),
                        rate / 1e12);
   note(fmt::format("{}: takes {} on the disk and {} more while it runs, and up to {} of memory{}",

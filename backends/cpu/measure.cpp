@@ -109,7 +109,7 @@ double measure(abi::Measurement what, Pool& pool, const Kernels& kernels) {
       return read_bandwidth(pool);
     case abi::Measurement::copy_bandwidth:
       return copy_bandwidth(pool);
-    case abi::Measurement::f16_matmul_rate:
+    case abi::Measurement::matmul_rate:
       return matmul_rate(pool, kernels);
   }
   throw abi::Failure(abi::StatusCode::unsupported, "this measurement is not known");

@@ -38,7 +38,7 @@ void Machine::fill(const abi::Slice& at, uint32_t seed) {
 Ceilings Machine::ceilings() {
   Ceilings all{measure(abi::Measurement::read_bandwidth, context_, memory_), 0};
   static_cast<void>(abi::guard(
-      [&] { all.products = measure(abi::Measurement::f16_matmul_rate, context_, memory_); }));
+      [&] { all.products = measure(abi::Measurement::matmul_rate, context_, memory_); }));
   return all;
 }
 

@@ -95,9 +95,9 @@ void measure_matmul(const std::string& name, const Ceilings& ceilings, const Pro
 void measure_device(const std::string& name, const std::vector<uint32_t>& rows) {
   const Ceilings ceilings{ceiling(name, abi::Measurement::read_bandwidth),
                           ceiling(name, abi::Measurement::copy_bandwidth),
-                          ceiling(name, abi::Measurement::f16_matmul_rate)};
+                          ceiling(name, abi::Measurement::matmul_rate)};
   const abi::DeviceInfo& info = device(name).info();
-  std::printf("%s: %s, %s; read %.1f GB/s, copy %.1f GB/s, f32 multiply-adds %.1f GFLOP/s\n",
+  std::printf("%s: %s, %s; read %.1f GB/s, copy %.1f GB/s, matrix products %.1f GFLOP/s\n",
               name.c_str(), info.name, info.driver, 1e-9 * ceilings.read, 1e-9 * ceilings.copy,
               1e-9 * ceilings.rate);
   for (const uint32_t r : rows)

@@ -106,7 +106,9 @@ enum class Arena : uint32_t { weights = 1, cache = 2, scratch = 3 };
 enum class Measurement : uint32_t {
   read_bandwidth = 1,  // bytes/s of a read-only stream
   copy_bandwidth = 2,  // bytes/s, reads and writes added
-  f16_matmul_rate = 3  // FLOP/s
+  // FLOP/s of matrix products at best, in the arithmetic with which the device multiplies weights
+  // of f16 and of codes: matrix cores, f16 or integers with wider sums, f32
+  matmul_rate = 3
 };
 
 class Device {

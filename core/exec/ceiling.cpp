@@ -14,7 +14,7 @@ std::optional<double> measure(abi::Device& device, abi::Measurement what, double
 Ceiling measure_ceiling(abi::Device& device) {
   return {measure(device, abi::Measurement::read_bandwidth, 1e9),
           measure(device, abi::Measurement::copy_bandwidth, 1e9),
-          measure(device, abi::Measurement::f16_matmul_rate, 1e12)};
+          measure(device, abi::Measurement::matmul_rate, 1e12)};
 }
 
 }  // namespace ropewalk

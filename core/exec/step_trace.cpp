@@ -16,7 +16,7 @@ constexpr int kStepTrack = 1, kGroupTrack = 2;
 
 std::string describe(const Ceiling& ceiling) {
   if (!ceiling.read_gbs || !ceiling.tflops) return "";
-  return fmt::format(" (measured: read {:.1f} GB/s, f16 products {:.3f} TFLOP/s)",
+  return fmt::format(" (measured: read {:.1f} GB/s, matrix products {:.3f} TFLOP/s)",
                      *ceiling.read_gbs, *ceiling.tflops);
 }
 

@@ -65,7 +65,8 @@ TEST(VulkanShaders, VariantsNeedShuffles) {
 }
 
 TEST(VulkanShaders, HalvesNeedFloat16AndTilesOfThem16BitStorage) {
-  for (const Shader* shader : {&kGptqMatvecF16, &kGptqMatrix, &kAttentionMatrix})
+  for (const Shader* shader :
+       {&kGptqMatvecF16, &kGptqMatrix, &kAttentionMatrix, &kProductsF16, &kProductsMatrix})
     EXPECT_THAT(capabilities(*shader),
                 testing::UnorderedElementsAre(kShader, kPhysicalStorageBufferAddresses, kFloat16))
         << shader->name;
@@ -77,7 +78,8 @@ TEST(VulkanShaders, HalvesNeedFloat16AndTilesOfThem16BitStorage) {
 TEST(VulkanShaders, MatrixCoresNeedTheMemoryModel) {
   if (kGptqMatrixCooperative.words.empty())
     GTEST_SKIP() << "built without a glslang that knows GL_KHR_cooperative_matrix";
-  for (const Shader* shader : {&kGptqMatrixCooperative, &kAttentionMatrixCooperative})
+  for (const Shader* shader :
+       {&kGptqMatrixCooperative, &kAttentionMatrixCooperative, &kProductsMatrixCooperative})
     EXPECT_THAT(
         capabilities(*shader),
         testing::UnorderedElementsAre(kShader, kPhysicalStorageBufferAddresses, kFloat16,
@@ -86,9 +88,11 @@ TEST(VulkanShaders, MatrixCoresNeedTheMemoryModel) {
 }
 
 TEST(VulkanShaders, LeanOnesNeedDotProducts) {
-  EXPECT_THAT(capabilities(kGptqDotTile),
-              testing::UnorderedElementsAre(kShader, kPhysicalStorageBufferAddresses,
-                                            kDotProductInput4x8BitPacked, kDotProduct));
+  for (const Shader* shader : {&kGptqDotTile, &kProductsDot})
+    EXPECT_THAT(capabilities(*shader),
+                testing::UnorderedElementsAre(kShader, kPhysicalStorageBufferAddresses,
+                                              kDotProductInput4x8BitPacked, kDotProduct))
+        << shader->name;
   for (const Shader* shader :
        {&kGptqLean, &kGptqLeanSplit, &kGptqLeanStaged, &kGptqLeanGated, &kGptqQkv})
     EXPECT_THAT(

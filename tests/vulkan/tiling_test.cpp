@@ -5,6 +5,9 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <utility>
+
 namespace ropewalk::vulkan {
 namespace {
 
@@ -284,4 +287,40 @@ TEST(VulkanTiling, TheWorkspaceHoldsXAsItIsPrepared) {
 }
 
 }  // namespace
+// A product is compared with the rate of the arithmetic that it is made of.
+TEST(VulkanTiling, TheCeilingMultipliesAsAProductOfAPromptDoes) {
+  on_every_device([](const Features& features) {
+    const PackedShape shape = shape_of({abi::DType::gptq, 4, 5120, 32});
+    const Shader* of_product = tiling_of(features, shape, 1000, 512).shader;
+    const Shader* of_ceiling = &rate_kernel_of(features).shader;
+    const std::pair<const Shader*, const Shader*> pairs[] = {
+        {&kGptqMatrixCooperative, &kProductsMatrixCooperative},
+        {&kGptqMatrix, &kProductsMatrix},
+        {&kGptqDotTile, &kProductsDot},
+        {&kGptqTileF16, &kProductsF16},
+        {&kGptqTile, &kProducts},
+        {&kGptqMatmul, &kProducts},
+        {&kGptqMatmulShuffles, &kProducts}};
+    const auto* found = std::ranges::find(pairs, of_product, [](const auto& p) { return p.first; });
+    ASSERT_NE(found, std::end(pairs)) << of_product->name;
+    EXPECT_EQ(of_ceiling, found->second) << of_product->name << ", " << of_ceiling->name;
+  });
+}
+
+// The operations of one product in x . W, whatever a kernel makes of it: two for a multiply-add,
+// and for bytes half of them, since x has two planes.
+TEST(VulkanTiling, TheCeilingCountsWhatAProductCounts) {
+  Features features{};
+  features.max_invocations = 1024;
+  features.shared_bytes = 65536;
+  features.subgroup_size = features.matrix_lanes = 32;
+  const double f32 = rate_kernel_of(features).flop;
+  EXPECT_EQ(f32, 2.0 * 64 * 256);  // 64 lanes, 256 steps a round
+  features.int64 = features.size_control = features.integer_dot = features.dot_tiles = true;
+  EXPECT_EQ(rate_kernel_of(features).flop, 2 * f32);
+  features.float16 = features.storage_16bit = true;
+  features.matrices = Matrices::cooperative;
+  EXPECT_EQ(rate_kernel_of(features).flop, 2.0 * 16 * 16 * 16 * 8 * 4);  // 8 chains, 4 subgroups
+}
+
 }  // namespace ropewalk::vulkan

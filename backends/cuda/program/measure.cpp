@@ -121,7 +121,7 @@ double measure(abi::Measurement what, Context& context, Memory& memory) {
       return read_bandwidth(context, memory);
     case abi::Measurement::copy_bandwidth:
       return copy_bandwidth(context, memory);
-    case abi::Measurement::f16_matmul_rate:
+    case abi::Measurement::matmul_rate:
       return matmul_rate(context, memory);
   }
   throw abi::Failure(abi::StatusCode::unsupported, "this measurement is not known");

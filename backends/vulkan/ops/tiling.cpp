@@ -347,6 +347,26 @@ QkvTiling qkv_tiling(const Features& features, const PackedShape& weight, uint32
           std::max(features.subgroup_size / head_dim, 1u)};
 }
 
+RateKernel rate_kernel_of(const Features& features) {
+  constexpr uint32_t kPromptRows = 512, kBits = 4;
+  constexpr uint32_t kGroup = 64;
+  constexpr double kSteps = kGroup * 16.0 * 16;  // 16 chains, each of 16 steps a round
+  if (features.processor && !features.float16) return {kProducts, {kGroup, 1}, 2.0 * kSteps};
+  if (uses_matrices(features, abi::DType::gptq, kPromptRows)) {
+    constexpr uint32_t kChains = 8;
+    const uint32_t subgroups = std::clamp(features.max_invocations / features.matrix_lanes, 1u, 4u);
+    const bool cooperative = features.matrices == Matrices::cooperative;
+    return {cooperative ? kProductsMatrixCooperative : kProductsMatrix,
+            {features.matrix_lanes, subgroups},
+            2.0 * kMatrixEdge * kMatrixEdge * kMatrixEdge * kChains * subgroups};
+  }
+  // a step is four products, and x has two planes
+  if (uses_dot(features, abi::DType::gptq, kBits, kPromptRows))
+    return {kProductsDot, {kGroup, 1}, 2.0 * 4 / 2 * kSteps};
+  const bool f16 = unpacks_to_f16(features, abi::DType::gptq) && features.storage_16bit;
+  return {f16 ? kProductsF16 : kProducts, {kGroup, 1}, 2.0 * kSteps};
+}
+
 bool is_matrix(const Tiling& tiling) {
   return tiling.shader == &kGptqMatrix || tiling.shader == &kGptqMatrixCooperative;
 }

@@ -56,6 +56,14 @@ struct QkvTiling {
 QkvTiling qkv_tiling(const Features& features, const PackedShape& weight, uint32_t head_dim,
                      uint32_t rows, Norm norm);
 
+// A kernel that multiplies as products of a prompt do, from registers: their ceiling.
+struct RateKernel {
+  const Shader& shader;
+  Constants constants;
+  double flop;  // of a workgroup and round, counted as those of the product
+};
+RateKernel rate_kernel_of(const Features& features);
+
 bool is_matrix(const Tiling& tiling);
 bool is_lean(const Tiling& tiling);   // of 1 to 8 rows
 bool is_split(const Tiling& tiling);  // its workgroups may share sums

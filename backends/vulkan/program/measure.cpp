@@ -8,6 +8,7 @@
 
 #include "backends/vulkan/device/timestamps.h"
 #include "backends/vulkan/ops/ops.h"
+#include "backends/vulkan/ops/tiling.h"
 #include "backends/vulkan/program/recorder.h"
 #include "core/abi/guard.h"
 
@@ -96,18 +97,18 @@ double stream(Context& context, Memory& memory, Pipelines& pipelines, Stream wha
   return moved / seconds(from.block, to.block, what);
 }
 
-// In f32, the arithmetic of this backend's matrix products.
 double products(Context& context, Memory& memory, Pipelines& pipelines) {
-  constexpr uint32_t kGroup = 64, kChains = 16, kUnrolled = 16, rounds = 16;
-  const uint32_t groups = context.features().processor ? 64 : 32768;
+  const RateKernel kernel = rate_kernel_of(context.features());
+  const bool software = context.features().info.type == abi::DeviceType::software;
+  const bool emulated = context.features().matrices == Matrices::emulated;
+  const uint32_t groups = software ? 64 : 32768, rounds = emulated ? 1 : 16;
   ScopedBlock result(memory, 256);
   const struct {
     VkDeviceAddress result;
     uint32_t rounds;
   } push{.result = result.block.address, .rounds = rounds};
-  const Constants constants{kGroup, 1};
-  const double flop = 2.0 * kGroup * groups * kChains * kUnrolled * rounds;
-  return flop / best_seconds(context, pipelines, {kProducts, constants, {groups, 1, 1}, 0}, push);
+  const Dispatch dispatch{kernel.shader, kernel.constants, {groups, 1, 1}, 0};
+  return kernel.flop * groups * rounds / best_seconds(context, pipelines, dispatch, push);
 }
 
 }  // namespace
@@ -118,7 +119,7 @@ double measure(abi::Measurement what, Context& context, Memory& memory, Pipeline
       return stream(context, memory, pipelines, Stream::read);
     case abi::Measurement::copy_bandwidth:
       return stream(context, memory, pipelines, Stream::copy);
-    case abi::Measurement::f16_matmul_rate:
+    case abi::Measurement::matmul_rate:
       return products(context, memory, pipelines);
   }
   throw abi::Failure(abi::StatusCode::unsupported, "the vulkan backend does not measure this");

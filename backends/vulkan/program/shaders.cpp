@@ -33,6 +33,10 @@
 #include "shaders/low_rank_shrink.spv.h"
 #include "shaders/permute.spv.h"
 #include "shaders/products.spv.h"
+#include "shaders/products_dot.spv.h"
+#include "shaders/products_f16.spv.h"
+#include "shaders/products_matrix.spv.h"
+#include "shaders/products_matrix_cooperative.spv.h"
 #include "shaders/rms_norm.spv.h"
 #include "shaders/rope.spv.h"
 #include "shaders/select.spv.h"
@@ -85,5 +89,10 @@ const Shader kLowRankShrink{"low_rank_shrink", spirv::k_low_rank_shrink};
 const Shader kLowRankExpand{"low_rank_expand", spirv::k_low_rank_expand};
 const Shader kStream{"stream", spirv::k_stream};
 const Shader kProducts{"products", spirv::k_products};
+const Shader kProductsF16{"products_f16", spirv::k_products_f16};
+const Shader kProductsDot{"products_dot", spirv::k_products_dot};
+const Shader kProductsMatrix{"products_matrix", spirv::k_products_matrix};
+const Shader kProductsMatrixCooperative{"products_matrix_cooperative",
+                                        spirv::k_products_matrix_cooperative, true, true};
 
 }  // namespace ropewalk::vulkan

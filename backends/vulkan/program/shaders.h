@@ -19,6 +19,7 @@ extern const Shader kEmbed, kRmsNorm, kGptqMatvec, kGptqMatvecShuffles, kGptqMat
     kGptqLeanGatedNormed, kGptqQkv, kGptqQkvNormed, kGptqDotTile, kXToI8, kRope, kKvAppend,
     kAttention, kAttentionWide, kAttentionJoined, kAttentionTile, kAttentionMatrix,
     kAttentionMatrixCooperative, kAttentionCombine, kSiluMul, kGeluMul, kAdd, kPermute, kSelect,
-    kLowRankShrink, kLowRankExpand, kStream, kProducts;
+    kLowRankShrink, kLowRankExpand, kStream, kProducts, kProductsF16, kProductsDot, kProductsMatrix,
+    kProductsMatrixCooperative;
 
 }  // namespace ropewalk::vulkan

@@ -64,7 +64,11 @@ const Shader* const kShaders[] = {&kEmbed,
                                   &kLowRankShrink,
                                   &kLowRankExpand,
                                   &kStream,
-                                  &kProducts};
+                                  &kProducts,
+                                  &kProductsF16,
+                                  &kProductsDot,
+                                  &kProductsMatrix,
+                                  &kProductsMatrixCooperative};
 
 VkDevice the_device = VK_NULL_HANDLE;
 

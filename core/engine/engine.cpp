@@ -9,6 +9,7 @@
 #include "core/checkpoint/weights/checkpoint_weights.h"
 #include "core/config/model_path.h"
 #include "core/engine/format_choice.h"
+#include "core/engine/greedy_bans.h"
 #include "core/engine/run_adapters.h"
 #include "core/model/families.h"
 #include "core/model/unread.h"
@@ -179,7 +180,10 @@ Chain Engine::make_chain(std::span<const PluginChoice> samplers, uint64_t seed) 
     }();
     links.push_back({choice.name, library.create<abi::Sampler>(choice, host_.get())});
   }
-  return Chain(std::move(links), seed);
+  Chain chain(std::move(links), seed);
+  if (std::optional<std::vector<int32_t>> bans = greedy_bans(samplers, end_ids()))
+    chain.takes_largest_but(std::move(*bans));
+  return chain;
 }
 
 }  // namespace ropewalk

@@ -41,6 +41,12 @@ std::vector<int32_t> stop_ids_of(const Vocabulary& vocabulary, const Request& re
   return ids;
 }
 
+std::vector<int32_t> never_taken(const Vocabulary& vocabulary, const Chain& chain) {
+  std::vector<int32_t> ids(vocabulary.banned.begin(), vocabulary.banned.end());
+  ids.insert(ids.end(), chain.bans().begin(), chain.bans().end());
+  return ids;
+}
+
 }  // namespace
 
 uint32_t checked_limit(const Vocabulary& vocabulary, uint32_t capacity, const Request& request) {
@@ -79,6 +85,7 @@ Running::Running(const Vocabulary& vocabulary, CachedText& text, const Request& 
       stop_ids_(stop_ids_of(vocabulary, request)),
       text_(text),
       chain_(std::move(chain)),
+      never_(never_taken(vocabulary, chain_)),
       stream_(request.stops, request.leading_space) {
   if (request.adapter) text_.set_adapter(*request.adapter);
   reply_.stats.prompt_tokens = static_cast<uint32_t>(request.prompt_ids.size());
@@ -109,7 +116,7 @@ Chunk Running::next(uint32_t max_rows) {
     Chunk chunk = text_.next(max_rows);
     if (chunk.wanted == Wanted::last && chain_.is_greedy() && !logprobs_) {
       chunk.wanted = Wanted::largest;
-      chunk.allowed = {vocabulary_.sampled, vocabulary_.banned};
+      chunk.allowed = {vocabulary_.sampled, never_};
     }
     return chunk;
   }

@@ -74,6 +74,7 @@ class Running {
   const std::vector<int32_t> stop_ids_;  // the request's, and those of its stops that are tokens
   CachedText& text_;
   Chain chain_;
+  const std::vector<int32_t> never_;  // ids that a greedy chain never takes, padding among them
   TextStream stream_;
   Reply reply_;
   std::vector<float> allowed_;  // logits without those of banned ids; empty where there are none

@@ -5,8 +5,10 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "core/abi/sampler.h"
@@ -30,8 +32,14 @@ class Chain {
   // REQUIRES: logits are not empty and obey the law of ChunkResult (core/exec/executor.h): finite.
   int32_t sample(std::span<const float> logits, std::span<const int32_t> history,
                  uint32_t prompt_length);
-  // Without samplers: only which logit is the largest matters to sample().
-  bool is_greedy() const { return links_.empty(); }
+  // Whether only the largest logit matters to sample(): that of all ids but the banned ones, where
+  // it is not one of these. So it is without samplers, and where the owner of the samplers says so.
+  bool is_greedy() const { return links_.empty() || bans_; }
+  std::span<const int32_t> bans() const {
+    return bans_ ? std::span<const int32_t>(*bans_) : std::span<const int32_t>();
+  }
+  // The samplers ban these ids and take the largest of the others; they keep nothing of a reply.
+  void takes_largest_but(std::vector<int32_t> ids) { bans_ = std::move(ids); }
   // From now on choices() are what the last sample() drew from, in no order: the candidates that
   // the links left, with their logits. Greedy decoding leaves one.
   void keep_choices() { keeps_choices_ = true; }
@@ -39,6 +47,7 @@ class Chain {
 
  private:
   std::vector<ChainLink> links_;
+  std::optional<std::vector<int32_t>> bans_;
   SequenceRandom random_;
   // Between two sentinels. Reused: no allocation per token after the first.
   std::vector<abi::Candidate> candidates_;

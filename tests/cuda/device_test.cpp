@@ -11,6 +11,7 @@
 #include <sstream>
 
 #include "core/abi/random_fill.h"
+#include "core/generate/generate.h"
 #include "tests/end_to_end/backends.h"
 
 namespace ropewalk::test {
@@ -155,6 +156,33 @@ constexpr Variant kVariants[] = {
     {"turing", "75", "tune min-keys=1"}};
 INSTANTIATE_TEST_SUITE_P(Options, CudaVariants, testing::ValuesIn(kVariants),
                          [](const auto& test) { return std::string(test.param.name); });
+
+// The device finds the largest logit; where it is a banned one, the host reads the row.
+TEST_F(CudaDevice, GreedyRepliesWithBansAreThoseOfTheCpu) {
+  PluginChoice greedy{.name = "greedy", .key = "sampling[1]"};
+  const auto reply_of = [&](const std::string& backend, const std::vector<int32_t>& bans) {
+    Config config = config_of(test_backends().front(), kActOrderFixture);
+    config.backend.plugin.name = backend;
+    Engine engine(fixture_settings(config), TextNeed::optional);
+    CachedText text{engine.runtime().cache(), engine.runtime().rope_tables()};
+    Request request;
+    request.prompt_ids = ids_of(kActOrderFixture);
+    request.max_new_tokens = 12;
+    std::vector<std::string> ids;
+    for (const int32_t id : bans) ids.push_back(std::to_string(id));
+    PluginChoice ban{.name = "ban-tokens", .key = "sampling[0]"};
+    ban.options = {{"ids", {}, make_list(ids, {})}, {"end", {}, make_scalar("true", {})}};
+    request.sampling = {ban, greedy};
+    return generate(engine, text, request, {}).ids;
+  };
+  const std::vector<int32_t> plain = reply_of("cpu", {});
+  ASSERT_EQ(plain.size(), 12u);
+  const std::vector<int32_t> bans = {plain[0], plain[5]};
+  const std::vector<int32_t> truth = reply_of("cpu", bans);
+  EXPECT_NE(truth, plain);
+  for (const auto& [banned, want] : {std::pair(std::vector<int32_t>(), plain), {bans, truth}})
+    EXPECT_EQ(reply_of(test_backends().front().backend, banned), want);
+}
 
 }  // namespace
 }  // namespace ropewalk::test

@@ -141,6 +141,32 @@ TEST(Running, GreedyDecodingWantsOnlyTheLargestLogit) {
   EXPECT_EQ(wanted().wanted, Wanted::all);
 }
 
+// Fixed ids that are never taken change nothing but which ids may be the largest.
+TEST(Running, GreedyDecodingWithBansWantsOnlyTheLargestLogit) {
+  EngineRig rig;
+  Request request = rig.request("Rope", 1);
+  const auto of = [&](const std::string& sampling) {
+    request.sampling = load_config({std::string(RW_SOURCE_DIR) + "/configs/airophin-mini.yaml",
+                                    {"sampling=" + sampling, "backend=cpu"}})
+                           .sampling;
+    Slot slot(rig, request);
+    const Chunk chunk = slot.running.next(512);
+    std::vector<int32_t> banned(chunk.allowed.banned.begin(), chunk.allowed.banned.end());
+    return std::pair(chunk.wanted, banned);
+  };
+  const int32_t eos = rig.engine.tokenizer().eos_id();
+  const std::vector<int32_t> none;
+  EXPECT_EQ(of("[greedy]"), std::pair(Wanted::largest, none));
+  EXPECT_EQ(of("[{ban-tokens: {end: true, ids: [5, 7]}}, greedy]"),
+            std::pair(Wanted::largest, std::vector{eos, 5, 7}));
+  EXPECT_EQ(of("[{ban-tokens: {ids: [5], end: false}}, {ban-tokens: {ids: [9]}}, greedy]"),
+            std::pair(Wanted::largest, std::vector{5, 9}));
+  for (const char* other :
+       {"[{ban-tokens: {end: true}}]", "[{ban-tokens: {texts: [rope]}}, greedy]",
+        "[{temperature: 2.0}, greedy]", "[greedy, {ban-tokens: {end: true}}]"})
+    EXPECT_EQ(of(other), std::pair(Wanted::last, none)) << other;
+}
+
 TEST(Running, TheLargestLogitIsTheNextToken) {
   EngineRig rig;
   Request request = rig.request("USER: Who are you? ASSISTANT:", 1);

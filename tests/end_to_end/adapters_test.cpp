@@ -359,6 +359,27 @@ TEST(AdaptersAtRunTime, TakeTurnsInASlot) {
   EXPECT_EQ(with(narrow, abi::kNoAdapter), plain);
 }
 
+// One that needs no gain and no shift computes the same bits where another one does, whose slot it
+// takes, also in the layers that it leaves alone.
+TEST(AdaptersAtRunTime, VectorsOfOneChangeNothingOfAnother) {
+  const auto base = Checkpoint::open(RW_SOURCE_DIR "/models/airophin-mini", config_families());
+  RuntimeSettings settings = mini_settings();
+  const std::vector<int32_t> ids = {1, 17, 200, 3, 99, 1000, 5, 5, 64};
+  const auto random = make_synthetic_adapter(base->config(), 8, 1);
+  const auto plain = std::make_shared<Alone>(random, "v_proj", 1.0f);
+  settings.config.adapter = "plain";
+  settings.adapters = {{"plain", plain}};
+  const std::vector<double> want = scores(*base, settings, ids);
+  settings.config.adapter_slots = 1;
+  settings.adapters.push_back({"stretched", std::make_shared<Stretched>(random)});
+  Registry registry = make_registry(settings.config);
+  Runtime runtime(registry, CheckpointWeights(*base), settings);
+  for (const uint32_t adapter : {0u, 1u, 0u}) {
+    runtime.cache().set_default_adapter(adapter);
+    EXPECT_EQ(score(runtime, ids, nullptr).logprobs == want, adapter == 0) << adapter;
+  }
+}
+
 // Three adapters in pairs on two slots: the one that comes takes the slot of the one that is not in
 // the step.
 TEST(AdaptersAtRunTime, NoneGivesWayToAnotherOfItsStep) {

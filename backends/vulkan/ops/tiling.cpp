@@ -82,15 +82,19 @@ LeanShape qkv_shape(const Features& features, uint32_t head_dim) {
   return {&kGptqQkv, &kGptqQkvNormed, 1, lanes, lanes};
 }
 
+// kRowsShared of lean.glsl.
+uint32_t rows_shared(uint32_t rows, uint32_t products) {
+  return products > 1 ? std::min(rows, 4u) : rows;
+}
+
 Tiling lean_tiling(const Features& features, const PackedShape& weight, uint32_t rows,
                    const LeanShape& shape) {
-  // 10 KB of a subgroup of 64 under way; with more rows the registers would cost subgroups.
-  const uint32_t ahead = (rows <= 2 ? 8 : 4) / shape.products;
+  const uint32_t ahead = 8 / shape.products;  // 10 KB of a subgroup of 64 under way
   constexpr uint32_t kMaxSlices = 8;
   const uint32_t wide_rows = std::bit_ceil(rows);
   const uint32_t results = 4 * wide_rows * shape.results;
-  const uint32_t fit =
-      (features.shared_bytes - results) / (4 * wide_rows * shape.lanes * shape.products);
+  const uint32_t fit = (features.shared_bytes - results) /
+                       (4 * rows_shared(wide_rows, shape.products) * shape.lanes * shape.products);
   const uint32_t slices =
       std::min({kMaxSlices, features.max_invocations / shape.lanes, fit, weight.blocks / ahead});
   Tiling tiling{};

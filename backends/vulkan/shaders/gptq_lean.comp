@@ -78,17 +78,20 @@ void main() {
   make_planes(rows);
   float sum[kRows][kWeights];
   sum_share(slice, min(column, width - 1), rows, sum);
-  share_sums(slice, lane, 0, sum);
-  [[unroll]] for (uint r = 0; r < kRows; ++r) {
-    if (!is_row_of(slice, r)) continue;
-    float all[kWeights];
-    [[unroll]] for (uint m = 0; m < kWeights; ++m) all[m] = product_of(r, m, lane, sum[r][m]);
-    if (r >= rows || column >= width) continue;
+  [[unroll]] for (uint first = 0; first < kRows; first += kRowsShared) {
+    if (kSlices > 1 && first > 0) barrier();  // all have read what lay there
+    share_sums(slice, lane, first, sum);
+    [[unroll]] for (uint r = first; r < first + kRowsShared; ++r) {
+      if (!is_row_of(slice, r)) continue;
+      float all[kWeights];
+      [[unroll]] for (uint m = 0; m < kWeights; ++m) all[m] = product_of(r, m, lane, sum[r][m]);
+      if (r >= rows || column >= width) continue;
 #ifdef GATED
-    store_gated(r, column, all);
+      store_gated(r, column, all);
 #else
-    store(r, column, all[0]);
+      store(r, column, all[0]);
 #endif
+    }
   }
 #ifdef GATED
   if (kPlanes != 0) store_all_planes(rows);

@@ -44,7 +44,8 @@ layout(buffer_reference, std430, buffer_reference_align = 16) restrict readonly 
 // Rows whose sums the slices share at a time: a sum an invocation where there are as many.
 const uint kRowsShared = kSlices / kWeights < kRows ? kSlices / kWeights : kRows;
 #else
-const uint kRowsShared = kRows;
+// Of two weights few: what a workgroup shares limits how many workgroups there are.
+const uint kRowsShared = kWeights > 1 && kRows > 4 ? 4 : kRows;
 #endif
 const uint kItems = kRowsShared * kWeights;  // sums of an invocation that it shares at a time
 
@@ -303,6 +304,6 @@ float sum_of_slices(uint item, uint lane) {
 
 // A row's product: the sum of its slices, of which `own` is this one's.
 float product_of(uint r, uint m, uint lane, float own) {
-  const float all = kSlices > 1 ? sum_of_slices(r * kWeights + m, lane) : own;
+  const float all = kSlices > 1 ? sum_of_slices(r % kRowsShared * kWeights + m, lane) : own;
   return all * norm_factor(r);
 }

@@ -26,7 +26,9 @@ const uint kEdgeVectors = kEdge / 8;
 #define store_sum(sum, at, pitch) coopMatStore(sum, tiles, at, pitch, gl_CooperativeMatrixLayoutRowMajor)
 #define subgroup_index() gl_SubgroupID
 
-#else  // loops stay loops: a processor's compiler would take a minute for them
+#else
+// Loops stay loops: a processor's compiler would take a minute for them. But the innermost: Mesa ends all loops of an
+// invocation after 65535 turns together (LP_MAX_TGSI_LOOP_ITERATIONS), which an attention over 400 keys would reach.
 
 struct MatrixX {
   uint at, pitch;
@@ -52,7 +54,7 @@ void set_sum(out MatrixSum sum, float value) {
 }
 void multiply_add(MatrixX x, MatrixW w, inout MatrixSum sum) {
   [[dont_unroll]] for (uint i = 0; i < kOfLane; ++i) {
-    [[dont_unroll]] for (uint v = 0; v < kEdgeVectors; ++v) {
+    [[unroll]] for (uint v = 0; v < kEdgeVectors; ++v) {
       const uvec4 left = tiles[x.at + row_of_sum(i) * x.pitch + v];
       const uvec4 right = tiles[w.at + column_of_sum(i) * w.pitch + v];
       [[unroll]] for (uint e = 0; e < 4; ++e) {

@@ -18,7 +18,7 @@ using enum KvCacheType;
 const std::pair<std::string, std::string> kBare = {
     "mask-features",
     "subgroup-shuffle size-control memory-budget float16 16bit-storage int64 subgroup-arithmetic "
-    "f16-subnormals"};
+    "memory-model f16-subnormals"};
 // Mesa compiles within a submission.
 const std::pair<std::string, std::string> kPatient = {"submit-limit-ms", "600000"};
 const TestBackend kBackends[] = {

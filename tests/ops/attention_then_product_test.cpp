@@ -24,12 +24,13 @@ class AttentionThenProduct : public OpTest {
     Attended(const AttentionShape& shape, const Conversation& conversation, bool adds)
         : AttentionCase(shape, conversation) {
       Random random(12);
+      bias = random.values(kColumns);
       const GptqShape weight{shape.heads * shape.dim, kColumns, 4, 32, 1, DType::f16};
       residual = description.activation("residual", {abi::kRows, kColumns});
       result = description.activation("product", {abi::kRows, kColumns});
       description.node(Op::matmul,
                        {y, description.weight("w", random_gptq(weight, random)),
-                        description.vector("bias", random.values(kColumns))},
+                        description.vector("bias", bias)},
                        {result}, {});
       if (!adds) return;
       const uint32_t sum = description.activation("sum", {abi::kRows, kColumns});
@@ -40,8 +41,12 @@ class AttentionThenProduct : public OpTest {
       session.set(q, turn.q);
       session.set(k, turn.k);
       session.set(v, turn.v);
-      session.set(residual, Random(13).values(turn.step.position.size() * kColumns));
+      session.set(residual, residual_values(turn));
     }
+    static std::vector<float> residual_values(const Turn& turn) {
+      return Random(13).values(turn.step.position.size() * kColumns);
+    }
+    std::vector<float> bias;
     uint32_t residual, result;
   };
 
@@ -121,7 +126,49 @@ TEST_P(AttentionThenProduct, same_bits_whoever_ends_last) {
   }
 }
 
+// The splits of a GPU's attention, 64 keys each.
+class JoinedAttention : public AttentionThenProduct {};
+
+// In f32, before the product rounds its x. All weights are one: a large value in the first split,
+// its opposite in the third, and in the second one too small for a sum with either. In the order of
+// the splits nothing is left of it; in any order that adds the first and the third before it, it is
+// there, a thousand times the last bit of what the product stores.
+TEST_P(JoinedAttention, splits_are_added_in_their_order) {
+  constexpr uint32_t kKeysOfSplit = 64, kKeys = 240;
+  constexpr float kValues[] = {0x1p15f, 0x1p-10f, -0x1p15f, 0};
+  Conversation conversation(kHeadsOf128, 1, kContext);
+  const Attended c(kHeadsOf128, conversation, true);
+  Session session(c.description, device(), {2, 1, 1, conversation.pages_per_sequence()},
+                  Steps::fused);
+  if (!offers(session, 3))
+    GTEST_SKIP() << GetParam() << " does not support this: it offers no such fusion";
+  Turn turn;
+  for (uint32_t key = 0; key < kKeys; key += 2) {
+    turn = conversation.next({{0, 2}});
+    std::ranges::fill(turn.q, 0.0f);
+    std::ranges::fill(turn.v, kValues[key / kKeysOfSplit]);
+    c.set(session, turn);
+    session.repeat(turn.step);
+  }
+  const std::vector<float> residual = Attended::residual_values(turn);
+  for (int run = 0; run < 100; ++run) {
+    session.repeat(turn.step);
+    const std::vector<float> found = session.get(c.result);
+    ASSERT_EQ(found.size(), residual.size());
+    for (size_t i = 0; i < found.size(); ++i)
+      ASSERT_EQ(found[i], residual[i] + c.bias[i % kColumns]) << "run " << run << ", " << i;
+  }
+}
+
+std::vector<std::string> devices_that_join() {
+  std::vector<std::string> names = device_names();
+  std::erase_if(names, [](const std::string& name) { return !name.starts_with("vulkan_gpu"); });
+  return names;
+}
+
 RW_ON_EVERY_DEVICE(AttentionThenProduct);
+GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST(JoinedAttention);
+INSTANTIATE_TEST_SUITE_P(Ops, JoinedAttention, testing::ValuesIn(devices_that_join()), device_of);
 
 }  // namespace
 }  // namespace ropewalk::test

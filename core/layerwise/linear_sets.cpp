@@ -102,10 +102,10 @@ void check_shapes(const std::vector<LinearSet>& sets, const quantize::Settings& 
                fmt::format("has {} outputs and {} inputs, expected multiples of {} for {} bits",
                            linear.rows, set.cols, step, bits),
                "Take another --bits");
-      if (group != 0 && set.cols % group != 0)
+      if (group != 0 && set.cols % group != 0 && !settings.short_groups)
         refuse(linear,
                fmt::format("has {} inputs, which groups of {} do not divide", set.cols, group),
-               "Take another --group-size");
+               "Take another --group-size, or --allow-short-group, whose files vLLM refuses");
     }
 }
 

@@ -27,7 +27,8 @@ TensorInfo tensor_of(std::string name, StoredType type, std::vector<uint64_t> sh
 void add_packed(const std::string& name, uint64_t rows, uint64_t cols,
                 const quantize::Settings& settings, std::vector<TensorInfo>& tensors) {
   const uint64_t bits = settings.bits;
-  const uint64_t groups = settings.group_size == 0 ? 1 : cols / settings.group_size;
+  const uint64_t groups =
+      settings.group_size == 0 ? 1 : (cols + settings.group_size - 1) / settings.group_size;
   tensors.push_back(tensor_of(name + ".g_idx", StoredType::i32, {cols}));
   tensors.push_back(tensor_of(name + ".qweight", StoredType::i32, {cols * bits / 32, rows}));
   tensors.push_back(tensor_of(name + ".qzeros", StoredType::i32, {groups, rows * bits / 32}));

@@ -1,6 +1,7 @@
 #include "core/quantize/errors.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "core/base/parallel.h"
 #include "core/checkpoint/weights/finite.h"
@@ -93,16 +94,28 @@ Forms forms_of(std::span<const float> weight, const std::vector<const QuantizedM
     for (uint32_t r = 0; r < count; ++r) whole[r] = weight[size_t{first + r} * cols + k];
     for (uint32_t form = 0; form < forms; ++form) {
       const QuantizedMatrix& result = *results[form];
-      const size_t group = size_t{result.group_of[k]} * rows + first,
-                   column = size_t{k} * rows + first;
+      const float* scale = scales[form].data() + size_t{result.group_of[k]} * rows + first;
       float* lost = values.at(k, form);
       for (uint32_t r = 0; r < count; ++r)
-        lost[r] = whole[r] -
-                  scales[form][group + r] * static_cast<float>(int32_t{result.codes[column + r]} -
-                                                               int32_t{result.zeros[group + r]});
+        lost[r] = whole[r] - result.value(first + r, k, scale[r]);
     }
   }
   return values;
+}
+
+std::vector<std::vector<float>> scales_of(const std::vector<const QuantizedMatrix*>& results) {
+  std::vector<std::vector<float>> scales;
+  for (const QuantizedMatrix* result : results)
+    scales.push_back(to_floats(StoredType::f16, std::as_bytes(std::span(result->scales))));
+  return scales;
+}
+
+// Of what each result lost and, last, the whole.
+std::vector<double> shares_of(std::vector<double> energies) {
+  const double whole = energies.back();
+  energies.pop_back();
+  for (double& lost : energies) lost = whole > 0 ? lost / whole : 0;
+  return energies;
 }
 
 }  // namespace
@@ -111,9 +124,7 @@ std::vector<double> relative_errors(std::span<const float> weight,
                                     const std::vector<const QuantizedMatrix*>& results,
                                     const Hessian& hessian, uint32_t threads) {
   const uint32_t rows = results.front()->rows;
-  std::vector<std::vector<float>> scales;
-  for (const QuantizedMatrix* result : results)
-    scales.push_back(to_floats(StoredType::f16, std::as_bytes(std::span(result->scales))));
+  const std::vector<std::vector<float>> scales = scales_of(results);
   std::vector<std::vector<double>> sums((rows + kRowsAtOnce - 1) / kRowsAtOnce);
   parallel_for(sums.size(), threads, [&](size_t block) {
     const auto first = static_cast<uint32_t>(block) * kRowsAtOnce;
@@ -123,10 +134,31 @@ std::vector<double> relative_errors(std::span<const float> weight,
   std::vector<double> total(results.size() + 1);
   for (const std::vector<double>& part : sums)
     for (size_t i = 0; i < total.size(); ++i) total[i] += part[i];
-  const double whole = total.back();
-  total.pop_back();
-  for (double& lost : total) lost = whole > 0 ? lost / whole : 0;
-  return total;
+  return shares_of(std::move(total));
+}
+
+std::vector<double> relative_errors(std::span<const float> weight,
+                                    const std::vector<const QuantizedMatrix*>& results,
+                                    const Energy& energy, uint32_t threads) {
+  const std::vector<std::vector<float>> scales = scales_of(results);
+  const uint32_t rows = results.front()->rows, cols = results.front()->cols;
+  std::vector<double> energies;
+  std::vector<float> lost(weight.size());
+  for (size_t form = 0; form < results.size(); ++form) {
+    const QuantizedMatrix& result = *results[form];
+    parallel_for((rows + kRowsAtOnce - 1) / kRowsAtOnce, threads, [&](size_t block) {
+      const size_t first = block * kRowsAtOnce, last = std::min<size_t>(first + kRowsAtOnce, rows);
+      for (uint32_t k = 0; k < cols; ++k) {
+        const float* scale = scales[form].data() + size_t{result.group_of[k]} * rows;
+        for (size_t row = first; row < last; ++row)
+          lost[row * cols + k] =
+              weight[row * cols + k] - result.value(static_cast<uint32_t>(row), k, scale[row]);
+      }
+    });
+    energies.push_back(energy(lost));
+  }
+  energies.push_back(energy(weight));
+  return shares_of(std::move(energies));
 }
 
 }  // namespace ropewalk::quantize

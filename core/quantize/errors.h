@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <span>
 #include <vector>
 
@@ -18,5 +19,11 @@ namespace ropewalk::quantize {
 std::vector<double> relative_errors(std::span<const float> weight,
                                     const std::vector<const QuantizedMatrix*>& results,
                                     const Hessian& hessian, uint32_t threads);
+
+// The same with another way to the sum of x H x^T over the rows of x (rows, cols).
+using Energy = std::function<double(std::span<const float> x)>;
+std::vector<double> relative_errors(std::span<const float> weight,
+                                    const std::vector<const QuantizedMatrix*>& results,
+                                    const Energy& energy, uint32_t threads);
 
 }  // namespace ropewalk::quantize

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <numeric>
 
+#include "core/base/parallel.h"
 #include "core/quantize/cholesky.h"
 
 namespace ropewalk::quantize {
@@ -19,32 +20,33 @@ std::vector<double> diagonal(const Hessian& hessian) {
 // The lower half of A[order, order], reversed in both axes, with `diagonal` in its diagonal's
 // place.
 std::vector<double> reordered(const std::vector<double>& lower, std::span<const uint32_t> order,
-                              std::span<const double> diagonal) {
+                              std::span<const double> diagonal, uint32_t threads) {
   const size_t n = order.size();
   std::vector<double> out(n * n);
-  for (size_t i = 0; i < n; ++i) {
+  parallel_for(n, threads, [&](size_t i) {
     const size_t row = order[n - 1 - i];
     for (size_t j = 0; j < i; ++j) {
       const size_t column = order[n - 1 - j];
       out[i * n + j] = lower[std::max(row, column) * n + std::min(row, column)];
     }
     out[i * n + i] = diagonal[row];
-  }
+  });
   return out;
 }
 
-// Columns of each stored group by falling weight, groups by their largest.
+// Columns of each stored group by falling weight, groups by their largest; a short group, which is
+// the last one, stays last.
 std::vector<uint32_t> within_groups(std::span<const double> weight, uint32_t group_size) {
   const auto count = static_cast<uint32_t>(weight.size());
   const auto heavier = [&](uint32_t a, uint32_t b) { return weight[a] > weight[b]; };
   std::vector<std::vector<uint32_t>> groups;
   for (uint32_t first = 0; first < count; first += group_size) {
-    std::vector<uint32_t> group(group_size);
+    std::vector<uint32_t> group(std::min(group_size, count - first));
     std::iota(group.begin(), group.end(), first);
     std::ranges::stable_sort(group, heavier);
     groups.push_back(std::move(group));
   }
-  std::ranges::stable_sort(groups,
+  std::ranges::stable_sort(groups.begin(), groups.begin() + count / group_size,
                            [&](const auto& a, const auto& b) { return heavier(a[0], b[0]); });
   std::vector<uint32_t> order;
   for (const auto& group : groups) order.insert(order.end(), group.begin(), group.end());
@@ -72,6 +74,14 @@ std::vector<uint32_t> column_order(const Hessian& hessian, const Settings& setti
 }
 
 std::optional<Factor> factorise(const Hessian& hessian, const Settings& settings) {
+  return factorise(hessian, settings, [&](std::span<double> matrix, uint32_t n) {
+    if (!cholesky(matrix, n, settings.threads)) return std::vector<float>();
+    return reversed_inverse(matrix, n, settings.threads);
+  });
+}
+
+std::optional<Factor> factorise(const Hessian& hessian, const Settings& settings,
+                                const ToUpper& to_upper) {
   Factor factor;
   factor.order = column_order(hessian, settings);
   const uint32_t n = hessian.inputs();
@@ -88,10 +98,9 @@ std::optional<Factor> factorise(const Hessian& hessian, const Settings& settings
   for (factor.damp = settings.damp; factor.damp <= kMaxDamp; factor.damp *= 10) {
     std::vector<double> damped = diag;
     for (double& value : damped) value += factor.damp * mean;
-    std::vector<double> matrix = reordered(hessian.lower(), factor.order, damped);
-    if (!cholesky(matrix, n, settings.threads)) continue;
-    factor.upper = reversed_inverse(matrix, n, settings.threads);
-    return factor;
+    std::vector<double> matrix = reordered(hessian.lower(), factor.order, damped, settings.threads);
+    factor.upper = to_upper(matrix, n);
+    if (!factor.upper.empty()) return factor;
   }
   return std::nullopt;
 }

@@ -9,6 +9,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <span>
 #include <vector>
@@ -37,5 +38,11 @@ std::vector<uint32_t> column_order(const Hessian& hessian, const Settings& setti
 // nullopt where H is not positive definite with any damping. Holds one more matrix of H's size, and
 // the result.
 std::optional<Factor> factorise(const Hessian& hessian, const Settings& settings);
+
+// The same with another way from a matrix (n, n), of which the lower half counts and which may be
+// overwritten, to U. Returns nothing where the matrix is not positive definite.
+using ToUpper = std::function<std::vector<float>(std::span<double> matrix, uint32_t n)>;
+std::optional<Factor> factorise(const Hessian& hessian, const Settings& settings,
+                                const ToUpper& to_upper);
 
 }  // namespace ropewalk::quantize

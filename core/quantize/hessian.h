@@ -8,6 +8,7 @@
 
 #include <cstdint>
 #include <span>
+#include <utility>
 #include <vector>
 
 namespace ropewalk::quantize {
@@ -15,6 +16,9 @@ namespace ropewalk::quantize {
 class Hessian {
  public:
   explicit Hessian(uint32_t inputs) : inputs_(inputs), sums_(size_t{inputs} * inputs) {}
+  // Takes what was summed elsewhere, as lower() gives it.
+  Hessian(uint32_t inputs, uint64_t tokens, std::vector<double> lower)
+      : inputs_(inputs), tokens_(tokens), sums_(std::move(lower)) {}
 
   // x (tokens, inputs). Sums of 128 tokens in f32, those in f64: products of f16 values are exact
   // in f32.

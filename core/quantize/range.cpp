@@ -93,27 +93,26 @@ class Trials {
   }
 
  private:
-  static constexpr size_t kMost = 2 * kRanges;
+  static constexpr size_t kMost = 81, kWeighted = 61;
 
   void add(const Bounds& bounds) { ranges_[count_++] = range_of(bounds, settings_); }
 
   void find_costs(std::span<const float> weights, std::span<const float> importance,
                   double* costs) const {
-    for (size_t first = 0; first < count_; first += kRanges) {
-      std::array<float, kRanges> scales, zeros;
-      for (size_t i = 0; i < kRanges; ++i) {
-        const Range& range = ranges_[std::min(first + i, count_ - 1)];
-        scales[i] = range.scale;
-        zeros[i] = static_cast<float>(range.zero);
-      }
-      kernels().cost({.weights = weights.data(),
-                      .importance = importance.data(),
-                      .scales = scales.data(),
-                      .zeros = zeros.data(),
-                      .max_code = static_cast<float>(settings_.max_code()),
-                      .count = static_cast<uint32_t>(weights.size()),
-                      .costs = costs + first});
+    static_assert(kWeighted <= kRanges && kRanges <= kMost);
+    std::array<float, kRanges> scales, zeros;
+    for (size_t i = 0; i < kRanges; ++i) {
+      const Range& range = ranges_[std::min(i, count_ - 1)];
+      scales[i] = range.scale;
+      zeros[i] = static_cast<float>(range.zero);
     }
+    kernels().cost({.weights = weights.data(),
+                    .importance = importance.data(),
+                    .scales = scales.data(),
+                    .zeros = zeros.data(),
+                    .max_code = static_cast<float>(settings_.max_code()),
+                    .count = static_cast<uint32_t>(weights.size()),
+                    .costs = costs});
   }
 
   const Settings& settings_;

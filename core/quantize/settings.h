@@ -24,8 +24,9 @@ enum class Search : uint8_t {
 enum class ZeroForm : uint8_t { v1, v2 };
 
 struct Settings {
-  uint8_t bits = 4;          // 2, 3, 4 or 8
-  uint32_t group_size = 32;  // columns that share a scale; 0: all. REQUIRES: divides them
+  uint8_t bits = 4;           // 2, 3, 4 or 8
+  uint32_t group_size = 32;   // columns that share a scale; 0: all. The last group may have fewer
+  bool short_groups = false;  // whether a model may have layers with such a last group
   Order order = Order::act;
   bool symmetric = true;
   ZeroForm zeros = ZeroForm::v1;

@@ -86,7 +86,7 @@ class RowSolver {
   uint32_t end_of_block(uint32_t begin) const {
     const uint32_t group = out_.group_size;
     if (group < kBlock) return std::min(begin + kBlock / group * group, cols());
-    return std::min(begin + kBlock, (begin / group + 1) * group);
+    return std::min({begin + kBlock, (begin / group + 1) * group, cols()});
   }
 
   void load(uint32_t count) {
@@ -120,14 +120,15 @@ class RowSolver {
       const auto stored =
           std::span<const float>(weight_).subspan(size_t{first_ + row} * cols(), cols());
       for (uint32_t group = 0; group < out_.groups(); ++group)
-        set_range(row, group, stored.subspan(size_t{group} * out_.group_size, out_.group_size),
-                  std::span(importance).subspan(size_t{group} * out_.group_size, out_.group_size));
+        set_range(
+            row, group, stored.subspan(size_t{group} * out_.group_size, out_.columns_of(group)),
+            std::span(importance).subspan(size_t{group} * out_.group_size, out_.columns_of(group)));
     }
   }
 
   void begin_group(uint32_t row, uint32_t i) {
-    set_range(row, out_.group_of[factor_.order[i]], {row_of(row) + i, out_.group_size},
-              std::span(importance_).subspan(i, out_.group_size));
+    const uint32_t group = out_.group_of[factor_.order[i]], count = out_.columns_of(group);
+    set_range(row, group, {row_of(row) + i, count}, std::span(importance_).subspan(i, count));
   }
 
   void round_block(uint32_t row, uint32_t begin, uint32_t end) {
@@ -200,7 +201,7 @@ class RowSolver {
 float QuantizedMatrix::value(uint32_t row, uint32_t col) const {
   const size_t at = size_t{group_of[col]} * rows + row;
   const float scale = to_floats(StoredType::f16, std::as_bytes(std::span(&scales[at], 1)))[0];
-  return scale * static_cast<float>(int32_t{codes[size_t{col} * rows + row]} - int32_t{zeros[at]});
+  return value(row, col, scale);
 }
 
 size_t QuantizedMatrix::subnormal_scales() const {
@@ -237,7 +238,7 @@ QuantizedMatrix round_to_nearest(std::span<const float> weight, uint32_t rows, u
     for (uint32_t row = first; row < last; ++row)
       for (uint32_t group = 0; group < out.groups(); ++group) {
         const size_t begin = size_t{group} * out.group_size;
-        const auto weights = weight.subspan(row * size_t{cols} + begin, out.group_size);
+        const auto weights = weight.subspan(row * size_t{cols} + begin, out.columns_of(group));
         const Range range = find_range(weights, {}, plain);
         clipped += range.overflow ? 1 : 0;
         store(out, group, row, range);

@@ -9,6 +9,7 @@
 // Source: Frantar et al., GPTQ, 2023; IST-DASLab/gptq.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <span>
 #include <vector>
@@ -28,8 +29,16 @@ struct QuantizedMatrix {
   std::vector<uint32_t> group_of;  // (cols)
   uint32_t clipped_scales = 0;     // too large for f16
 
-  uint32_t groups() const { return cols / group_size; }
+  uint32_t groups() const { return (cols + group_size - 1) / group_size; }
+  uint32_t columns_of(uint32_t group) const {  // fewer in the last one where they do not fill it
+    return std::min(group_size, cols - group * group_size);
+  }
   float value(uint32_t row, uint32_t col) const;
+  // The same where the f32 value of its scale is known.
+  float value(uint32_t row, uint32_t col, float scale) const {
+    const int32_t zero = zeros[size_t{group_of[col]} * rows + row];
+    return scale * static_cast<float>(int32_t{codes[size_t{col} * rows + row]} - zero);
+  }
   // Below 2^-14, where f16 has fewer than 11 bits.
   size_t subnormal_scales() const;
 };

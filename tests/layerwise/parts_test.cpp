@@ -72,6 +72,17 @@ TEST(LinearSets, ShapesThatNoFileHoldsAreRefused) {
   EXPECT_EQ(refusal(200, 64, 4, 32), "no error");
 }
 
+TEST(LinearSets, ShortGroupsAreTakenWhereAllowed) {
+  const std::vector<LinearSet> sets = {LinearSet{{Linear{"up", 64}}, "x", 96}};
+  quantize::Settings settings;
+  settings.group_size = 64;
+  EXPECT_THAT(error_of([&] { check_shapes(sets, settings); }),
+              HasSubstr("2 up: has 96 inputs, which groups of 64 do not divide. Take another "
+                        "--group-size, or --allow-short-group"));
+  settings.short_groups = true;
+  EXPECT_EQ(error_of([&] { check_shapes(sets, settings); }), "no error");
+}
+
 TEST(GraphCut, CarriesTheResidualAndTheInput) {
   const LayerRig rig("dense-f16", 1);
   const Whole whole(rig);

@@ -53,6 +53,16 @@ TEST(RelativeErrors, AreThoseOfTheFormula) {
       ASSERT_NEAR(found[0], exact, 1e-6 * exact) << rows << " " << cols;
       const double coarse = plain_error(weight, three, hessian);
       ASSERT_NEAR(found[1], coarse, 1e-6 * coarse) << rows << " " << cols;
+      const auto energy_of = [&](std::span<const float> x) {
+        double sum = 0;
+        for (size_t first = 0; first < x.size(); first += cols)
+          sum += energy(hessian, {x.begin() + first, x.begin() + first + cols});
+        return sum;
+      };
+      const std::vector<double> elsewhere = relative_errors(weight, {&four, &three}, energy_of, 2);
+      ASSERT_EQ(elsewhere.size(), 2u);
+      ASSERT_NEAR(elsewhere[0], exact, 1e-6 * exact);
+      ASSERT_NEAR(elsewhere[1], coarse, 1e-6 * coarse);
       EXPECT_EQ(relative_errors(weight, {&four, &three}, hessian, 1), found);
       EXPECT_EQ(relative_errors(weight, {&four, &three}, hessian, 4), found);
     }

@@ -93,6 +93,29 @@ TEST(GoldenFactor, SortsGroupsByTheirLargest) {
               ElementsAre(8, 9, 10, 11, 12, 13, 14, 15, 0, 1, 2, 3, 4, 6, 7, 5));
 }
 
+// The last group has four columns, and stays last although its 12 is larger than all of 0 .. 5.
+TEST(GoldenFactor, KeepsAShortGroupLast) {
+  Settings settings = plain_settings();
+  settings.order = Order::gar;
+  settings.group_size = 6;
+  EXPECT_THAT(column_order(golden_hessian(), settings),
+              ElementsAre(8, 9, 10, 6, 11, 7, 0, 4, 1, 2, 3, 5, 12, 13, 14, 15));
+}
+
+// Rounding to nearest: a group's scale is that of its own columns.
+TEST(GoldenRounding, GivesAShortGroupARangeOfItsOwn) {
+  Settings settings = plain_settings();
+  settings.group_size = 12;
+  const std::vector<float> weight = golden_weight();
+  const QuantizedMatrix matrix = round_to_nearest(weight, kOutputs, kInputs, settings);
+  ASSERT_EQ(matrix.groups(), 2u);
+  // W[0] x 256 is -128 -27 74 -82 19 120 -36 65 -91 10 111 -45 | 56 -100 1 102.
+  EXPECT_NEAR(matrix.value(0, 0), -0.5, 0.5 / 15);
+  EXPECT_EQ(matrix.codes[15 * kOutputs], 15) << "102 is the largest of its group";
+  EXPECT_NEAR(matrix.value(0, 15), 102.0 / 256, 102.0 / 256 / 14);
+  EXPECT_EQ(pack(matrix, ZeroForm::v1).g_idx.back(), 1);
+}
+
 TEST(GoldenSolve, GivesTheseCodes) {
   const Solved solved = solve_golden(plain_settings());
   EXPECT_NEAR(solved.error, .003410, 6e-7);

@@ -54,13 +54,13 @@ TEST(Hessian, SumsOuterProducts) {
 }
 
 TEST(Hessian, AddsUp) {
-  const std::vector<float> x = uneven_inputs(256, 20, 1);
-  const std::vector<float> dense = uneven_inputs(256, 20, 2);
+  const std::vector<float> x = uneven_inputs(640, 20, 1);
+  const std::vector<float> dense = uneven_inputs(640, 20, 2);
   Hessian whole(20), parts(20);
   Shift whole_shift(20), shift_parts(20);
   whole.add(x, 1);
   whole_shift.add(x, dense, 1);
-  for (const size_t first : {size_t{0}, size_t{128 * 20}}) {
+  for (size_t first = 0; first < x.size(); first += 128 * 20) {
     const auto part = std::span(x).subspan(first, 128 * 20);
     parts.add(part, 1);
     shift_parts.add(part, std::span(dense).subspan(first, 128 * 20), 1);

@@ -87,6 +87,8 @@ abi::Status Device::extension(std::string_view name, void** interface) noexcept 
     *interface = static_cast<abi::LargestLogits*>(this);
   else if (name == abi::kBatchInvariance)
     *interface = options_.choices.batches == Batches::invariant ? &g_kept : &g_broken;
+  else if (name == abi::kQuantize && Cublas::missing().empty())
+    *interface = static_cast<abi::QuantizeSolver*>(&solver_);
   else
     return abi::fail(abi::StatusCode::unsupported,
                      "the cuda backend has no extension " + std::string(name.substr(0, 60)));

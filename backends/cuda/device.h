@@ -5,6 +5,7 @@
 #pragma once
 
 #include "backends/cuda/program/program.h"
+#include "backends/cuda/quantize/solver.h"
 #include "core/abi/largest_logits.h"
 #include "core/abi/random_fill.h"
 
@@ -17,7 +18,8 @@ class Device final : public abi::Device, public abi::RandomFill, public abi::Lar
       : options_(options),
         context_(index, options.step_limit_ms, options.choices.tuning),
         memory_(context_),
-        shared_(context_) {}
+        shared_(context_),
+        solver_(context_, memory_, shared_) {}
   Device(const Device&) = delete;
   Device& operator=(const Device&) = delete;
 
@@ -41,7 +43,7 @@ class Device final : public abi::Device, public abi::RandomFill, public abi::Lar
 
   abi::Status measure(abi::Measurement what, double* value) noexcept override;
   // abi::kRandomFill, abi::kStepTiming, abi::kBatchInvariance; with Options::logits also
-  // abi::kLargestLogits.
+  // abi::kLargestLogits, and where cuBLAS is found abi::kQuantize.
   abi::Status extension(std::string_view name, void** interface) noexcept override;
   abi::Status fill(abi::Slice to, uint32_t seed) noexcept override;
   abi::Status largest_logits(std::span<int32_t> ids) noexcept override;
@@ -64,6 +66,7 @@ class Device final : public abi::Device, public abi::RandomFill, public abi::Lar
   Memory memory_;
   PackedWeights weights_;
   SharedResources shared_;
+  QuantizeSolver solver_;
   abi::StepTimer<Program> timer_;
 };
 

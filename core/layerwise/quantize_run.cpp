@@ -17,7 +17,6 @@
 #include "core/json/json.h"
 #include "core/layerwise/layer_weights.h"
 #include "core/model/families.h"
-#include "core/quantize/errors.h"
 #include "core/quantize/pull.h"
 
 namespace ropewalk {
@@ -307,30 +306,25 @@ void QuantizeRun::run_leg(const Leg& leg) {
   }
 }
 
-// What the layers of a set read, on all texts.
-struct QuantizeRun::Inputs {
-  quantize::Hessian hessian;
-  std::optional<quantize::Shift> shift;
-};
-
-QuantizeRun::Inputs QuantizeRun::inputs_of(const LinearSet& set) const {
+std::optional<quantize::Shift> QuantizeRun::show_inputs(const LinearSet& set,
+                                                        SetSolver& solver) const {
   const size_t index = finished();
   const ActivationFile& file = at(index);
-  const uint32_t threads = job_.settings.threads;
-  Inputs inputs{quantize::Hessian(set.cols), std::nullopt};
-  if (!dense_files_.empty()) inputs.shift.emplace(set.cols);
+  std::optional<quantize::Shift> shift;
+  if (!dense_files_.empty()) shift.emplace(set.cols);
   uint64_t token = 0;
   for (const std::vector<int32_t>& text : *job_.texts) {
     job_.tick();
-    const auto values_in = [&](const ActivationFile& from) {
-      return to_floats(from.type(), rows_of(from, set.input, token, text.size()));
-    };
-    const std::vector<float> x = values_in(file);
-    inputs.hessian.add(x, threads);
-    if (inputs.shift) inputs.shift->add(x, values_in(dense_at(index)), threads);
+    const std::vector<std::byte> x = rows_of(file, set.input, token, text.size());
+    solver.add(file.type(), x);
+    if (shift)
+      shift->add(to_floats(file.type(), x),
+                 to_floats(file.type(), rows_of(dense_at(index), set.input, token, text.size())),
+                 job_.settings.threads);
     token += text.size();
   }
-  return inputs;
+  solver.settle();
+  return shift;
 }
 
 std::vector<float> QuantizeRun::weight_of(const Linear& linear, uint32_t cols) const {
@@ -350,14 +344,15 @@ std::vector<float> QuantizeRun::weight_of(const Linear& linear, uint32_t cols) c
 Json QuantizeRun::solve_set(const LinearSet& set) {
   const size_t index = finished();
   const quantize::Settings& settings = job_.settings;
-  Inputs inputs = inputs_of(set);
-  const quantize::Hessian& hessian = inputs.hessian;
+  SetSolver solver(job_.solver == SolveOn::device ? device_solver(*job_.on) : nullptr, set.cols,
+                   settings);
+  std::optional<quantize::Shift> shift = show_inputs(set, solver);
+  const quantize::Hessian& hessian = solver.hessian();
   std::optional<quantize::Factor> factor;
   if (job_.method == QuantizeMethod::gptq) {
-    factor = quantize::factorise(hessian, settings);
-    if (factor && inputs.shift)
-      factor->pull = quantize::pull_of(*inputs.shift, *factor, settings.threads);
-    inputs.shift.reset();
+    factor = solver.factorise();
+    if (factor && shift) factor->pull = quantize::pull_of(*shift, *factor, settings.threads);
+    shift.reset();
     if (!factor)
       warn(
           fmt::format("{}: its inputs cannot be factorised with any damping; its set is rounded to "
@@ -393,8 +388,7 @@ Json QuantizeRun::solve_set(const LinearSet& set) {
     report.name = linear.name;
     std::vector<const quantize::QuantizedMatrix*> results = {&nearest};
     if (solved) results.push_back(&*solved);
-    const std::vector<double> errors =
-        quantize::relative_errors(weight, results, hessian, settings.threads);
+    const std::vector<double> errors = solver.errors(weight, results);
     report.nearest = errors.front();
     report.error = errors.back();
     report.damp = factor ? factor->damp : 0;

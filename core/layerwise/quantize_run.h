@@ -17,6 +17,7 @@
 #include <filesystem>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -26,6 +27,7 @@
 #include "core/layerwise/linear_sets.h"
 #include "core/layerwise/model_part.h"
 #include "core/layerwise/quantized_output.h"
+#include "core/layerwise/set_solver.h"
 #include "core/quantize/journal.h"
 #include "core/quantize/solve.h"
 
@@ -53,7 +55,8 @@ struct QuantizeJob {
   quantize::Settings settings;
   QuantizeMethod method = QuantizeMethod::gptq;
   std::vector<std::string> skip = {};  // patterns of layers that stay dense
-  bool true_sequential = true;  // else all sets of a layer see what its dense weights compute
+  bool true_sequential = true;     // else all sets of a layer see what its dense weights compute
+  SolveOn solver = SolveOn::host;  // device: REQUIRES device_solver()
   bool asymmetric_calibration = false;  // aim at what the dense model computes (pull.h)
   uint64_t shard_bytes;
   Json fingerprint;  // what else the bytes depend on
@@ -104,8 +107,9 @@ class QuantizeRun {
   void run_leg(const Leg& leg);
   void settle(size_t set, Json& entry) const;
   Json solve_set(const LinearSet& set);
-  struct Inputs;
-  Inputs inputs_of(const LinearSet& set) const;
+  // Shows the solver what the layers of a set read on all texts. Returns how far that is from the
+  // dense model's, where it is wanted.
+  std::optional<quantize::Shift> show_inputs(const LinearSet& set, SetSolver& solver) const;
   std::vector<float> weight_of(const Linear& linear, uint32_t cols) const;
   size_t file_of(size_t set) const;
   ActivationFile& at(size_t set) { return *files_[file_of(set)]; }

@@ -15,6 +15,7 @@
 #include "apps/quantize/quantize_config.h"
 #include "apps/quantize/quantize_options.h"
 #include "apps/quantize/self_calibration.h"
+#include "apps/quantize/source_digest.h"
 #include "apps/save_file.h"
 #include "apps/signals.h"
 #include "core/base/bytes.h"
@@ -64,7 +65,7 @@ void check_out(const std::filesystem::path& out, const std::filesystem::path& ba
 
 // What a run depends on beside the code: another value, and an interrupted run is not gone on with.
 Json run_fingerprint(const QuantizeArguments& arguments, const Checkpoint& base,
-                     const std::string& ids_sha256, const LayerDevice& on) {
+                     const std::string& ids_sha256, const LayerDevice& on, SolveOn solver) {
   std::string names;
   Json files = Json::object();
   for (const TensorInfo& tensor : base.tensors()) {
@@ -80,6 +81,7 @@ Json run_fingerprint(const QuantizeArguments& arguments, const Checkpoint& base,
           {"source", {{"tensors_sha256", sha256(names)}, {"files", files}}},
           {"calibration_sha256", ids_sha256},
           {"device", on.name()},
+          {"solver", solver_name(solver)},
           {"kv_cache", static_cast<int>(on.kv_type())}};
 }
 
@@ -215,6 +217,7 @@ int quantize_model(const QuantizeArguments& arguments) {
   const uint32_t longest = std::ranges::max(kinds, {}, &quantize::WindowKind::length).length;
   const LayerDevice device(registry, config, base->config(), longest);
   const abi::DeviceInfo& info = device.info();
+  const SolveOn solver = solve_on(arguments, device);
   settings.threads = info.type == abi::DeviceType::cpu
                          ? info.lanes
                          : std::max(1u, std::thread::hardware_concurrency());
@@ -225,9 +228,10 @@ int quantize_model(const QuantizeArguments& arguments) {
                   .method = method,
                   .skip = arguments.skip,
                   .true_sequential = !arguments.layer_sequential,
+                  .solver = solver,
                   .asymmetric_calibration = arguments.asymmetric_calibration,
                   .shard_bytes = shard_bytes,
-                  .fingerprint = run_fingerprint(arguments, *base, ids_sha256, device),
+                  .fingerprint = run_fingerprint(arguments, *base, ids_sha256, device, solver),
                   .start = arguments.fresh ? quantize::Start::anew : quantize::Start::resume,
                   .report = {},
                   .tick = {}};
@@ -242,6 +246,9 @@ int quantize_model(const QuantizeArguments& arguments) {
     note(fmt::format("{}: going on with an interrupted run, {:.0f} % are done", arguments.out,
                      100 * run.done()));
   tell_plan(run.plan(), device, arguments.out);
+  if (solver == SolveOn::device)
+    note(fmt::format("{}: sums of inputs, their factors and errors are computed on {}",
+                     arguments.out, device.name()));
   lines = std::make_unique<Lines>(arguments.common, base->config().layers, run.done());
   run.run();
   lines.reset();
@@ -251,8 +258,9 @@ int quantize_model(const QuantizeArguments& arguments) {
     refuse_rounded(arguments.out, matrices);
   copy_tokenizer_files(config.model, run.folder());
   copy_model_documents(config.model, run.folder());
-  add_quantize_config(arguments, {ids_sha256, calibration.tokens, matrices}, config.model,
-                      run.folder());
+  const std::string source_sha256 = source_digest(*base, throw_if_stopped);
+  add_quantize_config(arguments, {source_sha256, ids_sha256, calibration.tokens, solver, matrices},
+                      config.model, run.folder());
   run.finish();
   const double error = mean_of(matrices, "error"), nearest = mean_of(matrices, "rtn_error");
   if (arguments.common.json)

@@ -41,6 +41,7 @@ Json quantization_of(const QuantizeArguments& arguments, const QuantizedFacts& f
             {"method", arguments.method},
             {"skip", arguments.skip},
             {"asymmetric_calibration", arguments.asymmetric_calibration},
+            {"source_sha256", facts.source_sha256},
             {"calibration_sha256", facts.calibration_sha256},
             {"tokens", facts.tokens},
             {"damp_raised", raised_damping(arguments, facts.matrices)}}}};
@@ -51,8 +52,10 @@ Json quantization_of(const QuantizeArguments& arguments, const QuantizedFacts& f
 void add_quantize_config(const QuantizeArguments& arguments, const QuantizedFacts& facts,
                          const std::filesystem::path& base, OutputFolder& folder) {
   const Json report = {{"settings", settings_json(arguments)},
+                       {"source_sha256", facts.source_sha256},
                        {"calibration_sha256", facts.calibration_sha256},
                        {"tokens", facts.tokens},
+                       {"solver", solver_name(facts.solver)},
                        {"matrices", facts.matrices}};
   folder.add_text("ropewalk-quantize.json", report.dump(1) + "\n");
   const Json quantization = quantization_of(arguments, facts);

@@ -8,12 +8,15 @@
 #include "apps/quantize/quantize_command.h"
 #include "core/checkpoint/formats/output_folder.h"
 #include "core/json/json.h"
+#include "core/layerwise/set_solver.h"
 
 namespace ropewalk {
 
 struct QuantizedFacts {
+  std::string source_sha256;       // of source_digest()
   std::string calibration_sha256;  // of ids_text()
   uint64_t tokens;
+  SolveOn solver;
   Json matrices;  // of QuantizeRun
 };
 

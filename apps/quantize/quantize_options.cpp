@@ -37,6 +37,10 @@ constexpr std::array kSearches = {Named<Search>{"weighted", Search::weighted},
                                   Named<Search>{"none", Search::none}};
 constexpr std::array kZeros = {Named<ZeroForm>{"v1", ZeroForm::v1},
                                Named<ZeroForm>{"v2", ZeroForm::v2}};
+enum class SolverChoice : uint8_t { automatic, host, device };
+constexpr std::array kSolvers = {Named<SolverChoice>{"auto", SolverChoice::automatic},
+                                 Named<SolverChoice>{"host", SolverChoice::host},
+                                 Named<SolverChoice>{"device", SolverChoice::device}};
 constexpr std::array kMethods = {Named<QuantizeMethod>{"gptq", QuantizeMethod::gptq},
                                  Named<QuantizeMethod>{"rtn", QuantizeMethod::nearest}};
 
@@ -73,6 +77,8 @@ void add_options(CLI::App& app, QuantizeArguments& quantize) {
   app.add_option("--group-size", quantize.group_size,
                  "Weights that share a scale: 16, 32 .. 1024, or -1 for all of an output")
       ->capture_default_str();
+  app.add_flag("--allow-short-group", quantize.allow_short_group,
+               "Let the last group of a layer be short where the size does not divide its inputs");
   app.add_option("--order", quantize.order,
                  "Order in which columns are rounded: act, static, gar or none")
       ->type_name("act|static|gar|none")
@@ -100,6 +106,10 @@ void add_options(CLI::App& app, QuantizeArguments& quantize) {
                "Calibrate all matrices of a layer on what its dense weights compute");
   app.add_flag("--asymmetric-calibration", quantize.asymmetric_calibration,
                "Calibrate towards what the dense model computes (GPTAQ), for twice the work");
+  app.add_option("--solver", quantize.solver,
+                 "Where matrices are solved: host, device, or auto: on the device where it can")
+      ->type_name("auto|host|device")
+      ->capture_default_str();
   app.add_option("--compat", quantize.compat,
                  "Find groups' ranges as another program does: autogptq")
       ->type_name("NAME");
@@ -129,6 +139,7 @@ quantize::Settings settings_of(const QuantizeArguments& arguments) {
         fmt::format("--damp: found {}, expected a number above 0 and below 1", arguments.damp), "");
   settings.bits = static_cast<uint8_t>(arguments.bits);
   settings.group_size = group == -1 ? 0 : static_cast<uint32_t>(group);
+  settings.short_groups = arguments.allow_short_group;
   settings.order = find("--order", arguments.order, kOrders);
   settings.symmetric = !arguments.asymmetric;
   settings.zeros = find("--zeros", arguments.zeros, kZeros);
@@ -141,9 +152,21 @@ quantize::Settings settings_of(const QuantizeArguments& arguments) {
   return settings;
 }
 
+SolveOn solve_on(const QuantizeArguments& arguments, const LayerDevice& on) {
+  const SolverChoice choice = find("--solver", arguments.solver, kSolvers);
+  if (choice == SolverChoice::host) return SolveOn::host;
+  if (device_solver(on)) return SolveOn::device;
+  if (choice == SolverChoice::device)
+    throw Error(ExitCode::no_device, on.name(), "has no solver for --solver device",
+                "Only CUDA has one, where cuBLAS is found; take --solver host");
+  return SolveOn::host;
+}
+
 QuantizeMethod method_of(const QuantizeArguments& arguments) {
   return find("--method", arguments.method, kMethods);
 }
+
+std::string solver_name(SolveOn solver) { return solver == SolveOn::device ? "device" : "host"; }
 
 uint64_t shard_bytes_of(const QuantizeArguments& arguments) {
   const std::string& text = arguments.shard_size;
@@ -163,6 +186,7 @@ uint64_t shard_bytes_of(const QuantizeArguments& arguments) {
 Json settings_json(const QuantizeArguments& arguments) {
   return {{"bits", arguments.bits},
           {"group_size", arguments.group_size},
+          {"allow_short_group", arguments.allow_short_group},
           {"order", arguments.order},
           {"sym", !arguments.asymmetric},
           {"zeros", arguments.zeros},

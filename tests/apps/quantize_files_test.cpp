@@ -1,6 +1,8 @@
 // The files of a model that `ropewalk quantize` made.
 #include <gmock/gmock.h>
 
+#include <array>
+#include <cstdio>
 #include <filesystem>
 #include <map>
 
@@ -10,6 +12,77 @@ namespace ropewalk::test {
 namespace {
 
 namespace fs = std::filesystem;
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+using ::testing::StartsWith;
+
+// Of what a shell command prints.
+std::string first_word_of(const std::string& command) {
+  std::FILE* pipe = ::popen(command.c_str(), "r");
+  std::array<char, 256> line{};
+  EXPECT_TRUE(pipe && std::fgets(line.data(), line.size(), pipe)) << command;
+  if (pipe) ::pclose(pipe);
+  return std::string(line.data()).substr(0, std::string(line.data()).find(' '));
+}
+
+// All layers but down_proj have 192 inputs, of which groups of 128 leave 64.
+TEST(Quantize, MakesShortGroupsWhereAllowed) {
+  const TemporaryFolder folder;
+  for (const char* order : {"act", "gar"}) {
+    const fs::path out = folder.path() / order;
+    const Outcome made = run_program(
+        {"quantize", kBase, "--out", out, "--calibration", RW_FIXTURES "/airophin-mini/text.txt",
+         "--length", "256", "--bits", "8", "--group-size", "128", "--order", order,
+         "--allow-short-group", "--strict", "--backend", "cpu"},
+        "");
+    ASSERT_EQ(made.code, 0) << made.err;
+    const Outcome checked = run_program({"inspect", out, "--verify", "--json"}, "");
+    ASSERT_EQ(checked.code, 0) << checked.err;
+    EXPECT_EQ(checked.json()["quantization"]["group_size"], 128);
+    const Outcome compared =
+        run_program({"compare", folder.write("a.yaml", "model: " + kBase + "\n"),
+                     folder.write("b.yaml", "model: " + out.string() + "\n"), "--ids",
+                     RW_FIXTURES "/airophin-mini/training-form.ids", "--context", "256",
+                     "--backend", "cpu", "--json"},
+                    "");
+    ASSERT_EQ(compared.code, 0) << compared.err;
+    EXPECT_LT(compared.json()["kl_mean"].get<double>(), 0.001) << compared.out;
+  }
+}
+
+// Files in the order of their names, as a shell has them.
+TEST(Quantize, NamesTheWeightsThatItQuantised) {
+  const TemporaryFolder folder;
+  const fs::path shards = folder.path() / "shards", out = folder.path() / "out";
+  fs::copy(RW_FIXTURES "/models/dense-f16-sharded", shards);
+  std::string ids;
+  for (int i = 0; i < 20 * 64; ++i) ids += std::to_string(i * 7 % 90) + (i % 64 == 63 ? "\n" : " ");
+  const Outcome made = run_program({"quantize", shards, "--out", out, "--calibration",
+                                    folder.write("w.ids", ids), "--backend", "cpu"},
+                                   "");
+  ASSERT_EQ(made.code, 0) << made.err;
+  const std::string meant =
+      first_word_of("cd '" + shards.string() + "' && sha256sum *.safetensors | sha256sum");
+  const Json config = parse_json(read_file(out / "quantize_config.json"), {"q", ExitCode::model});
+  EXPECT_EQ(config["meta"]["source_sha256"], meant);
+  const Json report = parse_json(read_file(out / "ropewalk-quantize.json"), {"r", ExitCode::model});
+  EXPECT_EQ(report["source_sha256"], meant);
+  EXPECT_EQ(report["solver"], "host");
+}
+
+TEST(Quantize, RefusesASolverThatTheDeviceLacks) {
+  const TemporaryFolder folder;
+  const auto refusal = [&](const char* solver) {
+    const Outcome outcome =
+        run_program({"quantize", kBase, "--out", folder.path() / "out", "--calibration",
+                     RW_FIXTURES "/airophin-mini/text.txt", "--solver", solver, "--backend", "cpu"},
+                    "");
+    EXPECT_FALSE(fs::exists(folder.path() / "out")) << "nothing half-written";
+    return std::to_string(outcome.code) + " " + outcome.err;
+  };
+  EXPECT_THAT(refusal("device"), AllOf(StartsWith("5 "), HasSubstr("has no solver for --solver")));
+  EXPECT_THAT(refusal("gpu"), AllOf(StartsWith("2 "), HasSubstr("unknown --solver gpu")));
+}
 
 // Shards hold what one file holds, and what lies beside the weights comes along as it is.
 TEST(Quantize, WritesShardsAndCopiesWhatLiesBesideTheWeights) {

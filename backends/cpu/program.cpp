@@ -91,10 +91,11 @@ Workspace workspace_of(const abi::CompileRequest& request, uint32_t lanes) {
   const abi::ProgramShape& shape = request.shape;
   Workspace workspace;
   for (const abi::Node& node : request.graph->nodes) {
-    if (node.op == Op::low_rank)
+    if (node.op == Op::low_rank) {
+      const Tensor& a = request.graph->tensors[node.in[2]];  // (slots, depth, cap)
       workspace.one_op =
-          std::max(workspace.one_op,
-                   low_rank_workspace(shape.rows, request.graph->tensors[node.in[2]].dim[2]));
+          std::max(workspace.one_op, low_rank_workspace(shape.rows, a.dim[1], a.dim[2]));
+    }
     if (node.op != Op::attention) continue;
     // Sizes alone: of addresses attention_workspace() asks only whether there is an order.
     const Tensor& keys = request.graph->tensors[node.in[1]];

@@ -18,6 +18,7 @@
 namespace ropewalk::cpu {
 
 inline constexpr uint32_t kMaxHeadDim = 512;
+inline constexpr uint32_t kMaxAdapterRank = 512;
 
 using abi::Extent;
 
@@ -178,7 +179,7 @@ void rotation_tables(float* to, const Frame& frame) noexcept;
 // Floats that attention() needs in Frame::workspace for steps of up to `rows` rows.
 uint64_t attention_workspace(const Attention& op, uint32_t rows, uint32_t pages_per_sequence,
                              uint32_t lanes);
-// The same for low_rank() with matrices of up to `cap` ranks.
-uint64_t low_rank_workspace(uint32_t rows, uint32_t cap);
+// The same for low_rank() with matrices (depth, cap).
+uint64_t low_rank_workspace(uint32_t rows, uint32_t depth, uint32_t cap);
 
 }  // namespace ropewalk::cpu

@@ -55,7 +55,7 @@ class Fixtures : public testing::TestWithParam<std::tuple<TestBackend, std::stri
 
 // What rounding x costs other families than Llama. On tensor cores, and on Vulkan's matrices, 24
 // tokens are off by 0.010 to 0.028: dense weights in bf16 meet x in bf16, 8 bits of it; Granite's
-// logits are larger, and x in f16 moves them by 0.021, x in two planes of int8 by 0.0025. In f32 all
+// logits are larger: x in f16 moves them by 0.021, x in two planes of int8 by 0.0025. In f32 all
 // agree to 1e-3.
 double tolerance_of(const TestBackend& backend, const std::string& variant) {
   const bool is_llama = std::ranges::any_of(

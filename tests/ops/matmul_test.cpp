@@ -34,12 +34,14 @@ class Product {
              [&](uint32_t r, uint32_t n) { return truth(x, r, n); });
     return c;
   }
-  // Of a norm of random values, in an order.
-  OpCase of_norm(uint32_t rows, Random& random) const {
+  // Of a norm of random values, in an order. From element 128 on the norm's weights make them
+  // `behind` times as large.
+  OpCase of_norm(uint32_t rows, Random& random, float behind) const {
     OpCase c(rows);
     const Input x = c.random_input({depth()});
-    const std::vector<float> weight = random.values(depth());
+    std::vector<float> weight = random.values(depth());
     const std::vector<uint32_t> order = random.permutation(depth());
+    for (uint32_t k = 128; k < depth(); ++k) weight[order[k]] *= behind;
     Input normed{0, depth(), {}};
     for (uint32_t r = 0; r < rows; ++r) {
       double squares = 0;
@@ -205,8 +207,14 @@ TEST_P(Matmul, gptq4_of_a_norm) {
   Random random(15);
   for (const uint32_t depth : {64u, 5152u}) {
     const Product product(random_gptq({depth, 40, 4, 32, 1, DType::f16}, random), {});
-    for (const uint32_t rows : {1u, 2u}) run(product.of_norm(rows, random));
+    for (const uint32_t rows : {1u, 2u}) run_fused(product.of_norm(rows, random, 1));
   }
+}
+// Warps of CUDA that look for the max of a row find very different ones.
+TEST_P(Matmul, gptq4_of_an_uneven_norm) {
+  Random random(18);
+  const Product product(random_gptq({256, 40, 4, 32, 1, DType::f16}, random), {});
+  for (const float factor : {0x1p-7f, 0x1p7f}) run_fused(product.of_norm(1, random, factor));
 }
 TEST_P(Matmul, gptq3_wide) {
   Random random(9);
@@ -223,7 +231,7 @@ TEST_P(Matmul, dense_deep) {
 TEST_P(Matmul, dense_of_a_norm) {
   Random random(17);
   const Product product(random_dense(DType::f16, abi::WeightUse::matmul, 512, 40, random), {});
-  for (const uint32_t rows : {1u, 2u}) run(product.of_norm(rows, random));
+  for (const uint32_t rows : {1u, 2u}) run_fused(product.of_norm(rows, random, 1));
 }
 TEST_P(Matmul, f16_wide) {
   Random random(10);

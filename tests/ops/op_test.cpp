@@ -5,10 +5,24 @@
 namespace ropewalk::test {
 
 void OpTest::run(const OpCase& c) {
-  run_then(c, [&](Session& session) {
-    for (const OpCase::Expected& result : c.expected)
-      expect_close(result.kind, session.get(result.tensor), result.truth);
+  run_then(c, [&](Session& session) { expect_results(c, session); });
+}
+
+void OpTest::run_fused(const OpCase& c) {
+  with_steps(c.graph, c.shape, Steps::fused, [&](Session& session) {
+    set_and_run(c, session);
+    expect_results(c, session);
   });
+}
+
+void OpTest::expect_results(const OpCase& c, Session& session) {
+  for (const OpCase::Expected& result : c.expected)
+    expect_close(result.kind, session.get(result.tensor), result.truth);
+}
+
+void OpTest::set_and_run(const OpCase& c, Session& session) {
+  for (const Input& input : c.inputs) session.set(input, input.values);
+  session.run(c.step);
 }
 
 void OpTest::run_rows(std::span<const uint32_t> counts,
@@ -22,16 +36,20 @@ void OpTest::run_rows(std::span<const uint32_t> counts,
 
 void OpTest::run_then(const OpCase& c, const std::function<void(Session&)>& look) {
   with_session(c.graph, c.shape, [&](Session& session) {
-    for (const Input& input : c.inputs) session.set(input, input.values);
-    session.run(c.step);
+    set_and_run(c, session);
     look(session);
   });
 }
 
 void OpTest::with_session(const Case& description, const abi::ProgramShape& shape,
                           const std::function<void(Session&)>& body) {
+  with_steps(description, shape, Steps::alone, body);
+}
+
+void OpTest::with_steps(const Case& description, const abi::ProgramShape& shape, Steps steps,
+                        const std::function<void(Session&)>& body) {
   try {
-    Session session(description, device(), shape, Steps::alone);
+    Session session(description, device(), shape, steps);
     body(session);
   } catch (const Unsupported& reason) {
     if (is_cpu(GetParam())) FAIL() << "the cpu backend refuses: " << reason.what();

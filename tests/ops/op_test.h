@@ -33,6 +33,9 @@ class OpTest : public testing::TestWithParam<std::string> {
 
   // Runs the step of a case and compares its outputs with their truths.
   void run(const OpCase& c);
+  // The same, but the host may read the results of the last nodes alone: kernels may compute the
+  // others by the way, or not at all.
+  void run_fused(const OpCase& c);
   // run() of a case for each number of rows in `counts`, or in kRowCounts.
   void run_rows(std::span<const uint32_t> counts, const std::function<OpCase(uint32_t)>& make);
   void run_row_counts(const std::function<OpCase(uint32_t)>& make) { run_rows(kRowCounts, make); }
@@ -46,6 +49,12 @@ class OpTest : public testing::TestWithParam<std::string> {
   // NaN in `found` and a size other than the truth's fail.
   void expect_close(ToleranceClass kind, std::span<const float> found,
                     std::span<const double> truth);
+
+ private:
+  void with_steps(const Case& description, const abi::ProgramShape& shape, Steps steps,
+                  const std::function<void(Session&)>& body);
+  void set_and_run(const OpCase& c, Session& session);
+  void expect_results(const OpCase& c, Session& session);
 };
 
 double nmse(std::span<const float> found, std::span<const double> truth);

@@ -1,20 +1,22 @@
-"""python -m tools.adapters.beside [--program P]: adapters beside quantised weights, and merged before quantising.
+"""python -m tools.adapters.beside [--program P] [--sets N] [--windows N]: adapters beside quantised weights, and merged before.
 
 Both are made on the same windows of tokens and compared with the f16 model that the adapter is merged into, on other text: KL
-of the one over KL of the other. A set of windows more or less changes it by a tenth, so there are four (tools/quantize/texts.py).
+of the one over KL of the other. A set of windows more or less changes it by a tenth, so there are several, drawn from words that
+the model never saw; the mean of the logarithms has two standard errors to each side.
 """
 from __future__ import annotations
 
 import argparse
 import math
+import statistics
 import tempfile
 from pathlib import Path
 
 from tools.quantize import texts
 from tools.quantize.table import BASE, CONFIG, divergence, run
 
-ADAPTERS = ("lora", "rslora-patterns")
-SETS, WINDOWS, LENGTH = 4, 4, 512
+ADAPTERS = ("lora", "rslora-patterns", "dora-linears")
+LENGTH = 512
 
 
 def write_config(path: Path, model: Path, adapter: Path | None) -> Path:
@@ -24,32 +26,55 @@ def write_config(path: Path, model: Path, adapter: Path | None) -> Path:
     return path
 
 
+def quantised(program: str, model: Path, out: Path, windows: Path) -> Path:
+    run(program, "quantize", str(model), "--out", str(out), "--calibration", str(windows), "--length", str(LENGTH), "--backend",
+        "cpu")
+    return out
+
+
+def spread(ratios: list[float]) -> str:
+    logs = [math.log(ratio) for ratio in ratios]
+    mean, error = statistics.mean(logs), statistics.stdev(logs) / math.sqrt(len(logs))
+    return (f"{math.exp(mean):.3f} ({math.exp(mean - 2 * error):.3f} to {math.exp(mean + 2 * error):.3f}), min / median / max "
+            f"{min(ratios):.3f} / {statistics.median(ratios):.3f} / {max(ratios):.3f}")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tools.adapters.beside")
     parser.add_argument("--program", default="build/release/bin/ropewalk")
-    program = parser.parse_args().program
+    parser.add_argument("--sets", type=int, default=6)
+    parser.add_argument("--windows", type=int, default=8, help="of a set")
+    options = parser.parse_args()
+    program = options.program
     with tempfile.TemporaryDirectory() as folder:
         work, measured = Path(folder), texts.write_measured(Path(folder, "measured.ids"))
-        windows = texts.cut(texts.held_out()[texts.MEASURED:], SETS * WINDOWS, LENGTH)
+        count = options.sets * options.windows
+        known = len(texts.held_out())  # the first tokens that are drawn; what is measured on is of them
+        windows = texts.cut(texts.drawn(str(BASE), known + count * LENGTH)[known:], count, LENGTH)
+        merged, targets = {}, {}
         for name in ADAPTERS:
-            adapter = Path("tests/fixtures/adapters", name)
-            merged, ratios = work / f"{name}-merged", []
-            run(program, "adapter", "merge", str(BASE), "--adapter", str(adapter), "--out", str(merged), "--dtype", "f32")
-            target = write_config(work / "target.yaml", merged, None)
-            for number in range(SETS):
-                calibration = texts.write(work / "w.ids", windows[number * WINDOWS:(number + 1) * WINDOWS])
-                found = {}
-                for what, model, beside in (("beside", BASE, adapter), ("merged", merged, None)):
-                    out = work / f"{name}-{what}-{number}"
-                    run(program, "quantize", str(model), "--out", str(out), "--calibration", str(calibration), "--length",
-                        str(LENGTH), "--backend", "cpu")
-                    found[what] = divergence(program, target, write_config(work / "made.yaml", out, beside), measured)
-                ratios.append(found["beside"]["kl_mean"] / found["merged"]["kl_mean"])
-                print(f"{name}, set {number + 1}: KL {found['beside']['kl_mean']:.5f} beside, {found['merged']['kl_mean']:.5f} "
-                      f"merged; perplexity {found['beside']['perplexity_b']:.3f}, {found['merged']['perplexity_b']:.3f}, of the "
-                      f"f16 model {found['merged']['perplexity_a']:.3f}", flush=True)
-            print(f"{name}: KL ratio {math.exp(sum(map(math.log, ratios)) / SETS):.3f} "
-                  f"({', '.join(f'{ratio:.3f}' for ratio in ratios)})", flush=True)
+            merged[name] = work / f"{name}-merged"
+            run(program, "adapter", "merge", str(BASE), "--adapter", f"tests/fixtures/adapters/{name}", "--out", str(merged[name]),
+                "--dtype", "f32")
+            targets[name] = write_config(work / f"{name}-target.yaml", merged[name], None)
+            exact = divergence(program, targets[name], write_config(work / "exact.yaml", BASE, Path("tests/fixtures/adapters", name)),
+                               measured)
+            print(f"{name}: KL {exact['kl_mean']:.2e} of the adapter beside the f16 weights", flush=True)
+        ratios: dict[str, list[float]] = {name: [] for name in ADAPTERS}
+        for number in range(options.sets):
+            calibration = texts.write(work / "w.ids", windows[number * options.windows:(number + 1) * options.windows])
+            base = quantised(program, BASE, work / f"base-{number}", calibration)
+            for name in ADAPTERS:
+                adapter = Path("tests/fixtures/adapters", name)
+                whole = quantised(program, merged[name], work / f"{name}-{number}", calibration)
+                beside = divergence(program, targets[name], write_config(work / "made.yaml", base, adapter), measured)
+                before = divergence(program, targets[name], write_config(work / "made.yaml", whole, None), measured)
+                ratios[name].append(beside["kl_mean"] / before["kl_mean"])
+                print(f"{name}, set {number + 1}: KL {beside['kl_mean']:.5f} beside, {before['kl_mean']:.5f} merged; perplexity "
+                      f"{beside['perplexity_b']:.3f}, {before['perplexity_b']:.3f}, of the f16 model "
+                      f"{before['perplexity_a']:.3f}", flush=True)
+        for name in ADAPTERS:
+            print(f"{name}: KL ratio {spread(ratios[name])}", flush=True)
 
 
 if __name__ == "__main__":

@@ -89,7 +89,9 @@ uint32_t rows_shared(uint32_t rows, uint32_t products) {
 
 Tiling lean_tiling(const Features& features, const PackedShape& weight, uint32_t rows,
                    const LeanShape& shape) {
-  const uint32_t ahead = 8 / shape.products;  // 10 KB of a subgroup of 64 under way
+  // 10 KB of a subgroup of 64 under way. A processor that plays a GPU would compile for a minute.
+  const bool software = features.info.type == abi::DeviceType::software;
+  const uint32_t ahead = (rows > 2 && software ? 4 : 8) / shape.products;
   constexpr uint32_t kMaxSlices = 8;
   const uint32_t wide_rows = std::bit_ceil(rows);
   const uint32_t results = 4 * wide_rows * shape.results;

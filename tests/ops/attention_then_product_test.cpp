@@ -25,12 +25,11 @@ class AttentionThenProduct : public OpTest {
         : AttentionCase(shape, conversation) {
       Random random(12);
       bias = random.values(kColumns);
-      const GptqShape weight{shape.heads * shape.dim, kColumns, 4, 32, 1, DType::f16};
+      weight = random_gptq({shape.heads * shape.dim, kColumns, 4, 32, 1, DType::f16}, random);
       residual = description.activation("residual", {abi::kRows, kColumns});
       result = description.activation("product", {abi::kRows, kColumns});
       description.node(Op::matmul,
-                       {y, description.weight("w", random_gptq(weight, random)),
-                        description.vector("bias", bias)},
+                       {y, description.weight("w", weight), description.vector("bias", bias)},
                        {result}, {});
       if (!adds) return;
       const uint32_t sum = description.activation("sum", {abi::kRows, kColumns});
@@ -46,6 +45,7 @@ class AttentionThenProduct : public OpTest {
     static std::vector<float> residual_values(const Turn& turn) {
       return Random(13).values(turn.step.position.size() * kColumns);
     }
+    StoredWeight weight;
     std::vector<float> bias;
     uint32_t residual, result;
   };
@@ -130,12 +130,12 @@ TEST_P(AttentionThenProduct, same_bits_whoever_ends_last) {
 class JoinedAttention : public AttentionThenProduct {};
 
 // In f32, before the product rounds its x. All weights are one: a large value in the first split,
-// its opposite in the third, and in the second one too small for a sum with either. In the order of
-// the splits nothing is left of it; in any order that adds the first and the third before it, it is
-// there, a thousand times the last bit of what the product stores.
+// its opposite in the third, and in the other two such as are lost in a sum with either. In the
+// order of the splits the last one's is left; from whichever other split the sum begins, another
+// one's or nothing.
 TEST_P(JoinedAttention, splits_are_added_in_their_order) {
-  constexpr uint32_t kKeysOfSplit = 64, kKeys = 240;
-  constexpr float kValues[] = {0x1p15f, 0x1p-10f, -0x1p15f, 0};
+  constexpr uint32_t kKeysOfSplit = 64;
+  constexpr float kValues[] = {0x1p15f, 0x1p-10f, -0x1p15f, 0x1p-11f};
   Conversation conversation(kHeadsOf128, 1, kContext);
   const Attended c(kHeadsOf128, conversation, true);
   Session session(c.description, device(), {2, 1, 1, conversation.pages_per_sequence()},
@@ -143,20 +143,31 @@ TEST_P(JoinedAttention, splits_are_added_in_their_order) {
   if (!offers(session, 3))
     GTEST_SKIP() << GetParam() << " does not support this: it offers no such fusion";
   Turn turn;
-  for (uint32_t key = 0; key < kKeys; key += 2) {
+  for (uint32_t key = 0; key < kContext; key += 2) {
     turn = conversation.next({{0, 2}});
     std::ranges::fill(turn.q, 0.0f);
     std::ranges::fill(turn.v, kValues[key / kKeysOfSplit]);
     c.set(session, turn);
     session.repeat(turn.step);
   }
+  // of the last row, which sees all keys
   const std::vector<float> residual = Attended::residual_values(turn);
+  std::vector<double> truth;
+  for (uint32_t n = 0; n < kColumns; ++n) {
+    double sum = 0;
+    for (uint32_t k = 0; k < c.weight.shape.rows; ++k) sum += c.weight.at(k, n);
+    truth.push_back(double{kValues[3]} / 4 * sum + double{c.bias[n]} +
+                    double{residual[kColumns + n]});
+  }
+  std::vector<float> first;
   for (int run = 0; run < 100; ++run) {
     session.repeat(turn.step);
     const std::vector<float> found = session.get(c.result);
     ASSERT_EQ(found.size(), residual.size());
-    for (size_t i = 0; i < found.size(); ++i)
-      ASSERT_EQ(found[i], residual[i] + c.bias[i % kColumns]) << "run " << run << ", " << i;
+    for (uint32_t n = 0; n < kColumns; ++n)
+      ASSERT_NEAR(double{found[kColumns + n]}, truth[n], 2e-6) << "run " << run << ", " << n;
+    if (run == 0) first = found;
+    ASSERT_EQ(std::memcmp(found.data(), first.data(), found.size() * sizeof found[0]), 0) << run;
   }
 }
 

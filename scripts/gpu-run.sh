@@ -84,7 +84,7 @@ stage ops13 30 mismatches 25 tests "$thirteen:Devices.*"
 stage wgmma 20 mismatches 12 tests '*Matmul.gptq4_g32*/cuda_wgmma:*Matmul.gptq4_deep/cuda_wgmma:*Attention*/cuda_wgmma:*Fusion*/cuda_wgmma'
 stage models 45 mismatches 25 models
 stage bench13 75 figures 20 bench --prompt 512,2048,8064 --batch 1,8 --decode 128
-stage kernels 50 figures 125 "$here/bin/kernels_bench" --all
+stage kernels 50 figures 150 "$here/bin/kernels_bench" --all
 stage prompts 30 figures 40 "$here/bin/kernels_bench" --all --rows 2048
 stage sweep 75 figures 40 "$here/bin/kernels_bench" --sweep
 stage ncu 35 figures 60 profile

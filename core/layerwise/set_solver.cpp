@@ -4,7 +4,9 @@
 #include <utility>
 
 #include "core/base/error.h"
+#include "core/base/parallel.h"
 #include "core/checkpoint/weights/finite.h"
+#include "core/checkpoint/weights/round.h"
 #include "core/modules/library.h"
 
 namespace ropewalk {
@@ -16,9 +18,7 @@ constexpr const char* kSolver = "the device's solver";
 
 abi::QuantizeSolver* device_solver(const LayerDevice& on) {
   void* interface = nullptr;
-  if (on.info().activation != abi::DType::f16 ||
-      !on.device().extension(abi::kQuantize, &interface).ok())
-    return nullptr;
+  if (!on.device().extension(abi::kQuantize, &interface).ok()) return nullptr;
   return static_cast<abi::QuantizeSolver*>(interface);
 }
 
@@ -34,8 +34,20 @@ SetSolver::~SetSolver() {
 
 void SetSolver::add(StoredType type, std::span<const std::byte> x) {
   if (!device_) return hessian_.add(to_floats(type, x), settings_.threads);
-  check(device_->gram(x), kSolver);
   tokens_ += x.size() / stored_size(type) / inputs_;
+  if (type == StoredType::f16) return check(device_->gram(x), kSolver);
+  // Matrix cores read f16, the layers' own products too.
+  const std::vector<float> values = to_floats(type, x);
+  std::vector<std::byte> halves(values.size() * sizeof(uint16_t));
+  const size_t span = values.size() / inputs_;  // of a piece: as many as there are tokens
+  parallel_for(inputs_, settings_.threads, [&](size_t i) {
+    round_to(StoredType::f16, std::span(values).subspan(i * span, span),
+             std::span(halves).subspan(i * span * sizeof(uint16_t), span * sizeof(uint16_t)));
+  });
+  if (count_non_finite(StoredType::f16, halves).count > 0)
+    throw Error(ExitCode::limit, kSolver, "found an input of a layer that is too large for f16",
+                "Take --solver host");
+  check(device_->gram(halves), kSolver);
 }
 
 void SetSolver::settle() {

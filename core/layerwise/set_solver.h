@@ -17,7 +17,7 @@ namespace ropewalk {
 
 enum class SolveOn : uint8_t { host, device };
 
-// The device's solver; nullptr where it has none, or computes in f32. Owned by the device.
+// The device's solver; nullptr where it has none. Owned by the device.
 abi::QuantizeSolver* device_solver(const LayerDevice& on);
 
 class SetSolver {

@@ -165,6 +165,7 @@ class CudaQuantizeModel : public CudaQuantize {
     LayerRig rig(std::move(config));
     const std::vector<std::vector<int32_t>> texts = rig.texts();
     Made made;
+    EXPECT_NE(device_solver(rig.device), nullptr);
     QuantizeJob job{};
     job.base = rig.checkpoint.get();
     job.on = &rig.device;
@@ -188,8 +189,8 @@ class CudaQuantizeModel : public CudaQuantize {
   }
 };
 
-// The same inputs for the first set: hardly a code differs. What follows sees other inputs where
-// one does.
+// The same inputs for the first set, but for their rounding to f16: few codes differ. What follows
+// sees other inputs where one does.
 TEST_F(CudaQuantizeModel, IsAsGoodAsTheHosts) {
   const TemporaryFolder folder;
   const Made host = made_on(SolveOn::host, folder.path() / "host", -1);
@@ -199,8 +200,8 @@ TEST_F(CudaQuantizeModel, IsAsGoodAsTheHosts) {
   for (size_t i = 0; i < host.matrices.size(); ++i) {
     const MatrixReport &ours = device.matrices[i], &meant = host.matrices[i];
     EXPECT_EQ(ours.rounded, false) << ours.name;
-    EXPECT_NEAR(ours.error, meant.error, (i < 3 ? 1e-4 : 2e-2) * meant.error) << ours.name;
-    EXPECT_NEAR(ours.nearest, meant.nearest, (i < 3 ? 1e-5 : 2e-2) * meant.nearest) << ours.name;
+    EXPECT_NEAR(ours.error, meant.error, (i < 3 ? 5e-3 : 3e-2) * meant.error) << ours.name;
+    EXPECT_NEAR(ours.nearest, meant.nearest, (i < 3 ? 1e-3 : 3e-2) * meant.nearest) << ours.name;
   }
 }
 

@@ -93,7 +93,7 @@ def check(kind, server):
     with Server(server.program, server.config) as a, Server(server.program, server.config) as b, \
             proxy(kind, (a, b)) as port:
         # Events come by and by, not in the proxy's buffers: a small model's tokens of 2 ms share one.
-        reader = stream(port, 1000)
+        reader = stream(port, 3000)
         pieces, text = 0, b""
         while piece := reader.recv(65536):
             pieces, text = pieces + 1, text + piece

@@ -80,7 +80,7 @@ struct Codes {
       for (int b = 0; b < Bits; ++b) word[v][b] = load(block + b * kPanel + v * kLanes);
   }
   RW_INLINE Floats row(int v, uint32_t k) const {
-    const uint32_t first = Bits * k / 32, shift = Bits * k % 32;
+    const uint32_t first = Bits * k / 32, shift = code_shift(Bits, k);
     Words code = word[v][first] >> shift;
     if (shift + Bits > 32) code |= word[v][first + 1] << (32 - shift);
     code = (code & kMask) | __builtin_bit_cast(uint32_t, 0x1p23f);
@@ -110,7 +110,7 @@ struct FourBitCodes {
       for (int b = 0; b < Bits; ++b) word[v][b] = load(block + b * kPanel + v * kLanes);
   }
   RW_INLINE Floats row(int v, uint32_t k) const {
-    return f32_of_low_4_bits(word[v][k / 8] >> (k % 8 * 4)) * scale[v] - scaled_zero[v];
+    return f32_of_low_4_bits(word[v][k / 8] >> code_shift(4, k)) * scale[v] - scaled_zero[v];
   }
 };
 

@@ -8,6 +8,8 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "backends/cpu/numeric.h"
+
 namespace ropewalk::cpu {
 
 // Columns of a panel, and rows of a block of packed codes.
@@ -30,10 +32,21 @@ inline constexpr uint32_t kProductRows = 6;
 
 enum class ScaleType : uint32_t { f16, f32 };
 
-// A run of rows of one panel that share their group's scales and zeros. Codes lie in blocks of 32
-// rows; a block is `bits` rows of 32 words, and word n of them continues column n's bit stream:
+// Codes lie in blocks of 32 rows. A block is `bits` rows of 32 words, and words n are column n's:
+// of 3 bits a stream, code k from bit 3k on; of 2, 4 and 8 bits so that a shift and a mask leave
+// four neighbours in the four bytes of a word. The first word:
 //
-//   code(k, n) = bits [bits*k, bits*(k+1)) of the words codes[0][n], codes[1][n], ...
+//   bit 31          0          bit 31                          0
+//   |7 3|6 2|5 1|4 0|  4 bits  |F B 7 3|E A 6 2|D 9 5 1|C 8 4 0|  2 bits
+//
+// Where code k begins in its word, which is word k * bits / 32.
+RW_INLINE constexpr uint32_t code_shift(uint32_t bits, uint32_t k) {
+  if (bits == 3) return 3 * k % 32;
+  const uint32_t at = k % (32 / bits);
+  return at % 4 * 8 + at / 4 * bits;
+}
+
+// A run of rows of one panel that share their group's scales and zeros.
 struct CodeRun {
   const uint32_t* codes;  // (ceil(rows / 32), bits, 32)
   const void* scale;      // (32) f16 or f32
@@ -48,10 +61,11 @@ struct CodeRuns {
   uint32_t count;
   size_t stride;  // bytes from one to the next, of codes, scales and zeros alike
 
-  CodeRun operator[](uint32_t i) const {
-    const auto later = [&](const void* at) { return static_cast<const char*>(at) + i * stride; };
-    return {reinterpret_cast<const uint32_t*>(later(first.codes)), later(first.scale),
-            later(first.zero), first.scale_type, first.rows};
+  RW_INLINE CodeRun operator[](uint32_t i) const {
+    const size_t by = i * stride;
+    return {reinterpret_cast<const uint32_t*>(reinterpret_cast<const char*>(first.codes) + by),
+            static_cast<const char*>(first.scale) + by, static_cast<const char*>(first.zero) + by,
+            first.scale_type, first.rows};
   }
 };
 

@@ -70,7 +70,7 @@ void pack_block(const abi::Weight& w, uint32_t first, uint32_t count, const Pane
   std::fill_n(to, w.bits * kPanel, 0u);
   for (uint32_t k = 0; k < count; ++k) {
     const uint32_t row = w.row_order.empty() ? first + k : w.row_order[first + k];
-    const uint32_t word = w.bits * k / 32, shift = w.bits * k % 32;
+    const uint32_t word = w.bits * k / 32, shift = code_shift(w.bits, k);
     const bool spans = shift + w.bits > 32;
     for (uint32_t n = 0; n < columns.count; ++n) {
       const uint32_t code =

@@ -11,7 +11,7 @@
 //   embed   header | table (vocab, hidden) of the stored type, unchanged
 //
 // A group's rows are padded to whole blocks of 32, so that a block has one group. Zeros are
-// zero + zero_offset, which for 8 bits may be 256. See CodeRun in kernels.h for the codes.
+// zero + zero_offset, which for 8 bits may be 256. See code_shift() in kernels.h for the codes.
 #pragma once
 
 #include <cstddef>

@@ -4,6 +4,7 @@
 #include <cstdio>
 #include <cstring>
 #include <string>
+#include <string_view>
 
 #include "backends/cpu/claim.h"
 #include "backends/cpu/machine.h"
@@ -18,7 +19,7 @@ abi::DeviceInfo describe(const DeviceOptions& options) {
   abi::DeviceInfo info{};
   std::snprintf(info.name, sizeof info.name, "%s", processor_name().c_str());
   std::snprintf(info.driver, sizeof info.driver, "%s", options.kernels->name);
-  if (options.kernels != select_kernels("avx512") && options.kernels != select_kernels("avx2"))
+  if (std::string_view(options.kernels->name).starts_with("baseline"))
     std::snprintf(info.missing, sizeof info.missing, "wide vector instructions");
   info.type = abi::DeviceType::cpu;
   info.memory_total = memory_total();
@@ -73,7 +74,9 @@ abi::Status Device::claim(const abi::Graph& graph, abi::ClaimSink& sink) noexcep
 }
 
 abi::Status Device::workspace_bytes(const abi::CompileRequest& request, uint64_t* bytes) noexcept {
-  return abi::guard([&] { *bytes = cpu::workspace_bytes(request, pool_.lanes()); });
+  return abi::guard([&] {
+    *bytes = cpu::workspace_bytes(request, {memory_, pool_, kernels_, timer_});
+  });
 }
 
 abi::Status Device::compile(const abi::CompileRequest& request, abi::Program** program) noexcept {

@@ -298,6 +298,7 @@ const Kernels kKernels = {
     softmax,
     rotate,
     silu_mul,
+    nullptr,
 };
 
 }  // namespace ropewalk::cpu::RW_ISA

@@ -78,6 +78,24 @@ struct CodeKernels {
   CodeKernel of_rows[kMaxCodeRows + 1];
 };
 
+// A block of 32 elements of a row of x as integers of 23 bits with one scale:
+//
+//   x[k] = scale * (plane[0][k] + 2^8 * plane[1][k] + 2^16 * plane[2][k])
+struct IntegerBlock {
+  int8_t plane[3][kBlock];
+  float scale;         // a power of two; NaN where an element is not finite
+  uint32_t minus_sum;  // of the integers, modulo 2^32
+};
+
+// The product of codes in integers: as exact as in f32, and fewer instructions. See integers.cpp.
+struct IntegerKernels {
+  // The blocks of a row, each `stride` after the one before. Every group begins a block.
+  void (*split)(const float* x, uint32_t depth, uint32_t group_size, IntegerBlock* to,
+                size_t stride);
+  // sums (rows, 32) += x (blocks, rows) . the unpacked runs; indexed by bits, null but for 2 and 4.
+  void (*multiply[9])(const CodeRuns& runs, const IntegerBlock* x, uint32_t rows, float* sums);
+};
+
 // low' = low * cosine - high * sine, high' = high * cosine + low * sine
 struct Rotation {
   const float *low, *high, *cosine, *sine;  // (count)
@@ -106,10 +124,12 @@ struct Kernels {
   void (*rotate)(const Rotation& rotation);
   // y = gate / (1 + exp(-gate)) * up
   void (*silu_mul)(const float* gate, const float* up, float* y, size_t count);
+  const IntegerKernels* integers;  // null: codes are multiplied in f32
 };
 
-// The kernels for an instruction set: "baseline", on x86-64 also "avx2" and "avx512", or "auto" for
-// the widest that this machine has. nullptr where `wanted` is unknown or this machine lacks it.
+// The kernels for an instruction set: "baseline", on x86-64 also "avx2", "avx512" and
+// "avx512_vnni"; "auto" for the widest that this machine has. For tests "baseline_vnni": the bits
+// of avx512_vnni from plain loops. nullptr where `wanted` is unknown or the machine lacks it.
 const Kernels* select_kernels(const char* wanted);
 
 }  // namespace ropewalk::cpu

@@ -58,7 +58,8 @@ constexpr abi::OptionInfo kOptions[] = {
     {"threads", abi::OptionType::integer, "0", "threads to use; 0: one for each usable core", 0,
      kMaxThreads},
     {"instructions", abi::OptionType::text, "auto",
-     "instruction set: auto (the widest there is), baseline, avx2 or avx512"},
+     "instruction set: auto (the widest there is), baseline, avx2, avx512 or avx512_vnni; "
+     "baseline_vnni, for tests: the bits of avx512_vnni on any machine"},
 };
 
 }  // namespace

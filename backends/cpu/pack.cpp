@@ -13,8 +13,6 @@ namespace {
 using abi::DType;
 using abi::WeightUse;
 
-uint64_t blocks_of(uint64_t rows) { return (rows + kBlock - 1) / kBlock; }
-
 // The stored columns of a panel: 32 indices, fewer in the last panel.
 struct PanelColumns {
   uint32_t index[kPanel];

@@ -49,6 +49,9 @@ struct PackedShape {
   uint64_t total_bytes;  // header included, a multiple of 256
 };
 
+// Blocks that so many rows of a group take.
+inline uint32_t blocks_of(uint32_t rows) { return (rows + kBlock - 1) / kBlock; }
+
 // The header of the whole weight, also where `weight` is a part.
 PackedHeader packed_header(const abi::Weight& weight);
 

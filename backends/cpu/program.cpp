@@ -87,7 +87,7 @@ struct Workspace {
   uint64_t bytes() const { return (one_op + rotations) * sizeof(float); }
 };
 
-Workspace workspace_of(const abi::CompileRequest& request, uint32_t lanes) {
+Workspace workspace_of(const abi::CompileRequest& request, const DeviceParts& parts) {
   const abi::ProgramShape& shape = request.shape;
   Workspace workspace;
   for (const abi::Node& node : request.graph->nodes) {
@@ -96,6 +96,10 @@ Workspace workspace_of(const abi::CompileRequest& request, uint32_t lanes) {
       workspace.one_op =
           std::max(workspace.one_op, low_rank_workspace(shape.rows, a.dim[1], a.dim[2]));
     }
+    if (node.op == Op::matmul)
+      workspace.one_op =
+          std::max(workspace.one_op,
+                   matmul_workspace(request.graph->tensors[node.in[1]], shape.rows, parts.kernels));
     if (node.op != Op::attention) continue;
     // Sizes alone: of addresses attention_workspace() asks only whether there is an order.
     const Tensor& keys = request.graph->tensors[node.in[1]];
@@ -104,8 +108,9 @@ Workspace workspace_of(const abi::CompileRequest& request, uint32_t lanes) {
     op.order = node.in.size() == 4 ? &some_order : nullptr;
     op.keys = cache_of(keys, nullptr);
     op.heads = heads_of(request.graph->tensors[node.in[0]], keys);
-    workspace.one_op = std::max(
-        workspace.one_op, attention_workspace(op, shape.rows, shape.pages_per_sequence, lanes));
+    workspace.one_op =
+        std::max(workspace.one_op,
+                 attention_workspace(op, shape.rows, shape.pages_per_sequence, parts.pool.lanes()));
     if (node.attention().rotation == abi::KeyRotation::before_cache) continue;
     if (workspace.head_dim && workspace.head_dim != keys.dim[3])
       throw abi::Failure(abi::StatusCode::unsupported,
@@ -119,8 +124,8 @@ Workspace workspace_of(const abi::CompileRequest& request, uint32_t lanes) {
 
 }  // namespace
 
-uint64_t workspace_bytes(const abi::CompileRequest& request, uint32_t lanes) {
-  return workspace_of(request, lanes).bytes();
+uint64_t workspace_bytes(const abi::CompileRequest& request, const DeviceParts& parts) {
+  return workspace_of(request, parts).bytes();
 }
 
 Program::Program(const abi::CompileRequest& request, const DeviceParts& parts)
@@ -129,7 +134,7 @@ Program::Program(const abi::CompileRequest& request, const DeviceParts& parts)
       page_tokens_(abi::page_tokens_of(*request.graph)),
       rope_(rope_sizes_of(*request.graph)) {
   const abi::Graph& graph = *request.graph;
-  const Workspace workspace = workspace_of(request, parts.pool.lanes());
+  const Workspace workspace = workspace_of(request, parts);
   if (request.workspace.bytes < workspace.bytes())
     throw abi::Failure(abi::StatusCode::invalid_argument, "the workspace is too small");
   workspace_ = workspace.bytes() ? reinterpret_cast<float*>(parts.memory.address(request.workspace))

@@ -25,7 +25,7 @@ struct DeviceParts {
 };
 
 // Bytes that CompileRequest::workspace needs.
-uint64_t workspace_bytes(const abi::CompileRequest& request, uint32_t lanes);
+uint64_t workspace_bytes(const abi::CompileRequest& request, const DeviceParts& parts);
 
 class Program final : public abi::Program {
  public:

@@ -27,6 +27,7 @@ constexpr int kLanes = 4;
 constexpr int kVectorBytes = kLanes * 4;
 using Floats = float __attribute__((vector_size(kVectorBytes)));
 using Words = uint32_t __attribute__((vector_size(kVectorBytes)));
+using Integers = int32_t __attribute__((vector_size(kVectorBytes)));
 // At any address of an element. Clang takes `aligned` only from a declaration, not from a type.
 using FloatsAt __attribute__((aligned(4), may_alias)) = Floats;
 using WordsAt __attribute__((aligned(4), may_alias)) = Words;
@@ -55,6 +56,10 @@ RW_INLINE Floats lane_by_lane(const Stored* from) {
   Floats wide{};
   for (int i = 0; i < kLanes; ++i) wide[i] = as_f32(from[i]);
   return wide;
+}
+
+RW_INLINE Floats f32_of_signed(Words words) {
+  return __builtin_convertvector(__builtin_bit_cast(Integers, words), Floats);
 }
 
 RW_INLINE Floats load_as_f32(const float* from) { return *reinterpret_cast<const FloatsAt*>(from); }
@@ -119,6 +124,41 @@ RW_INLINE Floats load_as_f32(const uint16_t* from) {
 template <class Stored>
 RW_INLINE Floats load_as_f32(const Stored* from) {
   return lane_by_lane(from);
+}
+
+#endif
+
+// What integers.cpp needs, which is compiled for AVX512-VNNI and for tests for the baseline.
+#if defined(__AVX512VNNI__)
+
+RW_INLINE Words load_as_words(const uint8_t* from) {
+  return __builtin_bit_cast(Words, _mm512_maskz_cvtepu8_epi32(0xffff, load_16(from)));
+}
+// Lane n: sum + the sum over i of byte i of `codes`, times byte i of `four`, which has a sign.
+RW_INLINE Words add_dot(Words sum, Words codes, uint32_t four) {
+  return __builtin_bit_cast(
+      Words,
+      _mm512_dpbusd_epi32(__builtin_bit_cast(__m512i, sum), __builtin_bit_cast(__m512i, codes),
+                          _mm512_set1_epi32(static_cast<int32_t>(four))));
+}
+// a * b + c, rounded once.
+RW_INLINE Floats multiply_add(Floats a, Floats b, Floats c) { return _mm512_fmadd_ps(a, b, c); }
+
+#else
+
+RW_INLINE Words load_as_words(const uint8_t* from) {
+  Words words{};
+  for (int i = 0; i < kLanes; ++i) words[i] = from[i];
+  return words;
+}
+RW_INLINE Words add_dot(Words sum, Words codes, uint32_t four) {
+  for (int shift = 0; shift < 32; shift += 8)
+    sum += (codes >> shift & 0xffu) * static_cast<uint32_t>(static_cast<int8_t>(four >> shift));
+  return sum;
+}
+RW_INLINE Floats multiply_add(Floats a, Floats b, Floats c) {
+  for (int i = 0; i < kLanes; ++i) c[i] = __builtin_fmaf(a[i], b[i], c[i]);
+  return c;
 }
 
 #endif

@@ -126,7 +126,7 @@ TEST_P(Batch, neighbours_do_not_matter) {
 std::vector<std::string> invariant_devices() {
   std::vector<std::string> names = invariant_device_names();
   for (const std::string& name : device_names())
-    if (name == "cpu" || name == "cpu_avx2" || name == "cpu_baseline") names.push_back(name);
+    if (is_cpu(name) && name != "cpu_single") names.push_back(name);
   return names;
 }
 

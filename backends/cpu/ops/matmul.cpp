@@ -1,6 +1,9 @@
 // y = x . W + bias.
-// Tasks: panels of 32 columns x blocks of rows. Each weight is unpacked to scale * (code - zero) in
-// f32, and each sum runs over k = 0, 1, 2, ..., so a row's bits do not depend on the other rows.
+// Tasks: panels of 32 columns x blocks of rows. Each weight is unpacked to
+// scale * (code - zero) in f32, and each sum runs over k = 0, 1, 2, ..., so a row's bits do not
+// depend on the other rows. An instruction set with an integer product for the weight's codes
+// (integers.cpp) takes it for any number of rows; x is split into integers first, a block of rows
+// at a time.
 // Bottleneck: for one row the memory that the weights stream from, for many rows multiply-adds.
 #include <algorithm>
 #include <cstring>
@@ -20,7 +23,8 @@ struct Job {
   const PackedShape& shape;
   const std::byte* panel;
   uint32_t first_row, rows;
-  float* sum;  // (rows, 32)
+  const IntegerBlock* integers;  // (blocks, rows): these rows of x; null: the product is in f32
+  float* sum;                    // (rows, 32)
 
   const float* x(uint32_t k) const { return op.x + uint64_t{first_row} * op.depth + k; }
   // Rows [k, k + depth) of the weight.
@@ -56,15 +60,30 @@ CodeRun run_of(const Job& job, uint32_t group, uint32_t first, uint32_t rows) {
           job.header.scale_dtype == abi::DType::f32 ? ScaleType::f32 : ScaleType::f16, rows};
 }
 
-// Few rows: groups are unpacked and multiplied in registers. The last one may have fewer rows.
+// Calls multiply(runs, their first row) for the groups of a panel, of which the last may have fewer
+// rows.
+template <class Multiply>
+void for_each_run(const Job& job, const Multiply& multiply) {
+  const uint32_t size = job.header.group_size, whole = job.op.depth / size;
+  if (whole > 0) multiply(CodeRuns{run_of(job, 0, 0, size), whole, job.shape.group_bytes}, 0u);
+  if (const uint32_t rows = job.op.depth % size)
+    multiply(CodeRuns{run_of(job, whole, 0, rows), 1, 0}, whole * size);
+}
+
+void multiply_integers(const Job& job) {
+  const auto multiply = job.kernels.integers->multiply[job.header.bits];
+  for_each_run(job, [&](const CodeRuns& runs, uint32_t first) {
+    const uint32_t blocks = first / job.header.group_size * blocks_of(job.header.group_size);
+    multiply(runs, job.integers + uint64_t{blocks} * job.rows, job.rows, job.sum);
+  });
+}
+
+// Few rows: groups are unpacked and multiplied in registers.
 void multiply_few(const Job& job) {
   const CodeKernel multiply = job.kernels.multiply_codes[job.header.bits].of_rows[job.rows];
-  const uint32_t size = job.header.group_size, whole = job.op.depth / size;
-  if (whole > 0)
-    multiply({run_of(job, 0, 0, size), whole, job.shape.group_bytes}, job.x(0), job.op.depth,
-             job.sum);
-  if (const uint32_t rows = job.op.depth % size)
-    multiply({run_of(job, whole, 0, rows), 1, 0}, job.x(whole * size), job.op.depth, job.sum);
+  for_each_run(job, [&](const CodeRuns& runs, uint32_t first) {
+    multiply(runs, job.x(first), job.op.depth, job.sum);
+  });
 }
 
 // Many rows: groups are unpacked into a tile until it is full, then it is multiplied.
@@ -98,35 +117,71 @@ void store(const Job& job, uint32_t panel) {
   }
 }
 
+void multiply(const Job& job) {
+  std::fill_n(job.sum, job.rows * kPanel, 0.0f);
+  if (job.header.dtype != abi::DType::gptq)
+    multiply_dense(job);
+  else if (job.integers)
+    multiply_integers(job);
+  else if (job.rows <= job.kernels.code_rows)
+    multiply_few(job);
+  else
+    multiply_many(job);
+}
+
+bool has_integer_product(abi::DType dtype, uint32_t bits, const Kernels& kernels) {
+  return dtype == abi::DType::gptq && kernels.integers && kernels.integers->multiply[bits];
+}
+
+uint32_t blocks_of_row(uint32_t depth, uint32_t group_size) {
+  return depth / group_size * blocks_of(group_size) + blocks_of(depth % group_size);
+}
+
 }  // namespace
+
+uint64_t matmul_workspace(const abi::Tensor& weight, uint32_t rows, const Kernels& kernels) {
+  if (!has_integer_product(weight.dtype, weight.bits, kernels)) return 0;
+  return uint64_t{std::min(rows, kRowBlock)} * blocks_of_row(weight.dim[0], weight.group_size) *
+         sizeof(IntegerBlock) / sizeof(float);
+}
 
 void matmul(const Matmul& op, const Frame& frame) noexcept {
   PackedHeader header;
   std::memcpy(&header, op.weight, sizeof header);
   const PackedShape shape(header);
   const uint32_t rows = frame.rows(op.extent);
-  const uint32_t row_blocks = (rows + kRowBlock - 1) / kRowBlock;
-  const double cost = static_cast<double>(op.depth) * op.width * (0.2 + 0.04 * rows);
-  frame.pool.run(shape.panels * row_blocks, cost, [&](uint32_t task, uint32_t) noexcept {
-    alignas(64) float sum[kRowBlock * kPanel];
-    const uint32_t panel = task / row_blocks, first = task % row_blocks * kRowBlock;
-    const Job job{op,
-                  frame.kernels,
-                  header,
-                  shape,
-                  op.weight + kHeaderBytes + panel * shape.panel_bytes,
-                  first,
-                  std::min(kRowBlock, rows - first),
-                  sum};
-    std::fill_n(sum, job.rows * kPanel, 0.0f);
-    if (header.dtype != abi::DType::gptq)
-      multiply_dense(job);
-    else if (job.rows <= frame.kernels.code_rows)
-      multiply_few(job);
-    else
-      multiply_many(job);
-    store(job, panel);
-  });
+  // Rows [first, first + count): all at once, or those of which the workspace holds the integers.
+  const auto run = [&](uint32_t first, uint32_t count, const IntegerBlock* integers) {
+    const uint32_t row_blocks = (count + kRowBlock - 1) / kRowBlock;
+    const double cost = static_cast<double>(op.depth) * op.width * (0.2 + 0.04 * count);
+    frame.pool.run(shape.panels * row_blocks, cost, [&](uint32_t task, uint32_t) noexcept {
+      alignas(64) float sum[kRowBlock * kPanel];
+      const uint32_t panel = task / row_blocks, later = task % row_blocks * kRowBlock;
+      const Job job{op,
+                    frame.kernels,
+                    header,
+                    shape,
+                    op.weight + kHeaderBytes + panel * shape.panel_bytes,
+                    first + later,
+                    std::min(kRowBlock, count - later),
+                    integers,
+                    sum};
+      multiply(job);
+      store(job, panel);
+    });
+  };
+  if (!has_integer_product(header.dtype, header.bits, frame.kernels)) return run(0, rows, nullptr);
+
+  auto* integers = reinterpret_cast<IntegerBlock*>(frame.workspace);
+  for (uint32_t first = 0; first < rows; first += kRowBlock) {
+    const uint32_t count = std::min(kRowBlock, rows - first);
+    const auto split = [&](uint32_t r, uint32_t) noexcept {
+      frame.kernels.integers->split(op.x + uint64_t{first + r} * op.depth, op.depth,
+                                    header.group_size, integers + r, count);
+    };
+    frame.pool.run(count, 0.4 * op.depth * count, split);
+    run(first, count, integers);
+  }
 }
 
 }  // namespace ropewalk::cpu

@@ -33,7 +33,7 @@ struct Frame {
   const Kernels& kernels;
   uint32_t pages_per_sequence;
   uint32_t page_tokens;
-  float* workspace;  // sized by attention_workspace() and low_rank_workspace()
+  float* workspace;  // sized by attention_, matmul_ and low_rank_workspace()
   abi::RopeSizes rope;
   const float* rotations;         // rotation_tables(); unused if no keys are rotated on reading
   std::vector<RowBlock>& blocks;  // room for attention's plan of the step
@@ -179,7 +179,8 @@ void rotation_tables(float* to, const Frame& frame) noexcept;
 // Floats that attention() needs in Frame::workspace for steps of up to `rows` rows.
 uint64_t attention_workspace(const Attention& op, uint32_t rows, uint32_t pages_per_sequence,
                              uint32_t lanes);
-// The same for low_rank() with matrices (depth, cap).
+// The same for matmul(), and for low_rank() with matrices (depth, cap).
+uint64_t matmul_workspace(const abi::Tensor& weight, uint32_t rows, const Kernels& kernels);
 uint64_t low_rank_workspace(uint32_t rows, uint32_t depth, uint32_t cap);
 
 }  // namespace ropewalk::cpu

@@ -109,8 +109,10 @@ std::vector<Entry> find_devices() {
     const std::string name = module->name;
     add_devices(module, name, name == "vulkan" ? vulkan({}) : Settings{}, entries);
     if (name == "cpu") {
+      add_devices(module, "cpu_avx512", {{"instructions", "avx512"}}, entries);
       add_devices(module, "cpu_avx2", {{"instructions", "avx2"}}, entries);
       add_devices(module, "cpu_baseline", {{"instructions", "baseline"}}, entries);
+      add_devices(module, "cpu_baseline_vnni", {{"instructions", "baseline_vnni"}}, entries);
       add_devices(module, "cpu_single", {{"threads", "1"}}, entries);
     }
     if (name == "cuda" || name == "emulated")

@@ -1,5 +1,5 @@
 // y = x . W + bias.
-// Tasks: panels of 32 columns x blocks of rows. Each weight is unpacked to
+// Tasks: stretches of panels of 32 columns x blocks of rows. Each weight is unpacked to
 // scale * (code - zero) in f32, and each sum runs over k = 0, 1, 2, ..., so a row's bits do not
 // depend on the other rows. An instruction set with an integer product for the weight's codes
 // (integers.cpp) takes it for any number of rows; x is split into integers first, a block of rows
@@ -15,6 +15,9 @@ namespace {
 
 constexpr uint32_t kTileRows = 128;  // of weights in f32: 16 KiB, half of a first-level cache
 constexpr uint32_t kRowBlock = 128;  // rows of x that share a tile
+constexpr uint32_t kFewRows = 16;
+constexpr uint32_t kTasksOfLane = 4;  // at least: threads may not run at the same speed
+constexpr uint64_t kStretchBytes = 1 << 20;
 
 struct Job {
   const Matmul& op;
@@ -133,6 +136,15 @@ bool has_integer_product(abi::DType dtype, uint32_t bits, const Kernels& kernels
   return dtype == abi::DType::gptq && kernels.integers && kernels.integers->multiply[bits];
 }
 
+// Panels of a task. For few rows a task reads a stretch of memory: of a panel by itself a processor
+// fetches ahead past its end and then begins anew elsewhere, at half the bandwidth.
+uint32_t stretch_of(const PackedShape& shape, uint32_t rows, uint32_t lanes) {
+  if (rows > kFewRows) return 1;
+  const uint64_t shared = shape.panels / (kTasksOfLane * lanes);
+  return static_cast<uint32_t>(
+      std::clamp<uint64_t>(kStretchBytes / shape.panel_bytes, 1, std::max<uint64_t>(shared, 1)));
+}
+
 uint32_t blocks_of_row(uint32_t depth, uint32_t group_size) {
   return depth / group_size * blocks_of(group_size) + blocks_of(depth % group_size);
 }
@@ -153,21 +165,25 @@ void matmul(const Matmul& op, const Frame& frame) noexcept {
   // Rows [first, first + count): all at once, or those of which the workspace holds the integers.
   const auto run = [&](uint32_t first, uint32_t count, const IntegerBlock* integers) {
     const uint32_t row_blocks = (count + kRowBlock - 1) / kRowBlock;
+    const uint32_t stretch = stretch_of(shape, count, frame.pool.lanes());
+    const uint32_t stretches = (shape.panels + stretch - 1) / stretch;
     const double cost = static_cast<double>(op.depth) * op.width * (0.2 + 0.04 * count);
-    frame.pool.run(shape.panels * row_blocks, cost, [&](uint32_t task, uint32_t) noexcept {
+    frame.pool.run(stretches * row_blocks, cost, [&](uint32_t task, uint32_t) noexcept {
       alignas(64) float sum[kRowBlock * kPanel];
-      const uint32_t panel = task / row_blocks, later = task % row_blocks * kRowBlock;
-      const Job job{op,
-                    frame.kernels,
-                    header,
-                    shape,
-                    op.weight + kHeaderBytes + panel * shape.panel_bytes,
-                    first + later,
-                    std::min(kRowBlock, count - later),
-                    integers,
-                    sum};
-      multiply(job);
-      store(job, panel);
+      const uint32_t begin = task / row_blocks * stretch, later = task % row_blocks * kRowBlock;
+      for (uint32_t panel = begin; panel < std::min(begin + stretch, shape.panels); ++panel) {
+        const Job job{op,
+                      frame.kernels,
+                      header,
+                      shape,
+                      op.weight + kHeaderBytes + panel * shape.panel_bytes,
+                      first + later,
+                      std::min(kRowBlock, count - later),
+                      integers,
+                      sum};
+        multiply(job);
+        store(job, panel);
+      }
     });
   };
   if (!has_integer_product(header.dtype, header.bits, frame.kernels)) return run(0, rows, nullptr);

@@ -38,7 +38,15 @@ Attention attention_of(const abi::Node& node, const Operands& o) {
           node.attention()};
 }
 
-std::function<void(const Frame&)> bind(const abi::Node& node, const Operands& o) {
+// Whether `node` and the one before it, if any, multiply the same x by weights that split it alike.
+bool x_is_split(const abi::Graph& graph, const abi::Node* before, const abi::Node& node,
+                const Kernels& kernels) {
+  return before && before->op == Op::matmul && node.op == Op::matmul &&
+         before->in[0] == node.in[0] &&
+         split_alike(graph.tensors[before->in[1]], graph.tensors[node.in[1]], kernels);
+}
+
+std::function<void(const Frame&)> bind(const abi::Node& node, const Operands& o, bool x_is_split) {
   const auto stage = [](auto function, auto op) {
     return [function, op](const Frame& frame) { function(op, frame); };
   };
@@ -51,7 +59,7 @@ std::function<void(const Frame&)> bind(const abi::Node& node, const Operands& o)
                                      o.in(1).dim[0], node.norm().epsilon, o.extent()});
     case Op::matmul:
       return stage(matmul, Matmul{o.floats(0), o.weight(1, abi::WeightUse::matmul), o.floats(2),
-                                  o.result(), o.width_in(), o.width(), o.extent()});
+                                  o.result(), o.width_in(), o.width(), o.extent(), x_is_split});
     case Op::rope:
       return stage(rope,
                    Rope{o.floats(0), o.result(), o.in(0).dim[1], o.in(0).dim[2], node.rope()});
@@ -143,10 +151,13 @@ Program::Program(const abi::CompileRequest& request, const DeviceParts& parts)
   blocks_.reserve(shape_.rows);
   if (workspace.head_dim)
     stages_.push_back([this](const Frame& frame) { rotation_tables(rotations_, frame); });
+  const abi::Node* before = nullptr;
   for (const abi::Claim& step : request.steps) {
     for (const uint32_t n : step.nodes) {
       const abi::Node& node = graph.nodes[n];
-      stages_.push_back(bind(node, Operands(graph, node, parts.memory)));
+      stages_.push_back(bind(node, Operands(graph, node, parts.memory),
+                             x_is_split(graph, before, node, parts.kernels)));
+      before = &node;
     }
     group_ends_.push_back(stages_.size());
   }

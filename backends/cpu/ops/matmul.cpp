@@ -157,6 +157,11 @@ uint64_t matmul_workspace(const abi::Tensor& weight, uint32_t rows, const Kernel
          sizeof(IntegerBlock) / sizeof(float);
 }
 
+bool split_alike(const abi::Tensor& a, const abi::Tensor& b, const Kernels& kernels) {
+  return has_integer_product(a.dtype, a.bits, kernels) &&
+         has_integer_product(b.dtype, b.bits, kernels) && a.group_size == b.group_size;
+}
+
 void matmul(const Matmul& op, const Frame& frame) noexcept {
   PackedHeader header;
   std::memcpy(&header, op.weight, sizeof header);
@@ -195,7 +200,7 @@ void matmul(const Matmul& op, const Frame& frame) noexcept {
       frame.kernels.integers->split(op.x + uint64_t{first + r} * op.depth, op.depth,
                                     header.group_size, integers + r, count);
     };
-    frame.pool.run(count, 0.4 * op.depth * count, split);
+    if (!op.x_is_split || rows > kRowBlock) frame.pool.run(count, 0.4 * op.depth * count, split);
     run(first, count, integers);
   }
 }

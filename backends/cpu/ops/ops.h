@@ -71,6 +71,7 @@ struct Matmul {
   float* y;                 // (R, width)
   uint32_t depth, width;
   Extent extent;
+  bool x_is_split;  // the op before has left these integers in the workspace
 };
 
 struct Rope {
@@ -181,6 +182,8 @@ uint64_t attention_workspace(const Attention& op, uint32_t rows, uint32_t pages_
                              uint32_t lanes);
 // The same for matmul(), and for low_rank() with matrices (depth, cap).
 uint64_t matmul_workspace(const abi::Tensor& weight, uint32_t rows, const Kernels& kernels);
+// Whether products of one x with both weights split it into the same integers.
+bool split_alike(const abi::Tensor& a, const abi::Tensor& b, const Kernels& kernels);
 uint64_t low_rank_workspace(uint32_t rows, uint32_t depth, uint32_t cap);
 
 }  // namespace ropewalk::cpu

@@ -9,10 +9,12 @@
 #include <cstring>
 #include <filesystem>
 #include <fstream>
+#include <map>
 #include <set>
 #include <string>
 
 #include "backends/vulkan/program/subnormals.h"
+#include "backends/vulkan/program/visibility.h"
 #include "tests/ops/harness/devices.h"
 #include "tests/ops/harness/half.h"
 #include "tests/ops/harness/session.h"
@@ -137,6 +139,54 @@ TEST(VulkanShaders, TheDemandForSubnormalsIsAnExecutionModeMore) {
     after.erase(entry + 1);
     after.erase(after.begin());
     EXPECT_EQ(after, before) << shader->name;
+  }
+}
+
+// SPIR-V 1.5, section 3.26: Aligned 2 with a number, MakePointerAvailable 8 and MakePointerVisible 16
+// with a scope each, NonPrivatePointer 32.
+TEST(VulkanShaders, SharedMemoryBecomesVisibleAtBarriersAlone) {
+  const std::vector<uint32_t> header{0x07230203, 0x00010500, 0, 99, 0};
+  const auto instruction = [](uint32_t opcode, std::vector<uint32_t> operands) {
+    const auto count = static_cast<uint32_t>(operands.size() + 1);
+    operands.insert(operands.begin(), count << 16 | opcode);
+    return operands;
+  };
+  const auto module = [&](std::initializer_list<std::vector<uint32_t>> instructions) {
+    std::vector<uint32_t> words = header;
+    for (const auto& of : instructions) words.insert(words.end(), of.begin(), of.end());
+    return words;
+  };
+  constexpr uint32_t kLoad = 61, kStore = 62, kMatrixLoad = 4457, kMatrixStore = 4458, kScope = 9;
+  EXPECT_EQ(visible_at_barriers(
+                module({instruction(kLoad, {1, 2, 3, 16 | 32, kScope}),
+                        instruction(kLoad, {1, 4, 3, 2 | 16 | 32, 4, kScope}),
+                        instruction(kLoad, {1, 5, 3}), instruction(kStore, {3, 4, 8 | 32, kScope}),
+                        instruction(kMatrixLoad, {1, 6, 3, 7, 8, 16 | 32, kScope}),
+                        instruction(kMatrixStore, {3, 6, 7, 8, 8 | 32, kScope})})),
+            module({instruction(kLoad, {1, 2, 3, 32}), instruction(kLoad, {1, 4, 3, 2 | 32, 4}),
+                    instruction(kLoad, {1, 5, 3}), instruction(kStore, {3, 4, 32}),
+                    instruction(kMatrixLoad, {1, 6, 3, 7, 8, 32}),
+                    instruction(kMatrixStore, {3, 6, 7, 8, 32})}));
+}
+
+// What an access no longer does, every barrier must: acquire, release, shared memory, available and
+// visible (section 3.32).
+TEST(VulkanShaders, BarriersOfMatrixShadersMakeVisible) {
+  constexpr uint32_t kOpConstant = 43, kOpControlBarrier = 224, kSemantics = 0x6108;
+  for (const Shader* shader :
+       {&kGptqMatrixCooperative, &kAttentionMatrixCooperative, &kProductsMatrixCooperative}) {
+    if (shader->words.empty()) GTEST_SKIP() << "no compiler for cooperative matrices was found";
+    std::map<uint32_t, uint32_t> constants;
+    int barriers = 0;
+    const auto words = shader->words;
+    for (size_t at = kSpirvHeader; at < words.size(); at += words[at] >> 16) {
+      const uint32_t opcode = words[at] & 0xffff;
+      if (opcode == kOpConstant) constants[words[at + 2]] = words[at + 3];
+      if (opcode != kOpControlBarrier) continue;
+      EXPECT_EQ(constants[words[at + 3]], kSemantics) << shader->name;
+      ++barriers;
+    }
+    EXPECT_GT(barriers, 0) << shader->name;
   }
 }
 

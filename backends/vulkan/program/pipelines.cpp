@@ -4,6 +4,7 @@
 
 #include "backends/vulkan/program/pipeline_cache.h"
 #include "backends/vulkan/program/subnormals.h"
+#include "backends/vulkan/program/visibility.h"
 
 namespace ropewalk::vulkan {
 
@@ -56,6 +57,7 @@ VkShaderModule Pipelines::module_of(const Shader& shader) {
   if (module) return module;
   auto info = structure<VkShaderModuleCreateInfo>(VK_STRUCTURE_TYPE_SHADER_MODULE_CREATE_INFO);
   std::vector<uint32_t> words(shader.words.begin(), shader.words.end());
+  if (shader.on_matrices) words = visible_at_barriers(words);
   if (context_.features().f16_subnormals) words = keep_f16_subnormals(words);
   info.codeSize = words.size() * sizeof words[0];
   info.pCode = words.data();

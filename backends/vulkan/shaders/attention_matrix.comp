@@ -11,15 +11,7 @@
 //           (queries)     kScorePitch vectors each  scores as f32; at the end the output, 16 values at a time
 //           (queries)     kValuePitch vectors each  weights as f16
 #extension GL_GOOGLE_include_directive : require
-#extension GL_EXT_shader_explicit_arithmetic_types_float16 : require
-#ifdef COOPERATIVE
-#extension GL_KHR_cooperative_matrix : require
-#extension GL_KHR_memory_scope_semantics : require
-#extension GL_KHR_shader_subgroup_basic : require
-#define UNROLL [[unroll]]
-#else
-#define UNROLL [[dont_unroll]]  // a processor's compiler would take half a minute
-#endif
+#include "cooperative.glsl"
 #include "common.glsl"
 #include "cache.glsl"
 #include "round.glsl"

@@ -10,15 +10,7 @@
 //   tiles   (2, slices, rows of x, then columns of W)   kPitch vectors each: 32 f16 and a gap
 //           at the end (slices, subgroups, 16 rows)     kSumPitch vectors each: kColumns * 16 f32 and a gap
 #extension GL_GOOGLE_include_directive : require
-#extension GL_EXT_shader_explicit_arithmetic_types_float16 : require
-#ifdef COOPERATIVE
-#extension GL_KHR_cooperative_matrix : require
-#extension GL_KHR_memory_scope_semantics : require
-#extension GL_KHR_shader_subgroup_basic : require
-#define UNROLL [[unroll]]
-#else
-#define UNROLL [[dont_unroll]]  // a processor's compiler would take half a minute
-#endif
+#include "cooperative.glsl"
 #define F16
 #include "common.glsl"
 

@@ -4,15 +4,7 @@
 // Grid: (groups, 1). Each subgroup keeps kChains sums whose steps do not depend on one another.
 // Bottleneck: multiplications of tiles, on purpose.
 #extension GL_GOOGLE_include_directive : require
-#extension GL_EXT_shader_explicit_arithmetic_types_float16 : require
-#ifdef COOPERATIVE
-#extension GL_KHR_cooperative_matrix : require
-#extension GL_KHR_memory_scope_semantics : require
-#extension GL_KHR_shader_subgroup_basic : require
-#define UNROLL [[unroll]]
-#else
-#define UNROLL [[dont_unroll]]  // a processor's compiler would take half a minute
-#endif
+#include "cooperative.glsl"
 #include "common.glsl"
 
 layout(local_size_x_id = 0, local_size_y_id = 1) in;

@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "backends/vulkan/program/shaders.h"
+#include "backends/vulkan/program/visibility.h"
 #include "tests/vulkan/interposed.h"
 
 namespace {
@@ -160,8 +161,10 @@ VkResult VKAPI_CALL create_module(VkDevice device, const VkShaderModuleCreateInf
   // By their ends: the backend adds demands near the beginning (subnormals.h).
   const std::span code(info->pCode, info->codeSize / sizeof(uint32_t));
   for (const Shader* shader : kShaders) {
-    const auto end = shader->words.last(shader->words.size() / 2);
-    if (code.size() >= shader->words.size() && code.size() < shader->words.size() + 8 &&
+    if (shader->words.empty()) continue;
+    const std::vector<uint32_t> words = visible_at_barriers(shader->words);
+    const auto end = std::span(words).last(words.size() / 2);
+    if (code.size() >= words.size() && code.size() < words.size() + 8 &&
         std::ranges::equal(code.last(end.size()), end))
       modules[*module] = shader->name;
   }

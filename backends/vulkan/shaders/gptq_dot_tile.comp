@@ -22,7 +22,7 @@ const uint kColumnsFetched = (kTileColumns + kThreads - 1) / kThreads;
 const uint kQuadsFetched = (kPlaneQuads * kTileRows + kThreads - 1) / kThreads;
 struct Fetched {
   uvec4 code[kColumnsFetched];
-  vec2 scale[kColumnsFetched];
+  uvec2 scale[kColumnsFetched];  // its words: to unpack them would wait for them
   uvec4 quad[kQuadsFetched];
 };
 
@@ -30,7 +30,7 @@ void fetch(uint block, uint thread, uint tile_row, uint tile_column, uint rows, 
   [[unroll]] for (uint i = 0; i < kColumnsFetched; ++i) {
     const uint column = min(tile_column + thread + i * kThreads, width - 1);
     fetched.code[i] = Quads(codes).at[block * width + column];
-    fetched.scale[i] = stored_scale(block, column);
+    fetched.scale[i] = load_scale_words(block, column);
   }
   [[unroll]] for (uint i = 0; i < kQuadsFetched; ++i) {
     const uint at = thread + i * kThreads, row = min(tile_row + at / kPlaneQuads, rows - 1);
@@ -38,7 +38,7 @@ void fetch(uint block, uint thread, uint tile_row, uint tile_column, uint rows, 
   }
 }
 
-void store_fetched(uint slice, uint thread, Fetched fetched) {
+void store_fetched(uint block, uint slice, uint thread, Fetched fetched) {
   [[unroll]] for (uint i = 0; i < kColumnsFetched; ++i) {
     const uint c = thread + i * kThreads;
     if (c >= kTileColumns) continue;
@@ -49,7 +49,8 @@ void store_fetched(uint slice, uint thread, Fetched fetched) {
     }
     w_tile[(slice * 2) * kTileColumns + c] = even;
     w_tile[(slice * 2 + 1) * kTileColumns + c] = odd;
-    scale_tile[slice * kTileColumns + c] = fetched.scale[i];
+    scale_tile[slice * kTileColumns + c] =
+        scale_and_zero(fetched.scale[i].x, fetched.scale[i].y, group_of(block));
   }
   [[unroll]] for (uint i = 0; i < kQuadsFetched; ++i) {
     const uint at = thread + i * kThreads;
@@ -101,7 +102,7 @@ void main() {
   fetch(min(slice, blocks - 1), thread, tile_row, tile_column, rows, fetched);
   for (uint first = 0; first < blocks; first += kSlices) {
     const uint block = first + slice;
-    if (block < blocks) store_fetched(slice, thread, fetched);
+    if (block < blocks) store_fetched(block, slice, thread, fetched);
     barrier();
     // fetch the next block while this one is multiplied
     fetch(min(block + kSlices, blocks - 1), thread, tile_row, tile_column, rows, fetched);

@@ -42,7 +42,7 @@ void fetch_x(uint block, uint thread, uint tile_row, uint rows, out uvec4 fetche
   }
 }
 
-void store_fetched(uint part, uint thread, Fetched w, uvec4 x_vectors[kXFetched]) {
+void store_fetched(uint block, uint part, uint thread, Fetched w, uvec4 x_vectors[kXFetched]) {
   const uint first = part * kBuffer;
   UNROLL for (uint i = 0; i < kXFetched; ++i) {
     const uint at = thread + i * kThreads;
@@ -51,10 +51,11 @@ void store_fetched(uint part, uint thread, Fetched w, uvec4 x_vectors[kXFetched]
   UNROLL for (uint i = 0; i < kFetched; ++i) {
     const uint c = thread + i * kThreads;
     if (c >= kTileColumns) continue;
-    scale_tile[part * kTileColumns + c] = w.scale[i].x;
+    const vec2 scale = fetched_scale(w, i, block);
+    scale_tile[part * kTileColumns + c] = scale.x;
     UNROLL for (uint v = 0; v < kBlock / 8; ++v) {
       uvec4 eight;
-      UNROLL for (uint e = 0; e < 4; ++e) eight[e] = packFloat2x16(fetched_pair(w, i, 4 * v + e));
+      UNROLL for (uint e = 0; e < 4; ++e) eight[e] = packFloat2x16(fetched_pair(w, i, 4 * v + e, scale.y));
       tiles[first + (kTileRows + c) * kPitch + v] = eight;
     }
   }
@@ -116,7 +117,7 @@ void main() {
       }
     }
     half_of ^= 1;
-    if (next < blocks) store_fetched(half_of * kSlices + loads, thread, w, x_vectors);
+    if (next < blocks) store_fetched(next, half_of * kSlices + loads, thread, w, x_vectors);
   }
 
   // add up the slices and store, 16 rows of each subgroup at a time

@@ -31,14 +31,15 @@ shared f16vec2 x_tile_f16[kXIsF16 != 0 ? kSlices * kPairs * kPitch : 1];  // (sl
 #include "fetched.glsl"
 
 // Unpacks the fetched columns into w_tile, without their scale.
-void store_w(uint slice, uint thread, Fetched fetched) {
+void store_w(uint block, uint slice, uint thread, Fetched fetched) {
   [[unroll]] for (uint i = 0; i < kFetched; ++i) {
     const uint c = thread + i * kThreads;
     if (c >= kTileColumns) continue;
-    scale_tile[slice * kTileColumns + c] = fetched.scale[i].x;
+    const vec2 scale = fetched_scale(fetched, i, block);
+    scale_tile[slice * kTileColumns + c] = scale.x;
     [[unroll]] for (uint p = 0; p < kPairs; ++p)
       w_tile[(slice * kPairs + p) * kTileColumns + c] =
-          fetched_pair(fetched, i, p);
+          fetched_pair(fetched, i, p, scale.y);
   }
 }
 
@@ -114,7 +115,7 @@ void main() {
   for (uint first = 0; first < blocks; first += kSlices) {
     const uint block = first + slice;
     if (block < blocks) {
-      store_w(slice, thread, fetched);
+      store_w(block, slice, thread, fetched);
       load_x(block, slice, thread, tile_row, rows);
     }
     barrier();

@@ -22,7 +22,9 @@ uint scale_row(uint group) {
 uint zero_row(uint group) { return group / 8 * 5 + 4; }
 
 // Scale and zero of a group from its words.
-vec2 paired_scale(uint scale_word, uint zero_word, uint group) {
+vec2 scale_and_zero(uint scale_word, uint zero_word, uint group) {
+  if (!kPairedScales)
+    return kScales == 1 ? uintBitsToFloat(uvec2(scale_word, zero_word)) : unpackHalf2x16(scale_word);
   const vec2 scale = unpackHalf2x16(scale_word);
   const uint zero = kPackedZeros ? (zero_word >> group % 8 * 4 & 15u) + kScales - 2 : kScales - 4;
   return vec2((group & 1) == 0 ? scale.x : scale.y, float(zero));

@@ -194,10 +194,6 @@ uint zero_word(uint m, uint group, uint column) {
   if (kPackedZeros) return Word(scales_of(m) + uint64_t(zero_row(group)) * width * 4 + column * 4).of;
   return kScales == 1 ? Word(scales_of(m) + uint64_t(2 * group) * width * 4 + column * 8 + 4).of : 0;
 }
-vec2 scale_and_zero(uint scale_word, uint zero_word, uint group) {
-  if (kPairedScales) return paired_scale(scale_word, zero_word, group);
-  return kScales == 1 ? uintBitsToFloat(uvec2(scale_word, zero_word)) : unpackHalf2x16(scale_word);
-}
 
 // Blocks are loaded in runs that begin at multiples of kBlocksAhead, a power of two. Where a group's blocks
 // are a power of two as well, it is known which blocks of a run share a word of scales or of zeros.

@@ -123,11 +123,14 @@ Pair pair_of(uint word[kBlockWords], uint p) {
 #endif
 }
 
+uvec4 quad_of_codes(uint line, uint column) { return Quads(codes).at[line * width + column]; }
+uint word_of_scales(uint line, uint column) { return scales.at[line * width + column]; }
+
 void load_words(uint block, uint column, out uint word[kBlockWords]) {
   if (kByQuads) {
     const uint quads = kBlockWords / 4;
     [[unroll]] for (uint q = 0; q < quads; ++q) {
-      const uvec4 quad = Quads(codes).at[(block * quads + q) * width + column];
+      const uvec4 quad = quad_of_codes(block * quads + q, column);
       word[4 * q] = quad.x;
       word[4 * q + 1] = quad.y;
       word[4 * q + 2] = quad.z;
@@ -139,23 +142,20 @@ void load_words(uint block, uint column, out uint word[kBlockWords]) {
   }
 }
 
-// Scale and zero of a column's block.
-vec2 stored_scale(uint block, uint column) {
-  const uint group = group_of(block), at = group * width + column;
-  if (kPairedScales) {
-    const uint zero = kPackedZeros ? scales.at[zero_row(group) * width + column] : 0;
-    return paired_scale(scales.at[scale_row(group) * width + column], zero, group);
-  }
-  return kScales == 1 ? uintBitsToFloat(uvec2(scales.at[2 * at], scales.at[2 * at + 1]))
-                      : unpackHalf2x16(scales.at[at]);
+// The words that have scale and zero of a column's block.
+uvec2 load_scale_words(uint block, uint column) {
+  const uint group = group_of(block);
+  if (kScales == 1) return uvec2(word_of_scales(2 * group, 2 * column), word_of_scales(2 * group, 2 * column + 1));
+  return uvec2(word_of_scales(scale_row(group), column), kPackedZeros ? word_of_scales(zero_row(group), column) : 0);
 }
 
 // scale' and zero'.
-vec2 load_scale(uint block, uint column) {
-  const vec2 pair = stored_scale(block, column);
+vec2 scale_from(uvec2 words, uint block) {
+  const vec2 pair = scale_and_zero(words.x, words.y, group_of(block));
   const float steps = float(1u << kBits % 32);
   return vec2(pair.x * steps, 1 + pair.y / steps);
 }
+vec2 load_scale(uint block, uint column) { return scale_from(load_scale_words(block, column), block); }
 
 // The first of a block's rows in x, and how many of the 32 there are.
 uvec2 rows_of_block(uint block) {

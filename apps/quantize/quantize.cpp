@@ -178,9 +178,13 @@ void tell_plan(const QuantizePlan& plan, const LayerDevice& on, const std::strin
   if (plan.flop > kWorthMeasuring && on.device().measure(abi::Measurement::matmul_rate, &rate).ok())
     time = fmt::format("; about {} at the measured {:.3f} TFLOP/s", duration(plan.flop / rate),
                        rate / 1e12);
-  note(fmt::format("{}: takes {} on the disk and {} more while it runs, and up to {} of memory{}",
-                   out, format_bytes(plan.model_bytes), format_bytes(plan.activation_bytes),
-                   format_bytes(plan.host_bytes), time));
+  const std::string values =
+      plan.device_bytes > 0
+          ? fmt::format(", {} of the device's memory for values between the layers",
+                        format_bytes(plan.device_bytes))
+          : fmt::format(" and {} more while it runs", format_bytes(plan.activation_bytes));
+  note(fmt::format("{}: takes {} on the disk{}, and up to {} of memory{}", out,
+                   format_bytes(plan.model_bytes), values, format_bytes(plan.host_bytes), time));
 }
 
 // Those whose inputs could not be factorised.
@@ -229,6 +233,7 @@ int quantize_model(const QuantizeArguments& arguments) {
                   .skip = arguments.skip,
                   .true_sequential = !arguments.layer_sequential,
                   .solver = solver,
+                  .device_bytes = solver == SolveOn::device ? info.memory_free / 2 : 0,
                   .asymmetric_calibration = arguments.asymmetric_calibration,
                   .shard_bytes = shard_bytes,
                   .fingerprint = run_fingerprint(arguments, *base, ids_sha256, device, solver),
@@ -247,8 +252,7 @@ int quantize_model(const QuantizeArguments& arguments) {
                      100 * run.done()));
   tell_plan(run.plan(), device, arguments.out);
   if (solver == SolveOn::device)
-    note(fmt::format("{}: sums of inputs, their factors and errors are computed on {}",
-                     arguments.out, device.name()));
+    note(fmt::format("{}: matrices are solved on {}", arguments.out, device.name()));
   lines = std::make_unique<Lines>(arguments.common, base->config().layers, run.done());
   run.run();
   lines.reset();

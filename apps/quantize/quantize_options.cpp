@@ -155,7 +155,7 @@ quantize::Settings settings_of(const QuantizeArguments& arguments) {
 SolveOn solve_on(const QuantizeArguments& arguments, const LayerDevice& on) {
   const SolverChoice choice = find("--solver", arguments.solver, kSolvers);
   if (choice == SolverChoice::host) return SolveOn::host;
-  if (device_solver(on)) return SolveOn::device;
+  if (on.solver()) return SolveOn::device;
   if (choice == SolverChoice::device)
     throw Error(ExitCode::no_device, on.name(), "has no solver for --solver device",
                 "Only CUDA has one, where cuBLAS is found; take --solver host");

@@ -18,6 +18,9 @@ LayerDevice::LayerDevice(Registry& registry, const Config& config, const ModelCo
       kv_type_(kv_type_of(config, opened_)),
       max_tokens_(max_tokens) {
   tell_of_device(opened_);
+  void* solver = nullptr;
+  if (device().extension(abi::kQuantize, &solver).ok())
+    solver_ = static_cast<abi::QuantizeSolver*>(solver);
   const RopeChoice choice = choose_rope(config, model, max_tokens);
   const Library& library = registry.find_choice(abi::ModuleKind::rope_scaling, choice.plugin);
   policy_ = library.create<abi::RopeScaling>(choice.plugin, nullptr);

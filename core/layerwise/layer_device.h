@@ -7,6 +7,7 @@
 #include <memory>
 #include <string>
 
+#include "core/abi/quantize.h"
 #include "core/checkpoint/config/model_config.h"
 #include "core/config/config.h"
 #include "core/engine/devices.h"
@@ -25,6 +26,7 @@ class LayerDevice {
   abi::Device& device() const { return *opened_.device; }
   const abi::DeviceInfo& info() const { return opened_.device->info(); }
   std::string name() const { return opened_.name(); }
+  abi::QuantizeSolver* solver() const { return solver_; }  // the device's; nullptr: it has none
   RopeTables& rope() const { return *tables_; }
   abi::DType kv_type() const { return kv_type_; }
   uint32_t rows() const;  // of one step
@@ -32,6 +34,7 @@ class LayerDevice {
 
  private:
   OpenDevice opened_;
+  abi::QuantizeSolver* solver_ = nullptr;
   abi::DType kv_type_;
   uint32_t max_tokens_;
   Owned<abi::RopeScaling> policy_;

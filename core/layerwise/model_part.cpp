@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cstring>
 #include <numeric>
 #include <utility>
 
@@ -35,9 +34,8 @@ ModelPart::ModelPart(const LayerDevice& on, const WeightSource& weights, GraphCu
   model_ = std::make_unique<LoadedModel>(on.device(), weights, std::move(cut.model), settings);
 }
 
-void ModelPart::run(std::span<const int32_t> ids,
-                    const std::vector<std::span<const std::byte>>& inputs,
-                    const std::vector<std::span<std::byte>>& outputs) {
+void ModelPart::run(std::span<const int32_t> ids, std::span<const ValueRows> inputs,
+                    std::span<ValueRows> outputs) {
   for (size_t i = 0; i < inputs.size(); ++i) write_input(i, inputs[i]);
   std::vector<int32_t> tokens(ids.begin(), ids.end());
   if (!inputs_.empty()) std::iota(tokens.begin(), tokens.end(), 0);
@@ -48,11 +46,16 @@ void ModelPart::run(std::span<const int32_t> ids,
   }
 }
 
-void ModelPart::write_input(size_t index, std::span<const std::byte> values) {
+// A device that copies has tables of f32 and f16 as they are stored.
+void ModelPart::write_input(size_t index, const ValueRows& rows) {
   const GraphTensor& table = model_->graph().tensors[tables_[index]];
+  if (rows.host.empty()) {
+    copy_on(on_, {table.at.buffer, table.at.offset, rows.device.bytes}, rows.device, table.dtype);
+    return;
+  }
   const uint64_t row = table.dims[1] * stored_size(stored_type_of(table.dtype));
   table_.assign(table.dims[0] * row, std::byte{0});
-  std::memcpy(table_.data(), values.data(), values.size());
+  std::ranges::copy(rows.host, table_.begin());
   const abi::Weight weight{.use = abi::WeightUse::embed,
                            .dtype = table.dtype,
                            .rows = table.dims[1],
@@ -94,20 +97,26 @@ void ModelPart::step(std::span<const int32_t> ids, uint32_t first, uint32_t coun
   check(on_.device().wait(), "step");
 }
 
-void ModelPart::read_output(size_t index, uint32_t first, uint32_t count,
-                            std::span<std::byte> values) {
+void ModelPart::read_output(size_t index, uint32_t first, uint32_t count, ValueRows& rows) {
   const GraphTensor& tensor = model_->graph().tensors[model_->graph().outputs[index]];
   const StoredType type = stored_type_of(tensor.dtype);
   const uint64_t width = outputs_[index].width, row = width * stored_size(type);
-  const auto part = values.subspan(first * row, count * row);
   abi::Slice from = tensor.at;
-  from.bytes = part.size();
-  check(on_.device().read(part, from), tensor.name);
-  const NonFinite bad = count_non_finite(type, part);
-  if (bad.count > 0)
+  from.bytes = count * row;
+  uint64_t bad = UINT64_MAX;
+  if (rows.host.empty()) {
+    const abi::Slice to{rows.device.buffer, rows.device.offset + first * row, from.bytes};
+    if (const uint32_t found = copy_on(on_, to, from, tensor.dtype); found != UINT32_MAX)
+      bad = found;
+  } else {
+    const auto part = std::span(rows.host).subspan(first * row, from.bytes);
+    check(on_.device().read(part, from), tensor.name);
+    if (const NonFinite found = count_non_finite(type, part); found.count > 0) bad = found.first;
+  }
+  if (bad != UINT64_MAX)
     throw Error(ExitCode::non_finite, tensor.name,
                 fmt::format("found a value that is NaN or infinite for token {} of a text",
-                            first + bad.first / width),
+                            first + bad / width),
                 "Check the model with `ropewalk inspect --verify`; if it is sound, quantise it on "
                 "another backend");
 }

@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "core/layerwise/activations.h"
 #include "core/layerwise/graph_cut.h"
 #include "core/layerwise/layer_device.h"
 #include "core/load/loaded_model.h"
@@ -27,16 +28,17 @@ class ModelPart {
   const std::vector<LiveValue>& outputs() const { return outputs_; }
 
   // One text of `ids.size()` tokens: inputs and outputs are (tokens, width) of the device's
-  // activation type. The ids are read by a part that begins with the table of embeddings only.
+  // activation type, in the host's memory or the device's. The ids are read by a part that begins
+  // with the table of embeddings only.
   // Throws Error: device_lost, and non_finite where a value of an output is not finite, with the
   // token's place in the text.
-  void run(std::span<const int32_t> ids, const std::vector<std::span<const std::byte>>& inputs,
-           const std::vector<std::span<std::byte>>& outputs);
+  void run(std::span<const int32_t> ids, std::span<const ValueRows> inputs,
+           std::span<ValueRows> outputs);
 
  private:
-  void write_input(size_t index, std::span<const std::byte> values);
+  void write_input(size_t index, const ValueRows& rows);
   void step(std::span<const int32_t> ids, uint32_t first, uint32_t count);
-  void read_output(size_t index, uint32_t first, uint32_t count, std::span<std::byte> values);
+  void read_output(size_t index, uint32_t first, uint32_t count, ValueRows& rows);
   abi::Program& program(const abi::ProgramShape& shape);
 
   const LayerDevice& on_;

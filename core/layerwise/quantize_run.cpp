@@ -45,13 +45,9 @@ uint64_t width_of(const std::vector<LiveValue>& values) {
   return width;
 }
 
-// The rows of `tokens` tokens from `first` on.
-std::vector<std::byte> rows_of(const ActivationFile& file, const std::string& value, uint64_t first,
-                               uint64_t tokens) {
-  const size_t index = file.index_of(value);
-  std::vector<std::byte> rows(tokens * file.row_bytes(index));
-  file.read(index, first, rows);
-  return rows;
+ValueRows rows_of(const Activations& values, const std::string& name, uint64_t first,
+                  uint64_t tokens) {
+  return values.read(values.index_of(name), first, tokens);
 }
 
 uint64_t tokens_of(const std::vector<std::vector<int32_t>>& texts) {
@@ -130,15 +126,24 @@ QuantizeRun::QuantizeRun(const QuantizeJob& job, const fs::path& folder)
     uint64_t& dense = dense_widths[set % 2];
     dense = std::max(dense, width_of(live_[set]));
   }
-  const auto make_file = [&](const char* name, uint64_t width) {
-    return std::make_unique<ActivationFile>(path_ / name, tokens_of(*job_.texts),
-                                            activation_type(job_.on), width);
-  };
   const size_t count = job_.true_sequential ? 2 : 4;
-  for (size_t i = 0; i < count; ++i) files_.push_back(make_file(kActivations[i], widths[i]));
+  const StoredType type = activation_type(job_.on);
+  const uint64_t tokens = tokens_of(*job_.texts);
+  for (size_t i = 0; i < count; ++i) activation_bytes_ += activation_bytes(tokens, type, widths[i]);
+  // The dense model's values are for the host alone.
+  const bool on_device = activation_bytes_ <= job_.device_bytes && !job_.asymmetric_calibration;
+  for (size_t i = 0; i < count; ++i)
+    if (on_device)
+      files_.push_back(std::make_unique<ActivationMemory>(*job_.on, tokens, type, widths[i]));
+    else
+      files_.push_back(
+          std::make_unique<ActivationFile>(path_ / kActivations[i], tokens, type, widths[i]));
   if (!job_.asymmetric_calibration) return;
-  for (size_t i = 0; i < kDenseActivations.size(); ++i)
-    dense_files_.push_back(make_file(kDenseActivations[i], dense_widths[i]));
+  for (size_t i = 0; i < kDenseActivations.size(); ++i) {
+    activation_bytes_ += activation_bytes(tokens, type, dense_widths[i]);
+    dense_files_.push_back(std::make_unique<ActivationFile>(path_ / kDenseActivations[i], tokens,
+                                                            type, dense_widths[i]));
+  }
 }
 
 // The first entry of the journal says that the first set's inputs are there, each other one that a
@@ -159,20 +164,21 @@ double QuantizeRun::share(size_t sets) const {
   return flop_of_sets(0, sets) / flop_of_sets(0, sets_.size());
 }
 
-// The widest set counts: its Hessian and what factorises it in f64, U in f32, a matrix twice in
-// f32; where there are dense inputs also D in f64, which is gone when the matrices come.
+// The widest set counts. Of the host: its Hessian and what factorises it in f64, U in f32, a matrix
+// twice in f32; where there are dense inputs also D in f64, which is gone when the matrices come.
+// The device's solver leaves it U at most, a matrix with its codes twice, and what is read of both.
 QuantizePlan QuantizeRun::plan() const {
-  const uint64_t square_bytes = job_.asymmetric_calibration ? 28 : 20;
+  const bool device = job_.solver == SolveOn::device;
+  const uint64_t square_bytes = device ? 4 : job_.asymmetric_calibration ? 28 : 20;
   uint64_t host = 0;
   for (const LinearSet& set : sets_) {
     uint64_t rows = 0;
     for (const Linear& linear : set.linears) rows = std::max<uint64_t>(rows, linear.rows);
     host = std::max(host, uint64_t{set.cols} * set.cols * square_bytes + rows * set.cols * 8);
   }
-  uint64_t activations = 0;
-  for (const auto& file : files_) activations += file->bytes();
-  for (const auto& file : dense_files_) activations += file->bytes();
-  return {output_->bytes(), activations, host, flop_of_sets(finished(), sets_.size())};
+  const bool outlasts = files_.front()->outlasts();
+  return {output_->bytes(), outlasts ? activation_bytes_ : 0, outlasts ? 0 : activation_bytes_,
+          host, flop_of_sets(finished(), sets_.size())};
 }
 
 double QuantizeRun::done() const { return share(finished()); }
@@ -183,7 +189,7 @@ void QuantizeRun::verify() const {
       for (const Json& matrix : entry["matrices"])
         if (output_->checksum(matrix["name"].get<std::string>()) != matrix["check"])
           damaged(path_, matrix["name"].get<std::string>());
-  if (finished() == sets_.size()) return;
+  if (finished() == sets_.size() || !finds_values()) return;
   for (const size_t set : {finished(), first_of_layer(finished())})
     if ((set == finished() || !job_.true_sequential) &&
         at(set).checksum() != journal_->entries()[set]["inputs"])
@@ -191,6 +197,24 @@ void QuantizeRun::verify() const {
   if (!dense_files_.empty() &&
       dense_at(finished()).checksum() != journal_->entries()[finished()]["dense_inputs"])
     damaged(path_ / kDenseActivations[finished() % 2], "it");
+}
+
+bool QuantizeRun::finds_values() const {
+  return files_.front()->outlasts() &&
+         !journal_->entries().back()["inputs"].get<std::string>().empty();
+}
+
+void QuantizeRun::recall() {
+  const size_t set = finished();
+  const bool ended = set == sets_.size(), finds = !ended && finds_values();
+  if (finds) {
+    for (const size_t held : {set, first_of_layer(set)})
+      if (held == set || !job_.true_sequential) at(held).hold(live_[held]);
+    if (!dense_files_.empty()) dense_at(set).hold(live_[set]);
+  }
+  verify();
+  if (ended || finds) return;
+  for (size_t before = 0; before <= set; ++before) forward(before);
 }
 
 bool QuantizeRun::begins_layer(size_t set) const {
@@ -221,12 +245,7 @@ void QuantizeRun::run() {
     settle(0, entry);
     journal_->append(entry);
   } else {
-    if (const size_t set = finished(); set < sets_.size()) {
-      for (const size_t held : {set, first_of_layer(set)})
-        if (held == set || !job_.true_sequential) at(held).hold(live_[held]);
-      if (!dense_files_.empty()) dense_at(set).hold(live_[set]);
-    }
-    verify();
+    recall();
   }
   for (size_t i = finished(); i < sets_.size(); ++i) {
     Json entry = {{"matrices", solve_set(sets_[i])}};
@@ -248,8 +267,8 @@ void QuantizeRun::settle(size_t set, Json& entry) const {
 struct QuantizeRun::Leg {
   const WeightSource& weights;
   size_t source, target;
-  const ActivationFile* before;  // nullptr: from the ids on
-  ActivationFile& after;
+  const Activations* before;  // nullptr: from the ids on
+  Activations& after;
 };
 
 void QuantizeRun::forward(size_t set) {
@@ -277,11 +296,11 @@ void QuantizeRun::forward(size_t set) {
 
 void QuantizeRun::run_leg(const Leg& leg) {
   const ModelGraph whole = build_model(leg.weights, options_);
-  const ActivationFile* before = leg.before;
+  const Activations* before = leg.before;
   const size_t first = before ? node_of(sets_[leg.source], whole.graph) : 0;
   const size_t last = node_of(sets_[leg.target], whole.graph);
   ModelPart part(*job_.on, leg.weights, cut_graph(whole, first, last, job_.on->max_tokens()));
-  ActivationFile& after = leg.after;
+  Activations& after = leg.after;
   after.hold(live_[leg.target]);
   // A value that passes by the part unchanged is copied.
   const auto is_computed = [&](const LiveValue& value) {
@@ -290,12 +309,12 @@ void QuantizeRun::run_leg(const Leg& leg) {
   uint64_t token = 0;
   for (const std::vector<int32_t>& text : *job_.texts) {
     job_.tick();
-    std::vector<std::vector<std::byte>> in, out;
+    std::vector<ValueRows> in, out;
     for (const LiveValue& value : part.inputs())
       in.push_back(rows_of(*before, value.name, token, text.size()));
     for (const LiveValue& value : part.outputs())
-      out.emplace_back(text.size() * after.row_bytes(after.index_of(value.name)));
-    part.run(text, {in.begin(), in.end()}, {out.begin(), out.end()});
+      out.push_back(after.room(after.index_of(value.name), token, text.size()));
+    part.run(text, in, out);
     for (size_t i = 0; i < out.size(); ++i)
       after.write(after.index_of(part.outputs()[i].name), token, out[i]);
     for (size_t i = 0; i < after.values().size(); ++i) {
@@ -309,18 +328,19 @@ void QuantizeRun::run_leg(const Leg& leg) {
 std::optional<quantize::Shift> QuantizeRun::show_inputs(const LinearSet& set,
                                                         SetSolver& solver) const {
   const size_t index = finished();
-  const ActivationFile& file = at(index);
+  const Activations& values = at(index);
   std::optional<quantize::Shift> shift;
   if (!dense_files_.empty()) shift.emplace(set.cols);
   uint64_t token = 0;
   for (const std::vector<int32_t>& text : *job_.texts) {
     job_.tick();
-    const std::vector<std::byte> x = rows_of(file, set.input, token, text.size());
-    solver.add(file.type(), x);
-    if (shift)
-      shift->add(to_floats(file.type(), x),
-                 to_floats(file.type(), rows_of(dense_at(index), set.input, token, text.size())),
+    const ValueRows x = rows_of(values, set.input, token, text.size());
+    solver.add(values.type(), x);
+    if (shift) {
+      const ValueRows dense = rows_of(dense_at(index), set.input, token, text.size());
+      shift->add(to_floats(values.type(), x.host), to_floats(values.type(), dense.host),
                  job_.settings.threads);
+    }
     token += text.size();
   }
   solver.settle();
@@ -344,10 +364,8 @@ std::vector<float> QuantizeRun::weight_of(const Linear& linear, uint32_t cols) c
 Json QuantizeRun::solve_set(const LinearSet& set) {
   const size_t index = finished();
   const quantize::Settings& settings = job_.settings;
-  SetSolver solver(job_.solver == SolveOn::device ? device_solver(*job_.on) : nullptr, set.cols,
-                   settings);
+  SetSolver solver(*job_.on, job_.solver, set.cols, settings, job_.asymmetric_calibration);
   std::optional<quantize::Shift> shift = show_inputs(set, solver);
-  const quantize::Hessian& hessian = solver.hessian();
   std::optional<quantize::Factor> factor;
   if (job_.method == QuantizeMethod::gptq) {
     factor = solver.factorise();
@@ -361,22 +379,15 @@ Json QuantizeRun::solve_set(const LinearSet& set) {
     else if (factor->damp > settings.damp)
       warn(fmt::format("{}: damping raised to {}", set.linears.front().name, factor->damp));
   }
-  const std::vector<bool> dead = quantize::dead_columns(hessian);
-  const auto dead_count = static_cast<uint32_t>(std::ranges::count(dead, true));
+  const auto dead_count = static_cast<uint32_t>(std::ranges::count(solver.dead(), true));
   Json matrices = Json::array();
   for (size_t i = 0; i < set.linears.size(); ++i) {
     job_.tick();
     const auto start = std::chrono::steady_clock::now();
     const Linear& linear = set.linears[i];
     const std::vector<float> weight = weight_of(linear, set.cols);
-    const quantize::QuantizedMatrix nearest =
-        quantize::round_to_nearest(weight, linear.rows, set.cols, settings);
-    std::optional<quantize::QuantizedMatrix> solved;
-    if (factor) {
-      std::vector<float> work = weight;
-      solved = quantize::solve(work, linear.rows, *factor, dead, settings);
-    }
-    const quantize::QuantizedMatrix& chosen = solved ? *solved : nearest;
+    const RoundedMatrix rounded = solver.round(weight, linear.rows, factor ? &*factor : nullptr);
+    const quantize::QuantizedMatrix& chosen = rounded.chosen();
     if (chosen.clipped_scales > 0)
       throw Error(ExitCode::model, linear.name + ".weight",
                   fmt::format("needs {} scales that are too large for f16", chosen.clipped_scales),
@@ -386,15 +397,12 @@ Json QuantizeRun::solve_set(const LinearSet& set) {
                        linear.name, count));
     MatrixReport report;
     report.name = linear.name;
-    std::vector<const quantize::QuantizedMatrix*> results = {&nearest};
-    if (solved) results.push_back(&*solved);
-    const std::vector<double> errors = solver.errors(weight, results);
-    report.nearest = errors.front();
-    report.error = errors.back();
+    report.nearest = rounded.nearest_error;
+    report.error = rounded.error;
     report.damp = factor ? factor->damp : 0;
     report.dead = dead_count;
     report.clipped_scales = chosen.clipped_scales;
-    report.rounded = !solved;
+    report.rounded = !rounded.solved;
     const std::string check = output_->write(linear.name, quantize::pack(chosen, settings.zeros));
     report.seconds = seconds_since(start);
     matrices.push_back({{"name", report.name},

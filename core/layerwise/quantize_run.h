@@ -7,9 +7,10 @@
 // the dense model, whose values at the same cut say what a set's outputs should be.
 //
 // A part of the model runs all texts from one set's inputs to the next's; the inputs at a cut are
-// in a file. After a set: its tensors are written and flushed, the part behind it runs with them as
-// the ordinary reader reads them, the values at the next cut are written, and one line goes into
-// the journal. A run that is killed anywhere goes on behind the last line, with the same bytes.
+// in a file, or in the device's memory. After a set: its tensors are written and flushed, the part
+// behind it runs with them as the ordinary reader reads them, the values at the next cut are
+// written, and one line goes into the journal. A run that is killed anywhere goes on behind the
+// last line, with the same bytes; values that were in the device's memory are computed again.
 #pragma once
 
 #include <array>
@@ -23,7 +24,7 @@
 #include <vector>
 
 #include "core/json/json.h"
-#include "core/layerwise/activation_file.h"
+#include "core/layerwise/activations.h"
 #include "core/layerwise/linear_sets.h"
 #include "core/layerwise/model_part.h"
 #include "core/layerwise/quantized_output.h"
@@ -56,7 +57,10 @@ struct QuantizeJob {
   QuantizeMethod method = QuantizeMethod::gptq;
   std::vector<std::string> skip = {};  // patterns of layers that stay dense
   bool true_sequential = true;     // else all sets of a layer see what its dense weights compute
-  SolveOn solver = SolveOn::host;  // device: REQUIRES device_solver()
+  SolveOn solver = SolveOn::host;  // device: REQUIRES that it has one
+  // Of the device's memory, for the values between the parts of the model. Where that is too little
+  // they are in files. REQUIRES: SolveOn::device, unless 0.
+  uint64_t device_bytes = 0;
   bool asymmetric_calibration = false;  // aim at what the dense model computes (pull.h)
   uint64_t shard_bytes;
   Json fingerprint;  // what else the bytes depend on
@@ -71,6 +75,7 @@ struct QuantizeJob {
 struct QuantizePlan {
   uint64_t model_bytes;       // on the disk, and stay there
   uint64_t activation_bytes;  // on the disk while it runs
+  uint64_t device_bytes;      // of the device's memory, for values between the parts
   uint64_t host_bytes;        // of memory, beside the device's
   double flop;                // of what is left
 };
@@ -99,6 +104,10 @@ class QuantizeRun {
  private:
   size_t finished() const;  // sets
   void verify() const;
+  // What a run that goes on has where set finished() begins.
+  void recall();
+  // Whether the values there are those that the journal's run left.
+  bool finds_values() const;
   bool begins_layer(size_t set) const;
   size_t first_of_layer(size_t set) const;
   size_t source_of(size_t set) const;  // where the part that ends at `set` begins
@@ -112,9 +121,9 @@ class QuantizeRun {
   std::optional<quantize::Shift> show_inputs(const LinearSet& set, SetSolver& solver) const;
   std::vector<float> weight_of(const Linear& linear, uint32_t cols) const;
   size_t file_of(size_t set) const;
-  ActivationFile& at(size_t set) { return *files_[file_of(set)]; }
-  const ActivationFile& at(size_t set) const { return *files_[file_of(set)]; }
-  ActivationFile& dense_at(size_t set) const { return *dense_files_[set % 2]; }
+  Activations& at(size_t set) { return *files_[file_of(set)]; }
+  const Activations& at(size_t set) const { return *files_[file_of(set)]; }
+  Activations& dense_at(size_t set) const { return *dense_files_[set % 2]; }
   double flop_of_sets(size_t first, size_t last) const;
   double share(size_t sets) const;
 
@@ -129,9 +138,10 @@ class QuantizeRun {
   std::unique_ptr<QuantizedOutput> output_;
   // Where an even or odd set begins; without true_sequential also where an even or odd layer does,
   // which runs again when all of it is quantised.
-  std::vector<std::unique_ptr<ActivationFile>> files_;
+  std::vector<std::unique_ptr<Activations>> files_;
   // What the dense model has where an even or odd set begins; none without asymmetric_calibration.
-  std::vector<std::unique_ptr<ActivationFile>> dense_files_;
+  std::vector<std::unique_ptr<Activations>> dense_files_;
+  uint64_t activation_bytes_ = 0;
 };
 
 }  // namespace ropewalk

@@ -1,5 +1,5 @@
-// set_solver.h — where the sums of a set's inputs, their factor and the errors are computed: on the
-// device where it has the extension "quantize.v1", else on the host.
+// set_solver.h — where a set is solved: on the device where it has the extension "quantize.v1",
+// else on the host.
 #pragma once
 
 #include <cstdint>
@@ -7,43 +7,60 @@
 #include <span>
 #include <vector>
 
-#include "core/abi/quantize.h"
-#include "core/checkpoint/formats/tensor_info.h"
-#include "core/layerwise/layer_device.h"
+#include "core/layerwise/activations.h"
 #include "core/quantize/errors.h"
 #include "core/quantize/factor.h"
+#include "core/quantize/solve.h"
 
 namespace ropewalk {
 
 enum class SolveOn : uint8_t { host, device };
 
-// The device's solver; nullptr where it has none. Owned by the device.
-abi::QuantizeSolver* device_solver(const LayerDevice& on);
+struct RoundedMatrix {
+  quantize::QuantizedMatrix nearest = {};  // each weight to its nearest code
+  std::optional<quantize::QuantizedMatrix> solved = {};
+  double nearest_error = 0, error = 0;  // relative_errors(), the second of what is chosen
+
+  const quantize::QuantizedMatrix& chosen() const { return solved ? *solved : nearest; }
+};
 
 class SetSolver {
  public:
-  // For inputs of this width. REQUIRES: a device's solver, or nullptr for the host, outlives this.
-  SetSolver(abi::QuantizeSolver* device, uint32_t inputs, const quantize::Settings& settings);
+  // For inputs of this width. Where U must be on the host, the device leaves it the columns.
+  // REQUIRES: `on` and the settings outlive this; a device that has a solver, for SolveOn::device.
+  SetSolver(const LayerDevice& on, SolveOn where, uint32_t inputs,
+            const quantize::Settings& settings, bool keep_upper);
   ~SetSolver();
   SetSolver(const SetSolver&) = delete;
   SetSolver& operator=(const SetSolver&) = delete;
 
   // The inputs of some tokens, as the device has them.
-  void add(StoredType type, std::span<const std::byte> x);
+  void add(StoredType type, const ValueRows& x);
   // The sums are complete.
   void settle();
-  const quantize::Hessian& hessian() const { return hessian_; }
+  const std::vector<bool>& dead() const { return dead_; }
 
-  std::optional<quantize::Factor> factorise() const;
-  std::vector<double> errors(std::span<const float> weight,
-                             const std::vector<const quantize::QuantizedMatrix*>& results) const;
+  std::optional<quantize::Factor> factorise();
+  // `weight` (rows, inputs). Without a factor it is rounded to nearest alone.
+  RoundedMatrix round(std::span<const float> weight, uint32_t rows,
+                      const quantize::Factor* factor) const;
 
  private:
-  abi::QuantizeSolver* device_;
+  RoundedMatrix round_here(std::span<const float> weight, uint32_t rows,
+                           const quantize::Factor* factor) const;
+  RoundedMatrix round_there(std::span<const float> weight, uint32_t rows,
+                            const quantize::Factor* factor) const;
+
+  const LayerDevice& on_;
+  abi::QuantizeSolver* device_;  // nullptr: the host solves
   const quantize::Settings& settings_;
   uint32_t inputs_;
-  uint64_t tokens_ = 0;  // that the device has seen
+  bool columns_here_;
+  abi::Buffer room_{};  // of the device, for inputs that come from the host
+  uint64_t room_bytes_ = 0;
   quantize::Hessian hessian_;
+  std::vector<double> diagonal_;
+  std::vector<bool> dead_;
 };
 
 }  // namespace ropewalk

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <numeric>
+#include <utility>
 
 #include "core/base/parallel.h"
 #include "core/quantize/cholesky.h"
@@ -10,12 +11,6 @@ namespace ropewalk::quantize {
 namespace {
 
 constexpr double kMaxDamp = 1;
-
-std::vector<double> diagonal(const Hessian& hessian) {
-  std::vector<double> values(hessian.inputs());
-  for (size_t k = 0; k < values.size(); ++k) values[k] = hessian.lower()[k * values.size() + k];
-  return values;
-}
 
 // The lower half of A[order, order], reversed in both axes, with `diagonal` in its diagonal's
 // place.
@@ -53,17 +48,8 @@ std::vector<uint32_t> within_groups(std::span<const double> weight, uint32_t gro
   return order;
 }
 
-}  // namespace
-
-std::vector<bool> dead_columns(const Hessian& hessian) {
-  std::vector<bool> dead;
-  for (const double value : diagonal(hessian)) dead.push_back(value == 0);
-  return dead;
-}
-
-std::vector<uint32_t> column_order(const Hessian& hessian, const Settings& settings) {
-  const std::vector<double> weight = diagonal(hessian);  // 0 of a dead one: last
-  const uint32_t count = hessian.inputs();
+std::vector<uint32_t> order_of(std::span<const double> weight, const Settings& settings) {
+  const auto count = static_cast<uint32_t>(weight.size());
   if (settings.order == Order::gar)
     return within_groups(weight, settings.group_size == 0 ? count : settings.group_size);
   std::vector<uint32_t> order(count);
@@ -73,34 +59,54 @@ std::vector<uint32_t> column_order(const Hessian& hessian, const Settings& setti
   return order;
 }
 
-std::optional<Factor> factorise(const Hessian& hessian, const Settings& settings) {
-  return factorise(hessian, settings, [&](std::span<double> matrix, uint32_t n) {
-    if (!cholesky(matrix, n, settings.threads)) return std::vector<float>();
-    return reversed_inverse(matrix, n, settings.threads);
-  });
+}  // namespace
+
+std::vector<double> diagonal_of(const Hessian& hessian) {
+  std::vector<double> values(hessian.inputs());
+  for (size_t k = 0; k < values.size(); ++k) values[k] = hessian.lower()[k * values.size() + k];
+  return values;
 }
 
-std::optional<Factor> factorise(const Hessian& hessian, const Settings& settings,
-                                const ToUpper& to_upper) {
-  Factor factor;
-  factor.order = column_order(hessian, settings);
+std::vector<bool> dead_columns(std::span<const double> diagonal) {
+  std::vector<bool> dead;
+  for (const double value : diagonal) dead.push_back(value == 0);
+  return dead;
+}
+
+std::vector<uint32_t> column_order(const Hessian& hessian, const Settings& settings) {
+  return order_of(diagonal_of(hessian), settings);  // 0 of a dead one: last
+}
+
+std::optional<Factor> factorise(const Hessian& hessian, const Settings& settings) {
   const uint32_t n = hessian.inputs();
-  std::vector<double> diag = diagonal(hessian);
+  std::vector<float> upper;
+  std::optional<Factor> found = find_damping(
+      diagonal_of(hessian), settings, [&](const Factor& factor, std::span<const double> diagonal) {
+        std::vector<double> matrix =
+            reordered(hessian.lower(), factor.order, diagonal, settings.threads);
+        if (!cholesky(matrix, n, settings.threads)) return false;
+        upper = reversed_inverse(matrix, n, settings.threads);
+        return true;
+      });
+  if (found) found->upper = std::move(upper);
+  return found;
+}
+
+std::optional<Factor> find_damping(std::span<const double> diagonal, const Settings& settings,
+                                   const Attempt& attempt) {
+  Factor factor;
+  factor.order = order_of(diagonal, settings);
   double sum = 0;
-  for (const double value : diag) {
+  for (const double value : diagonal) {
     sum += value;
     factor.dead += value == 0 ? 1 : 0;
   }
-  if (factor.dead == n) return std::nullopt;
-  const double mean = sum / (n - factor.dead);
-  for (double& value : diag)
-    if (value == 0) value = mean;
+  if (factor.dead == diagonal.size()) return std::nullopt;
+  const double mean = sum / (static_cast<double>(diagonal.size()) - factor.dead);
   for (factor.damp = settings.damp; factor.damp <= kMaxDamp; factor.damp *= 10) {
-    std::vector<double> damped = diag;
-    for (double& value : damped) value += factor.damp * mean;
-    std::vector<double> matrix = reordered(hessian.lower(), factor.order, damped, settings.threads);
-    factor.upper = to_upper(matrix, n);
-    if (!factor.upper.empty()) return factor;
+    std::vector<double> damped(diagonal.begin(), diagonal.end());
+    for (double& value : damped) value = (value == 0 ? mean : value) + factor.damp * mean;
+    if (attempt(factor, damped)) return factor;
   }
   return std::nullopt;
 }

@@ -30,7 +30,8 @@ struct Factor {
 };
 
 // Which columns have a zero on H's diagonal: their weights do not matter and become 0.
-std::vector<bool> dead_columns(const Hessian& hessian);
+std::vector<bool> dead_columns(std::span<const double> diagonal);
+std::vector<double> diagonal_of(const Hessian& hessian);
 
 // (inputs), ties to the lower index, dead ones last. Only the diagonal of H counts.
 std::vector<uint32_t> column_order(const Hessian& hessian, const Settings& settings);
@@ -39,10 +40,10 @@ std::vector<uint32_t> column_order(const Hessian& hessian, const Settings& setti
 // the result.
 std::optional<Factor> factorise(const Hessian& hessian, const Settings& settings);
 
-// The same with another way from a matrix (n, n), of which the lower half counts and which may be
-// overwritten, to U. Returns nothing where the matrix is not positive definite.
-using ToUpper = std::function<std::vector<float>(std::span<double> matrix, uint32_t n)>;
-std::optional<Factor> factorise(const Hessian& hessian, const Settings& settings,
-                                const ToUpper& to_upper);
+// The same where only H's diagonal is at hand: attempt(factor, diagonal) factorises H in factor's
+// order with this in the diagonal's place, as stored, or returns false. U is left to it.
+using Attempt = std::function<bool(const Factor& factor, std::span<const double> diagonal)>;
+std::optional<Factor> find_damping(std::span<const double> diagonal, const Settings& settings,
+                                   const Attempt& attempt);
 
 }  // namespace ropewalk::quantize

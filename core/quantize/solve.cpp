@@ -17,19 +17,6 @@ constexpr uint32_t kBlock = 128;  // columns whose errors are passed on together
 constexpr uint32_t kRows = 64;    // rows at a time, so that a part of U is used by all of them
 constexpr uint32_t kSpan = 128;   // columns that errors are passed on to at a time
 
-QuantizedMatrix empty_matrix(uint32_t rows, uint32_t cols, const Settings& settings) {
-  QuantizedMatrix matrix;
-  matrix.bits = settings.bits;
-  matrix.rows = rows;
-  matrix.cols = cols;
-  matrix.group_size = settings.group_size == 0 ? cols : settings.group_size;
-  matrix.codes.resize(size_t{rows} * cols);
-  matrix.scales.resize(size_t{rows} * matrix.groups());
-  matrix.zeros.resize(size_t{rows} * matrix.groups());
-  matrix.group_of.resize(cols);
-  return matrix;
-}
-
 void store(QuantizedMatrix& matrix, uint32_t group, uint32_t row, const Range& range) {
   matrix.scales[size_t{group} * matrix.rows + row] = range.scale_bits;
   matrix.zeros[size_t{group} * matrix.rows + row] = static_cast<uint8_t>(range.zero);
@@ -209,17 +196,35 @@ size_t QuantizedMatrix::subnormal_scales() const {
       std::ranges::count_if(scales, [](uint16_t half) { return (half & 0x7c00) == 0; }));
 }
 
+QuantizedMatrix empty_matrix(uint32_t rows, uint32_t cols, const Settings& settings) {
+  QuantizedMatrix matrix;
+  matrix.bits = settings.bits;
+  matrix.rows = rows;
+  matrix.cols = cols;
+  matrix.group_size = settings.group_size == 0 ? cols : settings.group_size;
+  matrix.codes.resize(size_t{rows} * cols);
+  matrix.scales.resize(size_t{rows} * matrix.groups());
+  matrix.zeros.resize(size_t{rows} * matrix.groups());
+  matrix.group_of.resize(cols);
+  for (uint32_t k = 0; k < cols; ++k) matrix.group_of[k] = k / matrix.group_size;
+  return matrix;
+}
+
+QuantizedMatrix empty_matrix_in(uint32_t rows, const Factor& factor, const Settings& settings) {
+  QuantizedMatrix matrix = empty_matrix(rows, static_cast<uint32_t>(factor.order.size()), settings);
+  if (settings.order == Order::act || settings.order == Order::stored)
+    for (uint32_t i = 0; i < matrix.cols; ++i)
+      matrix.group_of[factor.order[i]] = i / matrix.group_size;
+  return matrix;
+}
+
 QuantizedMatrix solve(std::span<float> weight, uint32_t rows, const Factor& factor,
                       const std::vector<bool>& dead, const Settings& settings) {
   const auto cols = static_cast<uint32_t>(factor.order.size());
   for (size_t row = 0; row < rows; ++row)
     for (size_t k = 0; k < cols; ++k)
       if (dead[k]) weight[row * cols + k] = 0;
-  QuantizedMatrix out = empty_matrix(rows, cols, settings);
-  for (uint32_t i = 0; i < cols; ++i) {
-    const bool sorted = settings.order == Order::act || settings.order == Order::stored;
-    out.group_of[factor.order[i]] = (sorted ? i : factor.order[i]) / out.group_size;
-  }
+  QuantizedMatrix out = empty_matrix_in(rows, factor, settings);
   out.clipped_scales = over_rows(rows, settings.threads, [&](uint32_t first, uint32_t last) {
     RowSolver solver(weight, factor, settings, out);
     return solver.run(first, last - first);
@@ -232,7 +237,6 @@ QuantizedMatrix round_to_nearest(std::span<const float> weight, uint32_t rows, u
   Settings plain = settings;
   if (plain.search == Search::weighted) plain.search = Search::none;  // no U says what counts
   QuantizedMatrix out = empty_matrix(rows, cols, plain);
-  for (uint32_t k = 0; k < cols; ++k) out.group_of[k] = k / out.group_size;
   const auto round_rows = [&](uint32_t first, uint32_t last) {
     uint32_t clipped = 0;
     for (uint32_t row = first; row < last; ++row)

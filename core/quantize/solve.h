@@ -43,6 +43,10 @@ struct QuantizedMatrix {
   size_t subnormal_scales() const;
 };
 
+// To be filled: groups as stored, or as the factor's order has them.
+QuantizedMatrix empty_matrix(uint32_t rows, uint32_t cols, const Settings& settings);
+QuantizedMatrix empty_matrix_in(uint32_t rows, const Factor& factor, const Settings& settings);
+
 // `weight` (rows, cols) is overwritten; columns of dead inputs count as 0.
 QuantizedMatrix solve(std::span<float> weight, uint32_t rows, const Factor& factor,
                       const std::vector<bool>& dead, const Settings& settings);

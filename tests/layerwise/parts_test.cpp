@@ -103,17 +103,17 @@ void run_part(const LayerRig& rig, const Whole& whole, size_t first, size_t last
               const std::vector<int32_t>& text, Values& values) {
   ModelPart part(rig.device, whole.weights,
                  cut_graph(whole.model, first, last, rig.device.max_tokens()));
-  std::vector<std::span<const std::byte>> in;
-  for (const LiveValue& value : part.inputs()) in.emplace_back(values.at(value.name));
-  Values made;
-  std::vector<std::span<std::byte>> out;
-  for (const LiveValue& value : part.outputs()) {
-    auto& bytes = made[value.name];
-    bytes.resize(text.size() * value.width * sizeof(float));
-    out.emplace_back(bytes);
-  }
+  std::vector<ValueRows> in, out;
+  for (const LiveValue& value : part.inputs()) in.push_back({.host = values.at(value.name)});
+  for (const LiveValue& value : part.outputs())
+    out.push_back({.host = std::vector<std::byte>(text.size() * value.width * sizeof(float))});
   part.run(text, in, out);
-  for (auto& [name, bytes] : made) values[name] = std::move(bytes);
+  for (size_t i = 0; i < out.size(); ++i) values[part.outputs()[i].name] = std::move(out[i].host);
+}
+
+std::vector<std::byte> bytes_of(const std::vector<float>& values) {
+  const auto bytes = std::as_bytes(std::span(values));
+  return {bytes.begin(), bytes.end()};
 }
 
 class Parts : public ::testing::TestWithParam<const char*> {};
@@ -202,17 +202,17 @@ TEST(ModelPart, SaysWhereAValueIsNotFinite) {
                  cut_graph(whole.model, whole.begin_of(1), whole.begin_of(2), 600));
   const size_t width = rig.checkpoint->config().hidden_size;
   for (const size_t token : {4u, 550u}) {
-    std::vector<float> residual(text.size() * width, 0.5f), attention = residual;
-    attention[token * width + 7] = std::numeric_limits<float>::infinity();
-    std::vector<std::byte> sum(text.size() * width * sizeof(float)), norm = sum;
+    std::vector<ValueRows> in(2), out(2);
+    std::vector<float> values(text.size() * width, 0.5f);
+    in[0].host = bytes_of(values);
+    values[token * width + 7] = std::numeric_limits<float>::infinity();
+    in[1].host = bytes_of(values);
+    for (ValueRows& rows : out) rows.host.resize(in[0].host.size());
     expect_error(
         ExitCode::non_finite,
         HasSubstr("model.layers.0.attention_add: found a value that is NaN or infinite for token " +
                   std::to_string(token) + " of a text"),
-        [&] {
-          part.run(text, {std::as_bytes(std::span(residual)), std::as_bytes(std::span(attention))},
-                   {sum, norm});
-        });
+        [&] { part.run(text, in, out); });
   }
 }
 

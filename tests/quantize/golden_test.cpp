@@ -33,7 +33,8 @@ Solved solve_golden(const Settings& settings, const Factor& factor) {
   const Hessian hessian = golden_hessian();
   const std::vector<float> weight = golden_weight();
   std::vector<float> work = weight;
-  const QuantizedMatrix matrix = solve(work, kOutputs, factor, dead_columns(hessian), settings);
+  const QuantizedMatrix matrix =
+      solve(work, kOutputs, factor, dead_columns(diagonal_of(hessian)), settings);
   const QuantizedMatrix nearest = round_to_nearest(weight, kOutputs, kInputs, settings);
   const std::vector<double> errors = relative_errors(weight, {&matrix, &nearest}, hessian, 1);
   return {matrix, errors[0], errors[1]};

@@ -29,7 +29,7 @@ Layer layer_of(uint32_t rows, uint32_t cols) {
 QuantizedMatrix solve_layer(const Layer& layer, const Settings& settings) {
   std::vector<float> weight = layer.weight;
   return solve(weight, layer.rows, factorise(layer.hessian, settings).value(),
-               dead_columns(layer.hessian), settings);
+               dead_columns(diagonal_of(layer.hessian)), settings);
 }
 
 double lost(const Layer& layer, const QuantizedMatrix& matrix) {
@@ -119,7 +119,7 @@ TEST_P(SolveColumns, AreTheSameWithoutBlocks) {
   if (GetParam()) factor->pull = pull_of(shift_of(layer), *factor, 1);
   std::vector<float> work = layer.weight;
   const QuantizedMatrix found =
-      solve(work, layer.rows, *factor, dead_columns(layer.hessian), settings);
+      solve(work, layer.rows, *factor, dead_columns(diagonal_of(layer.hessian)), settings);
   for (uint32_t row = 0; row < layer.rows; ++row) {
     std::vector<float> w(layer.weight.begin() + row * layer.cols,
                          layer.weight.begin() + (row + 1) * layer.cols);

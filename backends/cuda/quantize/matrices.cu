@@ -1,8 +1,8 @@
-// Products of tiles of 64 x 64 in f64: 256 threads with 4 x 4 sums each, 8 columns of both operands
-// in shared memory at a time. Every product here is of rows with rows, the sum over k of
-// a[i][k] b[j][k]:
-// the Cholesky update, the inverse (which is kept transposed) and x H. Bottleneck: multiply-adds in
-// f64, and shared memory, of which 16 sums need 8 loads.
+// Products of tiles of 64 x 64: 256 threads with 4 x 4 sums each, 8 columns of both operands in
+// shared memory at a time. Every product here is of rows with rows, the sum over k of
+// a[i][k] b[j][k]: the Cholesky update and the inverse (which is kept transposed) in f64, and x H,
+// whose sums of 64 terms are in f32. Bottleneck: multiply-adds, and shared memory, of which 16 sums
+// need 8 loads.
 #include "backends/cuda/kernel/launch.cuh"
 #include "backends/cuda/quantize/matrices.h"
 
@@ -10,6 +10,7 @@ namespace ropewalk::cuda {
 namespace {
 
 constexpr uint32_t kTile = kMatrixTile, kThreads = 256, kStep = 8, kSide = 4;
+constexpr uint32_t kShort = 64;       // terms of a sum in f32
 constexpr uint32_t kPad = kTile + 1;  // so that a column's elements lie in different banks
 
 // Rows of an operand: (rows, .) at `at`; what is behind them counts as 0.
@@ -31,53 +32,51 @@ __device__ __forceinline__ uint32_t column_of_thread() {
   return threadIdx.x % (kTile / kSide) * kSide;
 }
 
-// sums += a b^T over columns [0, depth). `weight(j, k)` multiplies b's element: 1 but for H.
-template <class A, class Weight>
+// sums += a b^T over columns [0, depth), multiplied as T. `weight(j, k)` multiplies b's element: 1
+// but for H.
+template <class T, class A, class Weight>
 __device__ __forceinline__ void add_product(const Rows<A>& a, const Rows<double>& b, uint32_t depth,
                                             const Weight& weight, Sums& sums) {
-  __shared__ double a_part[kStep][kPad];
-  __shared__ double b_part[kStep][kPad];
+  __shared__ T a_part[kStep][kPad];
+  __shared__ T b_part[kStep][kPad];
+  T part[kSide][kSide] = {};
+  const auto add_up = [&] {
+    for (uint32_t i = 0; i < kSide; ++i)
+      for (uint32_t j = 0; j < kSide; ++j) {
+        sums.of[i][j] += static_cast<double>(part[i][j]);
+        part[i][j] = 0;
+      }
+  };
   for (uint32_t first = 0; first < depth; first += kStep) {
     __syncthreads();
     for (uint32_t i = threadIdx.x; i < kTile * kStep; i += kThreads) {
       const uint32_t row = i / kStep, k = i % kStep;
       const bool inside = first + k < depth;
       a_part[k][row] =
-          inside && row < a.rows ? static_cast<double>(a.at[row * a.pitch + first + k]) : 0;
-      b_part[k][row] =
-          inside && row < b.rows ? b.at[row * b.pitch + first + k] * weight(row, first + k) : 0;
+          inside && row < a.rows ? static_cast<T>(a.at[row * a.pitch + first + k]) : T{0};
+      b_part[k][row] = inside && row < b.rows ? static_cast<T>(b.at[row * b.pitch + first + k]) *
+                                                    static_cast<T>(weight(row, first + k))
+                                              : T{0};
     }
     __syncthreads();
     for (uint32_t k = 0; k < kStep; ++k) {
-      double left[kSide], right[kSide];
+      T left[kSide], right[kSide];
       for (uint32_t i = 0; i < kSide; ++i) left[i] = a_part[k][row_of_thread() + i];
       for (uint32_t j = 0; j < kSide; ++j) right[j] = b_part[k][column_of_thread() + j];
       for (uint32_t i = 0; i < kSide; ++i)
-        for (uint32_t j = 0; j < kSide; ++j) sums.of[i][j] += left[i] * right[j];
+        for (uint32_t j = 0; j < kSide; ++j) part[i][j] += left[i] * right[j];
     }
+    if ((first + kStep) % kShort == 0) add_up();
   }
+  add_up();
 }
 
 struct One {
-  __device__ double operator()(uint32_t, uint32_t) const { return 1; }
+  __device__ int operator()(uint32_t, uint32_t) const { return 1; }
 };
 
 __device__ __forceinline__ uint32_t rows_of_tile(uint32_t tile, uint32_t n) {
   return min(kTile, n - tile * kTile);
-}
-
-__global__ void __launch_bounds__(kThreads) transpose_kernel(const Transposition op) {
-  __shared__ uint16_t part[32][33];
-  const uint32_t row = blockIdx.y * 32, column = blockIdx.x * 32;
-  const uint32_t x = threadIdx.x % 32, y = threadIdx.x / 32;
-  for (uint32_t i = y; i < 32; i += kThreads / 32)
-    part[i][x] = row + i < op.rows && column + x < op.columns
-                     ? op.from[uint64_t{row + i} * op.columns + column + x]
-                     : uint16_t{0};
-  __syncthreads();
-  for (uint32_t i = y; i < 32; i += kThreads / 32)
-    if (column + i < op.columns && row + x < op.pitch)
-      op.to[uint64_t{column + i} * op.pitch + row + x] = part[x][i];
 }
 
 __global__ void __launch_bounds__(kThreads)
@@ -88,6 +87,20 @@ __global__ void __launch_bounds__(kThreads)
   h[at] += static_cast<double>(partial[at]);
 }
 
+__global__ void __launch_bounds__(kThreads) reorder_kernel(const Reordering op) {
+  const uint32_t i = blockIdx.y, j = blockIdx.x * kThreads + threadIdx.x;
+  if (j > i) return;
+  const uint32_t row = op.order[op.n - 1 - i], column = op.order[op.n - 1 - j];
+  op.to[uint64_t{i} * op.n + j] =
+      i == j ? op.diagonal[row] : op.h[uint64_t{max(row, column)} * op.n + min(row, column)];
+}
+
+__global__ void __launch_bounds__(kThreads)
+    diagonal_kernel(const double* h, double* diagonal, uint32_t n) {
+  const uint32_t i = blockIdx.x * kThreads + threadIdx.x;
+  if (i < n) diagonal[i] = h[uint64_t{i} * n + i];
+}
+
 // Block (tile of x's rows, tile of h's rows): from the lower half, where what is below the diagonal
 // counts twice.
 __global__ void __launch_bounds__(kThreads) energies_kernel(const Energies op) {
@@ -95,13 +108,12 @@ __global__ void __launch_bounds__(kThreads) energies_kernel(const Energies op) {
   const uint32_t first = blockIdx.x * kTile, tile = blockIdx.y, begin = tile * kTile;
   const uint32_t rows = min(kTile, op.rows - first), columns = rows_of_tile(tile, op.n);
   Sums sums{};
-  add_product(
+  add_product<float>(
       Rows<float>{op.x + uint64_t{first} * op.n, op.n, rows},
       Rows<double>{op.h + uint64_t{begin} * op.n, op.n, columns}, begin + columns,
-      [begin](uint32_t j, uint32_t k) { return k < begin + j    ? 2.0
-                                               : k == begin + j ? 1.0
-                                                                : 0.0; },
-      sums);
+      [begin](uint32_t j, uint32_t k) { return k < begin + j    ? 2
+                                               : k == begin + j ? 1
+                                                                : 0; }, sums);
   for (uint32_t i = 0; i < kSide; ++i) {
     double sum = 0;
     const uint32_t row = row_of_thread() + i;
@@ -189,7 +201,7 @@ __global__ void __launch_bounds__(kThreads)
     return Rows<double>{matrix + uint64_t{of} * kTile * n + tile * kTile, n, rows_of_tile(of, n)};
   };
   Sums sums{};
-  add_product(rows_at(i), rows_at(j), kTile, One(), sums);
+  add_product<double>(rows_at(i), rows_at(j), kTile, One(), sums);
   for (uint32_t r = 0; r < kSide; ++r)
     for (uint32_t c = 0; c < kSide; ++c) {
       const uint32_t row = i * kTile + row_of_thread() + r,
@@ -208,9 +220,9 @@ __global__ void __launch_bounds__(kThreads)
   const uint32_t count = rows_of_tile(tile, n);
   double* out = inverse + uint64_t{begin} * n + tile * kTile;
   Sums sums{};
-  add_product(Rows<double>{inverse + uint64_t{begin} * n + begin, n, rows},
-              Rows<double>{lower + uint64_t{tile} * kTile * n + begin, n, count},
-              tile * kTile - begin, One(), sums);
+  add_product<double>(Rows<double>{inverse + uint64_t{begin} * n + begin, n, rows},
+                      Rows<double>{lower + uint64_t{tile} * kTile * n + begin, n, count},
+                      tile * kTile - begin, One(), sums);
   for (uint32_t r = 0; r < kSide; ++r)
     for (uint32_t c = 0; c < kSide; ++c) {
       const uint32_t row = row_of_thread() + r, column = column_of_thread() + c;
@@ -246,13 +258,16 @@ uint32_t blocks_of(uint32_t count, uint32_t each) { return (count + each - 1) / 
 
 }  // namespace
 
-void transpose(const Transposition& op, cudaStream_t stream) {
-  run_kernel(transpose_kernel, dim3(blocks_of(op.columns, 32), blocks_of(op.pitch, 32)), kThreads,
-             stream, op);
-}
-
 void add_lower(const float* partial, double* h, uint32_t n, cudaStream_t stream) {
   run_kernel(add_lower_kernel, dim3(blocks_of(n, kThreads), n), kThreads, stream, partial, h, n);
+}
+
+void read_diagonal(const double* h, double* diagonal, uint32_t n, cudaStream_t stream) {
+  run_kernel(diagonal_kernel, dim3(blocks_of(n, kThreads)), kThreads, stream, h, diagonal, n);
+}
+
+void reorder(const Reordering& op, cudaStream_t stream) {
+  run_kernel(reorder_kernel, dim3(blocks_of(op.n, kThreads), op.n), kThreads, stream, op);
 }
 
 void find_energies(const Energies& op, cudaStream_t stream) {

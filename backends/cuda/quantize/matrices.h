@@ -12,16 +12,21 @@ inline constexpr uint32_t kMatrixTile = 64;
 
 inline uint32_t matrix_tiles(uint32_t n) { return (n + kMatrixTile - 1) / kMatrixTile; }
 
-// to (columns, pitch) = from (rows, columns) transposed, f16; columns [rows, pitch) of it are 0.
-struct Transposition {
-  const uint16_t* from;
-  uint16_t* to;
-  uint32_t rows, columns, pitch;
-};
-void transpose(const Transposition& op, cudaStream_t stream);
-
 // h (n, n) += partial (n, n) in the lower half.
 void add_lower(const float* partial, double* h, uint32_t n, cudaStream_t stream);
+
+void read_diagonal(const double* h, double* diagonal, uint32_t n, cudaStream_t stream);
+
+// to (n, n), lower half = h with `diagonal` in its diagonal's place and rows and columns `order`
+// from the last to the first.
+struct Reordering {
+  const double* h;
+  const double* diagonal;  // (n), as stored
+  const uint32_t* order;   // (n)
+  double* to;
+  uint32_t n;
+};
+void reorder(const Reordering& op, cudaStream_t stream);
 
 // sums (rows, tiles of n): the part of x h x^T that h's rows of a tile have. `h` (n, n): its lower
 // half.

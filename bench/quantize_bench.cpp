@@ -5,6 +5,8 @@
 //   factor    2/3 K^3       Cholesky and the inverse of the factor
 //   columns   N K^2         every rounded column changes those behind it
 //   errors    3 N K^2       x H x^T of the weights, of what solving and of what rounding changes
+//   pull      2 K^3         P of --asymmetric-calibration
+//   pack                    bytes of codes
 // All cores work; the time is that of the clock. What other programs do changes it.
 #include <benchmark/benchmark.h>
 
@@ -16,6 +18,8 @@
 #include <vector>
 
 #include "core/quantize/errors.h"
+#include "core/quantize/pack.h"
+#include "core/quantize/pull.h"
 
 namespace ropewalk::quantize {
 namespace {
@@ -112,6 +116,26 @@ void errors(benchmark::State& state) {
   tell_rate(state, 3 * kOutputs * k * k);
 }
 
+void pull(benchmark::State& state) {
+  const Layer& layer = layer_of(state);
+  const double k = layer.hessian.inputs();
+  const Factor found = factorise(layer.hessian, layer.settings).value();
+  Shift shift(layer.hessian.inputs());
+  shift.add(layer.x, values(layer.x.size(), layer.hessian.inputs(), 3), threads());
+  for (auto _ : state) benchmark::DoNotOptimize(pull_of(shift, found, threads()));
+  tell_rate(state, 2 * k * k * k);
+}
+
+void pack_codes(benchmark::State& state, uint8_t bits) {
+  const Layer& layer = layer_of(state);
+  Settings settings = layer.settings;
+  settings.bits = bits;
+  const QuantizedMatrix matrix =
+      round_to_nearest(layer.weight, kOutputs, layer.hessian.inputs(), settings);
+  for (auto _ : state) benchmark::DoNotOptimize(pack(matrix, ZeroForm::v1));
+  state.SetBytesProcessed(state.iterations() * static_cast<int64_t>(matrix.codes.size()));
+}
+
 // The inputs of a 1.1B model's layers.
 #define SIZES Unit(benchmark::kMillisecond)->UseRealTime()->Arg(2048)->Arg(5632)
 BENCHMARK(hessian)->SIZES;
@@ -120,6 +144,9 @@ BENCHMARK_CAPTURE(columns, weighted, Search::weighted)->SIZES;
 BENCHMARK_CAPTURE(columns, plain, Search::none)->SIZES;
 BENCHMARK(nearest)->SIZES;
 BENCHMARK(errors)->SIZES;
+BENCHMARK(pull)->SIZES;
+BENCHMARK_CAPTURE(pack_codes, 3, 3)->SIZES;
+BENCHMARK_CAPTURE(pack_codes, 4, 4)->SIZES;
 #undef SIZES
 
 }  // namespace

@@ -141,8 +141,6 @@ RW_INLINE Words add_dot(Words sum, Words codes, uint32_t four) {
       _mm512_dpbusd_epi32(__builtin_bit_cast(__m512i, sum), __builtin_bit_cast(__m512i, codes),
                           _mm512_set1_epi32(static_cast<int32_t>(four))));
 }
-// a * b + c, rounded once.
-RW_INLINE Floats multiply_add(Floats a, Floats b, Floats c) { return _mm512_fmadd_ps(a, b, c); }
 
 #else
 
@@ -155,10 +153,6 @@ RW_INLINE Words add_dot(Words sum, Words codes, uint32_t four) {
   for (int shift = 0; shift < 32; shift += 8)
     sum += (codes >> shift & 0xffu) * static_cast<uint32_t>(static_cast<int8_t>(four >> shift));
   return sum;
-}
-RW_INLINE Floats multiply_add(Floats a, Floats b, Floats c) {
-  for (int i = 0; i < kLanes; ++i) c[i] = __builtin_fmaf(a[i], b[i], c[i]);
-  return c;
 }
 
 #endif

@@ -139,12 +139,13 @@ TEST_P(IntegerSums, may_be_the_largest) {
   expect_exact(OneBlock([](uint32_t, uint32_t) { return 15u; }), x);
 }
 
-// The largest element rounds to a power of two, so the others have one bit less.
+// The largest element rounds to a power of two, so the others have one bit less: they are multiples
+// of 4.
 TEST_P(IntegerSums, of_an_input_that_rounds_up) {
   const OneBlock block([](uint32_t k, uint32_t n) { return (3 * k + 5 * n) % 16; });
-  std::vector<float> x(OneBlock::kDepth, -3.0f);
+  std::vector<float> x(OneBlock::kDepth, -6.0f);
   x[7] = -0x1.fffffep+22f;
-  std::vector<int32_t> rounded(OneBlock::kDepth, -4);  // multiples of 2^(23 - 21)
+  std::vector<int32_t> rounded(OneBlock::kDepth, -8);
   rounded[7] = -(1 << 23);
   const OpCase c = product_of(x, {block.stored(0)});
   run_then(c, [&](Session& session) {

@@ -155,7 +155,7 @@ TEST_P(IntegerSums, of_an_input_that_rounds_up) {
 }
 
 GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST(IntegerSums);
-INSTANTIATE_TEST_SUITE_P(Ops, IntegerSums, testing::ValuesIn(integer_devices()), device_of);
+INSTANTIATE_TEST_SUITE_P(Cpu, IntegerSums, testing::ValuesIn(integer_devices()), device_of);
 
 class Codes : public OpTest {};
 
@@ -216,7 +216,7 @@ TEST_P(Codes, of_one_x_for_several_weights) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Ops, Codes, testing::ValuesIn(cpu_devices()), device_of);
+INSTANTIATE_TEST_SUITE_P(Cpu, Codes, testing::ValuesIn(cpu_devices()), device_of);
 
 class IntegerBits : public testing::TestWithParam<GptqShape> {
  protected:
@@ -255,7 +255,7 @@ TEST_P(IntegerBits, are_those_of_every_instruction_set_and_number_of_rows) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Ops, IntegerBits,
+INSTANTIATE_TEST_SUITE_P(Cpu, IntegerBits,
                          testing::Values(GptqShape{160, 72, 4, 32, 1, DType::f16},
                                          GptqShape{160, 72, 4, 64, 0, DType::f32},
                                          GptqShape{288, 40, 4, 128, 1, DType::f16},

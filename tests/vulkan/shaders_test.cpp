@@ -67,11 +67,13 @@ TEST(VulkanShaders, VariantsNeedShuffles) {
 }
 
 TEST(VulkanShaders, HalvesNeedFloat16AndTilesOfThem16BitStorage) {
-  for (const Shader* shader :
-       {&kGptqMatvecF16, &kGptqMatrix, &kAttentionMatrix, &kProductsF16, &kProductsMatrix})
+  for (const Shader* shader : {&kGptqMatvecF16, &kAttentionMatrix, &kProductsF16, &kProductsMatrix})
     EXPECT_THAT(capabilities(*shader),
                 testing::UnorderedElementsAre(kShader, kPhysicalStorageBufferAddresses, kFloat16))
         << shader->name;
+  EXPECT_THAT(
+      capabilities(kGptqMatrix),
+      testing::UnorderedElementsAre(kShader, kPhysicalStorageBufferAddresses, kFloat16, kInt64));
   EXPECT_THAT(capabilities(kGptqTileF16),
               testing::UnorderedElementsAre(kShader, kPhysicalStorageBufferAddresses, kFloat16,
                                             kStorageBuffer16BitAccess));
@@ -80,13 +82,16 @@ TEST(VulkanShaders, HalvesNeedFloat16AndTilesOfThem16BitStorage) {
 TEST(VulkanShaders, MatrixCoresNeedTheMemoryModel) {
   if (kGptqMatrixCooperative.words.empty())
     GTEST_SKIP() << "built without a glslang that knows GL_KHR_cooperative_matrix";
-  for (const Shader* shader :
-       {&kGptqMatrixCooperative, &kAttentionMatrixCooperative, &kProductsMatrixCooperative})
-    EXPECT_THAT(
-        capabilities(*shader),
-        testing::UnorderedElementsAre(kShader, kPhysicalStorageBufferAddresses, kFloat16,
-                                      kGroupNonUniform, kVulkanMemoryModel, kCooperativeMatrix))
-        << shader->name;
+  std::set<uint32_t> needed{kShader,
+                            kPhysicalStorageBufferAddresses,
+                            kFloat16,
+                            kGroupNonUniform,
+                            kVulkanMemoryModel,
+                            kCooperativeMatrix};
+  for (const Shader* shader : {&kAttentionMatrixCooperative, &kProductsMatrixCooperative})
+    EXPECT_EQ(capabilities(*shader), needed) << shader->name;
+  needed.insert(kInt64);
+  EXPECT_EQ(capabilities(kGptqMatrixCooperative), needed);
 }
 
 TEST(VulkanShaders, LeanOnesNeedDotProducts) {

@@ -114,7 +114,7 @@ void read_features(const Instance& instance, VkPhysicalDevice device, const Opti
                       options.has("integer-dot");
   // Their shader is compiled where a compiler for it was found.
   if (has_matrices && matrices.cooperativeMatrix && v12.vulkanMemoryModel && found.size_control &&
-      !kGptqMatrixCooperative.words.empty() && has_f16_matrices(instance, device))
+      found.int64 && !kGptqMatrixCooperative.words.empty() && has_f16_matrices(instance, device))
     found.matrices = Matrices::cooperative;
   found.portability_subset = has_extension(instance, device, kPortabilitySubset);
   found.memory_budget = has_extension(instance, device, VK_EXT_MEMORY_BUDGET_EXTENSION_NAME) &&
@@ -241,7 +241,7 @@ Features examine(const Instance& instance, VkPhysicalDevice device, const Option
   // A processor computes f16 in f32, with a conversion before and one after each operation.
   if (options.float16 == Switch::never || (options.float16 == Switch::automatic && found.processor))
     found.float16 = false;
-  if (options.matrix == MatrixUse::emulated) found.matrices = Matrices::emulated;
+  if (options.matrix == MatrixUse::emulated && found.int64) found.matrices = Matrices::emulated;
   if (options.matrix == MatrixUse::never || !found.float16) found.matrices = Matrices::none;
   found.matrix_lanes = found.matrices == Matrices::cooperative
                            ? matrix_lanes_of(instance, device, found.subgroup_size)

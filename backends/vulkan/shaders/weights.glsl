@@ -123,8 +123,18 @@ Pair pair_of(uint word[kBlockWords], uint p) {
 #endif
 }
 
+#ifdef WIDE_ADDRESSES  // 64-bit numbers, the same for a subgroup but for an offset of 32 bits
+layout(buffer_reference, std430, buffer_reference_align = 16) restrict readonly buffer Quad { uvec4 of; };
+uvec4 quad_of_codes(uint line, uint column) {
+  return Quad(uint64_t(codes) + uint64_t(line) * (width * 16) + column * 16).of;
+}
+uint word_of_scales(uint line, uint column) {
+  return Word(uint64_t(scales) + uint64_t(line) * (width * 4) + column * 4).of;
+}
+#else
 uvec4 quad_of_codes(uint line, uint column) { return Quads(codes).at[line * width + column]; }
 uint word_of_scales(uint line, uint column) { return scales.at[line * width + column]; }
+#endif
 
 void load_words(uint block, uint column, out uint word[kBlockWords]) {
   if (kByQuads) {

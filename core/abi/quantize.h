@@ -37,7 +37,7 @@ struct ColumnGroups {
   bool fixed;  // their ranges are those of the untouched W; else found as a group begins
 };
 
-// A rounded matrix of (rows, inputs).
+// A rounded matrix of (rows, inputs). What is not wanted is empty.
 struct RoundedRows {
   std::span<uint8_t> codes;    // (inputs, rows)
   std::span<uint16_t> scales;  // (groups, rows), f16

@@ -364,7 +364,9 @@ std::vector<float> QuantizeRun::weight_of(const Linear& linear, uint32_t cols) c
 Json QuantizeRun::solve_set(const LinearSet& set) {
   const size_t index = finished();
   const quantize::Settings& settings = job_.settings;
-  SetSolver solver(*job_.on, job_.solver, set.cols, settings, job_.asymmetric_calibration);
+  abi::QuantizeSolver* device = job_.solver == SolveOn::device ? job_.on->solver() : nullptr;
+  SetSolver solver(*job_.on, device, {set.cols, job_.asymmetric_calibration, !checked_}, settings);
+  checked_ = true;
   std::optional<quantize::Shift> shift = show_inputs(set, solver);
   std::optional<quantize::Factor> factor;
   if (job_.method == QuantizeMethod::gptq) {
@@ -387,7 +389,7 @@ Json QuantizeRun::solve_set(const LinearSet& set) {
     const Linear& linear = set.linears[i];
     const std::vector<float> weight = weight_of(linear, set.cols);
     const RoundedMatrix rounded = solver.round(weight, linear.rows, factor ? &*factor : nullptr);
-    const quantize::QuantizedMatrix& chosen = rounded.chosen();
+    const quantize::QuantizedMatrix& chosen = rounded.chosen;
     if (chosen.clipped_scales > 0)
       throw Error(ExitCode::model, linear.name + ".weight",
                   fmt::format("needs {} scales that are too large for f16", chosen.clipped_scales),

@@ -142,6 +142,7 @@ class QuantizeRun {
   // What the dense model has where an even or odd set begins; none without asymmetric_calibration.
   std::vector<std::unique_ptr<Activations>> dense_files_;
   uint64_t activation_bytes_ = 0;
+  bool checked_ = false;  // the device's solver, on this run's first set
 };
 
 }  // namespace ropewalk

@@ -17,24 +17,31 @@ namespace ropewalk {
 enum class SolveOn : uint8_t { host, device };
 
 struct RoundedMatrix {
-  quantize::QuantizedMatrix nearest = {};  // each weight to its nearest code
-  std::optional<quantize::QuantizedMatrix> solved = {};
+  quantize::QuantizedMatrix chosen = {};  // solved, or each weight's nearest code
+  bool solved = false;
   double nearest_error = 0, error = 0;  // relative_errors(), the second of what is chosen
+};
 
-  const quantize::QuantizedMatrix& chosen() const { return solved ? *solved : nearest; }
+struct SetWork {
+  uint32_t inputs;          // their width
+  bool keep_upper = false;  // U must be on the host, which then takes the columns from the device
+  // What the device finds is compared with what the host does: sums of the first text, U, the codes
+  // and errors of some rows. For a set it costs the host about a second.
+  bool check = false;
 };
 
 class SetSolver {
  public:
-  // For inputs of this width. Where U must be on the host, the device leaves it the columns.
-  // REQUIRES: `on` and the settings outlive this; a device that has a solver, for SolveOn::device.
-  SetSolver(const LayerDevice& on, SolveOn where, uint32_t inputs,
-            const quantize::Settings& settings, bool keep_upper);
+  // `solver`: a device's, or nullptr, where the host solves. REQUIRES: it, `on` and the settings
+  // outlive this.
+  SetSolver(const LayerDevice& on, abi::QuantizeSolver* solver, const SetWork& work,
+            const quantize::Settings& settings);
   ~SetSolver();
   SetSolver(const SetSolver&) = delete;
   SetSolver& operator=(const SetSolver&) = delete;
 
-  // The inputs of some tokens, as the device has them.
+  // The inputs of some tokens, as the device has them. What compares throws Error (device_lost)
+  // where the device is wrong.
   void add(StoredType type, const ValueRows& x);
   // The sums are complete.
   void settle();
@@ -50,15 +57,21 @@ class SetSolver {
                            const quantize::Factor* factor) const;
   RoundedMatrix round_there(std::span<const float> weight, uint32_t rows,
                             const quantize::Factor* factor) const;
+  double energy_of(std::span<const float> x) const;
+  void check_sums(StoredType type, const abi::Slice& x);
+  void check_factor(const quantize::Factor& factor);
+  void check_rows(std::span<const float> weight, const quantize::Factor& factor,
+                  const quantize::QuantizedMatrix& found) const;
 
   const LayerDevice& on_;
   abi::QuantizeSolver* device_;  // nullptr: the host solves
   const quantize::Settings& settings_;
   uint32_t inputs_;
-  bool columns_here_;
+  bool columns_here_, check_;
+  uint64_t tokens_ = 0;
   abi::Buffer room_{};  // of the device, for inputs that come from the host
   uint64_t room_bytes_ = 0;
-  quantize::Hessian hessian_;
+  quantize::Hessian hessian_;  // the host's; of the device's where it is checked
   std::vector<double> diagonal_;
   std::vector<bool> dead_;
 };

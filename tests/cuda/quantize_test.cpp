@@ -70,7 +70,7 @@ TEST_F(CudaQuantizeModel, RefusesInputsBeyondF16) {
       } else {
         rows.host.assign(bytes.begin(), bytes.end());
       }
-      SetSolver solver(rig.device, SolveOn::device, 32, settings, false);
+      SetSolver solver(rig.device, rig.device.solver(), {.inputs = 32}, settings);
       const std::string said = error_of([&] { solver.add(StoredType::f32, rows); });
       if (value < 65520)
         EXPECT_EQ(said, "no error");

@@ -50,6 +50,7 @@ class QuantizeSolver::Block {
   }
   template <class Value>
   void read(std::span<Value> values) const {
+    if (values.empty()) return;
     memory_.read(std::as_writable_bytes(values), {buffer_, 0, values.size_bytes()});
   }
   void set(uint32_t value) const { write(std::span<const uint32_t>(&value, 1)); }

@@ -65,7 +65,8 @@ void check_out(const std::filesystem::path& out, const std::filesystem::path& ba
 
 // What a run depends on beside the code: another value, and an interrupted run is not gone on with.
 Json run_fingerprint(const QuantizeArguments& arguments, const Checkpoint& base,
-                     const std::string& ids_sha256, const LayerDevice& on, SolveOn solver) {
+                     const std::string& ids_sha256, const LayerDevice& on,
+                     const abi::QuantizeSolver* solver) {
   std::string names;
   Json files = Json::object();
   for (const TensorInfo& tensor : base.tensors()) {
@@ -221,7 +222,7 @@ int quantize_model(const QuantizeArguments& arguments) {
   const uint32_t longest = std::ranges::max(kinds, {}, &quantize::WindowKind::length).length;
   const LayerDevice device(registry, config, base->config(), longest);
   const abi::DeviceInfo& info = device.info();
-  const SolveOn solver = solve_on(arguments, device);
+  abi::QuantizeSolver* solver = solver_of(arguments, device);
   settings.threads = info.type == abi::DeviceType::cpu
                          ? info.lanes
                          : std::max(1u, std::thread::hardware_concurrency());
@@ -233,7 +234,7 @@ int quantize_model(const QuantizeArguments& arguments) {
                   .skip = arguments.skip,
                   .true_sequential = !arguments.layer_sequential,
                   .solver = solver,
-                  .device_bytes = solver == SolveOn::device ? info.memory_free / 2 : 0,
+                  .device_bytes = solver ? info.memory_free / 2 : 0,
                   .asymmetric_calibration = arguments.asymmetric_calibration,
                   .shard_bytes = shard_bytes,
                   .fingerprint = run_fingerprint(arguments, *base, ids_sha256, device, solver),
@@ -251,8 +252,7 @@ int quantize_model(const QuantizeArguments& arguments) {
     note(fmt::format("{}: going on with an interrupted run, {:.0f} % are done", arguments.out,
                      100 * run.done()));
   tell_plan(run.plan(), device, arguments.out);
-  if (solver == SolveOn::device)
-    note(fmt::format("{}: matrices are solved on {}", arguments.out, device.name()));
+  if (solver) note(fmt::format("{}: matrices are solved on {}", arguments.out, device.name()));
   lines = std::make_unique<Lines>(arguments.common, base->config().layers, run.done());
   run.run();
   lines.reset();

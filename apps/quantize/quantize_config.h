@@ -6,9 +6,9 @@
 #include <string>
 
 #include "apps/quantize/quantize_command.h"
+#include "core/abi/quantize.h"
 #include "core/checkpoint/formats/output_folder.h"
 #include "core/json/json.h"
-#include "core/layerwise/set_solver.h"
 
 namespace ropewalk {
 
@@ -16,8 +16,8 @@ struct QuantizedFacts {
   std::string source_sha256;       // of source_digest()
   std::string calibration_sha256;  // of ids_text()
   uint64_t tokens;
-  SolveOn solver;
-  Json matrices;  // of QuantizeRun
+  const abi::QuantizeSolver* solver;  // nullptr: the host
+  Json matrices;                      // of QuantizeRun
 };
 
 // Adds ropewalk-quantize.json, quantize_config.json and, last, config.json: the base's with the

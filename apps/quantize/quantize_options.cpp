@@ -152,21 +152,21 @@ quantize::Settings settings_of(const QuantizeArguments& arguments) {
   return settings;
 }
 
-SolveOn solve_on(const QuantizeArguments& arguments, const LayerDevice& on) {
+abi::QuantizeSolver* solver_of(const QuantizeArguments& arguments, const LayerDevice& on) {
   const SolverChoice choice = find("--solver", arguments.solver, kSolvers);
-  if (choice == SolverChoice::host) return SolveOn::host;
-  if (on.solver()) return SolveOn::device;
+  if (choice == SolverChoice::host) return nullptr;
+  if (on.solver()) return on.solver();
   if (choice == SolverChoice::device)
     throw Error(ExitCode::no_device, on.name(), "has no solver for --solver device",
                 "Only CUDA has one, where cuBLAS is found; take --solver host");
-  return SolveOn::host;
+  return nullptr;
 }
 
 QuantizeMethod method_of(const QuantizeArguments& arguments) {
   return find("--method", arguments.method, kMethods);
 }
 
-std::string solver_name(SolveOn solver) { return solver == SolveOn::device ? "device" : "host"; }
+std::string solver_name(const abi::QuantizeSolver* solver) { return solver ? "device" : "host"; }
 
 uint64_t shard_bytes_of(const QuantizeArguments& arguments) {
   const std::string& text = arguments.shard_size;

@@ -16,13 +16,13 @@ void add_options(CLI::App& app, QuantizeArguments& quantize);
 
 // Each throws Error (usage) for a value that is none of the known ones.
 quantize::Settings settings_of(const QuantizeArguments& arguments);
-// `auto` means the device where it has a solver. Throws Error (no_device) where it is named and has
-// none.
-SolveOn solve_on(const QuantizeArguments& arguments, const LayerDevice& on);
+// The device's solver, or nullptr for the host's. `auto` means the device where it has one. Throws
+// Error (no_device) where it is named and has none.
+abi::QuantizeSolver* solver_of(const QuantizeArguments& arguments, const LayerDevice& on);
 QuantizeMethod method_of(const QuantizeArguments& arguments);
 uint64_t shard_bytes_of(const QuantizeArguments& arguments);  // UINT64_MAX: one file
 
-std::string solver_name(SolveOn solver);  // host or device
+std::string solver_name(const abi::QuantizeSolver* solver);  // host or device
 
 // What the result depends on, by the names of the options.
 Json settings_json(const QuantizeArguments& arguments);

@@ -168,8 +168,7 @@ double QuantizeRun::share(size_t sets) const {
 // twice in f32; where there are dense inputs also D in f64, which is gone when the matrices come.
 // The device's solver leaves it U at most, a matrix with its codes twice, and what is read of both.
 QuantizePlan QuantizeRun::plan() const {
-  const bool device = job_.solver == SolveOn::device;
-  const uint64_t square_bytes = device ? 4 : job_.asymmetric_calibration ? 28 : 20;
+  const uint64_t square_bytes = job_.solver ? 4 : job_.asymmetric_calibration ? 28 : 20;
   uint64_t host = 0;
   for (const LinearSet& set : sets_) {
     uint64_t rows = 0;
@@ -364,8 +363,8 @@ std::vector<float> QuantizeRun::weight_of(const Linear& linear, uint32_t cols) c
 Json QuantizeRun::solve_set(const LinearSet& set) {
   const size_t index = finished();
   const quantize::Settings& settings = job_.settings;
-  abi::QuantizeSolver* device = job_.solver == SolveOn::device ? job_.on->solver() : nullptr;
-  SetSolver solver(*job_.on, device, {set.cols, job_.asymmetric_calibration, !checked_}, settings);
+  SetSolver solver(*job_.on, job_.solver, {set.cols, job_.asymmetric_calibration, !checked_},
+                   settings);
   checked_ = true;
   std::optional<quantize::Shift> shift = show_inputs(set, solver);
   std::optional<quantize::Factor> factor;

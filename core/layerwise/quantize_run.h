@@ -56,10 +56,10 @@ struct QuantizeJob {
   quantize::Settings settings;
   QuantizeMethod method = QuantizeMethod::gptq;
   std::vector<std::string> skip = {};  // patterns of layers that stay dense
-  bool true_sequential = true;     // else all sets of a layer see what its dense weights compute
-  SolveOn solver = SolveOn::host;  // device: REQUIRES that it has one
+  bool true_sequential = true;  // else all sets of a layer see what its dense weights compute
+  abi::QuantizeSolver* solver = nullptr;  // that of the device; nullptr: the host solves
   // Of the device's memory, for the values between the parts of the model. Where that is too little
-  // they are in files. REQUIRES: SolveOn::device, unless 0.
+  // they are in files. REQUIRES: a solver, unless 0.
   uint64_t device_bytes = 0;
   bool asymmetric_calibration = false;  // aim at what the dense model computes (pull.h)
   uint64_t shard_bytes;

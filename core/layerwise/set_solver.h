@@ -14,8 +14,6 @@
 
 namespace ropewalk {
 
-enum class SolveOn : uint8_t { host, device };
-
 struct RoundedMatrix {
   quantize::QuantizedMatrix chosen = {};  // solved, or each weight's nearest code
   bool solved = false;

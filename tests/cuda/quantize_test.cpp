@@ -2,6 +2,7 @@
 #include <map>
 
 #include "core/layerwise/quantize_run.h"
+#include "tests/cuda/lying_solver.h"
 #include "tests/cuda/quantize_device.h"
 #include "tests/error_of.h"
 #include "tests/files.h"
@@ -19,9 +20,11 @@ struct Made {
 class CudaQuantizeModel : public CudaQuantize {
  protected:
   struct Interrupted {};
+  enum class SolveOn { host, device };
 
   // `device_bytes`: for values between the layers.
-  Made made_on(SolveOn solver, const std::filesystem::path& out, int ticks, uint64_t device_bytes) {
+  Made made_on(SolveOn solver, const std::filesystem::path& out, int ticks, uint64_t device_bytes,
+               LyingSolver::Lies lies = {}) {
     Config config = config_of(test_backends().front(), "dense-f16");
     config.context.length = LayerRig::kTokens;
     LayerRig rig(std::move(config));
@@ -32,7 +35,8 @@ class CudaQuantizeModel : public CudaQuantize {
     job.base = rig.checkpoint.get();
     job.on = &rig.device;
     job.texts = &texts;
-    job.solver = solver;
+    LyingSolver liar(*rig.device.solver(), std::move(lies));
+    job.solver = solver == SolveOn::device ? &liar : nullptr;
     job.device_bytes = device_bytes;
     job.true_sequential = true;
     job.shard_bytes = UINT64_MAX;
@@ -95,6 +99,17 @@ TEST_F(CudaQuantizeModel, IsAsGoodAsTheHosts) {
     EXPECT_NEAR(ours.error, meant.error, (i < 3 ? 5e-3 : 3e-2) * meant.error) << ours.name;
     EXPECT_NEAR(ours.nearest, meant.nearest, (i < 3 ? 1e-3 : 3e-2) * meant.nearest) << ours.name;
   }
+}
+
+// The first set of each run.
+TEST_F(CudaQuantizeModel, EndsWhereTheDeviceIsWrong) {
+  const TemporaryFolder folder;
+  const LyingSolver::Lies lies{
+      .solve = [](abi::RoundedRows& result) { result.codes.front() ^= 1; }};
+  made_on(SolveOn::device, folder.path() / "gone-on", 65, 0);
+  for (const char* name : {"new", "gone-on"})
+    EXPECT_THAT(error_of([&] { made_on(SolveOn::device, folder.path() / name, -1, 0, lies); }),
+                testing::HasSubstr("found rounded weights that the host does not find"));
 }
 
 // Wherever the values between the layers are, at first and when the run goes on.

@@ -64,8 +64,9 @@ std::string engine_fingerprint(Engine& engine) {
                                     fmt::format("{}", config.context.page_tokens),
                                     fmt::format("{}", engine.tokenizer().legacy())};
   for (const AdapterChoice& adapter : config.adapters)
-    parts.push_back(
-        fmt::format("{} {} {}", adapter.name, adapter.scale, serve::model_identity(adapter.path)));
+    parts.push_back(fmt::format("{} {} {} {}", adapter.name, adapter.scale,
+                                serve::model_identity(adapter.path),
+                                adapter.base.empty() ? "" : serve::model_identity(adapter.base)));
   return serve::fingerprint(parts);
 }
 

@@ -17,6 +17,7 @@ namespace {
 
 class FolderAdapter final : public AdapterSource {
  public:
+  // `base` is that whose rows a DoRA stretches.
   FolderAdapter(std::unique_ptr<Adapter> adapter, double scale, const Checkpoint& base)
       : adapter_(std::move(adapter)), scale_(scale), vectors_(output_vectors(*adapter_, base)) {}
 
@@ -87,19 +88,28 @@ std::string run_time_refusal(const Adapter& adapter) {
   return "";
 }
 
-std::shared_ptr<const AdapterSource> open_for_run(const std::filesystem::path& folder, double scale,
-                                                  const Checkpoint& base) {
-  auto adapter = std::make_unique<Adapter>(folder);
-  check_fit(*adapter, base);
-  if (const std::string refusal = run_time_refusal(*adapter); !refusal.empty())
-    refuse(folder.string(),
+void check_for_run(const Adapter& adapter, double scale, const Checkpoint& base,
+                   const Checkpoint* unquantised) {
+  check_fit(adapter, base);
+  if (unquantised) check_fit(adapter, *unquantised);
+  if (const std::string refusal = run_time_refusal(adapter); !refusal.empty())
+    refuse(adapter.directory().string(),
            refusal + "; a running model takes changes of linear layers and of their biases",
            base.quantization() ? "Merge it into the unquantised model with `ropewalk adapter "
                                  "merge`, then quantise the result with `ropewalk quantize`"
                                : "Merge it with `ropewalk adapter merge`");
-  check_choice({{adapter.get(), scale}});
-  for (const std::string& doubt : doubts_of(*adapter, &base, {})) warn(doubt);
-  return std::make_shared<FolderAdapter>(std::move(adapter), scale, base);
+  check_choice({{&adapter, scale}});
+  for (const std::string& doubt : doubts_of(adapter, unquantised ? unquantised : &base, {}))
+    warn(doubt);
+}
+
+std::shared_ptr<const AdapterSource> open_for_run(const std::filesystem::path& folder, double scale,
+                                                  const Checkpoint& base,
+                                                  const Checkpoint* unquantised) {
+  auto adapter = std::make_unique<Adapter>(folder);
+  check_for_run(*adapter, scale, base, unquantised);
+  return std::make_shared<FolderAdapter>(std::move(adapter), scale,
+                                         unquantised ? *unquantised : base);
 }
 
 }  // namespace ropewalk

@@ -129,6 +129,9 @@ struct AdapterChoice {
   std::string name;            // of the user's
   std::filesystem::path path;  // absolute; a PEFT folder
   double scale = 1;            // of its change
+  // Absolute; the unquantised model, for the lengths of rows that a DoRA needs. Empty: those of the
+  // model itself.
+  std::filesystem::path base = {};
 };
 inline constexpr std::string_view kNoAdapterName = "none";
 

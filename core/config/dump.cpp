@@ -102,8 +102,9 @@ std::string value_text(const Config& config, const KeyInfo& key, const ConfigVal
   if (key.path == "adapters") {
     std::string out;
     for (const AdapterChoice& adapter : config.adapters)
-      out += fmt::format("{}{}: {{path: {}, scale: {}}}", out.empty() ? "" : ", ", adapter.name,
-                         quoted_path(adapter.path), adapter.scale);
+      out += fmt::format("{}{}: {{path: {}, scale: {}{}}}", out.empty() ? "" : ", ", adapter.name,
+                         quoted_path(adapter.path), adapter.scale,
+                         adapter.base.empty() ? "" : ", base: " + quoted_path(adapter.base));
     return "{" + out + "}";
   }
   return flow(value);

@@ -59,7 +59,8 @@ constexpr std::array kKeys = {
                     "config.json says",
             .selector = "policy"},
     KeyInfo{"adapters", KeyType::named, "{}",
-            "LoRA adapters: names of yours for PEFT's folders, or for {path: FOLDER, scale: 1.0}"},
+            "LoRA adapters: names of yours for PEFT's folders, or {path: FOLDER, scale: 1.0, base: "
+            "MODEL}"},
     KeyInfo{"adapter", KeyType::text, "none",
             "which of them runs where nobody asks for another; none: the model alone"},
     KeyInfo{.path = "adapter_slots",

@@ -220,6 +220,8 @@ AdapterChoice read_adapter(const Reader& reader, const ConfigEntry& entry) {
   for (const ConfigEntry& option : entry.value.entries) {
     if (option.key == "path") {
       choice.path = reader.path(option.value, path_key);
+    } else if (option.key == "base") {
+      choice.base = reader.path(option.value, path_key);
     } else if (option.key == "scale") {
       const std::optional<double> scale = as_number(option.value);
       if (!scale || *scale == 0)
@@ -227,7 +229,7 @@ AdapterChoice read_adapter(const Reader& reader, const ConfigEntry& entry) {
                "scale: " + mismatch(option.value, "a finite number other than 0"));
       choice.scale = *scale;
     } else {
-      refuse(option.where, fmt::format("found the unknown key {}, expected path or scale",
+      refuse(option.where, fmt::format("found the unknown key {}, expected path, scale or base",
                                        printable(option.key)));
     }
   }

@@ -12,7 +12,8 @@
 
 namespace ropewalk {
 
-// In the order of config.adapters. Throws Error (model) for one that the base cannot run with.
+// In the order of config.adapters. Throws Error (model) for one that the base cannot run with, and
+// for an unquantised model that cannot be read.
 std::vector<NamedAdapter> adapters_of(const Config& config, const Checkpoint& base);
 
 // The index of the adapter, as sequences name it; abi::kNoAdapter for `none`; nullopt: there is

@@ -84,7 +84,8 @@ plugins: {paths: [./my-plugins, /opt/p.so]}
 
 TEST(Config, AdaptersAreFoldersByNames) {
   const Config config = parse(
-      "model: m\nadapters: {airo: ../airo, story: {path: /s, scale: -0.5}}\nadapter: story\n"
+      "model: m\nadapters: {airo: ../airo, story: {path: /s, scale: -0.5, base: ../b}}\n"
+      "adapter: story\n"
       "adapter_slots: 3\n");
   ASSERT_EQ(config.adapters.size(), 2u);
   EXPECT_EQ(config.adapters[0].name, "airo");
@@ -92,11 +93,15 @@ TEST(Config, AdaptersAreFoldersByNames) {
   EXPECT_EQ(config.adapters[0].scale, 1);
   EXPECT_EQ(config.adapters[1].path, "/s");
   EXPECT_EQ(config.adapters[1].scale, -0.5);
+  EXPECT_EQ(config.adapters[0].base, "");
+  EXPECT_EQ(config.adapters[1].base, "/b");
   EXPECT_EQ(config.adapter, "story");
   EXPECT_EQ(config.adapter_slots, 3u);
   const Config again = parse(dump_config(config));
   EXPECT_EQ(again.adapters[0].path, "/airo");
   EXPECT_EQ(again.adapters[1].scale, -0.5);
+  EXPECT_EQ(again.adapters[0].base, "");
+  EXPECT_EQ(again.adapters[1].base, "/b");
   EXPECT_EQ(parse("model: m\n").adapter, "none");
 }
 

@@ -37,20 +37,6 @@ std::string version_text() {
                      abi::kAbiMinor, abi::kToolchain);
 }
 
-// A shorthand for --set KEY=VALUE; the configuration says which values are allowed. It is applied
-// before --set, so that --backend vulkan --set backend.device=1 gives both.
-CLI::Option* add_shorthand(CLI::App& app, CommonArguments& common, const std::string& name,
-                           std::string key, const std::string& help) {
-  return app
-      .add_option_function<std::string>(
-          name,
-          [&common, key](const std::string& value) {
-            common.overrides.insert(common.overrides.begin(), key + "=" + value);
-          },
-          fmt::format("{} (--set {}=...)", help, key))
-      ->type_name("VALUE");
-}
-
 void add_common(CLI::App& app, CommonArguments& common) {
   app.set_help_flag("-h,--help", "Print this help and exit");
   app.set_version_flag("--version", version_text());

@@ -11,6 +11,7 @@
 #include "apps/open.h"
 #include "apps/output.h"
 #include "apps/progress.h"
+#include "apps/quantize/calibration_adapter.h"
 #include "apps/quantize/calibration_input.h"
 #include "apps/quantize/quantize_config.h"
 #include "apps/quantize/quantize_options.h"
@@ -63,9 +64,15 @@ void check_out(const std::filesystem::path& out, const std::filesystem::path& ba
                 "Choose another directory");
 }
 
+// By what the layers' inputs are found.
+struct Calibrated {
+  std::string ids_sha256;
+  Json adapter;  // facts of the CalibrationAdapter
+};
+
 // What a run depends on beside the code: another value, and an interrupted run is not gone on with.
 Json run_fingerprint(const QuantizeArguments& arguments, const Checkpoint& base,
-                     const std::string& ids_sha256, const LayerDevice& on,
+                     const Calibrated& calibrated, const LayerDevice& on,
                      const abi::QuantizeSolver* solver) {
   std::string names;
   Json files = Json::object();
@@ -80,7 +87,8 @@ Json run_fingerprint(const QuantizeArguments& arguments, const Checkpoint& base,
   return {{"version", ROPEWALK_VERSION},
           {"settings", settings_json(arguments)},
           {"source", {{"tensors_sha256", sha256(names)}, {"files", files}}},
-          {"calibration_sha256", ids_sha256},
+          {"calibration_sha256", calibrated.ids_sha256},
+          {"adapter", calibrated.adapter},
           {"device", on.name()},
           {"solver", solver_name(solver)},
           {"kv_cache", static_cast<int>(on.kv_type())}};
@@ -212,10 +220,12 @@ int quantize_model(const QuantizeArguments& arguments) {
   check_out(arguments.out, config.model);
   const std::vector<quantize::WindowKind> kinds = window_kinds(arguments, config, base->config());
   const StopRequest stop;
+  const CalibrationAdapter beside = calibration_adapter(config, *base, throw_if_stopped);
   const quantize::Calibration calibration =
       calibration_of(arguments, config, base->config(), kinds);
   warn_of_few(calibration, base->config());
-  const std::string ids = ids_text(calibration), ids_sha256 = sha256(ids);
+  const std::string ids = ids_text(calibration);
+  const Calibrated calibrated{sha256(ids), beside.facts};
   if (!arguments.dump_calibration.empty()) save_file(arguments.dump_calibration, ids);
 
   Registry registry = make_registry(config);
@@ -236,8 +246,9 @@ int quantize_model(const QuantizeArguments& arguments) {
                   .solver = solver,
                   .device_bytes = solver ? info.memory_free / 2 : 0,
                   .asymmetric_calibration = arguments.asymmetric_calibration,
+                  .beside = {beside.adapter.get(), beside.scale},
                   .shard_bytes = shard_bytes,
-                  .fingerprint = run_fingerprint(arguments, *base, ids_sha256, device, solver),
+                  .fingerprint = run_fingerprint(arguments, *base, calibrated, device, solver),
                   .start = arguments.fresh ? quantize::Start::anew : quantize::Start::resume,
                   .report = {},
                   .tick = {}};
@@ -252,6 +263,9 @@ int quantize_model(const QuantizeArguments& arguments) {
     note(fmt::format("{}: going on with an interrupted run, {:.0f} % are done", arguments.out,
                      100 * run.done()));
   tell_plan(run.plan(), device, arguments.out);
+  if (beside.adapter)
+    note(fmt::format("{}: layers see what the model computes beside the adapter {}", arguments.out,
+                     beside.name));
   if (solver) note(fmt::format("{}: matrices are solved on {}", arguments.out, device.name()));
   lines = std::make_unique<Lines>(arguments.common, base->config().layers, run.done());
   run.run();
@@ -263,7 +277,9 @@ int quantize_model(const QuantizeArguments& arguments) {
   copy_tokenizer_files(config.model, run.folder());
   copy_model_documents(config.model, run.folder());
   const std::string source_sha256 = source_digest(*base, throw_if_stopped);
-  add_quantize_config(arguments, {source_sha256, ids_sha256, calibration.tokens, solver, matrices},
+  add_quantize_config(arguments,
+                      {source_sha256, calibrated.ids_sha256, calibration.tokens, calibrated.adapter,
+                       solver, matrices},
                       config.model, run.folder());
   run.finish();
   const double error = mean_of(matrices, "error"), nearest = mean_of(matrices, "rtn_error");

@@ -41,6 +41,7 @@ Json quantization_of(const QuantizeArguments& arguments, const QuantizedFacts& f
             {"method", arguments.method},
             {"skip", arguments.skip},
             {"asymmetric_calibration", arguments.asymmetric_calibration},
+            {"adapter", facts.adapter},
             {"source_sha256", facts.source_sha256},
             {"calibration_sha256", facts.calibration_sha256},
             {"tokens", facts.tokens},
@@ -55,6 +56,7 @@ void add_quantize_config(const QuantizeArguments& arguments, const QuantizedFact
                        {"source_sha256", facts.source_sha256},
                        {"calibration_sha256", facts.calibration_sha256},
                        {"tokens", facts.tokens},
+                       {"adapter", facts.adapter},
                        {"solver", solver_name(facts.solver)},
                        {"matrices", facts.matrices}};
   folder.add_text("ropewalk-quantize.json", report.dump(1) + "\n");

@@ -16,6 +16,7 @@ struct QuantizedFacts {
   std::string source_sha256;       // of source_digest()
   std::string calibration_sha256;  // of ids_text()
   uint64_t tokens;
+  Json adapter;                       // that it was calibrated with; null: none
   const abi::QuantizeSolver* solver;  // nullptr: the host
   Json matrices;                      // of QuantizeRun
 };

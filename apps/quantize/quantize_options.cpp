@@ -14,6 +14,7 @@
 #include <CLI/Formatter.hpp>
 
 #include "apps/command_line.h"
+#include "apps/common_options.h"
 #include "apps/number_options.h"
 #include "core/base/error.h"
 #include "core/config/nearest.h"
@@ -70,6 +71,8 @@ void add_options(CLI::App& app, QuantizeArguments& quantize) {
       ->type_name("FILE|self")
       ->allow_extra_args(false)
       ->required();
+  add_shorthand(app, quantize.common, "--adapter", "adapter",
+                "Which of the configuration's adapters the result shall run beside");
   app.add_option("--dump-calibration", quantize.dump_calibration,
                  "Write the tokens that are used, one window a line")
       ->type_name("FILE");

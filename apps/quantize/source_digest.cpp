@@ -36,15 +36,24 @@ std::string digest_of(const std::filesystem::path& path, const std::function<voi
   }
 }
 
+std::string digest_of(const std::filesystem::path& folder, const std::set<std::string>& files,
+                      const std::function<void()>& tick) {
+  Sha256 all;
+  for (const std::string& file : files)
+    all.add(digest_of(folder / file, tick) + "  " + file + "\n");
+  return all.text();
+}
+
 }  // namespace
 
 std::string source_digest(const Checkpoint& base, const std::function<void()>& tick) {
   std::set<std::string> files;
   for (const TensorInfo& tensor : base.tensors()) files.insert(tensor.file);
-  Sha256 all;
-  for (const std::string& file : files)
-    all.add(digest_of(base.directory() / file, tick) + "  " + file + "\n");
-  return all.text();
+  return digest_of(base.directory(), files, tick);
+}
+
+std::string adapter_digest(const Adapter& adapter, const std::function<void()>& tick) {
+  return digest_of(adapter.directory(), {"adapter_config.json", adapter.weights_file()}, tick);
 }
 
 }  // namespace ropewalk

@@ -46,6 +46,10 @@ const std::vector<uint32_t>* ids_of(const AdapterConfig& config, const std::stri
 
 }  // namespace
 
+std::string Adapter::weights_file() const {
+  return std::filesystem::path(file_->file().path()).filename().string();
+}
+
 Adapter::Adapter(const std::filesystem::path& path) : directory_(path) {
   const ModelDirectory directory(path);
   config_ = read_config(directory);

@@ -52,6 +52,7 @@ class Adapter {
   explicit Adapter(const std::filesystem::path& directory);
 
   const std::filesystem::path& directory() const { return directory_; }
+  std::string weights_file() const;  // its name
   const AdapterConfig& config() const { return config_; }
   const std::vector<LowRank>& low_ranks() const { return low_ranks_; }  // by module
   const std::vector<Replacement>& replacements() const { return replacements_; }

@@ -9,6 +9,7 @@
 #include <system_error>
 #include <utility>
 
+#include "core/adapter/merged_checkpoint.h"
 #include "core/base/error.h"
 #include "core/base/log.h"
 #include "core/checkpoint/weights/checkpoint_weights.h"
@@ -16,6 +17,7 @@
 #include "core/exec/kv_cache.h"
 #include "core/json/json.h"
 #include "core/layerwise/layer_weights.h"
+#include "core/layerwise/unpacked_checkpoint.h"
 #include "core/model/families.h"
 #include "core/quantize/pull.h"
 
@@ -270,13 +272,19 @@ struct QuantizeRun::Leg {
   Activations& after;
 };
 
+// nullptr: no adapter runs beside the model.
+std::unique_ptr<AdaptedWeights> QuantizeRun::beside(const WeightSource* packed,
+                                                    const std::set<std::string>& layers) const {
+  if (!job_.beside.adapter) return nullptr;
+  return std::make_unique<AdaptedWeights>(*job_.base, job_.beside, packed, layers);
+}
+
 void QuantizeRun::forward(size_t set) {
   std::unique_ptr<Checkpoint> written;
   std::unique_ptr<WeightSource> packed;
-  std::set<std::string> names;
+  std::set<std::string> names, stored;
   const size_t source = set > 0 ? source_of(set) : 0;
   if (set > 0 && (job_.true_sequential || begins_layer(set))) {
-    std::set<std::string> stored;
     for (size_t i = source; i < set; ++i) {
       stored.merge(names_of(sets_[i]));
       names.merge(layers_of(sets_[i]));
@@ -285,10 +293,13 @@ void QuantizeRun::forward(size_t set) {
     packed = std::make_unique<CheckpointWeights>(*written);
   }
   const bool begins = set == 0;
-  const LayerWeights weights(*base_weights_, packed.get(), names);
+  const std::unique_ptr<AdaptedWeights> adapted = beside(packed.get(), stored);
+  const LayerWeights weights = adapted ? LayerWeights(adapted->source(), nullptr, {})
+                                       : LayerWeights(*base_weights_, packed.get(), names);
   run_leg({weights, source, set, begins ? nullptr : &at(source), at(set)});
   if (dense_files_.empty()) return;
-  const LayerWeights dense(*base_weights_, nullptr, {});
+  const std::unique_ptr<AdaptedWeights> adapted_dense = beside(nullptr, {});
+  const LayerWeights dense(adapted_dense ? adapted_dense->source() : *base_weights_, nullptr, {});
   const size_t previous = begins ? 0 : set - 1;
   run_leg({dense, previous, set, begins ? nullptr : &dense_at(previous), dense_at(set)});
 }

@@ -23,8 +23,10 @@
 #include <string>
 #include <vector>
 
+#include "core/adapter/merged_checkpoint.h"
 #include "core/json/json.h"
 #include "core/layerwise/activations.h"
+#include "core/layerwise/adapted_weights.h"
 #include "core/layerwise/linear_sets.h"
 #include "core/layerwise/model_part.h"
 #include "core/layerwise/quantized_output.h"
@@ -62,6 +64,9 @@ struct QuantizeJob {
   // they are in files. REQUIRES: a solver, unless 0.
   uint64_t device_bytes = 0;
   bool asymmetric_calibration = false;  // aim at what the dense model computes (pull.h)
+  // The layers see what the model computes with this adapter beside it; what is quantised, and
+  // written, is the base alone. Its adapter may be nullptr.
+  ScaledAdapter beside = {nullptr};
   uint64_t shard_bytes;
   Json fingerprint;  // what else the bytes depend on
   quantize::Start start = quantize::Start::resume;
@@ -112,6 +117,8 @@ class QuantizeRun {
   size_t first_of_layer(size_t set) const;
   size_t source_of(size_t set) const;  // where the part that ends at `set` begins
   void forward(size_t set);            // that part
+  std::unique_ptr<AdaptedWeights> beside(const WeightSource* packed,
+                                         const std::set<std::string>& layers) const;
   struct Leg;
   void run_leg(const Leg& leg);
   void settle(size_t set, Json& entry) const;

@@ -70,6 +70,46 @@ TEST(Quantize, NamesTheWeightsThatItQuantised) {
   EXPECT_EQ(report["solver"], "host");
 }
 
+// With the adapter that the configuration names, or the command line; the base is what is written.
+TEST(Quantize, MakesABaseForAnAdapter) {
+  const TemporaryFolder folder;
+  const std::string lora = RW_FIXTURES "/adapters/lora", tables = RW_FIXTURES "/adapters/tables";
+  const std::string config =
+      folder.write("my.yaml", "model: " + kBase + "\nadapters: {a: {path: " + lora +
+                                  ", scale: 0.5}, tables: " + tables + "}\nadapter: a\n");
+  const auto made = [&](const std::string& out, const Arguments& more) {
+    Arguments arguments = {"quantize",      config,
+                           "--out",         folder.path() / out,
+                           "--calibration", RW_FIXTURES "/airophin-mini/text.txt",
+                           "--length",      "64",
+                           "--backend",     "cpu"};
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    return run_program(arguments, "");
+  };
+  const auto adapter_of = [&](const std::string& out) {
+    const fs::path file = folder.path() / out / "quantize_config.json";
+    return parse_json(read_file(file), {file.string(), ExitCode::model})["meta"]["adapter"];
+  };
+  const auto weights_of = [&](const std::string& out) {
+    return read_file(folder.path() / out / "model.safetensors");
+  };
+  const Outcome usual = made("usual", {});
+  ASSERT_EQ(usual.code, 0) << usual.err;
+  EXPECT_THAT(usual.err, HasSubstr("layers see what the model computes beside the adapter a\n"));
+  const std::string digest = first_word_of(
+      "cd '" + lora + "' && sha256sum adapter_config.json adapter_model.safetensors | sha256sum");
+  EXPECT_EQ(adapter_of("usual"), (Json{{"sha256", digest}, {"scale", 0.5}}));
+  ASSERT_EQ(made("none", {"--adapter", "none"}).code, 0);
+  EXPECT_TRUE(adapter_of("none").is_null());
+  ASSERT_EQ(made("whole", {"--set", "adapters.a=" + lora}).code, 0);
+  EXPECT_NE(weights_of("usual"), weights_of("none"));
+  EXPECT_NE(weights_of("usual"), weights_of("whole")) << "the scale counts";
+  const Outcome refused = made("tables", {"--adapter", "tables"});
+  EXPECT_EQ(refused.code, 3);
+  EXPECT_THAT(refused.err, HasSubstr("whole; a running model takes changes of linear layers"));
+  EXPECT_FALSE(fs::exists(folder.path() / "tables"));
+}
+
 TEST(Quantize, RefusesASolverThatTheDeviceLacks) {
   const TemporaryFolder folder;
   const auto refusal = [&](const char* solver) {

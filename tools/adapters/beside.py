@@ -1,12 +1,15 @@
 """python -m tools.adapters.beside [--program P] [--sets N] [--windows N]: adapters beside quantised weights, and merged before.
 
-Both are made on the same windows of tokens and compared with the f16 model that the adapter is merged into, on other text: KL
-of the one over KL of the other. A set of windows more or less changes it by a tenth, so there are several, drawn from words that
-the model never saw; the mean of the logarithms has two standard errors to each side.
+All are made on the same windows of tokens and compared with the f16 model that the adapter is merged into, on other text: KL
+beside over KL merged. The base is quantised without the adapter ("alone"), and with `quantize --adapter` ("for it"); a DoRA
+runs with the lengths of the quantised rows, and with the base's ("norms"). A set of windows more or less changes a ratio by a
+tenth, so there are several, drawn from words that the model never saw; the mean of the logarithms has two standard errors to
+each side.
 """
 from __future__ import annotations
 
 import argparse
+import itertools
 import math
 import statistics
 import tempfile
@@ -19,9 +22,10 @@ ADAPTERS = ("lora", "rslora-patterns", "dora-linears")
 LENGTH = 512
 
 
-def write_config(path: Path, model: Path, adapter: Path | None) -> Path:
+def write_config(path: Path, model: Path, adapter: Path | None, norms: bool = False) -> Path:
     lines = [f"extends: {CONFIG.resolve()}", f"model: {model.resolve()}"]
-    lines += [f"adapters: {{a: {adapter.resolve()}}}", "adapter: a"] if adapter else []
+    base = f", base: {BASE.resolve()}" if norms else ""
+    lines += [f"adapters: {{a: {{path: {adapter.resolve()}{base}}}}}", "adapter: a"] if adapter else []
     path.write_text("\n".join(lines) + "\n")
     return path
 
@@ -60,21 +64,25 @@ def main() -> None:
             exact = divergence(program, targets[name], write_config(work / "exact.yaml", BASE, Path("tests/fixtures/adapters", name)),
                                measured)
             print(f"{name}: KL {exact['kl_mean']:.2e} of the adapter beside the f16 weights", flush=True)
-        ratios: dict[str, list[float]] = {name: [] for name in ADAPTERS}
+        ratios: dict[tuple[str, str], list[float]] = {}
         for number in range(options.sets):
             calibration = texts.write(work / "w.ids", windows[number * options.windows:(number + 1) * options.windows])
-            base = quantised(program, BASE, work / f"base-{number}", calibration)
+            alone = quantised(program, BASE, work / f"base-{number}", calibration)
             for name in ADAPTERS:
-                adapter = Path("tests/fixtures/adapters", name)
+                adapter, made = Path("tests/fixtures/adapters", name), work / "made.yaml"
                 whole = quantised(program, merged[name], work / f"{name}-{number}", calibration)
-                beside = divergence(program, targets[name], write_config(work / "made.yaml", base, adapter), measured)
-                before = divergence(program, targets[name], write_config(work / "made.yaml", whole, None), measured)
-                ratios[name].append(beside["kl_mean"] / before["kl_mean"])
-                print(f"{name}, set {number + 1}: KL {beside['kl_mean']:.5f} beside, {before['kl_mean']:.5f} merged; perplexity "
-                      f"{beside['perplexity_b']:.3f}, {before['perplexity_b']:.3f}, of the f16 model "
-                      f"{before['perplexity_a']:.3f}", flush=True)
-        for name in ADAPTERS:
-            print(f"{name}: KL ratio {spread(ratios[name])}", flush=True)
+                own = quantised(program, write_config(made, BASE, adapter), work / f"{name}-for-{number}", calibration)
+                merged_kl = divergence(program, targets[name], write_config(made, whole, None), measured)
+                lengths = (False, True) if name.startswith("dora") else (False,)
+                for base, norms in itertools.product((alone, own), lengths):
+                    beside = divergence(program, targets[name], write_config(made, base, adapter, norms), measured)
+                    kind = ("alone" if base is alone else "for it") + (", norms" if norms else "")
+                    ratios.setdefault((name, kind), []).append(beside["kl_mean"] / merged_kl["kl_mean"])
+                    print(f"{name}, set {number + 1}, {kind}: KL {beside['kl_mean']:.5f}, {merged_kl['kl_mean']:.5f} merged; "
+                          f"perplexity {beside['perplexity_b']:.3f}, {merged_kl['perplexity_b']:.3f}, of the f16 model "
+                          f"{merged_kl['perplexity_a']:.3f}", flush=True)
+        for (name, kind), of in ratios.items():
+            print(f"{name}, {kind}: KL ratio {spread(of)}", flush=True)
 
 
 if __name__ == "__main__":

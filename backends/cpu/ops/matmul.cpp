@@ -16,7 +16,7 @@ namespace {
 constexpr uint32_t kTileRows = 128;  // of weights in f32: 16 KiB, half of a first-level cache
 constexpr uint32_t kRowBlock = 128;  // rows of x that share a tile
 constexpr uint32_t kFewRows = 16;
-constexpr uint32_t kTasksOfLane = 4;  // at least: threads may not run at the same speed
+constexpr uint32_t kTasksOfLane = 8;  // at least: threads may not run at the same speed
 constexpr uint64_t kStretchBytes = 1 << 20;
 
 struct Job {

@@ -43,11 +43,11 @@ struct Kernels {
   void (*cost)(const RangeCosts& costs);
 };
 
-// The kernels for an instruction set: "baseline", on x86-64 also "avx2" and "avx512". nullptr where
-// `name` is unknown or this machine lacks it.
+// The kernels for an instruction set: "baseline", on x86-64 also "avx2" and "avx512", or "auto" for
+// the widest that this machine has. nullptr where `name` is unknown or this machine lacks it.
 const Kernels* kernels_for(const char* name);
 
-// Those for the widest that this machine has.
+// kernels_for("auto")
 const Kernels& kernels();
 
 }  // namespace ropewalk::quantize

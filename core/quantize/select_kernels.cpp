@@ -1,5 +1,4 @@
-#include <cstring>
-
+#include "core/abi/instruction_sets.h"
 #include "core/quantize/kernels.h"
 
 namespace ropewalk::quantize {
@@ -16,43 +15,17 @@ extern const Kernels kKernels;
 }
 #endif
 
-namespace {
-
-struct InstructionSet {
-  const Kernels* kernels;
-  bool present;
-};
-
-// The widest first.
-const auto& instruction_sets() {
-  static const InstructionSet sets[] = {
-#if defined(__x86_64__)
-    // Every processor that has these features has the rest of x86-64-v4 or v3, which the compiler
-    // may use too.
-    {&avx512::kKernels, __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-                            __builtin_cpu_supports("avx512cd") &&
-                            __builtin_cpu_supports("avx512dq") &&
-                            __builtin_cpu_supports("avx512vl")},
-    {&avx2::kKernels, __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
-                          __builtin_cpu_supports("bmi2")},
-#endif
-    {&baseline::kKernels, true},
-  };
-  return sets;
-}
-
-}  // namespace
-
 const Kernels* kernels_for(const char* name) {
-  for (const InstructionSet& set : instruction_sets())
-    if (set.present && !std::strcmp(name, set.kernels->name)) return set.kernels;
-  return nullptr;
+  const Kernels* const widest_first[] = {
+#if defined(__x86_64__)
+    &avx512::kKernels,
+    &avx2::kKernels,
+#endif
+    &baseline::kKernels,
+  };
+  return abi::choose_kernels<Kernels>(widest_first, name);
 }
 
-const Kernels& kernels() {
-  for (const InstructionSet& set : instruction_sets())
-    if (set.present) return *set.kernels;
-  __builtin_unreachable();
-}
+const Kernels& kernels() { return *kernels_for("auto"); }
 
 }  // namespace ropewalk::quantize

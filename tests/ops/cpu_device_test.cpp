@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <map>
 
+#include "core/abi/instruction_sets.h"
 #include "tests/ops/harness/devices.h"
 #include "tests/ops/harness/session.h"
 
@@ -27,6 +28,23 @@ TEST(CpuDevice, says_what_it_is) {
   EXPECT_STREQ(device("cpu_baseline").info().missing, "wide vector instructions");
   EXPECT_EQ(device("cpu_single").info().lanes, 1u);
   EXPECT_EQ(cpu_device("auto", 5).info().lanes, 5u);
+}
+
+TEST(InstructionSets, the_widest_that_runs_here_is_chosen) {
+  struct Kernels {
+    const char* name;
+  };
+  const Kernels unknown{"avx1024"}, first{"baseline"}, second{"baseline"};
+  const Kernels* const widest_first[] = {&unknown, &first, &second};
+  EXPECT_EQ(abi::choose_kernels<Kernels>(widest_first, "auto"), &first);
+  EXPECT_EQ(abi::choose_kernels<Kernels>(widest_first, "baseline"), &first);
+  EXPECT_EQ(abi::choose_kernels<Kernels>(widest_first, "avx1024"), nullptr);
+  EXPECT_EQ(abi::choose_kernels<Kernels>(widest_first, "avx2"), nullptr);
+  for (const char* set : {"avx512_vnni", "avx512", "avx2"})
+    if (abi::has_instruction_set(set)) {
+      EXPECT_STREQ(cpu().info().driver, set);
+      break;
+    }
 }
 
 TEST(CpuDevice, allocation_beyond_memory_is_refused) {

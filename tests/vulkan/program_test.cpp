@@ -71,6 +71,20 @@ TEST_P(VulkanProgram, EndsInOneClearLine) {
 INSTANTIATE_TEST_SUITE_P(K, VulkanProgram, testing::ValuesIn(kFailures),
                          [](const auto& failure) { return failure.param.id; });
 
+// A submission that has not ended may be on the driver's threads, which use its libraries.
+TEST(VulkanProgramEnds, TheDriverIsNotTakenDownUnderItsThreads) {
+  setenv("ROPEWALK_TELL_TEARDOWN", "1", 1);
+  const std::string loader = "vulkan, loader: " RW_REORDERING_LOADER;
+  const Outcome hung = run_on(loader,
+                              {"backend.fault=[hang-at-step=1]", "backend.submit-limit-ms=300"}),
+                whole = run_on(loader, {});
+  unsetenv("ROPEWALK_TELL_TEARDOWN");
+  EXPECT_EQ(hung.code, 7) << hung.err;
+  EXPECT_EQ(hung.err, "error: step: a submission did not finish within 300 ms.\n");
+  EXPECT_EQ(whole.code, 0) << whole.err;
+  EXPECT_THAT(whole.err, HasSubstr("taken down"));
+}
+
 struct Reply {
   std::string text;
   int submissions;  // as tests/vulkan/reordering_loader.cpp counts them

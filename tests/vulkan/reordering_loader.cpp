@@ -10,7 +10,8 @@
 // A barrier separates only commands whose stage and accesses it names. A dispatch that does not
 // wait for earlier submissions makes the recording fail. Everything else is the driver's.
 //
-// With ROPEWALK_COUNT_SUBMISSIONS the end of a device tells how many it was given.
+// With ROPEWALK_COUNT_SUBMISSIONS the end of a device tells how many it was given, with
+// ROPEWALK_TELL_TEARDOWN the exit of the process that it takes this library down.
 #include <cstdio>
 #include <cstdlib>
 #include <functional>
@@ -212,6 +213,12 @@ void VKAPI_CALL destroy_device(VkDevice device, const VkAllocationCallbacks* cal
   if (std::getenv("ROPEWALK_COUNT_SUBMISSIONS")) std::fprintf(stderr, "%u\n", submissions);
   RW_REAL(vkDestroyDevice)(device, callbacks);
 }
+
+struct Teardown {
+  ~Teardown() {
+    if (std::getenv("ROPEWALK_TELL_TEARDOWN")) std::fputs("taken down\n", stderr);
+  }
+} teardown;
 
 const Functions& own_functions() {
   static const Functions functions = {

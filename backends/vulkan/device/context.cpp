@@ -1,5 +1,7 @@
 #include "backends/vulkan/device/context.h"
 
+#include <cstdio>
+#include <cstdlib>
 #include <vector>
 
 #include "backends/vulkan/device/cooperative_matrix.h"
@@ -25,6 +27,20 @@ VkSemaphore make_timeline(const DeviceApi& api, VkDevice device) {
 void keep_forever(const std::shared_ptr<Instance>& instance) {
   static auto* const kept = new std::vector<std::shared_ptr<Instance>>;
   kept->push_back(instance);
+}
+
+// A submission that has not ended may still be compiled or run by threads of the driver, and exit()
+// takes down the libraries that they use. So the process ends before that, with its code. Only
+// glibc tells a handler the code; elsewhere exit() does what it does.
+void exit_before_the_driver() {
+#ifdef __GLIBC__
+  const auto end = [](int code, void*) {
+    std::fflush(nullptr);
+    std::_Exit(code);
+  };
+  static const int registered = on_exit(end, nullptr);
+  static_cast<void>(registered);
+#endif
 }
 
 }  // namespace
@@ -177,9 +193,11 @@ void Context::wait_for(uint64_t number) {
     info.pSemaphores = &timeline_;
     info.pValues = &next;
     const VkResult result = api_.WaitSemaphores(device_, &info, limit * 1000000);
-    if (result == VK_TIMEOUT)
+    if (result == VK_TIMEOUT) {
+      exit_before_the_driver();
       lose("a submission did not finish within " +
            (limit % 1000 ? std::to_string(limit) + " ms" : std::to_string(limit / 1000) + " s"));
+    }
     check_alive(result, "wait");
   }
   end_laps();

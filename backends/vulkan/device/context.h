@@ -3,8 +3,9 @@
 // Everything that touches the device borrows the context, so it is destroyed last. Work is
 // submitted in order and numbered by a timeline semaphore. The device is lost when the driver says
 // so or a submission does not end in time. From then on every call throws device_lost and nothing
-// of the device is destroyed, since a driver may hang in that. Calls come from one thread at a
-// time.
+// of the device is destroyed, since a driver may hang in that. Where work may be left on a driver's
+// threads the process ends without exit handlers that were registered earlier. Calls come from one
+// thread at a time.
 #pragma once
 
 #include <chrono>

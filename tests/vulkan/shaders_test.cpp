@@ -13,8 +13,7 @@
 #include <set>
 #include <string>
 
-#include "backends/vulkan/program/subnormals.h"
-#include "backends/vulkan/program/visibility.h"
+#include "backends/vulkan/program/spirv.h"
 #include "tests/ops/harness/devices.h"
 #include "tests/ops/harness/half.h"
 #include "tests/ops/harness/session.h"
@@ -147,8 +146,8 @@ TEST(VulkanShaders, TheDemandForSubnormalsIsAnExecutionModeMore) {
   }
 }
 
-// SPIR-V 1.5, section 3.26: Aligned 2 with a number, MakePointerAvailable 8 and MakePointerVisible 16
-// with a scope each, NonPrivatePointer 32.
+// SPIR-V 1.5, section 3.26: Aligned 2 with a number, MakePointerAvailable 8 and MakePointerVisible
+// 16 with a scope each, NonPrivatePointer 32.
 TEST(VulkanShaders, SharedMemoryBecomesVisibleAtBarriersAlone) {
   const std::vector<uint32_t> header{0x07230203, 0x00010500, 0, 99, 0};
   const auto instruction = [](uint32_t opcode, std::vector<uint32_t> operands) {

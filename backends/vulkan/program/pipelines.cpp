@@ -3,8 +3,7 @@
 #include <chrono>
 
 #include "backends/vulkan/program/pipeline_cache.h"
-#include "backends/vulkan/program/subnormals.h"
-#include "backends/vulkan/program/visibility.h"
+#include "backends/vulkan/program/spirv.h"
 
 namespace ropewalk::vulkan {
 

@@ -5,7 +5,7 @@
 #extension GL_KHR_memory_scope_semantics : require
 #extension GL_KHR_shader_subgroup_basic : require
 #define UNROLL [[unroll]]
-// What is shared becomes visible here, so that its accesses need not wait one by one (visibility.h).
+// What is shared becomes visible here, so that its accesses need not wait one by one (spirv.h).
 #define barrier()                                                                     \
   controlBarrier(gl_ScopeWorkgroup, gl_ScopeWorkgroup, gl_StorageSemanticsShared,     \
                  gl_SemanticsAcquireRelease | gl_SemanticsMakeAvailable | gl_SemanticsMakeVisible)

@@ -17,7 +17,7 @@
 #include <vector>
 
 #include "backends/vulkan/program/shaders.h"
-#include "backends/vulkan/program/visibility.h"
+#include "backends/vulkan/program/spirv.h"
 #include "tests/vulkan/interposed.h"
 
 namespace {
@@ -158,7 +158,7 @@ VkResult VKAPI_CALL create_device(VkPhysicalDevice physical, const VkDeviceCreat
 VkResult VKAPI_CALL create_module(VkDevice device, const VkShaderModuleCreateInfo* info,
                                   const VkAllocationCallbacks* callbacks, VkShaderModule* module) {
   const VkResult result = RW_DRIVER(vkCreateShaderModule)(device, info, callbacks, module);
-  // By their ends: the backend adds demands near the beginning (subnormals.h).
+  // By their ends: the backend adds demands near the beginning (spirv.h).
   const std::span code(info->pCode, info->codeSize / sizeof(uint32_t));
   for (const Shader* shader : kShaders) {
     if (shader->words.empty()) continue;

@@ -154,7 +154,7 @@ std::vector<Settings> factors_of(const std::string& kernel, const StepSize& size
   };
   if (is_attention(kernel)) {
     add("min-keys", {16, 32, 128, 256});
-    add("start-keys", {0, 16, 32, 128, 256});
+    add("start-keys", {0, 16, 32, 64, 256});
     add(kernel == "attention" ? "ring-runs" : "busy-runs", {1, 2, 3, 4, 6, 8});
     return all;
   }
@@ -172,6 +172,8 @@ std::vector<Settings> factors_of(const std::string& kernel, const StepSize& size
     all.push_back(tune("lean-rows=0"));
     all.push_back({{"pdl", "false"}});
     add("end-blocks", {0, 1, 2, 8, 16, 32});
+    add("ahead-chunks", {0, 2, 10, 20});
+    add("late-start", {0});
     return all;
   }
   add("splits", {1, 2, 3, 4, 5, 6, 8, 10, 12, 16});

@@ -20,6 +20,9 @@ struct Tuning {
   uint32_t sum_rate = 150;    // bytes of sums that move while memory moves 100
   // gptq/lean/shares.h
   uint32_t segment_blocks = 4;  // the cost of finishing a warp's part of a tile, in blocks of K
+  // gptq/lean/ring.cuh
+  uint32_t chunks_ahead = 5;    // of a warp, requested into the second-level cache
+  uint32_t lets_next_late = 1;  // when all is requested; 0: at the begin of a streaming kernel
   // slice_columns.h
   uint32_t slice_waves = 2;
   uint32_t slice_mib = 256;
@@ -27,7 +30,7 @@ struct Tuning {
   uint32_t max_rows = 0;  // of a step; 0: by the size of the device (crossovers.h)
   // attention_splits.h
   uint32_t min_keys = 64;     // of a run
-  uint32_t start_keys = 64;   // the cost of starting a thread block and combining its run
+  uint32_t start_keys = 128;  // the cost of starting a thread block and combining its run
   uint32_t busy_runs = 4;     // thread blocks that keep the memory of a multiprocessor busy
   uint32_t ring_runs = 2;     // the same of attention_ring()
   uint32_t prompt_rows = 64;  // a program with as many attends to prompts in tiles

@@ -54,6 +54,11 @@ __device__ __forceinline__ void copy_bulk(void* shared, const void* global, uint
   expect_bytes(barrier, bytes);
   copy_part(shared, global, bytes, barrier);
 }
+// Asks the second-level cache to load what will be copied later. Addresses and bytes are multiples
+// of 16.
+__device__ __forceinline__ void prefetch_bulk(const void* global, uint32_t bytes) {
+  asm volatile("cp.async.bulk.prefetch.L2.global [%0], %1;" ::"l"(global), "r"(bytes) : "memory");
+}
 // The box whose first element is (row, column); 0 for what of it is outside of the matrix. `shared`
 // is a multiple of 1024.
 __device__ __forceinline__ void copy_box(void* shared, const TensorMap& map, uint32_t row,
@@ -83,6 +88,7 @@ __device__ __forceinline__ void fence_barriers() {}
 __device__ __forceinline__ void copy_bulk(void*, const void*, uint32_t, Barrier&) {}
 __device__ __forceinline__ void expect_bytes(Barrier&, uint32_t) {}
 __device__ __forceinline__ void copy_part(void*, const void*, uint32_t, Barrier&) {}
+__device__ __forceinline__ void prefetch_bulk(const void*, uint32_t) {}
 __device__ __forceinline__ void copy_box(void*, const TensorMap&, uint32_t, uint32_t, Barrier&) {}
 __device__ __forceinline__ void arrive(Barrier&) {}
 __device__ __forceinline__ void wait_for(Barrier&, uint32_t) {}

@@ -21,9 +21,12 @@ constexpr uint32_t kStages = 4;
 constexpr uint32_t kHalf = kAtOnce * 32 * 16, kStageBytes = 2 * kHalf;  // keys, then values
 constexpr uint32_t kRingBytes = kStages * kStageBytes;
 
+// Once all stages have been read, the partial results of the warps lie in their place. Two thread
+// blocks leave room for one of the product behind them, which starts meanwhile.
 struct SharedRoom {
   uint32_t barriers, end;
 };
+static_assert(sizeof(WarpPartials<4, kMaxSplitDim>) <= kAttentionWarps * kRingBytes);
 RW_HOST_DEVICE SharedRoom room_of(Copies copies) {
   const uint32_t barriers = kAttentionWarps * kRingBytes;
   return {barriers, barriers + (copies == Copies::bulk ? kAttentionWarps * kStages * 8 : 0)};
@@ -103,8 +106,7 @@ __device__ __forceinline__ Loaded<kType> fragment_of(const std::byte* chunk, con
 
 template <Copies kCopies, uint32_t kHeads>
 __device__ __forceinline__ void run(const Attention& op, const StepView& step) {
-  __shared__ WarpPartials<kHeads, kMaxSplitDim> warps;
-  let_next_kernel_start();
+  if (op.lets_next_at_begin) let_next_kernel_start();
   // find the run; a step's inputs are there before its first kernel begins
   const uint32_t r = first_row_of(op, step) + blockIdx.y, first_head = blockIdx.x * kHeads;
   const uint32_t rows = rows_of(step, Extent::rows);
@@ -133,6 +135,7 @@ __device__ __forceinline__ void run(const Attention& op, const StepView& step) {
                  entry_at(op.values, step, sequence, kv_head, j).elements,
                  requested < count ? of_chunk * d * 2 : 0);
     ++requested;
+    if (requested >= count) let_next_kernel_start();
   };
   while (requested < min(count, kStages) &&
          known_before_step(first_of(requested) + of_chunk, keys.end, rows))
@@ -157,7 +160,10 @@ __device__ __forceinline__ void run(const Attention& op, const StepView& step) {
         op, group, {first_of(i) + group.number, group.count, begin, end}, k, v, q, softmax);
   }
 
-  join_all<kHeads, kElements>(op, group, softmax, warps, first_head);
+  __syncthreads();  // all stages have been read: the partial results take their place
+  join_all<kHeads, kElements>(op, group, softmax,
+                              *reinterpret_cast<WarpPartials<kHeads, kMaxSplitDim>*>(shared),
+                              first_head);
   combine_if_last<kHeads>(op, r, runs_of(op, keys), first_head);
 }
 
@@ -188,7 +194,7 @@ bool can_ring(const Cache& keys, Copies copies, uint32_t shared_bytes) {
   const uint32_t of_chunk = 32 / lanes * kAtOnce;
   return copies != Copies::none && keys.dtype == abi::DType::f16 && lanes <= 16 &&
          keys.head_dim % kElements == 0 && (1u << keys.page_shift) % of_chunk == 0 &&
-         room_of(copies).end + sizeof(WarpPartials<4, kMaxSplitDim>) + 64 <= shared_bytes;
+         room_of(copies).end + 64 <= shared_bytes;
 }
 
 void attention_ring(const Attention& op, const Launch& launch) {

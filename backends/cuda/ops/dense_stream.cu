@@ -83,7 +83,7 @@ __device__ __forceinline__ void run(const DenseMatmul& op, const StepView& step)
   gptq::Ring<kCopies, kBlockBytes, decltype(column_at)> ring(
       shared + in_block * stages * kChunk * kBlockBytes,
       reinterpret_cast<Barrier*>(shared + room.barriers) + in_block * stages,
-      {gptq::Share{columns.begin * blocks, columns.count * blocks}, blocks, column_at});
+      {gptq::Share{columns.begin * blocks, columns.count * blocks}, blocks, column_at}, 0);
 
   // wait for earlier kernels, then copy x
   wait_for_kernel_before();

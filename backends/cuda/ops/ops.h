@@ -137,8 +137,9 @@ struct Attention {
   // (rows, thread blocks of a row's heads), 0 before and after; null: a kernel of its own combines
   // the runs.
   uint32_t* counters = nullptr;
-  Copies copies = Copies::none;  // attention_ring()
-  Start start = Start::after;    // likewise
+  Copies copies = Copies::none;     // attention_ring()
+  Start start = Start::after;       // likewise
+  bool lets_next_at_begin = false;  // likewise: else when all keys and values are requested
   // q, and y in units of kHalfYScale, are f16 in the place of f32 (large_batch/epilogue.h). With an
   // f16 cache, and not with attention().
   bool halves = false;

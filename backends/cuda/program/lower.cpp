@@ -79,6 +79,7 @@ LaunchNode lower_attention(const abi::Node& node, const Operands& op,
   few.shape.rows = plan.single_rows;
   launched.copies = gptq::copies_of(context.target);
   launched.start = gptq::start_of(context.target);
+  launched.lets_next_at_begin = context.target.tuning().lets_next_late == 0;
   const LaunchNode singles = bind(plan.kernels.ring    ? attention_ring
                                   : plan.kernels.split ? attention_split
                                                        : attention,

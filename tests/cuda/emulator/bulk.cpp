@@ -81,6 +81,12 @@ void start_part(void* to, const void* from, uint32_t bytes, const void* barrier)
   start(state_of(barrier), {to, from, bytes});
 }
 
+void prefetch(const void* from, uint32_t bytes) {
+  if ((reinterpret_cast<uintptr_t>(from) | bytes) % 16)
+    undefined("a bulk prefetch off a multiple of 16");
+  if (!is_device_memory(from, bytes)) undefined("a bulk prefetch outside of device memory");
+}
+
 void start_box(void* to, const cuda::TensorMap& map, uint32_t row, uint32_t column,
                const void* barrier) {
   BarrierState& state = state_of(barrier);

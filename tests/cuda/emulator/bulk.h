@@ -18,6 +18,9 @@ void arrive(const void* barrier);
 // Arrives at the barrier, whose phase does not end before so many more bytes have arrived.
 void expect_bytes(const void* barrier, uint32_t bytes);
 void start_part(void* to, const void* from, uint32_t bytes, const void* barrier);
+// Must lie in device memory. Does nothing more.
+void prefetch(const void* from, uint32_t bytes);
+bool is_device_memory(const void* from, uint64_t bytes);  // runtime.cpp
 // Copies the box whose first element is (row, column), swizzled by 128 bytes.
 void start_box(void* to, const cuda::TensorMap& map, uint32_t row, uint32_t column,
                const void* barrier);

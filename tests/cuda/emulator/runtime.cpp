@@ -9,6 +9,7 @@
 #include <cuda_runtime_api.h>
 #include <nvtx3/nvToolsExt.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cstdlib>
 #include <cstring>
@@ -117,6 +118,14 @@ void launch(const Shape& shape, cudaStream_t stream, std::function<void()> body)
 }
 
 }  // namespace ropewalk::emulator
+
+bool ropewalk::emulator::is_device_memory(const void* from, uint64_t bytes) {
+  const auto* begin = static_cast<const std::byte*>(from);
+  return std::ranges::any_of(machine().device_memory, [&](const auto& allocation) {
+    const auto* first = static_cast<const std::byte*>(allocation.first);
+    return first <= begin && begin + bytes <= first + allocation.second;
+  });
+}
 
 extern "C" {
 

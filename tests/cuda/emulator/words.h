@@ -172,6 +172,7 @@ inline void copy_bulk(void* shared, const void* global, uint32_t bytes, Barrier&
   expect_bytes(barrier, bytes);
   copy_part(shared, global, bytes, barrier);
 }
+inline void prefetch_bulk(const void* global, uint32_t bytes) { emulator::prefetch(global, bytes); }
 inline void copy_box(void* shared, const TensorMap& map, uint32_t row, uint32_t column,
                      Barrier& barrier) {
   emulator::start_box(shared, map, row, column, &barrier);

@@ -11,6 +11,7 @@ A decode step, for one multiprocessor, since all have the same work give or take
 - Memory serves requests in their order, at STREAMED of its bandwidth, DRAM_US after them.
 - A streaming kernel holds `ring` bytes and requests more as it consumes them. It consumes what has arrived as fast as its
   instructions (counts.txt) are issued, ISSUED of the slots.
+- It requests `ahead` bytes more into the second-level cache, which delivers at L2_TBS.
 - It starts START_US after the kernel in front lets it and its shared memory is free, and requests its first bytes then. EARLY_US
   after that kernel has ended, its wait returns; `stage` later it consumes. Others start PLAIN_US after the end in front.
 - When all is consumed, `tail` follows: sums of segments are written, counted, read and added by whoever is last.
@@ -58,9 +59,10 @@ SLOTS = 4 * CLOCK_GHZ * 1e3 * ISSUED  # warp instructions
 
 # What the kernels do; change these with the code.
 RING = 66304  # counts.txt
-ATTENTION_RING, ATTENTION_SHARED = 57344, 65536 + 128 + 2112 + 32 + 1024  # bytes in flight, and shared memory, of a thread block
+ATTENTION_RING, ATTENTION_SHARED = 57344, 65536 + 128 + 32 + 1024  # bytes in flight, and shared memory, of a thread block
 ATTENTION_INSTRUCTIONS = 600  # of a warp for 8 keys and values, 4096 bytes
-LETS_NEXT = "begin"  # when streaming kernels let the next one start: at their begin, or when all is "requested"
+LETS_NEXT = "requested"  # when streaming kernels let the next one start: at their "begin", or when all is "requested"
+AHEAD = 5 * 4 * BLOCK_BYTES * LEAN_WARPS  # bytes that a product requests into the second-level cache
 NORM_US, COMBINE_US, TO_F16_US = 10 * L2_US, 6 * L2_US, 4 * L2_US  # alone
 TOGETHER = {"qkv": 4, "o": 1, "gate_up": 2, "down": 1}  # tiles that are finished together
 EPILOGUE_LOADS = {"qkv": 3, "o": 1, "gate_up": 0, "down": 1}  # that follow one another
@@ -72,9 +74,9 @@ PREDICTED = [(1, 512), (1, 4096), (1, 8192), (8, 512), (8, 4096), (8, 8192), (32
 class Kernel:
     """A launch, for one multiprocessor: bytes, bytes a microsecond that its instructions allow, microseconds."""
 
-    def __init__(self, name, stage, tail, size=0, rate=0, ring=0, shared=9216, early=True, lets="begin"):
+    def __init__(self, name, stage, tail, size=0, rate=0, ring=0, shared=9216, early=True, lets="begin", ahead=0):
         self.name, self.stage, self.tail, self.size, self.rate, self.ring = name, stage, tail, size, rate, ring
-        self.shared, self.early, self.lets = shared, early, lets
+        self.shared, self.early, self.lets, self.ahead = shared, early, lets, ahead
         self.start = self.allows = self.released = self.done = self.exit = None
         self.requested = self.arrived = self.consumed = 0.0
         self.on_the_way = collections.deque()
@@ -95,7 +97,7 @@ def may_start(kernel, before, running, now):
 def consume(kernel, now):
     if kernel.released is None or now < kernel.released + kernel.stage:
         return
-    kernel.consumed = min(kernel.arrived, kernel.consumed + kernel.rate * STEP_US)
+    kernel.consumed = min(kernel.arrived, kernel.consumed + min(kernel.rate, L2_BYTES if kernel.ahead else kernel.rate) * STEP_US)
     if kernel.done is None and kernel.size - kernel.consumed < 1:
         kernel.done = now
     if kernel.done is not None and now >= kernel.done + kernel.tail:
@@ -118,7 +120,7 @@ def simulate(kernels):
             if kernel.released is None and (before is None or before.exit is not None and (not kernel.early or now >= before.exit + EARLY_US)):
                 kernel.released = now
         for kernel in running:
-            more = min(kernel.size, kernel.consumed + kernel.ring) - kernel.requested
+            more = min(kernel.size, kernel.consumed + kernel.ring + kernel.ahead) - kernel.requested
             if more > 0:
                 kernel.requested += more
                 queue.append([kernel, more])
@@ -168,7 +170,7 @@ def product(name, rows, plan, counts):
             turns *= divide_up(groups * rows // 8, LEAN_WARPS)
     read = (tiles * slices + warps * slices) * rows * 128 / SMS / L2_BYTES
     tail = 2 * BARRIER_US + ATOMIC_US + max(turns * (sums + EPILOGUE_LOADS[name] * L2_US), read)
-    return Kernel(name, stage, tail, size, rate, RING, shared + 1024, lets=LETS_NEXT)
+    return Kernel(name, stage, tail, size, rate, RING, shared + 1024, lets=LETS_NEXT, ahead=AHEAD)
 
 
 def attention(rows, context, plan):

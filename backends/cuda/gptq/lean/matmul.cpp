@@ -34,6 +34,8 @@ LeanMatmul lean_of(const Product& product, uint32_t rows, const Target& target) 
   op.rows = rows;
   op.copies = copies_of(target);
   op.start = start_of(target);
+  op.chunks_ahead = op.start == Start::early ? target.tuning().chunks_ahead : 0;
+  op.lets_next_at_begin = target.tuning().lets_next_late == 0;
   return op;
 }
 

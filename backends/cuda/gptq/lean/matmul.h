@@ -39,6 +39,8 @@ struct LeanMatmul : Product {
   uint32_t rows = 0;                  // of the bucket
   Copies copies{};
   Start start{};
+  uint32_t chunks_ahead = 0;  // lean/ring.cuh: of a warp, requested into the second-level cache
+  bool lets_next_at_begin = false;  // else when all weights are requested
 };
 
 // Floats of a warp in which it assembles a head.

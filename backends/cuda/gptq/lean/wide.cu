@@ -186,7 +186,7 @@ __device__ inline void finish_noted(const LeanMatmul& op, const StepView& step, 
 template <Copies kCopies, uint32_t kRowTiles, Zeros kZeros>
 __device__ __forceinline__ void run(const LeanMatmul& op, const StepView& step) {
   constexpr uint32_t kBlockBytes = small_block_bytes(kZeros), kRows = kRowTiles * 8;
-  let_next_kernel_start();
+  if (op.lets_next_at_begin) let_next_kernel_start();
   // find the slice and the share of the warp, and request its first weights, which no kernel writes
   const uint32_t per_slice = op.shares.warps / kLeanWarps;
   const uint32_t index = blockIdx.x / per_slice, in_block = threadIdx.x / 32;
@@ -204,7 +204,7 @@ __device__ __forceinline__ void run(const LeanMatmul& op, const StepView& step) 
   constexpr uint32_t kRingBytes = stages_of(kCopies) * kChunk * kBlockBytes;
   Ring<kCopies, kBlockBytes, decltype(tile_at)> ring(
       shared.ring + in_block * kRingBytes, shared.barriers + in_block * stages_of(kCopies),
-      {share, slice.blocks, tile_at});
+      {share, slice.blocks, tile_at}, op.chunks_ahead);
   if (threadIdx.x == 0) *shared.count = 0;
 
   // wait for earlier kernels, then copy x of the slice and read the number of rows

@@ -50,7 +50,8 @@ def word(rows, family, prefix):
     return min(float(f["word"]) for (of, name), f in rows.items() if of == family and name.startswith(prefix) and f["word"] != "-")
 
 
-def microseconds(rows, card, context):
+def parts(rows, card, context):
+    """Microseconds of a step of one sequence, by what takes them."""
     family, bandwidth, lanes, clock, barrier_us = CARDS[card]
     bytes_us, lane_us = bandwidth * 1e3 * REACHED, lanes * clock * 1e3
 
@@ -61,9 +62,19 @@ def microseconds(rows, card, context):
     head = stream(VOCAB * HIDDEN * 2, VOCAB * HIDDEN / 2, word(rows, family, "gptq_matvec_f16-64"))
     cache_words = 2 * LAYERS * HIDDEN * context / 2  # f16
     cache = stream(4 * cache_words, cache_words, 5)
-    latency = LAYERS * (LATENCY_US["norm"] + sum(LATENCY_US.values()))  # a layer has two norms
     barriers = (int(rows[family, STEP]["barriers"]) - OUTSIDE_BARRIERS) * LAYERS + OUTSIDE_BARRIERS
-    return products + head + cache + latency + barriers * barrier_us + HOST_US
+    return {
+        "products, logits, cache": products + head + cache,
+        "barriers": barriers * barrier_us,
+        "norms": 2 * LAYERS * LATENCY_US["norm"],
+        "planes of o's x": LAYERS * LATENCY_US["planes"],
+        "attention and its join": LAYERS * (LATENCY_US["attention"] + LATENCY_US["join"]),
+        "host": HOST_US,
+    }
+
+
+def microseconds(rows, card, context):
+    return sum(parts(rows, card, context).values())
 
 
 def batch_microseconds(rows, card, batch, context):
@@ -103,6 +114,12 @@ def main():
             us = microseconds(rows, card, context)
             cells += [f"{1e6 / us:.{0 if us < 1e5 else 1}f}", f"{ideal(card, context) / us:.2f}"]
         print(f"| {card} | {' | '.join(cells)} | not measured |")
+    names = list(parts(rows, "RX 7900 XTX", 512))
+    print(f"\n| card | context | ideal, us | {' | '.join(names)} |\n|---|---|---|{'---|' * len(names)}")
+    for card in ("RX 7900 XTX", "RTX 4090"):
+        for context in (512, 8192):
+            cells = " | ".join(f"{us:.0f}" for us in parts(rows, card, context).values())
+            print(f"| {card} | {context} | {ideal(card, context):.0f} | {cells} |")
     print("\n| card, without matrix cores | 16 sequences at 512, tokens/s | of ideal | 32, tokens/s | of ideal | measured |\n|---|---|---|---|---|---|")
     for card in CARDS:
         cells = []

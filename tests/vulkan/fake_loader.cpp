@@ -99,6 +99,7 @@ void VKAPI_CALL properties(VkPhysicalDevice handle, VkPhysicalDeviceProperties2*
   core.limits.maxComputeWorkGroupInvocations = 256;
   core.limits.maxComputeSharedMemorySize = 32768;
   core.limits.timestampPeriod = 1;
+  std::memset(core.pipelineCacheUUID, 0xca, VK_UUID_SIZE);
   if (auto* v11 = find<VkPhysicalDeviceVulkan11Properties>(
           to->pNext, VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_1_PROPERTIES)) {
     v11->subgroupSize = device.subgroup_size;
@@ -107,6 +108,8 @@ void VKAPI_CALL properties(VkPhysicalDevice handle, VkPhysicalDeviceProperties2*
         device.has_optional ? VK_SUBGROUP_FEATURE_SHUFFLE_BIT | VK_SUBGROUP_FEATURE_ARITHMETIC_BIT
                             : 0;
     v11->maxMemoryAllocationSize = kGiB;
+    std::memset(v11->deviceUUID, 0xde, VK_UUID_SIZE);
+    std::memset(v11->driverUUID, 0xd1, VK_UUID_SIZE);
   }
   if (auto* v12 = find<VkPhysicalDeviceVulkan12Properties>(
           to->pNext, VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_2_PROPERTIES)) {

@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <map>
 
@@ -11,7 +12,7 @@ namespace ropewalk::vulkan {
 namespace {
 
 // Indices into kDevices of fake_loader.cpp.
-enum : char { kProcessor = '0', kPlain, kCard = '4', kCardOfSlowDots = '6' };
+enum : char { kProcessor = '0', kPlain, kIntegrated, kCard = '4', kCardOfSlowDots = '6' };
 
 // The device as the backend sees it with these options.
 Features features_of(char device, const std::map<std::string, std::string>& set) {
@@ -63,6 +64,24 @@ TEST(VulkanFeatures, WithoutOneFeatureOthersAreOfNoUse) {
   EXPECT_EQ(features_of(kCard, {{"matrix", "emulated"}}).matrices, Matrices::emulated);
   EXPECT_EQ(features_of(kCard, {{"matrix", "emulated"}, {"float16", "never"}}).matrices,
             Matrices::none);
+  EXPECT_EQ(features_of(kCard, {{"matrix", "emulated"}, {"mask-features", "int64"}}).matrices,
+            Matrices::none);
+}
+
+// The driver's UUID stays where its compiler changes; RADV's is the same for all of its releases.
+TEST(VulkanFeatures, CachesBelongToWhoeverTheDriverSaysReadsThem) {
+  const Features card = features_of(kCard, {});
+  EXPECT_TRUE(std::ranges::all_of(card.device_uuid, [](uint8_t byte) { return byte == 0xde; }));
+  EXPECT_TRUE(std::ranges::all_of(card.cache_uuid, [](uint8_t byte) { return byte == 0xca; }));
+}
+
+// An integrated GPU has 3 GiB as its own and 2 GiB as the host's; a card of 8 GiB has 3 in use.
+TEST(VulkanFeatures, AnIntegratedGpuHasAllHeaps) {
+  constexpr uint64_t kGiB = uint64_t{1} << 30;
+  EXPECT_EQ(features_of(kIntegrated, {}).info.memory_total, 5 * kGiB);
+  EXPECT_EQ(features_of(kIntegrated, {}).info.memory_free, 5 * kGiB);
+  EXPECT_EQ(features_of(kCard, {}).info.memory_total, 8 * kGiB);
+  EXPECT_EQ(features_of(kCard, {}).info.memory_free, 5 * kGiB);
 }
 
 TEST(VulkanFeatures, TheQueueThatDoesNotDrawIsTheSecond) {

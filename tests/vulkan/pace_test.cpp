@@ -92,6 +92,7 @@ TEST(Pace, NothingIsLearntFromNothing) {
   EXPECT_FALSE(pace.ran(0, 100));
   EXPECT_FALSE(pace.ran(0, 100));
   EXPECT_FALSE(pace.ran(1e13, 0));
+  EXPECT_FALSE(pace.ran(2e11, 30));  // still the first that counts
   EXPECT_EQ(pace.budget(), kEstimate);
 }
 

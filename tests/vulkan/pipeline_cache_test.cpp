@@ -57,6 +57,18 @@ TEST_F(PipelineCache, ComesBackAsItWasStored) {
   EXPECT_EQ(std::distance(begin(files), end(files)), 1) << "a temporary file is left";
 }
 
+// Its data are machine code of one device, as one build of its driver writes them.
+TEST_F(PipelineCache, OfAnotherDriverOrDeviceIsNotTaken) {
+  store_pipeline_cache(features_, data_);
+  features_.cache_uuid[7] = 1;
+  EXPECT_EQ(refused(), "");
+  features_.cache_uuid[7] = 0;
+  features_.device_uuid[7] = 1;
+  EXPECT_EQ(refused(), "");
+  features_.device_uuid[7] = 0;
+  EXPECT_EQ(load_pipeline_cache(features_), data_);
+}
+
 TEST_F(PipelineCache, DamageIsNotedAndIgnored) {
   const uint64_t size = 24 + data_.size();
   for (const uint64_t at : {uint64_t{0}, uint64_t{8}, uint64_t{16}, uint64_t{24}, size - 1}) {

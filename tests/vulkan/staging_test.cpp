@@ -124,6 +124,10 @@ TEST(VulkanMemoryTypes, AnIntegratedGpuGoesOnInTheOtherHeap) {
   EXPECT_EQ(memory_types(memory, 0x03, Reach::host, kCard), (Types{}));
   EXPECT_EQ(vulkan::device_heaps(memory, kIntegrated), (Types{0, 1}));
   EXPECT_EQ(vulkan::device_heaps(memory, kCard), (Types{1}));
+  // a window of a card's memory that the host sees, as drivers without a resizable BAR tell of it
+  memory.memoryHeapCount = 3;
+  memory.memoryHeaps[2] = {uint64_t{256} << 20, VK_MEMORY_HEAP_DEVICE_LOCAL_BIT};
+  EXPECT_EQ(vulkan::device_heaps(memory, kCard), (Types{1}));
 }
 
 // The device's refusal of a node that reads a cache of 13B's heads; empty: it claims it.

@@ -12,9 +12,9 @@
 namespace ropewalk {
 namespace {
 
-constexpr std::string_view kSizes[] = {"bytes",   "cache_at_context", "cache_per_token",
-                                       "free",    "scratch",          "total",
-                                       "weights", "workspace"};
+constexpr std::string_view kSizes[] = {"adapters",        "bytes",   "cache_at_context",
+                                       "cache_per_token", "free",    "scratch",
+                                       "total",           "weights", "workspace"};
 
 std::string value_text(const std::string& key, const Json& value) {
   const bool size = std::ranges::find(kSizes, key) != std::end(kSizes);

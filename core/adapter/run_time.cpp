@@ -91,6 +91,9 @@ std::string run_time_refusal(const Adapter& adapter) {
 void check_for_run(const Adapter& adapter, double scale, const Checkpoint& base,
                    const Checkpoint* unquantised) {
   check_fit(adapter, base);
+  if (unquantised && unquantised->quantization())
+    refuse(unquantised->directory().string(), "is quantised, expected the f16, bf16 or f32 model",
+           "Name the model that the running one was quantised from, or none");
   if (unquantised) check_fit(adapter, *unquantised);
   if (const std::string refusal = run_time_refusal(adapter); !refusal.empty())
     refuse(adapter.directory().string(),

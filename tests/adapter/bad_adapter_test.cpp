@@ -74,6 +74,8 @@ std::vector<BadAdapter> refused_fields() {
       {"pattern", field("rank_pattern", {{"q|k", 2}}),
        "rank_pattern.q\\|k: is a pattern of more than"},
       {"pattern_rank", field("rank_pattern", {{"golden", 0}}), "rank_pattern.golden: found 0"},
+      {"pattern_rank_wide", field("rank_pattern", {{"golden", 513}}),
+       "rank_pattern.golden: found 513"},
       {"alpha_pattern", field("alpha_pattern", {{"(a)*", 2}}),
        "alpha_pattern.\\(a\\)\\*: is a pattern"},
       {"dora_without", field("use_dora", true),
@@ -120,6 +122,12 @@ std::vector<BadAdapter> refused_tensors() {
        "the first at index 7"},
       {"infinite", tensor(kB, floats({4, 2}, values(8, INFINITY))),
        "lora_B.weight: found 8 values"},
+      {"nan_magnitude",
+       [](TinyAdapter& adapter) {
+         adapter.config["use_dora"] = true;
+         adapter.tensors[kModule + ".lora_magnitude_vector"] = floats({4}, {1, 1, NAN, 1});
+       },
+       "lora_magnitude_vector: found 1 values that are NaN or infinite, the first at index 2"},
       {"integers", tensor(kB, {"I32", {4, 2}, std::string(32, '\1')}),
        "is I32, expected F32, F16 or BF16"},
       {"unknown", tensor(kModule + ".lora_C.weight", floats({1}, {1})), "is no tensor of a LoRA"},
@@ -172,6 +180,14 @@ std::vector<BadAdapter> other_bases() {
        "replaces model.layers.0.extra.weight, which .*base does not have"},
       {"norm", tensor("model.norm.weight", floats({65}, values(65, 1))),
        "has another shape than model.norm.weight of"},
+      {"vocabulary",
+       [](TinyAdapter& adapter) {
+         adapter.tensors["model.embed_tokens.lora_embedding_A"] = floats({2, 33}, values(66, 1));
+         adapter.tensors["model.embed_tokens.lora_embedding_B"] = floats({64, 2}, values(128, 1));
+       },
+       "is for a matrix \\(33, 64\\), but model.embed_tokens of .*base is \\(32, 64\\)"},
+      {"vocabulary_of_the_head", tensor("lm_head.weight", floats({33, 64}, values(33 * 64, 1))),
+       "would leave 32 tokens in model.embed_tokens and 33 in lm_head"},
       {"token_id",
        [](TinyAdapter& adapter) {
          adapter.config["trainable_token_indices"] = {32};

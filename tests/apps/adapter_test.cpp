@@ -181,6 +181,8 @@ TEST_F(WithAdapters, TheMemoryTellsTheirSlots) {
   };
   EXPECT_GT(bytes(two).get<uint64_t>(), bytes(one).get<uint64_t>());
   EXPECT_LT(bytes(two + "adapter_slots: 1\n").get<uint64_t>(), bytes(two).get<uint64_t>());
+  EXPECT_THAT(run_program({"inspect", config(two)}, "").out,
+              ::testing::ContainsRegex("\n  adapters: [0-9.]+ [KM]iB\n"));
 }
 
 TEST_F(WithAdapters, AChatChangesIt) {

@@ -26,5 +26,27 @@ TEST(AdaptersAtRunTime, ADoraStretchesByTheUnquantisedRows) {
   }
 }
 
+// Another size, and a quantised model: its rows have no other lengths than the running one's.
+TEST(AdaptersAtRunTime, TheUnquantisedModelMustBeOne) {
+  const std::filesystem::path models = std::string(RW_SOURCE_DIR) + "/models";
+  const auto packed = Checkpoint::open(models / "airophin-mini", config_families());
+  for (const auto& [folder, what] :
+       {std::pair{
+            models / "airophin-mini",
+            "airophin-mini: is quantised, expected the f16, bf16 or f32 model. Name the model "
+            "that the running one was quantised from, or none."},
+        std::pair{models_folder() / "dense-f16", "is for a matrix (192, 512)"}}) {
+    Config config;
+    config.adapters = {{"a", RW_FIXTURES "/adapters/dora", 1, folder}};
+    try {
+      adapters_of(config, *packed);
+      FAIL() << folder << " was taken";
+    } catch (const Error& error) {
+      EXPECT_EQ(error.code(), ExitCode::model);
+      EXPECT_NE(std::string(error.what()).find(what), std::string::npos) << error.what();
+    }
+  }
+}
+
 }  // namespace
 }  // namespace ropewalk::test

@@ -210,12 +210,13 @@ double balance(uint32_t blocks, uint32_t keys) {
   return double{1} * blocks * keys / kH200.multiprocessors / busiest;
 }
 
-// 40 heads of 13B, 1 to 32 rows, on an H200.
+// 40 heads of 13B, 1 to 32 rows, on an H200. A run costs as much as 128 keys, so some balance is
+// given up for fewer runs.
 TEST(AttentionSplits, Balance) {
   for (const uint32_t rows : {1u, 2u, 8u, 16u, 32u, 63u})
     for (const uint32_t keys : {2048u, 8192u}) {
       SCOPED_TRACE(std::to_string(rows) + " rows, " + std::to_string(keys) + " keys");
-      EXPECT_GT(balance(rows * 40, keys), 0.92);
+      EXPECT_GT(balance(rows * 40, keys), 0.90);
       EXPECT_GE(rows * 40 * attention_splits(rows * 40, keys, 4, kH200),
                 std::min(4u * 120, rows * 40 * keys / Tuning{}.min_keys));
     }

@@ -113,7 +113,7 @@ double flop_of(const LinearSet& set, uint64_t tokens) {
   const double k = set.cols, t = static_cast<double>(tokens);
   double outputs = 0;
   for (const Linear& linear : set.linears) outputs += linear.rows;
-  return 2 * outputs * k * t + t * k * k + 2.0 / 3 * k * k * k + outputs * k * k;
+  return 2 * outputs * k * t + t * k * k + 2.0 / 3 * k * k * k + 4 * outputs * k * k;
 }
 
 }  // namespace ropewalk

@@ -43,7 +43,7 @@ size_t node_of(const LinearSet& set, const Graph& graph);
 void check_shapes(const std::vector<LinearSet>& sets, const quantize::Settings& settings);
 
 // What quantising the set costs with this many tokens: the forward pass, the Hessian, the factor,
-// the columns.
+// the columns, and three times as much as these for the errors.
 double flop_of(const LinearSet& set, uint64_t tokens);
 
 }  // namespace ropewalk

@@ -1,4 +1,5 @@
-// A device whose solver is wrong is found out by its first set, wherever it is wrong.
+// A set on the device is rounded as the host does in every setting; a device whose solver is wrong
+// is found out by its first set, wherever it is wrong.
 #include "core/layerwise/set_solver.h"
 #include "tests/cuda/lying_solver.h"
 #include "tests/cuda/quantize_device.h"
@@ -77,6 +78,85 @@ TEST_F(CudaQuantizeCheck, FindsWrongErrors) {
   EXPECT_THAT(said({.energies = lie}, true),
               testing::AllOf(testing::StartsWith("7 "), testing::HasSubstr("found errors")));
 }
+
+struct Setting {
+  const char* name;
+  quantize::Settings settings;
+  bool keep_upper = false;
+};
+
+class SetOnTheDevice : public CudaQuantizeCheck, public testing::WithParamInterface<Setting> {};
+
+// Texts of several lengths, an input that is dead, a row whose scales are too large.
+TEST_P(SetOnTheDevice, IsRoundedAsTheHostDoes) {
+  const LayerRig rig(config_of(test_backends().front(), "dense-f16"));
+  quantize::Settings settings = GetParam().settings;
+  settings.threads = 1;
+  const bool keeps = GetParam().keep_upper;
+  SetSolver solver(rig.device, rig.device.solver(),
+                   {.inputs = kWidth, .keep_upper = keeps, .check = !keeps}, settings);
+  SetSolver host(rig.device, nullptr, {.inputs = kWidth}, settings);
+  for (const uint32_t tokens : {60u, 100u, 40u}) {
+    std::vector<float> x = uneven_inputs(tokens, kWidth, tokens);
+    for (size_t i = 7; i < x.size(); i += kWidth) x[i] = 0;
+    const auto bytes = std::as_bytes(std::span(x));
+    for (SetSolver* each : {&solver, &host})
+      each->add(StoredType::f32, {.host = {bytes.begin(), bytes.end()}});
+  }
+  solver.settle();
+  host.settle();
+  EXPECT_EQ(solver.dead(), host.dead());
+  EXPECT_TRUE(solver.dead()[7]);
+  auto factor = solver.factorise();
+  ASSERT_EQ(factor->upper.size(), kWidth * kWidth);
+  const auto host_factor = host.factorise();
+  EXPECT_EQ(factor->order, host_factor->order);
+  if (keeps) factor->pull = Noise(4).values(size_t{kWidth} * kWidth);
+
+  std::vector<float> weight = Noise(2).values(size_t{kRows} * kWidth);
+  for (size_t i = 65 * kWidth; i < 66 * kWidth; ++i) weight[i] *= 1e7f;
+  std::vector<float> work = weight;
+  const quantize::QuantizedMatrix meant =
+      quantize::solve(work, kRows, *factor, solver.dead(), settings);
+  const quantize::QuantizedMatrix nearest =
+      quantize::round_to_nearest(weight, kRows, kWidth, settings);
+  for (const bool solved : {true, false}) {
+    const quantize::QuantizedMatrix& right = solved ? meant : nearest;
+    const RoundedMatrix found = solver.round(weight, kRows, solved ? &*factor : nullptr);
+    EXPECT_EQ(found.solved, solved);
+    EXPECT_EQ(found.chosen.codes, right.codes);
+    EXPECT_EQ(found.chosen.scales, right.scales);
+    EXPECT_EQ(found.chosen.zeros, right.zeros);
+    EXPECT_EQ(found.chosen.group_of, right.group_of);
+    EXPECT_EQ(found.chosen.clipped_scales, right.clipped_scales);
+    EXPECT_GT(found.chosen.clipped_scales, 0u);
+    const RoundedMatrix beside = host.round(weight, kRows, solved ? &*host_factor : nullptr);
+    EXPECT_NEAR(found.nearest_error, beside.nearest_error, 1e-3 * beside.nearest_error);
+    if (solved) {
+      EXPECT_NE(found.error, found.nearest_error);
+    } else {
+      EXPECT_EQ(found.error, found.nearest_error);
+    }
+  }
+}
+
+using quantize::Order;
+using quantize::Search;
+using quantize::ZeroForm;
+
+INSTANTIATE_TEST_SUITE_P(
+    CudaQuantizeCheck, SetOnTheDevice,
+    testing::Values(Setting{"usual", {}},
+                    Setting{"short", {.group_size = 16, .short_groups = true}},
+                    Setting{"fixed", {.group_size = 16, .order = Order::fixed}},
+                    Setting{"gar", {.group_size = 16, .order = Order::gar}},
+                    Setting{"v1", {.bits = 3, .symmetric = false}},
+                    Setting{"v2", {.symmetric = false, .zeros = ZeroForm::v2}},
+                    Setting{"plain", {.group_size = 0, .search = Search::none}},
+                    Setting{"mse", {.search = Search::mse}},
+                    Setting{"autogptq", {.search = Search::none, .as_autogptq = true}},
+                    Setting{"pull", {}, true}),
+    [](const auto& row) { return std::string(row.param.name); });
 
 }  // namespace
 }  // namespace ropewalk::test

@@ -20,7 +20,7 @@ from html import escape
 from pathlib import Path
 
 TREE = Path(__file__).resolve().parents[1]
-COLUMNS = 120
+COLUMNS = 132
 NEWS = "In a shocking turn of events, blueberries are now green, but will be sticking with the same name."
 
 # Each is typed as it stands here. The folder holds configs/, models/ and news.txt.

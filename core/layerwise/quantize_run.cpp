@@ -374,7 +374,8 @@ std::vector<float> QuantizeRun::weight_of(const Linear& linear, uint32_t cols) c
 Json QuantizeRun::solve_set(const LinearSet& set) {
   const size_t index = finished();
   const quantize::Settings& settings = job_.settings;
-  SetSolver solver(*job_.on, job_.solver, {set.cols, job_.asymmetric_calibration, !checked_},
+  SetSolver solver(*job_.on, job_.solver,
+                   {set.cols, job_.asymmetric_calibration, !checked_, set.linears.front().name},
                    settings);
   checked_ = true;
   std::optional<quantize::Shift> shift = show_inputs(set, solver);

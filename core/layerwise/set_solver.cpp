@@ -20,16 +20,6 @@ constexpr uint32_t kCheckedRows = 64;
 // Sums in another order differ by far less, whatever is wrong by far more.
 constexpr double kTolerance = 1e-3;
 
-[[noreturn]] void refuse(const char* what) {
-  throw Error(ExitCode::device_lost, kSolver,
-              fmt::format("found {} that the host does not find", what),
-              "Take --solver host, and tell us which device it is");
-}
-
-void expect_near(double found, double meant, double size, const char* what) {
-  if (!(std::abs(found - meant) <= kTolerance * size)) refuse(what);
-}
-
 abi::RangeRules rules_of(const quantize::QuantizedMatrix& matrix,
                          const quantize::Settings& settings) {
   return {.bits = settings.bits,
@@ -55,6 +45,7 @@ SetSolver::SetSolver(const LayerDevice& on, abi::QuantizeSolver* solver, const S
       columns_here_(work.keep_upper || settings.as_autogptq ||
                     settings.search == quantize::Search::mse),
       check_(work.check && solver),
+      layer_(work.layer),
       hessian_(device_ ? 0 : work.inputs) {
   if (device_) check(device_->begin(inputs_), kSolver);
 }
@@ -81,8 +72,8 @@ void SetSolver::add(StoredType type, const ValueRows& x) {
   bool fits = true;
   check(device_->gram(rows, on_.info().activation, &fits), kSolver);
   if (!fits)
-    throw Error(ExitCode::limit, kSolver, "found an input of a layer that is too large for f16",
-                "Take --solver host");
+    throw Error(ExitCode::limit, layer_, "reads a value that is too large for f16",
+                "The device's solver needs f16: take --solver host");
   if (check_ && tokens_ == 0) check_sums(type, rows);
   tokens_ += rows.bytes / stored_size(type) / inputs_;
 }
@@ -164,6 +155,16 @@ double SetSolver::energy_of(std::span<const float> x) const {
   std::vector<double> sums(x.size() / inputs_);
   check(device_->energies(x, sums), kSolver);
   return std::accumulate(sums.begin(), sums.end(), 0.0);
+}
+
+void SetSolver::refuse(const char* what) const {
+  throw Error(ExitCode::device_lost, layer_,
+              fmt::format("the device's solver found {} that the host does not find", what),
+              "Take --solver host, and tell us which device it is");
+}
+
+void SetSolver::expect_near(double found, double meant, double size, const char* what) const {
+  if (!(std::abs(found - meant) <= kTolerance * size)) refuse(what);
 }
 
 void SetSolver::check_sums(StoredType type, const abi::Slice& x) {

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <optional>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "core/layerwise/activations.h"
@@ -26,6 +27,7 @@ struct SetWork {
   // What the device finds is compared with what the host does: sums of the first text, U, the codes
   // and errors of some rows. For a set it costs the host about a second.
   bool check = false;
+  std::string layer = {};  // the set's first, which errors name
 };
 
 class SetSolver {
@@ -56,6 +58,8 @@ class SetSolver {
   RoundedMatrix round_there(std::span<const float> weight, uint32_t rows,
                             const quantize::Factor* factor) const;
   double energy_of(std::span<const float> x) const;
+  [[noreturn]] void refuse(const char* what) const;
+  void expect_near(double found, double meant, double size, const char* what) const;
   void check_sums(StoredType type, const abi::Slice& x);
   void check_factor(const quantize::Factor& factor);
   void check_rows(std::span<const float> weight, const quantize::Factor& factor,
@@ -66,6 +70,7 @@ class SetSolver {
   const quantize::Settings& settings_;
   uint32_t inputs_;
   bool columns_here_, check_;
+  std::string layer_;
   uint64_t tokens_ = 0;
   abi::Buffer room_{};  // of the device, for inputs that come from the host
   uint64_t room_bytes_ = 0;

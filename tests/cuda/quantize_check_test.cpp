@@ -23,7 +23,8 @@ class CudaQuantizeCheck : public CudaQuantize {
     const std::vector<float> weight = Noise(2).values(size_t{kRows} * kWidth);
     const quantize::Settings settings{.group_size = 16, .threads = 1};
     return error_of([&] {
-      SetSolver solver(rig.device, &liar, {.inputs = kWidth, .check = check}, settings);
+      SetSolver solver(rig.device, &liar, {.inputs = kWidth, .check = check, .layer = "q_proj"},
+                       settings);
       solver.add(StoredType::f32, {.host = {bytes.begin(), bytes.end()}});
       solver.settle();
       const auto factor = solver.factorise();
@@ -34,7 +35,7 @@ class CudaQuantizeCheck : public CudaQuantize {
   void expect_found(const LyingSolver::Lies& lies, const char* what) {
     EXPECT_EQ(said(lies, false), "no error");
     EXPECT_THAT(said(lies, true),
-                testing::AllOf(testing::StartsWith("7 "), testing::HasSubstr("solver: found "),
+                testing::AllOf(testing::StartsWith("7 q_proj: the device's solver found "),
                                testing::HasSubstr(what), testing::HasSubstr("--solver host")));
   }
 };
